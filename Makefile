@@ -1,0 +1,74 @@
+# Everything a developer does here, one target each. Needs only make and Python 3.11 or newer: the first target that
+# wants the environment builds it. `make` prints the list.
+
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(BIN)/uv
+READY := .venv/.installed
+FAST := not kafka and not slow and not faults and not gpu
+
+.DEFAULT_GOAL := help
+.PHONY: help install lock format lint check test test-all coverage demo replay kafka schemas bench manifests clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(READY) ## the environment, .venv, as requirements.lock pins it
+
+lock: $(UV) ## pin the dependencies of pyproject.toml anew; ARGS=--upgrade also moves those that still fit
+	$(UV) pip compile --quiet --universal --generate-hashes --group dev pyproject.toml \
+		--output-file requirements.lock --custom-compile-command "make lock" $(ARGS)
+
+format: $(READY) ## lay the code out, mend what ruff can mend
+	$(BIN)/ruff check --fix-only --quiet . && $(BIN)/ruff format .
+
+lint: $(READY) ## style, types and the arrows between modules
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+check: lint ## lint, then the tests that need nothing but Python (a minute)
+	$(BIN)/pytest -m "$(FAST)"
+
+test: check ## check, then the tests on a real Kafka (under 15 minutes)
+	$(BIN)/pytest -m "kafka and not slow and not faults and not gpu"
+
+test-all: lint ## every test, the slow ones and those that kill workers included; ARGS=tests/faults for some
+	$(BIN)/pytest $(ARGS)
+
+coverage: $(READY) ## which lines and branches the fast tests miss
+	$(BIN)/coverage run -m pytest -m "$(FAST)" && $(BIN)/coverage report --skip-covered --show-missing
+
+demo: $(READY) ## Kafka, listeners, a worker and its answers on this machine; FOR=seconds ends it
+	$(BIN)/refrain demo $(if $(FOR),--for $(FOR))
+
+replay: $(READY) ## answer recorded plays and score the answers: make replay DATA=path ARGS="..."
+	@test -n "$(DATA)" || { echo "Say which plays: make replay DATA=path" >&2; exit 2; }
+	$(BIN)/refrain replay $(DATA) $(ARGS)
+
+kafka: $(READY) ## a real one-node Kafka in the foreground, until Ctrl-C
+	$(BIN)/python -m streamer.devkafka
+
+schemas: $(READY) ## docs/: AsyncAPI and JSON schemas of the topics, from the codec
+	$(BIN)/python -m streamer.asyncapi
+
+bench: $(READY) ## plays per second and latency of a worker on this machine
+	$(BIN)/python tests/bench/throughput.py $(ARGS)
+
+manifests: $(READY) ## render the Kubernetes manifests and hold them against the schemas of Kubernetes
+	kubectl kustomize k8s/base && $(BIN)/pytest tests/k8s
+
+clean: ## remove what make and the tools built, .venv included
+	rm -rf .venv .tools .coverage htmlcov build dist *.egg-info .hypothesis .*_cache
+	find models streamer tests -name __pycache__ -prune -exec rm -rf {} +
+
+# The project's own build needs setuptools, which the lock pins too: hence no isolated build, which would fetch another.
+$(READY): $(UV) pyproject.toml requirements.lock
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Refrain needs Python 3.11 or newer: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || { \
+		echo "$(PYTHON) cannot make environments: install its venv package (Debian: apt install python3-venv)" >&2; exit 1; }
+	$(PYTHON) -m venv .venv && $(BIN)/pip install --quiet uv

@@ -1,0 +1,109 @@
+"""What holds for the repository as a whole."""
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streamer.settings import Settings
+
+ROOT = Path(__file__).parents[1]
+LOCK = (ROOT / "requirements.lock").read_text()
+
+
+@pytest.fixture(scope="module")
+def pyproject() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+@pytest.fixture(scope="module")
+def tracked() -> list[Path]:
+    """List the files git tracks, or would once added."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listing = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if listing.returncode != 0:
+        pytest.skip("not a git checkout, so nothing says which files belong to the project")
+    return [path for name in listing.stdout.split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def declared(pyproject: dict[str, Any]) -> list[str]:
+    return pyproject["project"]["dependencies"] + pyproject["dependency-groups"]["dev"]
+
+
+def pins() -> dict[str, str]:
+    """Read the lock: each requirement with everything up to the next, continuation lines joined."""
+    entries = re.split(r"\n(?=\S)", re.sub(r"^\s*#.*\n", "", LOCK, flags=re.MULTILINE).strip())
+    return {entry.split(" ", 1)[0]: entry for entry in entries}
+
+
+def test_every_pin_is_exact_and_carries_hashes() -> None:
+    for requirement, entry in pins().items():
+        assert re.fullmatch(r"[a-z0-9-]+(\[[a-z,]+\])?==[\w.!+]+", requirement)
+        assert "--hash=sha256:" in entry, requirement
+
+
+def test_the_lock_names_no_place_to_fetch_from() -> None:
+    assert "://" not in LOCK
+    assert not re.search(r"^\s*(-i|-f|-e|--index|--extra|--find|--trusted)", LOCK, re.MULTILINE)
+
+
+def test_every_dependency_is_locked(pyproject: dict[str, Any]) -> None:
+    locked = {requirement.split("==")[0].split("[")[0] for requirement in pins()}
+
+    wanted = {re.split(r"[\[><=]", line)[0] for line in declared(pyproject)}
+
+    assert wanted - locked == set()
+
+
+def test_every_dependency_has_a_lower_bound(pyproject: dict[str, Any]) -> None:
+    unbounded = [line for line in declared(pyproject) if not re.search(r">=|==", line)]
+
+    assert unbounded == []
+
+
+def test_faust_is_pinned_exactly(pyproject: dict[str, Any]) -> None:
+    (faust,) = [line for line in pyproject["project"]["dependencies"] if line.startswith("faust-streaming")]
+
+    assert re.fullmatch(r"faust-streaming\[rocksdict\]==\d+\.\d+\.\d+", faust)
+
+
+def test_no_file_is_large(tracked: list[Path]) -> None:
+    large = {str(path.relative_to(ROOT)): path.stat().st_size for path in tracked if path.stat().st_size > 500 * 1024}
+
+    assert large == {}
+
+
+def test_no_file_chooses_a_package_index(tracked: list[Path]) -> None:
+    # Where packages come from is the business of the machine they are installed on.
+    settings = re.compile(
+        rb"index-url|find-links|PIP_INDEX|UV_(DEFAULT_)?INDEX|GOPROXY|\[\[tool\.uv\.index\]\]", re.IGNORECASE
+    )
+
+    choosing = [path.name for path in tracked if path != Path(__file__) and settings.search(path.read_bytes())]
+
+    assert choosing == []
+
+
+def test_every_setting_named_outside_the_code_exists(tracked: list[Path]) -> None:
+    known = {"REFRAIN_" + name.upper() for name in Settings.__dataclass_fields__}
+    documents = [path for path in tracked if path.suffix in {".md", ".yaml"} or path.name in {"Makefile", "Dockerfile"}]
+
+    unknown = {
+        (path.name, name)
+        for path in documents
+        for name in re.findall(r"\bREFRAIN_[A-Z0-9_]*[A-Z0-9]\b", path.read_text())
+        if name not in known
+    }
+
+    assert unknown == set()
+
+
+def test_make_prints_every_target_it_has() -> None:
+    phony = re.findall(r"^\.PHONY: (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+    printed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    assert re.findall(r"^  make (\S+)", printed, re.MULTILINE) == " ".join(phony).split()
