@@ -1,0 +1,128 @@
+"""Every metric, declared once: name with unit, kind, one sentence, and what an operator does when it moves."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import HistogramMetricFamily
+
+#: Steps of the life of a play, in order; the label of `refrain_step_seconds`.
+STEPS: Final = ("decode", "gather", "plan", "step", "merge", "commit")
+
+_SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+_LATENCY_SECONDS: Final = (*_SECONDS, 60, 300)
+_PLAYS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
+
+
+class WorkerMetrics:
+    """What a worker tells; one instance a process, in a registry of its own."""
+
+    def __init__(self) -> None:
+        registry = self.registry = CollectorRegistry()
+
+        # Falls to zero while `refrain_lag_plays` rises: the worker stands still; read its log, then restart it.
+        self.plays = Counter("refrain_plays", "Plays applied to a listener's state.", registry=registry)
+        # Well below `refrain_plays` is normal: `latest` answers once per listener and batch. Zero: no release yet.
+        self.recommendations = Counter(
+            "refrain_recommendations", "Lists written, by horizon.", ["horizon"], registry=registry
+        )
+        # A jump is a producer gone wrong: `refrain_dead_letters_total` by cause says how; the topic says who.
+        self.dead_letters = Counter("refrain_dead_letters", "Plays refused, by cause.", ["cause"], registry=registry)
+        # Moves after restarts and rebalances, by what was in flight; a steady rise is a partition that starts over.
+        self.duplicates = Counter(
+            "refrain_duplicates_dropped", "Records dropped because the progress mark covers them.", registry=registry
+        )
+        # Moves when listeners ask to be forgotten; a burst nobody ordered is a producer that sends null values.
+        self.forgotten = Counter("refrain_listeners_forgotten", "Tombstones applied.", registry=registry)
+        # A steady rise is a producer that sends out of order, or clocks that disagree; the model sees a gap of zero.
+        self.negative_gaps = Counter(
+            "refrain_negative_gaps", "Plays that say they precede the play that arrived before them.", registry=registry
+        )
+        # Moves after a release, as each listener next plays; without one, releases flap: look at the alias.
+        self.rebuilds = Counter(
+            "refrain_states_rebuilt", "States rebuilt from remembered plays under another release.", registry=registry
+        )
+        # Near max_batch_plays all the time: the worker is behind, add workers. Near one: raise max_wait_s to save CPU.
+        self.batch_plays = Histogram("refrain_batch_plays", "Plays in a batch.", buckets=_PLAYS, registry=registry)
+        # Says where the time goes: step is the model, commit is Kafka and the disk.
+        self.step_seconds = Histogram(
+            "refrain_step_seconds", "Seconds per batch in each step of the life of a play.", ["step"],
+            buckets=_SECONDS, registry=registry,
+        )  # fmt: skip
+        # The promise to users: from the play's Kafka timestamp to its committed answer. High with low lag: batches are
+        # too large or Kafka is slow; high with high lag: too few workers.
+        self.latency_seconds = Latencies(
+            "refrain_event_to_recommendation_seconds",
+            "From a play's Kafka timestamp to its committed answer.",
+            registry,
+        )
+        # Rises on one partition: a hot key or a stuck worker; rises on all: add workers.
+        self.lag_plays = Gauge(
+            "refrain_lag_plays", "Records of a partition not yet applied.", ["partition"], registry=registry
+        )
+        # Grows with the service; a fall without tombstones means that a store was lost: look at the recovery.
+        self.listeners = Gauge(
+            "refrain_listeners", "Listeners with a state, by partition owned, estimated.", ["partition"],
+            registry=registry,
+        )  # fmt: skip
+        # Older than the trainer's rhythm: look at the trainer. 0: no release was ever taken up.
+        self.release_created = Gauge(
+            "refrain_release_created_timestamp_seconds", "When the running release was made.", registry=registry
+        )
+        # Above zero: a release was announced and could not be taken up; the log says why, the old one runs on.
+        self.release_failures = Counter(
+            "refrain_release_failures", "Releases announced that could not be taken up.", registry=registry
+        )
+        # Moves once per release; a worker that stays behind the others could not load it.
+        self.releases = Counter("refrain_releases_taken_up", "Releases taken up.", registry=registry)
+        # Stays above zero: recovery hangs or the changelog is long; a standby or a kept disk shortens it.
+        self.recovery_remaining = Gauge(
+            "refrain_recovery_remaining_records", "Changelog records still to be read before this worker answers.",
+            registry=registry,
+        )  # fmt: skip
+        # 0 for longer than a rebalance takes: the worker owns nothing; it is spare, or was refused.
+        self.partitions_owned = Gauge("refrain_partitions_owned", "Partitions this worker answers.", registry=registry)
+
+    @contextmanager
+    def timed(self, step: str) -> Iterator[None]:
+        """Count the seconds of one step of a batch."""
+        begun_s = time.perf_counter()
+        yield
+        self.step_seconds.labels(step).observe(time.perf_counter() - begun_s)
+
+    def count_release(self, created_at_ms: int) -> None:
+        """Count a release taken up."""
+        self.releases.inc()
+        self.release_created.set(created_at_ms / 1000)
+
+    def show_partitions(self, lags: Mapping[int, int], listeners: Mapping[int, int]) -> None:
+        """Show lag and listeners of the partitions owned, and of no others."""
+        for gauge, values in ((self.lag_plays, lags), (self.listeners, listeners)):
+            gauge.clear()
+            for partition, value in values.items():
+                gauge.labels(partition).set(value)
+
+
+class Latencies:
+    """A histogram that takes a whole batch at once: one call per play would cost more than decoding it."""
+
+    def __init__(self, name: str, documentation: str, registry: CollectorRegistry) -> None:
+        self._name, self._documentation = name, documentation
+        self._counts = np.zeros(len(_LATENCY_SECONDS) + 1, np.int64)
+        self._sum_s = 0.0
+        registry.register(self)
+
+    def observe(self, latencies_s: NDArray[np.float64]) -> None:
+        """Count the latencies of a batch."""
+        self._counts += np.bincount(np.searchsorted(_LATENCY_SECONDS, latencies_s), minlength=len(self._counts))
+        self._sum_s += float(latencies_s.sum())
+
+    def collect(self) -> Iterator[HistogramMetricFamily]:
+        """Yield the histogram, as prometheus-client asks for it."""
+        edges = [*(f"{edge:g}" for edge in _LATENCY_SECONDS), "+Inf"]
+        buckets = list(zip(edges, np.cumsum(self._counts).tolist(), strict=True))
+        yield HistogramMetricFamily(self._name, self._documentation, buckets=buckets, sum_value=self._sum_s)

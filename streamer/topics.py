@@ -1,0 +1,106 @@
+"""The topics: created where they are missing, refused where they exist and would lose or reorder something."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+
+from streamer.errors import ContractError
+from streamer.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_DAY_MS = 24 * 3600 * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """What a topic must be: its name, its partitions (None: whatever it has) and the settings that matter."""
+
+    name: str
+    partitions: int | None
+    configs: Mapping[str, str] = field(default_factory=dict)
+
+
+def specs(settings: Settings, partitions: int) -> list[TopicSpec]:
+    """List the topics that follow `plays`, which has `partitions` partitions.
+
+    Outputs go to the partition number of their source, so all but `releases` have as many. The changelog is compacted
+    and never deleted from; its tombstones stay a week, so that a store that was away for less hears of them.
+    """
+    compact = {"cleanup.policy": "compact"}
+    return [
+        TopicSpec(settings.short_term_topic, partitions, compact),
+        TopicSpec(settings.long_term_topic, partitions, compact),
+        TopicSpec(settings.dead_letter_topic, partitions, {"cleanup.policy": "delete"}),
+        TopicSpec(settings.changelog_topic, partitions, compact | {"delete.retention.ms": str(7 * _DAY_MS)}),
+        TopicSpec(settings.releases_topic, 1, compact | {"message.timestamp.type": "LogAppendTime"}),
+    ]
+
+
+async def ensure_topics(settings: Settings) -> int:
+    """Create what is missing, check what exists.
+
+    Returns:
+        The number of partitions of `plays`.
+
+    Raises:
+        ContractError: a topic exists with settings that would lose or reorder something; says which and what to do.
+    """
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers)
+    await admin.start()
+    try:
+        plays = TopicSpec(settings.plays_topic, None, {"cleanup.policy": "delete"})
+        partitions = await _ensure(admin, plays, settings, create_with=settings.partitions)
+        for spec in specs(settings, partitions):
+            await _ensure(admin, spec, settings, create_with=spec.partitions or 1)
+    finally:
+        await admin.close()
+    return partitions
+
+
+async def _ensure(admin: AIOKafkaAdminClient, spec: TopicSpec, settings: Settings, *, create_with: int) -> int:
+    (description,) = await admin.describe_topics([spec.name])
+    if not description["partitions"]:
+        await _create(admin, spec, create_with, settings.replication)
+        return create_with
+    found = len(description["partitions"])
+    if spec.partitions is not None and found != spec.partitions:
+        raise ContractError(
+            f"topic {spec.name} has {found} partitions but {settings.plays_topic} has {spec.partitions}: answers and "
+            f"states go to the partition of their play; give {spec.name} as many, or another name"
+        )
+    await _check_configs(admin, spec)
+    return found
+
+
+async def _create(admin: AIOKafkaAdminClient, spec: TopicSpec, partitions: int, replication: int) -> None:
+    topic = NewTopic(spec.name, partitions, replication, topic_configs=dict(spec.configs))
+    try:
+        response = await admin.create_topics([topic])
+    except TopicAlreadyExistsError:  # another worker was quicker: the same code made it, so it is right
+        return
+    for name, code, *rest in response.topic_errors:
+        if code not in (0, TopicAlreadyExistsError.errno):
+            raise ContractError(f"topic {name} cannot be created: {for_code(code).__name__} {rest}; create it by hand")
+    logger.info("topic created name=%s partitions=%d", spec.name, partitions)
+
+
+async def _check_configs(admin: AIOKafkaAdminClient, spec: TopicSpec) -> None:
+    (response,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, spec.name)])
+    found = {name: value for *_, entries in response.resources for name, value, *_ in entries}
+    for name, wanted in spec.configs.items():
+        if not _acceptable(name, wanted, found.get(name, wanted)):
+            raise ContractError(
+                f"topic {spec.name} has {name}={found[name]} but needs {wanted}; set it with "
+                f"`kafka-configs --alter --topic {spec.name} --add-config {name}={wanted}`"
+            )
+
+
+def _acceptable(name: str, wanted: str, found: str) -> bool:
+    if name.endswith(".ms"):
+        return int(found) >= int(wanted)
+    return found == wanted

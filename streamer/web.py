@@ -1,0 +1,59 @@
+"""The web server of worker and trainer: /metrics for Prometheus, /healthz and /readyz for whoever restarts them."""
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+logger = logging.getLogger(__name__)
+
+#: Says what is wrong, in a word or two; empty if nothing is.
+Complaint = Callable[[], str]
+
+
+class WebServer:
+    """Serves from the moment it is started, before recovery too.
+
+    Args:
+        host: address to bind.
+        port: port to bind; 0 picks a free one.
+        registry: what /metrics tells.
+        unhealthy: why the process should be restarted.
+        unready: why it does not do its work yet.
+    """
+
+    def __init__(
+        self, host: str, port: int, *, registry: CollectorRegistry, unhealthy: Complaint, unready: Complaint
+    ) -> None:
+        self._host, self._port = host, port
+        self._registry = registry
+        app = web.Application()
+        app.router.add_get("/metrics", self._metrics)
+        app.router.add_get("/healthz", _answer_with(unhealthy))
+        app.router.add_get("/readyz", _answer_with(unready))
+        self._runner = web.AppRunner(app, access_log=None)
+
+    async def start(self) -> int:
+        """Begin to serve; return the port."""
+        await self._runner.setup()
+        await web.TCPSite(self._runner, self._host, self._port).start()
+        port = int(self._runner.addresses[0][1])
+        logger.info("web server started port=%d", port)
+        return port
+
+    async def stop(self) -> None:
+        """Serve no more."""
+        await self._runner.cleanup()
+
+    async def _metrics(self, _: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _answer_with(complaint: Complaint) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def answer(_: web.Request) -> web.Response:
+        wrong = complaint()
+        return web.Response(text=f"{wrong or 'ok'}\n", status=503 if wrong else 200)
+
+    return answer
