@@ -1,0 +1,149 @@
+"""The contract as documents: JSON schemas of the messages, and an AsyncAPI description of the topics.
+
+Generated from `streamer.events` and committed in docs/, so that a change of the contract shows in review.
+`python -m streamer.asyncapi` writes them anew.
+"""
+
+import json
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import msgspec
+
+from streamer.events import MAX_ID_BYTES, DeadLetterHeaders, Play, Recommendation, ReleaseNotice
+
+DOCS: Final = Path(__file__).parents[1] / "docs"
+CONTRACT_VERSION: Final = "1.0.0"  # of the messages, not of the code: a field that goes or changes takes a new major
+
+Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
+
+_MESSAGES: Final[dict[str, type[msgspec.Struct]]] = {
+    "play": Play,
+    "recommendation": Recommendation,
+    "release-notice": ReleaseNotice,
+    "dead-letter-headers": DeadLetterHeaders,
+}
+_USER_KEY: Final[Json] = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": MAX_ID_BYTES,
+    "description": "The user id in UTF-8.",
+}
+_ALIAS_KEY: Final[Json] = {"type": "string", "enum": ["champion", "challenger"]}
+_RAW: Final[Json] = {"type": "string", "format": "binary", "description": "As received, perhaps cut; may be null."}
+
+
+def render_documents() -> dict[Path, str]:
+    """Return the text of each document by its path below docs/."""
+    documents: dict[Path, Json] = {
+        Path("schemas") / f"{name}.json": {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            **msgspec.json.schema(message),
+        }
+        for name, message in _MESSAGES.items()
+    }
+    documents[Path("asyncapi.json")] = describe_topics()
+    return {path: json.dumps(document, indent=2, ensure_ascii=False) + "\n" for path, document in documents.items()}
+
+
+def describe_topics() -> Json:
+    """Describe every topic that others read or write, as AsyncAPI 3.0; names are the defaults of the settings."""
+    _, schemas = msgspec.json.schema_components(tuple(_MESSAGES.values()), ref_template="#/components/schemas/{name}")
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Refrain",
+            "version": CONTRACT_VERSION,
+            "description": "Plays in, recommendations out. Consumers read with isolation.level=read_committed.",
+            "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
+        },
+        "defaultContentType": "application/json",
+        "channels": _channels(),
+        "operations": _operations(),
+        "components": {"messages": _messages(), "schemas": schemas},
+    }
+
+
+def _channels() -> dict[str, Json]:
+    return {
+        "plays": _channel(
+            "plays",
+            "What listeners play, keyed by listener. All producers use the same partitioner.",
+            "delete",
+            ["play", "forgetListener"],
+        ),
+        "shortTerm": _channel(
+            "recommendations.short-term",
+            "What to play next; the newest list of each listener stays. As many partitions as `plays`.",
+            "compact",
+            ["recommendation", "listenerForgotten"],
+        ),
+        "longTerm": _channel(
+            "recommendations.long-term",
+            "What to discover over the coming weeks; otherwise as short-term.",
+            "compact",
+            ["recommendation", "listenerForgotten"],
+        ),
+        "deadLetters": _channel(
+            "plays.dead-letter", "Plays that were refused, with the cause in the headers.", "delete", ["deadLetter"]
+        ),
+        "releases": _channel("releases", "Which release stands under which alias.", "compact", ["releaseNotice"]),
+    }
+
+
+def _channel(address: str, description: str, cleanup_policy: str, messages: list[str]) -> Json:
+    return {
+        "address": address,
+        "description": description,
+        "messages": {message: {"$ref": f"#/components/messages/{message}"} for message in messages},
+        "bindings": {"kafka": {"topicConfiguration": {"cleanup.policy": [cleanup_policy]}, "bindingVersion": "0.5.0"}},
+    }
+
+
+def _operations() -> dict[str, Json]:
+    """Say who does what, as AsyncAPI does: `receive` is what Refrain reads, `send` what it writes."""
+    told = {
+        "readPlays": ("receive", "plays", "The worker folds each play into a state; the trainer archives it."),
+        "recommendShortTerm": ("send", "shortTerm", "The worker answers plays, in one transaction with their states."),
+        "recommendLongTerm": ("send", "longTerm", "The worker answers plays, in one transaction with their states."),
+        "refusePlays": ("send", "deadLetters", "The worker sets a bad play aside, in the same transaction."),
+        "promoteRelease": ("send", "releases", "The trainer, or an operator, moves an alias."),
+        "takeUpRelease": ("receive", "releases", "Each worker takes up the champion, without a restart."),
+    }  # fmt: skip
+    return {
+        name: {"action": action, "channel": {"$ref": f"#/channels/{channel}"}, "summary": summary}
+        for name, (action, channel, summary) in told.items()
+    }
+
+
+def _messages() -> dict[str, Json]:
+    null: Json = {"type": "null"}
+    letter = _message("A play that was refused", _RAW, _RAW)
+    letter["headers"] = _schema_of(DeadLetterHeaders)
+    return {
+        "play": _message("A listener played a track", _USER_KEY, _schema_of(Play)),
+        "forgetListener": _message("Forget this listener: a null value", _USER_KEY, null),
+        "recommendation": _message("A ranked list with its lineage", _USER_KEY, _schema_of(Recommendation)),
+        "listenerForgotten": _message("The listener was forgotten: a null value", _USER_KEY, null),
+        "releaseNotice": _message("A release stands under an alias", _ALIAS_KEY, _schema_of(ReleaseNotice)),
+        "deadLetter": letter,
+    }
+
+
+def _message(title: str, key: Json, value: Json) -> dict[str, Json]:
+    return {"title": title, "payload": value, "bindings": {"kafka": {"key": key, "bindingVersion": "0.5.0"}}}
+
+
+def _schema_of(message: type[msgspec.Struct]) -> Json:
+    return {"$ref": f"#/components/schemas/{message.__name__}"}
+
+
+def main(docs: Path = DOCS) -> None:
+    """Write every document."""
+    for path, text in render_documents().items():
+        (docs / path).parent.mkdir(parents=True, exist_ok=True)
+        (docs / path).write_text(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,167 @@
+"""The messages on the wire: plays and release notices come in; recommendations, dead letters and notices go out.
+
+The schemas in docs/ are generated from these structs (`streamer.asyncapi`). `plays.decode` reads chunks of the one into
+columns, `lists.ListEncoder` writes batches of the other.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Final, Literal
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+from numpy.typing import NDArray
+
+from models.config import CONTEXTS
+
+MAX_ID_BYTES: Final = 256
+MAX_DEAD_VALUE_BYTES: Final = 64 << 10  # leaves room for headers below any sane `message.max.bytes`
+MAX_DEAD_KEY_BYTES: Final = 1 << 10
+
+Horizon = Literal["short-term", "long-term"]
+
+# The limits stand in the schema only: `plays.decode` checks them itself, in bytes, to tell the causes apart.
+_Id = Annotated[
+    str,
+    Meta(description=f"At most {MAX_ID_BYTES} bytes of UTF-8.", extra_json_schema={"minLength": 1, "maxLength": 256}),
+]
+_Milliseconds = Annotated[int, Meta(ge=0)]
+_EpochMs = Annotated[int, Meta(description="Milliseconds since 1970-01-01T00:00:00Z.")]
+
+
+class Play(msgspec.Struct, frozen=True, gc=False):
+    """A listener played a track. The key of the message is `user_id` in UTF-8; a null value forgets the listener."""
+
+    user_id: _Id
+    track_id: _Id
+    played_at: _EpochMs | Annotated[datetime, Meta(tz=True, description="RFC 3339, with its offset.")]
+    context: Annotated[str | None, Meta(examples=list(CONTEXTS[1:]))] = None
+    ms_played: _Milliseconds | None = None
+    duration_ms: _Milliseconds | None = None
+    skipped: bool | None = None
+
+
+class RankedTrack(msgspec.Struct, frozen=True, gc=False):
+    """One place of a list; scores are comparable within a list."""
+
+    track_id: str
+    score: float
+
+
+class Recommendation(msgspec.Struct, frozen=True):
+    """What to play next, or discover; (user, horizon, source partition and offset) is its identity."""
+
+    user_id: str
+    horizon: Horizon
+    tracks: Annotated[tuple[RankedTrack, ...], Meta(description="Best first.")]
+    release: Annotated[str, Meta(description="The release that ranked.")]
+    plays_seen: Annotated[int, Meta(ge=1, description="Plays of this listener up to and with the source play.")]
+    source_partition: Annotated[int, Meta(ge=0)]
+    source_offset: Annotated[int, Meta(ge=0)]
+    played_at: _EpochMs
+    emitted_at: _EpochMs
+
+
+class ReleaseNotice(msgspec.Struct, frozen=True):
+    """A release stands ready under the alias that is the key of the message."""
+
+    release_id: str
+    location: Annotated[str, Meta(description="fsspec URL of the release directory.")]
+    manifest_sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+
+
+class Cause(StrEnum):
+    """Why a play was not accepted: stable codes, in the header `error` of its dead letter."""
+
+    NOT_JSON = "not-json"
+    MISSING_FIELD = "missing-field"
+    WRONG_TYPE = "wrong-type"
+    IMPOSSIBLE_TIME = "impossible-time"
+    KEY_MISMATCH = "key-mismatch"
+    NULL_KEY = "null-key"
+    TOO_LARGE = "too-large"
+    INVALID_USER_ID = "invalid-user-id"
+    INVALID_TRACK_ID = "invalid-track-id"
+    STRAY_PARTITION = "stray-partition"
+
+
+@dataclass(frozen=True, slots=True)
+class PlayColumns:
+    """The n accepted events of a chunk of `plays`, in its order.
+
+    Attributes:
+        index: int64 (n,), position in the chunk, rising.
+        users: the user ids in UTF-8, which are the keys of the messages.
+        track_ids: empty where `forgets`.
+        track_keys: uint64 (n,), models.catalogue.track_key; 0 where `forgets`.
+        played_at_ms: int64 (n,), ms since the epoch; the record's timestamp where `forgets`.
+        contexts: uint8 (n,), indices of models.config.CONTEXTS.
+        skipped: bool (n,).
+        forgets: bool (n,), a tombstone: no play, but the wish to be forgotten.
+    """
+
+    index: NDArray[np.int64]
+    users: list[bytes]
+    track_ids: list[str]
+    track_keys: NDArray[np.uint64]
+    played_at_ms: NDArray[np.int64]
+    contexts: NDArray[np.uint8]
+    skipped: NDArray[np.bool_]
+    forgets: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        """Return n."""
+        return len(self.users)
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A play that was not accepted.
+
+    Attributes:
+        index: its position in the chunk.
+        cause: the stable code.
+        reason: a sentence for whoever mends the producer; names no listener.
+    """
+
+    index: int
+    cause: Cause
+    reason: str
+
+
+class DeadLetterHeaders(msgspec.Struct, frozen=True, rename="kebab", omit_defaults=True):
+    """What the headers of a dead letter say, each as text."""
+
+    error: Cause
+    reason: Annotated[str, Meta(description="For whoever mends the producer; names no listener.")]
+    source_topic: str
+    source_partition: Annotated[int, Meta(ge=0)]
+    source_offset: Annotated[int, Meta(ge=0)]
+    worker_version: str
+    sha256: Annotated[str | None, Meta(description="Of the whole value, where it was cut.")] = None
+    original_size: Annotated[int | None, Meta(description="Bytes of the whole value, where it was cut.")] = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record that was not accepted, as it is produced: cut, so that no poison can exceed the broker's limits."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+
+
+def dead_letter(key: bytes | None, value: bytes | None, headers: DeadLetterHeaders) -> DeadLetter:
+    """Cut a rejected record to MAX_DEAD_KEY_BYTES and MAX_DEAD_VALUE_BYTES; its headers then tell what it was."""
+    if value is not None and len(value) > MAX_DEAD_VALUE_BYTES:
+        digest = hashlib.sha256(value).hexdigest()
+        headers = msgspec.structs.replace(headers, sha256=digest, original_size=len(value))
+    told = msgspec.to_builtins(headers)
+    return DeadLetter(
+        key=key and key[:MAX_DEAD_KEY_BYTES],
+        value=value and value[:MAX_DEAD_VALUE_BYTES],
+        headers=[(name, str(text).encode()) for name, text in told.items()],
+    )

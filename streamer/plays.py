@@ -1,0 +1,147 @@
+"""A chunk of plays, read from bytes into columns.
+
+Law 5: `decode` never raises. A bad play becomes a `Reject` beside the good ones, so that it costs one message. The
+verdict rests on the record alone, its Kafka timestamp included, and never on the clock: a replay decides the same.
+"""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from models.catalogue import track_key
+from models.config import CONTEXTS
+from streamer.events import MAX_ID_BYTES, Cause, Play, PlayColumns, Reject
+
+MAX_PLAY_BYTES: Final = 1 << 20  # more is junk, and is not even parsed
+EARLIEST_MS: Final = 946_684_800_000  # 2000-01-01: earlier ones come from unset clocks, or are seconds
+MAX_AHEAD_MS: Final = 3_600_000  # the clocks of phones drift by minutes; an hour is a wrong time zone
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A chunk, read: each of its events is either in `plays` or in `rejects`."""
+
+    plays: PlayColumns
+    rejects: list[Reject]
+
+
+def decode(keys: Sequence[bytes | None], values: Sequence[bytes | None], timestamps_ms: Sequence[int]) -> Decoded:
+    """Read a chunk of plays; never raises, whatever the bytes.
+
+    Args:
+        keys: of the records, as received.
+        values: of the records, as received; None is a tombstone.
+        timestamps_ms: Kafka's, against which `played_at` is judged.
+    """
+    rows: list[_Row] = []
+    rejects: list[Reject] = []
+    for index, (key, value, timestamp_ms) in enumerate(zip(keys, values, timestamps_ms, strict=True)):
+        try:
+            rows.append(_read(index, key, value, timestamp_ms))
+        except _RefusalError as refusal:
+            rejects.append(Reject(index, refusal.cause, refusal.reason))
+    return Decoded(_columns(rows), rejects)
+
+
+_Row = tuple[int, bytes, str, int, int, int, bool, bool]  # the fields of PlayColumns, in order
+_parse = msgspec.json.Decoder(Play).decode
+_track_key = functools.lru_cache(maxsize=1 << 17)(track_key)  # some 30 MB; most plays are of few tracks
+_OTHER: Final = CONTEXTS.index("other")
+_CONTEXT_CODES: Final[dict[str | None, int]] = {None: 0} | {context: code for code, context in enumerate(CONTEXTS)}
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+
+
+class _RefusalError(Exception):
+    """Carries a cause from where it is found to `decode`, and no further."""
+
+    def __init__(self, cause: Cause, reason: str) -> None:
+        self.cause, self.reason = cause, reason
+
+
+def _read(index: int, key: bytes | None, value: bytes | None, timestamp_ms: int) -> _Row:
+    if key is None:
+        raise _RefusalError(Cause.NULL_KEY, "the message has no key; key every play by its user_id in UTF-8")
+    if value is None:
+        return index, _tombstone_key(key), "", 0, timestamp_ms, 0, False, True
+    if len(value) > MAX_PLAY_BYTES:
+        raise _RefusalError(Cause.TOO_LARGE, f"the message has {len(value)} bytes; a play has at most {MAX_PLAY_BYTES}")
+    try:
+        play = _parse(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        raise _parse_refusal(exc) from None
+    user, track_id, played_at = play.user_id.encode(), play.track_id, play.played_at
+    _require_id(user, "user_id", Cause.INVALID_USER_ID)
+    _require_id(track_id.encode(), "track_id", Cause.INVALID_TRACK_ID)
+    if user != key:
+        raise _RefusalError(Cause.KEY_MISMATCH, "the key differs from user_id; key every play by its user_id in UTF-8")
+    played_at_ms = played_at if isinstance(played_at, int) else (played_at - _EPOCH) // _MILLISECOND
+    if not EARLIEST_MS <= played_at_ms <= timestamp_ms + MAX_AHEAD_MS:
+        raise _RefusalError(Cause.IMPOSSIBLE_TIME, _time_reason(played_at_ms, timestamp_ms))
+    context = _CONTEXT_CODES.get(play.context, _OTHER)
+    return index, key, track_id, _track_key(track_id), played_at_ms, context, play.skipped is True, False
+
+
+def _require_id(name: bytes, field: str, cause: Cause) -> None:
+    if not 1 <= len(name) <= MAX_ID_BYTES:
+        raise _RefusalError(cause, f"{field} has {len(name)} bytes; allowed are 1 to {MAX_ID_BYTES}")
+
+
+def _tombstone_key(key: bytes) -> bytes:
+    _require_id(key, "the key of a tombstone", Cause.INVALID_USER_ID)
+    try:
+        key.decode()
+    except UnicodeDecodeError:
+        raise _RefusalError(Cause.INVALID_USER_ID, "the key of a tombstone is not UTF-8, so no user_id") from None
+    return key
+
+
+def _parse_refusal(exc: Exception) -> _RefusalError:
+    """Tell the causes apart by what msgspec says; its words are pinned by the tests."""
+    reason = str(exc)
+    if not isinstance(exc, msgspec.ValidationError):
+        return _RefusalError(Cause.NOT_JSON, reason)
+    missing = reason.startswith("Object missing required field")
+    return _RefusalError(Cause.MISSING_FIELD if missing else Cause.WRONG_TYPE, reason)
+
+
+def _time_reason(played_at_ms: int, timestamp_ms: int) -> str:
+    if abs(played_at_ms) >> 63:
+        return "played_at does not fit 64 bits; send milliseconds since the epoch"
+    latest_ms = timestamp_ms + MAX_AHEAD_MS
+    units = {"seconds": played_at_ms * 1000, "microseconds": played_at_ms // 1000, "nanoseconds": played_at_ms // 10**6}
+    for unit, in_ms in units.items():
+        if EARLIEST_MS <= in_ms <= latest_ms:
+            return f"played_at {played_at_ms} looks like {unit}; send milliseconds since the epoch"
+    if played_at_ms < EARLIEST_MS:
+        return f"played_at {played_at_ms} ms is before the year 2000; check the producer's clock"
+    ahead = _span(played_at_ms - timestamp_ms)
+    return f"played_at {played_at_ms} ms is {ahead} ahead of the broker clock; check the producer's time zone and clock"
+
+
+def _span(span_ms: int) -> str:
+    hours = span_ms / 3_600_000
+    for unit, hours_each in (("years", 24 * 365.25), ("days", 24)):
+        if hours >= 2 * hours_each:
+            return f"{hours / hours_each:.0f} {unit}"
+    return f"{hours:.1f} hours"
+
+
+def _columns(rows: list[_Row]) -> PlayColumns:
+    transposed = zip(*rows, strict=True) if rows else ((),) * 8
+    index, users, track_ids, track_keys, played_at_ms, contexts, skipped, forgets = transposed
+    return PlayColumns(
+        np.array(index, np.int64),
+        list(users),
+        list(track_ids),
+        np.array(track_keys, np.uint64),
+        np.array(played_at_ms, np.int64),
+        np.array(contexts, np.uint8),
+        np.array(skipped, np.bool_),
+        np.array(forgets, np.bool_),
+    )

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from models.config import CONTEXTS, NetworkConfig
+
+
+def test_a_config_survives_json() -> None:
+    config = NetworkConfig(embedding_size=32, contexts=("album", "other"))
+
+    assert NetworkConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_context_codes_never_change() -> None:
+    assert CONTEXTS == ("none", "album", "artist", "chart", "library", "playlist", "radio", "search", "other")
+
+
+def test_a_foreign_context_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"\['mixtape'\] are not in"):
+        NetworkConfig(contexts=("album", "mixtape"))
+
+
+def test_a_field_of_a_later_program_is_refused() -> None:
+    with pytest.raises(TypeError, match="num_layers"):
+        NetworkConfig.from_dict(NetworkConfig().to_dict() | {"num_layers": 2})

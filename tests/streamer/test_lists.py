@@ -1,0 +1,97 @@
+"""Lists, written from fragments: the bytes are those of the plain encoder."""
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.catalogue import FIRST_TRACK, PAD
+from streamer.events import Horizon, RankedTrack, Recommendation
+from streamer.lists import Lineage, ListEncoder
+
+TRACK_IDS = ["t0", "spotify:track:1", 'quo"te', "naïve\u2028\x00", "100%d"]
+ENCODER = ListEncoder(TRACK_IDS)
+MISSING = (PAD, -np.inf)
+
+places = st.tuples(
+    st.integers(FIRST_TRACK, FIRST_TRACK + len(TRACK_IDS) - 1), st.floats(-9, 9, width=32) | st.floats(-1, 1, width=32)
+)
+counts = st.integers(1, 2**62)
+
+
+def recommendation(
+    horizon: Horizon, row_scores: list[tuple[int, float]], lineage: Lineage, answer: int = 0
+) -> Recommendation:
+    """Build the answer the slow, clear way; scores are told to four decimals."""
+    tracks = [
+        RankedTrack(TRACK_IDS[row - FIRST_TRACK], float(np.rint(score * 10_000) / 10_000))
+        for row, score in row_scores
+        if row != PAD
+    ]
+    return Recommendation(
+        user_id=lineage.users[answer].decode(),
+        horizon=horizon,
+        tracks=tuple(tracks),
+        release=lineage.release,
+        plays_seen=lineage.plays_seen[answer],
+        source_partition=lineage.source_partition,
+        source_offset=lineage.source_offsets[answer],
+        played_at=lineage.played_at_ms[answer],
+        emitted_at=lineage.emitted_at_ms,
+    )
+
+
+@given(
+    st.sampled_from(["short-term", "long-term"]),
+    st.lists(places | st.just(MISSING), min_size=1, max_size=6),
+    st.text(min_size=1),
+    st.text(),
+    st.tuples(counts, counts, counts, counts, counts),
+)
+def test_a_list_is_what_the_plain_encoder_writes(
+    horizon: Horizon, row_scores: list[tuple[int, float]], user: str, release: str, numbers: tuple[int, ...]
+) -> None:
+    plays_seen, partition, offset, played_at_ms, emitted_at_ms = numbers
+    lineage = Lineage([user.encode()], [plays_seen], [offset], [played_at_ms], partition, release, emitted_at_ms)
+    rows = np.array([[row for row, _ in row_scores]], np.int64)
+    scores = np.array([[score for _, score in row_scores]], np.float32)
+
+    (written,) = ENCODER.encode(horizon, rows, scores, lineage)
+
+    plain = recommendation(horizon, row_scores, lineage)
+    assert msgspec.json.decode(written, type=Recommendation) == plain
+    assert written.replace(b"-0.0}", b"0.0}") == msgspec.json.encode(plain).replace(b"-0.0}", b"0.0}")
+
+
+def test_each_answer_has_its_own_list_and_lineage() -> None:
+    lineage = Lineage([b"u0", b"u1"], [1, 2], [10, 11], [100, 101], 3, "r1", 102)
+    row_scores = [[(2, 0.5), (3, 0.25)], [(4, 1.0), MISSING]]
+    rows = np.array([[row for row, _ in of_list] for of_list in row_scores], np.int64)
+    scores = np.array([[score for _, score in of_list] for of_list in row_scores], np.float32)
+
+    written = ENCODER.encode("long-term", rows, scores, lineage)
+
+    read = [msgspec.json.decode(answer, type=Recommendation) for answer in written]
+    assert read == [recommendation("long-term", row_scores[answer], lineage, answer) for answer in (0, 1)]
+
+
+def test_a_list_without_tracks_is_empty() -> None:
+    lineage = Lineage([b"u0"], [1], [0], [0], 0, "r1", 0)
+
+    (written,) = ENCODER.encode("short-term", np.array([[PAD, PAD]]), np.array([[-np.inf] * 2], np.float32), lineage)
+
+    assert msgspec.json.decode(written, type=Recommendation).tracks == ()
+
+
+def test_no_answers_are_written_as_nothing() -> None:
+    lineage = Lineage([], [], [], [], 0, "r1", 0)
+
+    assert ENCODER.encode("short-term", np.zeros((0, 20), np.int64), np.zeros((0, 20), np.float32), lineage) == []
+
+
+def test_lineage_of_another_length_is_refused() -> None:
+    lineage = Lineage([b"u0"], [1, 2], [0], [0], 0, "r1", 0)
+
+    with pytest.raises(ValueError, match="zip"):
+        ENCODER.encode("short-term", np.array([[2]]), np.array([[0.5]], np.float32), lineage)
