@@ -1,0 +1,51 @@
+"""Item vectors from listening sessions: word2vec with tracks as words and sessions as sentences.
+
+Source: Mikolov et al. 2013 (CBOW with negative sampling); settings as in De Boom et al. 2018, adapted by measurement.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from gensim.models import Word2Vec
+from numpy.typing import NDArray
+
+from models.catalogue import FIRST_TRACK
+from models.config import TrainingConfig
+
+
+def item_vectors(
+    rows: NDArray[np.int64], sessions: NDArray[np.int64], num_tracks: int, size: int, config: TrainingConfig
+) -> NDArray[np.float32]:
+    """Learn a unit vector for every track from the company it keeps.
+
+    Args:
+        rows: int64 (P,), known tracks in listening order, one listener after the other.
+        sessions: int64 (P,), a new value wherever a session starts; no session spans two listeners.
+        num_tracks: length of the catalogue, M.
+        size: dimensions, E.
+        config: word2vec's settings and the seed.
+
+    Returns:
+        float32 (M, E), row r of the catalogue at r - FIRST_TRACK; random where a track was always alone.
+    """
+    vectors = np.random.default_rng(config.seed).standard_normal((num_tracks, size)).astype(np.float32)
+    ends = np.flatnonzero(sessions[1:] != sessions[:-1]) + 1
+    sentences = [session.astype(str).tolist() for session in np.split(rows, ends) if len(session) > 1]
+    if sentences:
+        model = Word2Vec(
+            sentences,
+            vector_size=size,
+            window=config.item_window,
+            negative=config.item_negatives,
+            alpha=config.item_learning_rate,
+            epochs=config.item_epochs,
+            seed=config.seed,
+            sg=0,
+            ns_exponent=0.75,
+            sample=0,  # keep the plays of popular tracks: they are few beside a language's stop words
+            min_count=1,
+            workers=1,  # with more, the vectors differ from run to run
+        )
+        vectors[np.array(model.wv.index_to_key, np.int64) - FIRST_TRACK] = model.wv.vectors
+    lengths: NDArray[np.float32] = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / lengths

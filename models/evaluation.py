@@ -1,0 +1,239 @@
+"""Evaluation: full-catalogue metrics by horizon, repeat and discovery apart.
+
+The protocol, as a figure means nothing without it:
+
+    Stream      plays sorted by listener, time, place in the file.
+    Parts       T1 and T2 are the times of the plays at 80 % and 90 % of all plays in time order;
+                train < T1 <= validation < T2 <= test.
+    Catalogue   tracks with a play before T1. Cold plays, those of other tracks, are no targets and no truths.
+    Anchor      a warm play that has a next one; it belongs to the part of that next play. Nothing is left out of lists.
+    Short-term  target: the next play. HR@20, MRR@20, nDCG@10; coverage@20: share of the catalogue in any list.
+    Long-term   truth: with 50 or more later plays (before T2, for validation), the distinct tracks 25..100 plays ahead
+                ("far"), else those of the later plays within 30 days ("near"); fewer than 5: the anchor is not asked.
+                recall@100 = hits / |truth|, precision@20, nDCG@100 (ideal: min(|truth|, 100) hits).
+    Repeat      the listener played the track up to the anchor; else discovery. Long-term, both restrict the truth.
+    Mean        over anchors. Intervals: 95 % percentile bootstrap over listeners, 300 resamples.
+
+Lists are made in two ways. By the protocol, cold plays are dropped before anything else. As served, they stay in the
+histories, unknown: they use up places of the ring. The anchors and what they are asked are the same; the list is the
+one a stream gave after the play just before the target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.catalogue import FIRST_TRACK, PAD, Catalogue
+from models.histories import Histories
+from models.network import TasteNetwork
+from models.split import Lists, LongTermTruths, Part, Split, long_term_truths
+from models.step import StepInput, step
+
+SHORT_TERM_SIZE: Final = 20
+LONG_TERM_SIZE: Final = 100
+
+_NUM_RESAMPLES: Final = 300
+_MAX_STEP_PLAYS: Final = 1 << 14  # plays of one step of evaluation
+_GAINS: Final = 1 / np.log2(np.arange(2, LONG_TERM_SIZE + 2))  # of a hit at each place
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean and its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The metrics of some anchors."""
+
+    num_anchors: int
+    metrics: Mapping[str, Estimate]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What `evaluate` found.
+
+    Attributes:
+        part: which part was asked.
+        groups: "short-term/all", "/repeat", "/discovery", "/in-session", "/session-start"; "long-term/all", "/repeat",
+            "/discovery", "/far", "/near"; a group without anchors is missing.
+        coverage: share of the catalogue that stands in at least one short-term list.
+    """
+
+    part: Part
+    groups: Mapping[str, Group]
+    coverage: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the figures as JSON can hold them, for a release's metrics."""
+        return asdict(self)
+
+
+def rank_anchors(network: TasteNetwork, catalogue: Catalogue, split: Split, part: Part) -> Lists:
+    """Answer at every anchor of a part by the protocol: the histories hold no cold play."""
+    return _rank(network, catalogue, split, split.histories, split.anchors(part))
+
+
+def rank_anchors_as_served(network: TasteNetwork, catalogue: Catalogue, split: Split, part: Part) -> Lists:
+    """Answer at every anchor of a part as a stream would: after the play just before the target, cold plays and all."""
+    return _rank(network, catalogue, split, split.served, split.served_anchors(part))
+
+
+def evaluate(
+    split: Split, part: Part, lists: Lists, *, short_term_stride: int = 1, long_term_stride: int = 3
+) -> Report:
+    """Compare lists with what the listeners played.
+
+    Args:
+        split: the stream.
+        part: whose anchors the lists answer.
+        lists: one of each horizon for every anchor of `split.anchors(part)`.
+        short_term_stride: every which anchor is asked for its next play.
+        long_term_stride: every which anchor is asked for its weeks to come; neighbours share nearly all of it.
+    """
+    anchors = split.anchors(part)
+    asked = anchors[::short_term_stride]
+    short_term = lists.short_term[::short_term_stride, :SHORT_TERM_SIZE]
+    truths = long_term_truths(split, part, stride=long_term_stride)
+    long_term = lists.long_term[np.searchsorted(anchors, truths.anchors), :LONG_TERM_SIZE]
+    listeners = split.histories.listeners()
+    groups = _short_term_groups(split, asked, short_term, listeners[asked])
+    groups |= _long_term_groups(truths, long_term, listeners[truths.anchors])
+    listed = np.unique(short_term)
+    return Report(part, groups, float((listed >= FIRST_TRACK).sum() / len(split.catalogue)))
+
+
+def compare(split: Split, part: Part, lists: Lists, others: Lists, *, long_term_stride: int = 3) -> dict[str, Estimate]:
+    """Estimate by how much `lists` are better than `others` at the same anchors, for HR@20, MRR@20 and recall@100."""
+    anchors, listeners = split.anchors(part), split.histories.listeners()
+    truths = long_term_truths(split, part, stride=long_term_stride)
+    asked = np.searchsorted(anchors, truths.anchors)
+    differences: dict[str, Estimate] = {}
+    for name in ("HR@20", "MRR@20"):
+        mine, theirs = (_short_term_metrics(split, anchors, each.short_term)[name] for each in (lists, others))
+        differences[name] = _estimate(mine - theirs, listeners[anchors])
+    everything = np.ones(len(truths.rows), np.bool_)
+    mine, theirs = (
+        _long_term_metrics(truths, each.long_term[asked], everything)["recall@100"] for each in (lists, others)
+    )
+    differences["recall@100"] = _estimate(mine - theirs, listeners[truths.anchors])
+    return differences
+
+
+def _rank(
+    network: TasteNetwork, catalogue: Catalogue, split: Split, histories: Histories, anchors: NDArray[np.int64]
+) -> Lists:
+    """Answer after some plays, a batch of listeners at a time, each from their first play on."""
+    short_term = np.full((len(anchors), SHORT_TERM_SIZE), PAD, np.int64)
+    long_term = np.full((len(anchors), LONG_TERM_SIZE), PAD, np.int64)
+    listeners = np.searchsorted(histories.bounds, anchors, side="right") - 1  # (A,)
+    for batch in _listener_batches(histories, np.unique(listeners)):
+        part = histories.of(batch)
+        begin, end = np.searchsorted(listeners, [batch[0], batch[-1] + 1])
+        moved = part.bounds[np.searchsorted(batch, listeners[begin:end])] - histories.bounds[listeners[begin:end]]
+        hidden = np.zeros((len(batch), network.config.hidden_size), np.float32)
+        step_input = StepInput(hidden, part, np.zeros(len(batch), np.int64), anchors[begin:end] + moved)
+        output = step(network, catalogue, step_input, sizes=(SHORT_TERM_SIZE, LONG_TERM_SIZE))
+        short_term[begin:end], long_term[begin:end] = (ranked.rows for ranked in output.ranked)
+    translation = np.concatenate([np.arange(FIRST_TRACK), split.catalogue.rows(catalogue.keys)])
+    return Lists(translation[short_term], translation[long_term])
+
+
+def _listener_batches(histories: Histories, listeners: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Cut rising listeners into batches of about as many plays."""
+    plays = np.cumsum(np.diff(histories.bounds)[listeners])
+    yield from np.split(listeners, np.flatnonzero(np.diff(plays // _MAX_STEP_PLAYS)) + 1)
+
+
+def _short_term_groups(
+    split: Split, anchors: NDArray[np.int64], rows: NDArray[np.int64], listeners: NDArray[np.int64]
+) -> dict[str, Group]:
+    metrics = _short_term_metrics(split, anchors, rows)
+    repeats, starts = split.repeats[anchors + 1], split.session_starts[anchors + 1]
+    return {
+        f"short-term/{name}": _group(metrics, listeners, chosen)
+        for name, chosen in {
+            "all": np.ones(len(anchors), np.bool_),
+            "repeat": repeats,
+            "discovery": ~repeats,
+            "in-session": ~starts,
+            "session-start": starts,
+        }.items()
+        if chosen.any()
+    }
+
+
+def _short_term_metrics(
+    split: Split, anchors: NDArray[np.int64], rows: NDArray[np.int64]
+) -> dict[str, NDArray[np.float64]]:
+    """Measure lists (A, 20) against the next plays: each metric (A,)."""
+    hits = rows == split.rows[anchors + 1][:, None]  # (A, 20)
+    places = hits.argmax(1)  # (A,)
+    found = hits.any(1)
+    return {
+        "HR@20": found.astype(np.float64),
+        "MRR@20": np.where(found, 1 / (places + 1), 0.0),
+        "nDCG@10": np.where(found & (places < 10), _GAINS[places], 0.0),
+    }
+
+
+def _long_term_groups(
+    truths: LongTermTruths, rows: NDArray[np.int64], listeners: NDArray[np.int64]
+) -> dict[str, Group]:
+    groups = {}
+    of_truth = {"all": np.ones(len(truths.rows), np.bool_), "repeat": truths.repeats, "discovery": ~truths.repeats}
+    for name, chosen in of_truth.items():
+        metrics = _long_term_metrics(truths, rows, chosen)
+        asked = ~np.isnan(metrics["recall@100"])
+        if asked.any():
+            groups[f"long-term/{name}"] = _group(metrics, listeners, asked)
+    metrics = _long_term_metrics(truths, rows, of_truth["all"])
+    for name, asked in {"far": truths.far, "near": ~truths.far}.items():
+        if asked.any():
+            groups[f"long-term/{name}"] = _group(metrics, listeners, asked)
+    return groups
+
+
+def _long_term_metrics(
+    truths: LongTermTruths, rows: NDArray[np.int64], chosen: NDArray[np.bool_]
+) -> dict[str, NDArray[np.float64]]:
+    """Measure lists (L, 100) against the chosen truths: each metric (L,), NaN where an anchor has none."""
+    metrics = {name: np.full(len(rows), np.nan) for name in ("recall@100", "precision@20", "nDCG@100")}
+    ideals = np.cumsum(_GAINS)
+    for place, (begin, end) in enumerate(zip(truths.bounds[:-1], truths.bounds[1:], strict=True)):
+        truth = truths.rows[begin:end][chosen[begin:end]]
+        if not len(truth):
+            continue
+        hits = np.isin(rows[place], truth)
+        metrics["recall@100"][place] = hits.sum() / len(truth)
+        metrics["precision@20"][place] = hits[:SHORT_TERM_SIZE].sum() / SHORT_TERM_SIZE
+        metrics["nDCG@100"][place] = (hits * _GAINS[: len(hits)]).sum() / ideals[min(len(truth), LONG_TERM_SIZE) - 1]
+    return metrics
+
+
+def _group(
+    metrics: Mapping[str, NDArray[np.float64]], listeners: NDArray[np.int64], chosen: NDArray[np.bool_]
+) -> Group:
+    estimates = {name: _estimate(values[chosen], listeners[chosen]) for name, values in metrics.items()}
+    return Group(int(chosen.sum()), estimates)
+
+
+def _estimate(values: NDArray[np.float64], listeners: NDArray[np.int64]) -> Estimate:
+    """Average over anchors, resampling listeners: a heavy listener's anchors go in or out together."""
+    _, places = np.unique(listeners, return_inverse=True)
+    sums, counts = np.bincount(places, values), np.bincount(places)
+    shares = np.full(len(sums), 1 / len(sums))
+    weights = np.random.default_rng(0).multinomial(len(sums), shares, size=_NUM_RESAMPLES)  # (resamples, listeners)
+    means = (weights @ sums) / np.maximum(weights @ counts, 1)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return Estimate(float(values.mean()), float(low), float(high))

@@ -1,0 +1,256 @@
+"""The release directory: everything a worker needs to serve one set of weights.
+
+    weights.safetensors   the network but for its item vectors
+    items.safetensors     the item vectors, float32 (M + 2, E)
+    catalogue.json        the track ids, in row order
+    config.json           the sizes of the network and how it was trained
+    metrics.json          what the trainer measured
+    manifest.json         format version, id, creation time, data window, sha256 of every other file; written last
+
+Nothing in it is pickled. It lives at an fsspec URL: a folder, S3, anything fsspec has a driver for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import fsspec
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+
+from models.catalogue import Catalogue, track_key
+from models.config import NetworkConfig, TrainingConfig
+from models.network import TasteNetwork
+
+FORMAT_VERSION: Final = 1
+
+_WEIGHTS: Final = "weights.safetensors"
+_ITEMS: Final = "items.safetensors"
+_CATALOGUE: Final = "catalogue.json"
+_CONFIG: Final = "config.json"
+_METRICS: Final = "metrics.json"
+_MANIFEST: Final = "manifest.json"
+_FILES: Final = (_WEIGHTS, _ITEMS, _CATALOGUE, _CONFIG, _METRICS)
+_ITEM_VECTORS: Final = "embedding.weight"
+
+Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
+
+
+class InvalidRelease(Exception):  # noqa: N818 - the name says what was found; it is the only error here
+    """Raised when a release is incomplete, damaged or of another format; a worker keeps the one it has."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataWindow:
+    """Say what a release was trained on.
+
+    Attributes:
+        from_ms: time of the first play, since the epoch.
+        until_ms: time of the last.
+        num_plays: how many.
+        num_listeners: whose.
+    """
+
+    from_ms: int
+    until_ms: int
+    num_plays: int
+    num_listeners: int
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A release as workers hold it: verified, on its device, in eval mode.
+
+    Attributes:
+        release_id: creation time and 8 hex digits of the weights' sha256, so that ids sort by age.
+        key: the first 64 bits of the id's BLAKE2b; state records name their release by it.
+        network: in eval mode, without gradients.
+        catalogue: its tracks.
+        metrics: what the trainer measured.
+        data_window: what it was trained on.
+        created_at_ms: since the epoch.
+    """
+
+    release_id: str
+    key: int
+    network: TasteNetwork
+    catalogue: Catalogue
+    metrics: Mapping[str, Json]
+    data_window: DataWindow
+    created_at_ms: int
+
+
+class SavedRelease(NamedTuple):
+    """Where a release was saved, and what a notice of it says."""
+
+    release_id: str
+    location: str
+    manifest_sha256: str
+
+
+def save_release(
+    releases_url: str,
+    network: TasteNetwork,
+    catalogue: Catalogue,
+    *,
+    training: TrainingConfig,
+    metrics: Mapping[str, Json],
+    data_window: DataWindow,
+    created_at_ms: int,
+) -> SavedRelease:
+    """Write a release into a new directory under a URL, its manifest last.
+
+    Args:
+        releases_url: an fsspec URL or a path; made if absent.
+        network: the weights.
+        catalogue: its tracks.
+        training: kept for the record.
+        metrics: kept for the record.
+        data_window: what it was trained on.
+        created_at_ms: since the epoch.
+
+    Raises:
+        OSError: the place cannot be written.
+    """
+    contents = _contents(network, catalogue, training, metrics)
+    created = datetime.fromtimestamp(created_at_ms / 1000, UTC)
+    stamp = f"{created:%Y%m%dT%H%M%S}.{created_at_ms % 1000:03d}Z"
+    release_id = f"{stamp}-{_sha256(contents[_WEIGHTS])[:8]}"
+    manifest = _json(
+        {
+            "format_version": FORMAT_VERSION,
+            "release_id": release_id,
+            "created_at_ms": created_at_ms,
+            "data_window": asdict(data_window),
+            "files": {name: _sha256(content) for name, content in contents.items()},
+        }
+    )
+    location = f"{releases_url.rstrip('/')}/{release_id}"
+    files, directory = fsspec.core.url_to_fs(location)
+    files.makedirs(directory, exist_ok=True)
+    for name, content in [*contents.items(), (_MANIFEST, manifest)]:
+        files.pipe_file(f"{directory}/{name}", content)
+    return SavedRelease(release_id, location, _sha256(manifest))
+
+
+def load_release(location: str, *, manifest_sha256: str | None = None, device: torch.device | str = "cpu") -> Release:
+    """Read a release and verify every byte of it.
+
+    Args:
+        location: its directory, an fsspec URL or a path.
+        manifest_sha256: as the notice said; absent: trust the manifest found there.
+        device: where the weights go.
+
+    Raises:
+        InvalidRelease: a file is missing or differs from its checksum, or the format is unknown.
+        OSError: the place cannot be reached; trying again may help.
+    """
+    manifest = _read_manifest(location, manifest_sha256)
+    contents = {name: _read_file(location, name, sha256) for name, sha256 in manifest.files.items()}
+    try:
+        catalogue = Catalogue(json.loads(contents[_CATALOGUE]))
+        network = _network(contents, len(catalogue))
+        metrics = dict(json.loads(contents[_METRICS]))
+    except (ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as exc:
+        reason = " ".join(str(exc).split())
+        raise InvalidRelease(f"the files of release {location} do not fit together: {reason}; save a new one") from exc
+    return Release(
+        release_id=manifest.release_id,
+        key=track_key(manifest.release_id),
+        network=network.requires_grad_(requires_grad=False).eval().to(device),
+        catalogue=catalogue,
+        metrics=metrics,
+        data_window=manifest.data_window,
+        created_at_ms=manifest.created_at_ms,
+    )
+
+
+def _network(contents: Mapping[str, bytes], num_tracks: int) -> TasteNetwork:
+    """Build the network the files describe.
+
+    Raises:
+        ValueError: a weight is not finite; it would spoil every state it touches.
+    """
+    network = TasteNetwork(NetworkConfig.from_dict(json.loads(contents[_CONFIG])["network"]), num_tracks)
+    network.load_state_dict(load_tensors(contents[_WEIGHTS]) | load_tensors(contents[_ITEMS]))
+    for name, tensor in network.state_dict().items():
+        if not torch.isfinite(tensor).all():
+            raise ValueError(f"{name} is not finite")
+    return network
+
+
+def _contents(
+    network: TasteNetwork, catalogue: Catalogue, training: TrainingConfig, metrics: Mapping[str, Json]
+) -> dict[str, bytes]:
+    """Encode every file but the manifest."""
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    items = {_ITEM_VECTORS: weights.pop(_ITEM_VECTORS)}
+    return {
+        _WEIGHTS: save_tensors(weights),
+        _ITEMS: save_tensors(items),
+        _CATALOGUE: _json(list(catalogue.track_ids)),
+        _CONFIG: _json({"network": network.config.to_dict(), "training": asdict(training)}),
+        _METRICS: _json(dict(metrics)),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Manifest:
+    """What the manifest of a release of this format says."""
+
+    release_id: str
+    created_at_ms: int
+    data_window: DataWindow
+    files: Mapping[str, str]
+
+
+def _read_manifest(location: str, sha256: str | None) -> _Manifest:
+    content = _read_file(location, _MANIFEST, sha256)
+    try:
+        fields = json.loads(content)
+        version = fields["format_version"]
+    except (ValueError, TypeError, KeyError) as exc:
+        raise InvalidRelease(f"{location}/{_MANIFEST} is not a manifest ({exc!r}); copy the release again") from exc
+    if version != FORMAT_VERSION:
+        raise InvalidRelease(
+            f"release {location} has format version {version!r}, this program reads {FORMAT_VERSION}; "
+            "upgrade the program, or save the release with the version it has"
+        )
+    try:
+        return _Manifest(
+            release_id=str(fields["release_id"]),
+            created_at_ms=int(fields["created_at_ms"]),
+            data_window=DataWindow(**fields["data_window"]),
+            files={name: str(fields["files"][name]) for name in _FILES},
+        )
+    except (ValueError, TypeError, KeyError) as exc:
+        raise InvalidRelease(f"{location}/{_MANIFEST} lacks {exc}; save the release again") from exc
+
+
+def _read_file(location: str, name: str, sha256: str | None) -> bytes:
+    """Read one file of a release; sha256 None: unverified."""
+    files, directory = fsspec.core.url_to_fs(location)
+    try:
+        content: bytes = files.cat_file(f"{directory}/{name}")
+    except FileNotFoundError as exc:
+        raise InvalidRelease(
+            f"release {location} has no {name}; copy it again, or check that its trainer finished"
+        ) from exc
+    if sha256 is not None and (found := _sha256(content)) != sha256:
+        raise InvalidRelease(f"{location}/{name} has sha256 {found}, expected {sha256}; copy the release again")
+    return content
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False).encode()

@@ -1,0 +1,210 @@
+"""One step of serving: fold new plays into hidden states and rank after the anchors.
+
+Laws: batching is invisible and serving is training. Workers and offline evaluation call the same `step`; however a
+history is split into steps, whatever else shares its batch, states and scores agree within 1e-5 absolute (float32
+sums are taken in another order where shapes differ).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.catalogue import PAD, Catalogue
+from models.config import HORIZONS
+from models.features import KnownPlays, known_plays, play_features
+from models.histories import Histories
+from models.network import TasteNetwork
+from models.ranking import mask_tracks, score_tracks, top_k
+from models.ring import RingWindows, latest_known, ring_windows
+
+_MAX_SCORES: Final = {"cpu": 1 << 21, "cuda": 1 << 26}  # held at once: 8 MiB, which a CPU's cache holds; 256 MiB
+_MAX_RUN_PLAYS: Final = 1 << 15  # padded plays in one run of the recurrence: 16 MiB of states
+
+
+@dataclass(frozen=True, slots=True)
+class StepInput:
+    """What a step works on: B listeners with P plays, A anchors.
+
+    Attributes:
+        hidden: float32 (B, H), before the first play to be folded.
+        histories: the plays; those already folded in front (what the ring remembers), new ones behind.
+        fold_from: int64 (B,), how many leading plays of each listener are in `hidden` already. 0 rebuilds: hidden is
+            zeros and every play is folded.
+        anchors: int64 (A,), rising indices into the P plays; an answer is given after each. None may lie before the
+            last play already folded, whose state is gone.
+    """
+
+    hidden: NDArray[np.float32]
+    histories: Histories
+    fold_from: NDArray[np.int64]
+    anchors: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """The lists of one horizon, best first: PAD and -inf where the catalogue was too small.
+
+    Attributes:
+        rows: int64 (A, k), of the catalogue.
+        scores: float32 (A, k), cos(taste, item) + ring term / temperature.
+    """
+
+    rows: NDArray[np.int64]
+    scores: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class StepOutput:
+    """What a step gives.
+
+    Attributes:
+        hidden: float32 (B, H), after each listener's last play; as before where every new play is unknown.
+        ranked: one a horizon, in the order of HORIZONS.
+    """
+
+    hidden: NDArray[np.float32]
+    ranked: tuple[Ranked, ...]
+
+
+def step(
+    network: TasteNetwork,
+    catalogue: Catalogue,
+    step_input: StepInput,
+    *,
+    sizes: tuple[int, ...] = (20, 50),
+    heard_masked: tuple[int, ...] = (0, 0),
+) -> StepOutput:
+    """Fold, then rank.
+
+    Args:
+        network: in eval mode; decides the device.
+        catalogue: the network's.
+        step_input: states, plays and anchors.
+        sizes: length of the lists of each horizon.
+        heard_masked: how many of the latest plays of the ring are left out of each horizon's lists; 0: none.
+
+    Raises:
+        ValueError: an anchor lies before the last play already folded.
+    """
+    histories, anchors = step_input.histories, step_input.anchors
+    _refuse_lost_anchors(step_input)
+    known = known_plays(histories, catalogue, network.config)
+    with torch.inference_mode():
+        hidden, anchor_hidden = _fold(network, known, step_input)
+        rings = ring_windows(known, histories.bounds, anchors)
+        ranked = _rank(network, anchor_hidden, rings, sizes=sizes, heard_masked=heard_masked)
+        return StepOutput(hidden.cpu().numpy(), ranked)
+
+
+def _refuse_lost_anchors(step_input: StepInput) -> None:
+    bounds, anchors = step_input.histories.bounds, step_input.anchors
+    listeners = np.searchsorted(bounds, anchors, side="right") - 1
+    lost = np.flatnonzero(anchors < (bounds[:-1] + step_input.fold_from)[listeners] - 1)
+    if len(lost):
+        raise ValueError(
+            f"anchor {anchors[lost[0]]} of listener {listeners[lost[0]]} lies before the last play already folded; "
+            "its state is gone: set fold_from to 0 and hidden to zeros to rebuild it"
+        )
+
+
+def _fold(network: TasteNetwork, known: KnownPlays, step_input: StepInput) -> tuple[Tensor, Tensor]:
+    """Advance every listener; give the states at the end, (B, H), and at the anchors, (A, H)."""
+    bounds, anchors, device = step_input.histories.bounds, step_input.anchors, network.device
+    hidden = torch.tensor(step_input.hidden, device=device)  # (B, H), a copy
+    starts = np.searchsorted(known.indices, bounds[:-1] + step_input.fold_from)  # the first known play to be folded
+    latest = latest_known(known, bounds, anchors)  # (A,)
+    listeners = np.searchsorted(bounds, anchors, side="right") - 1  # (A,)
+    moved = latest >= starts[listeners]  # elsewhere the state stands as it came
+    wanted, places = np.unique(latest[moved], return_inverse=True)
+
+    anchor_hidden = hidden[_tensor(listeners, device)]  # (A, H)
+    wanted_hidden = hidden.new_empty(len(wanted), hidden.shape[1])
+    places_of_plays = np.full(len(known.rows), -1)
+    places_of_plays[wanted] = np.arange(len(wanted))
+    for run in _runs(starts, known.bounds[1:]):
+        states = network.recur(
+            _tensor(known.rows[run.plays], device),
+            _tensor(play_features(known, run.plays, network.config), device),
+            hidden[_tensor(run.listeners, device)],
+        )  # (b, t, H)
+        last = _tensor(run.lengths - 1, device)
+        hidden[_tensor(run.listeners, device)] = states[torch.arange(len(states), device=device), last]
+        answered, times = np.nonzero(run.is_real() & (places_of_plays[run.plays] >= 0))
+        wanted_places = places_of_plays[run.plays[answered, times]]
+        wanted_hidden[_tensor(wanted_places, device)] = states[_tensor(answered, device), _tensor(times, device)]
+    anchor_hidden[_tensor(np.flatnonzero(moved), device)] = wanted_hidden[_tensor(places, device)]
+    return hidden, anchor_hidden
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One run of the recurrence: t more plays of those b listeners who have any left.
+
+    Attributes:
+        listeners: int64 (b,).
+        plays: int64 (b, t), indices of known plays; the last one again where a listener has fewer.
+        lengths: int64 (b,), how many of the t are real, 1..t.
+    """
+
+    listeners: NDArray[np.int64]
+    plays: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+
+    def is_real(self) -> NDArray[np.bool_]:
+        """Tell plays from padding: bool (b, t)."""
+        return np.arange(self.plays.shape[1]) < self.lengths[:, None]
+
+
+def _runs(starts: NDArray[np.int64], ends: NDArray[np.int64]) -> Iterator[_Run]:
+    """Cut ragged plays into runs that pad at most as much as they fold.
+
+    Runs take 1, 1, 2, 4, ... plays and only the listeners who are not through, so one long history among many single
+    plays costs its own length.
+    """
+    lengths = ends - starts
+    done, size = 0, 1
+    while len(active := np.flatnonzero(lengths > done)):
+        size = max(1, min(size, _MAX_RUN_PLAYS // len(active)))
+        left = np.minimum(lengths[active] - done, size)
+        offsets = np.minimum(np.arange(left.max()), left[:, None] - 1)
+        yield _Run(active, starts[active, None] + done + offsets, left)
+        done += size
+        size = done
+
+
+def _rank(
+    network: TasteNetwork,
+    hidden: Tensor,
+    rings: RingWindows,
+    *,
+    sizes: tuple[int, ...],
+    heard_masked: tuple[int, ...],
+) -> tuple[Ranked, ...]:
+    """Rank the catalogue for states (A, H), a slice of the anchors at a time."""
+    items = network.items()  # (M, E)
+    num_anchors, slice_size = len(hidden), max(1, _MAX_SCORES[network.device.type] // len(items))
+    parts: list[list[tuple[Tensor, Tensor]]] = [[] for _ in HORIZONS]
+    for begin in range(0, max(num_anchors, 1), slice_size):
+        part = slice(begin, begin + slice_size)
+        read = network.read(hidden[part])  # (a, H)
+        rows, groups = _tensor(rings.rows[part], read.device), _tensor(rings.groups[part], read.device).long()  # (a, W)
+        plays_ago = _tensor(rings.plays_ago[part], read.device)  # (a, W)
+        for horizon, (size, num_masked) in enumerate(zip(sizes, heard_masked, strict=True)):
+            scores = score_tracks(network, items, read, rows=rows, groups=groups, horizon=horizon)  # (a, M)
+            if num_masked:
+                mask_tracks(scores, rows.masked_fill(plays_ago >= num_masked, PAD))
+            parts[horizon].append(top_k(scores, size))
+    return tuple(
+        Ranked(*(torch.cat(columns).cpu().numpy() for columns in zip(*of_horizon, strict=True))) for of_horizon in parts
+    )
+
+
+def _tensor(array: NDArray[Any], device: torch.device) -> Tensor:
+    return torch.from_numpy(array).to(device)

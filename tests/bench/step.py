@@ -1,0 +1,72 @@
+"""Time one step of serving: `python tests/bench/step.py [cpu|cuda] [tracks] [listeners]`.
+
+Every listener has a full ring and one new play, as in a busy stream. Best of several rounds, microseconds a play.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from models.catalogue import Catalogue
+from models.config import RING_SIZE, NetworkConfig
+from models.features import known_plays
+from models.histories import Histories, bounds_of, mark_repeats
+from models.network import TasteNetwork
+from models.ring import ring_windows
+from models.step import StepInput, _fold, _rank, step
+
+NUM_ROUNDS = 10
+
+
+def full_rings(catalogue: Catalogue, num_listeners: int) -> tuple[Histories, np.ndarray]:
+    rng = np.random.default_rng(0)
+    lengths = np.full(num_listeners, RING_SIZE + 1)
+    bounds = bounds_of(lengths)
+    keys = catalogue.keys[rng.integers(0, len(catalogue), bounds[-1])]
+    times_ms = 1_400_000_000_000 + np.cumsum(rng.integers(1_000, 3_600_000, bounds[-1]))
+    contexts = rng.integers(0, 9, bounds[-1]).astype(np.uint8)
+    return Histories(bounds, keys, times_ms, contexts, mark_repeats(bounds, keys)), lengths - 1
+
+
+def best_us(work: Callable[[], object], device: str) -> float:
+    """Microseconds of the fastest round; the first two warm caches and kernels up."""
+    rounds = []
+    for _ in range(NUM_ROUNDS + 2):
+        begin = time.perf_counter()
+        work()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        rounds.append(time.perf_counter() - begin)
+    return min(rounds[2:]) * 1e6
+
+
+def main(device: str = "cpu", num_tracks: str = "10000", num_listeners: str = "500") -> None:
+    catalogue = Catalogue([f"t{track}" for track in range(int(num_tracks))])
+    torch.manual_seed(0)
+    network = TasteNetwork(NetworkConfig(), len(catalogue)).eval().to(device)
+    histories, fold_from = full_rings(catalogue, int(num_listeners))
+    hidden = np.random.default_rng(1).standard_normal((len(fold_from), 128)).astype(np.float32)
+    step_input = StepInput(hidden, histories, fold_from, histories.bounds[1:] - 1)
+
+    with torch.inference_mode():
+        known = known_plays(histories, catalogue, network.config)
+        rings = ring_windows(known, histories.bounds, step_input.anchors)
+        anchor_hidden = _fold(network, known, step_input)[1]
+        parts: dict[str, Callable[[], object]] = {
+            "step": lambda: step(network, catalogue, step_input),
+            "  known plays": lambda: known_plays(histories, catalogue, network.config),
+            "  fold": lambda: _fold(network, known, step_input),
+            "  ring windows": lambda: ring_windows(known, histories.bounds, step_input.anchors),
+            "  rank": lambda: _rank(network, anchor_hidden, rings, sizes=(20, 50), heard_masked=(0, 0)),
+        }
+        for name, work in parts.items():
+            sys.stdout.write(f"{name:15} {best_us(work, device) / len(fold_from):8.2f} us a play\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

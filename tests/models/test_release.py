@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from models.catalogue import Catalogue, track_key
+from models.config import TrainingConfig
+from models.network import TasteNetwork
+from models.release import DataWindow, InvalidRelease, SavedRelease, load_release, save_release
+
+CREATED_AT_MS = 1_795_475_700_123
+WINDOW = DataWindow(from_ms=1, until_ms=2, num_plays=3, num_listeners=4)
+FILES = ("weights.safetensors", "items.safetensors", "catalogue.json", "config.json", "metrics.json", "manifest.json")
+
+
+@pytest.fixture
+def saved(tmp_path: Path, network: TasteNetwork, catalogue: Catalogue) -> SavedRelease:
+    return save(str(tmp_path), network, catalogue)
+
+
+def save(url: str, network: TasteNetwork, catalogue: Catalogue) -> SavedRelease:
+    return save_release(
+        url,
+        network,
+        catalogue,
+        training=TrainingConfig(),
+        metrics={"short-term/all": {"HR@20": 0.46}},
+        data_window=WINDOW,
+        created_at_ms=CREATED_AT_MS,
+    )
+
+
+def test_a_release_comes_back_as_it_was_saved(saved: SavedRelease, network: TasteNetwork, catalogue: Catalogue) -> None:
+    release = load_release(saved.location, manifest_sha256=saved.manifest_sha256)
+
+    assert release.release_id == saved.release_id
+    assert release.key == track_key(saved.release_id)
+    assert release.catalogue.track_ids == catalogue.track_ids
+    assert release.network.config == network.config
+    assert release.metrics == {"short-term/all": {"HR@20": 0.46}}
+    assert (release.data_window, release.created_at_ms) == (WINDOW, CREATED_AT_MS)
+    expected = network.state_dict()
+    for name, tensor in release.network.state_dict().items():
+        assert torch.equal(tensor, expected[name])
+    assert not release.network.training
+
+
+def test_an_id_names_the_moment_and_the_weights(saved: SavedRelease) -> None:
+    weights = Path(saved.location, "weights.safetensors").read_bytes()
+
+    stamp = "20261123T231500.123Z"
+    assert saved.release_id == f"{stamp}-{hashlib.sha256(weights).hexdigest()[:8]}"
+    assert saved.location.endswith(f"/{saved.release_id}")
+
+
+def test_a_release_lives_at_any_fsspec_url(network: TasteNetwork, catalogue: Catalogue) -> None:
+    saved = save("memory://releases", network, catalogue)
+
+    assert load_release(saved.location, manifest_sha256=saved.manifest_sha256).release_id == saved.release_id
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_one_changed_byte_is_refused(saved: SavedRelease, name: str) -> None:
+    path = Path(saved.location, name)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+    with pytest.raises(InvalidRelease, match=rf"{name} has sha256 \w+, expected \w+; copy the release again"):
+        load_release(saved.location, manifest_sha256=saved.manifest_sha256)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_missing_file_is_refused(saved: SavedRelease, name: str) -> None:
+    Path(saved.location, name).unlink()
+
+    with pytest.raises(InvalidRelease, match=f"has no {name}; copy it again"):
+        load_release(saved.location)
+
+
+def test_another_format_version_is_refused(saved: SavedRelease) -> None:
+    edit_manifest(saved, format_version=99)
+
+    with pytest.raises(InvalidRelease, match="format version 99, this program reads 1; upgrade the program"):
+        load_release(saved.location)
+
+
+def test_a_manifest_that_lists_too_little_is_refused(saved: SavedRelease) -> None:
+    edit_manifest(saved, files={})
+
+    with pytest.raises(InvalidRelease, match=r"manifest.json lacks 'weights.safetensors'; save the release again"):
+        load_release(saved.location)
+
+
+def test_a_manifest_that_is_no_json_is_refused(saved: SavedRelease) -> None:
+    Path(saved.location, "manifest.json").write_text("half a mani")
+
+    with pytest.raises(InvalidRelease, match="is not a manifest"):
+        load_release(saved.location)
+
+
+def test_files_that_do_not_fit_together_are_refused(saved: SavedRelease) -> None:
+    shorter = json.dumps(["t0", "t1"]).encode()
+    Path(saved.location, "catalogue.json").write_bytes(shorter)
+    files = json.loads(Path(saved.location, "manifest.json").read_text())["files"]
+    edit_manifest(saved, files=files | {"catalogue.json": hashlib.sha256(shorter).hexdigest()})
+
+    with pytest.raises(InvalidRelease, match=r"do not fit together: .*embedding.weight.*; save a new one"):
+        load_release(saved.location)
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path, catalogue: Catalogue, network: TasteNetwork) -> None:
+    broken = TasteNetwork(network.config, len(catalogue))
+    with torch.no_grad():
+        broken.temperature.fill_(np.nan)
+    saved = save(str(tmp_path), broken, catalogue)
+
+    with pytest.raises(InvalidRelease, match="temperature is not finite; save a new one"):
+        load_release(saved.location)
+
+
+def edit_manifest(saved: SavedRelease, **fields: object) -> None:
+    path = Path(saved.location, "manifest.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))

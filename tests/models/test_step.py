@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.catalogue import FIRST_TRACK, PAD, UNKNOWN, Catalogue, track_keys
+from models.config import RING_SIZE
+from models.histories import Histories, bounds_of, gather_histories
+from models.network import TasteNetwork
+from models.step import StepInput, StepOutput, step
+
+TOLERANCE = 1e-5
+
+
+def zeros(histories: Histories) -> tuple[np.ndarray, np.ndarray]:
+    return np.zeros((histories.num_listeners, 16), np.float32), np.zeros(histories.num_listeners, np.int64)
+
+
+def between(begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    return np.concatenate([np.arange(begin, end) for begin, end in zip(begins, ends, strict=True)])
+
+
+def whole(network: TasteNetwork, catalogue: Catalogue, histories: Histories) -> StepOutput:
+    hidden, fold_from = zeros(histories)
+    anchors = np.arange(histories.num_plays)
+    return step(network, catalogue, StepInput(hidden, histories, fold_from, anchors), sizes=(5, 8))
+
+
+def remembered(histories: Histories, done: np.ndarray, until: np.ndarray) -> tuple[Histories, np.ndarray, np.ndarray]:
+    """What a worker would hold: the ring in front, then the plays done..until; with fold_from and the new plays."""
+    first = histories.bounds[:-1] + np.maximum(done - RING_SIZE, 0)
+    last = histories.bounds[:-1] + until
+    plays = between(first, last)
+    fold_from = np.minimum(done, RING_SIZE)
+    columns = (histories.track_keys, histories.played_at_ms, histories.contexts, histories.repeats)
+    part = Histories(bounds_of(last - first), *(column[plays] for column in columns))
+    return part, fold_from, between(part.bounds[:-1] + fold_from, part.bounds[1:])
+
+
+def splits(histories: Histories, rng: np.random.Generator, sizes: list[int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Deal every listener's plays out in rounds of random sizes."""
+    lengths = np.diff(histories.bounds)
+    done = np.zeros_like(lengths)
+    while (done < lengths).any():
+        until = np.minimum(done + rng.choice(sizes, len(lengths)), lengths)
+        yield done, until
+        done = until
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 1000), cuts=st.lists(st.sampled_from([0, 1, 3, 40, 90]), min_size=1, max_size=12))
+def test_any_split_of_the_histories_gives_the_states_and_scores_of_one_fold(
+    seed: int,
+    cuts: list[int],
+    network: TasteNetwork,
+    catalogue: Catalogue,
+    draw_histories: Callable[..., Histories],
+) -> None:
+    histories = draw_histories(seed)
+    expected = whole(network, catalogue, histories)
+
+    hidden, _ = zeros(histories)
+    scores = np.zeros_like(expected.ranked[1].scores)
+    for done, until in splits(histories, np.random.default_rng(seed), [*cuts, 7]):
+        part, fold_from, new = remembered(histories, done, until)
+        output = step(network, catalogue, StepInput(hidden, part, fold_from, new), sizes=(5, 8))
+        hidden = output.hidden
+        scores[between(histories.bounds[:-1] + done, histories.bounds[:-1] + until)] = output.ranked[1].scores
+
+    np.testing.assert_allclose(hidden, expected.hidden, atol=TOLERANCE)
+    np.testing.assert_allclose(scores, expected.ranked[1].scores, atol=TOLERANCE)
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 1000), order=st.permutations(range(4)))
+def test_company_and_order_of_listeners_change_nothing(
+    seed: int,
+    order: list[int],
+    network: TasteNetwork,
+    catalogue: Catalogue,
+    draw_histories: Callable[..., Histories],
+) -> None:
+    histories = draw_histories(seed)
+    expected = whole(network, catalogue, histories)
+    alone = order[0]
+
+    shuffled = whole(network, catalogue, histories.of(np.array(order)))
+    single = whole(network, catalogue, histories.of(np.array([alone])))
+
+    np.testing.assert_allclose(shuffled.hidden, expected.hidden[order], atol=TOLERANCE)
+    np.testing.assert_allclose(single.hidden[0], expected.hidden[alone], atol=TOLERANCE)
+    plays = slice(histories.bounds[alone], histories.bounds[alone + 1])
+    np.testing.assert_allclose(single.ranked[0].scores, expected.ranked[0].scores[plays], atol=TOLERANCE)
+
+
+def test_unknown_plays_leave_the_state_and_still_get_an_answer(network: TasteNetwork, catalogue: Catalogue) -> None:
+    histories = gather_histories(np.zeros(3, np.int64), track_keys(["x", "y", "x"]), np.arange(3))
+    hidden = np.full((1, 16), 0.5, np.float32)
+
+    output = step(network, catalogue, StepInput(hidden, histories, np.zeros(1, np.int64), np.array([0, 2])))
+
+    np.testing.assert_array_equal(output.hidden, hidden)
+    assert (output.ranked[0].rows != PAD).all()
+
+
+def test_a_step_may_have_nothing_to_fold_and_nobody_to_answer(network: TasteNetwork, catalogue: Catalogue) -> None:
+    nothing = gather_histories(np.zeros(0, np.int64), np.zeros(0, np.uint64), np.zeros(0, np.int64))
+    idle = replace(nothing, bounds=np.array([0, 0]))
+    hidden = np.ones((1, 16), np.float32)
+
+    output = step(network, catalogue, StepInput(hidden, idle, np.zeros(1, np.int64), np.zeros(0, np.int64)))
+
+    np.testing.assert_array_equal(output.hidden, hidden)
+    assert output.ranked[0].rows.shape == (0, 20)
+    assert output.ranked[1].rows.shape == (0, 50)
+
+
+def test_states_that_came_read_only_are_copied_not_changed(
+    network: TasteNetwork, catalogue: Catalogue, draw_histories: Callable[..., Histories]
+) -> None:
+    histories = draw_histories(1, num_listeners=1, num_plays=9)
+    hidden, fold_from = zeros(histories)
+    hidden.flags.writeable = False
+
+    output = step(network, catalogue, StepInput(hidden, histories, fold_from, np.array([8])))
+
+    assert output.hidden.any()
+    assert not hidden.any()
+
+
+def test_heard_tracks_are_left_out_of_the_lists_they_are_masked_in(
+    network: TasteNetwork, catalogue: Catalogue, draw_histories: Callable[..., Histories]
+) -> None:
+    histories = draw_histories(5, num_listeners=1, num_plays=90)
+    hidden, fold_from = zeros(histories)
+
+    step_input = StepInput(hidden, histories, fold_from, np.array([89]))
+    output = step(network, catalogue, step_input, sizes=(30, 30), heard_masked=(0, 10))
+
+    heard = set(catalogue.rows(histories.track_keys[80:])) - {UNKNOWN}
+    assert set(output.ranked[0].rows[0]) == set(range(FIRST_TRACK, FIRST_TRACK + 30))
+    assert set(output.ranked[1].rows[0]) == set(output.ranked[0].rows[0]) - heard | {PAD}
+
+
+def test_an_anchor_whose_state_is_gone_is_refused(
+    network: TasteNetwork, catalogue: Catalogue, draw_histories: Callable[..., Histories]
+) -> None:
+    histories = draw_histories(5, num_listeners=1, num_plays=90)
+
+    step_input = StepInput(np.zeros((1, 16), np.float32), histories, np.array([50]), np.array([48]))
+
+    with pytest.raises(ValueError, match="anchor 48 of listener 0"):
+        step(network, catalogue, step_input)

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from models.catalogue import Catalogue, track_keys
+from models.config import NetworkConfig, TrainingConfig
+from models.histories import Histories, bounds_of, gather_histories
+from models.network import TasteNetwork
+from models.step import StepInput, step
+from models.training import Progress, _pieces, fit
+
+IDS = [f"t{number}" for number in range(20)]
+CATALOGUE = Catalogue(IDS)
+SMALL = NetworkConfig(embedding_size=8, hidden_size=16, contexts=())
+QUICK = TrainingConfig(epochs=8, batch_plays=128, item_epochs=2)
+
+
+def rounds(num_listeners: int = 30, num_plays: int = 40, unknown: tuple[int, ...] = ()) -> Histories:
+    """Everybody plays the tracks in the same circle, each from another start."""
+    starts = np.arange(num_listeners)[:, None]
+    ids = [*IDS, "unknown"]
+    tracks = (starts + np.arange(num_plays)) % len(IDS)
+    tracks[:, unknown] = len(IDS)
+    times_ms = np.tile(np.arange(num_plays) * 200_000, num_listeners)
+    listeners = np.repeat(np.arange(num_listeners), num_plays)
+    return gather_histories(listeners, track_keys(ids)[tracks.ravel()], times_ms)
+
+
+def hit_rate(network: TasteNetwork, histories: Histories) -> float:
+    """How often the next of the circle comes first, after every listener's last play."""
+    num_listeners = histories.num_listeners
+    hidden = np.zeros((num_listeners, 16), np.float32)
+    lasts = histories.bounds[1:] - 1
+    step_input = StepInput(hidden, histories, np.zeros(num_listeners, np.int64), lasts)
+    ranked = step(network, CATALOGUE, step_input, sizes=(1, 1)).ranked[0]
+    current = CATALOGUE.rows(histories.track_keys[lasts]) - 2
+    return float((ranked.rows[:, 0] - 2 == (current + 1) % len(IDS)).mean())
+
+
+@pytest.mark.parametrize("max_full_softmax_tracks", [100, 1])
+def test_a_trained_network_knows_what_comes_next(max_full_softmax_tracks: int) -> None:
+    config = TrainingConfig(
+        epochs=8,
+        batch_plays=128,
+        item_epochs=2,
+        num_negatives=64,
+        long_term_weight=0.1,
+        max_full_softmax_tracks=max_full_softmax_tracks,
+    )
+
+    network = fit(rounds(), CATALOGUE, config, network_config=SMALL)
+
+    assert hit_rate(network, rounds(num_plays=33)) > 0.9
+    assert not network.training
+
+
+def test_training_is_repeatable_and_leaves_the_global_generator_alone() -> None:
+    state = torch.random.get_rng_state()
+
+    once, again = (fit(rounds(5), CATALOGUE, TrainingConfig(epochs=1), network_config=SMALL) for _ in range(2))
+
+    assert torch.equal(once.embedding.weight, again.embedding.weight)
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_progress_is_told_after_every_batch() -> None:
+    told: list[Progress] = []
+
+    fit(rounds(), CATALOGUE, QUICK, network_config=SMALL, progress=told.append)
+
+    assert [progress.batch for progress in told] == list(range(1, told[0].num_batches + 1)) * 8
+    assert {progress.num_epochs for progress in told} == {8}
+    assert told[-1].loss < told[0].loss
+
+
+def test_plays_of_unknown_tracks_are_skipped() -> None:
+    network = fit(rounds(unknown=(3, 17)), CATALOGUE, QUICK, network_config=SMALL)
+
+    assert all(torch.isfinite(tensor).all() for tensor in network.state_dict().values())
+
+
+def test_contexts_that_occur_get_an_input() -> None:
+    histories = rounds()
+    contexts = (np.arange(histories.num_plays) % 2 * 5).astype(np.uint8)
+    mixed = Histories(histories.bounds, histories.track_keys, histories.played_at_ms, contexts, histories.repeats)
+
+    assert fit(mixed, CATALOGUE, TrainingConfig(epochs=1)).config.contexts == ("none", "playlist")
+    assert fit(histories, CATALOGUE, TrainingConfig(epochs=1)).config.contexts == ()
+
+
+def test_nothing_to_learn_from_is_refused() -> None:
+    single = gather_histories(np.arange(3), track_keys(IDS[:3]), np.zeros(3, np.int64))
+
+    with pytest.raises(ValueError, match="no listener has two plays of catalogue tracks"):
+        fit(single, CATALOGUE, QUICK)
+
+
+def test_long_histories_are_cut_and_every_play_but_the_last_is_asked() -> None:
+    pieces = _pieces(bounds_of(np.array([1, 0, 600, 257])), 256)
+
+    assert pieces.begins.tolist() == [1, 257, 513, 601]
+    assert pieces.ends.tolist() == [257, 513, 600, 857]
+    assert pieces.limits.tolist() == [601, 601, 601, 858]
