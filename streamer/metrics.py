@@ -15,6 +15,7 @@ STEPS: Final = ("decode", "gather", "plan", "step", "merge", "commit")
 
 _SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 _LATENCY_SECONDS: Final = (*_SECONDS, 60, 300)
+_FIT_SECONDS: Final = (1, 10, 60, 300, 900, 1800, 3600, 3 * 3600, 12 * 3600)
 _PLAYS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
 
 
@@ -105,6 +106,41 @@ class WorkerMetrics:
             gauge.clear()
             for partition, value in values.items():
                 gauge.labels(partition).set(value)
+
+
+class TrainerMetrics:
+    """What a trainer tells; one instance a process, in a registry of its own."""
+
+    def __init__(self) -> None:
+        registry = self.registry = CollectorRegistry()
+
+        # Stands still while plays arrive: the trainer is stuck or cannot reach Kafka; read its log, then restart it.
+        self.plays_archived = Counter("refrain_plays_archived", "Plays written to the archive.", registry=registry)
+        # Moves with the worker's `refrain_dead_letters`, which say why.
+        self.plays_refused = Counter("refrain_plays_not_archived", "Bad plays passed over.", registry=registry)
+        # Above zero: the trainer was away for longer than `plays` is kept; lengthen the topic's retention.
+        self.records_lost = Counter(
+            "refrain_records_lost_to_retention", "Records deleted before they were archived.", registry=registry
+        )
+        # Follows the worker's `refrain_listeners_forgotten`; where it does not, the archive still holds their plays.
+        self.forgotten = Counter(
+            "refrain_archive_listeners_forgotten", "Listeners dropped from the archive.", registry=registry
+        )
+        # Rises without end: the archive falls behind; the disk is slow or full.
+        self.plays_new = Gauge("refrain_plays_since_fit", "Plays archived since the latest fit.", registry=registry)
+        # Nears the time that `train_min_plays` take to come: fit on a smaller window, or on a GPU.
+        self.fit_seconds = Histogram(
+            "refrain_fit_seconds", "Seconds from a window of plays to its evaluated weights.",
+            buckets=_FIT_SECONDS, registry=registry,
+        )  # fmt: skip
+        # Moves once per release; workers should take each up within seconds.
+        self.releases_published = Counter(
+            "refrain_releases_published", "Releases saved and made champion.", registry=registry
+        )
+        # Above zero: weights did not pass the gate; the log says by how much. Look at the plays, then at the settings.
+        self.releases_refused = Counter(
+            "refrain_releases_refused", "Fits whose weights did not pass the gate.", registry=registry
+        )
 
 
 class Latencies:

@@ -1,6 +1,7 @@
 """The settings: one frozen class, read once from `REFRAIN_*`, each with its unit, default and reason."""
 
 import dataclasses
+import math
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -28,8 +29,8 @@ def _one_of(*allowed: str) -> Callable[[str], str]:
 def _at_least(least: float, kind: type[int] | type[float]) -> Callable[[str], float]:
     def read(text: str) -> float:
         value = kind(text)
-        if not value >= least:
-            raise ValueError(f"must be at least {least}")
+        if not least <= value < math.inf:
+            raise ValueError(f"must be at least {least}, and finite")
         return value
 
     return read
@@ -97,7 +98,7 @@ class Settings:
     train_window_plays: int = _setting(
         2_000_000, "newest plays a release is fitted on; bounds the trainer's memory", _num
     )
-    train_epochs: int = _setting(5, "passes over the window", _num)
+    train_epochs: int = _setting(6, "passes over the window", _num)
 
     def __post_init__(self) -> None:
         """Check what no single field can: the times fit together, a step in a transaction in a rebalance."""

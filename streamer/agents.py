@@ -1,0 +1,138 @@
+"""The story of a play, told once, in order: from the chunk it was fetched in to the transaction that answers it."""
+
+import asyncio
+import functools
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from aiokafka import ConsumerRecord
+from numpy.typing import NDArray
+
+from streamer.batch import Batch, Listeners, join, merge, plan
+from streamer.changelog import listener_key
+from streamer.chunks.fence import Fences
+from streamer.chunks.table import ListenerTable
+from streamer.engine import Engine
+from streamer.gathering import Chunk, Gate, gather_chunks
+from streamer.intake import Intake, fresh_records, take_in
+from streamer.metrics import WorkerMetrics
+from streamer.releases import Champion, Releases
+from streamer.state import NO_RELEASE, States, decode
+from streamer.tally import count_batch
+from streamer.writes import Answers, Outcome, Topics, write
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """What turns plays into answers; built in app.py.
+
+    Attributes:
+        table: the states.
+        fences: the transactional producers of the partitions owned.
+        engine: computes.
+        releases: knows the champion.
+        metrics: counts.
+        topics: where answers go.
+        pick_answered: which new plays of a batch are answered: each, or each listener's last.
+        belongs_here: whether a partition is the one a key hashes to; None: not checked.
+        gate: closed to stop between two batches.
+        max_plays: of a batch.
+        max_wait_s: how long a chunk waits for company.
+    """
+
+    table: ListenerTable
+    fences: Fences
+    engine: Engine
+    releases: Releases
+    metrics: WorkerMetrics
+    topics: Topics
+    pick_answered: Callable[[Batch], NDArray[np.int64]]
+    belongs_here: Callable[[int, bytes], bool] | None
+    gate: Gate
+    max_plays: int
+    max_wait_s: float
+
+    async def answer_plays(self, chunks: AsyncIterator[Chunk]) -> None:
+        """Answer every play: one batch after the other, each whole before the next."""
+        batches = gather_chunks(chunks, max_plays=self.max_plays, max_wait_s=self.max_wait_s)
+        async for batch in self.gate.guard(batches):
+            await self.answer_batch(batch)
+            for chunk in batch:
+                await chunk.acknowledge()
+
+    async def answer_batch(self, chunks: Sequence[Chunk]) -> None:
+        """Do everything one batch of chunks asks for; when this returns it is on Kafka and on disk."""
+        fences = dict(self.fences.held)  # bound here: whoever takes them later fences this batch
+        timed = self.metrics.timed
+        with timed("decode"):
+            intakes = self._take_in(chunks)
+        if not intakes:
+            return
+        with timed("gather"):
+            events, listeners = join([intake.plays for intake in intakes], [intake.offsets for intake in intakes])
+            champion, states = await self._read_states(intakes, listeners)
+        with timed("plan"):
+            batch = plan(events, states, champion.release.key if champion else None)
+        with timed("step"):
+            hidden, answers = await self._step(champion, batch)
+        with timed("merge"):
+            outcome = Outcome(events, listeners, batch, _merge(champion, batch, hidden), answers)
+            writes = list(write(intakes, outcome, self.topics))
+        with timed("commit"):
+            await asyncio.gather(*(self.table.commit(fences[part.partition], part) for part in writes))
+        count_batch(self.metrics, intakes, outcome, time.time() * 1000)
+
+    def _take_in(self, chunks: Sequence[Chunk]) -> list[Intake]:
+        """Read what the progress marks do not cover; chunks of one partition become one intake."""
+        records: dict[int, list[ConsumerRecord[bytes, bytes]]] = {}
+        for chunk in chunks:
+            records.setdefault(chunk.partition, []).extend(chunk.records)
+        intakes = []
+        for partition, fetched in records.items():
+            belongs_here = self.belongs_here and functools.partial(self.belongs_here, partition)
+            fresh = fresh_records(fetched, self.table.mark(partition))
+            self.metrics.duplicates.inc(len(fetched) - len(fresh))
+            if fresh:
+                intakes.append(take_in(partition, fresh, belongs_here))
+        return intakes
+
+    async def _read_states(self, intakes: Sequence[Intake], listeners: Listeners) -> tuple[Champion | None, States]:
+        """Return the champion and the L + 1 states, the last that of a listener unheard.
+
+        A state that a newer release made waits for that release: rebuilding it under an older one would be undone by
+        the next worker that knows better.
+        """
+        records: list[bytes | None] = []
+        for intake, (first, last) in zip(intakes, pairwise(listeners.bounds.tolist()), strict=True):
+            keys = [listener_key(user) for user in listeners.users[first:last]]
+            records += self.table.store.multi_get(intake.partition, keys)
+        records.append(None)
+        champion = self.releases.champion
+        states = decode(records, _num_hidden(champion))
+        newest_ms = int(states.promoted_at_ms.max())
+        if newest_ms > (champion.promoted_at_ms if champion else NO_RELEASE):
+            champion = await self.releases.wait_for(newest_ms)
+            states = decode(records, _num_hidden(champion))
+        return champion, states
+
+    async def _step(self, champion: Champion | None, batch: Batch) -> tuple[NDArray[np.float32], Answers | None]:
+        """Return the R hidden states and the lists; before the first release neither moves anything."""
+        if champion is None or not len(batch):
+            return batch.hidden, None
+        answered = self.pick_answered(batch)
+        output = await self.engine.step(champion.release, batch, answered)
+        answers = Answers(answered, output.ranked, champion.lists, champion.release.release_id, int(time.time() * 1000))
+        return output.hidden, answers
+
+
+def _num_hidden(champion: Champion | None) -> int:
+    return champion.release.network.config.hidden_size if champion else 0
+
+
+def _merge(champion: Champion | None, batch: Batch, hidden: NDArray[np.float32]) -> States:
+    if champion is None:
+        return merge(batch, hidden, release_key=NO_RELEASE, promoted_at_ms=NO_RELEASE)
+    return merge(batch, hidden, release_key=champion.release.key, promoted_at_ms=champion.promoted_at_ms)

@@ -1,0 +1,94 @@
+"""The only place where things are built: below it nobody sees the settings, only the value it needs."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.agents import Answering
+from streamer.batch import Batch
+from streamer.chunks.app import ChunkApp, create_chunk_app, listener_table
+from streamer.chunks.fence import Fences
+from streamer.chunks.marks import Marks
+from streamer.chunks.stream import consume
+from streamer.engine import Engine, pick_device
+from streamer.gathering import Gate
+from streamer.metrics import WorkerMetrics
+from streamer.partitioner import PARTITIONERS
+from streamer.releases import Releases
+from streamer.settings import Settings
+from streamer.writes import Topics
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A worker, built and not yet started.
+
+    Attributes:
+        app: Faust's part: membership, assignment, recovery.
+        answering: what is done with each batch.
+        num_partitions: of the source topic.
+    """
+
+    app: ChunkApp
+    answering: Answering
+    num_partitions: int
+
+
+def create_worker(settings: Settings, num_partitions: int, engine: Engine | None = None) -> Worker:
+    """Build a worker.
+
+    Args:
+        settings: as read.
+        num_partitions: of the source topic, which exists.
+        engine: computes; absent: as the settings say.
+    """
+    app = create_chunk_app(settings)
+    table = listener_table(app, num_partitions)
+    fences = Fences(settings.kafka_bootstrap_servers, settings.app_id, settings.transaction_timeout_s)
+    app.marks = Marks(settings.kafka_bootstrap_servers, settings.plays_topic, table, fences)
+    metrics = WorkerMetrics()
+    partition_of = PARTITIONERS.get(settings.partitioner)
+    answering = Answering(
+        table=table,
+        fences=fences,
+        engine=engine or create_engine(settings),
+        releases=Releases(
+            settings.kafka_bootstrap_servers, settings.releases_topic, pick_device(settings.device), metrics
+        ),
+        metrics=metrics,
+        topics=Topics(
+            settings.plays_topic, (settings.short_term_topic, settings.long_term_topic), settings.dead_letter_topic
+        ),
+        pick_answered=_PICK_ANSWERED[settings.answer],
+        belongs_here=partition_of and (lambda partition, key: partition_of(key, num_partitions) == partition),
+        gate=Gate(),
+        max_plays=settings.max_batch_plays,
+        max_wait_s=settings.max_wait_s,
+    )
+    consume(app, settings.plays_topic, answering.answer_plays)
+    return Worker(app, answering, num_partitions)
+
+
+def create_engine(settings: Settings) -> Engine:
+    """Build the engine the settings ask for. Answers that are to be scored are given unmasked."""
+    return Engine(
+        sizes=(settings.short_term_size, settings.long_term_size),
+        heard_masked=_HEARD_MASKED[settings.answer],
+        max_step_s=settings.max_step_s,
+        num_threads=settings.compute_threads,
+    )
+
+
+def _every_play(batch: Batch) -> NDArray[np.int64]:
+    return np.arange(len(batch.new))
+
+
+def _last_plays(batch: Batch) -> NDArray[np.int64]:
+    return batch.last_plays
+
+
+_PICK_ANSWERED = {"each": _every_play, "latest": _last_plays}
+
+#: Short-term lists leave out the track that plays, long-term lists what the listener is hearing these days.
+_HEARD_MASKED = {"each": (0, 0), "latest": (1, 64)}

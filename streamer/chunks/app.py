@@ -1,0 +1,90 @@
+"""The Faust app: group membership, assignment, recovery and commits are Faust's; what flows through it are chunks."""
+
+from pathlib import Path
+
+import faust
+from faust.types import TP
+
+from streamer.chunks.marks import Marks
+from streamer.chunks.schema import ChunkSchema
+from streamer.chunks.table import ListenerTable
+from streamer.crash import crash
+from streamer.settings import Settings
+
+#: Chunks of a partition that may wait in memory: fetching goes on while a batch is in work, and no further.
+_MAX_WAITING_CHUNKS = 16
+
+#: Seconds between commits of Faust's offsets. They only say where an empty changelog would start; the marks decide.
+_COMMIT_INTERVAL_S = 1.0
+
+#: Memory of one partition's store: Faust's defaults would take 2 GiB of cache and 192 MiB of buffers each.
+_STORE_OPTIONS = {"write_buffer_bytes": 16 << 20, "block_cache_bytes": 16 << 20}
+
+
+class ChunkApp(faust.App):
+    """A Faust app whose consumer finds here where partitions go on, and who guards them."""
+
+    marks: Marks
+
+    def _crash(self, reason: BaseException) -> None:
+        """End the process: a crashed app would go on heart-beating, owning partitions it does not serve.
+
+        This is what a service that fails, fetcher, recovery or consumer, calls on every service above it; `crash` is
+        called on the failing one alone.
+        """
+        crash("the stream processor failed; see the cause", reason)
+
+
+def create_chunk_app(settings: Settings) -> ChunkApp:
+    """Configure Faust for chunks; nothing is started."""
+    return ChunkApp(
+        settings.app_id,
+        broker=";".join(f"refrain://{server}" for server in settings.kafka_bootstrap_servers.split(",")),
+        store="refrain://",
+        datadir=Path(settings.state_dir).absolute(),
+        Table=ListenerTable,
+        value_serializer="raw",
+        consumer_group_instance_id=settings.instance_id or None,
+        consumer_auto_offset_reset="earliest",
+        broker_max_poll_records=settings.max_batch_plays,
+        broker_session_timeout=settings.session_timeout_s,
+        broker_heartbeat_interval=settings.heartbeat_s,
+        broker_rebalance_timeout=settings.rebalance_timeout_s,
+        broker_request_timeout=max(30.0, settings.session_timeout_s),
+        broker_commit_interval=_COMMIT_INTERVAL_S,
+        stream_buffer_maxsize=_MAX_WAITING_CHUNKS * settings.partitions,
+        table_standby_replicas=settings.standbys,
+        topic_allow_declare=False,  # topics.py makes and checks them
+        topic_disable_leader=True,
+        web_enabled=False,  # web.py serves before recovery begins, for worker and trainer alike
+    )
+
+
+def listener_table(app: ChunkApp, partitions: int) -> ListenerTable:
+    """Declare the table of the listeners' states."""
+    table = app.Table(
+        "listeners",
+        key_type=bytes,
+        value_type=bytes,
+        partitions=partitions,
+        schema=ChunkSchema(key_type=bytes, value_type=bytes),
+        recovery_buffer_size=8,  # chunks of thousands of records each
+        options=dict(_STORE_OPTIONS),
+    )
+    assert isinstance(table, ListenerTable)
+    return table
+
+
+def owned_partitions(app: ChunkApp, topic: str) -> list[TP]:
+    """Return the partitions of `topic` this worker owns; none before the first assignment."""
+    return sorted(tp for tp in app.assignor.assigned_actives() if tp.topic == topic)
+
+
+def remaining_records(app: ChunkApp) -> int:
+    """Return how many changelog records recovery still has to read."""
+    return max(0, int(app.tables.recovery.active_remaining_total())) if app.in_recovery else 0
+
+
+def is_ready(app: ChunkApp) -> bool:
+    """Whether recovery is over and plays are being answered."""
+    return bool(app.tables.actives_ready and not app.rebalancing and not app.in_recovery)

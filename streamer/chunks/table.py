@@ -1,0 +1,118 @@
+"""The listeners' table: states, answers, dead letters and progress mark of a batch and partition, in one transaction.
+
+The order that keeps law 1:
+
+    1. one Kafka transaction holds everything the batch says and remembers of a partition;
+    2. when it is committed, one RocksDB WriteBatch holds what it remembers;
+    3. only then may the chunk be acknowledged.
+
+A failure or an unknown outcome anywhere in 1 and 2 ends the process: recovery reads the committed changelog and drops
+what the mark covers.
+"""
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import faust
+from aiokafka import AIOKafkaProducer
+from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.structs import RecordMetadata
+
+from streamer.changelog import MARK_KEY, NO_MARK, Mark
+from streamer.chunks.store import ChunkStore, Item
+from streamer.crash import crash
+
+
+class Record(NamedTuple):
+    """One record to be written: to the partition of its source, whatever its key hashes to.
+
+    A tuple, for there are three or more a play, and a frozen dataclass takes three times as long to make.
+    """
+
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]] = []  # noqa: RUF012  aiokafka takes nothing but a list; nobody adds to it
+
+
+@dataclass(frozen=True, slots=True)
+class Writes:
+    """What a batch writes of one partition.
+
+    Attributes:
+        partition: number of the source partition, and of all that is written.
+        outputs: records by topic, in the order of their source offsets.
+        states: changelog keys and records; None forgets a listener.
+        mark: how far the partition has come with this batch.
+    """
+
+    partition: int
+    outputs: Mapping[str, Sequence[Record]]
+    states: Sequence[Item]
+    mark: Mark
+
+
+class ListenerTable(faust.Table):
+    """Faust's table for group membership, assignment and recovery, with whole batches in place of single keys."""
+
+    @property
+    def store(self) -> ChunkStore:
+        """The store beneath."""
+        store = self.data
+        assert isinstance(store, ChunkStore)
+        return store
+
+    def mark(self, partition: int) -> Mark:
+        """Return how far a partition has come; NO_MARK before its first batch."""
+        (value,) = self.store.multi_get(partition, [MARK_KEY])
+        return NO_MARK if value is None else Mark.decode(value)
+
+    async def commit(self, fence: AIOKafkaProducer, writes: Writes) -> None:
+        """Write a batch's part of one partition, exactly once.
+
+        Args:
+            fence: the partition's producer at the time the batch was gathered.
+            writes: what to write.
+        """
+        items = [*writes.states, (MARK_KEY, writes.mark.encode())]
+        try:
+            changelog_offset = await self._commit_transaction(fence, writes, items)
+            self.store.write_batch(writes.partition, items, changelog_offset)
+        except BaseException as exc:  # noqa: BLE001  whatever it was, the outcome is unknown
+            crash(f"batch of partition {writes.partition} up to offset {writes.mark.offset} was not committed", exc)
+
+    async def _commit_transaction(self, fence: AIOKafkaProducer, writes: Writes, items: Sequence[Item]) -> int:
+        """Return the offset of the last changelog record; the mark goes last, but nothing depends on it."""
+        changelog = {self.changelog_topic_name: [Record(key, value) for key, value in items]}
+        async with fence.transaction():
+            sent = {
+                topic: await _send(fence, topic, writes.partition, records)
+                for topic, records in {**writes.outputs, **changelog}.items()
+                if records
+            }
+            ends = {topic: [(await delivery).offset + count for delivery, count in sent[topic]] for topic in sent}
+        return int(ends[self.changelog_topic_name][-1]) - 1
+
+
+async def _send(
+    fence: AIOKafkaProducer, topic: str, partition: int, records: Sequence[Record]
+) -> "list[tuple[asyncio.Future[RecordMetadata], int]]":
+    """Send records in as few record batches as fit; return the delivery of each, and how many records it holds."""
+    deliveries = []
+    for batch in _batches(fence, records):
+        count = batch.record_count()
+        deliveries.append((await fence.send_batch(batch, topic, partition=partition), count))
+    return deliveries
+
+
+def _batches(fence: AIOKafkaProducer, records: Sequence[Record]) -> Iterator[BatchBuilder]:
+    builder = fence.create_batch()
+    for key, value, headers in records:
+        if builder.append(timestamp=None, key=key, value=value, headers=headers) is None:  # full: the next begins
+            builder.close()
+            yield builder
+            builder = fence.create_batch()
+            builder.append(timestamp=None, key=key, value=value, headers=headers)
+    builder.close()
+    yield builder

@@ -1,0 +1,194 @@
+"""The chunk consumer: Faust's consumer, handing over one message per partition and fetch instead of one per play.
+
+What it changes, each pinned by a contract test:
+
+- `getmany` yields chunks for the source topic and the changelog; other topics go Faust's way.
+- All topics are read committed, in recovery too; where a changelog ends in a marker, an empty chunk says so.
+- Offsets are acknowledged chunk by chunk, never past one that is still in work (Faust issue 606).
+- During a rebalance only changelogs are fetched: what is fetched between Faust's seek and its resume is lost (596).
+- A revocation commits first, and only then forgets what was acknowledged (502).
+- An assignment takes the fences before recovery begins; after recovery each partition starts at its progress mark.
+"""
+
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka.errors import IllegalStateError
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
+from faust.types import TP
+from faust.types.tuples import ConsumerMessage
+
+from streamer.chunks.schema import position_chunk, records_chunk
+from streamer.crash import crash
+
+if TYPE_CHECKING:
+    from streamer.chunks.marks import Marks
+
+Records = Mapping[TP, list[ConsumerRecord[bytes, bytes]]]
+
+#: Pause of the fetcher while only changelogs may be fetched and there are none, seconds.
+_REBALANCE_PAUSE_S = 0.05
+
+
+class ReadCommittedThread(AIOKafkaConsumerThread):
+    """The thread that talks to Kafka, reading nothing of aborted or open transactions."""
+
+    def _create_worker_consumer(self, transport: Transport) -> AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._isolation_level = "read_committed"  # noqa: SLF001  Faust ties it to its own exactly_once
+        return consumer
+
+
+class ChunkConsumer(Consumer):
+    """Faust's consumer, in chunks. Where partitions go on, and their fences: `app.marks`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._ends: defaultdict[TP, deque[int]] = defaultdict(deque)  # last offset of each chunk not yet acknowledged
+        self._told: dict[TP, int] = {}  # how far recovery has been told that a changelog was read
+        self._marked_generation: int | None = None
+
+    @property
+    def _marks(self) -> "Marks":
+        marks: Marks = self.app.marks
+        return marks
+
+    def _new_consumer_thread(self) -> ReadCommittedThread:
+        return ReadCommittedThread(self, loop=self.loop, beacon=self.beacon)
+
+    def _is_chunked(self, topic: str) -> bool:
+        return topic == self._marks.source_topic or topic in self.app.tables.changelog_topics
+
+    # -- fetching
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ASYNC109  Faust's signature
+        """Yield a chunk for each partition the fetch brought."""
+        records, active = await self._wait_next_records(timeout)
+        generation = self.app.consumer_generation_id
+        if self.should_stop or not self.flow_active:
+            return
+        for tp, message in self._messages(records or {}, generation):
+            if not self.flow_active or self.app.consumer_generation_id != generation:
+                return
+            if active is None or tp in active or tp in self._buffered_partitions:
+                self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
+                yield tp, message
+        async for tp, message in self._positions(generation):
+            yield tp, message
+
+    def _messages(self, records: Records, generation: int) -> Iterable[tuple[TP, ConsumerMessage]]:
+        single: dict[TP, list[ConsumerRecord[bytes, bytes]]] = {}
+        for tp, fetched in records.items():
+            if self._is_chunked(tp.topic):
+                self._told[tp] = fetched[-1].offset
+                if tp.topic == self._marks.source_topic:
+                    self._ends[tp].append(fetched[-1].offset)
+                yield tp, records_chunk(tp, fetched, generation)
+            else:
+                single[tp] = fetched
+        for tp, record in self.scheduler.iterate(single):
+            yield tp, self._to_message(tp, record)
+
+    async def _positions(self, generation: int) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
+        """Tell recovery (and standbys) how far changelogs were read where no record stands at their end."""
+        if not (self.app.rebalancing or self.app.in_recovery or self.app.assignor.assigned_standbys()):
+            return
+        for tp in sorted(filter(self._is_changelog_tp, self.assignment())):
+            try:
+                position = await self.position(tp)
+            except IllegalStateError:  # the next rebalance came in between
+                return
+            if position is not None and position - 1 > self._told.get(tp, -1):
+                self._told[tp] = position - 1
+                yield tp, position_chunk(tp, position - 1, generation)
+
+    async def _getmany(  # Faust's signature
+        self,
+        active_partitions: set[TP] | None,
+        timeout: float,  # noqa: ASYNC109
+    ) -> Records:
+        if self.app.rebalancing and active_partitions is not None:
+            active_partitions = set(filter(self._is_changelog_tp, active_partitions))
+            if not active_partitions:
+                await self.sleep(_REBALANCE_PAUSE_S)
+                return {}
+        generation = self.app.consumer_generation_id
+        if not self.app.rebalancing and self.flow_active and generation != self._marked_generation:
+            try:
+                await self._start_at_marks()
+            except IllegalStateError:  # the next rebalance came in between: it deals the partitions out anew
+                return {}
+            self._marked_generation = generation
+        records: Records = await super()._getmany(active_partitions, timeout)
+        return records
+
+    # -- positions
+
+    async def _start_at_marks(self) -> None:
+        """After recovery, before the first fetch of a generation: the mark says where to go on, not the commit."""
+        starts: dict[TP, int] = {}
+        for tp in sorted(self.assignment()):
+            if tp.topic == self._marks.source_topic:
+                start = await self._marks.start_of(tp, self._committed_offset.get(tp))
+                if start is not None:
+                    starts[tp] = start
+        if starts:
+            await self.seek_wait(starts)  # in the consumer's own thread, unlike `seek`
+
+    async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
+        """Seek, and tell positions anew from there."""
+        for tp in partitions:
+            self._told.pop(tp, None)
+        await super().seek_wait(partitions)
+
+    async def perform_seek(self) -> None:
+        """Seek to the committed offsets; chunks handed over before are void."""
+        self._ends.clear()
+        await super().perform_seek()
+
+    # -- group membership
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Take the fences of the partitions assigned, then let Faust recover their states."""
+        await self._marks.fences.take(tp.partition for tp in assigned if tp.topic == self._marks.source_topic)
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Commit what is done, then let Faust wait for what is in work."""
+        await self.commit()
+        await super().on_partitions_revoked(revoked)
+        for tp in revoked:
+            self._ends.pop(tp, None)
+
+    # -- acknowledgements
+
+    def _new_offset(self, tp: TP) -> int | None:
+        """Return the offset to commit: behind the last chunk acknowledged without one unacknowledged before it."""
+        if not self._is_chunked(tp.topic):
+            offset: int | None = super()._new_offset(tp)
+            return offset
+        ends, acknowledged, new = self._ends[tp], self._acked_index[tp], None
+        while ends and ends[0] in acknowledged:
+            end = ends.popleft()
+            acknowledged.discard(end)
+            new = end + 1
+        if new is not None:
+            self._acked[tp][:] = [offset for offset in self._acked[tp] if offset >= new]
+        return new
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Keep no gaps for chunks: their ends say all."""
+        if not self._is_chunked(tp.topic):
+            await super()._add_gap(tp, offset_from, offset_to)
+
+    async def crash(self, reason: BaseException) -> None:
+        """End the process: Faust would go on heart-beating without consuming."""
+        crash("the consumer failed; see the cause, and the broker's log", reason)
+
+
+class ChunkTransport(Transport):
+    """Faust's aiokafka transport with the chunk consumer; URL scheme `refrain://` (entry point `faust.transports`)."""
+
+    Consumer = ChunkConsumer

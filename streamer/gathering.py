@@ -1,0 +1,75 @@
+"""Gathering: chunks of many partitions wait some milliseconds for company and become one batch."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from aiokafka import ConsumerRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Records of one partition, in order, that one fetch brought.
+
+    Attributes:
+        partition: its number.
+        records: at least one.
+        acknowledge: to be called when everything they ask for is on Kafka and on disk.
+    """
+
+    partition: int
+    records: "Sequence[ConsumerRecord[bytes, bytes]]"
+    acknowledge: Callable[[], Awaitable[object]]
+
+
+async def gather_chunks(
+    chunks: AsyncIterator[Chunk], *, max_plays: int, max_wait_s: float
+) -> AsyncIterator[list[Chunk]]:
+    """Yield chunks in lists, in order: one batch each, the next only when it is asked for.
+
+    Args:
+        chunks: as fetched; of a partition, in order.
+        max_plays: a batch has no more records, unless a single chunk has.
+        max_wait_s: how long the first chunk of a batch waits for others.
+    """
+    loop = asyncio.get_running_loop()
+    upcoming = asyncio.ensure_future(anext(chunks, None))
+    try:
+        while (first := await upcoming) is not None:
+            batch, num_plays = [first], len(first.records)
+            upcoming = asyncio.ensure_future(anext(chunks, None))
+            deadline_s = loop.time() + max_wait_s
+            while num_plays < max_plays:
+                await asyncio.wait({upcoming}, timeout=max(0.0, deadline_s - loop.time()))
+                chunk = upcoming.result() if upcoming.done() else None
+                if chunk is None or num_plays + len(chunk.records) > max_plays:
+                    break
+                batch.append(chunk)
+                num_plays += len(chunk.records)
+                upcoming = asyncio.ensure_future(anext(chunks, None))
+            yield batch
+    finally:
+        upcoming.cancel()
+
+
+class Gate:
+    """Lets batches through until it is closed: the way to stop between two batches, with none half done."""
+
+    def __init__(self) -> None:
+        self._is_closed = False
+        self._is_idle = asyncio.Event()
+        self._is_idle.set()
+
+    async def guard(self, batches: AsyncIterator[list[Chunk]]) -> AsyncIterator[list[Chunk]]:
+        """Yield batches; once closed, none, for ever: whoever fetched them must be stopped from outside."""
+        async for batch in batches:
+            if self._is_closed:
+                await asyncio.Event().wait()
+            self._is_idle.clear()
+            yield batch
+            self._is_idle.set()
+
+    async def close(self) -> None:
+        """Let no further batch begin; return when the one in work is done."""
+        self._is_closed = True
+        await self._is_idle.wait()

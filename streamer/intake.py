@@ -1,0 +1,85 @@
+"""The intake: what of a partition's fetched records is still to be done, and how it reads."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from aiokafka import ConsumerRecord
+from numpy.typing import NDArray
+
+from streamer.changelog import Mark
+from streamer.events import Cause, PlayColumns, Reject
+from streamer.plays import decode
+
+_STRAY = (
+    "the key does not hash to this partition; all producers must use the partitioner that REFRAIN_PARTITIONER names"
+)
+
+Records = Sequence[ConsumerRecord[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """One partition's part of a batch.
+
+    Attributes:
+        partition: its number.
+        records: those above the progress mark, in order; at least one.
+        plays: the accepted events among them.
+        offsets: int64 (n,), their source offsets.
+        rejects: the others; `index` counts in `records`.
+    """
+
+    partition: int
+    records: Records
+    plays: PlayColumns
+    offsets: NDArray[np.int64]
+    rejects: Sequence[Reject]
+
+    @property
+    def mark(self) -> Mark:
+        """How far the partition has come when this is done."""
+        return Mark(self.records[-1].offset, self.records[-1].timestamp)
+
+
+def fresh_records(fetched: Records, mark: Mark) -> Records:
+    """Return the records of a partition that its progress mark does not cover, each once.
+
+    A chunk that waited through a rebalance may come again in the fetch behind it, and both in one batch.
+    """
+    newest, fresh = mark.offset, []
+    for record in fetched:
+        if record.offset > newest:
+            newest = record.offset
+            fresh.append(record)
+    return fresh
+
+
+def take_in(partition: int, records: Records, belongs_here: Callable[[bytes], bool] | None) -> Intake:
+    """Read a partition's records.
+
+    Args:
+        partition: its number.
+        records: those above its progress mark, in order; at least one.
+        belongs_here: whether a key hashes to this partition; None: not checked.
+    """
+    decoded = decode([r.key for r in records], [r.value for r in records], [r.timestamp for r in records])
+    plays = decoded.plays
+    strays: list[Reject] = []
+    if belongs_here is not None:
+        plays, strays = _without_strays(plays, belongs_here)
+    offsets = np.array([record.offset for record in records], np.int64)[plays.index]
+    return Intake(partition, records, plays, offsets, [*decoded.rejects, *strays])
+
+
+def _without_strays(plays: PlayColumns, belongs_here: Callable[[bytes], bool]) -> tuple[PlayColumns, list[Reject]]:
+    is_home = np.array([belongs_here(user) for user in plays.users], np.bool_)
+    strays = [Reject(int(index), Cause.STRAY_PARTITION, _STRAY) for index in plays.index[~is_home]]
+    kept = np.flatnonzero(is_home)
+    arrays = {
+        name: getattr(plays, name)[kept]
+        for name in ("index", "track_keys", "played_at_ms", "contexts", "skipped", "forgets")
+    }
+    return replace(
+        plays, users=[plays.users[i] for i in kept], track_ids=[plays.track_ids[i] for i in kept], **arrays
+    ), strays

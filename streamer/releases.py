@@ -1,0 +1,138 @@
+"""The worker's side of releases: notice, verify and load the champion beside the one that runs.
+
+The topic `releases` is read to its end before anything else starts, outside the consumer group: each worker must see
+every notice. A release that cannot be taken up is reported; the one that runs goes on, and the next attempt follows.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+import torch
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+
+from models.release import InvalidRelease, Release, load_release
+from streamer.alias import CHAMPION
+from streamer.errors import ReleaseError
+from streamer.events import ReleaseNotice
+from streamer.lists import ListEncoder
+from streamer.metrics import WorkerMetrics
+
+logger = logging.getLogger(__name__)
+
+_RETRY_S: Final = 5.0
+_read_notice = msgspec.json.Decoder(ReleaseNotice).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Champion:
+    """The release that answers, ready to be used.
+
+    Attributes:
+        release: network and catalogue.
+        promoted_at_ms: Kafka's timestamp of its notice, by which releases are ordered: also one rolled back to.
+        lists: writes answers over its catalogue.
+    """
+
+    release: Release
+    promoted_at_ms: int
+    lists: ListEncoder
+
+
+class Releases:
+    """Keeps `champion` current.
+
+    Args:
+        bootstrap_servers: where Kafka answers.
+        topic: where aliases are moved.
+        device: where networks are loaded to.
+        metrics: what is counted.
+    """
+
+    def __init__(self, bootstrap_servers: str, topic: str, device: torch.device, metrics: WorkerMetrics) -> None:
+        self._partition = TopicPartition(topic, 0)
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=bootstrap_servers,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+        )
+        self._device = device
+        self._metrics = metrics
+        self._newest: ConsumerRecord[bytes, bytes] | None = None
+        self._changed = asyncio.Condition()
+        self._following: asyncio.Task[None] | None = None
+        self.champion: Champion | None = None
+
+    async def start(self) -> None:
+        """Read the topic to its end, take up the champion if there is one, then follow the topic."""
+        await self._consumer.start()
+        self._consumer.assign([self._partition])
+        await self._consumer.seek_to_beginning(self._partition)
+        end = (await self._consumer.end_offsets([self._partition]))[self._partition]
+        while await self._consumer.position(self._partition) < end:
+            await self._read(wait_ms=1000)
+        await self._take_up_newest()
+        self._following = asyncio.create_task(self._follow(), name="releases")
+
+    async def stop(self) -> None:
+        """Stop following."""
+        if self._following is not None:
+            self._following.cancel()
+        await self._consumer.stop()
+
+    async def wait_for(self, promoted_at_ms: int) -> Champion | None:
+        """Return the champion, once it is at least as new as the one that made a state."""
+        async with self._changed:
+            if not self._knows(promoted_at_ms):
+                logger.warning("waiting for the release promoted at %d, which made a state", promoted_at_ms)
+            await self._changed.wait_for(lambda: self._knows(promoted_at_ms))
+        return self.champion
+
+    def _knows(self, promoted_at_ms: int) -> bool:
+        return promoted_at_ms <= (self.champion.promoted_at_ms if self.champion else 0)
+
+    async def _follow(self) -> None:
+        while True:
+            await self._read(wait_ms=int(_RETRY_S * 1000))
+            await self._take_up_newest()
+
+    async def _read(self, wait_ms: int) -> None:
+        """Remember the newest notice that has come within `wait_ms`."""
+        fetched = await self._consumer.getmany(self._partition, timeout_ms=wait_ms)
+        for record in fetched.get(self._partition, []):
+            if record.key == CHAMPION and record.value is not None:
+                self._newest = record
+
+    async def _take_up_newest(self) -> None:
+        record = self._newest
+        if record is None or self._knows(record.timestamp):
+            return
+        try:
+            champion = await asyncio.to_thread(_load, record, self._device)
+        except ReleaseError as exc:
+            self._metrics.release_failures.inc()
+            logger.error("release not taken up, trying again in %.0f s: %s", _RETRY_S, exc)  # noqa: TRY400  no bug here
+            return
+        async with self._changed:
+            self.champion = champion
+            self._changed.notify_all()
+        self._metrics.count_release(champion.release.created_at_ms)
+        logger.info("release taken up id=%s tracks=%d", champion.release.release_id, len(champion.release.catalogue))
+
+
+def _load(record: ConsumerRecord[bytes, bytes], device: torch.device) -> Champion:
+    """Copy, verify and load what a notice names.
+
+    Raises:
+        ReleaseError: it cannot be.
+    """
+    assert record.value is not None
+    try:
+        notice = _read_notice(record.value)
+        release = load_release(notice.location, manifest_sha256=notice.manifest_sha256, device=device)
+    except (msgspec.DecodeError, InvalidRelease, OSError) as exc:
+        raise ReleaseError(f"notice at offset {record.offset} of {record.topic}: {exc}") from exc
+    return Champion(release, record.timestamp, ListEncoder(release.catalogue.track_ids))

@@ -1,0 +1,157 @@
+"""The state record of a listener: bytes as they lie in RocksDB and in the changelog <-> arrays of a whole batch.
+
+    header    version, hidden units, release (key, promoted at), plays folded, plays seen, repeats seen,
+              source offset, played at
+    ring      the last RING_SIZE plays, oldest first: track key, played at, context, bits
+    hidden    float32, as many as the header says; last, so that a record reads the same whatever the release's size
+
+All little-endian. A change of layout takes a new version, keeps the reader of the old one and adds a fixture of old
+bytes to tests/formats.
+"""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.config import RING_SIZE
+
+VERSION = 1
+BIT_SKIPPED, BIT_REPEATS = 1, 2
+
+#: Key and rank of the release of a state that none has touched yet.
+NO_RELEASE = 0
+
+_PREFIX = np.dtype(
+    [
+        ("version", "u1"),
+        ("num_hidden", "<u2"),
+        ("release_key", "<u8"),
+        ("promoted_at_ms", "<i8"),
+        ("plays_folded", "<u4"),
+        ("plays_seen", "<u8"),
+        ("repeats_seen", "<u8"),
+        ("source_offset", "<i8"),
+        ("played_at_ms", "<i8"),
+        ("ring_track_keys", "<u8", (RING_SIZE,)),
+        ("ring_played_at_ms", "<i8", (RING_SIZE,)),
+        ("ring_contexts", "u1", (RING_SIZE,)),
+        ("ring_bits", "u1", (RING_SIZE,)),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class States:
+    """The states of B listeners, as arrays; what they say about the plays up to `source_offset`.
+
+    Attributes:
+        release_key: uint64 (B,), the release that made `hidden`; NO_RELEASE if none did.
+        promoted_at_ms: int64 (B,), when that release became champion: orders releases.
+        plays_folded: int64 (B,), plays that `hidden` holds: those since the last rebuild and those it was rebuilt from;
+            0 while no release has touched it.
+        plays_seen: int64 (B,), plays of this listener ever; `min(plays_seen, RING_SIZE)` places of the ring are taken.
+        repeats_seen: int64 (B,), plays whose track stood among the RING_SIZE plays before.
+        source_offset: int64 (B,), offset of the latest play; -1 before the first.
+        played_at_ms: int64 (B,), time of the latest play, ms since the epoch.
+        ring_track_keys: uint64 (B, RING_SIZE), oldest first, free places (zero) at the end; so the other ring arrays.
+        ring_played_at_ms: int64 (B, RING_SIZE).
+        ring_contexts: uint8 (B, RING_SIZE), indices of models.config.CONTEXTS.
+        ring_bits: uint8 (B, RING_SIZE), BIT_SKIPPED | BIT_REPEATS.
+        hidden: float32 (B, H); zeros where the record held another number of hidden units.
+    """
+
+    release_key: NDArray[np.uint64]
+    promoted_at_ms: NDArray[np.int64]
+    plays_folded: NDArray[np.int64]
+    plays_seen: NDArray[np.int64]
+    repeats_seen: NDArray[np.int64]
+    source_offset: NDArray[np.int64]
+    played_at_ms: NDArray[np.int64]
+    ring_track_keys: NDArray[np.uint64]
+    ring_played_at_ms: NDArray[np.int64]
+    ring_contexts: NDArray[np.uint8]
+    ring_bits: NDArray[np.uint8]
+    hidden: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        """Return B."""
+        return len(self.plays_seen)
+
+    @property
+    def ring_lengths(self) -> NDArray[np.int64]:
+        """int64 (B,): how many places of each ring are taken."""
+        return np.minimum(self.plays_seen, RING_SIZE)
+
+    def take(self, index: NDArray[np.int64] | NDArray[np.bool_]) -> "States":
+        """Return the states at `index`."""
+        return States(*(getattr(self, f.name)[index] for f in fields(self)))
+
+
+@functools.lru_cache(maxsize=8)
+def _record(num_hidden: int) -> np.dtype[np.void]:
+    """Return the layout of a whole record; numpy packs, so there is no padding to leak."""
+    return np.dtype([("prefix", _PREFIX), ("hidden", "<f4", (num_hidden,))])
+
+
+def encode(states: States) -> list[bytes]:
+    """Write each state as one record of the current version."""
+    num_hidden = states.hidden.shape[1]
+    rows = np.zeros(len(states), _record(num_hidden))
+    prefix = rows["prefix"]
+    prefix["version"], prefix["num_hidden"] = VERSION, num_hidden
+    for name in _PREFIX.names or ():
+        if name not in ("version", "num_hidden"):
+            prefix[name] = getattr(states, name)
+    rows["hidden"] = states.hidden
+    joined, size = rows.tobytes(), rows.dtype.itemsize
+    return [joined[at : at + size] for at in range(0, len(joined), size)]
+
+
+def decode(records: Sequence[bytes | None], num_hidden: int) -> States:
+    """Read records; None reads as the state of a listener nobody has heard yet.
+
+    Args:
+        records: as `encode` wrote them, this process or an older one.
+        num_hidden: H of the running release; states of another size keep everything but `hidden`, and are rebuilt.
+
+    Raises:
+        ValueError: a record is of a version this code does not know, or its length contradicts its header.
+    """
+    size = _PREFIX.itemsize
+    joined = b"".join([_EMPTY if record is None else record[:size] for record in records])
+    if len(joined) != size * len(records):
+        raise ValueError(f"a state record is shorter than its {size} byte header: the store is damaged")
+    prefix = np.frombuffer(joined, _PREFIX)
+    if (unknown := np.flatnonzero(prefix["version"] != VERSION)).size:
+        raise ValueError(
+            f"a state record has format version {prefix['version'][unknown[0]]}, this worker knows {VERSION}: "
+            "run the newer version that wrote it"
+        )
+    lengths = np.array([size if record is None else len(record) for record in records])
+    if (damaged := np.flatnonzero(lengths != size + 4 * prefix["num_hidden"].astype(np.int64))).size:
+        found, claimed = lengths[damaged[0]], prefix["num_hidden"][damaged[0]]
+        raise ValueError(f"a state record of {found} bytes claims {claimed} hidden units: the store is damaged")
+    values = {name: prefix[name] for name in _PREFIX.names or () if name not in ("version", "num_hidden")}
+    for name in ("plays_folded", "plays_seen", "repeats_seen"):
+        values[name] = values[name].astype(np.int64)
+    return States(**values, hidden=_decode_hidden(records, prefix["num_hidden"], num_hidden))
+
+
+def _decode_hidden(records: Sequence[bytes | None], found: NDArray[np.uint16], num_hidden: int) -> NDArray[np.float32]:
+    hidden = np.zeros((len(records), num_hidden), np.float32)
+    fits = [row for row, record in enumerate(records) if record is not None and found[row] == num_hidden]
+    tails = b"".join([record[_PREFIX.itemsize :] for row in fits if (record := records[row]) is not None])
+    hidden[fits] = np.frombuffer(tails, "<f4").reshape(len(fits), num_hidden)
+    return hidden
+
+
+def _empty_prefix() -> bytes:
+    row = np.zeros(1, _PREFIX)
+    row["version"], row["source_offset"] = VERSION, -1
+    return row.tobytes()
+
+
+_EMPTY = _empty_prefix()

@@ -1,0 +1,153 @@
+"""What a batch says and remembers, partition by partition: answers, tombstones, dead letters, states, mark."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.config import HORIZONS
+from models.step import Ranked
+from streamer.batch import Batch, Events, Listeners
+from streamer.changelog import listener_key
+from streamer.chunks.store import Item
+from streamer.chunks.table import Record, Writes
+from streamer.events import DeadLetterHeaders, dead_letter
+from streamer.intake import Intake
+from streamer.lists import Lineage, ListEncoder
+from streamer.state import States, encode
+
+_WORKER_VERSION: Final = version("refrain")
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """Where a batch is written to.
+
+    Attributes:
+        source: the topic of plays, named in dead letters.
+        answers: one topic a horizon, in the order of HORIZONS.
+        dead_letters: for plays refused.
+    """
+
+    source: str
+    answers: tuple[str, str]
+    dead_letters: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """The lists of A plays of a batch.
+
+    Attributes:
+        answered: int64 (A,), indices of the batch's new plays, rising.
+        ranked: one a horizon.
+        lists: writes them.
+        release_id: the release that ranked.
+        emitted_at_ms: when, ms since the epoch.
+    """
+
+    answered: NDArray[np.int64]
+    ranked: Sequence[Ranked]
+    lists: ListEncoder
+    release_id: str
+    emitted_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Everything a batch came to, before it is split by partition.
+
+    Attributes:
+        events: the accepted events, as they came.
+        listeners: whose they are.
+        batch: the lives.
+        states: the states of the lives after it.
+        answers: the lists; None while there is no release.
+    """
+
+    events: Events
+    listeners: Listeners
+    batch: Batch
+    states: States
+    answers: Answers | None
+
+
+def write(intakes: Sequence[Intake], outcome: Outcome, topics: Topics) -> Iterator[Writes]:
+    """Yield what is to be written of each partition, in the order of the intakes."""
+    states = _states(outcome)
+    for number, intake in enumerate(intakes):
+        first, last = outcome.listeners.bounds[number : number + 2]
+        tombstones = _tombstones(outcome, first, last)
+        outputs = {
+            topic: _merge(tombstones, _answers(outcome, horizon, intake.partition, first, last))
+            for horizon, topic in enumerate(topics.answers)
+        }
+        outputs[topics.dead_letters] = _dead_letters(intake, topics.source)
+        yield Writes(intake.partition, outputs, states[first:last], intake.mark)
+
+
+def _states(outcome: Outcome) -> list[Item]:
+    """Return key and new record of each listener; None for those whose last event was a tombstone."""
+    is_last = outcome.batch.is_last
+    records = dict(zip(outcome.batch.listener[is_last].tolist(), encode(outcome.states.take(is_last)), strict=True))
+    return [(listener_key(user), records.get(number)) for number, user in enumerate(outcome.listeners.users)]
+
+
+def _tombstones(outcome: Outcome, first: int, last: int) -> dict[int, Record]:
+    """Return the tombstones of a partition's listeners, by source offset."""
+    events, users = outcome.events, outcome.listeners.users
+    mine = events.forgets & (first <= events.listener) & (events.listener < last)
+    return {
+        offset: Record(users[listener], None)
+        for offset, listener in zip(events.offsets[mine].tolist(), events.listener[mine].tolist(), strict=True)
+    }
+
+
+def _answers(outcome: Outcome, horizon: int, partition: int, first: int, last: int) -> dict[int, Record]:
+    """Return one horizon's answers to a partition's listeners, by source offset."""
+    answers, batch = outcome.answers, outcome.batch
+    if answers is None:
+        return {}
+    listener = batch.plays.listener[answers.answered]
+    mine = (first <= listener) & (listener < last)
+    plays = answers.answered[mine]
+    users = [outcome.listeners.users[number] for number in listener[mine].tolist()]
+    lineage = Lineage(
+        users=users,
+        plays_seen=batch.plays_seen[plays].tolist(),
+        source_offsets=batch.plays.offsets[plays].tolist(),
+        played_at_ms=batch.plays.played_at_ms[plays].tolist(),
+        source_partition=partition,
+        release=answers.release_id,
+        emitted_at_ms=answers.emitted_at_ms,
+    )
+    ranked = answers.ranked[horizon]
+    values = answers.lists.encode(HORIZONS[horizon], ranked.rows[mine], ranked.scores[mine], lineage)
+    return {
+        offset: Record(user, value) for offset, user, value in zip(lineage.source_offsets, users, values, strict=True)
+    }
+
+
+def _merge(tombstones: Mapping[int, Record], answers: Mapping[int, Record]) -> list[Record]:
+    """Return both in the order of their source offsets, so that no answer goes back behind another."""
+    return [record for _, record in sorted({**tombstones, **answers}.items(), key=lambda item: item[0])]
+
+
+def _dead_letters(intake: Intake, source_topic: str) -> list[Record]:
+    letters = []
+    for reject in intake.rejects:
+        record = intake.records[reject.index]
+        headers = DeadLetterHeaders(
+            error=reject.cause,
+            reason=reject.reason,
+            source_topic=source_topic,
+            source_partition=intake.partition,
+            source_offset=record.offset,
+            worker_version=_WORKER_VERSION,
+        )
+        letter = dead_letter(record.key, record.value, headers)
+        letters.append(Record(letter.key, letter.value, letter.headers))
+    return letters
