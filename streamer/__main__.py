@@ -1,0 +1,79 @@
+"""The command line: `refrain worker`, `refrain trainer`, `refrain replay`, `refrain evaluate`, `refrain demo`."""
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from streamer import training_process
+from streamer.crash import REFUSED_STATUS
+from streamer.demo.run import run_demo
+from streamer.errors import ContractError, KafkaUnavailableError, RefrainError, SettingsError
+from streamer.replay.command import add_evaluate, add_replay
+from streamer.settings import Settings
+from streamer.worker import run_worker
+
+_STATUSES = {SettingsError: 2, ContractError: REFUSED_STATUS, KafkaUnavailableError: 4}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command; errors an operator can mend are one line, and an exit status of their own."""
+    command = _parser().parse_args(arguments)
+    try:
+        settings = Settings.from_environment(os.environ)
+        _configure_logging(settings.log_level)
+        command.run(settings, command)
+    except RefrainError as exc:
+        sys.stderr.write(f"refrain: {exc}\n")
+        sys.exit(_STATUSES.get(type(exc), 1))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "refrain", description="Streaming recommendations; settings are REFRAIN_ variables."
+    )
+    commands = parser.add_subparsers(required=True)
+    worker = commands.add_parser("worker", help="answer plays with recommendations")
+    worker.set_defaults(run=_worker)
+    trainer = commands.add_parser("trainer", help="archive plays, learn from them, release what passes")
+    trainer.add_argument("--once", action="store_true", help="fit once on what there is, then exit; 1 if nothing came")
+    trainer.set_defaults(run=_trainer)
+    demo = commands.add_parser("demo", help="Kafka, made-up listeners, trainer and workers, all on this machine")
+    demo.add_argument("--for", dest="for_s", type=float, metavar="SECONDS", help="end so long after the first answer")
+    demo.set_defaults(run=_demo)
+    add_replay(commands, os.environ)
+    add_evaluate(commands)
+    return parser
+
+
+def _worker(settings: Settings, _: argparse.Namespace) -> None:
+    asyncio.run(run_worker(settings))
+
+
+def _trainer(settings: Settings, arguments: argparse.Namespace) -> None:
+    if not arguments.once:
+        asyncio.run(training_process.run(settings))
+    elif not asyncio.run(training_process.run_once(settings)):
+        sys.exit(1)
+
+
+def _demo(_: Settings, arguments: argparse.Namespace) -> None:
+    summary = run_demo(os.environ, arguments.for_s)
+    sys.stdout.write(summary.to_text())
+    if not summary.is_clean:
+        sys.exit(1)
+
+
+def _configure_logging(level: str) -> None:
+    logging.basicConfig(
+        level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
+    )
+    logging.getLogger("streamer").setLevel(level.upper())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""Tells how far a fit has come: a bar where somebody watches, a line an epoch where nobody does.
+
+It is also where a fit ends early: the callback raises once the trainer is to stop.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from models.training import Progress
+
+logger = logging.getLogger(__name__)
+
+Report = Callable[[Progress], None]
+
+
+class FitStopped(Exception):  # noqa: N818 - no error, but the wish to stop, on its way out of a fit
+    """Raised in a fit when the trainer is to stop; the plays stay, and the next start fits again."""
+
+
+@contextmanager
+def report_progress(console: Console, is_stopping: Callable[[], bool]) -> Iterator[Report]:
+    """Yield what a fit calls after every batch.
+
+    Args:
+        console: shows a bar if it is a terminal.
+        is_stopping: asked after every batch, from the thread that fits.
+    """
+    if not console.is_terminal:
+        yield _stopping(_log_epochs, is_stopping)
+        return
+    columns = (TextColumn("fit, epoch {task.fields[epoch]}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bar(*columns, TextColumn("loss {task.fields[loss]:.3f}"), console=console, transient=True) as bar:
+        task = bar.add_task("fit", epoch=1, loss=float("nan"))
+
+        def show(progress: Progress) -> None:
+            done = (progress.epoch - 1) * progress.num_batches + progress.batch
+            total = progress.num_epochs * progress.num_batches
+            bar.update(task, completed=done, total=total, epoch=progress.epoch, loss=progress.loss)
+
+        yield _stopping(show, is_stopping)
+
+
+def _log_epochs(progress: Progress) -> None:
+    if progress.batch == progress.num_batches:
+        logger.info("fit epoch=%d of=%d loss=%.3f", progress.epoch, progress.num_epochs, progress.loss)
+
+
+def _stopping(report: Report, is_stopping: Callable[[], bool]) -> Report:
+    def report_or_stop(progress: Progress) -> None:
+        if is_stopping():
+            raise FitStopped
+        report(progress)
+
+    return report_or_stop

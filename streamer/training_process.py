@@ -1,0 +1,57 @@
+"""The trainer process: the trainer, its web server, and the wish to stop."""
+
+import dataclasses
+
+from models.config import TrainingConfig
+from streamer.engine import pick_device
+from streamer.metrics import TrainerMetrics
+from streamer.settings import Settings
+from streamer.signals import stop_signal
+from streamer.topics import ensure_topics
+from streamer.trainer import TrainerConfig, run_trainer, train_once
+from streamer.web import WebServer
+
+
+def trainer_config(settings: Settings) -> TrainerConfig:
+    """Give the trainer what it needs of the settings."""
+    return TrainerConfig(
+        bootstrap_servers=settings.kafka_bootstrap_servers,
+        plays_topic=settings.plays_topic,
+        releases_topic=settings.releases_topic,
+        releases_url=settings.releases_url,
+        archive_dir=settings.archive_dir,
+        min_plays=settings.train_min_plays,
+        window_plays=settings.train_window_plays,
+        training=dataclasses.replace(TrainingConfig(), epochs=settings.train_epochs),
+        device=str(pick_device(settings.device)),
+    )
+
+
+async def run(settings: Settings) -> None:
+    """Archive and release until SIGTERM or SIGINT.
+
+    Raises:
+        ContractError: topics or archive are not as they must be.
+    """
+    asked_to_stop, metrics = stop_signal(), TrainerMetrics()
+    web = WebServer(
+        settings.web_host, settings.trainer_web_port, registry=metrics.registry, unhealthy=_nothing, unready=_nothing
+    )
+    await web.start()
+    try:
+        await ensure_topics(settings)
+        await run_trainer(trainer_config(settings), metrics, asked_to_stop)
+    finally:
+        await web.stop()
+
+
+async def run_once(settings: Settings) -> bool:
+    """Archive what there is, fit, release; return whether a release came of it."""
+    asked_to_stop = stop_signal()
+    await ensure_topics(settings)
+    return await train_once(trainer_config(settings), TrainerMetrics(), asked_to_stop) is not None
+
+
+def _nothing() -> str:
+    """Complain of nothing: an error ends the trainer, and a fit may take hours."""
+    return ""

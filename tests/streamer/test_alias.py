@@ -1,0 +1,45 @@
+"""Aliases, on a real broker."""
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from streamer.alias import find_release, move_alias
+from streamer.devkafka import DevKafka
+from streamer.events import ReleaseNotice
+
+pytestmark = pytest.mark.kafka
+
+OLD, NEW = (ReleaseNotice(name, f"file:///releases/{name}", "0" * 64) for name in ("r1", "r2"))
+
+
+@pytest.fixture
+async def topic(kafka: DevKafka, topic_prefix: str) -> str:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
+    await admin.start()
+    await admin.create_topics([NewTopic(topic_prefix, 1, 1, topic_configs={"cleanup.policy": "compact"})])
+    await admin.close()
+    return topic_prefix
+
+
+async def test_the_latest_move_of_an_alias_counts(kafka: DevKafka, topic: str) -> None:
+    servers = kafka.bootstrap_servers
+
+    assert await find_release(servers, topic) is None
+    await move_alias(servers, topic, OLD)
+    await move_alias(servers, topic, NEW)
+    await move_alias(servers, topic, OLD, b"challenger")
+
+    assert await find_release(servers, topic) == NEW
+    assert await find_release(servers, topic, b"challenger") == OLD
+
+
+@pytest.mark.parametrize("value", [None, b"not json"])
+async def test_an_alias_withdrawn_or_unreadable_names_no_release(
+    kafka: DevKafka, topic: str, value: bytes | None
+) -> None:
+    await move_alias(kafka.bootstrap_servers, topic, OLD)
+    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers) as producer:
+        await producer.send_and_wait(topic, value, b"champion", partition=0)
+
+    assert await find_release(kafka.bootstrap_servers, topic) is None

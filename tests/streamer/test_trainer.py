@@ -1,0 +1,147 @@
+"""The trainer, on a real broker: from plays on the topic to a champion that loads."""
+
+import asyncio
+import dataclasses
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from models.config import TrainingConfig
+from models.release import load_release
+from streamer.alias import find_release
+from streamer.archive import Archive
+from streamer.devkafka import DevKafka
+from streamer.events import ReleaseNotice
+from streamer.trainer import TrainerConfig, run_trainer, train_once
+from streamer.metrics import TrainerMetrics
+
+pytestmark = pytest.mark.kafka
+
+NUM_PLAYS, NUM_USERS, NUM_TRACKS = 3000, 40, 100
+FIRST_MS, GAP_MS = 1_700_000_000_000, 200_000  # long ago: a broker refuses timestamps ahead of its clock
+UNTAUGHT = TrainingConfig(epochs=1, learning_rate=1e-9, item_epochs=1)
+ENDLESS = TrainingConfig(epochs=1_000_000, item_epochs=1)
+
+
+@pytest.fixture
+async def config(kafka: DevKafka, topic_prefix: str, tmp_path: Path) -> TrainerConfig:
+    config = TrainerConfig(
+        bootstrap_servers=kafka.bootstrap_servers,
+        plays_topic=f"{topic_prefix}-plays",
+        releases_topic=f"{topic_prefix}-releases",
+        releases_url=str(tmp_path / "releases"),
+        archive_dir=tmp_path / "archive",
+        min_plays=NUM_PLAYS,
+        window_plays=10 * NUM_PLAYS,
+        training=TrainingConfig(epochs=4, item_epochs=5),
+        archive_period_s=0.1,
+    )
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
+    await admin.start()
+    plays_topic = NewTopic(config.plays_topic, 2, 1, topic_configs={"retention.ms": "-1"})
+    await admin.create_topics([plays_topic, NewTopic(config.releases_topic, 1, 1)])
+    await admin.close()
+    return config
+
+
+async def produce(config: TrainerConfig, tracks: np.ndarray) -> None:
+    """Let the listeners play the tracks in turn."""
+    async with AIOKafkaProducer(bootstrap_servers=config.bootstrap_servers, linger_ms=50) as producer:
+        sent = []
+        for play, track in enumerate(tracks.tolist()):
+            user, played_at = play % NUM_USERS, FIRST_MS + GAP_MS * play
+            value = json.dumps({"user_id": f"u{user}", "track_id": f"t{track}", "played_at": played_at}).encode()
+            sent.append(await producer.send(config.plays_topic, value, f"u{user}".encode(), user % 2, played_at))
+        await asyncio.gather(*sent)
+
+
+def album_order() -> np.ndarray:
+    plays = np.arange(NUM_PLAYS)
+    return (plays % NUM_USERS * 37 + plays // NUM_USERS) % NUM_TRACKS
+
+
+def hits() -> np.ndarray:
+    return np.random.default_rng(3).zipf(1.5, NUM_PLAYS) % NUM_TRACKS
+
+
+async def until(is_so: Callable[[], bool], deadline_s: float = 60) -> None:
+    async with asyncio.timeout(deadline_s):
+        while not is_so():  # noqa: ASYNC110  what is waited for happens in another thread
+            await asyncio.sleep(0.05)
+
+
+async def champion(config: TrainerConfig) -> ReleaseNotice | None:
+    return await find_release(config.bootstrap_servers, config.releases_topic)
+
+
+async def test_plays_on_the_topic_become_a_champion_that_loads(config: TrainerConfig) -> None:
+    await produce(config, album_order())
+    metrics = TrainerMetrics()
+
+    saved = await train_once(config, metrics, asyncio.Event())
+
+    assert saved is not None
+    assert await champion(config) == ReleaseNotice(saved.release_id, saved.location, saved.manifest_sha256)
+    release = load_release(saved.location, manifest_sha256=saved.manifest_sha256)
+    assert len(release.catalogue) == NUM_TRACKS
+    assert metrics.registry.get_sample_value("refrain_plays_archived_total") == NUM_PLAYS
+    assert metrics.registry.get_sample_value("refrain_releases_published_total") == 1
+    assert metrics.registry.get_sample_value("refrain_plays_since_fit") == 0
+
+
+async def test_weights_that_fail_the_gate_move_no_alias(
+    config: TrainerConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    await produce(config, hits())
+    metrics = TrainerMetrics()
+
+    assert await train_once(dataclasses.replace(config, training=UNTAUGHT), metrics, asyncio.Event()) is None
+
+    assert await champion(config) is None
+    assert metrics.registry.get_sample_value("refrain_releases_refused_total") == 1
+    assert "does not beat popularity's" in caplog.text
+
+
+async def test_without_plays_there_is_nothing_to_fit(config: TrainerConfig, caplog: pytest.LogCaptureFixture) -> None:
+    assert await train_once(config, TrainerMetrics(), asyncio.Event()) is None
+
+    assert "no fit: 0 plays are too few" in caplog.text
+
+
+async def test_plays_that_come_while_it_runs_call_for_one_fit(config: TrainerConfig) -> None:
+    metrics, stopping = TrainerMetrics(), asyncio.Event()
+    running = asyncio.create_task(run_trainer(config, metrics, stopping))
+
+    await produce(config, album_order())
+    await until(lambda: metrics.registry.get_sample_value("refrain_releases_published_total") == 1)
+    stopping.set()
+    await asyncio.wait_for(running, 30)
+
+    assert await champion(config) is not None
+    with Archive(config.archive_dir) as archive:
+        assert (archive.num_plays, archive.num_new) == (NUM_PLAYS, 0)
+
+
+async def test_a_fit_cut_short_begins_again_at_the_next_start(
+    config: TrainerConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    await produce(config, album_order())
+    stopping = asyncio.Event()
+    endless = dataclasses.replace(config, training=ENDLESS)
+    running = asyncio.create_task(run_trainer(endless, TrainerMetrics(), stopping))
+    await until(lambda: "fit epoch=1 " in caplog.text)
+
+    stopping.set()
+    await asyncio.wait_for(running, 30)
+
+    assert await champion(config) is None
+    with Archive(config.archive_dir) as archive:
+        assert archive.num_new == NUM_PLAYS
+    assert await train_once(config, TrainerMetrics(), asyncio.Event()) is not None
