@@ -1,0 +1,208 @@
+import re
+import subprocess
+import urllib.parse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from streamer.__main__ import _parser
+from streamer.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+K8S = ROOT / "k8s"
+
+# The oldest version k8s/README.md promises, and the newest whose schemas there are.
+VERSIONS = ("1.29", kubernetes_validate.latest_version())
+
+Object = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def objects(program: Callable[[str], str]) -> list[Object]:
+    command = [program("kubectl"), "kustomize", K8S / "base"]
+    rendered = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    return list(yaml.safe_load_all(rendered.stdout))
+
+
+@pytest.fixture(scope="module", params=["worker", "trainer"])
+def workload(request: pytest.FixtureRequest, objects: list[Object]) -> Object:
+    (found,) = [o for o in objects if "template" in o.get("spec", {}) and o["metadata"]["name"].endswith(request.param)]
+    return found
+
+
+def pod_of(workload: Object) -> Object:
+    return workload["spec"]["template"]["spec"]
+
+
+def container_of(workload: Object) -> Object:
+    (container,) = pod_of(workload)["containers"]
+    return container
+
+
+def settings_of(workload: Object, objects: list[Object]) -> Settings:
+    """Read the settings as the container would: the map first, its own variables over it."""
+    container = container_of(workload)
+    (source,) = container["envFrom"]
+    maps = {o["metadata"]["name"]: o["data"] for o in objects if o["kind"] == "ConfigMap"}
+    own = {entry["name"]: entry.get("value", workload["metadata"]["name"] + "-0") for entry in container["env"]}
+    return Settings.from_environment(maps[source["configMapRef"]["name"]] | own)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_object_fits_the_schema_of_kubernetes(objects: list[Object], version: str) -> None:
+    for found in objects:
+        kubernetes_validate.validate(found, version, strict=True)
+
+
+def test_the_schema_refuses_a_misspelt_field(workload: Object) -> None:
+    misspelt = workload | {"spec": workload["spec"] | {"replica": 2}}
+
+    with pytest.raises(kubernetes_validate.ValidationError, match="replica"):
+        kubernetes_validate.validate(misspelt, VERSIONS[-1], strict=True)
+
+
+def test_no_object_chooses_a_namespace(objects: list[Object]) -> None:
+    assert [o["metadata"]["name"] for o in objects if "namespace" in o["metadata"]] == []
+
+
+def test_the_settings_of_a_pod_are_settings(workload: Object, objects: list[Object]) -> None:
+    settings = settings_of(workload, objects)
+
+    assert settings.kafka_bootstrap_servers == "kafka:9092"
+
+
+def test_the_arguments_of_a_pod_are_a_command_of_refrain(workload: Object) -> None:
+    assert _parser().parse_args(container_of(workload)["args"])
+
+
+def test_what_a_pod_writes_lies_on_a_volume(workload: Object, objects: list[Object]) -> None:
+    settings = settings_of(workload, objects)
+    writes = {
+        "worker": [settings.state_dir],
+        "trainer": [settings.archive_dir, Path(urllib.parse.urlsplit(settings.releases_url).path)],
+    }
+
+    container = container_of(workload)
+    writable = {Path(mount["mountPath"]) for mount in container["volumeMounts"] if not mount.get("readOnly")}
+
+    assert {*writes[container["name"]], Path("/tmp")} == writable
+
+
+def test_a_pod_mounts_only_volumes_it_has(workload: Object, objects: list[Object]) -> None:
+    claims = {o["metadata"]["name"] for o in objects if o["kind"] == "PersistentVolumeClaim"}
+    templates = {claim["metadata"]["name"] for claim in workload["spec"].get("volumeClaimTemplates", [])}
+    volumes = {volume["name"]: volume for volume in pod_of(workload)["volumes"]}
+    claimed = {v["persistentVolumeClaim"]["claimName"] for v in volumes.values() if "persistentVolumeClaim" in v}
+
+    mounted = {mount["name"] for mount in container_of(workload)["volumeMounts"]}
+
+    assert mounted == templates | volumes.keys()
+    assert claimed <= claims
+
+
+def test_the_states_of_a_worker_outlive_its_pod(objects: list[Object]) -> None:
+    (worker,) = [o for o in objects if o["kind"] == "StatefulSet"]
+    (instance,) = [entry for entry in container_of(worker)["env"] if entry["name"] == "REFRAIN_INSTANCE_ID"]
+
+    assert [claim["metadata"]["name"] for claim in worker["spec"]["volumeClaimTemplates"]] == ["state"]
+    assert instance["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.name"
+
+
+def test_there_is_never_a_second_trainer(objects: list[Object]) -> None:
+    (trainer,) = [o for o in objects if o["kind"] == "Deployment"]
+
+    assert trainer["spec"]["replicas"] == 1
+    assert trainer["spec"]["strategy"] == {"type": "Recreate"}
+
+
+def test_a_pod_gets_no_variables_of_services(workload: Object) -> None:
+    # Services named refrain-* would set REFRAIN_*_PORT, and an unknown setting keeps the process from starting.
+    assert pod_of(workload)["enableServiceLinks"] is False
+
+
+def test_a_pod_has_no_rights_it_does_not_need(workload: Object) -> None:
+    pod, container = pod_of(workload), container_of(workload)
+
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+def test_a_pod_is_probed_where_its_web_server_listens(workload: Object, objects: list[Object]) -> None:
+    settings, container = settings_of(workload, objects), container_of(workload)
+    listens = {"worker": settings.web_port, "trainer": settings.trainer_web_port}[container["name"]]
+
+    assert container["ports"] == [{"name": "web", "containerPort": listens}]
+    assert {probe: container[probe]["httpGet"] for probe in container if probe.endswith("Probe")} == {
+        "startupProbe": {"path": "/healthz", "port": "web"},
+        "livenessProbe": {"path": "/healthz", "port": "web"},
+        "readinessProbe": {"path": "/readyz", "port": "web"},
+    }
+
+
+def test_a_worker_may_finish_its_batch_before_it_is_killed(workload: Object, objects: list[Object]) -> None:
+    settings = settings_of(workload, objects)
+
+    assert pod_of(workload)["terminationGracePeriodSeconds"] >= settings.max_step_s + settings.transaction_timeout_s
+
+
+def test_a_silent_worker_is_not_restarted_while_it_computes(workload: Object, objects: list[Object]) -> None:
+    live = container_of(workload)["livenessProbe"]
+
+    assert live["periodSeconds"] * live["failureThreshold"] > settings_of(workload, objects).max_step_s
+
+
+def test_prometheus_is_sent_where_each_service_leads(objects: list[Object]) -> None:
+    for service in (o for o in objects if o["kind"] == "Service"):
+        annotations = service["metadata"]["annotations"]
+        (port,) = service["spec"]["ports"]
+
+        assert annotations["prometheus.io/scrape"] == "true"
+        assert annotations["prometheus.io/path"] == "/metrics"
+        assert annotations["prometheus.io/port"] == str(port["port"])
+
+
+def test_every_selector_finds_the_pods_it_means(objects: list[Object]) -> None:
+    workloads = {o["metadata"]["name"]: o for o in objects if "template" in o.get("spec", {})}
+
+    for found in objects:
+        if found["kind"] not in {"Service", "PodDisruptionBudget", "StatefulSet", "Deployment"}:
+            continue
+        selector = found["spec"]["selector"]
+        wanted = selector.get("matchLabels", selector)
+        selected = [
+            name
+            for name, workload in workloads.items()
+            if wanted.items() <= workload["spec"]["template"]["metadata"]["labels"].items()
+        ]
+        assert selected == [found["metadata"]["name"]]
+
+
+def test_the_image_runs_as_the_user_the_pods_name(workload: Object) -> None:
+    users = re.findall(r"^USER (\d+):(\d+)$", (K8S / "Dockerfile").read_text(), re.MULTILINE)
+
+    context = pod_of(workload)["securityContext"]
+
+    assert users == [(str(context["runAsUser"]), str(context["runAsGroup"]))]
+
+
+def test_the_image_is_built_from_files_there_are() -> None:
+    dockerfile = (K8S / "Dockerfile").read_text().replace("${LOCK}", "requirements.lock")
+    allowed = (ROOT / ".dockerignore").read_text().replace("requirements*.lock", "requirements.lock")
+
+    lines = re.findall(r"^COPY (?!--from)(.+) \S+$", dockerfile, re.MULTILINE)
+    copied = [source for line in lines for source in line.split()]
+
+    assert copied
+    for source in copied:
+        assert (ROOT / source).exists()
+        assert re.search(rf"^!{re.escape(source)}/?$", allowed, re.MULTILINE), f"{source} is kept out by .dockerignore"
