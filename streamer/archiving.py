@@ -1,0 +1,149 @@
+"""The archivist carries plays from the topic to the archive, each once.
+
+The archive's manifest says where to go on, so the consumer needs no group and commits nothing. What retention deleted
+while no trainer ran is counted and logged, never passed over in silence.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from streamer.archive import Archive, forgotten_users, to_table
+from streamer.errors import ContractError
+from streamer.metrics import TrainerMetrics
+from streamer.plays import decode
+
+logger = logging.getLogger(__name__)
+
+FULL_RECORDS: Final = 50_000  # held before they are archived: 25 MB or so, and one write of the newest file
+_FETCH_WAIT_MS: Final = 500  # how long a wish to stop may go unheard
+
+Records = Mapping[int, list[ConsumerRecord[bytes, bytes]]]
+
+
+class Archivist:
+    """Reads `plays` from where the archive ends.
+
+    Args:
+        bootstrap_servers: where Kafka answers.
+        topic: the plays.
+        archive: nobody else may append to it; not to be read while a method runs.
+        metrics: what is counted.
+    """
+
+    def __init__(self, bootstrap_servers: str, topic: str, archive: Archive, metrics: TrainerMetrics) -> None:
+        self._bootstrap_servers = bootstrap_servers
+        self._topic = topic
+        self._archive = archive
+        self._metrics = metrics
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=bootstrap_servers,
+            enable_auto_commit=False,
+            auto_offset_reset="none",  # retention overtook the reading: end, and count what is lost at the next start
+            isolation_level="read_committed",
+        )
+        self._held: dict[int, list[ConsumerRecord[bytes, bytes]]] = {}
+        self._num_held = 0
+
+    async def start(self) -> None:
+        """Find where each partition goes on.
+
+        Raises:
+            ContractError: the topic is missing, or is not the one that was archived.
+        """
+        await self._consumer.start()
+        partitions = [TopicPartition(self._topic, number) for number in await self._find_partitions()]
+        self._consumer.assign(partitions)
+        begins = await self._consumer.beginning_offsets(partitions)
+        ends = await self._consumer.end_offsets(partitions)
+        for partition in partitions:
+            next_offset = self._archive.next_offsets.get(partition.partition, begins[partition])
+            if next_offset > ends[partition]:
+                raise ContractError(
+                    f"the archive has plays of {self._topic}-{partition.partition} up to offset {next_offset}, but the "
+                    f"partition ends at {ends[partition]}: the topic was made anew; move the archive away to begin anew"
+                )
+            if lost := max(0, begins[partition] - next_offset):
+                self._metrics.records_lost.inc(lost)
+                logger.warning("records lost to retention partition=%d num=%d", partition.partition, lost)
+            self._consumer.seek(partition, next_offset + lost)
+
+    async def stop(self) -> None:
+        """Leave; what was fetched and not archived is read again next time."""
+        await self._consumer.stop()
+
+    async def catch_up(self, stopping: asyncio.Event) -> None:
+        """Archive everything there is now, or what is read until the wish to stop."""
+        ends = await self._consumer.end_offsets(list(self._consumer.assignment()))
+        while not stopping.is_set() and await self._is_behind(ends):
+            await self._fetch()
+        await self._archive_held()
+
+    async def follow(self, for_s: float, stopping: asyncio.Event) -> None:
+        """Archive what comes within `for_s` seconds, or until the wish to stop."""
+        deadline_s = asyncio.get_running_loop().time() + for_s
+        while not stopping.is_set() and asyncio.get_running_loop().time() < deadline_s:
+            await self._fetch()
+        await self._archive_held()
+
+    async def _find_partitions(self) -> list[int]:
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap_servers)
+        await admin.start()
+        try:
+            (description,) = await admin.describe_topics([self._topic])
+        finally:
+            await admin.close()
+        found = sorted(partition["partition"] for partition in description["partitions"])
+        if not found:
+            raise ContractError(f"there is no topic {self._topic}; start a worker, which makes it, or create it")
+        if missing := sorted(self._archive.next_offsets.keys() - set(found)):
+            raise ContractError(
+                f"the archive has plays of partition {missing[0]}, which {self._topic} has not: the topic was made "
+                "anew; move the archive away to begin anew"
+            )
+        return found
+
+    async def _is_behind(self, ends: Mapping[TopicPartition, int]) -> bool:
+        return any([await self._consumer.position(partition) < end for partition, end in ends.items()])
+
+    async def _fetch(self) -> None:
+        fetched = await self._consumer.getmany(timeout_ms=_FETCH_WAIT_MS, max_records=FULL_RECORDS)
+        for partition, records in fetched.items():
+            self._held.setdefault(partition.partition, []).extend(records)
+            self._num_held += len(records)
+        if self._num_held >= FULL_RECORDS:
+            await self._archive_held()
+
+    async def _archive_held(self) -> None:
+        if not self._held:
+            return
+        held, self._held, self._num_held = self._held, {}, 0
+        await asyncio.to_thread(self._append, held)
+
+    def _append(self, records: Records) -> None:
+        tables: list[pa.Table] = []
+        forgotten: set[str] = set()
+        for partition, of_partition in records.items():
+            decoded = decode(
+                [record.key for record in of_partition],
+                [record.value for record in of_partition],
+                [record.timestamp for record in of_partition],
+            )
+            offsets = np.array([record.offset for record in of_partition], np.int64)[decoded.plays.index]
+            tables.append(to_table(decoded.plays, partition, offsets))
+            forgotten |= forgotten_users(decoded.plays)
+            self._metrics.plays_refused.inc(len(decoded.rejects))
+        plays = pa.concat_tables(tables)
+        self._archive.append(
+            plays, {partition: of_partition[-1].offset + 1 for partition, of_partition in records.items()}, forgotten
+        )
+        self._metrics.plays_archived.inc(len(plays))
+        self._metrics.forgotten.inc(len(forgotten))
+        self._metrics.plays_new.set(self._archive.num_new)
+        logger.debug("archived plays=%d forgotten=%d", len(plays), len(forgotten))

@@ -1,0 +1,246 @@
+"""A cluster on this machine: Kafka, workers and a trainer as processes of their own, for replay, demo and tests.
+
+    with Cluster(os.environ, num_workers=2) as cluster:
+        cluster.start_workers()
+        cluster.wait_ready()
+
+Rules of this file:
+- No process it starts outlives it, even if it is killed with SIGKILL.
+- Nothing it writes is left behind, but for the logs of a cluster that failed: they are kept, and named.
+- Each process is what an operator would start: the same command, set by the same variables.
+"""
+
+import contextlib
+import http.client
+import logging
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from streamer.devkafka import LOG_TAIL_LINES, WATCHDOG, DevKafka
+from streamer.errors import RefrainError
+from streamer.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+READY_DEADLINE_S: Final = 120.0  # a worker imports torch, takes a release up and joins the group: 5 s, or a busy laptop
+_POLL_S: Final = 0.1
+_HTTP_TIMEOUT_S: Final = 5.0
+#: Where it names a broker, none is started.
+BOOTSTRAP: Final = "REFRAIN_KAFKA_BOOTSTRAP_SERVERS"
+
+
+class ClusterError(RefrainError):
+    """Raised when a process of a cluster ended by itself, or is not ready in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Process:
+    """A process as it runs below its watchdog.
+
+    Attributes:
+        watchdog: its parent, told by a pipe to end it, as devkafka's is; ends with its status.
+        log: what it writes, one start after the other.
+        web_port: where it tells its metrics.
+    """
+
+    watchdog: "subprocess.Popen[bytes]"
+    log: Path
+    web_port: int
+
+
+class Cluster:
+    """Workers, perhaps a trainer, and a Kafka of their own unless the environment names one.
+
+    All methods block; async callers go through `asyncio.to_thread`. Not thread-safe.
+
+    Args:
+        environment: of the processes. Its `REFRAIN_` variables hold for all of them, but for those that tell one
+            process from another: instance, state directory, web server. Where it names no
+            `REFRAIN_KAFKA_BOOTSTRAP_SERVERS`, a broker is started. Releases and archive are temporary unless named.
+        num_workers: how many workers there are to start.
+    """
+
+    def __init__(self, environment: Mapping[str, str], *, num_workers: int = 1) -> None:
+        self.num_workers = num_workers
+        self._environment = dict(environment)
+        self._processes: dict[str, _Process] = {}
+        self._resources = contextlib.ExitStack()
+        self._directory = Path()
+        self._logs = Path()
+
+    @property
+    def settings(self) -> Settings:
+        """Return what holds for all workers: where Kafka answers, how the topics are called."""
+        return Settings.from_environment(self._environment)
+
+    @property
+    def logs(self) -> Path:
+        """Name the directory of the logs: `worker-0.log`, ..., `trainer.log`."""
+        return self._logs
+
+    def __enter__(self) -> Self:
+        """Start Kafka; the processes are the caller's to start."""
+        with contextlib.ExitStack() as resources:
+            self._directory = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="refrain-cluster-")))
+            if not self._environment.get(BOOTSTRAP):
+                kafka = resources.enter_context(DevKafka(self._directory / "kafka"))
+                self._environment[BOOTSTRAP] = kafka.bootstrap_servers
+            self._environment.setdefault("REFRAIN_RELEASES_URL", str(self._directory / "releases"))
+            self._environment.setdefault("REFRAIN_ARCHIVE_DIR", str(self._directory / "archive"))
+            self._logs = Path(tempfile.mkdtemp(prefix="refrain-logs-"))
+            self._resources = resources.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._resources:  # Kafka last: a worker that stops in order still needs it
+            self._end_all()
+        if kind is None or not issubclass(kind, Exception):
+            shutil.rmtree(self._logs)
+        else:
+            logger.warning("the cluster failed; the logs of its processes are kept in %s", self._logs)
+
+    def start_workers(self) -> None:
+        """Start all workers."""
+        for number in range(self.num_workers):
+            self.start_worker(number)
+
+    def start_worker(self, number: int) -> None:
+        """Start a worker, for the first time or again: it finds the identity and the states it had."""
+        name = f"worker-{number}"
+        port = _free_port()
+        own = {
+            "REFRAIN_INSTANCE_ID": name,
+            "REFRAIN_STATE_DIR": str(self._directory / name),
+            "REFRAIN_WEB_HOST": "127.0.0.1",
+            "REFRAIN_WEB_PORT": str(port),
+        }
+        self._start(name, "worker", own, port)
+
+    def stop_worker(self, number: int) -> None:
+        """Stop a worker as SIGTERM does: it ends the batch it has in work."""
+        self._end(f"worker-{number}", b"t")
+
+    def kill_worker(self, number: int) -> None:
+        """Kill a worker as a power cut would; its disk stays for the next start."""
+        self._end(f"worker-{number}", b"k")
+
+    def start_trainer(self) -> None:
+        """Start the trainer, for the first time or again."""
+        port = _free_port()
+        own = {"REFRAIN_WEB_HOST": "127.0.0.1", "REFRAIN_TRAINER_WEB_PORT": str(port)}
+        self._start("trainer", "trainer", own, port)
+
+    def stop_trainer(self) -> None:
+        """Stop the trainer as SIGTERM does."""
+        self._end("trainer", b"t")
+
+    def wait_ready(self, deadline_s: float = READY_DEADLINE_S) -> None:
+        """Wait until every process that was started does its work.
+
+        Raises:
+            ClusterError: one ended, or was not ready in time.
+        """
+        ends_s = time.monotonic() + deadline_s
+        waiting = dict(self._processes)
+        while waiting:
+            self.check()
+            waiting = {name: process for name, process in waiting.items() if _get(process.web_port, "/readyz") is None}
+            if waiting and time.monotonic() > ends_s:
+                name, process = next(iter(waiting.items()))
+                raise ClusterError(f"{name} is not ready after {deadline_s:.0f} s. {_last_words(process.log)}")
+            time.sleep(_POLL_S if waiting else 0)
+
+    def check(self) -> None:
+        """See whether every process that was started still runs.
+
+        Raises:
+            ClusterError: one ended by itself.
+        """
+        for name, process in self._processes.items():
+            if (status := process.watchdog.poll()) is not None:
+                raise ClusterError(f"{name} ended by itself with status {status}. {_last_words(process.log)}")
+
+    def total(self, sample: str) -> float:
+        """Add a metric up over labels and the processes that answer, e.g. `refrain_plays_total`.
+
+        A process that was killed begins its counters anew.
+        """
+        pages = [_get(process.web_port, "/metrics") or "" for process in self._processes.values()]
+        families = [family for page in pages for family in text_string_to_metric_families(page)]
+        return sum(found.value for family in families for found in family.samples if found.name == sample)
+
+    def _start(self, name: str, command: str, own: Mapping[str, str], web_port: int) -> None:
+        if name in self._processes:
+            raise ClusterError(f"{name} already runs; stop or kill it first")
+        environment = {**self._environment, "OMP_NUM_THREADS": "1", **own}  # more threads only fight over a laptop
+        path = self._logs / f"{name}.log"
+        with path.open("ab") as log:
+            watchdog = subprocess.Popen(  # noqa: S603 - our own command
+                [sys.executable, "-I", "-S", "-c", WATCHDOG, sys.executable, "-m", "streamer", command],
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C reaches the owner, who stops the processes in order
+            )
+        self._processes[name] = _Process(watchdog, path, web_port)
+
+    def _end(self, name: str, signal: bytes) -> None:
+        """Send a signal to a process and wait until it is gone; nothing happens when it does not run."""
+        if (process := self._processes.pop(name, None)) is not None:
+            _tell(process, signal)
+            process.watchdog.wait()
+
+    def _end_all(self) -> None:
+        """Stop everything at once: each then waits for what it has in work, not for the others."""
+        for process in self._processes.values():
+            _tell(process, b"t")
+        for name in tuple(self._processes):
+            self._end(name, b"t")
+
+
+def _tell(process: _Process, signal: bytes) -> None:
+    """Write to the watchdog's pipe: `t` stops, `k` kills."""
+    pipe = process.watchdog.stdin
+    assert pipe is not None, "it was made with a pipe"
+    if not pipe.closed:
+        with contextlib.suppress(BrokenPipeError), pipe:  # it has ended by itself
+            pipe.write(signal)
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def _get(port: int, path: str) -> str | None:
+    """Return a page; None if it says that something is wrong, or nobody answers yet."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_HTTP_TIMEOUT_S)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        page = response.read().decode()
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+    return page if response.status == http.HTTPStatus.OK else None
+
+
+def _last_words(log: Path) -> str:
+    tail = "".join(log.read_text(errors="replace").splitlines(keepends=True)[-LOG_TAIL_LINES:])
+    return f"The end of {log} says:\n{tail}"

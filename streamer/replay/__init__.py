@@ -1,0 +1,1 @@
+"""The replay: recorded listening through Kafka, and what the answers to it are worth."""

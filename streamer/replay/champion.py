@@ -1,0 +1,84 @@
+"""The release that answers a replay: one that exists, or one trained on the recording's own training part."""
+
+import hashlib
+import json
+import time
+
+import fsspec
+from rich.console import Console
+
+from models.config import TrainingConfig
+from models.release import DataWindow, InvalidRelease, Release, load_release, save_release
+from models.split import Split
+from models.training import fit
+from streamer.engine import pick_device
+from streamer.errors import ReleaseError
+from streamer.events import ReleaseNotice
+from streamer.fit_progress import report_progress
+
+
+def train_release(
+    split: Split, training: TrainingConfig, *, releases_url: str, device_name: str, console: Console
+) -> ReleaseNotice:
+    """Train on the training part and save.
+
+    Args:
+        split: the recording.
+        training: how.
+        releases_url: where to.
+        device_name: auto, cpu or cuda.
+        console: shows how far it is.
+
+    Raises:
+        ReleaseError: there is nothing to learn from.
+    """
+    histories, sessions = split.training_histories()
+    device = pick_device(device_name)
+    try:
+        with report_progress(console, lambda: False) as report:
+            network = fit(histories, split.catalogue, training, sessions=sessions, device=device, progress=report)
+    except ValueError as exc:
+        raise ReleaseError(f"no release can be trained: {exc}") from exc
+    saved = save_release(
+        releases_url,
+        network,
+        split.catalogue,
+        training=training,
+        metrics={},
+        data_window=DataWindow(
+            from_ms=int(histories.played_at_ms.min()),
+            until_ms=int(histories.played_at_ms.max()),
+            num_plays=histories.num_plays,
+            num_listeners=histories.num_listeners,
+        ),
+        created_at_ms=time.time_ns() // 1_000_000,
+    )
+    return ReleaseNotice(saved.release_id, saved.location, saved.manifest_sha256)
+
+
+def notice_release(location: str) -> ReleaseNotice:
+    """Write the notice of a release that exists.
+
+    Raises:
+        ReleaseError: there is none.
+    """
+    try:
+        with fsspec.open(f"{location.rstrip('/')}/manifest.json", "rb") as file:
+            manifest = file.read()
+        return ReleaseNotice(json.loads(manifest)["release_id"], location, hashlib.sha256(manifest).hexdigest())
+    except (OSError, ValueError, KeyError) as exc:
+        raise ReleaseError(f"{location} is no release ({exc}); name the directory that holds a manifest.json") from exc
+
+
+def read_release(notice: ReleaseNotice, device_name: str) -> Release:
+    """Load what a notice names.
+
+    Raises:
+        ReleaseError: it cannot be.
+    """
+    try:
+        return load_release(
+            notice.location, manifest_sha256=notice.manifest_sha256, device=pick_device(device_name)
+        )  # fmt: skip
+    except (InvalidRelease, OSError) as exc:
+        raise ReleaseError(f"the release cannot be used: {exc}") from exc

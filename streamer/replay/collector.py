@@ -1,0 +1,155 @@
+"""Collects the answers to a recording, as a `read_committed` consumer sees them, and what of them is to be scored."""
+
+from collections.abc import Sequence
+from typing import Final, Self
+
+import msgspec
+import numpy as np
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from numpy.typing import NDArray
+
+from models.catalogue import FIRST_TRACK, PAD, UNKNOWN, Catalogue
+from streamer.replay.recording import Recording
+from streamer.settings import Settings
+
+_FETCH_MS: Final = 200
+_FETCH_RECORDS: Final = 2000  # some 10 MB of lists
+_PARTITION_BYTES: Final = 4 << 20
+
+Records = Sequence[ConsumerRecord[bytes, bytes]]
+
+
+class _Lineage(msgspec.Struct, gc=False):
+    """What names the play of an answer; its lists are skipped, for most are not scored."""
+
+    source_partition: int
+    source_offset: int
+
+
+class _Track(msgspec.Struct, gc=False):
+    track_id: str
+
+
+class _Answer(msgspec.Struct, gc=False):
+    tracks: list[_Track]
+
+
+_read_lineage = msgspec.json.Decoder(_Lineage).decode
+_read_answer = msgspec.json.Decoder(_Answer).decode
+
+
+class Collector:
+    """What was answered so far.
+
+    Args:
+        recording: P plays, sent to a topic that nothing else writes to.
+        asked: int64 (A,), the places whose lists are kept; some twice, perhaps.
+        catalogue: whose rows stand for the tracks of the lists; others are UNKNOWN.
+        sizes: length of the lists kept, short-term and long-term.
+
+    Attributes:
+        num_answers: uint8 (2, P), how often each play was answered, by horizon.
+        is_dead: bool (P,), the play was refused.
+        answered_at_ms: int64 (P,), when the later of the two answers was written, by its Kafka timestamp.
+        lists: int32 (K, size) of each horizon, rows of the K distinct places asked; PAD where nothing came.
+    """
+
+    def __init__(
+        self, recording: Recording, asked: NDArray[np.int64], catalogue: Catalogue, sizes: tuple[int, int]
+    ) -> None:
+        self._recording = recording
+        self._rows = {track_id: row for row, track_id in enumerate(catalogue.track_ids, start=FIRST_TRACK)}
+        self._kept = np.unique(asked)  # (K,)
+        self._index = np.full(len(recording), -1)  # of the K, by place
+        self._index[self._kept] = np.arange(len(self._kept))
+        self.num_answers = np.zeros((2, len(recording)), np.uint8)
+        self.is_dead = np.zeros(len(recording), np.bool_)
+        self.answered_at_ms = np.zeros(len(recording), np.int64)
+        self.lists = tuple(np.full((len(self._kept), size), PAD, np.int32) for size in sizes)
+
+    @property
+    def num_settled(self) -> int:
+        """Count the plays that were answered for both horizons, or refused."""
+        return int(np.count_nonzero(self.num_answers.all(0) | self.is_dead))
+
+    def lists_at(self, places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the lists of both horizons at places that were asked: int64 (A, 20) and (A, 100)."""
+        index = np.searchsorted(self._kept, places)
+        short_term, long_term = (lists[index].astype(np.int64) for lists in self.lists)
+        return short_term, long_term
+
+    def take_answers(self, horizon: int, records: Records) -> None:
+        """Note answers of one horizon."""
+        lineages = [_read_lineage(record.value or b"") for record in records]
+        places = self._recording.places(
+            np.array([lineage.source_partition for lineage in lineages]),
+            np.array([lineage.source_offset for lineage in lineages]),
+        )
+        np.add.at(self.num_answers[horizon], places, 1)
+        np.maximum.at(self.answered_at_ms, places, np.array([record.timestamp for record in records]))
+        index = self._index[places]
+        for number in np.flatnonzero(index >= 0).tolist():
+            tracks = _read_answer(records[number].value or b"").tracks
+            rows = [self._rows.get(track.track_id, UNKNOWN) for track in tracks]
+            self.lists[horizon][index[number], : len(rows)] = rows
+
+    def take_dead_letters(self, records: Records) -> None:
+        """Note plays that were refused."""
+        headers = [dict(record.headers) for record in records]
+        partitions, offsets = (
+            np.array([int(header[name]) for header in headers]) for name in ("source-partition", "source-offset")
+        )
+        self.is_dead[self._recording.places(partitions, offsets)] = True
+
+
+class Reader:
+    """Reads the three topics that workers answer on into a collector; an asynchronous context.
+
+    Args:
+        settings: how the topics are called, and where.
+        num_partitions: of each.
+        collector: notes what is read.
+    """
+
+    def __init__(self, settings: Settings, num_partitions: int, collector: Collector) -> None:
+        answer_topics = (settings.short_term_topic, settings.long_term_topic)
+        self._horizons = {topic: horizon for horizon, topic in enumerate(answer_topics)}
+        self._collector = collector
+        self._partitions = [
+            TopicPartition(topic, number)
+            for topic in (*answer_topics, settings.dead_letter_topic)
+            for number in range(num_partitions)
+        ]
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=settings.kafka_bootstrap_servers,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+            max_partition_fetch_bytes=_PARTITION_BYTES,
+        )
+
+    async def __aenter__(self) -> Self:
+        """Begin at the beginning of the topics, which exist."""
+        await self._consumer.start()
+        self._consumer.assign(self._partitions)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._consumer.stop()
+
+    async def read(self) -> None:
+        """Read what there is; wait a moment if there is nothing."""
+        fetched = await self._consumer.getmany(timeout_ms=_FETCH_MS, max_records=_FETCH_RECORDS)
+        for partition, records in fetched.items():
+            horizon = self._horizons.get(partition.topic)
+            if horizon is None:
+                self._collector.take_dead_letters(records)
+            else:
+                self._collector.take_answers(horizon, records)
+
+    async def read_to_end(self) -> None:
+        """Read what is committed by now: answers given twice would stand there."""
+        ends = await self._consumer.end_offsets(self._partitions)
+        for partition, end in ends.items():
+            while await self._consumer.position(partition) < end:
+                await self.read()

@@ -1,0 +1,77 @@
+"""The commands `replay` and `evaluate`: their arguments, and what is made of them."""
+
+import argparse
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from models.config import TrainingConfig
+from streamer.listening import COLUMN_NAMES, ColumnChoice, Listening, read_listening
+from streamer.replay.run import ReplayPlan, evaluate, replay
+from streamer.settings import Settings
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  argparse has no other name for it
+
+#: Two workers are busy with half as many; twice as many only wait twice as long.
+_MAX_UNDER_WAY: Final = 2000
+
+
+def add_replay(commands: "Commands", environment: Mapping[str, str]) -> None:
+    """Add `replay`; the environment is that of the workers it starts."""
+    parser = commands.add_parser(
+        "replay", help="answer recorded plays through Kafka, score the answers, count every play"
+    )
+    _add_listening(parser)
+    parser.add_argument("--release", help="location of the release that answers (default: one is trained)")
+    parser.add_argument("--epochs", type=_num, default=TrainingConfig().epochs, help="of the training (%(default)s)")
+    parser.add_argument("--workers", type=_num, default=2, help="processes (%(default)s)")
+    parser.add_argument("--kill-halfway", action="store_true", help="kill a worker when half is answered")
+    parser.add_argument("--max-batch-plays", type=_num, help="plays a worker answers at once (the setting's default)")
+    parser.add_argument(
+        "--under-way", type=_num, default=_MAX_UNDER_WAY, help="plays sent and not answered yet (%(default)s)"
+    )
+
+    def run(_: Settings, arguments: argparse.Namespace) -> None:
+        plan = ReplayPlan(
+            listening=_read(arguments),
+            num_workers=arguments.workers,
+            kill_halfway=arguments.kill_halfway,
+            max_under_way=arguments.under_way,
+            release=arguments.release,
+            training=TrainingConfig(epochs=arguments.epochs),
+        )
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # processes and directories end in order
+        batch = arguments.max_batch_plays
+        replay(plan, {**environment, **({"REFRAIN_MAX_BATCH_PLAYS": str(batch)} if batch else {})})
+
+    parser.set_defaults(run=run)
+
+
+def add_evaluate(commands: "Commands") -> None:
+    """Add `evaluate`."""
+    parser = commands.add_parser("evaluate", help="score a release on recorded plays, without Kafka")
+    _add_listening(parser)
+    parser.add_argument("--release", required=True, help="its location")
+    parser.set_defaults(run=lambda settings, arguments: evaluate(_read(arguments), arguments.release, settings.device))
+
+
+def _add_listening(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", type=Path, help="Parquet or CSV file of plays, or a folder with events.parquet")
+    parser.add_argument("--limit", type=_num, help="only so many plays, the first in time")
+    for role, names in COLUMN_NAMES.items():
+        parser.add_argument(f"--{role}", metavar="COLUMN", help=f"column of the {role} (default: {', '.join(names)})")
+
+
+def _read(arguments: argparse.Namespace) -> Listening:
+    columns = ColumnChoice(**{role: getattr(arguments, role) for role in COLUMN_NAMES})
+    listening = read_listening(arguments.data, columns)
+    return listening.earliest(arguments.limit) if arguments.limit else listening
+
+
+def _num(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not above 0")
+    return number

@@ -1,0 +1,88 @@
+"""The ledger of a replay: every play sent against the states and the answers that came of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from numpy.typing import NDArray
+
+from streamer.changelog import KIND_LISTENER, listener_key
+from streamer.replay.collector import Collector
+from streamer.replay.recording import Recording
+from streamer.settings import Settings
+from streamer.state import decode
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What became of the plays.
+
+    Attributes:
+        plays: sent.
+        applied: by the listeners' final states.
+        lost: accepted, and missing from a state or without an answer.
+        twice: in a state more than once, or answered more than once.
+        dead_letters: refused.
+    """
+
+    plays: int
+    applied: int
+    lost: int
+    twice: int
+    dead_letters: int
+
+
+def balance(recording: Recording, collector: Collector, plays_seen: NDArray[np.int64]) -> Ledger:
+    """Add up, listener by listener: a play lost here must not make up for one counted twice there.
+
+    Args:
+        recording: of B listeners.
+        collector: with every answer there is.
+        plays_seen: int64 (B,), by the listeners' final states.
+    """
+    num_listeners, listeners = len(recording.users), recording.listeners
+    unanswered = ~collector.is_dead & (collector.num_answers.min(0) == 0)
+    answered_twice = collector.num_answers.max(0) > 1
+
+    def per_listener(plays: NDArray[np.bool_]) -> NDArray[np.int64]:
+        return np.bincount(listeners[plays], minlength=num_listeners)
+
+    missing = per_listener(~collector.is_dead) - plays_seen
+    return Ledger(
+        plays=len(recording),
+        applied=int(plays_seen.sum()),
+        lost=int(np.maximum(missing, per_listener(unanswered)).sum()),
+        twice=int(np.maximum(-missing, per_listener(answered_twice)).sum()),
+        dead_letters=int(collector.is_dead.sum()),
+    )
+
+
+async def read_plays_seen(settings: Settings, num_partitions: int, users: Sequence[bytes]) -> NDArray[np.int64]:
+    """Return the plays each listener's final state has seen, by a changelog read to its end: int64 (B,)."""
+    newest = await _read_newest(settings.kafka_bootstrap_servers, settings.changelog_topic, num_partitions)
+    states = decode([newest.get(listener_key(user)) for user in users], 0)
+    return states.plays_seen
+
+
+async def _read_newest(bootstrap_servers: str, topic: str, num_partitions: int) -> Mapping[bytes, bytes | None]:
+    """Return the newest committed record of each listener."""
+    newest: dict[bytes, bytes | None] = {}
+    partitions = [TopicPartition(topic, number) for number in range(num_partitions)]
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap_servers,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+    )
+    await consumer.start()
+    try:
+        consumer.assign(partitions)
+        for partition, end in (await consumer.end_offsets(partitions)).items():
+            while await consumer.position(partition) < end:
+                fetched = await consumer.getmany(timeout_ms=1000)
+                records = [record for of_partition in fetched.values() for record in of_partition]
+                newest |= {r.key: r.value for r in records if r.key is not None and r.key.startswith(KIND_LISTENER)}
+    finally:
+        await consumer.stop()
+    return newest

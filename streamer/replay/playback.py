@@ -1,0 +1,129 @@
+"""A recording on its way through a cluster: sent as fast as it is answered, until every play is.
+
+The number of plays under way is bounded, so that the latency is that of workers under full load and not the length of
+a queue. A play's answers and its state are one transaction: what is answered is applied.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+from aiokafka import AIOKafkaProducer
+from aiokafka.structs import RecordMetadata
+from numpy.typing import NDArray
+
+from streamer.errors import RefrainError
+from streamer.replay.collector import Collector, Reader
+from streamer.replay.recording import Recording
+
+#: Called with how many plays are sent and how many are answered, some times a second; may raise to end it all.
+Watch = Callable[[int, int], None]
+
+_SLICE_PLAYS: Final = 200  # sent at once
+_MAX_BATCH_BYTES: Final = 1 << 20
+
+#: Longer than a rebalance after a kill, and the recovery behind it.
+_MAX_STANDSTILL_S: Final = 180.0
+
+
+class PlaybackError(RefrainError):
+    """Raised when plays stay without an answer, or somebody else writes to the topic of a replay."""
+
+
+class Playback:
+    """Sends a recording and waits for its answers.
+
+    Args:
+        recording: P plays.
+        collector: notes the answers.
+        reader: fills the collector.
+        producer: sends; starts and stops with the playback.
+        topic: of plays, empty.
+        max_under_way: plays sent and not answered yet.
+    """
+
+    def __init__(
+        self,
+        recording: Recording,
+        collector: Collector,
+        reader: Reader,
+        producer: AIOKafkaProducer,
+        *,
+        topic: str,
+        max_under_way: int,
+    ) -> None:
+        self._recording = recording
+        self._collector = collector
+        self._reader = reader
+        self._producer = producer
+        self._topic = topic
+        self._max_under_way = max_under_way
+        self._num_sent = 0
+        self._next_offsets = [0] * recording.num_partitions
+        self._sent_at_ms = np.zeros(len(recording), np.int64)  # (P,), by place
+
+    async def run(self, watch: Watch) -> None:
+        """Send and collect everything there is, and whatever else stands behind it.
+
+        Raises:
+            PlaybackError: no play was answered for a long time, or somebody else writes to the topic.
+        """
+        async with self._producer, self._reader:
+            num_settled, moved_s = 0, time.monotonic()
+            while num_settled < len(self._recording):
+                while self._num_sent < min(len(self._recording), num_settled + self._max_under_way):
+                    await self._send_slice()
+                await self._reader.read()
+                if self._collector.num_settled > num_settled:
+                    num_settled, moved_s = self._collector.num_settled, time.monotonic()
+                self._refuse_standstill(num_settled, time.monotonic() - moved_s)
+                watch(self._num_sent, num_settled)
+            await self._reader.read_to_end()
+
+    def times_ms(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return when each answered play was sent and when answered, by Kafka's timestamps: int64, as many."""
+        answered_at_ms = self._collector.answered_at_ms
+        answered = answered_at_ms > 0
+        return self._sent_at_ms[answered], answered_at_ms[answered]
+
+    async def _send_slice(self) -> None:
+        """Send the next plays: one record batch a partition; return when Kafka has them."""
+        places = self._recording.order[self._num_sent : self._num_sent + _SLICE_PLAYS]
+        by_partition = self._recording.split_by_partition(places)
+        sent = [await self._send_batch(partition, of_partition) for partition, of_partition in by_partition.items()]
+        for partition, delivery in zip(by_partition, await asyncio.gather(*sent), strict=True):
+            if delivery.offset != self._next_offsets[partition]:
+                raise PlaybackError(
+                    f"{self._topic}-{partition} holds a record at offset {self._next_offsets[partition]} that this "
+                    "replay did not send; let nobody else write to that topic"
+                )
+            self._next_offsets[partition] += len(by_partition[partition])
+        self._num_sent += len(places)
+
+    async def _send_batch(self, partition: int, places: NDArray[np.int64]) -> "asyncio.Future[RecordMetadata]":
+        batch = self._producer.create_batch()
+        now_ms = time.time_ns() // 1_000_000
+        for key, value in self._recording.encode(places):
+            assert batch.append(timestamp=now_ms, key=key, value=value) is not None, "a slice fits one record batch"
+        batch.close()
+        self._sent_at_ms[places] = now_ms
+        delivery: asyncio.Future[RecordMetadata] = await self._producer.send_batch(
+            batch, self._topic, partition=partition
+        )  # fmt: skip
+        return delivery
+
+    def _refuse_standstill(self, num_settled: int, standstill_s: float) -> None:
+        if standstill_s > _MAX_STANDSTILL_S:
+            raise PlaybackError(
+                f"no play was answered for {standstill_s:.0f} s; {num_settled} of {len(self._recording)} are, "
+                f"{self._num_sent} were sent: read the logs of the workers"
+            )
+
+
+def create_producer(bootstrap_servers: str) -> AIOKafkaProducer:
+    """Make what a playback sends with: in order, each play once."""
+    return AIOKafkaProducer(
+        bootstrap_servers=bootstrap_servers, acks="all", enable_idempotence=True, max_batch_size=_MAX_BATCH_BYTES
+    )

@@ -1,0 +1,82 @@
+"""The scoreboard: what recommenders score on the test part of a recording, one row each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import nan
+from typing import Final
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from models.baselines import markov_lists, popularity_lists
+from models.evaluation import Estimate, evaluate, rank_anchors, rank_anchors_as_served
+from models.release import Release
+from models.split import Lists, Split
+
+#: Scores that differ by less say the same: three decimals.
+TOLERANCE: Final = 5e-4
+
+_NOTHING_ASKED: Final = Estimate(nan, nan, nan)
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What a recommender scores, each with its 95 % interval; NaN where no play of the part can be asked."""
+
+    hr_at_20: Estimate
+    mrr_at_20: Estimate
+    lt_recall_at_100: Estimate
+
+    def means(self) -> dict[str, float]:
+        """Give the means by name."""
+        return {"hr_at_20": self.hr_at_20.mean, "mrr_at_20": self.mrr_at_20.mean,
+                "lt_recall_at_100": self.lt_recall_at_100.mean}  # fmt: skip
+
+    def agrees_with(self, others: "Scores") -> bool:
+        """Tell whether all means are the same to three decimals; what could not be asked of either is."""
+        pairs = zip(self.means().values(), others.means().values(), strict=True)
+        return not any(abs(mine - other) >= TOLERANCE for mine, other in pairs)
+
+
+def score(split: Split, lists: Lists) -> Scores:
+    """Compare the lists at the test anchors with what was played."""
+    groups = evaluate(split, "test", lists).groups
+    short_term, long_term = (groups.get(name) for name in ("short-term/all", "long-term/all"))
+    return Scores(
+        hr_at_20=short_term.metrics["HR@20"] if short_term else _NOTHING_ASKED,
+        mrr_at_20=short_term.metrics["MRR@20"] if short_term else _NOTHING_ASKED,
+        lt_recall_at_100=long_term.metrics["recall@100"] if long_term else _NOTHING_ASKED,
+    )
+
+
+def score_by_protocol(release: Release, split: Split) -> Scores:
+    """Score a release offline, without cold plays: comparable with published figures."""
+    return score(split, rank_anchors(release.network, release.catalogue, split, "test"))
+
+
+def score_as_served(release: Release, split: Split) -> Scores:
+    """Score a release offline over the plays a stream serves, cold ones among them."""
+    return score(split, rank_anchors_as_served(release.network, release.catalogue, split, "test"))
+
+
+def score_baselines(split: Split) -> dict[str, Scores]:
+    """Score what a network must beat."""
+    return {
+        "popularity": score(split, popularity_lists(split, "test")),
+        "markov": score(split, markov_lists(split, "test")),
+    }
+
+
+def draw(title: str, rows: Mapping[str, Scores]) -> Table:
+    """Draw one row a recommender; 80 columns are enough."""
+    table = Table("", title=title, box=SIMPLE_HEAD, pad_edge=False)
+    for column in ("HR@20", "MRR@20", "lt recall@100"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for name, scores in rows.items():
+        table.add_row(name, *map(_tell, (scores.hr_at_20, scores.mrr_at_20, scores.lt_recall_at_100)))
+    return table
+
+
+def _tell(estimate: Estimate) -> str:
+    low, high = (f"{bound:.3f}".removeprefix("0") for bound in (estimate.low, estimate.high))
+    return f"{estimate.mean:.4f} ({low}-{high})"

@@ -1,0 +1,59 @@
+"""The release that answers a replay."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from models.config import TrainingConfig
+from models.split import split_plays
+from streamer.errors import ReleaseError
+from streamer.events import ReleaseNotice
+from streamer.listening import Listening
+from streamer.replay.champion import notice_release, read_release, train_release
+from tests.builders import save_tiny_release
+
+
+def test_a_release_that_exists_is_noticed_as_its_trainer_did(tmp_path: Path) -> None:
+    saved = save_tiny_release(tmp_path)
+
+    notice = notice_release(saved.location)
+
+    assert notice == ReleaseNotice(saved.release_id, saved.location, saved.manifest_sha256)
+    assert read_release(notice, "cpu").release_id == saved.release_id
+
+
+def test_a_folder_without_a_release_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ReleaseError, match=r"is no release .*manifest\.json"):
+        notice_release(str(tmp_path))
+
+
+def test_a_release_that_changed_since_its_notice_is_refused(tmp_path: Path) -> None:
+    saved = save_tiny_release(tmp_path)
+    notice = notice_release(saved.location)
+    (Path(saved.location) / "metrics.json").write_text("{}")
+
+    with pytest.raises(ReleaseError, match="cannot be used"):
+        read_release(notice, "cpu")
+
+
+def test_training_sees_the_training_part_and_no_later_play(
+    draw_listening: Callable[..., Listening], tmp_path: Path
+) -> None:
+    split = split_plays(draw_listening(600).plays)
+    training = TrainingConfig(epochs=1, item_epochs=1)
+
+    notice = train_release(split, training, releases_url=str(tmp_path), device_name="cpu", console=Console(stderr=True))
+
+    release = read_release(notice, "cpu")
+    assert release.catalogue.track_ids == split.catalogue.track_ids
+    assert release.data_window.until_ms < split.t1_ms
+    assert release.data_window.num_plays == split.training_histories()[0].num_plays
+
+
+def test_plays_that_teach_nothing_are_refused(draw_listening: Callable[..., Listening], tmp_path: Path) -> None:
+    split = split_plays(draw_listening(600).earliest(2).plays)
+
+    with pytest.raises(ReleaseError, match="no release can be trained"):
+        train_release(split, TrainingConfig(), releases_url=str(tmp_path), device_name="cpu", console=Console())

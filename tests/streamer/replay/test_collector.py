@@ -1,0 +1,84 @@
+"""What the collector makes of answers and dead letters, as workers write them."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+from aiokafka import ConsumerRecord
+
+from models.catalogue import FIRST_TRACK, PAD, UNKNOWN, Catalogue
+from models.split import split_plays
+from streamer.events import DeadLetterHeaders, dead_letter
+from streamer.listening import Listening
+from streamer.lists import Lineage, ListEncoder
+from streamer.replay.collector import Collector
+from streamer.replay.recording import Recording
+from tests.builders import NOON_MS
+
+ASKED = np.array([3, 5, 5, 11])
+LISTED = ("a", "b", "c")  # a release may know tracks that the recording's catalogue does not
+
+
+@pytest.fixture
+def recording(draw_listening: Callable[..., Listening]) -> Recording:
+    listening = draw_listening()
+    return Recording.of(listening, split_plays(listening.plays), 2)
+
+
+@pytest.fixture
+def collector(recording: Recording) -> Collector:
+    return Collector(recording, ASKED, Catalogue(["b", "a"]), (2, 3))
+
+
+def answer(recording: Recording, place: int, rows: Sequence[int], at_ms: int = NOON_MS) -> ConsumerRecord[bytes, bytes]:
+    """The answer to the play at a place, which stands in its partition as the recording says."""
+    partition = int(recording.partitions[place])
+    in_partition = recording.by_partition[recording.bounds[partition] : recording.bounds[partition + 1]]
+    lineage = Lineage([b"u"], [1], [in_partition.tolist().index(place)], [NOON_MS], partition, "r1", NOON_MS)
+    (value,) = ListEncoder(LISTED).encode("short-term", np.array([rows]), np.ones((1, len(rows)), np.float32), lineage)
+    return ConsumerRecord("t", partition, 0, at_ms, 0, b"u", value, None, 1, len(value), headers=())
+
+
+def test_the_lists_of_plays_asked_are_kept_as_rows_of_the_catalogue(recording: Recording, collector: Collector) -> None:
+    a, b, c = range(FIRST_TRACK, FIRST_TRACK + 3)
+
+    collector.take_answers(0, [answer(recording, 5, [a, c]), answer(recording, 4, [a, b])])
+    collector.take_answers(1, [answer(recording, 11, [b]), answer(recording, 3, [c, b, a])])
+
+    short_term, long_term = collector.lists_at(ASKED)
+    assert short_term.tolist() == [[PAD, PAD], [FIRST_TRACK + 1, UNKNOWN], [FIRST_TRACK + 1, UNKNOWN], [PAD, PAD]]
+    assert long_term[0].tolist() == [UNKNOWN, FIRST_TRACK, FIRST_TRACK + 1]
+    assert long_term[3].tolist() == [FIRST_TRACK, PAD, PAD]
+
+
+def test_a_play_is_settled_once_both_horizons_answered_it(recording: Recording, collector: Collector) -> None:
+    collector.take_answers(0, [answer(recording, 4, [2]), answer(recording, 7, [2])])
+    assert collector.num_settled == 0
+
+    collector.take_answers(1, [answer(recording, 7, [2])])
+    assert collector.num_settled == 1
+
+
+def test_answers_to_one_play_are_counted(recording: Recording, collector: Collector) -> None:
+    collector.take_answers(0, [answer(recording, 4, [2]), answer(recording, 4, [2])])
+    collector.take_answers(0, [answer(recording, 4, [2])])
+
+    assert collector.num_answers[:, 4].tolist() == [3, 0]
+    assert collector.num_answers.sum() == 3
+
+
+def test_a_play_is_answered_when_the_later_horizon_is(recording: Recording, collector: Collector) -> None:
+    collector.take_answers(1, [answer(recording, 4, [2], at_ms=NOON_MS + 30)])
+    collector.take_answers(0, [answer(recording, 4, [2], at_ms=NOON_MS + 20)])
+
+    assert collector.answered_at_ms[4] == NOON_MS + 30
+
+
+def test_a_refused_play_is_settled(recording: Recording, collector: Collector) -> None:
+    headers = DeadLetterHeaders("not-json", "it is not", "plays", 1, 2, "1.0")
+    letter = dead_letter(b"u", b"{", headers)
+
+    collector.take_dead_letters([ConsumerRecord("d", 1, 0, 0, 0, b"u", b"{", None, 1, 1, headers=letter.headers)])
+
+    assert np.flatnonzero(collector.is_dead).tolist() == [recording.by_partition[recording.bounds[1] + 2]]
+    assert collector.num_settled == 1

@@ -1,0 +1,93 @@
+"""The arguments of `replay` and `evaluate`."""
+
+import argparse
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from streamer.errors import ReleaseError
+from streamer.listening import ListeningError
+from streamer.replay import command
+from streamer.replay.command import add_evaluate, add_replay
+from streamer.replay.run import ReplayPlan
+from streamer.settings import Settings
+
+Run = Callable[[Sequence[str]], None]
+Replayed = list[tuple[ReplayPlan, dict[str, str]]]
+
+
+@pytest.fixture
+def run() -> Iterator[Run]:
+    """Run the command line, as streamer.__main__ does; give the signal back that a replay takes."""
+    handler = signal.getsignal(signal.SIGTERM)
+
+    def parse_and_run(arguments: Sequence[str]) -> None:
+        parser = argparse.ArgumentParser()
+        commands = parser.add_subparsers(required=True)
+        add_replay(commands, {"PATH": "/bin", "REFRAIN_MAX_BATCH_PLAYS": "7"})
+        add_evaluate(commands)
+        parsed = parser.parse_args(arguments)
+        parsed.run(Settings(), parsed)
+
+    yield parse_and_run
+    signal.signal(signal.SIGTERM, handler)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> str:
+    columns = {"user": [1, 1, 2], "track": [1, 2, 3], "song": [9, 9, 9], "ts": [1_400_000_000 + i for i in (2, 1, 0)]}
+    pa.parquet.write_table(pa.table(columns), tmp_path / "events.parquet")
+    return str(tmp_path)
+
+
+@pytest.fixture
+def replayed(monkeypatch: pytest.MonkeyPatch) -> Replayed:
+    """Collect what would be replayed: what becomes of it, test_run.py tests."""
+    calls: Replayed = []
+    monkeypatch.setattr(command, "replay", lambda plan, environment: calls.append((plan, dict(environment))))
+    return calls
+
+
+def test_a_replay_needs_no_more_than_data(
+    run: Run, data: str, replayed: list[tuple[ReplayPlan, dict[str, str]]]
+) -> None:
+    run(["replay", data])
+
+    ((plan, environment),) = replayed
+    assert (plan.num_workers, plan.kill_halfway, plan.release, plan.training.epochs) == (2, False, None, 6)
+    assert plan.listening.plays.track_ids == ("1", "2", "3")
+    assert environment == {"PATH": "/bin", "REFRAIN_MAX_BATCH_PLAYS": "7"}
+
+
+def test_a_replay_can_be_told_how(run: Run, data: str, replayed: Replayed) -> None:
+    run(["replay", data, "--workers", "3", "--kill-halfway", "--max-batch-plays", "500", "--under-way", "99",
+         "--limit", "2", "--track", "song", "--release", "r", "--epochs", "1"])  # fmt: skip
+
+    ((plan, environment),) = replayed
+    assert (plan.num_workers, plan.kill_halfway, plan.release, plan.training.epochs) == (3, True, "r", 1)
+    assert plan.max_under_way == 99
+    assert plan.listening.plays.track_ids == ("9",)
+    assert plan.listening.plays.played_at_ms.tolist() == [1_400_000_001_000, 1_400_000_000_000]
+    assert environment["REFRAIN_MAX_BATCH_PLAYS"] == "500"
+
+
+@pytest.mark.parametrize("count", ["0", "-1", "many"])
+def test_counts_are_above_zero(run: Run, data: str, count: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run(["replay", data, "--workers", count])
+
+    assert "--workers" in capsys.readouterr().err
+
+
+def test_evaluation_needs_a_release(run: Run, data: str, tmp_path: Path) -> None:
+    with pytest.raises(ReleaseError, match="is no release"):
+        run(["evaluate", data, "--release", str(tmp_path)])
+
+
+def test_data_that_is_not_there_is_an_error_of_one_line(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(ListeningError, match="cannot be read"):
+        run(["replay", str(tmp_path / "absent.csv")])
