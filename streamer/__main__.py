@@ -62,6 +62,8 @@ def _trainer(settings: Settings, arguments: argparse.Namespace) -> None:
 
 
 def _demo(_: Settings, arguments: argparse.Namespace) -> None:
+    logging.getLogger("streamer").setLevel(logging.WARNING)  # the screen tells the rest
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it cannot mend ends the demo, by name
     summary = run_demo(os.environ, arguments.for_s)
     sys.stdout.write(summary.to_text())
     if not summary.is_clean:

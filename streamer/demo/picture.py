@@ -1,0 +1,224 @@
+"""The picture: everything the screen shows of one moment, as plain facts, and the camera that takes it."""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from streamer.demo.ledger import Ledger
+from streamer.demo.reader import Reader
+from streamer.demo.scale import DemoScale
+from streamer.demo.scores import HeardPlay, Score, Scoreboard
+from streamer.demo.sender import Sender
+from streamer.demo.trainer_log import TrainerLog
+from streamer.simulator import Music
+
+RATE_SPAN_S: Final = 5.0
+SPOTLIGHT_S: Final = 20.0
+SPOTLIGHT_LINES: Final = 20
+_LATEST_ANSWERS: Final = 2_000  # those the latency on the screen is of
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A part of the way to the first answer.
+
+    Attributes:
+        name: what happens.
+        share: how much of it is done, 0 to 1; None: nobody can say.
+        note: how far it is, in words.
+    """
+
+    name: str
+    share: float | None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """A track as people tell it from others."""
+
+    track_id: str
+    genre: int
+    album: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlayedTrack:
+    """A play, with its place in the short-term list before it (`HeardPlay.place`)."""
+
+    track: Track
+    place: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Spotlight:
+    """One listener: what they played last, newest first, and their two lists, best first."""
+
+    user_id: str
+    plays: Sequence[PlayedTrack]
+    short_term: Sequence[Track]
+    long_term: Sequence[Track]
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What there is to see once answers come.
+
+    Attributes:
+        plays_per_s: sent.
+        answers_per_s: read, of both horizons.
+        num_plays: sent and acknowledged.
+        num_applied: steps the states have made.
+        lag: plays sent and not applied.
+        latency_ms: median and 99th percentile of the latest answers.
+        dead_letters: read.
+        bad_sent: messages that must become one.
+        release: whose answers come.
+        release_for_s: how long it has been answering.
+        num_releases: taken up so far.
+        scores: of the answers, of popularity and of chance.
+        spotlight: a listener.
+    """
+
+    plays_per_s: float
+    answers_per_s: float
+    num_plays: int
+    num_applied: int
+    lag: int
+    latency_ms: Sequence[float]
+    dead_letters: int
+    bad_sent: int
+    release: str
+    release_for_s: float
+    num_releases: int
+    scores: tuple[Score, Score, Score]
+    spotlight: Spotlight
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One moment.
+
+    Attributes:
+        elapsed_s: since the demo began.
+        status: what it is at.
+        played_at_ms: the listeners' time; None before the first play.
+        trainer: what the trainer is at.
+        phases: on the way to the first answer.
+        live: None before the first answer.
+    """
+
+    elapsed_s: float
+    status: str
+    played_at_ms: int | None = None
+    trainer: str = ""
+    phases: Sequence[Phase] = ()
+    live: Live | None = None
+
+
+class Rate:
+    """How fast a count grows, over the latest seconds."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def per_s(self, now_s: float, count: int) -> float:
+        """Note a count and return its growth a second."""
+        self._seen.append((now_s, count))
+        while now_s - self._seen[0][0] > RATE_SPAN_S:
+            self._seen.popleft()
+        then_s, then = self._seen[0]
+        return (count - then) / (now_s - then_s) if now_s > then_s else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """Everything a running demo keeps about itself."""
+
+    ledger: Ledger
+    scores: Scoreboard
+    sender: Sender
+    reader: Reader
+    trainer_log: TrainerLog
+
+
+class Camera:
+    """Takes pictures.
+
+    Args:
+        scale: of the demo.
+        music: what there is to hear.
+        begun_s: when the demo began; all times are of the same monotonic clock.
+    """
+
+    def __init__(self, scale: DemoScale, music: Music, begun_s: float) -> None:
+        self._scale = scale
+        self._music = music
+        self._begun_s = begun_s
+        self._plays, self._answers = Rate(), Rate()
+        self._in_spotlight: tuple[str, float] | None = None
+
+    def shoot(self, now_s: float, status: str, books: Books | None) -> Picture:
+        """Take a picture; without books nothing but Kafka has started."""
+        elapsed_s = now_s - self._begun_s
+        if books is None:
+            return Picture(elapsed_s, status, phases=(Phase("Kafka starts", None), *self._phases(0, 0, "")))
+        trainer = books.trainer_log.stage()
+        phases = (Phase("Kafka runs", 1.0), *self._phases(books.sender.num_sent, books.ledger.num_applied, trainer))
+        return Picture(elapsed_s, status, books.sender.played_at_ms, trainer, phases, self._live(now_s, books))
+
+    def _phases(self, num_sent: int, num_applied: int, trainer: str) -> tuple[Phase, ...]:
+        total = self._scale.history_plays
+        sent, applied = min(num_sent, total), min(num_applied, total)
+        return (
+            Phase("the listeners' history is sent", sent / total, f"{sent:,} of {total:,} messages"),
+            Phase("the workers remember it", applied / total, f"{applied:,} plays"),
+            Phase("the trainer fits a first release", None if trainer else 0.0, trainer),
+            Phase("the first answer comes", 0.0),
+        )
+
+    def _live(self, now_s: float, books: Books) -> Live | None:
+        plays_per_s = self._plays.per_s(now_s, books.ledger.num_plays)
+        answers_per_s = self._answers.per_s(now_s, books.ledger.num_answers)
+        if not books.reader.releases:
+            return None
+        release, since_s = next(reversed(books.reader.releases.items()))
+        ledger, scores = books.ledger, books.scores
+        return Live(
+            plays_per_s=plays_per_s,
+            answers_per_s=answers_per_s,
+            num_plays=ledger.num_plays,
+            num_applied=ledger.num_applied,
+            lag=ledger.lag,
+            latency_ms=ledger.latency_ms((50, 99), latest=_LATEST_ANSWERS),
+            dead_letters=ledger.num_dead_letters,
+            bad_sent=ledger.num_bad,
+            release=release,
+            release_for_s=now_s - since_s,
+            num_releases=len(books.reader.releases),
+            scores=(scores.refrain, scores.by_popularity, scores.by_chance),
+            spotlight=self._spotlight(now_s, scores),
+        )
+
+    def _spotlight(self, now_s: float, scores: Scoreboard) -> Spotlight:
+        """Show the same listener for a while, then whoever played next."""
+        if self._in_spotlight is None or now_s - self._in_spotlight[1] > SPOTLIGHT_S:
+            self._in_spotlight = (scores.latest_answered, now_s)
+        user_id, _ = self._in_spotlight
+        listener = scores.listeners[user_id]
+        latest = [listener.heard[-number] for number in range(1, min(SPOTLIGHT_LINES, len(listener.heard)) + 1)]
+        short_term, long_term = (
+            [self._track(row) for row in listener.lists.get(horizon, [])[:SPOTLIGHT_LINES]]
+            for horizon in ("short-term", "long-term")
+        )
+        return Spotlight(user_id, [self._played(heard) for heard in latest], short_term, long_term)
+
+    def _played(self, heard: HeardPlay) -> PlayedTrack:
+        return PlayedTrack(self._track(heard.row), heard.place)
+
+    def _track(self, row: int) -> Track:
+        music = self._music
+        album = music.album_of[row]
+        return Track(music.track_ids[row], music.genre_of[row], album, row - music.albums[album].start + 1)

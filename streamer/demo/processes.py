@@ -1,0 +1,94 @@
+"""The processes of a demo: Kafka, workers and trainer, watched while they run and stopped in the end."""
+
+import asyncio
+import contextlib
+import sys
+import tempfile
+import threading
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from streamer.cluster import Cluster
+from streamer.devkafka import DevKafka
+from streamer.errors import KafkaUnavailableError
+
+_CHECK_PERIOD_S: Final = 0.5
+
+#: Answers are large and nobody needs the old ones: small segments let Kafka compact a demo that runs for hours.
+_BROKER_CONFIG: Final = {
+    "log.segment.bytes": 64 << 20,
+    "log.cleaner.min.compaction.lag.ms": 300_000,  # not before the demo's own reader has seen them
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """Kafka and what is built on it.
+
+    Attributes:
+        cluster: workers and trainer.
+        kafka_failures: says why Kafka ended, once it has.
+    """
+
+    cluster: Cluster
+    kafka_failures: list[KafkaUnavailableError]
+
+    def check(self) -> None:
+        """See whether all of them run.
+
+        Raises:
+            RefrainError: one has ended by itself; says which.
+        """
+        for failure in self.kafka_failures:
+            raise failure
+        self.cluster.check()
+
+    async def watch(self) -> None:
+        """Check, for ever.
+
+        Raises:
+            RefrainError: one has ended by itself; says which.
+        """
+        while True:
+            self.check()
+            await asyncio.sleep(_CHECK_PERIOD_S)
+
+
+@contextlib.asynccontextmanager
+async def started(environment: Mapping[str, str], num_workers: int) -> AsyncIterator[Processes]:
+    """Start Kafka, and in the end stop it and whatever else was started meanwhile.
+
+    Args:
+        environment: of workers and trainer, which are the caller's to start.
+        num_workers: how many there may be.
+
+    Raises:
+        KafkaUnavailableError: Kafka does not start.
+    """
+    resources = contextlib.ExitStack()
+    starting = asyncio.create_task(asyncio.to_thread(_start, resources, environment, num_workers))
+    try:
+        yield await asyncio.shield(starting)
+    finally:
+        await asyncio.wait({starting})  # cancelled meanwhile: what it starts must be stopped too
+        await asyncio.to_thread(resources.__exit__, *sys.exc_info())
+
+
+def _start(resources: contextlib.ExitStack, environment: Mapping[str, str], num_workers: int) -> Processes:
+    directory = resources.enter_context(tempfile.TemporaryDirectory(prefix="refrain-demo-"))
+    kafka = resources.enter_context(DevKafka(Path(directory), broker_config=_BROKER_CONFIG))
+    failures: list[KafkaUnavailableError] = []
+    threading.Thread(target=_note_end, args=(kafka, failures), name="kafka", daemon=True).start()
+    servers = {"REFRAIN_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers}
+    return Processes(resources.enter_context(Cluster({**environment, **servers}, num_workers=num_workers)), failures)
+
+
+def _note_end(kafka: DevKafka, failures: list[KafkaUnavailableError]) -> None:
+    """Wait in a thread of its own: the broker's end is an event, not something to be polled for."""
+    with contextlib.suppress(OSError):  # it was stopped, and its log is gone
+        try:
+            kafka.wait()
+        except KafkaUnavailableError as exc:
+            failures.append(exc)

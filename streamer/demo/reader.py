@@ -1,0 +1,95 @@
+"""The reader: a read_committed consumer of everything the workers write, as any user of theirs could be one."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Final, Self
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+
+from streamer.changelog import KIND_LISTENER
+from streamer.demo.ledger import Ledger
+from streamer.demo.scores import Scoreboard
+from streamer.events import Recommendation
+from streamer.settings import Settings
+from streamer.state import decode
+
+_WAIT_MS: Final = 200
+_MAX_RECORDS: Final = 500  # at a time: the screen, too, wants its turn
+_read_recommendation = msgspec.json.Decoder(Recommendation).decode
+
+Records = Sequence["ConsumerRecord[bytes, bytes]"]
+
+
+class Reader:
+    """Reads answers, dead letters and the changelog from their beginning.
+
+    Args:
+        settings: how the topics are called, and where.
+        num_partitions: of each.
+        ledger: learns what came.
+        scores: judges the answers.
+    """
+
+    def __init__(self, settings: Settings, num_partitions: int, ledger: Ledger, scores: Scoreboard) -> None:
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=settings.kafka_bootstrap_servers,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+        )
+        self._enter: dict[str, Callable[[Records], None]] = {
+            settings.short_term_topic: self._enter_answers,
+            settings.long_term_topic: self._enter_answers,
+            settings.dead_letter_topic: self._enter_dead_letters,
+            settings.changelog_topic: self._enter_states,
+        }
+        self._partitions = [TopicPartition(topic, number) for topic in self._enter for number in range(num_partitions)]
+        self._ledger = ledger
+        self._scores = scores
+        self.releases: dict[str, float] = {}
+        """When the first answer of each release was read, monotonic seconds, in that order."""
+
+    async def __aenter__(self) -> Self:
+        await self._consumer.start()
+        self._consumer.assign(self._partitions)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._consumer.stop()
+
+    async def run(self) -> None:
+        """Read, for ever."""
+        while True:
+            fetched = await self._consumer.getmany(timeout_ms=_WAIT_MS, max_records=_MAX_RECORDS)
+            for partition, records in fetched.items():
+                self._enter[partition.topic](records)
+
+    async def has_read_all(self) -> bool:
+        """Tell whether everything committed so far was read."""
+        ends = await self._consumer.end_offsets(self._partitions)
+        return all([await self._consumer.position(partition) >= end for partition, end in ends.items()])
+
+    def _enter_answers(self, records: Records) -> None:
+        now_s = time.monotonic()
+        for record in records:
+            assert record.value is not None, "nobody sends tombstones here"
+            answer = _read_recommendation(record.value)
+            self._ledger.answer(answer.horizon, answer.source_partition, answer.source_offset, now_s)
+            self._scores.answer(
+                answer.user_id, answer.horizon, answer.plays_seen, [track.track_id for track in answer.tracks]
+            )
+            self.releases.setdefault(answer.release, now_s)
+
+    def _enter_dead_letters(self, records: Records) -> None:
+        now_s = time.monotonic()
+        for record in records:
+            headers = dict(record.headers)
+            self._ledger.bury(int(headers["source-partition"]), int(headers["source-offset"]), now_s)
+
+    def _enter_states(self, records: Records) -> None:
+        states = [record for record in records if record.key is not None and record.key.startswith(KIND_LISTENER)]
+        plays_seen = decode([record.value for record in states], num_hidden=0).plays_seen
+        for record, seen in zip(states, plays_seen.tolist(), strict=True):
+            assert record.key is not None, "they were chosen by it"
+            self._ledger.apply(record.key.removeprefix(KIND_LISTENER).decode(), seen)

@@ -1,0 +1,228 @@
+"""The run of a demo, told in order: start, history, plays and answers, settlement, summary.
+
+Rules of this file:
+- What blocks runs in a thread, so that the screen stays alive.
+- Whoever has seen enough is heard in every phase; the summary comes all the same.
+"""
+
+import asyncio
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from typing import Any, Final
+
+import numpy as np
+from aiokafka.errors import KafkaError
+from rich.console import Console
+
+from streamer.cluster import Cluster
+from streamer.demo.ledger import Ledger
+from streamer.demo.picture import Books, Camera
+from streamer.demo.processes import Processes, started
+from streamer.demo.reader import Reader
+from streamer.demo.scale import DemoScale
+from streamer.demo.scores import Scoreboard
+from streamer.demo.screen import Screen, open_screen
+from streamer.demo.sender import Sender
+from streamer.demo.summary import Summary
+from streamer.demo.traffic import make_traffic
+from streamer.demo.trainer_log import TrainerLog
+from streamer.errors import RefrainError
+from streamer.simulator import World
+from streamer.topics import ensure_topics
+
+FIRST_ANSWER_DEADLINE_S: Final = 600.0  # it takes one minute; ten mean that weights do not pass the gate
+SETTLE_DEADLINE_S: Final = 60.0
+_PICTURE_PERIOD_S: Final = 0.25
+_SETTLE_PERIOD_S: Final = 0.2
+_FILL_MESSAGES: Final = 1_000  # between two looks at whether anybody wants to see more
+
+
+class DemoError(RefrainError):
+    """Raised when a demo cannot go on though all its processes run."""
+
+
+def run_demo(environment: Mapping[str, str], for_s: float | None, scale: DemoScale | None = None) -> Summary:
+    """Run a demo on standard output until Ctrl-C, or for a time.
+
+    Args:
+        environment: that the processes inherit, its `REFRAIN_` variables aside.
+        for_s: seconds after the first answer; None: until Ctrl-C.
+        scale: how large.
+
+    Raises:
+        RefrainError: a process ended by itself, or no answer came.
+    """
+    return asyncio.run(_run(environment, for_s, scale or DemoScale()))
+
+
+async def _run(environment: Mapping[str, str], for_s: float | None, scale: DemoScale) -> Summary:
+    asked_to_stop = _stop_signal()
+    with open_screen(Console(), sys.stderr) as screen:
+        demo = Demo(scale, screen, asked_to_stop)
+        async with demo.shown():
+            return await demo.run(environment, for_s)
+
+
+def _stop_signal() -> asyncio.Event:
+    """Return what the first SIGINT or SIGTERM sets; the second cancels the demo."""
+    loop, asked, task = asyncio.get_running_loop(), asyncio.Event(), asyncio.current_task()
+    assert task is not None, "a coroutine runs in a task"
+
+    def ask() -> None:
+        if asked.is_set():
+            task.cancel()
+        asked.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ask)
+    return asked
+
+
+class Demo:
+    """One run.
+
+    Args:
+        scale: how large.
+        screen: where it is shown.
+        asked_to_stop: set by whoever has seen enough.
+    """
+
+    def __init__(self, scale: DemoScale, screen: Screen, asked_to_stop: asyncio.Event) -> None:
+        self._scale = scale
+        self._screen = screen
+        self._asked_to_stop = asked_to_stop
+        self._begun_s = time.monotonic()
+        self._world = World.build(np.random.default_rng(scale.seed), scale.num_listeners, scale.num_tracks)
+        self._camera = Camera(scale, self._world.music, self._begun_s)
+        self._status = "starts"
+        self._books: Books | None = None
+        self._plays_per_s = 0.0
+
+    @contextlib.asynccontextmanager
+    async def shown(self) -> AsyncIterator[None]:
+        """Keep the screen up to date."""
+        showing = asyncio.create_task(self._show(), name="screen")
+        try:
+            yield
+        finally:
+            showing.cancel()
+
+    async def run(self, environment: Mapping[str, str], for_s: float | None) -> Summary:
+        """Run from the first process to the last.
+
+        Raises:
+            RefrainError: a process ended by itself, or no answer came.
+        """
+        async with started(self._scale.environment(environment), self._scale.num_workers) as processes:
+            try:
+                async with self._opened(processes) as books:
+                    await _first_of(self._tell(processes.cluster, books, for_s), books.reader.run(), processes.watch())
+            except KafkaError as exc:
+                processes.check()
+                raise DemoError(f"Kafka runs, yet refuses: {type(exc).__name__}: {exc}") from exc
+            self._status = "stops workers, trainer and Kafka"
+        return self._summary(books)
+
+    async def _tell(self, cluster: Cluster, books: Books, for_s: float | None) -> None:
+        """Go through the phases, each until it is done or nobody wants to see more."""
+        if self._asked_to_stop.is_set():
+            return
+        await asyncio.to_thread(cluster.start_workers)
+        await self._fill(books.sender)
+        if not self._asked_to_stop.is_set():
+            await asyncio.to_thread(cluster.start_trainer)
+            await self._listen(books, for_s)
+        self._status = "settles: waits for what is on its way"
+        await books.sender.flush()
+        await asyncio.to_thread(cluster.stop_trainer)
+        await _settle(books)
+        books.scores.close()
+
+    async def _fill(self, sender: Sender) -> None:
+        self._status = "fills the history"
+        while not self._asked_to_stop.is_set() and sender.num_sent < self._scale.history_plays:
+            await sender.send(min(_FILL_MESSAGES, self._scale.history_plays - sender.num_sent))
+
+    async def _listen(self, books: Books, for_s: float | None) -> None:
+        """Send plays at a steady rate until the end.
+
+        Raises:
+            DemoError: no answer came in time.
+        """
+        self._status = "waits for the first release"
+        await books.sender.send_steadily(self._scale.plays_per_s, lambda: self._is_over(books, for_s))
+        if (first_s := books.ledger.first_answer_s) is not None:
+            num_live_plays = books.ledger.num_plays - books.ledger.num_plays_before_answers
+            self._plays_per_s = num_live_plays / max(time.monotonic() - first_s, 1.0)
+
+    def _is_over(self, books: Books, for_s: float | None) -> bool:
+        now_s, first_s = time.monotonic(), books.ledger.first_answer_s
+        if first_s is None:
+            if now_s - self._begun_s > FIRST_ANSWER_DEADLINE_S:
+                raise DemoError(f"no answer in {FIRST_ANSWER_DEADLINE_S:.0f} s; trainer: {books.trainer_log.stage()}")
+            return self._asked_to_stop.is_set()
+        left_s = None if for_s is None else first_s + for_s - now_s
+        self._status = "live, Ctrl-C ends it" if left_s is None else f"live, ends in {max(0.0, left_s):.0f} s"
+        return self._asked_to_stop.is_set() or (left_s is not None and left_s <= 0)
+
+    @contextlib.asynccontextmanager
+    async def _opened(self, processes: Processes) -> AsyncIterator[Books]:
+        """Open the books: sender and reader are connected, and closed again."""
+        settings, scale = processes.cluster.settings, self._scale
+        num_partitions = await ensure_topics(settings)
+        ledger, scores = Ledger(num_partitions), Scoreboard(self._world.music.track_ids)
+        traffic = make_traffic(self._world, np.random.default_rng(scale.seed), scale.bad_share)
+        async with (
+            Sender(settings.kafka_bootstrap_servers, settings.plays_topic, traffic, ledger, scores) as sender,
+            Reader(settings, num_partitions, ledger, scores) as reader,
+        ):
+            trainer_log = TrainerLog(processes.cluster.logs / "trainer.log")
+            self._books = Books(ledger, scores, sender, reader, trainer_log)
+            yield self._books
+
+    async def _show(self) -> None:
+        while True:
+            self._screen.show(self._camera.shoot(time.monotonic(), self._status, self._books))
+            await asyncio.sleep(_PICTURE_PERIOD_S)
+
+    def _summary(self, books: Books) -> Summary:
+        first_s = books.ledger.first_answer_s
+        return Summary(
+            balance=books.ledger.balance(),
+            bad_sent=books.ledger.num_bad,
+            refrain=books.scores.refrain,
+            popularity=books.scores.by_popularity,
+            chance=books.scores.by_chance,
+            releases=list(books.reader.releases),
+            first_answer_s=None if first_s is None else first_s - self._begun_s,
+            plays_per_s=self._plays_per_s,
+            latency_ms=books.ledger.latency_ms((50, 99)),
+        )
+
+
+async def _first_of(*coroutines: Coroutine[Any, Any, None]) -> None:
+    """Run all until one ends; then end the others, and raise what it raised."""
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _settle(books: Books) -> None:
+    """Wait until nothing is on its way, or has been for too long: the balance then says what is missing."""
+    deadline_s = time.monotonic() + SETTLE_DEADLINE_S
+    while time.monotonic() < deadline_s:
+        balance = books.ledger.balance()
+        is_noted = balance.plays + books.ledger.num_bad == books.sender.num_sent
+        is_done = is_noted and not (balance.lost or balance.unanswered or balance.dead_letters_lost)
+        if is_done and await books.reader.has_read_all():
+            return
+        await asyncio.sleep(_SETTLE_PERIOD_S)

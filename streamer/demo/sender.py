@@ -1,0 +1,111 @@
+"""The sender puts the traffic on Kafka, at once or at a steady rate, and enters in the books what Kafka took."""
+
+import asyncio
+import functools
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Final, Self
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.structs import RecordMetadata
+
+from streamer.demo.ledger import Ledger
+from streamer.demo.scores import Scoreboard
+from streamer.demo.traffic import Message
+
+_TICK_S: Final = 0.02
+_BREATH_PLAYS: Final = 100  # after which others have their turn
+_MAX_CATCH_UP_S: Final = 1.0  # of a stall is made up for; after a longer one the rate is what it was
+
+
+class Sender:
+    """Sends messages in order, each once: the producer is idempotent.
+
+    Args:
+        bootstrap_servers: where Kafka answers.
+        topic: of the plays.
+        traffic: what to send.
+        ledger: learns what Kafka has acknowledged.
+        scores: learns what was played, when it is sent.
+    """
+
+    def __init__(
+        self, bootstrap_servers: str, topic: str, traffic: Iterator[Message], ledger: Ledger, scores: Scoreboard
+    ) -> None:
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=bootstrap_servers,
+            acks="all",
+            enable_idempotence=True,
+            max_batch_size=1 << 17,
+            linger_ms=2,
+        )
+        self._topic = topic
+        self._traffic = traffic
+        self._ledger = ledger
+        self._scores = scores
+        self._failure: BaseException | None = None
+        self.num_sent = 0
+        self.played_at_ms: int | None = None
+
+    async def __aenter__(self) -> Self:
+        await self._producer.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._producer.stop()
+
+    async def send(self, num_messages: int) -> None:
+        """Send the next messages as fast as Kafka takes them.
+
+        Raises:
+            KafkaError: it refused one.
+        """
+        for number, message in enumerate(islice(self._traffic, num_messages), start=1):
+            if message.play is not None:
+                self._scores.play(message.play.user_id, message.play.track_id)
+                self.played_at_ms = message.play.played_at
+            note = functools.partial(self._note, message, time.monotonic())
+            (await self._producer.send(self._topic, message.value, message.key)).add_done_callback(note)
+            self.num_sent += 1
+            if number % _BREATH_PLAYS == 0:
+                await asyncio.sleep(0)
+        if self._failure is not None:
+            raise self._failure
+
+    async def send_steadily(self, messages_per_s: float, is_over: Callable[[], bool]) -> None:
+        """Send at a rate until it is over, as asked every few milliseconds.
+
+        Raises:
+            KafkaError: Kafka refused a message.
+        """
+        due, last_s = 0.0, time.monotonic()
+        while not is_over():
+            await asyncio.sleep(_TICK_S)
+            now_s = time.monotonic()
+            due += messages_per_s * min(now_s - last_s, _MAX_CATCH_UP_S)
+            last_s = now_s
+            await self.send(int(due))
+            due -= int(due)
+
+    async def flush(self) -> None:
+        """Wait until Kafka has acknowledged everything.
+
+        Raises:
+            KafkaError: it refused a message.
+        """
+        await self._producer.flush()
+        if self._failure is not None:
+            raise self._failure
+
+    def _note(self, message: Message, sent_s: float, acknowledged: "asyncio.Future[RecordMetadata]") -> None:
+        if acknowledged.cancelled():
+            return
+        if (failure := acknowledged.exception()) is not None:
+            self._failure = failure
+            return
+        metadata = acknowledged.result()
+        if message.play is None:
+            self._ledger.send_bad(metadata.partition, metadata.offset, sent_s)
+        else:
+            self._ledger.send_play(message.play.user_id, metadata.partition, metadata.offset, sent_s)

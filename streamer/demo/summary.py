@@ -1,0 +1,127 @@
+"""The summary: what the demo comes to, for the reader and, in its last line, for the machine."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from streamer.demo.ledger import Balance
+from streamer.demo.scores import MIN_TRUTH, WINDOW_PLAYS, Score
+
+_EXPLANATION: Final = f"""
+  HR and MRR: was the next play in the short-term list, and where. recall: how much of the next
+  {WINDOW_PLAYS} plays, {MIN_TRUTH} tracks at least, was in the long-term list.
+  No answer is due before the first release.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What became of a demo.
+
+    Attributes:
+        balance: of its ledger.
+        bad_sent: messages no worker could read.
+        refrain: how good the answers were.
+        popularity: how good popularity's would have been.
+        chance: how good random ones.
+        releases: whose answers were read, in order.
+        first_answer_s: from the start of the demo; None if there was none.
+        plays_per_s: applied after the first answer.
+        latency_ms: median and 99th percentile from sending a play to reading an answer; empty without answers.
+    """
+
+    balance: Balance
+    bad_sent: int
+    refrain: Score
+    popularity: Score
+    chance: Score
+    releases: Sequence[str]
+    first_answer_s: float | None
+    plays_per_s: float
+    latency_ms: Sequence[float]
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether every play was applied and answered once, and every bad message buried once."""
+        return self.balance.faults == 0
+
+    def to_text(self) -> str:
+        """Write it for people, the machine's line last."""
+        table = "\n".join(_row(name, figures) for name, figures in self._comparison())
+        facts = "".join(f"  {name:<15}{text}\n" for name, text in self._facts())
+        head = "                  Refrain   popularity    chance"
+        return f"\n{facts}\n{head}\n{table}\n{_EXPLANATION}\n{self.to_json()}\n"
+
+    def _facts(self) -> Sequence[tuple[str, str]]:
+        balance = self.balance
+        since = "" if self.first_answer_s is None else f", the first after {self.first_answer_s:.0f} s"
+        p50, p99 = (f"{value:,.0f} ms" for value in self.latency_ms or (float("nan"),) * 2)
+        return (
+            (
+                "plays",
+                f"{balance.plays:,} produced, {balance.applied:,} applied, {balance.answered:,} answered{since}",
+            ),
+            ("faults", f"{balance.lost:,} plays lost, {balance.twice:,} steps made twice"),
+            ("", f"{balance.unanswered:,} answers missing, {balance.answered_twice:,} given twice"),
+            (
+                "dead letters",
+                f"{balance.dead_letters:,} of {self.bad_sent:,} bad plays{_undue(balance.dead_letters_undue)}",
+            ),
+            ("pace", f"{self.plays_per_s:,.0f} plays/s; {p50} from a play to its answer, 99 % within {p99}"),
+            ("releases", f"{len(self.releases)} taken up: {', '.join(self.releases) or 'none'}"),
+        )
+
+    def _comparison(self) -> Sequence[tuple[str, Sequence[float | None]]]:
+        scores = (self.refrain, self.popularity, self.chance)
+        return (
+            ("HR@20", [score.hr_at_20 for score in scores]),
+            ("MRR@20", [score.mrr_at_20 for score in scores]),
+            ("recall@100", [score.lt_recall_at_100 for score in scores]),
+        )
+
+    def to_json(self) -> str:
+        """Write it for a machine; a figure that nothing could be counted for is null."""
+        p50, p99 = self.latency_ms or (None, None)
+        balance = self.balance
+        figures = {
+            "plays": balance.plays,
+            "applied": balance.applied,
+            "answered": balance.answered,
+            "lost": balance.lost,
+            "twice": balance.twice,
+            "unanswered": balance.unanswered,
+            "answered_twice": balance.answered_twice,
+            "bad_plays": self.bad_sent,
+            "dead_letters": balance.dead_letters,
+            "releases": len(self.releases),
+            "first_answer_s": _rounded(self.first_answer_s, 1),
+            "plays_per_s": _rounded(self.plays_per_s, 1),
+            "latency_ms_p50": _rounded(p50, 1),
+            "latency_ms_p99": _rounded(p99, 1),
+            **_figures(self.refrain),
+            "baselines": {"popularity": _figures(self.popularity), "chance": _figures(self.chance)},
+        }
+        return msgspec.json.encode(figures).decode()
+
+
+def _row(name: str, figures: Sequence[float | None]) -> str:
+    refrain, popularity, chance = ("-" if figure is None else f"{figure:.3f}" for figure in figures)
+    return f"  {name:<15}{refrain:>10}{popularity:>13}{chance:>10}"
+
+
+def _undue(num_undue: int) -> str:
+    return f", and {num_undue:,} that should be none" if num_undue else ""
+
+
+def _figures(score: Score) -> dict[str, float | None]:
+    return {
+        "hr_at_20": _rounded(score.hr_at_20, 4),
+        "mrr_at_20": _rounded(score.mrr_at_20, 4),
+        "lt_recall_at_100": _rounded(score.lt_recall_at_100, 4),
+    }
+
+
+def _rounded(figure: float | None, digits: int) -> float | None:
+    return None if figure is None else round(figure, digits)

@@ -1,0 +1,16 @@
+from streamer.demo.scale import DemoScale
+from streamer.settings import Settings
+
+
+def test_the_settings_are_ones_a_worker_reads() -> None:
+    settings = Settings.from_environment(DemoScale(num_partitions=3).environment({}))
+
+    assert (settings.answer, settings.short_term_size, settings.long_term_size) == ("each", 20, 100)
+    assert settings.partitions == 3
+
+
+def test_an_operator_s_own_kafka_is_left_alone() -> None:
+    environment = DemoScale().environment({"PATH": "/bin", "REFRAIN_KAFKA_BOOTSTRAP_SERVERS": "production:9092"})
+
+    assert environment["PATH"] == "/bin"
+    assert "REFRAIN_KAFKA_BOOTSTRAP_SERVERS" not in environment

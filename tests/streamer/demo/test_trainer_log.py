@@ -1,0 +1,35 @@
+from pathlib import Path
+
+from streamer.demo.trainer_log import TrainerLog
+
+
+def test_a_trainer_without_a_log_has_not_started(tmp_path: Path) -> None:
+    assert TrainerLog(tmp_path / "trainer.log").stage() == ""
+
+
+def test_the_latest_line_that_says_something_counts(tmp_path: Path) -> None:
+    path = tmp_path / "trainer.log"
+    log = TrainerLog(path)
+
+    path.write_text("12:00 INFO streamer.fit_progress fit epoch=2 of=4 loss=7.1\n12:01 WARNING elsewhere: hm\n")
+
+    assert log.stage() == "has done epoch 2 of 4"
+
+
+def test_half_a_line_waits_for_its_other_half(tmp_path: Path) -> None:
+    path = tmp_path / "trainer.log"
+    log = TrainerLog(path)
+    path.write_text("fit begins plays=10\nfit epoch=1 ")
+    assert log.stage() == "learns item vectors"
+
+    with path.open("a") as rest:
+        rest.write("of=4 loss=7.1\n")
+
+    assert log.stage() == "has done epoch 1 of 4"
+
+
+def test_a_refusal_is_told_with_its_reason(tmp_path: Path) -> None:
+    path = tmp_path / "trainer.log"
+    path.write_text("release refused: HR@20 0.01 does not beat popularity's 0.02\n")
+
+    assert TrainerLog(path).stage() == "refused: HR@20 0.01 does not beat popularity's 0.02"
