@@ -7,7 +7,7 @@ import logging
 import time
 
 from streamer.app import Worker, create_worker
-from streamer.chunks.app import is_ready, owned_partitions, remaining_records
+from streamer.chunks.app import is_ready, owned_partitions, remaining_records, stop_app
 from streamer.crash import CLOCK_PERIOD_S, ClockWatch, crash
 from streamer.engine import Engine
 from streamer.settings import Settings
@@ -57,19 +57,18 @@ async def run_worker(settings: Settings, engine: Engine | None = None) -> None:
 
 async def _stop(worker: Worker, web: WebServer, tasks: list["asyncio.Task[None]"]) -> None:
     """End between two batches; what hangs longer than an operator's patience is left to recovery."""
-    try:
-        async with asyncio.timeout(_STOP_LIMIT_S):
-            await worker.answering.gate.close()
-            await worker.app.consumer.commit()
-            for task in tasks:
-                task.cancel()
-            await worker.app.stop()
-            await worker.answering.fences.drop()
-            await worker.answering.releases.stop()
-            await web.stop()
-    except TimeoutError as exc:
-        crash(f"the worker did not stop within {_STOP_LIMIT_S:.0f} s; nothing is lost", exc)
+    limit = asyncio.get_running_loop().call_later(  # not a timeout: Faust swallows the cancellation it would send
+        _STOP_LIMIT_S, crash, f"the worker did not stop within {_STOP_LIMIT_S:.0f} s; nothing is lost"
+    )
+    await worker.answering.gate.close()
+    for task in tasks:
+        task.cancel()
+    await stop_app(worker.app)
+    await worker.answering.fences.drop()
+    await worker.answering.releases.stop()
+    await web.stop()
     worker.answering.engine.close()
+    limit.cancel()
 
 
 def spare_collector() -> None:

@@ -75,6 +75,16 @@ def listener_table(app: ChunkApp, partitions: int) -> ListenerTable:
     return table
 
 
+async def stop_app(app: ChunkApp) -> None:
+    """Stop between two batches: commit what is done, leave what was fetched to whoever has the partitions next.
+
+    Faust would wait for the acknowledgement of chunks that no batch will take up any more, without limit.
+    """
+    await app.consumer.commit()
+    app.conf.stream_wait_empty = False
+    await app.stop()
+
+
 def owned_partitions(app: ChunkApp, topic: str) -> list[TP]:
     """Return the partitions of `topic` this worker owns; none before the first assignment."""
     return sorted(tp for tp in app.assignor.assigned_actives() if tp.topic == topic)
