@@ -1,5 +1,6 @@
 """The topics: created where they are missing, refused where they exist and would lose or reorder something."""
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,9 @@ from streamer.settings import Settings
 logger = logging.getLogger(__name__)
 
 _DAY_MS = 24 * 3600 * 1000
+
+#: How long a broker may take to hear of a topic that exists, seconds.
+_VISIBLE_LIMIT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +67,10 @@ async def ensure_topics(settings: Settings) -> int:
 
 
 async def _ensure(admin: AIOKafkaAdminClient, spec: TopicSpec, settings: Settings, *, create_with: int) -> int:
-    (description,) = await admin.describe_topics([spec.name])
-    if not description["partitions"]:
+    # To ask for a topic by its name would make it, as the broker likes it, where brokers create topics by themselves.
+    if spec.name not in await admin.list_topics():
         await _create(admin, spec, create_with, settings.replication)
-        return create_with
-    found = len(description["partitions"])
+    found = await _num_partitions(admin, spec.name)
     if spec.partitions is not None and found != spec.partitions:
         raise ContractError(
             f"topic {spec.name} has {found} partitions but {settings.plays_topic} has {spec.partitions}: answers and "
@@ -81,12 +84,20 @@ async def _create(admin: AIOKafkaAdminClient, spec: TopicSpec, partitions: int, 
     topic = NewTopic(spec.name, partitions, replication, topic_configs=dict(spec.configs))
     try:
         response = await admin.create_topics([topic])
-    except TopicAlreadyExistsError:  # another worker was quicker: the same code made it, so it is right
+    except TopicAlreadyExistsError:  # somebody else was quicker; what they made is checked like any other
         return
     for name, code, *rest in response.topic_errors:
         if code not in (0, TopicAlreadyExistsError.errno):
             raise ContractError(f"topic {name} cannot be created: {for_code(code).__name__} {rest}; create it by hand")
     logger.info("topic created name=%s partitions=%d", spec.name, partitions)
+
+
+async def _num_partitions(admin: AIOKafkaAdminClient, name: str) -> int:
+    """Count the partitions of a topic that exists; a broker may hear of it a moment after the controller."""
+    async with asyncio.timeout(_VISIBLE_LIMIT_S):
+        while not (partitions := (await admin.describe_topics([name]))[0]["partitions"]):  # noqa: ASYNC110  Kafka calls nobody
+            await asyncio.sleep(0.05)
+    return len(partitions)
 
 
 async def _check_configs(admin: AIOKafkaAdminClient, spec: TopicSpec) -> None:

@@ -1,0 +1,83 @@
+"""What tests do on a real broker: make topics anew, write, and read to the end."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+Record = ConsumerRecord[bytes, bytes]
+
+
+@asynccontextmanager
+async def admin_of(bootstrap_servers: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    await admin.start()
+    try:
+        yield admin
+    finally:
+        await admin.close()
+
+
+async def create_topic(
+    bootstrap_servers: str, name: str, partitions: int = 1, configs: Mapping[str, str] | None = None
+) -> None:
+    async with admin_of(bootstrap_servers) as admin:
+        response = await admin.create_topics([NewTopic(name, partitions, 1, topic_configs=dict(configs or {}))])
+        assert [code for _, code, *_ in response.topic_errors] == [0]
+        await _until_visible(admin, name)
+
+
+async def describe_topic(bootstrap_servers: str, name: str) -> tuple[int, dict[str, str]]:
+    """Return the partitions and the settings of a topic."""
+    async with admin_of(bootstrap_servers) as admin:
+        num_partitions = await _until_visible(admin, name)
+        (response,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
+    return num_partitions, {name: text for *_, found in response.resources for name, text, *_ in found}
+
+
+async def _until_visible(admin: AIOKafkaAdminClient, name: str) -> int:
+    """Wait until the broker has heard of a topic that its controller knows; return its partitions."""
+    async with asyncio.timeout(20):
+        while not (partitions := (await admin.describe_topics([name]))[0]["partitions"]):  # noqa: ASYNC110  Kafka calls nobody
+            await asyncio.sleep(0.02)
+    return len(partitions)
+
+
+async def delete_topic(bootstrap_servers: str, name: str) -> None:
+    async with admin_of(bootstrap_servers) as admin:
+        await admin.delete_topics([name])
+
+
+async def produce(
+    bootstrap_servers: str, topic: str, *values: bytes, key: bytes | None = b"u", timestamp_ms: int | None = None
+) -> None:
+    """Write to partition 0, in order."""
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers)
+    await producer.start()
+    try:
+        for value in values:
+            await producer.send_and_wait(topic, value, key, partition=0, timestamp_ms=timestamp_ms)
+    finally:
+        await producer.stop()
+
+
+async def read_committed(bootstrap_servers: str, topic: str, partition: int = 0) -> list[Record]:
+    """Read what a consumer sees who reads only what is committed."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap_servers, isolation_level="read_committed", enable_auto_commit=False
+    )
+    await consumer.start()
+    try:
+        tp, records = TopicPartition(topic, partition), list[Record]()
+        consumer.assign([tp])
+        await consumer.seek_to_beginning(tp)
+        end = (await consumer.end_offsets([tp]))[tp]
+        while await consumer.position(tp) < end:
+            for fetched in (await consumer.getmany(tp, timeout_ms=500)).values():
+                records += fetched
+        return records
+    finally:
+        await consumer.stop()

@@ -1,0 +1,149 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from streamer.devkafka import DevKafka
+from streamer.errors import ContractError
+from streamer.settings import Settings
+from streamer.topics import ensure_topics, specs
+from tests.onkafka import create_topic, describe_topic
+
+WEEK_MS = 7 * 24 * 3600 * 1000
+
+
+def settings_for(kafka: DevKafka, prefix: str, partitions: int = 3) -> Settings:
+    return Settings(
+        kafka_bootstrap_servers=kafka.bootstrap_servers,
+        app_id=prefix,
+        plays_topic=f"{prefix}.plays",
+        short_term_topic=f"{prefix}.short",
+        long_term_topic=f"{prefix}.long",
+        dead_letter_topic=f"{prefix}.dead",
+        releases_topic=f"{prefix}.releases",
+        partitions=partitions,
+    )
+
+
+def test_outputs_and_changelog_have_as_many_partitions_as_the_plays() -> None:
+    partitions = {spec.name: spec.partitions for spec in specs(Settings(), 5)}
+
+    assert partitions.pop("releases") == 1
+    assert set(partitions.values()) == {5}
+    assert len(partitions) == 4
+
+
+@pytest.mark.kafka
+async def test_missing_topics_are_created_as_they_must_be(kafka: DevKafka, topic_prefix: str) -> None:
+    settings = settings_for(kafka, topic_prefix)
+
+    assert await ensure_topics(settings) == 3
+
+    for spec in specs(settings, 3):
+        partitions, configs = await describe_topic(kafka.bootstrap_servers, spec.name)
+        assert partitions == spec.partitions
+        assert {name: configs[name] for name in spec.configs} == dict(spec.configs)
+    assert (await describe_topic(kafka.bootstrap_servers, settings.plays_topic))[0] == 3
+    changelog = (await describe_topic(kafka.bootstrap_servers, settings.changelog_topic))[1]
+    assert (changelog["cleanup.policy"], int(changelog["delete.retention.ms"])) == ("compact", WEEK_MS)
+
+
+@pytest.mark.kafka
+async def test_topics_that_are_right_are_accepted_again(kafka: DevKafka, topic_prefix: str) -> None:
+    await ensure_topics(settings_for(kafka, topic_prefix))
+
+    assert await ensure_topics(settings_for(kafka, topic_prefix, partitions=9)) == 3  # the topic decides
+
+
+@pytest.mark.kafka
+async def test_the_partitions_of_existing_plays_are_those_of_what_is_created(
+    kafka: DevKafka, topic_prefix: str
+) -> None:
+    settings = settings_for(kafka, topic_prefix)
+    await create_topic(kafka.bootstrap_servers, settings.plays_topic, 2)
+
+    assert await ensure_topics(settings) == 2
+
+    assert (await describe_topic(kafka.bootstrap_servers, settings.short_term_topic))[0] == 2
+
+
+@pytest.mark.kafka
+async def test_outputs_with_other_partitions_than_the_plays_are_refused(kafka: DevKafka, topic_prefix: str) -> None:
+    settings = settings_for(kafka, topic_prefix)
+    await create_topic(kafka.bootstrap_servers, settings.long_term_topic, 4, {"cleanup.policy": "compact"})
+
+    with pytest.raises(ContractError, match=rf"topic {topic_prefix}\.long has 4 partitions .* has 3"):
+        await ensure_topics(settings)
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize(
+    ("topic", "partitions", "configs", "message"),
+    [
+        ("-listeners-changelog", 3, {"cleanup.policy": "delete"}, "has cleanup.policy=delete but needs compact"),
+        ("-listeners-changelog", 3, {"cleanup.policy": "compact,delete"}, "has cleanup.policy=compact,delete but"),
+        (
+            "-listeners-changelog",
+            3,
+            {"cleanup.policy": "compact", "delete.retention.ms": "86400000"},
+            f"has delete.retention.ms=86400000 but needs {WEEK_MS}",
+        ),
+        (".plays", 3, {"cleanup.policy": "compact"}, "has cleanup.policy=compact but needs delete"),
+        (
+            ".releases",
+            1,
+            {"cleanup.policy": "compact"},
+            "has message.timestamp.type=CreateTime but needs LogAppendTime",
+        ),
+        (".short", 3, {}, "has cleanup.policy=delete but needs compact"),
+    ],
+)
+async def test_a_topic_that_would_lose_something_is_refused_with_the_command_that_mends_it(
+    kafka: DevKafka, topic_prefix: str, *, topic: str, partitions: int, configs: dict[str, str], message: str
+) -> None:
+    await create_topic(kafka.bootstrap_servers, topic_prefix + topic, partitions, configs)
+
+    with pytest.raises(ContractError) as refused:
+        await ensure_topics(settings_for(kafka, topic_prefix))
+
+    assert message in str(refused.value)
+    assert f"kafka-configs --alter --topic {topic_prefix}{topic} --add-config" in str(refused.value)
+
+
+@pytest.mark.kafka
+async def test_a_changelog_that_keeps_tombstones_longer_is_accepted(kafka: DevKafka, topic_prefix: str) -> None:
+    settings = settings_for(kafka, topic_prefix)
+    configs = {"cleanup.policy": "compact", "delete.retention.ms": str(2 * WEEK_MS)}
+    await create_topic(kafka.bootstrap_servers, settings.changelog_topic, 3, configs)
+
+    assert await ensure_topics(settings) == 3
+
+
+@pytest.mark.kafka
+async def test_topics_that_cannot_be_created_are_refused(kafka: DevKafka, topic_prefix: str) -> None:
+    settings = settings_for(kafka, f"{topic_prefix} with spaces")
+
+    with pytest.raises(ContractError, match="cannot be created: InvalidTopic"):
+        await ensure_topics(settings)
+
+
+@pytest.fixture(scope="module")
+def obliging_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevKafka]:
+    """A broker with Kafka's own default: it creates whatever topic it is asked about."""
+    directory: Path = tmp_path_factory.mktemp("obliging-kafka")
+    with DevKafka(directory, broker_config={"auto.create.topics.enable": "true"}) as broker:
+        yield broker
+
+
+@pytest.mark.kafka
+async def test_a_broker_that_creates_topics_by_itself_does_not_get_ahead(
+    obliging_kafka: DevKafka, topic_prefix: str
+) -> None:
+    settings = settings_for(obliging_kafka, topic_prefix)
+
+    assert await ensure_topics(settings) == 3
+
+    for spec in specs(settings, 3):
+        partitions, configs = await describe_topic(obliging_kafka.bootstrap_servers, spec.name)
+        assert (spec.name, partitions) == (spec.name, spec.partitions)
+        assert {name: configs[name] for name in spec.configs} == dict(spec.configs)
