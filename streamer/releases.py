@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from models.release import InvalidRelease, Release, load_release
 from streamer.alias import CHAMPION
+from streamer.crash import crash
 from streamer.errors import ReleaseError
 from streamer.events import ReleaseNotice
 from streamer.lists import ListEncoder
@@ -76,6 +77,7 @@ class Releases:
             await self._read(wait_ms=1000)
         await self._take_up_newest()
         self._following = asyncio.create_task(self._follow(), name="releases")
+        self._following.add_done_callback(_end_if_failed)
 
     async def stop(self) -> None:
         """Stop following."""
@@ -123,6 +125,12 @@ class Releases:
         logger.info("release taken up id=%s tracks=%d", champion.release.release_id, len(champion.release.catalogue))
 
 
+def _end_if_failed(following: "asyncio.Task[None]") -> None:
+    """End the process if the topic can no longer be followed: it would answer with an old release for ever."""
+    if not following.cancelled() and (cause := following.exception()) is not None:
+        crash("the releases topic can no longer be read; check the broker and its ACLs", cause)
+
+
 def _load(record: ConsumerRecord[bytes, bytes], device: torch.device) -> Champion:
     """Copy, verify and load what a notice names.
 
@@ -133,6 +141,6 @@ def _load(record: ConsumerRecord[bytes, bytes], device: torch.device) -> Champio
     try:
         notice = _read_notice(record.value)
         release = load_release(notice.location, manifest_sha256=notice.manifest_sha256, device=device)
-    except (msgspec.DecodeError, InvalidRelease, OSError) as exc:
+    except (msgspec.DecodeError, InvalidRelease, OSError, ValueError, ImportError) as exc:  # the last two: fsspec's
         raise ReleaseError(f"notice at offset {record.offset} of {record.topic}: {exc}") from exc
     return Champion(release, record.timestamp, ListEncoder(release.catalogue.track_ids))

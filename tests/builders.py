@@ -1,0 +1,117 @@
+"""Data that many tests share: plays on the wire, records as Kafka hands them over, states, a tiny release."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import numpy as np
+import torch
+from aiokafka import ConsumerRecord
+
+from models.catalogue import Catalogue, track_key
+from models.config import RING_SIZE, NetworkConfig, TrainingConfig
+from models.network import TasteNetwork
+from models.release import DataWindow, Release, SavedRelease, save_release
+from streamer.state import BIT_REPEATS, BIT_SKIPPED, States
+
+#: 2023-11-14, well behind any broker's clock.
+NOON_MS: Final = 1_700_000_000_000
+
+#: What the tiny releases know; any other id is a track unknown to them.
+TRACK_IDS: Final = tuple(f"t{number}" for number in range(12))
+
+WINDOW: Final = DataWindow(from_ms=NOON_MS - 1000, until_ms=NOON_MS, num_plays=2, num_listeners=1)
+
+
+def play_value(user: str, track: str, played_at: int | str = NOON_MS, **fields: object) -> bytes:
+    """A play as a producer writes it."""
+    return msgspec.json.encode({"user_id": user, "track_id": track, "played_at": played_at, **fields})
+
+
+def record(
+    offset: int, key: bytes | None, value: bytes | None, *, partition: int = 0, timestamp_ms: int = NOON_MS
+) -> ConsumerRecord[bytes, bytes]:
+    """A record of `plays`, or of any topic, as the consumer hands it over."""
+    key_size, value_size = len(key or b""), len(value or b"")
+    return ConsumerRecord(
+        "plays", partition, offset, timestamp_ms, 0, key, value, None, key_size, value_size, headers=()
+    )  # fmt: skip
+
+
+def play(
+    offset: int, user: str, track: str, played_at: int = NOON_MS, *, partition: int = 0, **fields: object
+) -> ConsumerRecord[bytes, bytes]:
+    """A good play."""
+    return record(offset, user.encode(), play_value(user, track, played_at, **fields), partition=partition)
+
+
+def tombstone(offset: int, user: str, *, partition: int = 0) -> ConsumerRecord[bytes, bytes]:
+    """The wish of a listener to be forgotten."""
+    return record(offset, user.encode(), None, partition=partition)
+
+
+def tiny_network(
+    seed: int = 7, *, num_tracks: int = len(TRACK_IDS), embedding_size: int = 4, hidden_size: int = 6
+) -> TasteNetwork:
+    """A network whose ring terms and gates are far from zero, as training would leave them."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = TasteNetwork(NetworkConfig(embedding_size=embedding_size, hidden_size=hidden_size), num_tracks)
+        for weights in (*network.ring_weights, *network.ring_gates):
+            torch.nn.init.normal_(weights)
+    return network.eval().requires_grad_(requires_grad=False)
+
+
+def tiny_release(seed: int = 7, *, track_ids: Sequence[str] = TRACK_IDS, hidden_size: int = 6) -> Release:
+    """A release as a worker holds it."""
+    release_id = f"release-{seed}"
+    return Release(
+        release_id=release_id,
+        key=track_key(release_id),
+        network=tiny_network(seed, num_tracks=len(track_ids), hidden_size=hidden_size),
+        catalogue=Catalogue(track_ids),
+        metrics={},
+        data_window=WINDOW,
+        created_at_ms=NOON_MS,
+    )
+
+
+def save_tiny_release(directory: Path, seed: int = 7, *, created_at_ms: int = NOON_MS) -> SavedRelease:
+    """A release as a trainer leaves it in a shared folder."""
+    return save_release(
+        str(directory), tiny_network(seed), Catalogue(TRACK_IDS),
+        training=TrainingConfig(), metrics={"seed": seed}, data_window=WINDOW, created_at_ms=created_at_ms,
+    )  # fmt: skip
+
+
+def random_states(plays_seen: Sequence[int], *, num_hidden: int = 6, release_key: int = 9, seed: int = 1) -> States:
+    """States of listeners who have heard so many plays: full rings, part rings, none."""
+    rng, num = np.random.default_rng(seed), len(plays_seen)
+    seen = np.array(plays_seen, np.int64)
+    is_taken = np.arange(RING_SIZE) < np.minimum(seen, RING_SIZE)[:, None]
+    shape = (num, RING_SIZE)
+    return States(
+        release_key=np.full(num, release_key, np.uint64),
+        promoted_at_ms=np.full(num, NOON_MS, np.int64),
+        plays_folded=seen.copy(),
+        plays_seen=seen,
+        repeats_seen=seen // 2,
+        source_offset=seen * 10 - 1,
+        played_at_ms=NOON_MS + seen,
+        ring_track_keys=rng.integers(1, 1 << 64, shape, np.uint64) * is_taken,
+        ring_played_at_ms=(NOON_MS + rng.integers(0, 1 << 30, shape)) * is_taken,
+        ring_contexts=(rng.integers(0, 9, shape) * is_taken).astype(np.uint8),
+        ring_bits=(rng.integers(0, (BIT_SKIPPED | BIT_REPEATS) + 1, shape) * is_taken).astype(np.uint8),
+        hidden=rng.standard_normal((num, num_hidden)).astype(np.float32),
+    )
+
+
+def state_of(states: States, row: int) -> States:
+    """One listener's state."""
+    return states.take(np.array([row]))
+
+
+def state_fields(states: States) -> dict[str, list[object]]:
+    """What states say, as plain lists, to be compared exactly."""
+    return {name: getattr(states, name).tolist() for name in States.__slots__}
