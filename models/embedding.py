@@ -6,7 +6,6 @@ Source: Mikolov et al. 2013 (CBOW with negative sampling); settings as in De Boo
 from __future__ import annotations
 
 import numpy as np
-from gensim.models import Word2Vec
 from numpy.typing import NDArray
 
 from models.catalogue import FIRST_TRACK
@@ -28,6 +27,8 @@ def item_vectors(
     Returns:
         float32 (M, E), row r of the catalogue at r - FIRST_TRACK; random where a track was always alone.
     """
+    from gensim.models import Word2Vec  # noqa: PLC0415  loads scipy, longer than torch; a worker needs neither
+
     vectors = np.random.default_rng(config.seed).standard_normal((num_tracks, size)).astype(np.float32)
     ends = np.flatnonzero(sessions[1:] != sessions[:-1]) + 1
     sentences = [session.astype(str).tolist() for session in np.split(rows, ends) if len(session) > 1]

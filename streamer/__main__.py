@@ -7,9 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from streamer import training_process
 from streamer.crash import REFUSED_STATUS
-from streamer.demo.run import run_demo
 from streamer.errors import ContractError, KafkaUnavailableError, RefrainError, SettingsError
 from streamer.replay.command import add_evaluate, add_replay
 from streamer.settings import Settings
@@ -55,6 +53,8 @@ def _worker(settings: Settings, _: argparse.Namespace) -> None:
 
 
 def _trainer(settings: Settings, arguments: argparse.Namespace) -> None:
+    from streamer import training_process  # noqa: PLC0415  no worker should wait for what only a trainer needs
+
     if not arguments.once:
         asyncio.run(training_process.run(settings))
     elif not asyncio.run(training_process.run_once(settings)):
@@ -62,6 +62,8 @@ def _trainer(settings: Settings, arguments: argparse.Namespace) -> None:
 
 
 def _demo(_: Settings, arguments: argparse.Namespace) -> None:
+    from streamer.demo.run import run_demo  # noqa: PLC0415  nor for what only the demo needs
+
     logging.getLogger("streamer").setLevel(logging.WARNING)  # the screen tells the rest
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it cannot mend ends the demo, by name
     summary = run_demo(os.environ, arguments.for_s)
