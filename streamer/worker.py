@@ -98,7 +98,7 @@ class Watch:
     async def run(self) -> None:
         """Look, for ever."""
         while True:
-            with contextlib.suppress(KeyError, LookupError):  # a partition moves on while it is looked at
+            with contextlib.suppress(LookupError):  # a partition moves on while it is looked at
                 self._look()
             await asyncio.sleep(_WATCH_PERIOD_S)
 

@@ -1,4 +1,3 @@
-import dataclasses
 import json
 import os
 import threading
@@ -10,6 +9,7 @@ import pytest
 from streamer.cluster import ClusterError
 from streamer.demo.run import run_demo
 from streamer.demo.scale import DemoScale
+from streamer.errors import KafkaUnavailableError, RefrainError
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 TINY = DemoScale(
@@ -18,14 +18,23 @@ TINY = DemoScale(
 )  # fmt: skip
 
 
-def kill_first_worker(within_s: float) -> None:
-    """Kill the first worker among this process's own descendants."""
+def command_of(process: psutil.Process) -> list[str]:
+    """Return a command line; none of a process that has just ended."""
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []
+
+
+def kill_once_workers_run(mark: str, within_s: float = 60.0) -> None:
+    """Kill the first of this process's own descendants that runs `mark`, once there are workers."""
     deadline_s = time.monotonic() + within_s
     while time.monotonic() < deadline_s:
-        for child in psutil.Process().children(recursive=True):
-            if child.cmdline()[1:] == ["-m", "streamer", "worker"]:
-                child.kill()
-                return
+        commands = {child: command_of(child) for child in psutil.Process().children(recursive=True)}
+        marked = [child for child, command in commands.items() if mark in command and "-c" not in command]
+        if marked and any(command[1:] == ["-m", "streamer", "worker"] for command in commands.values()):
+            marked[0].kill()
+            return
         time.sleep(0.05)  # between two looks
 
 
@@ -40,11 +49,18 @@ def test_a_demo_loses_nothing_and_beats_popularity() -> None:
     assert not [child for child in psutil.Process().children(recursive=True) if "streamer" in " ".join(child.cmdline())]
 
 
-def test_a_worker_that_dies_ends_the_demo_and_is_named() -> None:
-    killer = threading.Thread(target=kill_first_worker, args=(60.0,))
+@pytest.mark.parametrize(
+    ("mark", "error", "message"),
+    [
+        ("worker", ClusterError, r"worker-\d ended by itself"),
+        ("kafka.Kafka", KafkaUnavailableError, "Kafka ended by itself"),
+    ],
+)
+def test_a_process_that_dies_ends_the_demo_and_is_named(mark: str, error: type[RefrainError], message: str) -> None:
+    killer = threading.Thread(target=kill_once_workers_run, args=(mark,))
     killer.start()
 
-    with pytest.raises(ClusterError, match=r"worker-\d ended by itself"):
-        run_demo(os.environ, 10.0, dataclasses.replace(TINY, history_plays=500))
+    with pytest.raises(error, match=message):
+        run_demo(os.environ, 10.0, TINY)
 
     killer.join()

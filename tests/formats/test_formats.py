@@ -1,0 +1,86 @@
+"""Bytes of every format ever released still load.
+
+The files beside this one were written by the version they are named after and are never written anew; a new version of
+a format adds its own.
+"""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.config import RING_SIZE
+from models.histories import gather_histories
+from models.release import InvalidRelease, load_release
+from models.step import StepInput, step
+from streamer.changelog import Mark
+from streamer.state import BIT_REPEATS, BIT_SKIPPED, decode
+
+HERE = Path(__file__).parent
+RELEASE_V1 = HERE / "release-v1" / "20231114T221320.123Z-662bb81a"
+
+
+def test_a_state_of_version_1_with_a_full_ring_loads() -> None:
+    state = decode([(HERE / "state-v1-full.bin").read_bytes()], 4)
+
+    places = np.arange(RING_SIZE)
+    assert state.release_key.tolist() == [0xFEDC_BA98_7654_3210]
+    assert state.promoted_at_ms.tolist() == [1_700_000_000_001]
+    assert state.plays_folded.tolist() == [68]
+    assert state.plays_seen.tolist() == [70]
+    assert state.repeats_seen.tolist() == [33]
+    assert state.source_offset.tolist() == [2**40 + 5]
+    assert state.played_at_ms.tolist() == [1_700_000_063_000]
+    assert state.ring_track_keys[0].tolist() == [2**63 + 3 * int(place) for place in places]
+    assert state.ring_played_at_ms[0].tolist() == (1_700_000_000_000 + 1000 * places).tolist()
+    assert state.ring_contexts[0].tolist() == (places % 9).tolist()
+    assert state.ring_bits[0].tolist() == [(BIT_SKIPPED, BIT_REPEATS, 3, 0)[place % 4] for place in places]
+    assert state.hidden[0].tolist() == [0.5, -0.25, 0.0, 1.0]
+
+
+def test_a_state_of_version_1_before_the_first_release_loads() -> None:
+    state = decode([(HERE / "state-v1-remembered.bin").read_bytes()], 4)
+
+    assert (state.release_key.tolist(), state.plays_folded.tolist(), state.plays_seen.tolist()) == ([0], [0], [2])
+    assert state.ring_lengths.tolist() == [2]
+    assert state.ring_track_keys[0, :3].tolist() == [11, 12, 0]
+    assert state.hidden.tolist() == [[0.0] * 4]
+
+
+def test_a_mark_of_version_1_loads() -> None:
+    assert Mark.decode((HERE / "mark-v1.bin").read_bytes()) == Mark(90_125, 1_700_000_000_123)
+
+
+def test_a_release_of_version_1_loads() -> None:
+    release = load_release(str(RELEASE_V1), manifest_sha256=sha256(RELEASE_V1 / "manifest.json"))
+
+    assert release.release_id == RELEASE_V1.name
+    assert release.key == int.from_bytes(hashlib.blake2b(release.release_id.encode()).digest()[:8], "little")
+    assert release.catalogue.track_ids == tuple(f"t{number}" for number in range(12))
+    assert (release.metrics, release.created_at_ms) == ({"seed": 7}, 1_700_000_000_123)
+    assert release.data_window.num_plays == 2
+
+
+def test_a_release_of_version_1_still_computes_what_it_did() -> None:
+    release = load_release(str(RELEASE_V1))
+    histories = gather_histories(
+        np.zeros(3, np.int64), release.catalogue.keys[[0, 5, 0]], np.array([0, 60_000, 90_000_000])
+    )
+    step_input = StepInput(np.zeros((1, 6), np.float32), histories, np.zeros(1, np.int64), np.array([2]))
+
+    output = step(release.network, release.catalogue, step_input, sizes=(3, 3))
+
+    expected = np.load(HERE / "release-v1" / "expected.npz")
+    np.testing.assert_allclose(output.hidden, expected["hidden"], atol=1e-5)
+    np.testing.assert_array_equal(output.ranked[0].rows, expected["short_term_rows"])
+    np.testing.assert_array_equal(output.ranked[1].rows, expected["long_term_rows"])
+
+
+def test_a_release_whose_manifest_is_another_is_refused() -> None:
+    with pytest.raises(InvalidRelease, match=r"manifest\.json has sha256"):
+        load_release(str(RELEASE_V1), manifest_sha256="0" * 64)
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,112 @@
+"""A worker without Kafka: the product's own path from records to writes, with dicts for its store and its topics."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from models.release import Release
+from models.step import StepInput, step
+from streamer.batch import Batch, Listeners, join, merge, plan
+from streamer.changelog import MARK_KEY, NO_MARK, Mark, listener_key
+from streamer.events import Recommendation
+from streamer.intake import Intake, fresh_records, take_in
+from streamer.lists import ListEncoder
+from streamer.state import NO_RELEASE, States, decode
+from streamer.writes import Answers, Outcome, Topics, Writes, write
+from tests.builders import tiny_release
+from tests.listening import PARTITIONS, Fetched, batches
+from tests.oracle import Who
+
+TOPICS: Final = Topics("plays", ("short", "long"), "dead")
+SIZES: Final = (5, 8)
+CHAMPION: Final = tiny_release(7)
+
+
+_encoder = functools.lru_cache(ListEncoder)  # a worker makes one a release
+
+
+@dataclass
+class Worker:
+    """What `Answering.answer_batch` does, less Kafka, RocksDB and the clock; the states outlive a change of release."""
+
+    release: Release | None = CHAMPION
+    promoted_at_ms: int = 1
+    answers_each: bool = True
+    store: Mapping[int, dict[bytes, bytes]] = field(default_factory=lambda: {number: {} for number in PARTITIONS})
+    outputs: dict[tuple[str, int], list[tuple[bytes | None, bytes | None]]] = field(default_factory=dict)
+
+    @property
+    def num_hidden(self) -> int:
+        return self.release.network.config.hidden_size if self.release else 0
+
+    def mark(self, partition: int) -> Mark:
+        value = self.store[partition].get(MARK_KEY)
+        return NO_MARK if value is None else Mark.decode(value)
+
+    def serve_all(self, records: Fetched, cuts: Sequence[tuple[int, int]] = ()) -> "Worker":
+        for batch in batches(records, cuts):
+            self.serve(batch)
+        return self
+
+    def serve(self, fetched: Fetched) -> None:
+        fresh = {partition: fresh_records(got, self.mark(partition)) for partition, got in fetched.items() if got}
+        intakes = [take_in(partition, records, None) for partition, records in fresh.items() if records]
+        if not intakes:
+            return
+        events, listeners = join([intake.plays for intake in intakes], [intake.offsets for intake in intakes])
+        batch = plan(events, self._read_states(intakes, listeners), self.release.key if self.release else None)
+        hidden, answers = self._step(batch)
+        key, promoted_at_ms = (self.release.key, self.promoted_at_ms) if self.release else (NO_RELEASE, NO_RELEASE)
+        states = merge(batch, hidden, release_key=key, promoted_at_ms=promoted_at_ms)
+        for part in write(intakes, Outcome(events, listeners, batch, states, answers), TOPICS):
+            self._apply(part)
+
+    def _read_states(self, intakes: Sequence[Intake], listeners: Listeners) -> States:
+        found: list[bytes | None] = []
+        for intake, (first, last) in zip(intakes, pairwise(listeners.bounds.tolist()), strict=True):
+            found += [self.store[intake.partition].get(listener_key(user)) for user in listeners.users[first:last]]
+        return decode([*found, None], self.num_hidden)
+
+    def _step(self, batch: Batch) -> tuple[NDArray[np.float32], Answers | None]:
+        if self.release is None or not len(batch):
+            return batch.hidden, None
+        answered = np.arange(len(batch.new)) if self.answers_each else batch.last_plays
+        step_input = StepInput(batch.hidden, batch.histories, batch.fold_from, batch.new[answered])
+        output = step(self.release.network, self.release.catalogue, step_input, sizes=SIZES)
+        lists = _encoder(self.release.catalogue.track_ids)
+        return output.hidden, Answers(answered, output.ranked, lists, self.release.release_id, emitted_at_ms=5)
+
+    def _apply(self, part: Writes) -> None:
+        for topic, records in part.outputs.items():
+            self.outputs.setdefault((topic, part.partition), []).extend((each.key, each.value) for each in records)
+        stored = self.store[part.partition]
+        for key, value in [*part.states, (MARK_KEY, part.mark.encode())]:
+            if value is None:
+                stored.pop(key, None)
+            else:
+                stored[key] = value
+
+    def states(self) -> dict[Who, States]:
+        """The state of each listener, alone."""
+        return {
+            (partition, key[1:].decode()): decode([value], self.num_hidden)
+            for partition, stored in self.store.items()
+            for key, value in stored.items()
+            if key != MARK_KEY
+        }
+
+    def answers(self, horizon: int) -> list[Recommendation]:
+        """One horizon's answers, partition by partition, as they were written."""
+        values = [
+            value for number in PARTITIONS for _, value in self.outputs.get((TOPICS.answers[horizon], number), [])
+        ]
+        return [msgspec.json.decode(value, type=Recommendation) for value in values if value is not None]
+
+    def dead_letters(self, partition: int) -> list[tuple[bytes | None, bytes | None]]:
+        return self.outputs.get((TOPICS.dead_letters, partition), [])

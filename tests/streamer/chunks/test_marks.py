@@ -1,0 +1,126 @@
+from dataclasses import dataclass
+
+import pytest
+from aiokafka.admin import RecordsToDelete
+from aiokafka.structs import TopicPartition
+from faust.types import TP
+
+from streamer.changelog import MARK_KEY, Mark
+from streamer.chunks import marks as marks_module
+from streamer.chunks.fence import Fences
+from streamer.chunks.marks import Marks
+from streamer.chunks.table import ListenerTable
+from streamer.devkafka import DevKafka
+from streamer.errors import ContractError
+from tests.builders import NOON_MS
+from tests.onkafka import admin_of, create_topic, delete_topic, produce, read_committed
+
+pytestmark = pytest.mark.kafka
+
+
+@dataclass(frozen=True)
+class Place:
+    """The plays of a deployment, partition 0 of which has ten, and the marks over them."""
+
+    bootstrap_servers: str
+    plays: str
+    table: ListenerTable
+    marks: Marks
+
+    def done_up_to(self, offset: int, timestamp_ms: int = NOON_MS) -> None:
+        self.table.store.write_batch(0, [(MARK_KEY, Mark(offset, timestamp_ms).encode())], 1)
+
+    async def start(self, committed: int | None = None) -> int | None:
+        return await self.marks.start_of(TP(self.plays, 0), committed)
+
+    async def fill(self, num_plays: int = 10, timestamp_ms: int = NOON_MS) -> None:
+        await produce(self.bootstrap_servers, self.plays, *[b"{}"] * num_plays, timestamp_ms=timestamp_ms)
+
+
+@pytest.fixture
+async def place(kafka: DevKafka, topic_prefix: str, table: ListenerTable, monkeypatch: pytest.MonkeyPatch) -> Place:
+    def refused(cause: ContractError) -> None:  # refuse() would end the test run too
+        raise cause
+
+    monkeypatch.setattr(marks_module, "refuse", refused)
+    plays = f"{topic_prefix}.plays"
+    await create_topic(kafka.bootstrap_servers, plays, configs={"retention.ms": "-1"})
+    fences = Fences(kafka.bootstrap_servers, topic_prefix, 30.0)
+    place = Place(kafka.bootstrap_servers, plays, table, Marks(kafka.bootstrap_servers, plays, table, fences))
+    await place.fill()
+    return place
+
+
+@pytest.mark.parametrize("committed", [None, 0])
+async def test_a_partition_never_worked_on_begins_where_the_topic_does(place: Place, committed: int | None) -> None:
+    assert await place.start(committed) is None
+
+
+@pytest.mark.parametrize("committed", [None, 0, 3, 6])
+async def test_a_partition_goes_on_behind_its_mark_whatever_trails_it(place: Place, committed: int | None) -> None:
+    place.done_up_to(5)
+
+    assert await place.start(committed) == 6
+
+
+async def test_a_partition_that_is_done_waits_at_the_end(place: Place) -> None:
+    place.done_up_to(9)
+
+    assert await place.start(10) == 10
+
+
+@pytest.mark.parametrize(("mark", "committed"), [(5, 7), (5, 10), (None, 1)])
+async def test_a_commit_beyond_the_mark_means_that_the_changelog_was_lost(
+    place: Place, mark: int | None, committed: int
+) -> None:
+    if mark is not None:
+        place.done_up_to(mark)
+
+    with pytest.raises(
+        ContractError, match=rf"offset {committed} is committed .* the changelog was lost.*reset-offsets"
+    ):
+        await place.start(committed)
+
+
+async def test_a_topic_that_ends_before_the_mark_was_made_anew(place: Place) -> None:
+    place.done_up_to(10)
+
+    with pytest.raises(
+        ContractError, match=r"ends at offset 10, before the progress mark 10.*made anew.*REFRAIN_APP_ID"
+    ):
+        await place.start()
+
+
+async def test_a_topic_with_another_record_at_the_mark_was_made_anew(place: Place) -> None:
+    place.done_up_to(5, NOON_MS - 1)
+
+    with pytest.raises(ContractError, match=r"another record at offset 5 .* made anew"):
+        await place.start()
+
+
+async def test_a_topic_really_made_anew_is_refused(place: Place) -> None:
+    place.done_up_to(5, (await read_committed(place.bootstrap_servers, place.plays))[5].timestamp)
+    assert await place.start() == 6
+
+    await delete_topic(place.bootstrap_servers, place.plays)
+    await create_topic(place.bootstrap_servers, place.plays)
+    await place.fill(timestamp_ms=NOON_MS + 5)
+
+    with pytest.raises(ContractError, match="made anew"):
+        await place.start()
+
+
+async def test_where_the_marked_record_has_aged_away_there_is_nothing_to_compare(place: Place) -> None:
+    place.done_up_to(5, NOON_MS - 1)
+    async with admin_of(place.bootstrap_servers) as admin:
+        await admin.delete_records({TopicPartition(place.plays, 0): RecordsToDelete(8)})
+
+    assert await place.start() == 6
+
+
+async def test_where_everything_has_aged_away_the_partition_waits_at_the_end(place: Place) -> None:
+    place.done_up_to(9)
+    async with admin_of(place.bootstrap_servers) as admin:
+        await admin.delete_records({TopicPartition(place.plays, 0): RecordsToDelete(10)})
+
+    assert await place.start(10) == 10

@@ -1,0 +1,215 @@
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from faust.events import Event
+from faust.types import TP
+
+from streamer.changelog import KIND_LISTENER, MARK_KEY, NO_MARK, Mark, listener_key
+from streamer.chunks import store as store_module
+from streamer.chunks.schema import ChunkMessage, position_chunk, records_chunk
+from streamer.chunks.store import MAX_AGE_S, Item
+from streamer.chunks.table import ListenerTable
+from streamer.settings import Settings
+from streamer.topics import specs
+from tests.builders import record
+
+CHANGELOG = "refrain-listeners-changelog"
+OpenTable = Callable[[], ListenerTable]
+
+
+def changelog(partition: int) -> TP:
+    return TP(CHANGELOG, partition)
+
+
+def chunk(table: ListenerTable, partition: int, *items: Item, first_offset: int = 0) -> Event:
+    """What recovery hands over."""
+    records = [record(first_offset + number, key, value) for number, (key, value) in enumerate(items)]
+    return event(table, records_chunk(changelog(partition), records, 1))
+
+
+def event(table: ListenerTable, message: ChunkMessage) -> Event:
+    return Event(table.app, None, message.records, None, message)
+
+
+def apply(table: ListenerTable, *events: Event) -> None:
+    table.store.apply_changelog_batch(events, bytes, bytes)
+
+
+def test_many_keys_are_read_at_once_in_the_order_asked(table: ListenerTable) -> None:
+    table.store.write_batch(0, [(b"\x01a", b"1"), (b"\x01b", b"2"), (b"\x01c", b"")], 5)
+
+    assert table.store.multi_get(0, [b"\x01b", b"\x01x", b"\x01a", b"\x01b", b"\x01c"]) == [b"2", None, b"1", b"2", b""]
+    assert table.store.multi_get(0, []) == []
+
+
+def test_partitions_keep_apart(table: ListenerTable) -> None:
+    table.store.write_batch(0, [(b"\x01a", b"1")], 5)
+    table.store.write_batch(1, [(b"\x01a", b"2")], 6)
+
+    assert table.store.multi_get(0, [b"\x01a"]) == [b"1"]
+    assert table.store.multi_get(1, [b"\x01a"]) == [b"2"]
+    assert [table.store.persisted_offset(changelog(number)) for number in range(3)] == [5, 6, None]
+
+
+def test_a_batch_deletes_writes_and_keeps_its_changelog_offset(table: ListenerTable) -> None:
+    table.store.write_batch(0, [(b"\x01a", b"1"), (b"\x01b", b"1")], 5)
+
+    table.store.write_batch(0, [(b"\x01a", None), (b"\x01b", b"2"), (b"\x01never", None)], 8)
+
+    assert table.store.multi_get(0, [b"\x01a", b"\x01b"]) == [None, b"2"]
+    assert table.store.persisted_offset(changelog(0)) == 8
+
+
+def test_the_last_word_on_a_key_wins_within_a_batch(table: ListenerTable) -> None:
+    table.store.write_batch(0, [(b"\x01a", b"1"), (b"\x01a", None), (b"\x01b", None), (b"\x01b", b"2")], 5)
+
+    assert table.store.multi_get(0, [b"\x01a", b"\x01b"]) == [None, b"2"]
+
+
+async def test_what_was_written_outlives_the_process(open_table: OpenTable) -> None:
+    table = open_table()
+    table.store.write_batch(0, [(b"\x01a", b"1"), (MARK_KEY, Mark(7, 8).encode())], 5)
+    await table.store.stop()
+
+    reopened = open_table()
+
+    assert reopened.mark(0) == Mark(7, 8)
+    assert reopened.mark(1) == NO_MARK
+    assert reopened.store.persisted_offset(changelog(0)) == 5
+
+
+def test_after_a_crash_states_mark_and_offset_stand_at_one_batch(tmp_path: Path, open_table: OpenTable) -> None:
+    writer = textwrap.dedent(f"""
+        import os
+        from pathlib import Path
+        from streamer.chunks.app import create_chunk_app, listener_table
+        from streamer.changelog import MARK_KEY, Mark
+        from streamer.settings import Settings
+        app = create_chunk_app(Settings(state_dir=Path({str(tmp_path)!r})))
+        app.finalize()
+        store = listener_table(app, 4).store
+        for number in range(1, 120):
+            value = str(number).encode() * 100_000
+            store.write_batch(0, [(b"\\x01a", value), (b"\\x01b", value), (MARK_KEY, Mark(number, 0).encode())], number)
+        os._exit(9)
+    """)
+    process = subprocess.run([sys.executable, "-c", writer], check=False, timeout=120)
+    assert process.returncode == 9
+
+    table = open_table()
+
+    offset = table.store.persisted_offset(changelog(0)) or 0
+    a, b = table.store.multi_get(0, [b"\x01a", b"\x01b"])
+    assert 0 < offset < 119  # a crash takes what was in memory
+    assert table.mark(0) == Mark(offset, 0)
+    assert a == b == str(offset).encode() * 100_000
+
+
+@pytest.mark.parametrize(("age_s", "is_kept"), [(MAX_AGE_S - 60, True), (MAX_AGE_S + 60, False)])
+async def test_a_store_older_than_the_changelogs_tombstones_is_discarded(
+    age_s: float, open_table: OpenTable, monkeypatch: pytest.MonkeyPatch, *, is_kept: bool
+) -> None:
+    written_at_s = time.time() - age_s
+    table = open_table()
+    with monkeypatch.context() as earlier:
+        earlier.setattr(store_module.time, "time", lambda: written_at_s)
+        table.store.write_batch(0, [(b"\x01a", b"1")], 5)
+    await table.store.stop()
+
+    reopened = open_table()
+
+    assert reopened.store.multi_get(0, [b"\x01a"]) == ([b"1"] if is_kept else [None])
+    assert reopened.store.persisted_offset(changelog(0)) == (5 if is_kept else None)
+    reopened.store.write_batch(0, [(b"\x01b", b"2")], 9)  # and it can be written to
+    assert reopened.store.persisted_offset(changelog(0)) == 9
+
+
+def test_a_store_is_discarded_well_before_the_changelog_forgets() -> None:
+    (kept_ms,) = [int(spec.configs["delete.retention.ms"]) for spec in specs(Settings(), 4) if spec.name == CHANGELOG]
+
+    assert kept_ms - 24 * 3600 * 1000 >= MAX_AGE_S * 1000
+
+
+def test_a_walk_sees_one_kind_of_key_in_order(table: ListenerTable) -> None:
+    users = [b"", b"a", b"a\xff", b"b", b"\xff"]
+    items: list[Item] = [(listener_key(user), user) for user in reversed(users)]
+    table.store.write_batch(0, [*items, (MARK_KEY, b"m"), (b"\x02x", b"2")], 5)
+
+    assert list(table.store.iterate(0, KIND_LISTENER)) == [(listener_key(user), user) for user in users]
+    assert [key for key, _ in table.store.iterate(0, listener_key(b"a"))] == [b"\x01a", b"\x01a\xff"]
+    assert list(table.store.iterate(1, KIND_LISTENER)) == []
+
+
+def test_keys_are_estimated(table: ListenerTable) -> None:
+    assert table.store.estimate_num_keys(0) == 0
+
+    table.store.write_batch(0, [(b"\x01" + str(number).encode(), b"") for number in range(50)], 5)
+
+    assert 50 <= table.store.estimate_num_keys(0) <= 60
+
+
+def test_recovery_applies_chunks_with_the_offsets_they_end_at(table: ListenerTable) -> None:
+    for partition in (0, 1):
+        table.store.multi_get(partition, [])
+
+    apply(
+        table,
+        chunk(table, 0, (b"\x01a", b"1"), (b"\x01b", b"1")),
+        chunk(table, 1, (b"\x01a", b"9"), first_offset=70),
+        chunk(table, 0, (b"\x01a", None), (MARK_KEY, Mark(3, 4).encode()), first_offset=20),
+    )
+
+    assert table.store.multi_get(0, [b"\x01a", b"\x01b"]) == [None, b"1"]
+    assert table.mark(0) == Mark(3, 4)
+    assert [table.store.persisted_offset(changelog(number)) for number in (0, 1)] == [21, 70]
+
+
+def test_a_position_moves_the_offset_and_nothing_else(table: ListenerTable) -> None:
+    table.store.write_batch(0, [(b"\x01a", b"1")], 5)
+
+    apply(table, event(table, position_chunk(changelog(0), 8, 1)))
+
+    assert table.store.multi_get(0, [b"\x01a"]) == [b"1"]
+    assert table.store.persisted_offset(changelog(0)) == 8
+
+
+def test_chunks_of_partitions_not_owned_are_dropped(table: ListenerTable) -> None:
+    table.store.multi_get(0, [])
+
+    apply(table, chunk(table, 0, (b"\x01a", b"1")), chunk(table, 2, (b"\x01a", b"2")))
+
+    assert table.store.persisted_offset(changelog(0)) == 0
+    assert table.store.persisted_offset(changelog(2)) is None
+    assert table.store.multi_get(2, [b"\x01a"]) == [None]
+
+
+def test_a_revoked_partition_is_closed_and_can_be_opened_by_another(
+    table: ListenerTable, open_table: OpenTable
+) -> None:
+    for partition in (0, 1):
+        table.store.write_batch(partition, [(b"\x01a", b"1")], 5)
+
+    table.store.revoke_partitions(table, {changelog(0), TP("plays", 1)})
+
+    assert table.store._dbs.keys() == {1}
+    assert open_table().store.multi_get(0, [b"\x01a"]) == [b"1"]
+
+
+def test_a_changelog_that_cannot_be_written_ends_the_process(
+    table: ListenerTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told(reason: str, cause: BaseException) -> None:  # crash() would end the test run too
+        raise SystemExit(reason) from cause
+
+    monkeypatch.setattr(store_module, "crash", told)
+    table.store.multi_get(0, [])
+    table.store._dbs[0].close()
+
+    with pytest.raises(SystemExit, match=r"changelog of partition 0 could not be written to .*; check the disk"):
+        apply(table, chunk(table, 0, (b"\x01a", b"1")))
+    table.store._dbs.clear()

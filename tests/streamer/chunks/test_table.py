@@ -1,0 +1,144 @@
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+import pytest
+from faust.types import TP
+
+from streamer.changelog import MARK_KEY, Mark
+from streamer.chunks import table as table_module
+from streamer.chunks.fence import MAX_BATCH_BYTES, Fences
+from streamer.chunks.store import Item
+from streamer.chunks.table import ListenerTable, Record, Writes
+from streamer.devkafka import DevKafka
+from tests.onkafka import create_topic, read_committed
+
+
+def test_before_its_first_batch_a_partition_has_no_mark(table: ListenerTable) -> None:
+    assert table.mark(2) == Mark(-1, -1)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A table on a broker, with the fence of partition 1."""
+
+    kafka: DevKafka
+    table: ListenerTable
+    fences: Fences
+    changelog: str
+    answers: str
+
+    async def commit(self, writes: Writes) -> None:
+        await self.table.commit(self.fences.held[1], writes)
+
+    async def read(self, topic: str) -> list[tuple[bytes | None, bytes | None]]:
+        return [(each.key, each.value) for each in await read_committed(self.kafka.bootstrap_servers, topic, 1)]
+
+
+@pytest.fixture
+async def place(kafka: DevKafka, topic_prefix: str, open_table: Callable[..., ListenerTable]) -> AsyncIterator[Place]:
+    table = open_table(app_id=topic_prefix)
+    changelog, answers = table.changelog_topic_name, f"{topic_prefix}.answers"
+    for topic in (changelog, answers):
+        await create_topic(kafka.bootstrap_servers, topic, 4)
+    fences = Fences(kafka.bootstrap_servers, topic_prefix, 30.0)
+    await fences.take([1])
+    yield Place(kafka, table, fences, changelog, answers)
+    await fences.drop()
+
+
+@pytest.fixture
+def crashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """crash() would end the test run too."""
+
+    def told(reason: str, cause: BaseException) -> None:
+        raise SystemExit(reason) from cause
+
+    monkeypatch.setattr(table_module, "crash", told)
+
+
+def writes(place: Place, *states: Item, answers: list[Record] | None = None, offset: int = 7) -> Writes:
+    return Writes(1, {place.answers: answers or []}, states, Mark(offset, 70))
+
+
+@pytest.mark.kafka
+async def test_a_batch_is_on_kafka_and_on_disk_with_the_offset_it_stands_at(place: Place) -> None:
+    answers = [Record(b"u", b"list"), Record(b"v", None), Record(None, b"odd", [("error", b"x")])]
+
+    await place.commit(writes(place, (b"\x01u", b"state"), (b"\x01v", None), answers=answers))
+
+    assert await place.read(place.answers) == [(b"u", b"list"), (b"v", None), (None, b"odd")]
+    changelog = await read_committed(place.kafka.bootstrap_servers, place.changelog, 1)
+    assert {each.key: each.value for each in changelog} == {
+        b"\x01u": b"state",
+        b"\x01v": None,
+        MARK_KEY: Mark(7, 70).encode(),
+    }
+    assert place.table.mark(1) == Mark(7, 70)
+    assert place.table.store.multi_get(1, [b"\x01u", b"\x01v"]) == [b"state", None]
+    assert _persisted_offset(place) == changelog[-1].offset
+
+
+def _persisted_offset(place: Place) -> int | None:
+    return place.table.store.persisted_offset(TP(place.changelog, 1))
+
+
+@pytest.mark.kafka
+async def test_the_offset_kept_is_that_of_the_last_record_batch_after_batch(place: Place) -> None:
+    for number in range(3):
+        states = [(b"\x01%d" % user, b"state") for user in range(number)]
+        await place.commit(writes(place, *states, offset=number))
+
+        newest = (await read_committed(place.kafka.bootstrap_servers, place.changelog, 1))[-1]
+        assert _persisted_offset(place) == newest.offset
+        assert place.table.mark(1).offset == number
+
+
+@pytest.mark.kafka
+async def test_headers_arrive_with_their_record(place: Place) -> None:
+    await place.commit(writes(place, answers=[Record(b"u", b"{", [("error", b"not-json"), ("reason", b"why")])]))
+
+    (letter,) = await read_committed(place.kafka.bootstrap_servers, place.answers, 1)
+    assert letter.headers == (("error", b"not-json"), ("reason", b"why"))
+
+
+@pytest.mark.kafka
+async def test_more_than_one_record_batch_holds_is_written_whole_and_in_order(place: Place) -> None:
+    size = MAX_BATCH_BYTES // 3
+    answers = [Record(b"u", b"%03d" % number + bytes(size)) for number in range(10)]
+    states = [(b"\x01%03d" % number, bytes(size)) for number in range(7)]
+
+    await place.commit(writes(place, *states, answers=answers))
+
+    assert [value and value[:3] for _, value in await place.read(place.answers)] == [b"%03d" % n for n in range(10)]
+    changelog = await read_committed(place.kafka.bootstrap_servers, place.changelog, 1)
+    assert [each.key for each in changelog] == [*(key for key, _ in states), MARK_KEY]
+    assert _persisted_offset(place) == changelog[-1].offset
+
+
+@pytest.mark.kafka
+@pytest.mark.usefixtures("crashes")
+async def test_a_batch_that_fails_half_way_leaves_nothing_on_kafka_and_nothing_on_disk(place: Place) -> None:
+    await place.commit(writes(place, (b"\x01u", b"old"), answers=[Record(b"u", b"old")], offset=3))
+
+    too_large = Record(b"u", bytes(3 << 20))  # beyond any broker's limit
+    with pytest.raises(SystemExit, match="batch of partition 1 up to offset 7 was not committed"):
+        await place.commit(writes(place, (b"\x01u", b"new"), answers=[Record(b"u", b"new"), too_large]))
+
+    assert await place.read(place.answers) == [(b"u", b"old")]
+    assert (b"\x01u", b"new") not in await place.read(place.changelog)
+    assert place.table.store.multi_get(1, [b"\x01u"]) == [b"old"]
+    assert place.table.mark(1).offset == 3
+
+
+@pytest.mark.kafka
+@pytest.mark.usefixtures("crashes")
+async def test_a_worker_whose_partition_was_taken_ends_and_writes_nothing(place: Place, topic_prefix: str) -> None:
+    other = Fences(place.kafka.bootstrap_servers, topic_prefix, 30.0)
+    await other.take([1])
+
+    with pytest.raises(SystemExit, match="was not committed"):
+        await place.commit(writes(place, (b"\x01u", b"new"), answers=[Record(b"u", b"new")]))
+
+    assert await place.read(place.answers) == []
+    assert place.table.mark(1) == Mark(-1, -1)
+    await other.drop()

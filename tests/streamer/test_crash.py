@@ -1,0 +1,61 @@
+import subprocess
+import sys
+
+import pytest
+
+from streamer.crash import CRASH_STATUS, REFUSED_STATUS, ClockWatch
+
+_START = "import logging; logging.basicConfig(); from streamer.crash import crash, refuse\n"
+_END = "\nfinally:\n    print('unwound')"
+
+
+def ended(body: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-c", _START + body], capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def test_a_crash_ends_the_process_at_once_and_says_why() -> None:
+    process = ended(f"try:\n    crash('batch of partition 3', ValueError('disk full')){_END}")
+
+    assert process.returncode == CRASH_STATUS
+    assert process.stdout == ""
+    assert "crash: batch of partition 3" in process.stderr
+    assert "ValueError: disk full" in process.stderr
+
+
+def test_a_refusal_ends_the_process_with_a_status_of_its_own() -> None:
+    process = ended(
+        f"from streamer.errors import ContractError\ntry:\n    refuse(ContractError('the topic was made anew')){_END}"
+    )
+
+    assert process.returncode == REFUSED_STATUS != CRASH_STATUS
+    assert process.stdout == ""
+    assert "refused to start: the topic was made anew" in process.stderr
+
+
+def test_a_crash_ends_the_process_from_any_thread() -> None:
+    process = ended("import threading, time\nthreading.Thread(target=crash, args=('there',)).start()\ntime.sleep(30)")
+
+    assert process.returncode == CRASH_STATUS
+
+
+@pytest.mark.parametrize(("jump_s", "frozen_s"), [(0.25, None), (10.0, None), (10.5, 10.5), (3600.0, 3600.0)])
+def test_a_clock_that_jumped_by_more_than_the_limit_tells_a_freeze(jump_s: float, frozen_s: float | None) -> None:
+    times_s = iter([100.0, 100.25, 100.25 + jump_s])
+    watch = ClockWatch(10.0, lambda: next(times_s))
+
+    assert watch.check() is None
+    assert watch.check() == frozen_s
+
+
+def test_a_freeze_is_told_once() -> None:
+    times_s = iter([0.0, 60.0, 60.25])
+    watch = ClockWatch(10.0, lambda: next(times_s))
+
+    assert watch.check() == 60.0
+    assert watch.check() is None
+
+
+def test_a_machine_that_runs_tells_no_freeze() -> None:
+    assert ClockWatch(10.0).check() is None

@@ -1,0 +1,157 @@
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from streamer.gathering import Chunk, Gate, gather_chunks
+from tests.builders import play
+
+LONG_S = 60.0  # a wait nobody sees the end of
+
+
+class Queue:
+    """Chunks as they come; None ends them."""
+
+    def __init__(self, *sizes: int) -> None:
+        self._queue: asyncio.Queue[Chunk | None] = asyncio.Queue()
+        self.acknowledged: list[int] = []
+        for size in sizes:
+            self.put(size)
+
+    def put(self, size: int, partition: int = 0) -> None:
+        async def acknowledge() -> None:
+            self.acknowledged.append(size)
+
+        self._queue.put_nowait(Chunk(partition, [play(number, "u", "t1") for number in range(size)], acknowledge))
+
+    def end(self) -> None:
+        self._queue.put_nowait(None)
+
+    async def chunks(self) -> AsyncIterator[Chunk]:
+        while (chunk := await self._queue.get()) is not None:
+            yield chunk
+
+
+def sizes(batch: list[Chunk]) -> list[int]:
+    return [len(chunk.records) for chunk in batch]
+
+
+async def all_sizes(queue: Queue, *, max_plays: int, max_wait_s: float) -> list[list[int]]:
+    batches = gather_chunks(queue.chunks(), max_plays=max_plays, max_wait_s=max_wait_s)
+    return [sizes(batch) async for batch in batches]
+
+
+@pytest.mark.parametrize(
+    ("chunks", "batches"),
+    [
+        ([3, 3, 4], [[3, 3, 4]]),
+        ([3, 3, 5], [[3, 3], [5]]),
+        ([10, 1], [[10], [1]]),
+        ([11, 1], [[11], [1]]),
+        ([1, 11, 1], [[1], [11], [1]]),
+        ([9, 2, 8], [[9], [2, 8]]),
+        ([], []),
+    ],
+)
+async def test_chunks_are_gathered_in_order_up_to_the_largest_batch(
+    chunks: list[int], batches: list[list[int]]
+) -> None:
+    queue = Queue(*chunks)
+    queue.end()
+
+    assert await all_sizes(queue, max_plays=10, max_wait_s=LONG_S) == batches
+
+
+async def test_a_full_batch_waits_for_nobody() -> None:
+    batches = gather_chunks(Queue(6, 4).chunks(), max_plays=10, max_wait_s=LONG_S)
+
+    async with asyncio.timeout(5):
+        assert sizes(await anext(batches)) == [6, 4]
+    await batches.aclose()
+
+
+async def test_a_chunk_without_company_waits_no_longer_than_told() -> None:
+    queue = Queue(3)
+    batches = gather_chunks(queue.chunks(), max_plays=10, max_wait_s=0.01)
+
+    async with asyncio.timeout(5):
+        assert sizes(await anext(batches)) == [3]
+    await batches.aclose()
+
+
+async def test_what_comes_while_a_batch_is_in_work_is_the_next_batch() -> None:
+    queue = Queue(3)
+    batches = gather_chunks(queue.chunks(), max_plays=10, max_wait_s=0.0)
+
+    first = await anext(batches)
+    queue.put(1)
+    queue.put(2)
+    queue.end()
+
+    assert sizes(first) == [3]
+    rest = [size async for batch in batches for size in sizes(batch)]
+    assert rest == [1, 2]
+
+
+async def test_without_patience_a_chunk_that_is_there_still_comes_along() -> None:
+    queue = Queue(3, 4)
+    queue.end()
+
+    batches = await all_sizes(queue, max_plays=10, max_wait_s=0.0)
+
+    assert [size for batch in batches for size in batch] == [3, 4]
+
+
+async def test_a_failing_fetch_fails_the_batch() -> None:
+    async def failing() -> AsyncIterator[Chunk]:
+        queue = Queue(1)
+        yield await anext(queue.chunks())
+        raise ConnectionError("broker gone")
+
+    with pytest.raises(ConnectionError, match="broker gone"):
+        _ = [batch async for batch in gather_chunks(failing(), max_plays=10, max_wait_s=LONG_S)]
+
+
+async def test_who_stops_listening_leaves_no_task_behind() -> None:
+    batches = gather_chunks(Queue(3).chunks(), max_plays=10, max_wait_s=0.0)
+    await anext(batches)
+
+    await batches.aclose()
+    await asyncio.sleep(0)
+
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_an_open_gate_lets_everything_through() -> None:
+    queue, gate = Queue(3, 4), Gate()
+    queue.end()
+
+    through = [sizes(b) async for b in gate.guard(gather_chunks(queue.chunks(), max_plays=3, max_wait_s=0.0))]
+
+    assert through == [[3], [4]]
+
+
+async def test_closing_waits_for_the_batch_in_work_and_lets_no_other_begin() -> None:
+    queue, gate, begun, has_begun, may_end = Queue(3, 4), Gate(), list[list[int]](), asyncio.Event(), asyncio.Event()
+
+    async def work() -> None:
+        async for batch in gate.guard(gather_chunks(queue.chunks(), max_plays=3, max_wait_s=0.0)):
+            begun.append(sizes(batch))
+            has_begun.set()
+            await may_end.wait()
+
+    working = asyncio.create_task(work())
+    await has_begun.wait()
+    closing = asyncio.create_task(gate.close())
+    assert not (await asyncio.wait({closing}, timeout=0.01))[0]
+
+    may_end.set()
+    await asyncio.wait_for(closing, 5)
+
+    assert not (await asyncio.wait({working}, timeout=0.01))[0]
+    assert begun == [[3]]
+    working.cancel()
+
+
+async def test_a_gate_without_work_closes_at_once() -> None:
+    await asyncio.wait_for(Gate().close(), 5)

@@ -1,0 +1,77 @@
+import pytest
+
+from streamer.changelog import NO_MARK, Mark
+from streamer.events import Cause
+from streamer.intake import fresh_records, take_in
+from tests.builders import NOON_MS, play, record, tombstone
+
+
+@pytest.mark.parametrize(
+    ("mark", "fresh"),
+    [(NO_MARK, [4, 5, 9]), (Mark(3, 0), [4, 5, 9]), (Mark(4, 0), [5, 9]), (Mark(7, 0), [9]), (Mark(9, 0), [])],
+)
+def test_records_at_or_below_the_mark_are_dropped(mark: Mark, fresh: list[int]) -> None:
+    fetched = [play(4, "u", "t1"), play(5, "u", "t2"), play(9, "u", "t3")]
+
+    assert [each.offset for each in fresh_records(fetched, mark)] == fresh
+
+
+def test_a_chunk_fetched_anew_behind_itself_counts_once() -> None:
+    waited = [play(4, "u", "t1"), play(5, "u", "t2")]
+    fetched_anew = [*waited, play(6, "u", "t3")]
+
+    fresh = fresh_records([*waited, *fetched_anew], Mark(3, 0))
+
+    assert [each.offset for each in fresh] == [4, 5, 6]
+
+
+def test_good_plays_and_rejects_keep_their_places() -> None:
+    records = [
+        play(4, "u", "t1"),
+        record(6, b"u", b"{"),
+        tombstone(7, "u"),
+        record(9, None, b"{}"),
+        play(12, "v", "t2"),
+    ]
+
+    intake = take_in(3, records, None)
+
+    assert intake.partition == 3
+    assert intake.offsets.tolist() == [4, 7, 12]
+    assert intake.plays.users == [b"u", b"u", b"v"]
+    assert intake.plays.forgets.tolist() == [False, True, False]
+    assert [(reject.index, reject.cause) for reject in intake.rejects] == [(1, Cause.NOT_JSON), (3, Cause.NULL_KEY)]
+
+
+def test_the_mark_covers_a_bad_play_at_the_end_too() -> None:
+    records = [play(4, "u", "t1"), record(6, b"u", b"{", timestamp_ms=NOON_MS + 7)]
+
+    assert take_in(0, records, None).mark == Mark(6, NOON_MS + 7)
+
+
+def test_strays_are_rejected_beside_the_good_plays() -> None:
+    records = [
+        play(4, "home", "t1"),
+        play(5, "stray", "t2"),
+        tombstone(6, "stray"),
+        play(7, "home", "t3", context="radio"),
+    ]
+
+    intake = take_in(0, records, lambda key: key == b"home")
+
+    assert intake.offsets.tolist() == [4, 7]
+    assert intake.plays.users == [b"home", b"home"]
+    assert intake.plays.track_ids == ["t1", "t3"]
+    assert intake.plays.contexts.tolist() == [0, 6]
+    assert [(reject.index, reject.cause) for reject in intake.rejects] == [
+        (1, Cause.STRAY_PARTITION),
+        (2, Cause.STRAY_PARTITION),
+    ]
+    assert "REFRAIN_PARTITIONER" in intake.rejects[0].reason
+
+
+def test_a_partition_of_nothing_but_strays_and_junk_has_no_plays() -> None:
+    intake = take_in(0, [play(4, "stray", "t1"), record(5, b"u", b"")], lambda _: False)
+
+    assert len(intake.plays) == len(intake.offsets) == 0
+    assert {reject.cause for reject in intake.rejects} == {Cause.STRAY_PARTITION, Cause.NOT_JSON}

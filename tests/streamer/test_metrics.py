@@ -1,0 +1,102 @@
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from prometheus_client.exposition import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from streamer import metrics as metrics_module
+from streamer.metrics import STEPS, WorkerMetrics
+
+
+def value(metrics: WorkerMetrics, name: str, **labels: str) -> float | None:
+    return metrics.registry.get_sample_value(name, labels)
+
+
+def test_every_metric_is_ours_and_says_what_it_is() -> None:
+    text = generate_latest(WorkerMetrics().registry).decode()
+
+    families = list(text_string_to_metric_families(text))
+    assert len(families) > 10
+    for family in families:
+        assert family.name.startswith("refrain_")
+        assert family.documentation.endswith(".")
+
+
+def test_every_declaration_says_what_an_operator_does() -> None:
+    lines = Path(metrics_module.__file__).read_text().splitlines()
+
+    declared = [
+        number for number, line in enumerate(lines) if re.search(r"self\.\w+.* = (Counter|Gauge|Hist|Lat)", line)
+    ]
+    assert len(declared) > 10
+    assert [lines[number] for number in declared if "# " not in lines[number - 1]] == []
+
+
+def test_two_workers_in_one_process_count_apart() -> None:
+    one, other = WorkerMetrics(), WorkerMetrics()
+
+    one.plays.inc(3)
+
+    assert value(one, "refrain_plays_total") == 3
+    assert value(other, "refrain_plays_total") == 0
+
+
+@pytest.mark.parametrize(
+    ("latency_s", "first_bucket"),
+    [(0.0005, "0.001"), (0.001, "0.001"), (0.0011, "0.002"), (300.0, "300"), (301.0, "+Inf")],
+)
+def test_a_latency_is_counted_in_the_bucket_that_holds_it(latency_s: float, first_bucket: str) -> None:
+    metrics = WorkerMetrics()
+
+    metrics.latency_seconds.observe(np.array([latency_s]))
+
+    text = generate_latest(metrics.registry).decode()
+    name = "refrain_event_to_recommendation_seconds"
+    filled = re.findall(rf'{name}_bucket{{le="([^"]+)"}} 1\.0', text)
+    assert filled[0] == first_bucket
+    assert filled[-1] == "+Inf"
+    assert f"{name}_count 1.0" in text
+    assert value(metrics, f"{name}_sum") == latency_s
+
+
+def test_latencies_of_batches_add_up() -> None:
+    metrics = WorkerMetrics()
+
+    metrics.latency_seconds.observe(np.array([0.01, 0.02, 4.0]))
+    metrics.latency_seconds.observe(np.array([]))
+    metrics.latency_seconds.observe(np.array([0.5]))
+
+    assert value(metrics, "refrain_event_to_recommendation_seconds_count") == 4
+    assert value(metrics, "refrain_event_to_recommendation_seconds_sum") == pytest.approx(4.53)
+
+
+def test_each_step_of_a_play_can_be_timed() -> None:
+    metrics = WorkerMetrics()
+
+    for step in STEPS:
+        with metrics.timed(step):
+            pass
+
+    assert [value(metrics, "refrain_step_seconds_count", step=step) for step in STEPS] == [1] * len(STEPS)
+
+
+def test_partitions_that_moved_on_are_shown_no_more() -> None:
+    metrics = WorkerMetrics()
+    metrics.show_partitions({0: 7, 1: 8}, {0: 70, 1: 80})
+
+    metrics.show_partitions({1: 9}, {1: 90})
+
+    assert value(metrics, "refrain_lag_plays", partition="0") is None
+    assert value(metrics, "refrain_lag_plays", partition="1") == 9
+    assert value(metrics, "refrain_listeners", partition="1") == 90
+
+
+def test_a_release_taken_up_says_when_it_was_made() -> None:
+    metrics = WorkerMetrics()
+
+    metrics.count_release(1_700_000_000_500)
+
+    assert value(metrics, "refrain_releases_taken_up_total") == 1
+    assert value(metrics, "refrain_release_created_timestamp_seconds") == 1_700_000_000.5

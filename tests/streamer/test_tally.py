@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+from aiokafka import ConsumerRecord
+
+from models.step import Ranked
+from streamer.batch import join, merge, plan
+from streamer.intake import take_in
+from streamer.lists import ListEncoder
+from streamer.metrics import WorkerMetrics
+from streamer.state import States, decode
+from streamer.tally import count_batch
+from streamer.writes import Answers, Outcome
+from tests.builders import NOON_MS, TRACK_IDS, play, random_states, record, tombstone
+
+
+def counted(
+    *records: ConsumerRecord[bytes, bytes], states: States | None = None, has_release: bool = True
+) -> WorkerMetrics:
+    """The metrics of a worker that has done one batch, 2 s after it came."""
+    intake = take_in(0, records, None)
+    events, listeners = join([intake.plays], [intake.offsets])
+    batch = plan(events, states or decode([None] * (len(listeners.users) + 1), 6), 9)
+    answered = batch.last_plays
+    ranked = Ranked(np.full((len(answered), 1), 2), np.zeros((len(answered), 1), np.float32))
+    answers = Answers(answered, (ranked, ranked), ListEncoder(TRACK_IDS), "r1", 77) if has_release else None
+    merged = merge(batch, batch.hidden, release_key=9, promoted_at_ms=1)
+    metrics = WorkerMetrics()
+    count_batch(metrics, [intake], Outcome(events, listeners, batch, merged, answers), NOON_MS + 2000)
+    return metrics
+
+
+def value(metrics: WorkerMetrics, name: str, **labels: str) -> float | None:
+    return metrics.registry.get_sample_value(name, labels)
+
+
+def test_plays_answers_tombstones_and_dead_letters_are_counted() -> None:
+    metrics = counted(
+        play(1, "u", "t1"), play(2, "u", "t2"), play(3, "v", "t1"), tombstone(4, "w"),
+        record(5, b"u", b"{"), record(6, None, b""),
+    )  # fmt: skip
+
+    assert value(metrics, "refrain_plays_total") == 3
+    assert value(metrics, "refrain_recommendations_total", horizon="short-term") == 2
+    assert value(metrics, "refrain_recommendations_total", horizon="long-term") == 2
+    assert value(metrics, "refrain_listeners_forgotten_total") == 1
+    assert value(metrics, "refrain_dead_letters_total", cause="not-json") == 1
+    assert value(metrics, "refrain_dead_letters_total", cause="null-key") == 1
+    assert value(metrics, "refrain_batch_plays_sum") == 3
+
+
+def test_latency_is_told_from_the_records_to_their_commit() -> None:
+    metrics = counted(play(1, "u", "t1"), play(2, "u", "t2"))
+
+    name = "refrain_event_to_recommendation_seconds"
+    assert value(metrics, f"{name}_count") == 2
+    assert value(metrics, f"{name}_sum") == pytest.approx(4.0)
+
+
+def test_without_answers_there_is_no_latency() -> None:
+    metrics = counted(play(1, "u", "t1"), has_release=False)
+
+    assert value(metrics, "refrain_plays_total") == 1
+    assert value(metrics, "refrain_event_to_recommendation_seconds_count") == 0
+    assert value(metrics, "refrain_recommendations_total", horizon="short-term") is None
+
+
+def test_states_rebuilt_are_counted_and_new_listeners_are_none() -> None:
+    metrics = counted(play(1, "u", "t1"), play(2, "v", "t1"), states=random_states([5, 0, 0], release_key=8))
+
+    assert value(metrics, "refrain_states_rebuilt_total") == 1
+
+
+def test_plays_out_of_order_are_counted() -> None:
+    metrics = counted(play(1, "u", "t1", NOON_MS), play(2, "u", "t1", NOON_MS - 1))
+
+    assert value(metrics, "refrain_negative_gaps_total") == 1

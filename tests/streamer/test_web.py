@@ -1,0 +1,66 @@
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import aiohttp
+import pytest
+from prometheus_client import CollectorRegistry, Counter
+
+from streamer.web import WebServer
+
+
+@dataclass
+class Process:
+    """A process that can be unwell."""
+
+    unhealthy: str = ""
+    unready: str = ""
+    url: str = ""
+
+
+@pytest.fixture
+async def process() -> AsyncIterator[Process]:
+    registry, process = CollectorRegistry(), Process()
+    Counter("refrain_plays", "Plays.", registry=registry).inc(5)
+    server = WebServer(
+        "127.0.0.1", 0, registry=registry, unhealthy=lambda: process.unhealthy, unready=lambda: process.unready
+    )
+    process.url = f"http://127.0.0.1:{await server.start()}"
+    yield process
+    await server.stop()
+
+
+async def get(url: str) -> tuple[int, str, str]:
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        return response.status, await response.text(), response.headers["Content-Type"]
+
+
+async def test_metrics_are_told_as_prometheus_reads_them(process: Process) -> None:
+    status, text, content_type = await get(f"{process.url}/metrics")
+
+    assert status == 200
+    assert "refrain_plays_total 5.0" in text
+    assert content_type.startswith("text/plain; version=")
+
+
+@pytest.mark.parametrize("page", ["healthz", "readyz"])
+async def test_a_process_without_complaint_is_well(process: Process, page: str) -> None:
+    assert (await get(f"{process.url}/{page}"))[:2] == (200, "ok\n")
+
+
+async def test_a_complaint_is_told_on_its_own_page_as_long_as_it_holds(process: Process) -> None:
+    process.unhealthy, process.unready = "no progress for 130 s: partition 3", "recovering"
+
+    assert (await get(f"{process.url}/healthz"))[:2] == (503, "no progress for 130 s: partition 3\n")
+    assert (await get(f"{process.url}/readyz"))[:2] == (503, "recovering\n")
+    process.unhealthy = ""
+    assert (await get(f"{process.url}/healthz"))[0] == 200
+
+
+async def test_a_server_that_stopped_answers_no_more() -> None:
+    server = WebServer("127.0.0.1", 0, registry=CollectorRegistry(), unhealthy=str, unready=str)
+    port = await server.start()
+
+    await server.stop()
+
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await get(f"http://127.0.0.1:{port}/healthz")

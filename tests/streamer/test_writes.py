@@ -1,0 +1,145 @@
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+from aiokafka import ConsumerRecord
+
+from models.step import Ranked
+from streamer.batch import join, merge, plan
+from streamer.changelog import Mark, listener_key
+from streamer.chunks.table import Writes
+from streamer.events import Recommendation
+from streamer.intake import take_in
+from streamer.lists import ListEncoder
+from streamer.state import decode
+from streamer.writes import Answers, Outcome, Topics, write
+from tests.builders import NOON_MS, TRACK_IDS, play, record, tombstone
+
+TOPICS = Topics("plays", ("short", "long"), "dead")
+
+
+def written(
+    *records: ConsumerRecord[bytes, bytes], answers_each: bool = True, has_release: bool = True
+) -> dict[int, Writes]:
+    """What a batch of listeners unheard writes, by partition; the n-th new play is answered with the n-th track."""
+    partitions = sorted({each.partition for each in records})
+    intakes = [take_in(number, [each for each in records if each.partition == number], None) for number in partitions]
+    events, listeners = join([each.plays for each in intakes], [each.offsets for each in intakes])
+    batch = plan(events, decode([None] * (len(listeners.users) + 1), 6), 9)
+    answered = np.arange(len(batch.new)) if answers_each else batch.last_plays
+    ranked = tuple(
+        Ranked(2 + answered[:, None] + horizon, np.full((len(answered), 1), 0.5, np.float32)) for horizon in (0, 1)
+    )
+    answers = Answers(answered, ranked, ListEncoder(TRACK_IDS), "r1", 77) if has_release else None
+    states = merge(batch, batch.hidden, release_key=9, promoted_at_ms=1)
+    return {part.partition: part for part in write(intakes, Outcome(events, listeners, batch, states, answers), TOPICS)}
+
+
+def told(part: Writes, topic: str) -> list[tuple[bytes | None, int | None]]:
+    """Key and source offset of each record; no offset for a tombstone."""
+    return [
+        (each.key, None if each.value is None else msgspec.json.decode(each.value)["source_offset"])
+        for each in part.outputs[topic]
+    ]
+
+
+def changed(part: Writes) -> Sequence[tuple[bytes, bool]]:
+    return [(key, value is not None) for key, value in part.states]
+
+
+def test_an_answer_carries_its_lineage() -> None:
+    records = [
+        play(4, "u", "t1", partition=3),
+        play(5, "v", "t2", NOON_MS - 9, partition=3),
+        play(7, "v", "t3", partition=3),
+    ]
+
+    part = written(*records)[3]
+
+    values = [msgspec.json.decode(each.value, type=Recommendation) for each in part.outputs["long"] if each.value]
+    assert [(each.user_id, each.source_offset, each.plays_seen) for each in values] == [
+        ("u", 4, 1),
+        ("v", 5, 1),
+        ("v", 7, 2),
+    ]
+    assert (values[1].played_at, values[1].source_partition, values[1].horizon) == (NOON_MS - 9, 3, "long-term")
+    assert (values[0].release, values[0].emitted_at) == ("r1", 77)
+    assert [each.tracks[0].track_id for each in values] == ["t1", "t2", "t3"]
+
+
+def test_each_horizon_has_its_own_lists() -> None:
+    part = written(play(4, "u", "t1"))[0]
+
+    short, long = (msgspec.json.decode(part.outputs[topic][0].value or b"") for topic in ("short", "long"))
+    assert (short["horizon"], short["tracks"][0]["track_id"]) == ("short-term", "t0")
+    assert (long["horizon"], long["tracks"][0]["track_id"]) == ("long-term", "t1")
+
+
+def test_answers_and_tombstones_stand_in_the_order_of_their_plays() -> None:
+    part = written(
+        play(4, "u", "t1"), play(5, "v", "t1"), tombstone(6, "u"),
+        play(8, "v", "t1"), play(9, "u", "t2"), tombstone(11, "v"),
+    )[0]  # fmt: skip
+
+    for topic in ("short", "long"):
+        assert told(part, topic) == [(b"u", 4), (b"v", 5), (b"u", None), (b"v", 8), (b"u", 9), (b"v", None)]
+
+
+def test_a_worker_that_answers_the_latest_answers_no_life_that_ended() -> None:
+    part = written(
+        play(4, "u", "t1"), tombstone(6, "u"), play(8, "v", "t1"), play(9, "v", "t2"), play(10, "u", "t1"),
+        answers_each=False,
+    )[0]  # fmt: skip
+
+    assert told(part, "short") == [(b"u", None), (b"v", 9), (b"u", 10)]
+
+
+def test_who_is_forgotten_last_leaves_a_tombstone_in_the_changelog() -> None:
+    part = written(play(4, "u", "t1"), tombstone(5, "u"), tombstone(6, "w"), play(7, "w", "t1"), tombstone(8, "x"))[0]
+
+    assert changed(part) == [(listener_key(b"u"), False), (listener_key(b"w"), True), (listener_key(b"x"), False)]
+
+
+def test_a_state_goes_under_its_own_listener() -> None:
+    parts = written(play(4, "u", "t1"), play(5, "v", "t2"), play(6, "v", "t3"), play(1, "u", "t4", partition=1))
+
+    seen = {
+        (number, key): decode([value], 6).plays_seen[0] for number, part in parts.items() for key, value in part.states
+    }
+    assert seen == {(0, b"\x01u"): 1, (0, b"\x01v"): 2, (1, b"\x01u"): 1}
+
+
+def test_partitions_keep_apart() -> None:
+    parts = written(play(4, "u", "t1"), play(5, "u", "t1", partition=2), record(6, b"u", b"{", partition=2))
+
+    assert told(parts[0], "short") == [(b"u", 4)]
+    assert told(parts[2], "short") == [(b"u", 5)]
+    assert [part.outputs["dead"] == [] for part in parts.values()] == [True, False]
+    assert (parts[0].mark, parts[2].mark) == (Mark(4, NOON_MS), Mark(6, NOON_MS))
+
+
+def test_before_the_first_release_states_are_written_and_no_answers() -> None:
+    part = written(play(4, "u", "t1"), play(5, "v", "t1"), tombstone(6, "u"), has_release=False)[0]
+
+    assert told(part, "short") == [(b"u", None)]
+    assert changed(part) == [(listener_key(b"u"), False), (listener_key(b"v"), True)]
+
+
+def test_a_batch_of_nothing_but_bad_plays_writes_dead_letters_and_a_mark() -> None:
+    part = written(record(4, b"u", b"{"), record(9, None, b"{}"))[0]
+
+    assert part.states == []
+    assert part.outputs["short"] == part.outputs["long"] == []
+    assert part.mark == Mark(9, NOON_MS)
+    assert [(each.key, each.value) for each in part.outputs["dead"]] == [(b"u", b"{"), (None, b"{}")]
+
+
+def test_a_dead_letter_says_where_it_came_from_and_why() -> None:
+    part = written(play(3, "u", "t1", partition=5), record(4, b"u", b"{", partition=5))[5]
+
+    (letter,) = part.outputs["dead"]
+    headers = dict(letter.headers)
+    assert headers["error"] == b"not-json"
+    assert (headers["source-topic"], headers["source-partition"], headers["source-offset"]) == (b"plays", b"5", b"4")
+    assert headers["reason"]
+    assert headers["worker-version"]
