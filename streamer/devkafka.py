@@ -257,8 +257,9 @@ class DevKafka:
             arguments = ["format", "--cluster-id", cluster_id, "--config", str(properties)]
             with self.log.open("ab") as log:
                 format_run = subprocess.run(  # noqa: S603 - our own command
-                    [*self._java, "kafka.tools.StorageTool", *arguments], stdout=log, stderr=log, check=False
-                )
+                    [*self._java, "kafka.tools.StorageTool", *arguments],
+                    stdout=log, stderr=log, check=False, start_new_session=True,  # a Ctrl-C is ours to answer
+                )  # fmt: skip
             if format_run.returncode:
                 raise KafkaUnavailableError(f"Kafka could not format {identity.parent}. {self._last_words()}")
         lines = dict(line.partition("=")[::2] for line in identity.read_text().splitlines())

@@ -45,6 +45,11 @@ class Processes:
             raise failure
         self.cluster.check()
 
+    def kill_workers(self) -> None:
+        """End the workers at once: without Kafka, or without patience, none can stop in order."""
+        for number in range(self.cluster.num_workers):
+            self.cluster.kill_worker(number)
+
     async def watch(self) -> None:
         """Check, for ever.
 
@@ -70,7 +75,12 @@ async def started(environment: Mapping[str, str], num_workers: int) -> AsyncIter
     resources = contextlib.ExitStack()
     starting = asyncio.create_task(asyncio.to_thread(_start, resources, environment, num_workers))
     try:
-        yield await asyncio.shield(starting)
+        processes = await asyncio.shield(starting)
+        try:
+            yield processes
+        except BaseException:
+            await asyncio.to_thread(processes.kill_workers)
+            raise
     finally:
         await asyncio.wait({starting})  # cancelled meanwhile: what it starts must be stopped too
         await asyncio.to_thread(resources.__exit__, *sys.exc_info())

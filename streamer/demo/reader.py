@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Final, Self
+from typing import Final
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -50,12 +50,13 @@ class Reader:
         self.releases: dict[str, float] = {}
         """When the first answer of each release was read, monotonic seconds, in that order."""
 
-    async def __aenter__(self) -> Self:
+    async def start(self) -> None:
+        """Connect."""
         await self._consumer.start()
         self._consumer.assign(self._partitions)
-        return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def stop(self) -> None:
+        """Disconnect."""
         await self._consumer.stop()
 
     async def run(self) -> None:

@@ -35,6 +35,7 @@ from streamer.topics import ensure_topics
 
 FIRST_ANSWER_DEADLINE_S: Final = 600.0  # it takes one minute; ten mean that weights do not pass the gate
 SETTLE_DEADLINE_S: Final = 60.0
+STOP_LIMIT_S: Final = 5.0
 _PICTURE_PERIOD_S: Final = 0.25
 _SETTLE_PERIOD_S: Final = 0.2
 _FILL_MESSAGES: Final = 1_000  # between two looks at whether anybody wants to see more
@@ -54,8 +55,12 @@ def run_demo(environment: Mapping[str, str], for_s: float | None, scale: DemoSca
 
     Raises:
         RefrainError: a process ended by itself, or no answer came.
+        KeyboardInterrupt: Ctrl-C came twice, so that there is no summary.
     """
-    return asyncio.run(_run(environment, for_s, scale or DemoScale()))
+    try:
+        return asyncio.run(_run(environment, for_s, scale or DemoScale()))
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
 
 
 async def _run(environment: Mapping[str, str], for_s: float | None, scale: DemoScale) -> Summary:
@@ -135,7 +140,7 @@ class Demo:
         if not self._asked_to_stop.is_set():
             await asyncio.to_thread(cluster.start_trainer)
             await self._listen(books, for_s)
-        self._status = "settles: waits for what is on its way"
+        self._status = "settles what is on its way, Ctrl-C again gives up"
         await books.sender.flush()
         await asyncio.to_thread(cluster.stop_trainer)
         await _settle(books)
@@ -175,13 +180,15 @@ class Demo:
         num_partitions = await ensure_topics(settings)
         ledger, scores = Ledger(num_partitions), Scoreboard(self._world.music.track_ids)
         traffic = make_traffic(self._world, np.random.default_rng(scale.seed), scale.bad_share)
-        async with (
-            Sender(settings.kafka_bootstrap_servers, settings.plays_topic, traffic, ledger, scores) as sender,
-            Reader(settings, num_partitions, ledger, scores) as reader,
-        ):
-            trainer_log = TrainerLog(processes.cluster.logs / "trainer.log")
-            self._books = Books(ledger, scores, sender, reader, trainer_log)
+        sender = Sender(settings.kafka_bootstrap_servers, settings.plays_topic, traffic, ledger, scores)
+        reader = Reader(settings, num_partitions, ledger, scores)
+        try:
+            await sender.start()
+            await reader.start()
+            self._books = Books(ledger, scores, sender, reader, TrainerLog(processes.cluster.logs / "trainer.log"))
             yield self._books
+        finally:
+            await _all_within(STOP_LIMIT_S, sender.stop(), reader.stop())
 
     async def _show(self) -> None:
         while True:
@@ -214,6 +221,15 @@ async def _first_of(*coroutines: Coroutine[Any, Any, None]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _all_within(limit_s: float, *coroutines: Coroutine[Any, Any, None]) -> None:
+    """Run all for so long at most, whatever becomes of them: a client waits for a Kafka that is gone."""
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    await asyncio.wait(tasks, timeout=limit_s)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _settle(books: Books) -> None:

@@ -5,7 +5,7 @@ import functools
 import time
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Final, Self
+from typing import Final
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import RecordMetadata
@@ -48,11 +48,12 @@ class Sender:
         self.num_sent = 0
         self.played_at_ms: int | None = None
 
-    async def __aenter__(self) -> Self:
+    async def start(self) -> None:
+        """Connect."""
         await self._producer.start()
-        return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def stop(self) -> None:
+        """Disconnect, once everything is acknowledged."""
         await self._producer.stop()
 
     async def send(self, num_messages: int) -> None:

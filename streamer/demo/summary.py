@@ -57,7 +57,7 @@ class Summary:
     def _facts(self) -> Sequence[tuple[str, str]]:
         balance = self.balance
         since = "" if self.first_answer_s is None else f", the first after {self.first_answer_s:.0f} s"
-        p50, p99 = (f"{value:,.0f} ms" for value in self.latency_ms or (float("nan"),) * 2)
+        latency = "; {:,.0f} ms from a play to its answer, 99 % within {:,.0f} ms" if self.latency_ms else ""
         return (
             (
                 "plays",
@@ -69,7 +69,7 @@ class Summary:
                 "dead letters",
                 f"{balance.dead_letters:,} of {self.bad_sent:,} bad plays{_undue(balance.dead_letters_undue)}",
             ),
-            ("pace", f"{self.plays_per_s:,.0f} plays/s; {p50} from a play to its answer, 99 % within {p99}"),
+            ("pace", f"{self.plays_per_s:,.0f} plays/s" + latency.format(*self.latency_ms)),
             ("releases", f"{len(self.releases)} taken up: {', '.join(self.releases) or 'none'}"),
         )
 

@@ -14,7 +14,7 @@ from streamer.settings import Settings
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  argparse has no other name for it
 
-#: Two workers are busy with half as many; twice as many only wait twice as long.
+#: A second of work for two workers of one core each: enough to keep them busy; more would only wait longer.
 _MAX_UNDER_WAY: Final = 2000
 
 
