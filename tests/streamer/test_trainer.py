@@ -18,8 +18,8 @@ from streamer.alias import find_release
 from streamer.archive import Archive
 from streamer.devkafka import DevKafka
 from streamer.events import ReleaseNotice
-from streamer.trainer import TrainerConfig, run_trainer, train_once
 from streamer.metrics import TrainerMetrics
+from streamer.trainer import TrainerConfig, run_trainer, train_once
 
 pytestmark = pytest.mark.kafka
 

@@ -1,0 +1,216 @@
+"""CPU per play of a worker, stage by stage, and of the same job written the stock way in Faust, on a real Kafka.
+
+    python tests/bench/throughput.py [--plays N]
+
+    fetch     fetch, framework, decode: chunks are read into columns and acknowledged
+    memory    and states, changelog, answers, exactly once: everything but the model (lists of 20 and 20)
+    whole     and the model: one GRU and two heads over 10,000 tracks
+    stock     plain Faust, at least once: one JSON play an event, a table in RocksDB, one answer a play
+
+Each stage is a process of its own that works off a topic filled before. What counts is the CPU time of all its threads
+between its first and its last batch, over the plays in between; start-up is not in it. The last line is JSON.
+"""
+
+import argparse
+import asyncio
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+import torch
+from aiokafka import AIOKafkaProducer
+
+from models.catalogue import Catalogue
+from models.config import NetworkConfig, TrainingConfig
+from models.network import TasteNetwork
+from models.release import DataWindow, Release, save_release
+from models.step import Ranked, StepOutput
+from streamer.agents import Answering
+from streamer.alias import move_alias
+from streamer.app import create_worker
+from streamer.batch import Batch
+from streamer.chunks.stream import consume
+from streamer.devkafka import DevKafka
+from streamer.engine import Engine
+from streamer.events import ReleaseNotice
+from streamer.gathering import Chunk, gather_chunks
+from streamer.intake import take_in
+from streamer.settings import Settings
+from streamer.topics import ensure_topics
+from streamer.worker import spare_collector
+
+NUM_TRACKS, NUM_LISTENERS, PARTITIONS = 10_000, 20_000, 4
+STAGES = ("fetch", "memory", "whole", "stock")
+STOCK_ANSWERS = "stock.answers"
+#: Stock Faust takes 60 times as long a play.
+SHARES = {"stock": 0.02}
+
+
+class FlatEngine(Engine):
+    """Ranks the same tracks for everybody, in no time: what is left is the cost of everything else."""
+
+    async def step(self, release: Release, batch: Batch, answered: np.ndarray) -> StepOutput:
+        """Leave the states as they are."""
+        rows = np.broadcast_to(np.arange(2, 22), (len(answered), 20))
+        scores = np.random.default_rng(0).random((len(answered), 20), np.float32)
+        ranked = Ranked(rows, scores)
+        return StepOutput(batch.hidden, (ranked, ranked))
+
+
+def settings_of(bootstrap_servers: str, directory: Path, stage: str, batch: int) -> Settings:
+    """Return the settings of a stage; each has a group, and so a progress, of its own."""
+    return Settings(
+        kafka_bootstrap_servers=bootstrap_servers, app_id=f"bench-{stage}", state_dir=directory / stage,
+        releases_url=str(directory / "releases"), partitions=PARTITIONS, short_term_size=20, long_term_size=20,
+        short_term_topic=f"{stage}.short-term", long_term_topic=f"{stage}.long-term", max_batch_plays=batch,
+        web_port=0, device="cpu",
+    )  # fmt: skip
+
+
+async def measure(settings: Settings, stage: str, num_plays: int) -> dict[str, float]:
+    """Work a topic off and return CPU and wall seconds between the first and the last batch."""
+    partitions = await ensure_topics(settings)
+    sizes = (settings.short_term_size, settings.long_term_size)
+    flat = FlatEngine(sizes=sizes, heard_masked=(0, 0), max_step_s=20, num_threads=1)
+    worker = create_worker(settings, partitions, flat if stage == "memory" else None)
+    done: Callable[[], float] = worker.answering.metrics.plays._value.get
+    if stage == "fetch":
+        counted = [0]
+        done = lambda: counted[0]  # noqa: E731
+        worker.app.agents.clear()
+        consume(worker.app, settings.plays_topic, lambda chunks: read_only(worker.answering, chunks, counted))
+    await worker.answering.releases.start()
+    await worker.app.start()
+    spare_collector()
+    return await watch(done, num_plays)
+
+
+async def read_only(answering: Answering, chunks: AsyncIterator[Chunk], counted: list[int]) -> None:
+    """Decode and acknowledge, nothing else."""
+    async for batch in gather_chunks(chunks, max_plays=answering.max_plays, max_wait_s=answering.max_wait_s):
+        for chunk in batch:
+            counted[0] += len(take_in(chunk.partition, chunk.records, None).plays)
+            await chunk.acknowledge()
+
+
+async def watch(done: Callable[[], float], num_plays: int) -> dict[str, float]:
+    """Wait until all plays are done, at most ten minutes."""
+    async with asyncio.timeout(600):
+        while not done():
+            await asyncio.sleep(0.01)
+        first, cpu_s, wall_s = done(), time.process_time(), time.perf_counter()
+        while done() < num_plays:
+            await asyncio.sleep(0.01)
+    plays = num_plays - first
+    cpu_s, wall_s = time.process_time() - cpu_s, time.perf_counter() - wall_s
+    return {"cpu_us_per_play": cpu_s / plays * 1e6, "plays_per_s": plays / wall_s, "plays": plays}
+
+
+async def measure_stock(bootstrap_servers: str, directory: Path, num_plays: int) -> dict[str, float]:
+    """Do the same in the way Faust's documentation shows: a Record, a table, an answer a play."""
+    import faust  # noqa: PLC0415  the stages that do without should not pay for it
+
+    class StockPlay(faust.Record, serializer="json"):
+        user_id: str
+        track_id: str
+        played_at: int
+
+    app = faust.App(
+        "bench-stock", broker=f"kafka://{bootstrap_servers}", store="rocksdb://", datadir=directory / "stock",
+        topic_partitions=PARTITIONS, web_enabled=False, table_standby_replicas=0, topic_disable_leader=True,
+    )  # fmt: skip
+    plays, answers = app.topic("plays", value_type=StockPlay), app.topic(STOCK_ANSWERS, value_serializer="json")
+    states = app.Table("states", partitions=PARTITIONS, key_type=str, value_type=bytes)
+    tracks = [{"track_id": f"t{i}", "score": i / 20} for i in range(20)]
+    counted = [0]
+
+    @app.agent(plays)
+    async def answer(stream: faust.StreamT) -> None:
+        async for play in stream:
+            states[play.user_id] = states.get(play.user_id) or bytes(1717)
+            await answers.send(key=play.user_id, value={"user_id": play.user_id, "tracks": tracks})
+            await answers.send(key=play.user_id, value={"user_id": play.user_id, "tracks": tracks})
+            counted[0] += 1
+
+    await app.start()
+    return await watch(lambda: counted[0], num_plays)
+
+
+async def fill(bootstrap_servers: str, num_plays: int, directory: Path) -> None:
+    """Produce the plays, and a release of an untrained network: what it ranks does not matter here."""
+    settings = settings_of(bootstrap_servers, directory, "memory", 1000)
+    await ensure_topics(settings)
+    await ensure_topics(dataclasses.replace(settings, short_term_topic=STOCK_ANSWERS))  # Faust declares no sinks
+    track_ids = [f"track-{i:07d}" for i in range(NUM_TRACKS)]
+    torch.manual_seed(0)
+    network, window = TasteNetwork(NetworkConfig(), NUM_TRACKS), DataWindow(0, 0, 0, 0)
+    saved = save_release(
+        settings.releases_url, network, Catalogue(track_ids), training=TrainingConfig(), metrics={},
+        data_window=window, created_at_ms=int(time.time() * 1000),
+    )  # fmt: skip
+    rng = np.random.default_rng(0)
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, linger_ms=50, max_batch_size=1 << 18)
+    async with producer:
+        notice = ReleaseNotice(saved.release_id, saved.location, saved.manifest_sha256)
+        await move_alias(bootstrap_servers, settings.releases_topic, notice)
+        listeners, rows = rng.integers(NUM_LISTENERS, size=num_plays), rng.integers(NUM_TRACKS, size=num_plays)
+        for number, (listener, row) in enumerate(zip(listeners.tolist(), rows.tolist(), strict=True)):
+            user = f"listener-{listener:06d}"
+            play = {"user_id": user, "track_id": track_ids[row], "played_at": 1_700_000_000_000 + number}
+            await producer.send(settings.plays_topic, json.dumps(play).encode(), key=user.encode())
+
+
+def main() -> None:
+    """Fill a topic, then measure stage after stage."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--plays", type=int, default=200_000)
+    parser.add_argument("--batch", type=int, default=2000, help="plays in a full batch")
+    parser.add_argument("--stages", nargs="+", default=STAGES, choices=STAGES)
+    parser.add_argument("--stage", help=argparse.SUPPRESS)
+    parser.add_argument("--at", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.stage:
+        measure_here(options)
+    with tempfile.TemporaryDirectory() as directory, DevKafka() as kafka:
+        asyncio.run(fill(kafka.bootstrap_servers, options.plays, Path(directory)))
+        costs = {stage: measure_apart(stage, options, kafka.bootstrap_servers, directory) for stage in options.stages}
+    sys.stdout.write(json.dumps(costs) + "\n")
+
+
+def measure_apart(stage: str, options: argparse.Namespace, bootstrap_servers: str, directory: str) -> float:
+    """Measure a stage in a process of its own; return its CPU in us a play."""
+    plays = str(int(options.plays * SHARES.get(stage, 1)))
+    command = [sys.executable, __file__, "--stage", stage, "--plays", plays, "--batch", str(options.batch)]
+    done = subprocess.run(
+        [*command, "--at", bootstrap_servers, directory], stdout=subprocess.PIPE, check=True, text=True
+    )
+    figures = json.loads(done.stdout.splitlines()[-1])
+    cost_us = round(figures["cpu_us_per_play"], 1)
+    sys.stdout.write(f"{stage:8}{cost_us:8.1f} us of CPU a play{figures['plays_per_s']:10.0f} plays/s\n")
+    sys.stdout.flush()
+    return cost_us
+
+
+def measure_here(options: argparse.Namespace) -> NoReturn:
+    """Measure a stage in this process, and end it: there is nothing to save."""
+    bootstrap_servers, directory = options.at[0], Path(options.at[1])
+    if options.stage == "stock":
+        measuring = measure_stock(bootstrap_servers, directory, options.plays)
+    else:
+        settings = settings_of(bootstrap_servers, directory, options.stage, options.batch)
+        measuring = measure(settings, options.stage, options.plays)
+    sys.stdout.write(json.dumps(asyncio.run(measuring)) + "\n")
+    sys.stdout.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
