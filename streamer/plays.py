@@ -76,8 +76,10 @@ def _read(index: int, key: bytes | None, value: bytes | None, timestamp_ms: int)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise _parse_refusal(exc) from None
     user, track_id, played_at = play.user_id.encode(), play.track_id, play.played_at
-    _require_id(user, "user_id", Cause.INVALID_USER_ID)
-    _require_id(track_id.encode(), "track_id", Cause.INVALID_TRACK_ID)
+    track = track_id.encode()
+    if not (1 <= len(user) <= MAX_ID_BYTES and 1 <= len(track) <= MAX_ID_BYTES):
+        _require_id(user, "user_id", Cause.INVALID_USER_ID)
+        _require_id(track, "track_id", Cause.INVALID_TRACK_ID)
     if user != key:
         raise _RefusalError(Cause.KEY_MISMATCH, "the key differs from user_id; key every play by its user_id in UTF-8")
     played_at_ms = played_at if isinstance(played_at, int) else (played_at - _EPOCH) // _MILLISECOND

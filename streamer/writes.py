@@ -82,7 +82,7 @@ def write(intakes: Sequence[Intake], outcome: Outcome, topics: Topics) -> Iterat
         first, last = outcome.listeners.bounds[number : number + 2]
         tombstones = _tombstones(outcome, first, last)
         outputs = {
-            topic: _merge(tombstones, _answers(outcome, horizon, intake.partition, first, last))
+            topic: _merge(tombstones, *_answers(outcome, horizon, intake.partition, first, last))
             for horizon, topic in enumerate(topics.answers)
         }
         outputs[topics.dead_letters] = _dead_letters(intake, topics.source)
@@ -106,19 +106,20 @@ def _tombstones(outcome: Outcome, first: int, last: int) -> dict[int, Record]:
     }
 
 
-def _answers(outcome: Outcome, horizon: int, partition: int, first: int, last: int) -> dict[int, Record]:
-    """Return one horizon's answers to a partition's listeners, by source offset."""
+def _answers(outcome: Outcome, horizon: int, partition: int, first: int, last: int) -> tuple[list[int], list[Record]]:
+    """Return one horizon's answers to a partition's listeners, and their source offsets, rising."""
     answers, batch = outcome.answers, outcome.batch
     if answers is None:
-        return {}
+        return [], []
     listener = batch.plays.listener[answers.answered]
-    mine = (first <= listener) & (listener < last)
+    mine = np.flatnonzero((first <= listener) & (listener < last))
+    mine = mine[np.argsort(batch.plays.offsets[answers.answered[mine]])]
     plays = answers.answered[mine]
     users = [outcome.listeners.users[number] for number in listener[mine].tolist()]
     lineage = Lineage(
         users=users,
         plays_seen=batch.plays_seen[plays].tolist(),
-        source_offsets=batch.plays.offsets[plays].tolist(),
+        source_offsets=(offsets := batch.plays.offsets[plays].tolist()),
         played_at_ms=batch.plays.played_at_ms[plays].tolist(),
         source_partition=partition,
         release=answers.release_id,
@@ -126,14 +127,15 @@ def _answers(outcome: Outcome, horizon: int, partition: int, first: int, last: i
     )
     ranked = answers.ranked[horizon]
     values = answers.lists.encode(HORIZONS[horizon], ranked.rows[mine], ranked.scores[mine], lineage)
-    return {
-        offset: Record(user, value) for offset, user, value in zip(lineage.source_offsets, users, values, strict=True)
-    }
+    return offsets, list(map(Record, users, values))
 
 
-def _merge(tombstones: Mapping[int, Record], answers: Mapping[int, Record]) -> list[Record]:
+def _merge(tombstones: Mapping[int, Record], offsets: Sequence[int], answers: list[Record]) -> list[Record]:
     """Return both in the order of their source offsets, so that no answer goes back behind another."""
-    return [record for _, record in sorted({**tombstones, **answers}.items(), key=lambda item: item[0])]
+    if not tombstones:
+        return answers
+    by_offset = {**tombstones, **dict(zip(offsets, answers, strict=True))}
+    return [by_offset[offset] for offset in sorted(by_offset)]
 
 
 def _dead_letters(intake: Intake, source_topic: str) -> list[Record]:
