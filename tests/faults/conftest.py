@@ -1,0 +1,70 @@
+"""Tiny real releases, and a deployment of workers for each test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from zlib import crc32
+
+import pytest
+import pytest_asyncio
+import torch
+
+from models.catalogue import Catalogue
+from models.config import NetworkConfig, TrainingConfig
+from models.network import TasteNetwork
+from models.release import DataWindow, Release, SavedRelease, load_release, save_release
+from streamer.devkafka import DevKafka
+from tests.faults.harness import Deployment, deploy
+from tests.faults.load import EPOCH_MS, TRACKS, draw_events
+
+
+@dataclass(frozen=True, slots=True)
+class TinyRelease:
+    """A release, and what its notice says."""
+
+    saved: SavedRelease
+    release: Release
+
+
+def save_tiny_release(directory: Path, *, seed: int, tracks: tuple[str, ...], hidden_size: int) -> TinyRelease:
+    """Save a network whose ring terms and gates are far from zero, as training would leave them."""
+    torch.manual_seed(seed)
+    network = TasteNetwork(NetworkConfig(embedding_size=8, hidden_size=hidden_size), len(tracks)).eval()
+    for weights in (*network.ring_weights, *network.ring_gates):
+        torch.nn.init.normal_(weights)
+    saved = save_release(
+        str(directory),
+        network,
+        Catalogue(tracks),
+        training=TrainingConfig(),
+        metrics={},
+        data_window=DataWindow(EPOCH_MS, EPOCH_MS, 0, 0),
+        created_at_ms=EPOCH_MS + seed,
+    )
+    return TinyRelease(saved, load_release(saved.location, manifest_sha256=saved.manifest_sha256))
+
+
+@pytest.fixture(scope="session")
+def first_release(tmp_path_factory: pytest.TempPathFactory) -> TinyRelease:
+    """Knows all tracks but the last dozen."""
+    return save_tiny_release(tmp_path_factory.mktemp("releases"), seed=1, tracks=TRACKS[:-12], hidden_size=16)
+
+
+@pytest.fixture(scope="session")
+def second_release(tmp_path_factory: pytest.TempPathFactory) -> TinyRelease:
+    """Knows other tracks, in another order, and has a larger state."""
+    return save_tiny_release(tmp_path_factory.mktemp("releases"), seed=2, tracks=TRACKS[:5:-1], hidden_size=24)
+
+
+@pytest_asyncio.fixture
+async def deployment(
+    kafka: DevKafka, topic_prefix: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> AsyncIterator[Deployment]:
+    """Topics of the test's own, and its own stream of plays."""
+    seed = crc32(request.node.name.encode())
+    print(f"seed {seed}")  # noqa: T201  pytest shows it where the test fails
+    events = draw_events(seed)
+    async with deploy(kafka.bootstrap_servers, topic_prefix, tmp_path, events) as deployment:
+        yield deployment

@@ -1,0 +1,191 @@
+"""The oracle: what an uninterrupted worker would have remembered and answered, folded offline, listener by listener.
+
+It shares `models.step.step` with the product, whose laws have tests of their own, and nothing of `streamer.batch`,
+`streamer.state` or Kafka: rings, repeats and counters are plain Python, one play at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.catalogue import FIRST_TRACK, track_key
+from models.config import HORIZONS, RING_SIZE
+from models.histories import Histories
+from models.release import Release
+from models.step import StepInput, step
+from tests.faults.load import Event
+
+
+@dataclass(frozen=True, slots=True)
+class RememberedPlay:
+    """A play as a ring keeps it."""
+
+    offset: int
+    track_key: int
+    played_at_ms: int
+    context: int
+    skipped: bool
+    repeats: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedAnswer:
+    """What a play is answered with.
+
+    Attributes:
+        offset: of the play.
+        plays_seen: up to and with the play.
+        played_at_ms: of the play.
+        release: what ranked.
+        scores: one a horizon, score by track id, over the whole catalogue.
+    """
+
+    offset: int
+    plays_seen: int
+    played_at_ms: int
+    release: Release
+    scores: tuple[Mapping[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedState:
+    """What is remembered of a listener; `hidden` is empty where no release was known at the last play."""
+
+    release_key: int
+    plays_folded: int
+    plays_seen: int
+    repeats_seen: int
+    source_offset: int
+    played_at_ms: int
+    ring: tuple[RememberedPlay, ...]
+    hidden: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What becomes of a listener.
+
+    Attributes:
+        answers: in the order of offsets; None is a tombstone.
+        state: None if the listener was forgotten, or never played.
+    """
+
+    answers: Sequence[ExpectedAnswer | None]
+    state: ExpectedState | None
+
+
+def expect(events: Sequence[tuple[int, Event]], releases: Mapping[int, Release]) -> Expected:
+    """Fold a listener's plays and tombstones.
+
+    Args:
+        events: with their offsets, in order.
+        releases: which release answers the play at an offset; none where it is silent.
+    """
+    answers: list[ExpectedAnswer] = []
+    state = None
+    for _, life in groupby(_numbered_by_life(events), key=lambda numbered: numbered[0]):
+        plays: list[RememberedPlay] = []
+        for _, offset, event in life:
+            if event.is_play:
+                plays.append(_remember(plays, offset, event))
+        given, state = _expect_life(plays, releases) if plays else ([], None)
+        answers += given
+    by_offset = {answer.offset: answer for answer in answers}
+    return Expected([by_offset.get(offset) for offset, event in events if event.forgets or offset in by_offset], state)
+
+
+def _numbered_by_life(events: Sequence[tuple[int, Event]]) -> list[tuple[int, int, Event]]:
+    """Number each event's life; a tombstone is the first event of the next."""
+    life, numbered = 0, []
+    for offset, event in events:
+        life += event.forgets
+        numbered.append((life, offset, event))
+    return numbered
+
+
+def _remember(plays: Sequence[RememberedPlay], offset: int, event: Event) -> RememberedPlay:
+    key = track_key(event.track_id)
+    repeats = any(play.track_key == key for play in plays[-RING_SIZE:])
+    return RememberedPlay(offset, key, event.played_at_ms, event.context, event.skipped, repeats)
+
+
+def _expect_life(
+    plays: Sequence[RememberedPlay], releases: Mapping[int, Release]
+) -> tuple[list[ExpectedAnswer], ExpectedState]:
+    """Fold the plays of one life: a new release rebuilds from the ring, then goes on."""
+    answers: list[ExpectedAnswer] = []
+    hidden, plays_folded, release_key = np.zeros(0, np.float32), 0, 0
+    num_done = 0
+    for _, group in groupby(plays, key=lambda play: getattr(releases.get(play.offset), "key", 0)):
+        played = list(group)
+        release = releases.get(played[0].offset)
+        if release is not None:
+            num_remembered = min(num_done, RING_SIZE)
+            plays_folded = num_remembered + len(played)
+            ring = plays[num_done - num_remembered : num_done]
+            hidden, given = _fold(release, ring, played, num_done)
+            answers += given
+            release_key = release.key
+        num_done += len(played)
+    state = ExpectedState(
+        release_key=release_key,
+        plays_folded=plays_folded,
+        plays_seen=len(plays),
+        repeats_seen=sum(play.repeats for play in plays),
+        source_offset=plays[-1].offset,
+        played_at_ms=plays[-1].played_at_ms,
+        ring=tuple(plays[-RING_SIZE:]),
+        hidden=hidden,
+    )
+    return answers, state
+
+
+def _fold(
+    release: Release, ring: Sequence[RememberedPlay], played: Sequence[RememberedPlay], num_before: int
+) -> tuple[NDArray[np.float32], list[ExpectedAnswer]]:
+    """Fold ring and plays from a zero state; answer each play with the whole catalogue."""
+    histories = _histories([*ring, *played])
+    output = step(
+        release.network,
+        release.catalogue,
+        StepInput(
+            np.zeros((1, release.network.config.hidden_size), np.float32),
+            histories,
+            np.zeros(1, np.int64),
+            np.arange(len(ring), len(ring) + len(played)),
+        ),
+        sizes=(len(release.catalogue),) * len(HORIZONS),
+    )
+    track_ids = release.catalogue.track_ids
+    answers = [
+        ExpectedAnswer(
+            offset=play.offset,
+            plays_seen=num_before + number + 1,
+            played_at_ms=play.played_at_ms,
+            release=release,
+            scores=tuple(
+                {
+                    track_ids[row - FIRST_TRACK]: score
+                    for row, score in zip(ranked.rows[number].tolist(), ranked.scores[number].tolist(), strict=True)
+                }
+                for ranked in output.ranked
+            ),
+        )
+        for number, play in enumerate(played)
+    ]
+    return output.hidden[0], answers
+
+
+def _histories(plays: Sequence[RememberedPlay]) -> Histories:
+    return Histories(
+        bounds=np.array([0, len(plays)]),
+        track_keys=np.array([play.track_key for play in plays], np.uint64),
+        played_at_ms=np.array([play.played_at_ms for play in plays], np.int64),
+        contexts=np.array([play.context for play in plays], np.uint8),
+        repeats=np.array([play.repeats for play in plays], np.bool_),
+    )

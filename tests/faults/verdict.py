@@ -1,0 +1,219 @@
+"""The verdict on a run: what workers remembered and answered against what the oracle expects.
+
+Exact: offsets, counters, rings, marks, order and number of answers, dead letters, changelog and stores. Within a
+tolerance: the hidden units (1e-5, float32 sums taken in another order where batches have other shapes) and the lists,
+equal but for ties closer than 1e-4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import numpy as np
+from aiokafka import ConsumerRecord
+
+from models.config import HORIZONS
+from models.release import Release
+from streamer.changelog import MARK_KEY, Mark, listener_key
+from streamer.events import Recommendation
+from streamer.state import BIT_REPEATS, BIT_SKIPPED, decode
+from tests.faults.harness import LIST_SIZES, Deployment, Leftovers
+from tests.faults.load import Event
+from tests.faults.oracle import Expected, ExpectedAnswer, ExpectedState, RememberedPlay, expect
+
+HIDDEN_TOLERANCE: Final = 1e-5
+
+#: Half a step of the four decimals that are told, and what is called a tie.
+SCORE_TOLERANCE: Final = 0.5e-4 + 1e-4
+
+_OFFSET_KEY: Final = b"__faust\0offset__"
+_OTHERS_KEYS: Final = b"__"  # Faust's and the store's own
+
+_read_answer = msgspec.json.Decoder(Recommendation).decode
+
+Record = ConsumerRecord[bytes, bytes]
+Place = tuple[int, int]  # partition and offset of a play
+
+
+async def judge(
+    deployment: Deployment, releases: Collection[Release], *, silent: Collection[Place] = frozenset()
+) -> set[str]:
+    """Fail where anything differs from what an uninterrupted run would have left.
+
+    Args:
+        deployment: all its records done, its workers stopped in order.
+        releases: that were announced, oldest first; which of them answers a play is read off the answers, each
+            listener's must rise.
+        silent: the plays that must not be answered: those done before the first release.
+
+    Returns:
+        The ids of the releases that answered.
+    """
+    leftovers = await deployment.leftovers()
+    answers = [_answers_by_user(records) for records in leftovers.answers]
+    releases_of = _releases_of_plays(answers, list(releases))
+    wanted = deployment.plays() - set(silent)
+    assert releases_of.keys() == wanted, (
+        f"unanswered {sorted(wanted - releases_of.keys())[:10]}, "
+        f"answered and should not be {sorted(releases_of.keys() - wanted)[:10]}"
+    )
+    expected = _expect_all(deployment, releases_of)
+    for horizon, by_user in enumerate(answers):
+        _judge_answers(horizon, by_user, expected)
+    _judge_dead_letters(deployment, leftovers)
+    _judge_changelog(deployment, leftovers.changelog, expected)
+    _judge_stores(leftovers)
+    return {release.release_id for release in releases_of.values()}
+
+
+def _places(deployment: Deployment) -> list[tuple[Place, Event]]:
+    return [
+        ((partition, offset), event)
+        for partition, events in deployment.sent.items()
+        for offset, event in sorted(events.items())
+    ]
+
+
+Answers = Mapping[bytes, Sequence[Recommendation | None]]
+
+
+def _answers_by_user(records: Sequence[Record]) -> Answers:
+    """Sort a topic's records by listener, in the order they stand in; check that they stand where they say."""
+    by_user: dict[bytes, list[Recommendation | None]] = {}
+    for record in records:
+        answer = None if record.value is None else _read_answer(record.value)
+        by_user.setdefault(record.key, []).append(answer)
+        if answer is not None:
+            assert (answer.user_id.encode(), answer.source_partition) == (record.key, record.partition), answer
+    return by_user
+
+
+def _releases_of_plays(answers: Sequence[Answers], releases: Sequence[Release]) -> dict[Place, Release]:
+    """Read off which release answered each play; both horizons must agree, and no listener go back."""
+    found: list[dict[Place, Release]] = []
+    ages = {release.release_id: age for age, release in enumerate(releases)}
+    for by_user in answers:
+        of_horizon: dict[Place, Release] = {}
+        for user, given in by_user.items():
+            told = [answer for answer in given if answer is not None]
+            ranks = [ages[answer.release] for answer in told]
+            assert ranks == sorted(ranks), f"{user!r} was answered by an older release after a newer one: {ranks}"
+            for answer in told:
+                of_horizon[answer.source_partition, answer.source_offset] = releases[ages[answer.release]]
+        found.append(of_horizon)
+    short_term, long_term = found
+    assert short_term == long_term, "the horizons were answered for different plays, or by different releases"
+    return short_term
+
+
+def _expect_all(deployment: Deployment, releases_of: Mapping[Place, Release]) -> dict[bytes, Expected]:
+    by_user: dict[bytes, list[tuple[int, Event]]] = {}
+    for (_, offset), event in _places(deployment):
+        if not event.is_bad:
+            assert event.key is not None
+            by_user.setdefault(event.key, []).append((offset, event))
+    return {
+        user: expect(
+            events,
+            {offset: release for offset, event in events if (release := releases_of.get((event.partition, offset)))},
+        )
+        for user, events in by_user.items()
+    }
+
+
+def _judge_answers(horizon: int, by_user: Answers, expected: Mapping[bytes, Expected]) -> None:
+    assert by_user.keys() <= expected.keys(), f"answers to nobody: {by_user.keys() - expected.keys()}"
+    for user, wanted in expected.items():
+        given = by_user.get(user, [])
+        offsets = [answer and answer.source_offset for answer in given]
+        assert offsets == [answer and answer.offset for answer in wanted.answers], (
+            f"{HORIZONS[horizon]} answers and tombstones of {user!r} are for {offsets}"
+        )
+        for answer, right in zip(given, wanted.answers, strict=True):
+            if answer is not None and right is not None:
+                _judge_answer(horizon, answer, right)
+
+
+def _judge_answer(horizon: int, answer: Recommendation, right: ExpectedAnswer) -> None:
+    assert answer.horizon == HORIZONS[horizon]
+    assert (answer.plays_seen, answer.played_at) == (right.plays_seen, right.played_at_ms), answer
+    scores = right.scores[horizon]
+    best = sorted(scores.values(), reverse=True)[: LIST_SIZES[horizon]]
+    told = [track.score for track in answer.tracks]
+    assert len({track.track_id for track in answer.tracks}) == len(best), answer
+    np.testing.assert_allclose(told, best, atol=SCORE_TOLERANCE, rtol=0, err_msg=f"{answer}")
+    right_scores = [scores[track.track_id] for track in answer.tracks]
+    np.testing.assert_allclose(told, right_scores, atol=SCORE_TOLERANCE, rtol=0, err_msg=f"{answer}")
+
+
+def _judge_dead_letters(deployment: Deployment, leftovers: Leftovers) -> None:
+    wanted = sorted((place, event.key or b"", event.value) for place, event in _places(deployment) if event.is_bad)
+    given = []
+    for record in leftovers.dead_letters:
+        headers = dict(record.headers)
+        assert headers["source-topic"].decode() == deployment.settings.plays_topic
+        place = (int(headers["source-partition"]), int(headers["source-offset"]))
+        given.append((place, record.key or b"", record.value))
+    assert sorted(given) == wanted
+
+
+def _judge_changelog(deployment: Deployment, changelog: Sequence[Record], expected: Mapping[bytes, Expected]) -> None:
+    latest = {(record.partition, record.key): record.value for record in changelog}
+    for partition, events in deployment.sent.items():
+        last = max(events)
+        mark = latest.pop((partition, MARK_KEY))
+        assert Mark.decode(mark) == Mark(last, deployment.sent_at_ms[partition, last])
+    states = {key: value for (_, key), value in latest.items()}
+    assert len(states) == len(latest), "a listener has states in two partitions"
+    assert states.keys() == {listener_key(user) for user in expected}
+    for user, wanted in expected.items():
+        _judge_state(user, states[listener_key(user)], wanted.state)
+
+
+def _judge_state(user: bytes, record: bytes | None, wanted: ExpectedState | None) -> None:
+    assert (record is None) == (wanted is None), f"{user!r} must be {'forgotten' if wanted is None else 'remembered'}"
+    if record is None or wanted is None:
+        return
+    state = decode([record], len(wanted.hidden))
+    counters = ("release_key", "plays_folded", "plays_seen", "repeats_seen", "source_offset", "played_at_ms")
+    given = {name: int(getattr(state, name)[0]) for name in counters}
+    assert given == {name: getattr(wanted, name) for name in counters}, f"state of {user!r}"
+    assert _ring(state, wanted) == [_place_of_ring(play) for play in wanted.ring], f"ring of {user!r}"
+    np.testing.assert_allclose(
+        state.hidden[0], wanted.hidden, atol=HIDDEN_TOLERANCE, rtol=0, err_msg=f"hidden state of {user!r}"
+    )
+
+
+def _ring(state: object, wanted: ExpectedState) -> list[tuple[int, ...]]:
+    columns = [
+        getattr(state, name)[0, : len(wanted.ring)].tolist()
+        for name in ("ring_track_keys", "ring_played_at_ms", "ring_contexts", "ring_bits")
+    ]
+    return list(zip(*columns, strict=True))
+
+
+def _place_of_ring(play: RememberedPlay) -> tuple[int, ...]:
+    bits = BIT_SKIPPED * play.skipped | BIT_REPEATS * play.repeats
+    return play.track_key, play.played_at_ms, play.context, bits
+
+
+def _judge_stores(leftovers: Leftovers) -> None:
+    """Each store is the changelog up to the offset it says it stands at; one of each partition stands at its end."""
+    at_end: set[int] = set()
+    for (partition, path), items in leftovers.stores.items():
+        offset = int(items.get(_OFFSET_KEY, b"-1"))
+        records = [record for record in leftovers.changelog if record.partition == partition]
+        wanted = {record.key: record.value for record in records if record.offset <= offset}
+        _judge_store(path, items, {key: value for key, value in wanted.items() if value is not None})
+        if not records or offset >= records[-1].offset:
+            at_end.add(partition)
+    assert at_end == {record.partition for record in leftovers.changelog} | at_end, f"stores at the end: {at_end}"
+
+
+def _judge_store(path: Path, items: Mapping[bytes, bytes], wanted: Mapping[bytes, bytes]) -> None:
+    found = {key: value for key, value in items.items() if not key.startswith(_OTHERS_KEYS)}
+    wrong = [key for key in found.keys() | wanted.keys() if found.get(key) != wanted.get(key)]
+    assert not wrong, f"{path} differs from the changelog at {sorted(wrong)[:5]}"

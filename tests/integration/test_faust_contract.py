@@ -1,0 +1,360 @@
+"""What `streamer.chunks` leans on in Faust, mode and aiokafka, fact by fact.
+
+Faust is pinned exactly. Whoever moves the pin runs these first: each failure says what is lost with its fact.
+Facts that need a broker are in test_faust_on_kafka.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+from collections.abc import AsyncIterator, Callable
+from importlib.metadata import version
+from pathlib import Path
+from types import SimpleNamespace
+
+import faust
+import pytest
+import rocksdict
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
+from faust.stores import by_url as store_by_url
+from faust.stores.rocksdb import Store
+from faust.tables.recovery import Recovery
+from faust.transport.consumer import Consumer as BaseConsumer
+from faust.transport.drivers import by_url as transport_by_url
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, ConsumerRebalanceListener
+from faust.types import TP
+from mode import Service
+from yarl import URL
+
+from streamer.changelog import KIND_LISTENER, KIND_MARK
+from streamer.chunks.app import ChunkApp, create_chunk_app, listener_table
+from streamer.chunks.marks import Marks
+from streamer.chunks.schema import records_chunk
+from streamer.chunks.store import ChunkStore
+from streamer.chunks.table import ListenerTable
+from streamer.chunks.transport import ChunkConsumer, ChunkTransport, ReadCommittedThread
+from streamer.settings import Settings
+
+PLAYS = TP("plays", 0)
+CHANGELOG = TP("refrain-listeners-changelog", 0)
+
+
+def record(tp: TP, offset: int, value: bytes = b"play") -> ConsumerRecord[bytes, bytes]:
+    return ConsumerRecord(tp.topic, tp.partition, offset, 1_700_000_000_000, 0, b"key", value, None, 3, len(value), ())
+
+
+@pytest.fixture
+async def app(tmp_path: Path) -> AsyncIterator[ChunkApp]:
+    """The product's app, not started; nobody is at the broker's address."""
+    app = create_chunk_app(Settings(state_dir=tmp_path / "state"))
+    app.finalize()
+    table = listener_table(app, 1)
+    app.marks = Marks("127.0.0.1:1", PLAYS.topic, table, fences=None)  # type: ignore[arg-type]  # none is taken here
+    app.topic(PLAYS.topic)
+    yield app
+    if app._consumer is not None:
+        close(app._consumer)
+
+
+def close(consumer: Consumer) -> None:
+    """Close the event loop of a consumer's thread, which was not started."""
+    consumer._thread.thread_loop.close()
+
+
+@pytest.fixture
+async def consumer(app: ChunkApp) -> ChunkConsumer:
+    consumer = app.consumer
+    assert isinstance(consumer, ChunkConsumer)
+    return consumer
+
+
+@pytest.fixture
+async def stock_consumer(app: ChunkApp) -> AsyncIterator[Consumer]:
+    async def ignore(*_: object) -> None:
+        pass
+
+    consumer = Consumer(
+        app.transport, callback=ignore, on_partitions_revoked=ignore, on_partitions_assigned=ignore, loop=app.loop
+    )
+    yield consumer
+    close(consumer)
+
+
+# -- what is installed
+
+
+def test_faust_is_the_version_whose_seams_were_read() -> None:
+    found = version("faust-streaming")
+
+    assert found == "0.15.3", (
+        f"faust-streaming {found} is installed: streamer/chunks overrides private methods of 0.15.3. Read them anew, "
+        "run these tests and the fault tests, then move the pin in pyproject.toml and this number"
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "parameters", "why"),
+    [
+        (BaseConsumer._wait_next_records, ["timeout"], "getmany() takes its fetch, and its waiting, from there"),
+        (BaseConsumer.getmany, ["timeout"], "our getmany() replaces it: chunks in place of messages"),
+        (Consumer._getmany, ["active_partitions", "timeout"], "ours keeps plays out of it during a rebalance (596)"),
+        (Consumer._new_offset, ["tp"], "ours decides what is committed (606)"),
+        (Consumer._add_gap, ["tp", "offset_from", "offset_to"], "ours keeps none for chunks"),
+        (Consumer.perform_seek, [], "ours voids the chunks handed over before"),
+        (Consumer.seek_wait, ["partitions"], "partitions start at their marks by it"),
+        (Consumer.position, ["tp"], "empty chunks say how far changelogs were read by it"),
+        (Consumer.on_partitions_assigned, ["assigned", "generation_id"], "ours takes the fences first"),
+        (Consumer.on_partitions_revoked, ["revoked"], "ours commits first (502)"),
+        (Consumer._is_changelog_tp, ["tp"], "plays and changelogs are told apart by it"),
+        (Consumer._new_consumer_thread, [], "ours makes the thread that reads committed records"),
+        (AIOKafkaConsumerThread._create_worker_consumer, ["transport"], "ours reads committed records"),
+        (Store._open_for_partition, ["partition"], "ours opens RocksDB with our options, and discards what is too old"),
+        (Store._db_for_partition, ["partition"], "every read and write of the states goes by it"),
+        (Store.apply_changelog_batch, ["batch", "to_key", "to_value"], "recovery hands ours its chunks"),
+        (Store.revoke_partitions, ["table", "tps"], "ours closes the stores"),
+        (Service._crash, ["reason"], "ours ends the process"),
+    ],
+    ids=lambda value: getattr(value, "__qualname__", None) if callable(value) else "",
+)
+def test_a_method_that_is_overridden_or_called_takes_what_it_took(
+    method: Callable[..., object], parameters: list[str], why: str
+) -> None:
+    found = list(inspect.signature(method).parameters)[1:]
+
+    assert found == parameters, f"{method.__qualname__} now takes {found}; {why}"
+
+
+def test_refrain_urls_name_the_chunk_transport_and_the_chunk_store() -> None:
+    transport, store = transport_by_url(URL("refrain://kafka:9092")), store_by_url(URL("refrain://"))
+
+    why = "Faust would fail to start; install the package anew so that its entry points are found"
+    assert (transport, store) == (ChunkTransport, ChunkStore), why
+
+
+async def test_an_app_builds_our_classes_from_its_settings(app: ChunkApp) -> None:
+    table = app.tables["listeners"]
+
+    assert isinstance(app.consumer, ChunkConsumer), "plays would travel one by one"
+    assert isinstance(app.consumer._thread, ReadCommittedThread), "recovery would apply what was never committed"
+    assert isinstance(table, ListenerTable)
+    assert isinstance(table.data, ChunkStore), "states would be written key by key, before their transaction"
+    assert table.changelog_topic_name == Settings().changelog_topic, "the topic we create would not be the one used"
+
+
+# -- what a failure does
+
+
+async def test_a_failing_service_reaches_the_app_by_its_private_crash_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    reasons: list[BaseException] = []
+    app = faust.App("contract")
+    monkeypatch.setattr(app, "_crash", reasons.append)
+    monkeypatch.setattr(app, "crash", lambda _: pytest.fail("now `crash` is called: end the process there"))
+
+    class Failing(Service):
+        @Service.task
+        async def _fail(self) -> None:
+            raise OSError("the fetcher died")
+
+    async with Failing(beacon=app.beacon) as failing:
+        await asyncio.wait_for(failing._crashed.wait(), 10)
+
+    assert {type(reason) for reason in reasons} == {OSError}, "a worker whose fetcher died would go on for ever"
+    assert "_crash" in vars(ChunkApp), "the process must end there"
+
+
+async def test_recovery_goes_on_after_a_batch_it_could_not_apply(
+    app: ChunkApp, caplog: pytest.LogCaptureFixture
+) -> None:
+    table, recovery = app.tables["listeners"], app.tables.recovery
+    went_on = asyncio.Event()
+
+    def fail_once(batch: list[faust.EventT]) -> None:
+        if [event.message.offset for event in batch] == [7]:
+            raise OSError("disk full")
+        went_on.set()
+
+    table.recovery_buffer_size = 1
+    table.apply_changelog_batch = fail_once
+    recovery.active_tps.add(CHANGELOG)
+    recovery.tp_to_table[CHANGELOG] = table
+    for offset in (7, 9):
+        message = records_chunk(CHANGELOG, [record(CHANGELOG, offset)], 1)
+        app.tables.changelog_queue.put_nowait(SimpleNamespace(message=message))
+
+    slurping = asyncio.ensure_future(Recovery._slurp_changelogs.fun(recovery))
+    await asyncio.wait_for(went_on.wait(), 10)  # if it no longer goes on, apply_changelog_batch() may raise, not crash
+    slurping.cancel()
+
+    assert recovery.active_offsets[CHANGELOG] == 9, "what was not applied counts as recovered: hence our crash"
+    assert "disk full" in caplog.text
+
+
+# -- acknowledgements and commits
+
+
+async def test_offsets_not_yet_known_read_as_none(stock_consumer: Consumer) -> None:
+    found = [
+        stock_consumer._committed_offset[PLAYS],
+        stock_consumer._read_offset[PLAYS],
+        list(stock_consumer._acked[PLAYS]),
+        set(stock_consumer._acked_index[PLAYS]),
+        set(stock_consumer._buffered_partitions),
+    ]
+
+    assert found == [None, None, [], set(), set()], "getmany(), _new_offset() and the start at the marks read them so"
+
+
+async def test_faust_commits_past_a_play_still_in_work_issue_606(stock_consumer: Consumer) -> None:
+    stock_consumer._committed_offset[PLAYS] = 31
+    stock_consumer._acked[PLAYS] = [32, 33]
+
+    assert stock_consumer._new_offset(PLAYS) == 34, "606 is fixed: ChunkConsumer._new_offset may go, if it handles gaps"
+
+
+async def test_ours_commits_up_to_the_first_chunk_still_in_work(consumer: ChunkConsumer) -> None:
+    consumer._ends[PLAYS].extend([10, 20, 30])
+
+    consumer._acked[PLAYS], consumer._acked_index[PLAYS] = [20, 30], {20, 30}
+    blocked = consumer._new_offset(PLAYS)
+    consumer._acked[PLAYS], consumer._acked_index[PLAYS] = [20, 30, 10], {10, 20, 30}
+
+    assert (blocked, consumer._new_offset(PLAYS), consumer._acked[PLAYS]) == (None, 31, [])
+
+
+async def test_an_acknowledged_chunk_stands_in_the_books_by_its_last_offset(
+    app: ChunkApp, consumer: ChunkConsumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app.topics, "acks_enabled_for", lambda topic: topic == PLAYS.topic)
+    chunk = records_chunk(PLAYS, [record(PLAYS, 41), record(PLAYS, 45)], 1)
+    consumer.track_message(chunk)
+
+    first, second = consumer.ack(chunk), consumer.ack(chunk)
+
+    assert (first, second, consumer._acked[PLAYS], consumer._acked_index[PLAYS]) == (True, False, [45], {45}), (
+        "_new_offset() finds acknowledged chunks by the offset of their message"
+    )
+    assert chunk not in consumer.unacked, "a rebalance would wait for it for ever"
+
+
+async def test_a_revocation_forgets_acknowledgements_before_anybody_commits_them_issue_502(app: ChunkApp) -> None:
+    seen: list[list[int]] = []
+
+    async def note(*_: object) -> None:
+        seen.append(list(consumer._acked.get(PLAYS, [])))
+
+    consumer = Consumer(
+        app.transport, callback=note, on_partitions_revoked=note, on_partitions_assigned=note, loop=app.loop
+    )
+    consumer._acked[PLAYS] = [5]
+
+    await consumer.on_partitions_revoked({PLAYS})
+    close(consumer)
+
+    assert seen == [[]], "502 is fixed: ChunkConsumer.on_partitions_revoked need not commit first"
+
+
+async def test_resuming_the_flow_clears_the_queues_issue_596(app: ChunkApp) -> None:
+    queue = app.FlowControlQueue(maxsize=0, clear_on_resume=True)
+    app.flow_control.resume()
+    await queue.put("a chunk fetched between seek and resume")
+
+    app.flow_control.resume()
+
+    assert queue.empty(), "596 is fixed: plays need not be kept out of fetches during a rebalance"
+
+
+async def test_a_stream_without_acks_acknowledges_what_it_is_told_to(app: ChunkApp) -> None:
+    channel = app.channel()
+    stream = channel.stream().noack()
+    acknowledged: list[int] = []
+
+    def note(offset: int, _: object) -> bool:
+        acknowledged.append(offset)
+        return True
+
+    app.flow_control.resume()
+    for offset in (1, 2):
+        chunk = records_chunk(PLAYS, [record(PLAYS, offset)], app.consumer_generation_id)
+        chunk.incref()
+        chunk.on_final_ack = functools.partial(note, offset)
+        await channel.put(app.create_event(None, chunk.records, {}, chunk))
+
+    events = []
+    async for event in stream.events():
+        events.append(event)
+        if len(events) == 2:
+            break
+    before = list(acknowledged)
+    await stream.ack(events[0])
+
+    assert before == [], "a chunk would count as done before its transaction"
+    assert acknowledged == [1], "a chunk would never be committed, and the next rebalance wait for it for ever"
+    assert [event.value for event in events] == [[record(PLAYS, 1)], [record(PLAYS, 2)]]
+
+
+# -- rebalances
+
+
+def test_a_rebalance_is_known_before_its_first_await() -> None:
+    source = inspect.getsource(ConsumerRebalanceListener.on_partitions_revoked)
+
+    assert not inspect.iscoroutinefunction(ConsumerRebalanceListener.on_partitions_revoked)
+    assert source.index("on_rebalance_start") < source.index("return"), (
+        "_getmany() asks app.rebalancing whether plays may be fetched; it must be true from the first moment"
+    )
+
+
+async def test_the_flag_of_a_rebalance_is_up_from_its_start_to_its_end(app: ChunkApp) -> None:
+    flags = [app.rebalancing]
+    app.on_rebalance_start()
+    flags.append(app.rebalancing)
+    app.on_rebalance_end()
+    flags.append(app.rebalancing)
+
+    assert flags == [False, True, False], "_getmany() would fetch plays during a rebalance, or never"
+    assert (app.in_recovery, app.consumer_generation_id) == (False, 0), (
+        "position chunks and marks are asked for by them"
+    )
+
+
+# -- the store
+
+
+def test_the_offset_of_a_store_stands_under_a_key_no_listener_can_have() -> None:
+    assert Store.offset_key == b"__faust\0offset__", (
+        "stores written so far would be read from the beginning, or wrongly"
+    )
+    assert Store.offset_key[:1] not in (KIND_LISTENER, KIND_MARK)
+
+
+async def test_faust_finds_the_offset_that_we_wrote_with_the_states(app: ChunkApp) -> None:
+    app.conf.tabledir.mkdir(parents=True)
+    store: ChunkStore = app.tables["listeners"].data
+
+    before = store.persisted_offset(CHANGELOG)
+    store.write_batch(0, [(b"\x01u1", b"state")], changelog_offset=12)
+
+    assert (before, store.persisted_offset(CHANGELOG)) == (None, 12), "recovery would begin at the wrong record"
+    assert isinstance(store._dbs[0], rocksdict.Rdict), "apply_changelog_batch() asks _dbs which partitions are here"
+    await store.stop()
+
+
+# -- aiokafka
+
+
+async def test_the_thread_makes_a_consumer_that_reads_committed_records(app: ChunkApp, consumer: ChunkConsumer) -> None:
+    thread = consumer._thread
+    stock = AIOKafkaConsumerThread._create_worker_consumer(thread, app.transport)
+    ours = thread._create_worker_consumer(app.transport)
+    await stock.stop()
+    await ours.stop()
+
+    assert stock._isolation_level == "read_uncommitted", "Faust reads committed records by itself: drop our thread"
+    assert ours._isolation_level == "read_committed", "recovery would apply batches that were aborted"
+
+
+def test_a_producer_can_send_whole_batches() -> None:
+    assert list(inspect.signature(AIOKafkaProducer.send_batch).parameters) == ["self", "batch", "topic", "partition"]
+    assert inspect.signature(AIOKafkaConsumer).parameters["isolation_level"].default == "read_uncommitted"

@@ -1,0 +1,188 @@
+"""What `streamer.chunks` leans on in Faust and aiokafka, as a real broker shows it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import ProducerFenced
+from faust.types import TP
+
+from streamer.chunks.app import ChunkApp, create_chunk_app, listener_table
+from streamer.chunks.fence import Fences
+from streamer.chunks.marks import Marks
+from streamer.chunks.stream import consume
+from streamer.devkafka import DevKafka
+from streamer.gathering import Chunk
+from streamer.settings import Settings
+from streamer.topics import ensure_topics
+
+pytestmark = pytest.mark.kafka
+
+PATIENCE_S = 60.0
+
+
+@pytest.fixture
+async def settings(kafka: DevKafka, topic_prefix: str, tmp_path: Path) -> Settings:
+    settings = Settings(
+        kafka_bootstrap_servers=kafka.bootstrap_servers,
+        app_id=topic_prefix,
+        state_dir=tmp_path / "state",
+        plays_topic=f"{topic_prefix}-plays",
+        short_term_topic=f"{topic_prefix}-short-term",
+        long_term_topic=f"{topic_prefix}-long-term",
+        dead_letter_topic=f"{topic_prefix}-dead-letter",
+        releases_topic=f"{topic_prefix}-releases",
+        partitions=2,
+    )
+    await ensure_topics(settings)
+    return settings
+
+
+@contextlib.asynccontextmanager
+async def fence(settings: Settings, partition: int = 0) -> AsyncIterator[AIOKafkaProducer]:
+    """Take a partition's fence as a worker does."""
+    producer = AIOKafkaProducer(
+        bootstrap_servers=settings.kafka_bootstrap_servers, transactional_id=f"{settings.app_id}-{partition}"
+    )
+    await producer.start()
+    try:
+        yield producer
+    finally:
+        with contextlib.suppress(ProducerFenced):
+            await producer.stop()
+
+
+@contextlib.asynccontextmanager
+async def reader(settings: Settings, topic: str) -> AsyncIterator[AIOKafkaConsumer]:
+    """Read partition 0 as the product's recovery does: told to read committed records after it was made."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap_servers, enable_auto_commit=False)
+    consumer._isolation_level = "read_committed"
+    await consumer.start()
+    try:
+        consumer.assign([TopicPartition(topic, 0)])
+        consumer.seek(TopicPartition(topic, 0), 0)
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+async def test_a_changelog_ends_behind_its_last_record_and_the_position_gets_there(settings: Settings) -> None:
+    partition = TopicPartition(settings.changelog_topic, 0)
+    async with fence(settings) as producer, producer.transaction():
+        await producer.send(partition.topic, b"state", b"key", partition=0)
+    async with fence(settings):
+        pass  # the coordinator answers a commit before its markers stand in the topic, but gives no fence before
+
+    async with reader(settings, partition.topic) as consumer:
+        end = (await consumer.end_offsets([partition]))[partition]
+        fetched = (await consumer.getmany(partition, timeout_ms=10_000))[partition]
+        async with asyncio.timeout(PATIENCE_S):
+            while (position := await consumer.position(partition)) < end:
+                await consumer.getmany(partition, timeout_ms=100)
+
+    assert ([record.offset for record in fetched], end) == ([0], 2), "position chunks are needed no more"
+    assert position == end, "recovery would wait for ever for the record at the marker's offset"
+
+
+async def test_an_isolation_level_set_before_the_start_is_honoured(settings: Settings) -> None:
+    partition = TopicPartition(settings.changelog_topic, 0)
+    async with fence(settings) as producer:
+        with contextlib.suppress(RuntimeError):
+            async with producer.transaction():
+                await producer.send_and_wait(partition.topic, b"aborted", b"key", partition=0)
+                raise RuntimeError("the worker changed its mind")
+        async with producer.transaction():
+            await producer.send_and_wait(partition.topic, b"committed", b"key", partition=0)
+        await producer.begin_transaction()
+        open_record = await producer.send_and_wait(partition.topic, b"open", b"key", partition=0)
+
+        async with reader(settings, partition.topic) as consumer:
+            end = (await consumer.end_offsets([partition]))[partition]
+            fetched = (await consumer.getmany(partition, timeout_ms=10_000))[partition]
+        await producer.abort_transaction()
+
+    assert [record.value for record in fetched] == [b"committed"], "recovery would apply batches that were aborted"
+    assert end == open_record.offset, "recovery would wait for records that no reader of committed ones is given"
+
+
+async def test_a_fence_is_taken_when_its_producer_has_started(settings: Settings) -> None:
+    async with fence(settings) as former:
+        await former.begin_transaction()
+        await former.send_and_wait(settings.changelog_topic, b"left open", b"key", partition=0)
+
+        async with fence(settings), reader(settings, settings.changelog_topic) as consumer:
+            partition = TopicPartition(settings.changelog_topic, 0)
+            end = (await consumer.end_offsets([partition]))[partition]
+
+            with pytest.raises(ProducerFenced):
+                await former.commit_transaction()
+
+    assert end == 2, (
+        "a transaction left open is aborted, its marker written, before start() returns: recovery, which "
+        "asks for the end right after, would otherwise miss what comes behind it"
+    )
+
+
+class WatchedFences(Fences):
+    """Fences that note what Faust was about when they were taken."""
+
+    def __init__(self, settings: Settings, app: ChunkApp) -> None:
+        super().__init__(settings.kafka_bootstrap_servers, settings.app_id, settings.transaction_timeout_s)
+        self._app = app
+        self.seen: list[dict[str, object]] = []
+
+    async def take(self, partitions: object) -> None:
+        app = self._app
+        self.seen.append(
+            {
+                "partitions": sorted(partitions),  # type: ignore[call-overload]  # as the base class has it
+                "rebalancing": app.rebalancing,
+                "is_recovery_asked_for": app.tables.recovery.signal_recovery_start.is_set() or app.in_recovery,
+                "generation": app.consumer_generation_id,
+            }
+        )
+        await super().take(self.seen[-1]["partitions"])  # type: ignore[arg-type]  # a list of ints
+
+
+async def test_an_assignment_takes_the_fences_then_recovers_then_hands_over_chunks(settings: Settings) -> None:
+    app = create_chunk_app(settings)
+    table = listener_table(app, 2)
+    fences = WatchedFences(settings, app)
+    app.marks = Marks(settings.kafka_bootstrap_servers, settings.plays_topic, table, fences)
+    chunks: asyncio.Queue[tuple[Chunk, dict[str, object]]] = asyncio.Queue()
+
+    async def answer(stream: AsyncIterator[Chunk]) -> None:
+        async for chunk in stream:
+            flags = {"rebalancing": app.rebalancing, "in_recovery": app.in_recovery}
+            await chunks.put((chunk, flags | {"generation": app.consumer_generation_id}))
+
+    consume(app, settings.plays_topic, answer)
+    async with AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap_servers, linger_ms=50) as producer:
+        for value in (b"a", b"b", b"c"):
+            await producer.send(settings.plays_topic, value, b"key", partition=1)
+        await producer.flush()
+    await app.start()
+    try:
+        chunk, flags = await asyncio.wait_for(chunks.get(), PATIENCE_S)
+        tp = TP(settings.plays_topic, 1)
+        before = app.consumer._new_offset(tp)
+        await chunk.acknowledge()
+        await app.consumer.commit()
+        committed = app.consumer._committed_offset[tp]
+    finally:
+        await app.stop()
+        await fences.drop()
+
+    assert fences.seen == [
+        {"partitions": [0, 1], "rebalancing": True, "is_recovery_asked_for": False, "generation": 1}
+    ], "a partition's former owner could still commit while its states are recovered"
+    assert flags == {"rebalancing": False, "in_recovery": False, "generation": 1}, "plays came before their states"
+    assert (chunk.partition, [record.value for record in chunk.records]) == (1, [b"a", b"b", b"c"]), (
+        "an agent is given the records of a chunk, in order, as the value of one event"
+    )
+    assert (before, committed) == (None, 3), "an acknowledged chunk is committed behind its last record, no other is"
