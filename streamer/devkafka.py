@@ -254,7 +254,7 @@ class DevKafka:
         identity = self.directory / "topics" / "meta.properties"
         if not identity.exists():
             cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-            arguments = ["format", "--cluster-id", cluster_id, "--config", str(properties)]
+            arguments = ["format", f"--cluster-id={cluster_id}", "--config", str(properties)]  # it may begin with "-"
             with self.log.open("ab") as log:
                 format_run = subprocess.run(  # noqa: S603 - our own command
                     [*self._java, "kafka.tools.StorageTool", *arguments],
