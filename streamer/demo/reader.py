@@ -1,7 +1,7 @@
 """The reader: a read_committed consumer of everything the workers write, as any user of theirs could be one."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -24,14 +24,19 @@ Records = Sequence["ConsumerRecord[bytes, bytes]"]
 class Reader:
     """Reads answers, dead letters and the changelog from their beginning.
 
+    Whoever sends plays of their own to the demo's Kafka is a guest: answered like anybody, and not entered here.
+
     Args:
         settings: how the topics are called, and where.
         num_partitions: of each.
+        user_ids: of the demo's own listeners.
         ledger: learns what came.
         scores: judges the answers.
     """
 
-    def __init__(self, settings: Settings, num_partitions: int, ledger: Ledger, scores: Scoreboard) -> None:
+    def __init__(
+        self, settings: Settings, num_partitions: int, user_ids: Iterable[str], ledger: Ledger, scores: Scoreboard
+    ) -> None:
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=settings.kafka_bootstrap_servers,
             enable_auto_commit=False,
@@ -45,6 +50,7 @@ class Reader:
             settings.changelog_topic: self._enter_states,
         }
         self._partitions = [TopicPartition(topic, number) for topic in self._enter for number in range(num_partitions)]
+        self._keys = frozenset(user_id.encode() for user_id in user_ids)
         self._ledger = ledger
         self._scores = scores
         self.releases: dict[str, float] = {}
@@ -74,7 +80,9 @@ class Reader:
     def _enter_answers(self, records: Records) -> None:
         now_s = time.monotonic()
         for record in records:
-            assert record.value is not None, "nobody sends tombstones here"
+            if record.key not in self._keys:
+                continue
+            assert record.value is not None, "nobody forgets the demo's listeners"
             answer = _read_recommendation(record.value)
             self._ledger.answer(answer.horizon, answer.source_partition, answer.source_offset, now_s)
             self._scores.answer(
@@ -89,7 +97,7 @@ class Reader:
             self._ledger.bury(int(headers["source-partition"]), int(headers["source-offset"]), now_s)
 
     def _enter_states(self, records: Records) -> None:
-        states = [record for record in records if record.key is not None and record.key.startswith(KIND_LISTENER)]
+        states = [record for record in records if record.key and record.key[1:] in self._keys]
         plays_seen = decode([record.value for record in states], num_hidden=0).plays_seen
         for record, seen in zip(states, plays_seen.tolist(), strict=True):
             assert record.key is not None, "they were chosen by it"

@@ -103,6 +103,7 @@ class Demo:
         self._world = World.build(np.random.default_rng(scale.seed), scale.num_listeners, scale.num_tracks)
         self._camera = Camera(scale, self._world.music, self._begun_s)
         self._status = "starts"
+        self._kafka = ""
         self._books: Books | None = None
         self._plays_per_s = 0.0
 
@@ -170,18 +171,20 @@ class Demo:
                 raise DemoError(f"no answer in {FIRST_ANSWER_DEADLINE_S:.0f} s; trainer: {books.trainer_log.stage()}")
             return self._asked_to_stop.is_set()
         left_s = None if for_s is None else first_s + for_s - now_s
-        self._status = "live, Ctrl-C ends it" if left_s is None else f"live, ends in {max(0.0, left_s):.0f} s"
+        end = "Ctrl-C ends it" if left_s is None else f"ends in {max(0.0, left_s):.0f} s"
+        self._status = f"live on Kafka at {self._kafka}, {end}"
         return self._asked_to_stop.is_set() or (left_s is not None and left_s <= 0)
 
     @contextlib.asynccontextmanager
     async def _opened(self, processes: Processes) -> AsyncIterator[Books]:
         """Open the books: sender and reader are connected, and closed again."""
         settings, scale = processes.cluster.settings, self._scale
+        self._kafka = settings.kafka_bootstrap_servers
         num_partitions = await ensure_topics(settings)
         ledger, scores = Ledger(num_partitions), Scoreboard(self._world.music.track_ids)
         traffic = make_traffic(self._world, np.random.default_rng(scale.seed), scale.bad_share)
         sender = Sender(settings.kafka_bootstrap_servers, settings.plays_topic, traffic, ledger, scores)
-        reader = Reader(settings, num_partitions, ledger, scores)
+        reader = Reader(settings, num_partitions, self._world.listeners.user_ids, ledger, scores)
         try:
             await sender.start()
             await reader.start()
