@@ -65,9 +65,9 @@ class WorkerMetrics:
         self.lag_plays = Gauge(
             "refrain_lag_plays", "Records of a partition not yet applied.", ["partition"], registry=registry
         )
-        # Grows with the service; a fall without tombstones means that a store was lost: look at the recovery.
+        # An upper bound that falls back at each compaction: for planning disks, not for counting heads.
         self.listeners = Gauge(
-            "refrain_listeners", "Listeners with a state, by partition owned, estimated.", ["partition"],
+            "refrain_listeners", "Listeners with a state; each version not yet compacted counts.", ["partition"],
             registry=registry,
         )  # fmt: skip
         # Older than the trainer's rhythm: look at the trainer. 0: no release was ever taken up.
