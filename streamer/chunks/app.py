@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import faust
+from faust.exceptions import ConsistencyError
 from faust.types import TP
 
-from streamer.chunks.marks import Marks
+from streamer.chunks.marks import CHANGELOG_LOST, Marks
 from streamer.chunks.schema import ChunkSchema
 from streamer.chunks.table import ListenerTable
-from streamer.crash import crash
+from streamer.crash import crash, refuse
+from streamer.errors import ContractError
 from streamer.settings import Settings
 
 #: Chunks of a partition that may wait in memory: fetching goes on while a batch is in work, and no further.
@@ -32,6 +34,8 @@ class ChunkApp(faust.App):
         This is what a service that fails, fetcher, recovery or consumer, calls on every service above it; `crash` is
         called on the failing one alone.
         """
+        if isinstance(reason, ConsistencyError):
+            refuse(ContractError(f"the states on disk are ahead of the changelog: {CHANGELOG_LOST}"))
         crash("the stream processor failed; see the cause", reason)
 
 

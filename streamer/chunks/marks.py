@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+CHANGELOG_LOST = (
+    "the changelog was lost. Restore it, or stop all workers, delete their state directories and reset the group's "
+    "offsets to replay what the topic still holds (kafka-consumer-groups --reset-offsets --to-earliest)"
+)
+
 
 class Marks:
     """The progress marks of the partitions owned, and the fences that guard them.
@@ -79,9 +84,8 @@ class Marks:
 def _check_commit(tp: TP, mark: Mark, committed: int | None) -> None:
     if committed is not None and committed > mark.offset + 1:
         raise ContractError(
-            f"{tp.topic}-{tp.partition}: offset {committed} is committed but the states end at {mark.offset}: the "
-            "changelog was lost. Restore it, or stop all workers, delete their state directories and reset the "
-            "group's offsets to replay what the topic still holds (kafka-consumer-groups --reset-offsets --to-earliest)"
+            f"{tp.topic}-{tp.partition}: offset {committed} is committed but the states end at {mark.offset}: "
+            f"{CHANGELOG_LOST}"
         )
 
 

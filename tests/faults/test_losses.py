@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streamer.crash import CRASH_STATUS, REFUSED_STATUS
+from streamer.crash import REFUSED_STATUS
 from tests.faults.conftest import TinyRelease
 from tests.faults.harness import Deployment
 from tests.onkafka import delete_topic
@@ -34,7 +34,7 @@ async def test_a_lost_changelog_is_refused_where_the_disk_is_lost_too(
     assert "the changelog was lost" in worker.log
 
 
-async def test_a_changelog_that_ends_before_the_states_on_disk_ends_the_worker(
+async def test_a_lost_changelog_is_refused_where_the_states_are_still_on_disk(
     deployment: Deployment, first_release: TinyRelease
 ) -> None:
     await answer_some_plays(deployment, first_release)
@@ -42,8 +42,8 @@ async def test_a_changelog_that_ends_before_the_states_on_disk_ends_the_worker(
     await delete_topic(deployment.bootstrap_servers, deployment.settings.changelog_topic)
     worker = deployment.start("a")
 
-    assert await worker.ended() == CRASH_STATUS
-    assert "ConsistencyError" in worker.log
+    assert await worker.ended() == REFUSED_STATUS
+    assert "ahead of the changelog" in worker.log
 
 
 async def test_a_topic_of_plays_made_anew_is_refused(deployment: Deployment, first_release: TinyRelease) -> None:
