@@ -1,11 +1,13 @@
 """The aliases on `releases`: which release is champion, and how another becomes it."""
 
 import logging
+from contextlib import aclosing
 from typing import Final
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 
+from streamer.backlog import read_backlog
 from streamer.events import ReleaseNotice
 
 logger = logging.getLogger(__name__)
@@ -15,24 +17,10 @@ CHAMPION: Final = b"champion"
 
 async def find_release(bootstrap_servers: str, topic: str, alias: bytes = CHAMPION) -> ReleaseNotice | None:
     """Read which release stands under an alias; None if none does, or its notice cannot be read."""
-    partition = TopicPartition(topic, 0)
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap_servers,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        isolation_level="read_committed",
-    )
-    await consumer.start()
     newest: bytes | None = None
-    try:
-        consumer.assign([partition])
-        end = (await consumer.end_offsets([partition]))[partition]
-        while await consumer.position(partition) < end:
-            fetched = await consumer.getmany(partition, timeout_ms=1000)
-            for record in fetched.get(partition, []):
-                newest = record.value if record.key == alias else newest
-    finally:
-        await consumer.stop()
+    async with aclosing(read_backlog(bootstrap_servers, topic, [0])) as records:
+        async for record in records:
+            newest = record.value if record.key == alias else newest
     return None if newest is None else _read(newest, topic)
 
 

@@ -1,12 +1,13 @@
 """The ledger of a replay: every play sent against the states and the answers that came of it."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 
 import numpy as np
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from numpy.typing import NDArray
 
+from streamer.backlog import read_backlog
 from streamer.changelog import KIND_LISTENER, listener_key
 from streamer.replay.collector import Collector
 from streamer.replay.recording import Recording
@@ -68,21 +69,8 @@ async def read_plays_seen(settings: Settings, num_partitions: int, users: Sequen
 async def _read_newest(bootstrap_servers: str, topic: str, num_partitions: int) -> Mapping[bytes, bytes | None]:
     """Return the newest committed record of each listener."""
     newest: dict[bytes, bytes | None] = {}
-    partitions = [TopicPartition(topic, number) for number in range(num_partitions)]
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap_servers,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        isolation_level="read_committed",
-    )
-    await consumer.start()
-    try:
-        consumer.assign(partitions)
-        for partition, end in (await consumer.end_offsets(partitions)).items():
-            while await consumer.position(partition) < end:
-                fetched = await consumer.getmany(timeout_ms=1000)
-                records = [record for of_partition in fetched.values() for record in of_partition]
-                newest |= {r.key: r.value for r in records if r.key is not None and r.key.startswith(KIND_LISTENER)}
-    finally:
-        await consumer.stop()
+    async with aclosing(read_backlog(bootstrap_servers, topic, range(num_partitions))) as records:
+        async for record in records:
+            if record.key is not None and record.key.startswith(KIND_LISTENER):
+                newest[record.key] = record.value
     return newest
