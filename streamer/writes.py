@@ -81,9 +81,9 @@ def write(intakes: Sequence[Intake], outcome: Outcome, topics: Topics) -> Iterat
     for number, intake in enumerate(intakes):
         first, last = outcome.listeners.bounds[number : number + 2]
         tombstones = _tombstones(outcome, first, last)
+        offsets, lists = _answers(outcome, intake.partition, first, last)
         outputs = {
-            topic: _merge(tombstones, *_answers(outcome, horizon, intake.partition, first, last))
-            for horizon, topic in enumerate(topics.answers)
+            topic: _merge(tombstones, offsets, records) for topic, records in zip(topics.answers, lists, strict=True)
         }
         outputs[topics.dead_letters] = _dead_letters(intake, topics.source)
         yield Writes(intake.partition, outputs, states[first:last], intake.mark)
@@ -106,11 +106,11 @@ def _tombstones(outcome: Outcome, first: int, last: int) -> dict[int, Record]:
     }
 
 
-def _answers(outcome: Outcome, horizon: int, partition: int, first: int, last: int) -> tuple[list[int], list[Record]]:
-    """Return one horizon's answers to a partition's listeners, and their source offsets, rising."""
+def _answers(outcome: Outcome, partition: int, first: int, last: int) -> tuple[list[int], list[list[Record]]]:
+    """Return the source offsets, rising, of the answers to a partition's listeners, and each horizon's answers."""
     answers, batch = outcome.answers, outcome.batch
     if answers is None:
-        return [], []
+        return [], [[] for _ in HORIZONS]
     listener = batch.plays.listener[answers.answered]
     mine = np.flatnonzero((first <= listener) & (listener < last))
     mine = mine[np.argsort(batch.plays.offsets[answers.answered[mine]])]
@@ -125,9 +125,12 @@ def _answers(outcome: Outcome, horizon: int, partition: int, first: int, last: i
         release=answers.release_id,
         emitted_at_ms=answers.emitted_at_ms,
     )
-    ranked = answers.ranked[horizon]
-    values = answers.lists.encode(HORIZONS[horizon], ranked.rows[mine], ranked.scores[mine], lineage)
-    return offsets, list(map(Record, users, values))
+    return offsets, [
+        list(
+            map(Record, users, answers.lists.encode(HORIZONS[number], ranked.rows[mine], ranked.scores[mine], lineage))
+        )
+        for number, ranked in enumerate(answers.ranked)
+    ]
 
 
 def _merge(tombstones: Mapping[int, Record], offsets: Sequence[int], answers: list[Record]) -> list[Record]:
