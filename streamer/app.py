@@ -27,12 +27,10 @@ class Worker:
     Attributes:
         app: Faust's part: membership, assignment, recovery.
         answering: what is done with each batch.
-        num_partitions: of the source topic.
     """
 
     app: ChunkApp
     answering: Answering
-    num_partitions: int
 
 
 def create_worker(settings: Settings, num_partitions: int, engine: Engine | None = None) -> Worker:
@@ -67,7 +65,7 @@ def create_worker(settings: Settings, num_partitions: int, engine: Engine | None
         max_wait_s=settings.max_wait_s,
     )
     consume(app, settings.plays_topic, answering.answer_plays)
-    return Worker(app, answering, num_partitions)
+    return Worker(app, answering)
 
 
 def create_engine(settings: Settings) -> Engine:

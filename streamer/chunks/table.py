@@ -28,7 +28,7 @@ from streamer.crash import crash
 class Record(NamedTuple):
     """One record to be written: to the partition of its source, whatever its key hashes to.
 
-    A tuple, for there are three or more a play, and a frozen dataclass takes three times as long to make.
+    A tuple, for there are three or more a play, and a frozen dataclass takes longer to make.
     """
 
     key: bytes | None
