@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import os
+import random
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from zlib import crc32
@@ -17,7 +19,8 @@ from models.network import TasteNetwork
 from models.release import DataWindow, Release, SavedRelease, load_release, save_release
 from streamer.devkafka import DevKafka
 from tests.faults.harness import Deployment, deploy
-from tests.faults.load import EPOCH_MS, TRACKS, draw_events
+from tests.faults.load import EPOCH_MS, TRACKS, Event, draw_events
+from tests.faults.table import ROW, row_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +61,25 @@ def second_release(tmp_path_factory: pytest.TempPathFactory) -> TinyRelease:
     return save_tiny_release(tmp_path_factory.mktemp("releases"), seed=2, tracks=TRACKS[:5:-1], hidden_size=24)
 
 
+@pytest.fixture
+def events(request: pytest.FixtureRequest) -> Iterator[Event]:
+    """The test's own stream of plays: always the same, unless SEED gives another."""
+    seed = crc32(f"{request.node.name}{os.environ.get('SEED', '')}".encode())
+    print(f"seed {seed}")  # noqa: T201  pytest shows it where the test fails
+    return draw_events(seed)
+
+
+@pytest.fixture
+def rng(request: pytest.FixtureRequest) -> random.Random:
+    """What decides when something befalls a worker: always the same, unless SEED gives another."""
+    return random.Random(f"{request.node.name}{os.environ.get('SEED', '')}")
+
+
 @pytest_asyncio.fixture
 async def deployment(
-    kafka: DevKafka, topic_prefix: str, tmp_path: Path, request: pytest.FixtureRequest
+    kafka: DevKafka, topic_prefix: str, tmp_path: Path, events: Iterator[Event], request: pytest.FixtureRequest
 ) -> AsyncIterator[Deployment]:
-    """Topics of the test's own, and its own stream of plays."""
-    seed = crc32(request.node.name.encode())
-    print(f"seed {seed}")  # noqa: T201  pytest shows it where the test fails
-    events = draw_events(seed)
+    """Topics of the test's own, on the broker that all share."""
     async with deploy(kafka.bootstrap_servers, topic_prefix, tmp_path, events) as deployment:
         yield deployment
+        request.node.user_properties.append((ROW, row_of(deployment)))

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
-import os
-import re
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
-from urllib.error import URLError
-from urllib.request import urlopen
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import rocksdict
@@ -29,114 +21,20 @@ from streamer.events import ReleaseNotice
 from streamer.settings import Settings
 from streamer.topics import ensure_topics
 from tests.faults.load import NUM_PARTITIONS, Event
+from tests.faults.process import PATIENCE_S, Fault, WorkerProcess
+from tests.faults.sabotage import Sabotage
 
-REPOSITORY: Final = Path(__file__).resolve().parents[2]
+if TYPE_CHECKING:
+    from tests.faults.account import Account
 
-#: A machine that several share may starve a worker for long; nothing here is about speed.
-PATIENCE_S: Final = 120.0
 SESSION_TIMEOUT_S: Final = 10.0
 
 #: Small batches, so that a fault seldom falls between two.
 MAX_BATCH_PLAYS: Final = 20
+
+#: Records that `feed_until` sends before they are done: some batches of each partition.
+MAX_AHEAD: Final = 120
 LIST_SIZES: Final = (5, 8)
-
-_LOG_COMPLAINT: Final = re.compile(
-    r"^.* (ERROR|CRITICAL) (streamer|asyncio).*|^Traceback.*|^.*never retrieved.*|^.*Error in recovery.*", re.MULTILINE
-)
-
-
-async def until(condition: Callable[[], bool], what: str, patience_s: float = PATIENCE_S) -> None:
-    """Wait until a condition holds, and fail where it never does."""
-    deadline_s = time.monotonic() + patience_s
-    while not condition():
-        assert time.monotonic() < deadline_s, f"waited {patience_s:.0f} s in vain until {what}"
-        await asyncio.sleep(0.05)
-
-
-class WorkerProcess:
-    """One start of a worker, `python -m streamer worker`.
-
-    Args:
-        name: its static identity.
-        environment: its settings.
-        log: where it logs to.
-    """
-
-    def __init__(self, name: str, environment: Mapping[str, str], log: Path) -> None:
-        self.name = name
-        self._log = log
-        with log.open("wb") as stream:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "streamer", "worker"],
-                cwd=REPOSITORY,
-                env={**os.environ, **environment},
-                stdout=stream,
-                stderr=stream,
-            )
-
-    @property
-    def log(self) -> str:
-        """What it has logged."""
-        return self._log.read_text(errors="replace")
-
-    @property
-    def is_running(self) -> bool:
-        """Whether the process lives, frozen or not."""
-        return self._process.poll() is None
-
-    @property
-    def partitions(self) -> list[int]:
-        """The partitions whose fences it took last."""
-        taken = re.findall(r"fences taken partitions=\[([\d, ]*)\]", self.log)
-        return [int(number) for number in taken[-1].split(", ") if number] if taken else []
-
-    async def ready(self) -> None:
-        """Wait until it answers plays."""
-        await until(self._is_ready, f"worker {self.name} is ready; its log: {self._log}")
-
-    def _is_ready(self) -> bool:
-        assert self.is_running, f"worker {self.name} ended with status {self._process.returncode}: {self.log[-4000:]}"
-        port = re.search(r"web server started port=(\d+)", self.log)
-        if port is None:
-            return False
-        try:
-            with urlopen(f"http://127.0.0.1:{port[1]}/readyz", timeout=5) as answer:
-                return bool(answer.status == 200)
-        except (URLError, OSError):
-            return False
-
-    def kill(self) -> None:
-        """Kill it as the kernel would when memory runs out."""
-        self._process.kill()
-        self._process.wait()
-
-    def freeze(self) -> None:
-        """Stop it from doing anything, without its noticing."""
-        self._process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """Let it go on."""
-        self._process.send_signal(signal.SIGCONT)
-
-    async def freeze_for(self, seconds: float) -> None:
-        """Freeze it, and let it go on: a duration is the fault here, not a way to wait for something."""
-        self.freeze()
-        await asyncio.sleep(seconds)
-        self.thaw()
-
-    async def ended(self) -> int:
-        """Wait until it ends; return its exit status."""
-        await until(lambda: not self.is_running, f"worker {self.name} ends; its log: {self._log}")
-        return int(self._process.returncode)
-
-    async def stop(self) -> int:
-        """Ask it to stop, as an operator does; return its exit status."""
-        self._process.send_signal(signal.SIGTERM)
-        return await self.ended()
-
-    def complaints(self) -> list[str]:
-        """Lines of the log that nobody should see where nothing is wrong."""
-        return [found[0] for found in _LOG_COMPLAINT.finditer(self.log)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +67,7 @@ class Deployment:
     sent: dict[int, dict[int, Event]] = field(default_factory=dict)
     sent_at_ms: dict[tuple[int, int], int] = field(default_factory=dict)
     workers: list[WorkerProcess] = field(default_factory=list)
+    account: Account | None = None
     _marks: dict[int, Mark] = field(default_factory=dict)
     _starts: Iterator[int] = field(default_factory=itertools.count)
 
@@ -185,6 +84,7 @@ class Deployment:
             "DEAD_LETTER_TOPIC": f"{self.app_id}-dead-letter",
             "RELEASES_TOPIC": f"{self.app_id}-releases",
             "PARTITIONS": str(NUM_PARTITIONS),
+            "REPLICATION": str(len(self.bootstrap_servers.split(","))),
             "ANSWER": "each",
             "SHORT_TERM_SIZE": str(LIST_SIZES[0]),
             "LONG_TERM_SIZE": str(LIST_SIZES[1]),
@@ -211,9 +111,17 @@ class Deployment:
 
     # -- what an operator does
 
-    def start(self, name: str) -> WorkerProcess:
-        """Start a worker, on the disk it left behind if it ran before."""
-        worker = WorkerProcess(name, self.environment(name), self.directory / f"{name}-{next(self._starts)}.log")
+    def start(self, name: str, *sabotages: Sabotage, **settings: str) -> WorkerProcess:
+        """Start a worker, on the disk it left behind if it ran before.
+
+        Args:
+            name: its identity and its disk.
+            sabotages: what is to befall it by itself.
+            settings: REFRAIN_ variables that are not as `environment` says.
+        """
+        environment = self.environment(name) | {f"REFRAIN_{setting}": value for setting, value in settings.items()}
+        log = self.directory / f"{name}-{next(self._starts)}.log"
+        worker = WorkerProcess(name, environment, log, sabotages)
         self.workers.append(worker)
         return worker
 
@@ -264,12 +172,37 @@ class Deployment:
         """Wait until every record of the stream is done."""
         await self.progress(self.num_sent)
 
+    async def feed_until(self, condition: Callable[[], bool], what: str) -> None:
+        """Keep producing, never far ahead of the workers, until a condition holds."""
+        deadline_s = time.monotonic() + PATIENCE_S
+        while not condition():
+            assert time.monotonic() < deadline_s, f"waited {PATIENCE_S:.0f} s in vain until {what}"
+            if self.num_sent - await self._num_done() < MAX_AHEAD:
+                await self.feed(MAX_AHEAD // 4)
+
     async def _num_done(self) -> int:
-        for tp, records in (await self.follower.getmany(timeout_ms=100)).items():
+        for tp, records in (await self.follower.getmany(timeout_ms=50)).items():
             for record in records:
                 if record.key == MARK_KEY:
                     self._marks[tp.partition] = Mark.decode(record.value)
         return sum(mark.offset + 1 for mark in self._marks.values())
+
+    # -- what befell them
+
+    @property
+    def faults(self) -> list[Fault]:
+        """Everything that befell the workers."""
+        return [fault for worker in self.workers for fault in worker.faults]
+
+    @property
+    def num_kills(self) -> int:
+        """How many workers were killed."""
+        return sum(worker.was_killed for worker in self.workers)
+
+    @property
+    def num_freezes(self) -> int:
+        """How many times a worker was frozen and thawed."""
+        return sum(worker.num_freezes for worker in self.workers)
 
     # -- what they leave behind
 
@@ -345,3 +278,22 @@ async def deploy(
         finally:
             for worker in deployment.workers:
                 worker.kill()
+
+
+async def start(deployment: Deployment, *names: str) -> list[WorkerProcess]:
+    """Start workers at once, and wait until they answer."""
+    workers = [deployment.start(name) for name in names]
+    for worker in workers:
+        await worker.ready()
+    return workers
+
+
+async def load(deployment: Deployment, num_events: int) -> None:
+    """Put workers under load: return when they are half way through new records."""
+    await deployment.feed(num_events)
+    await deployment.progress(deployment.num_sent - num_events // 2)
+
+
+def everything_owned_by(worker: WorkerProcess) -> bool:
+    """Tell whether a worker has taken over all partitions."""
+    return worker.partitions == list(range(NUM_PARTITIONS))

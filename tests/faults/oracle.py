@@ -17,7 +17,7 @@ from models.catalogue import FIRST_TRACK, track_key
 from models.config import HORIZONS, RING_SIZE
 from models.histories import Histories
 from models.release import Release
-from models.step import StepInput, step
+from models.step import Ranked, StepInput, step
 from tests.faults.load import Event
 
 
@@ -42,14 +42,14 @@ class ExpectedAnswer:
         plays_seen: up to and with the play.
         played_at_ms: of the play.
         release: what ranked.
-        scores: one a horizon, score by track id, over the whole catalogue.
+        scores: float32 (tracks,), one a horizon, of the whole catalogue in its order.
     """
 
     offset: int
     plays_seen: int
     played_at_ms: int
     release: Release
-    scores: tuple[Mapping[str, float], ...]
+    scores: tuple[NDArray[np.float32], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,24 +161,25 @@ def _fold(
         ),
         sizes=(len(release.catalogue),) * len(HORIZONS),
     )
-    track_ids = release.catalogue.track_ids
+    scores = [_by_track(ranked) for ranked in output.ranked]
     answers = [
         ExpectedAnswer(
             offset=play.offset,
             plays_seen=num_before + number + 1,
             played_at_ms=play.played_at_ms,
             release=release,
-            scores=tuple(
-                {
-                    track_ids[row - FIRST_TRACK]: score
-                    for row, score in zip(ranked.rows[number].tolist(), ranked.scores[number].tolist(), strict=True)
-                }
-                for ranked in output.ranked
-            ),
+            scores=tuple(of_horizon[number] for of_horizon in scores),
         )
         for number, play in enumerate(played)
     ]
     return output.hidden[0], answers
+
+
+def _by_track(ranked: Ranked) -> NDArray[np.float32]:
+    """Return the scores of each answer in the order of the catalogue: float32 (answers, tracks)."""
+    scores = np.empty_like(ranked.scores)
+    np.put_along_axis(scores, ranked.rows - FIRST_TRACK, ranked.scores, axis=1)
+    return scores
 
 
 def _histories(plays: Sequence[RememberedPlay]) -> Histories:

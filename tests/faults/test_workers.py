@@ -8,30 +8,15 @@ import pytest
 
 from streamer.crash import CRASH_STATUS
 from tests.faults.conftest import TinyRelease
-from tests.faults.harness import NUM_PARTITIONS, SESSION_TIMEOUT_S, Deployment, WorkerProcess, until
+from tests.faults.harness import SESSION_TIMEOUT_S, Deployment, everything_owned_by, load, start
+from tests.faults.process import WorkerProcess, until
 from tests.faults.verdict import judge
-
-ALL_PARTITIONS = list(range(NUM_PARTITIONS))
-
-
-async def start(deployment: Deployment, *names: str) -> list[WorkerProcess]:
-    """Start workers at once, and wait until they answer."""
-    workers = [deployment.start(name) for name in names]
-    for worker in workers:
-        await worker.ready()
-    return workers
-
-
-async def load(deployment: Deployment, num_events: int) -> None:
-    """Put workers under load: return when they are half way through new records."""
-    await deployment.feed(num_events)
-    await deployment.progress(deployment.num_sent - num_events // 2)
 
 
 async def freeze_until_replaced(worker: WorkerProcess, successor: WorkerProcess) -> None:
     """Freeze a worker, let it go on when another has its partitions."""
     worker.freeze()
-    await until(lambda: successor.partitions == ALL_PARTITIONS, f"{successor.name} has taken over everything")
+    await until(lambda: everything_owned_by(successor), f"{successor.name} has taken over everything")
     worker.thaw()
 
 

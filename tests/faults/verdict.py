@@ -20,6 +20,7 @@ from models.release import Release
 from streamer.changelog import MARK_KEY, Mark, listener_key
 from streamer.events import Recommendation
 from streamer.state import BIT_REPEATS, BIT_SKIPPED, decode
+from tests.faults.account import Answers, Place, draw_up, explain
 from tests.faults.harness import LIST_SIZES, Deployment, Leftovers
 from tests.faults.load import Event
 from tests.faults.oracle import Expected, ExpectedAnswer, ExpectedState, RememberedPlay, expect
@@ -35,13 +36,12 @@ _OTHERS_KEYS: Final = b"__"  # Faust's and the store's own
 _read_answer = msgspec.json.Decoder(Recommendation).decode
 
 Record = ConsumerRecord[bytes, bytes]
-Place = tuple[int, int]  # partition and offset of a play
 
 
 async def judge(
     deployment: Deployment, releases: Collection[Release], *, silent: Collection[Place] = frozenset()
 ) -> set[str]:
-    """Fail where anything differs from what an uninterrupted run would have left.
+    """Fail where anything differs from what an uninterrupted run would have left; the account is drawn up first.
 
     Args:
         deployment: all its records done, its workers stopped in order.
@@ -54,18 +54,21 @@ async def judge(
     """
     leftovers = await deployment.leftovers()
     answers = [_answers_by_user(records) for records in leftovers.answers]
-    releases_of = _releases_of_plays(answers, list(releases))
     wanted = deployment.plays() - set(silent)
-    assert releases_of.keys() == wanted, (
-        f"unanswered {sorted(wanted - releases_of.keys())[:10]}, "
-        f"answered and should not be {sorted(releases_of.keys() - wanted)[:10]}"
-    )
-    expected = _expect_all(deployment, releases_of)
-    for horizon, by_user in enumerate(answers):
-        _judge_answers(horizon, by_user, expected)
+    deployment.account = account = draw_up(answers, wanted, deployment.faults, leftovers.changelog)
+    assert account.is_clean, f"{account}; seen from the plays: {explain(answers, wanted)}"
+    releases_of = _releases_of_plays(answers, list(releases))
     _judge_dead_letters(deployment, leftovers)
-    _judge_changelog(deployment, leftovers.changelog, expected)
     _judge_stores(leftovers)
+    states = _judge_changelog(deployment, leftovers.changelog)
+    events = _events_by_user(deployment)
+    assert all(by_user.keys() <= events.keys() for by_user in answers), "there are answers to nobody"
+    assert states.keys() == {listener_key(user) for user in events}
+    for user, played in events.items():  # one at a time: their scores over whole catalogues fill a memory
+        expected = expect(played, _releases_of_listener(played, releases_of))
+        for horizon, by_user in enumerate(answers):
+            _judge_answers(horizon, user, by_user.get(user, []), expected)
+        _judge_state(user, states[listener_key(user)], expected.state)
     return {release.release_id for release in releases_of.values()}
 
 
@@ -75,9 +78,6 @@ def _places(deployment: Deployment) -> list[tuple[Place, Event]]:
         for partition, events in deployment.sent.items()
         for offset, event in sorted(events.items())
     ]
-
-
-Answers = Mapping[bytes, Sequence[Recommendation | None]]
 
 
 def _answers_by_user(records: Sequence[Record]) -> Answers:
@@ -109,44 +109,41 @@ def _releases_of_plays(answers: Sequence[Answers], releases: Sequence[Release]) 
     return short_term
 
 
-def _expect_all(deployment: Deployment, releases_of: Mapping[Place, Release]) -> dict[bytes, Expected]:
+def _events_by_user(deployment: Deployment) -> dict[bytes, list[tuple[int, Event]]]:
     by_user: dict[bytes, list[tuple[int, Event]]] = {}
     for (_, offset), event in _places(deployment):
         if not event.is_bad:
             assert event.key is not None
             by_user.setdefault(event.key, []).append((offset, event))
-    return {
-        user: expect(
-            events,
-            {offset: release for offset, event in events if (release := releases_of.get((event.partition, offset)))},
-        )
-        for user, events in by_user.items()
-    }
+    return by_user
 
 
-def _judge_answers(horizon: int, by_user: Answers, expected: Mapping[bytes, Expected]) -> None:
-    assert by_user.keys() <= expected.keys(), f"answers to nobody: {by_user.keys() - expected.keys()}"
-    for user, wanted in expected.items():
-        given = by_user.get(user, [])
-        offsets = [answer and answer.source_offset for answer in given]
-        assert offsets == [answer and answer.offset for answer in wanted.answers], (
-            f"{HORIZONS[horizon]} answers and tombstones of {user!r} are for {offsets}"
-        )
-        for answer, right in zip(given, wanted.answers, strict=True):
-            if answer is not None and right is not None:
-                _judge_answer(horizon, answer, right)
+def _releases_of_listener(
+    events: Sequence[tuple[int, Event]], releases_of: Mapping[Place, Release]
+) -> dict[int, Release]:
+    return {offset: release for offset, event in events if (release := releases_of.get((event.partition, offset)))}
+
+
+def _judge_answers(horizon: int, user: bytes, given: Sequence[Recommendation | None], expected: Expected) -> None:
+    offsets = [answer and answer.source_offset for answer in given]
+    assert offsets == [answer and answer.offset for answer in expected.answers], (
+        f"{HORIZONS[horizon]} answers and tombstones of {user!r} are for {offsets}"
+    )
+    for answer, right in zip(given, expected.answers, strict=True):
+        if answer is not None and right is not None:
+            _judge_answer(horizon, answer, right)
 
 
 def _judge_answer(horizon: int, answer: Recommendation, right: ExpectedAnswer) -> None:
     assert answer.horizon == HORIZONS[horizon]
     assert (answer.plays_seen, answer.played_at) == (right.plays_seen, right.played_at_ms), answer
     scores = right.scores[horizon]
-    best = sorted(scores.values(), reverse=True)[: LIST_SIZES[horizon]]
+    best = np.sort(scores)[::-1][: LIST_SIZES[horizon]]
     told = [track.score for track in answer.tracks]
-    assert len({track.track_id for track in answer.tracks}) == len(best), answer
+    rows = [right.release.catalogue.track_ids.index(track.track_id) for track in answer.tracks]
+    assert len(set(rows)) == len(best), answer
     np.testing.assert_allclose(told, best, atol=SCORE_TOLERANCE, rtol=0, err_msg=f"{answer}")
-    right_scores = [scores[track.track_id] for track in answer.tracks]
-    np.testing.assert_allclose(told, right_scores, atol=SCORE_TOLERANCE, rtol=0, err_msg=f"{answer}")
+    np.testing.assert_allclose(told, scores[rows], atol=SCORE_TOLERANCE, rtol=0, err_msg=f"{answer}")
 
 
 def _judge_dead_letters(deployment: Deployment, leftovers: Leftovers) -> None:
@@ -160,7 +157,8 @@ def _judge_dead_letters(deployment: Deployment, leftovers: Leftovers) -> None:
     assert sorted(given) == wanted
 
 
-def _judge_changelog(deployment: Deployment, changelog: Sequence[Record], expected: Mapping[bytes, Expected]) -> None:
+def _judge_changelog(deployment: Deployment, changelog: Sequence[Record]) -> dict[bytes, bytes | None]:
+    """Return the latest record of each listener; the marks must stand at the last record sent."""
     latest = {(record.partition, record.key): record.value for record in changelog}
     for partition, events in deployment.sent.items():
         last = max(events)
@@ -168,9 +166,7 @@ def _judge_changelog(deployment: Deployment, changelog: Sequence[Record], expect
         assert Mark.decode(mark) == Mark(last, deployment.sent_at_ms[partition, last])
     states = {key: value for (_, key), value in latest.items()}
     assert len(states) == len(latest), "a listener has states in two partitions"
-    assert states.keys() == {listener_key(user) for user in expected}
-    for user, wanted in expected.items():
-        _judge_state(user, states[listener_key(user)], wanted.state)
+    return states
 
 
 def _judge_state(user: bytes, record: bytes | None, wanted: ExpectedState | None) -> None:

@@ -1,0 +1,192 @@
+"""A worker as a process of its own, forked from one that has imported everything: a start costs milliseconds.
+
+Importing torch takes seconds of CPU, and a suite that kills workers by the hundred would do little else. What runs
+after the fork is `refrain worker` as an operator starts it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import multiprocessing
+import os
+import re
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+from typing import Final
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import psutil
+
+from streamer.__main__ import main
+from tests.faults.sabotage import Sabotage
+
+#: A machine that several share may starve a worker for long; nothing here is about speed.
+PATIENCE_S: Final = 120.0
+
+_LOG_COMPLAINT: Final = re.compile(
+    r"^.* (ERROR|CRITICAL) (streamer|asyncio).*|^Traceback.*|^.*never retrieved.*|^.*Error in recovery.*", re.MULTILINE
+)
+
+
+async def until(condition: Callable[[], bool], what: str, patience_s: float = PATIENCE_S) -> None:
+    """Wait until a condition holds, and fail where it never does."""
+    deadline_s = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < deadline_s, f"waited {patience_s:.0f} s in vain until {what}"
+        await asyncio.sleep(0.05)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What befell a worker: when, ms since the epoch, and the partitions it had."""
+
+    at_ms: float
+    partitions: tuple[int, ...]
+
+
+class WorkerProcess:
+    """One start of a worker.
+
+    Args:
+        name: its static identity, unless the environment gives it another or none.
+        environment: its settings.
+        log: where it logs to.
+        sabotages: what is to befall it by itself.
+    """
+
+    def __init__(self, name: str, environment: Mapping[str, str], log: Path, sabotages: tuple[Sabotage, ...]) -> None:
+        self.name = name
+        self.faults: list[Fault] = []
+        self.num_freezes = 0
+        self.log_path = log
+        log.touch()
+        self._process = _forks().Process(target=_work, args=(dict(environment), log, sabotages))
+        self._process.start()
+
+    @property
+    def log(self) -> str:
+        """What it has logged."""
+        return self.log_path.read_text(errors="replace")
+
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        assert self._process.pid is not None, "it was started"
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process lives, frozen or not."""
+        return self._process.exitcode is None
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether it stands still, by its own doing or by that of `freeze`."""
+        return self.is_running and psutil.Process(self.pid).status() == psutil.STATUS_STOPPED
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether it ended by SIGKILL."""
+        return self._process.exitcode == -signal.SIGKILL
+
+    @property
+    def partitions(self) -> list[int]:
+        """The partitions whose fences it took last."""
+        taken = re.findall(r"fences taken partitions=\[([\d, ]*)\]", self.log)
+        return [int(number) for number in taken[-1].split(", ") if number] if taken else []
+
+    async def ready(self) -> None:
+        """Wait until it answers plays."""
+        await until(self.is_ready, f"worker {self.name} is ready; its log: {self.log_path}")
+
+    def is_ready(self) -> bool:
+        """Tell whether it answers plays; one that has ended never will."""
+        assert self.is_running, f"worker {self.name} ended with status {self._process.exitcode}: {self.log[-4000:]}"
+        port = re.search(r"web server started port=(\d+)", self.log)
+        if port is None:
+            return False
+        try:
+            with urlopen(f"http://127.0.0.1:{port[1]}/readyz", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except (URLError, OSError):
+            return False
+
+    def kill(self) -> None:
+        """Kill it as the kernel would when memory runs out."""
+        if self.is_running:
+            self._note_fault()
+            self._process.kill()
+        self._process.join()
+
+    def freeze(self) -> None:
+        """Stop it from doing anything, without its noticing."""
+        self._note_fault()
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self.num_freezes += 1
+        os.kill(self.pid, signal.SIGCONT)
+
+    async def freeze_for(self, seconds: float) -> None:
+        """Freeze it, and let it go on: a duration is the fault here, not a way to wait for something."""
+        self.freeze()
+        await asyncio.sleep(seconds)
+        self.thaw()
+
+    async def froze(self) -> None:
+        """Wait until it has frozen itself."""
+        await until(
+            lambda: self.is_frozen or not self.is_running, f"worker {self.name} freezes; its log: {self.log_path}"
+        )
+        assert self.is_frozen, f"worker {self.name} ended with status {self._process.exitcode}: {self.log[-4000:]}"
+        self._note_fault()
+
+    async def ended(self) -> int:
+        """Wait until it ends; return its exit status."""
+        await until(lambda: not self.is_running, f"worker {self.name} ends; its log: {self.log_path}")
+        assert self._process.exitcode is not None
+        return self._process.exitcode
+
+    async def died(self) -> int:
+        """Wait until it ends of what befell it; return its exit status."""
+        status = await self.ended()
+        self._note_fault()
+        return status
+
+    async def stop(self) -> int:
+        """Ask it to stop, as an operator does; return its exit status."""
+        self._process.terminate()
+        return await self.ended()
+
+    def complaints(self) -> list[str]:
+        """Lines of the log that nobody should see where nothing is wrong."""
+        return [found[0] for found in _LOG_COMPLAINT.finditer(self.log)]
+
+    def _note_fault(self) -> None:
+        self.faults.append(Fault(time.time() * 1000, tuple(self.partitions)))
+
+
+@functools.cache
+def _forks() -> ForkServerContext:
+    """Return where workers are forked: a process that has imported all they need, and `pytest`, which they inherit."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["pytest", "tests.faults.process"])
+    return context
+
+
+def _work(environment: Mapping[str, str], log: Path, sabotages: tuple[Sabotage, ...]) -> None:
+    """Be a worker."""
+    stream = os.open(log, os.O_WRONLY | os.O_APPEND)
+    os.dup2(stream, 1)
+    os.dup2(stream, 2)
+    os.environ.update(environment)
+    for sabotage in sabotages:
+        sabotage.install()
+    main(["worker"])

@@ -1,0 +1,151 @@
+"""What befalls a worker at a step of the life of a play: a harness around the product, which knows nothing of it."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import itertools
+import pkgutil
+import signal
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from streamer.chunks.store import ChunkStore
+
+#: Where each step of a batch is taken, in order.
+BATCH_STEPS: Final = {
+    "fetch": "streamer.chunks.transport:ChunkConsumer._getmany",
+    "decode": "streamer.agents:Answering._take_in",
+    "gather": "streamer.agents:Answering._read_states",
+    "plan": "streamer.agents:plan",
+    "step": "streamer.engine:Engine.step",
+    "merge": "streamer.agents:_merge",
+    "commit": "streamer.chunks.table:ListenerTable.commit",
+    "begin transaction": "aiokafka:AIOKafkaProducer.begin_transaction",
+    "send": "streamer.chunks.table:_send",
+    "end transaction": "aiokafka:AIOKafkaProducer.commit_transaction",
+    "remember": "streamer.chunks.store:ChunkStore.write_batch",
+    "acknowledge": "faust.streams:Stream.ack",
+    "commit offset": "streamer.chunks.transport:ChunkConsumer.commit",
+}
+
+#: Where each step of a start is taken, in order; all but the first also at each rebalance.
+START_STEPS: Final = {
+    "load release": "streamer.releases:_load",
+    "assign": "streamer.chunks.transport:ChunkConsumer.on_partitions_assigned",
+    "take fences": "streamer.chunks.fence:Fences.take",
+    "open store": "streamer.chunks.store:ChunkStore._open_for_partition",
+    "recover": "streamer.chunks.store:ChunkStore.apply_changelog_batch",
+    "start at marks": "streamer.chunks.transport:ChunkConsumer._start_at_marks",
+}
+
+#: What a worker does when the group deals its partitions out anew.
+REVOKE_STEPS: Final = {"revoke": "streamer.chunks.transport:ChunkConsumer.on_partitions_revoked"}
+
+STEPS: Final = BATCH_STEPS | START_STEPS | REVOKE_STEPS
+
+#: Longer than Faust's interval between two commits of offsets.
+_STALL_S: Final = 2.5
+
+
+class Act(StrEnum):
+    """What happens."""
+
+    KILL = "kill"
+    FLUSH_AND_KILL = "flush and kill"  # RocksDB writes its memory to disk whenever it likes, also right before the end
+    STALL_AND_KILL = "stall and kill"  # long enough for whatever is acknowledged to be committed
+    FREEZE = "freeze"
+    RAISE = "raise"
+
+
+@dataclass(frozen=True, slots=True)
+class Sabotage:
+    """One thing that befalls one worker.
+
+    Attributes:
+        step: of STEPS.
+        when: `before` or `after` it.
+        act: what happens.
+        call: how many times the step is taken until then, from 1.
+    """
+
+    step: str
+    when: str
+    act: Act = Act.KILL
+    call: int = 1
+
+    def install(self) -> None:
+        """Wrap the step, in this process."""
+        if self.act is Act.FLUSH_AND_KILL:
+            _note_stores()
+        module, _, path = STEPS[self.step].partition(":")
+        owner_path, _, name = path.rpartition(".")
+        owner = pkgutil.resolve_name(f"{module}:{owner_path}" if owner_path else module)
+        setattr(owner, name, self._wrap(getattr(owner, name)))
+
+    def _wrap(self, step: Callable[..., Any]) -> Callable[..., Any]:
+        calls = itertools.count(1)
+        if inspect.iscoroutinefunction(step):
+
+            @functools.wraps(step)
+            async def sabotaged(*args: Any, **kwargs: Any) -> Any:
+                is_due = next(calls) == self.call
+                if is_due and self.when == "before":
+                    await self._act_async()
+                result = await step(*args, **kwargs)
+                if is_due and self.when == "after":
+                    await self._act_async()
+                return result
+
+            return sabotaged
+
+        @functools.wraps(step)
+        def sabotaged_at_once(*args: Any, **kwargs: Any) -> Any:
+            is_due = next(calls) == self.call
+            if is_due and self.when == "before":
+                self._act()
+            result = step(*args, **kwargs)
+            if is_due and self.when == "after":
+                self._act()
+            return result
+
+        return sabotaged_at_once
+
+    async def _act_async(self) -> None:
+        if self.act is Act.STALL_AND_KILL:
+            await asyncio.sleep(_STALL_S)
+        self._act()
+
+    def _act(self) -> None:
+        if self.act is Act.RAISE:
+            raise OSError(f"sabotage {self.when} {self.step}")
+        if self.act is Act.FREEZE:
+            signal.raise_signal(signal.SIGSTOP)  # to this thread: the very next thing that happens
+            return
+        if self.act is Act.FLUSH_AND_KILL:
+            for database in itertools.chain.from_iterable(store._dbs.values() for store in _STORES):
+                database.flush()
+        signal.raise_signal(signal.SIGKILL)
+
+
+_STORES: Final[list[ChunkStore]] = []
+
+
+def _note_stores() -> None:
+    """Remember each store that is made in this process from now on."""
+    make = ChunkStore.__init__
+
+    @functools.wraps(make)
+    def noting(store: ChunkStore, *args: Any, **kwargs: Any) -> None:
+        make(store, *args, **kwargs)
+        _STORES.append(store)
+
+    ChunkStore.__init__ = noting  # type: ignore[method-assign]
+
+
+def moments(steps: Iterable[str]) -> list[tuple[str, str]]:
+    """Return each step, before and after."""
+    return [(step, when) for step in steps for when in ("before", "after")]
