@@ -1,0 +1,94 @@
+"""Workers that die or stand still at each step of the life of a play, and at each step of a start."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from streamer.crash import CRASH_STATUS
+from tests.faults.conftest import TinyRelease
+from tests.faults.harness import Deployment, everything_owned_by, start
+from tests.faults.process import until
+from tests.faults.sabotage import BATCH_STEPS, START_STEPS, Act, Sabotage, moments
+from tests.faults.verdict import judge
+
+pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(1200)]
+
+#: How many batches a worker lives to see, at most.
+_MAX_BATCHES = 12
+
+
+def drawn(rng: random.Random, step: str, when: str, act: Act) -> Sabotage:
+    """Let it happen at a random batch; the steps of a start are taken once."""
+    return Sabotage(step, when, act, rng.randint(1, _MAX_BATCHES) if step in BATCH_STEPS else 1)
+
+
+async def let_it_happen(deployment: Deployment, sabotage: Sabotage) -> None:
+    """Start a worker under load, and see it die."""
+    worker = deployment.start("a", sabotage)
+    await deployment.feed_until(lambda: not worker.is_running, f"a worker dies {sabotage}; its log {worker.log_path}")
+    await worker.died()
+    assert worker.was_killed, worker.log[-4000:]
+
+
+@pytest.mark.parametrize("others", [(), ("b", "c")], ids=["alone", "of three"])
+async def test_a_worker_killed_before_and_after_each_step(
+    others: tuple[str, ...], deployment: Deployment, first_release: TinyRelease, rng: random.Random
+) -> None:
+    await deployment.announce(first_release.saved)
+    await start(deployment, *others)
+
+    for step, when in moments(BATCH_STEPS | START_STEPS):  # nothing is recovered before the first batch
+        await let_it_happen(deployment, drawn(rng, step, when, Act.KILL))
+    for step, when in moments(["commit", "send", "end transaction", "remember", "acknowledge"]):
+        await let_it_happen(deployment, drawn(rng, step, when, Act.FLUSH_AND_KILL))
+        await let_it_happen(deployment, drawn(rng, step, when, Act.STALL_AND_KILL))
+    deployment.start("a")
+    await deployment.all_done()
+
+    assert set(await deployment.stop_all()) == {0}
+    await judge(deployment, [first_release.release])
+
+
+@pytest.mark.parametrize("steps", [START_STEPS, dict([*BATCH_STEPS.items()][:7]), dict([*BATCH_STEPS.items()][7:])],
+                         ids=["of a start", "before the transaction", "from the transaction on"])  # fmt: skip
+async def test_a_worker_frozen_before_and_after_each_step_until_it_was_replaced(
+    steps: dict[str, str], deployment: Deployment, first_release: TinyRelease, rng: random.Random
+) -> None:
+    await deployment.announce(first_release.saved)
+    (successor,) = await start(deployment, "b")
+
+    for step, when in moments(steps):
+        worker = deployment.start("a", drawn(rng, step, when, Act.FREEZE))
+        await deployment.feed_until(lambda: worker.is_frozen or not worker.is_running, "a worker freezes")  # noqa: B023
+        await worker.froze()
+        await until(lambda: everything_owned_by(successor), "the other has taken over everything")
+        worker.thaw()
+        assert await worker.ended() == CRASH_STATUS
+    await deployment.all_done()
+
+    assert await deployment.stop_all() == [0]
+    await judge(deployment, [first_release.release])
+
+
+@pytest.mark.quick
+async def test_a_worker_killed_and_frozen_where_it_hurts(
+    deployment: Deployment, first_release: TinyRelease, rng: random.Random
+) -> None:
+    await deployment.announce(first_release.saved)
+    (successor,) = await start(deployment, "b")
+
+    for step, when in moments(["send", "end transaction", "remember", "acknowledge"]):
+        await let_it_happen(deployment, drawn(rng, step, when, Act.FLUSH_AND_KILL))
+        await let_it_happen(deployment, drawn(rng, step, when, Act.STALL_AND_KILL))
+    worker = deployment.start("a", Sabotage("end transaction", "before", Act.FREEZE, 5))
+    await deployment.feed_until(lambda: worker.is_frozen or not worker.is_running, "a worker freezes")
+    await worker.froze()
+    await until(lambda: everything_owned_by(successor), "the other has taken over everything")
+    worker.thaw()
+    assert await worker.ended() == CRASH_STATUS
+    await deployment.all_done()
+
+    assert await deployment.stop_all() == [0]
+    await judge(deployment, [first_release.release])
