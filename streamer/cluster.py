@@ -27,8 +27,9 @@ from typing import Final, Self
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from streamer.devkafka import LOG_TAIL_LINES, WATCHDOG, DevKafka
+from streamer.devkafka import DevKafka
 from streamer.errors import RefrainError
+from streamer.kafka_node import LOG_TAIL_LINES, WATCHDOG
 from streamer.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ class _Process:
     """A process as it runs below its watchdog.
 
     Attributes:
-        watchdog: its parent, told by a pipe to end it, as devkafka's is; ends with its status.
+        watchdog: its parent, told by a pipe to end it, as Kafka's is; ends with its status.
         log: what it writes, one start after the other.
         web_port: where it tells its metrics.
     """

