@@ -3,18 +3,19 @@
 import asyncio
 import functools
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from aiokafka import ConsumerRecord
+from aiokafka import AIOKafkaProducer, ConsumerRecord
 from numpy.typing import NDArray
 
 from streamer.batch import Batch, Listeners, join, merge, plan
 from streamer.changelog import listener_key
 from streamer.chunks.fence import Fences
 from streamer.chunks.table import ListenerTable
+from streamer.culprits import answer_all_but_culprits
 from streamer.engine import Engine
 from streamer.gathering import Chunk, Gate, gather_chunks
 from streamer.intake import Intake, fresh_records, take_in
@@ -66,11 +67,19 @@ class Answering:
     async def answer_batch(self, chunks: Sequence[Chunk]) -> None:
         """Do everything one batch of chunks asks for; when this returns it is on Kafka and on disk."""
         fences = dict(self.fences.held)  # bound here: whoever takes them later fences this batch
-        timed = self.metrics.timed
-        with timed("decode"):
+        with self.metrics.timed("decode"):
             intakes = self._take_in(chunks)
-        if not intakes:
-            return
+        if intakes:
+            answer = functools.partial(self._answer, fences)
+            await answer_all_but_culprits(intakes, answer, self._check_device, self.metrics)
+
+    async def _answer(self, fences: Mapping[int, AIOKafkaProducer], intakes: Sequence[Intake]) -> None:
+        """Answer what was taken in.
+
+        Raises:
+            StepError: the step failed; nothing was written.
+        """
+        timed = self.metrics.timed
         with timed("gather"):
             events, listeners = join([intake.plays for intake in intakes], [intake.offsets for intake in intakes])
             champion, states = await self._read_states(intakes, listeners)
@@ -126,6 +135,11 @@ class Answering:
         output = await self.engine.step(champion.release, batch, answered)
         answers = Answers(answered, output.ranked, champion.lists, champion.release.release_id, int(time.time() * 1000))
         return output.hidden, answers
+
+    async def _check_device(self) -> None:
+        """End the process unless the device still computes; only a step has failed, so there is a champion."""
+        assert self.releases.champion is not None
+        await self.engine.check(self.releases.champion.release)
 
 
 def _num_hidden(champion: Champion | None) -> int:

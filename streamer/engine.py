@@ -1,16 +1,19 @@
 """The engine: the device, and the one thread that computes on it, so that heartbeats never wait for a step."""
 
 import asyncio
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from models.histories import Histories
 from models.release import Release
 from models.step import StepInput, StepOutput, step
 from streamer.batch import Batch
 from streamer.crash import crash
+from streamer.errors import StepError
 
 
 def pick_device(name: str) -> torch.device:
@@ -22,6 +25,8 @@ def pick_device(name: str) -> torch.device:
 
 class Engine:
     """Computes steps, one at a time.
+
+    A step that fails is told to the caller. A step without end or a dead thread ends the process.
 
     Args:
         sizes: length of the lists, short-term and long-term.
@@ -37,6 +42,7 @@ class Engine:
         self._heard_masked = heard_masked
         self._max_step_s = max_step_s
         self._thread = ThreadPoolExecutor(1, "compute", initializer=torch.set_num_threads, initargs=(num_threads,))
+        self._known_good: tuple[int, NDArray[np.uint64]] | None = None  # a release, and a track it has computed
 
     async def step(self, release: Release, batch: Batch, answered: NDArray[np.int64]) -> StepOutput:
         """Advance every life of a batch and rank after the plays `answered`.
@@ -45,22 +51,69 @@ class Engine:
             release: whose network computes.
             batch: R lives.
             answered: int64 (A,), rising indices of the batch's new plays.
+
+        Raises:
+            StepError: it raised, ran out of memory, or gave a state or a score that is no number.
         """
-        step_input = StepInput(batch.hidden, batch.histories, batch.fold_from, batch.new[answered])
-        computing = asyncio.get_running_loop().run_in_executor(self._thread, self._compute, release, step_input)
+        return await self._run(release, StepInput(batch.hidden, batch.histories, batch.fold_from, batch.new[answered]))
+
+    async def check(self, release: Release) -> None:
+        """End the process unless the device computes a play that is known to be good.
+
+        The play is a stranger's first. Its track is one of a few of the catalogue, for the step may fail over any one;
+        the first that computes is known to be good from then on, so that a device that fails now and then is not asked
+        until it succeeds.
+        """
+        if self._known_good is None or self._known_good[0] != release.key:
+            self._known_good = release.key, release.catalogue.keys[:: 1 + len(release.catalogue) // 3]
+        failure: StepError | None = None
+        for number, key in enumerate(keys := self._known_good[1]):
+            try:
+                await self._run(release, _first_play(release, key))
+            except StepError as exc:
+                failure = exc
+            else:
+                self._known_good = release.key, keys[number : number + 1]
+                return
+        crash("not even a play known to be good can be computed; check the device, then the release", failure)
+
+    async def _run(self, release: Release, step_input: StepInput) -> StepOutput:
         try:
+            computing = asyncio.get_running_loop().run_in_executor(self._thread, self._attempt, release, step_input)
             return await asyncio.wait_for(computing, self._max_step_s)
         except TimeoutError as exc:
-            crash(f"a step of {len(batch)} listeners took longer than {self._max_step_s} s; check the device", exc)
+            num = step_input.histories.num_listeners
+            crash(f"a step of {num} listeners took longer than {self._max_step_s} s; check the device", exc)
+        except (RuntimeError, SystemExit) as exc:  # the pool's own: what a step raises is a StepError
+            crash("the thread that computes is dead; a restart brings another", exc)
+
+    def _attempt(self, release: Release, step_input: StepInput) -> StepOutput:
+        try:
+            output = self._compute(release, step_input)
+            _require_numbers(output)
+        except Exception as exc:
+            traceback.clear_frames(exc.__traceback__)  # else a step out of memory keeps its tensors while it is retried
+            raise StepError(f"release {release.release_id} failed with {type(exc).__name__}") from exc
+        return output
 
     def _compute(self, release: Release, step_input: StepInput) -> StepOutput:
-        output = step(
-            release.network, release.catalogue, step_input, sizes=self._sizes, heard_masked=self._heard_masked
-        )
-        if not np.isfinite(output.hidden).all():
-            raise FloatingPointError(f"release {release.release_id} computed a state that is not finite")
-        return output
+        return step(release.network, release.catalogue, step_input, sizes=self._sizes, heard_masked=self._heard_masked)
 
     def close(self) -> None:
         """Let the thread go."""
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+def _require_numbers(output: StepOutput) -> None:
+    if not np.isfinite(output.hidden).all():
+        raise FloatingPointError("a state is not finite")
+    if not all((ranked.scores < np.inf).all() for ranked in output.ranked):  # -inf stands in missing places
+        raise FloatingPointError("a score is not finite")
+
+
+def _first_play(release: Release, track_key: np.uint64) -> StepInput:
+    """Lay out the first play of a listener unheard, to be answered."""
+    one, first = np.zeros(1, np.int64), np.array([0, 1])
+    history = Histories(first, np.array([track_key]), one, np.zeros(1, np.uint8), np.zeros(1, np.bool_))
+    hidden = np.zeros((1, release.network.config.hidden_size), np.float32)
+    return StepInput(hidden, history, fold_from=one, anchors=one)

@@ -5,6 +5,7 @@
     +-- ContractError          topics, offsets and changelog do not fit together: printed, exit 3, nothing was changed
     +-- KafkaUnavailableError  the embedded Kafka does not start: printed, exit 4
     +-- ReleaseError           a release cannot be taken up: logged, the worker carries on with the one it has
+    +-- StepError              a step cannot be computed: its batch is tried again in halves, down to the play to blame
 
 A bad play is no exception but a row beside the good ones (`events.Reject`), for one must not stop a chunk. A failure
 between a transaction and the disk is none either: it ends the process (`crash.crash`), because recovery is the one way
@@ -30,3 +31,7 @@ class KafkaUnavailableError(RefrainError):
 
 class ReleaseError(RefrainError):
     """Raised when a release that was announced cannot be copied, verified or loaded."""
+
+
+class StepError(RefrainError):
+    """Raised when a step raised, ran out of memory or gave what is no number; says which release and how it failed."""

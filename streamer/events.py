@@ -86,6 +86,7 @@ class Cause(StrEnum):
     INVALID_USER_ID = "invalid-user-id"
     INVALID_TRACK_ID = "invalid-track-id"
     STRAY_PARTITION = "stray-partition"
+    UNCOMPUTABLE = "uncomputable"
 
 
 @dataclass(frozen=True, slots=True)

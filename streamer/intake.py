@@ -27,7 +27,7 @@ class Intake:
         records: those above the progress mark, in order; at least one.
         plays: the accepted events among them.
         offsets: int64 (n,), their source offsets.
-        rejects: the others; `index` counts in `records`.
+        rejects: the others, in order; `index` counts in `records`.
     """
 
     partition: int
@@ -40,6 +40,25 @@ class Intake:
     def mark(self) -> Mark:
         """How far the partition has come when this is done."""
         return Mark(self.records[-1].offset, self.records[-1].timestamp)
+
+    def part(self, begin: int, end: int) -> "Intake":
+        """Return what the records from `begin` to before `end` hold, as if they alone had been taken in."""
+        kept = np.flatnonzero((begin <= self.plays.index) & (self.plays.index < end))
+        plays = _take(self.plays, kept)
+        return Intake(
+            self.partition,
+            self.records[begin:end],
+            replace(plays, index=plays.index - begin),
+            self.offsets[kept],
+            [replace(reject, index=reject.index - begin) for reject in self.rejects if begin <= reject.index < end],
+        )
+
+    def refused(self, cause: Cause, reason: str) -> "Intake":
+        """Return the intake with its accepted events among the rejects."""
+        none = np.empty(0, np.int64)
+        refused = [Reject(index, cause, reason) for index in self.plays.index.tolist()]
+        rejects = sorted((*self.rejects, *refused), key=lambda reject: reject.index)
+        return replace(self, plays=_take(self.plays, none), offsets=none, rejects=rejects)
 
 
 def fresh_records(fetched: Records, mark: Mark) -> Records:
@@ -65,21 +84,23 @@ def take_in(partition: int, records: Records, belongs_here: Callable[[bytes], bo
     """
     decoded = decode([r.key for r in records], [r.value for r in records], [r.timestamp for r in records])
     plays = decoded.plays
-    strays: list[Reject] = []
+    rejects: Sequence[Reject] = decoded.rejects
     if belongs_here is not None:
         plays, strays = _without_strays(plays, belongs_here)
+        rejects = sorted((*rejects, *strays), key=lambda reject: reject.index)
     offsets = np.array([record.offset for record in records], np.int64)[plays.index]
-    return Intake(partition, records, plays, offsets, [*decoded.rejects, *strays])
+    return Intake(partition, records, plays, offsets, rejects)
 
 
 def _without_strays(plays: PlayColumns, belongs_here: Callable[[bytes], bool]) -> tuple[PlayColumns, list[Reject]]:
     is_home = np.array([belongs_here(user) for user in plays.users], np.bool_)
     strays = [Reject(int(index), Cause.STRAY_PARTITION, _STRAY) for index in plays.index[~is_home]]
-    kept = np.flatnonzero(is_home)
+    return _take(plays, np.flatnonzero(is_home)), strays
+
+
+def _take(plays: PlayColumns, kept: NDArray[np.int64]) -> PlayColumns:
     arrays = {
         name: getattr(plays, name)[kept]
         for name in ("index", "track_keys", "played_at_ms", "contexts", "skipped", "forgets")
     }
-    return replace(
-        plays, users=[plays.users[i] for i in kept], track_ids=[plays.track_ids[i] for i in kept], **arrays
-    ), strays
+    return replace(plays, users=[plays.users[i] for i in kept], track_ids=[plays.track_ids[i] for i in kept], **arrays)

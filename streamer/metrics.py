@@ -54,6 +54,11 @@ class WorkerMetrics:
             "refrain_step_seconds", "Seconds per batch in each step of the life of a play.", ["step"],
             buckets=_SECONDS, registry=registry,
         )  # fmt: skip
+        # Moves with dead letters `uncomputable`: the release cannot compute some plays; the log says why. Without them:
+        # batches are too large for the device's memory; lower REFRAIN_MAX_BATCH_PLAYS.
+        self.step_failures = Counter(
+            "refrain_step_failures", "Steps that failed and were tried again in halves.", registry=registry
+        )
         # The promise to users: from the play's Kafka timestamp to its committed answer. High with low lag: batches are
         # too large or Kafka is slow; high with high lag: too few workers.
         self.latency_seconds = Latencies(

@@ -1,7 +1,7 @@
 """A worker without Kafka: the product's own path from records to writes, with dicts for its store and its topics."""
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.release import Release
-from models.step import StepInput, step
+from models.step import StepInput, StepOutput, step
 from streamer.batch import Batch, Listeners, join, merge, plan
 from streamer.changelog import MARK_KEY, NO_MARK, Mark, listener_key
 from streamer.events import Recommendation
@@ -31,6 +31,10 @@ CHAMPION: Final = tiny_release(7)
 _encoder = functools.lru_cache(ListEncoder)  # a worker makes one a release
 
 
+def _compute(release: Release, step_input: StepInput) -> StepOutput:
+    return step(release.network, release.catalogue, step_input, sizes=SIZES)
+
+
 @dataclass
 class Worker:
     """What `Answering.answer_batch` does, less Kafka, RocksDB and the clock; the states outlive a change of release."""
@@ -38,6 +42,7 @@ class Worker:
     release: Release | None = CHAMPION
     promoted_at_ms: int = 1
     answers_each: bool = True
+    compute: Callable[[Release, StepInput], StepOutput] = _compute
     store: Mapping[int, dict[bytes, bytes]] = field(default_factory=lambda: {number: {} for number in PARTITIONS})
     outputs: dict[tuple[str, int], list[tuple[bytes | None, bytes | None]]] = field(default_factory=dict)
 
@@ -55,10 +60,14 @@ class Worker:
         return self
 
     def serve(self, fetched: Fetched) -> None:
+        if intakes := self.take_in(fetched):
+            self.answer(intakes)
+
+    def take_in(self, fetched: Fetched) -> list[Intake]:
         fresh = {partition: fresh_records(got, self.mark(partition)) for partition, got in fetched.items() if got}
-        intakes = [take_in(partition, records, None) for partition, records in fresh.items() if records]
-        if not intakes:
-            return
+        return [take_in(partition, records, None) for partition, records in fresh.items() if records]
+
+    def answer(self, intakes: Sequence[Intake]) -> None:
         events, listeners = join([intake.plays for intake in intakes], [intake.offsets for intake in intakes])
         batch = plan(events, self._read_states(intakes, listeners), self.release.key if self.release else None)
         hidden, answers = self._step(batch)
@@ -78,7 +87,7 @@ class Worker:
             return batch.hidden, None
         answered = np.arange(len(batch.new)) if self.answers_each else batch.last_plays
         step_input = StepInput(batch.hidden, batch.histories, batch.fold_from, batch.new[answered])
-        output = step(self.release.network, self.release.catalogue, step_input, sizes=SIZES)
+        output = self.compute(self.release, step_input)
         lists = _encoder(self.release.catalogue.track_ids)
         return output.hidden, Answers(answered, output.ranked, lists, self.release.release_id, emitted_at_ms=5)
 

@@ -1,14 +1,27 @@
-"""The order of the story: what a crash finds depends on what comes last."""
+"""The order of the story: what a crash finds depends on what comes last. And one culprit, on a real Kafka."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from streamer.agents import Answering
+from streamer.alias import move_alias
+from streamer.app import create_worker
+from streamer.chunks.app import stop_app
+from streamer.devkafka import DevKafka
+from streamer.engine import Engine
+from streamer.events import ReleaseNotice
 from streamer.gathering import Chunk, Gate
-from tests.builders import play
+from streamer.settings import Settings
+from streamer.topics import ensure_topics
+from tests.builders import play, play_value, save_tiny_release
+from tests.onkafka import Record, produce, read_committed
+from tests.poison import SabotagedEngine, raises_over
 
 #: What answering a batch would need: here nothing is answered.
 UNUSED: Any = None
@@ -58,3 +71,58 @@ async def test_a_batch_that_failed_is_never_acknowledged() -> None:
         await told.answer_plays(two_chunks(told.diary))
 
     assert told.diary == []
+
+
+@asynccontextmanager
+async def working(settings: Settings, engine: Engine) -> AsyncIterator[Answering]:
+    """Run a worker on the topics of the settings."""
+    worker = create_worker(settings, await ensure_topics(settings), engine)
+    await worker.answering.releases.start()
+    await worker.app.start()
+    try:
+        yield worker.answering
+    finally:
+        await worker.answering.gate.close()
+        await stop_app(worker.app)
+        await worker.answering.fences.drop()
+        await worker.answering.releases.stop()
+        engine.close()
+
+
+async def until_marked(answering: Answering, offset: int) -> None:
+    """Wait until partition 0 has come as far as an offset."""
+    async with asyncio.timeout(60):
+        while 0 not in answering.fences.held or answering.table.mark(0).offset < offset:  # noqa: ASYNC110  it calls nobody
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.kafka
+async def test_a_play_that_cannot_be_computed_is_a_dead_letter_and_all_others_are_answered(
+    kafka: DevKafka, topic_prefix: str, tmp_path: Path
+) -> None:
+    at = kafka.bootstrap_servers
+    settings = Settings(
+        kafka_bootstrap_servers=at, app_id=topic_prefix, state_dir=tmp_path / "state", partitions=1, answer="each",
+        plays_topic=f"{topic_prefix}.plays", short_term_topic=f"{topic_prefix}.short", device="cpu",
+        long_term_topic=f"{topic_prefix}.long", dead_letter_topic=f"{topic_prefix}.dead",
+        releases_topic=f"{topic_prefix}.releases",
+    )  # fmt: skip
+    await ensure_topics(settings)
+    await move_alias(at, settings.releases_topic, ReleaseNotice(*save_tiny_release(tmp_path / "releases")))
+    tracks = ["t1", "t2", "t5", "t3", "t5", "t1"]
+    await produce(at, settings.plays_topic, *(play_value("u", track) for track in tracks))
+
+    async with working(settings, SabotagedEngine(raises_over("t5"))) as answering:
+        await until_marked(answering, 5)
+
+    letters = await read_committed(at, settings.dead_letter_topic)
+    assert [said(letter) for letter in letters] == [("2", "uncomputable"), ("4", "uncomputable")]
+    for topic in (settings.short_term_topic, settings.long_term_topic):
+        answers = [msgspec.json.decode(each.value or b"") for each in await read_committed(at, topic)]
+        assert [(each["source_offset"], each["plays_seen"]) for each in answers] == [(0, 1), (1, 2), (3, 3), (5, 4)]
+
+
+def said(letter: Record) -> tuple[str, str]:
+    """Return the source offset and the cause of a dead letter."""
+    headers = dict(letter.headers)
+    return headers["source-offset"].decode(), headers["error"].decode()

@@ -1,18 +1,20 @@
 import asyncio
 import dataclasses
 import threading
+import weakref
 
 import numpy as np
 import pytest
 import torch
 
-from models.step import StepInput, step
-from streamer import engine as engine_module
+from models.step import StepInput, StepOutput, step
 from streamer.batch import Batch, join, plan
 from streamer.engine import Engine, pick_device
+from streamer.errors import StepError
 from streamer.intake import take_in
 from streamer.state import decode
-from tests.builders import play, tiny_release
+from tests.builders import TRACK_IDS, play, tiny_release
+from tests.poison import Sabotage, SabotagedEngine, broken, in_turn, no_state_of, raises_over, sound
 
 RELEASE = tiny_release()
 
@@ -74,19 +76,114 @@ async def test_a_release_that_computes_no_number_fails_the_step() -> None:
         network.embedding.weight[3] = torch.nan
     engine, batch = make_engine(), make_batch()
 
-    with pytest.raises(FloatingPointError, match="release release-7 computed a state that is not finite"):
+    with pytest.raises(StepError, match="release release-7 failed with FloatingPointError") as failure:
         await engine.step(dataclasses.replace(RELEASE, network=network), batch, batch.last_plays)
+    assert str(failure.value.__cause__) == "a state is not finite"
     engine.close()
 
 
+@pytest.mark.parametrize("score", [np.nan, np.inf])
+async def test_a_score_that_is_no_number_fails_the_step(score: float) -> None:
+    def sabotage(_: StepInput, output: StepOutput) -> StepOutput:
+        output.ranked[1].scores[1, 3] = score
+        return output
+
+    engine, batch = SabotagedEngine(sabotage), make_batch()
+
+    with pytest.raises(StepError, match="FloatingPointError") as failure:
+        await engine.step(RELEASE, batch, batch.last_plays)
+    assert str(failure.value.__cause__) == "a score is not finite"
+    engine.close()
+
+
+async def test_places_without_a_track_have_no_score_and_fail_nothing() -> None:
+    engine, batch = make_engine(), make_batch()
+
+    output = await engine.step(tiny_release(track_ids=("t1", "t2")), batch, batch.last_plays)
+
+    assert np.isneginf(output.ranked[0].scores[:, 2:]).all()
+    engine.close()
+
+
+async def test_a_step_that_failed_holds_on_to_nothing_it_computed() -> None:
+    tensors: list[weakref.ref[torch.Tensor]] = []
+
+    def sabotage(_: StepInput, __: StepOutput) -> StepOutput:
+        tensor = torch.zeros(9)
+        tensors.append(weakref.ref(tensor))
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    engine, batch = SabotagedEngine(sabotage), make_batch()
+
+    with pytest.raises(StepError, match="OutOfMemoryError"):
+        await engine.step(RELEASE, batch, batch.last_plays)
+    assert [tensor() for tensor in tensors] == [None]
+    engine.close()
+
+
+@pytest.mark.usefixtures("crashes")
+async def test_a_thread_that_is_gone_ends_the_process() -> None:
+    engine, batch = make_engine(), make_batch()
+    engine.close()
+
+    with pytest.raises(SystemExit, match="the thread that computes is dead"):
+        await engine.step(RELEASE, batch, batch.last_plays)
+
+
+@pytest.mark.usefixtures("crashes")
+async def test_a_thread_that_is_told_to_end_ends_the_process() -> None:
+    def sabotage(*_: object) -> StepOutput:
+        raise SystemExit("from a library")
+
+    engine, batch = SabotagedEngine(sabotage), make_batch()
+
+    with pytest.raises(SystemExit, match="the thread that computes is dead"):
+        await engine.step(RELEASE, batch, batch.last_plays)
+    engine.close()
+
+
+@pytest.mark.usefixtures("crashes")
+async def test_a_device_that_computes_passes_the_check_whichever_track_cannot_be_computed() -> None:
+    for track in TRACK_IDS:
+        engine = SabotagedEngine(raises_over(track))
+        await engine.check(RELEASE)
+        engine.close()
+
+
+@pytest.mark.usefixtures("crashes")
+@pytest.mark.parametrize("sabotage", [broken, raises_over(*TRACK_IDS), no_state_of(*TRACK_IDS)])
+async def test_a_device_that_computes_no_track_ends_the_process(sabotage: Sabotage) -> None:
+    engine = SabotagedEngine(sabotage)
+
+    with pytest.raises(SystemExit, match="check the device"):
+        await engine.check(RELEASE)
+    engine.close()
+
+
+@pytest.mark.usefixtures("crashes")
+async def test_what_has_computed_once_must_compute_again() -> None:
+    engine = SabotagedEngine(in_turn(broken, sound, broken, sound))
+    await engine.check(RELEASE)
+
+    with pytest.raises(SystemExit, match="check the device"):
+        await engine.check(RELEASE)
+    engine.close()
+
+
+@pytest.mark.usefixtures("crashes")
+async def test_each_release_is_checked_with_a_track_of_its_own() -> None:
+    other = tiny_release(8, track_ids=("x1", "x2"), hidden_size=5)
+    engine = SabotagedEngine(raises_over("x1"))
+
+    for release in (RELEASE, other, RELEASE):
+        await engine.check(release)
+    engine.close()
+
+
+@pytest.mark.usefixtures("crashes")
 async def test_a_step_without_end_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     may_end = threading.Event()
     engine, batch = make_engine(max_step_s=0.01), make_batch()
-
-    def told(reason: str, cause: BaseException) -> None:  # crash() would end the test run too
-        raise SystemExit(reason) from cause
-
-    monkeypatch.setattr(engine_module, "crash", told)
     monkeypatch.setattr(Engine, "_compute", lambda *_: may_end.wait(10))
 
     with pytest.raises(SystemExit, match=r"a step of 2 listeners took longer than 0\.01 s"):

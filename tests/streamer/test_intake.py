@@ -70,8 +70,42 @@ def test_strays_are_rejected_beside_the_good_plays() -> None:
     assert "REFRAIN_PARTITIONER" in intake.rejects[0].reason
 
 
+def test_rejects_come_in_order_whatever_their_cause() -> None:
+    records = [play(4, "stray", "t1"), record(5, b"u", b"{"), play(6, "stray", "t2")]
+
+    assert [reject.index for reject in take_in(0, records, lambda _: False).rejects] == [0, 1, 2]
+
+
 def test_a_partition_of_nothing_but_strays_and_junk_has_no_plays() -> None:
     intake = take_in(0, [play(4, "stray", "t1"), record(5, b"u", b"")], lambda _: False)
 
     assert len(intake.plays) == len(intake.offsets) == 0
     assert {reject.cause for reject in intake.rejects} == {Cause.STRAY_PARTITION, Cause.NOT_JSON}
+
+
+def test_a_part_of_an_intake_is_what_its_records_alone_would_be() -> None:
+    records = [play(4, "u", "t1"), record(6, b"u", b"{"), tombstone(7, "u"), play(9, "v", "t2"), record(12, b"u", b"")]
+    intake = take_in(3, records, None)
+
+    for begin in range(5):
+        for end in range(begin + 1, 6):
+            part, alone = intake.part(begin, end), take_in(3, records[begin:end], None)
+            assert (part.partition, part.records, part.mark) == (3, records[begin:end], alone.mark)
+            assert part.offsets.tolist() == alone.offsets.tolist()
+            assert part.plays.index.tolist() == alone.plays.index.tolist()
+            assert (part.plays.users, part.plays.track_ids) == (alone.plays.users, alone.plays.track_ids)
+            assert part.rejects == alone.rejects
+
+
+def test_an_intake_refused_has_no_plays_left_and_a_reject_for_each_in_order() -> None:
+    intake = take_in(0, [play(4, "u", "t1"), record(6, b"u", b"{"), play(7, "v", "t2")], None)
+
+    refused = intake.refused(Cause.UNCOMPUTABLE, "why")
+
+    assert len(refused.plays) == len(refused.offsets) == 0
+    assert [(reject.index, reject.cause) for reject in refused.rejects] == [
+        (0, Cause.UNCOMPUTABLE),
+        (1, Cause.NOT_JSON),
+        (2, Cause.UNCOMPUTABLE),
+    ]
+    assert refused.mark == intake.mark

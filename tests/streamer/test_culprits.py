@@ -1,0 +1,263 @@
+"""A batch that fails, answered by the product's own path and a real engine that is sabotaged."""
+
+import asyncio
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from aiokafka import ConsumerRecord
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from streamer.changelog import Mark, listener_key
+from streamer.culprits import answer_all_but_culprits, halve
+from streamer.events import Cause
+from streamer.intake import Intake, take_in
+from streamer.metrics import WorkerMetrics
+from streamer.state import encode
+from tests.agreement import assert_same_answers, assert_states_are_the_oracles, heard
+from tests.builders import NOON_MS, play, random_states, record, tiny_release, tombstone
+from tests.listening import PARTITIONS, Fetched, batches, cuts, listening
+from tests.offline import CHAMPION, Worker
+from tests.poison import (
+    Sabotage,
+    SabotagedEngine,
+    broken,
+    in_turn,
+    no_score_of,
+    no_state_of,
+    out_of_memory_above,
+    raises_over,
+    sound,
+)
+
+law = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.data_too_large])
+
+
+@dataclass
+class Court:
+    """A worker whose engine is sabotaged, and what became of its batches."""
+
+    sabotage: Sabotage
+    worker: Worker = field(default_factory=Worker)
+    metrics: WorkerMetrics = field(default_factory=WorkerMetrics)
+    rejects: list[tuple[int, Cause, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.engine = SabotagedEngine(self.sabotage)
+        self.worker.compute = lambda *asked: self.engine._thread.submit(self.engine._attempt, *asked).result()
+
+    def serve_all(self, records: Fetched, cut: Sequence[tuple[int, int]] = ()) -> "Court":
+        asyncio.run(self._serve_all(records, cut))
+        self.engine.close()
+        return self
+
+    async def _serve_all(self, records: Fetched, cut: Sequence[tuple[int, int]]) -> None:
+        check_device = functools.partial(self.engine.check, CHAMPION)
+        for batch in batches({number: records.get(number, []) for number in PARTITIONS}, cut):
+            if intakes := self.worker.take_in(batch):
+                await answer_all_but_culprits(intakes, self._answer, check_device, self.metrics)
+
+    async def _answer(self, intakes: Sequence[Intake]) -> None:
+        self.worker.answer(intakes)
+        for intake in intakes:
+            self.rejects += [(intake.records[each.index].offset, each.cause, each.reason) for each in intake.rejects]
+
+    @property
+    def refused(self) -> list[int]:
+        """Source offsets of the dead letters."""
+        return [offset for offset, *_ in self.rejects]
+
+    @property
+    def num_failures(self) -> float | None:
+        return self.metrics.registry.get_sample_value("refrain_step_failures_total")
+
+
+def without(records: Fetched, track: str) -> dict[int, list[ConsumerRecord[bytes, bytes]]]:
+    return {number: [each for each in got if not plays(each, track)] for number, got in records.items()}
+
+
+def plays(each: ConsumerRecord[bytes, bytes], track: str) -> bool:
+    return each.value is not None and b'"track_id":"%b"' % track.encode() in each.value
+
+
+@law
+@given(
+    records=listening(),
+    cut=cuts,
+    make=st.sampled_from([raises_over, no_state_of, no_score_of]),
+    track=st.sampled_from(["t0", "t2", "x0"]),
+)
+def test_all_but_the_culprits_come_to_what_they_come_to_alone(
+    records: Fetched, cut: Sequence[tuple[int, int]], make: Callable[..., Sabotage], track: str
+) -> None:
+    court = Court(make(track)).serve_all(records, cut)
+
+    innocent = without(records, track)
+    assert_states_are_the_oracles(court.worker, heard(innocent))
+    assert_same_answers(court.worker, Worker().serve_all(innocent))
+    for number, got in records.items():
+        assert len(court.worker.dead_letters(number)) == len(got) - len(innocent[number])
+        assert court.worker.mark(number).offset == (got[-1].offset if got else -1)
+
+
+@law
+@given(records=listening(), cut=cuts)
+def test_a_worker_that_answers_the_latest_refuses_the_same_plays(
+    records: Fetched, cut: Sequence[tuple[int, int]]
+) -> None:
+    court = Court(raises_over("t1"), Worker(answers_each=False)).serve_all(records, cut)
+
+    innocent = without(records, "t1")
+    assert_states_are_the_oracles(court.worker, heard(innocent))
+    assert sorted(court.refused) == sorted(each.offset for got in records.values() for each in got if plays(each, "t1"))
+
+
+@law
+@given(records=listening(), num_plays=st.sampled_from([3, 40]))
+def test_a_batch_too_large_for_the_memory_is_answered_in_parts_and_nobody_is_refused(
+    records: Fetched, num_plays: int
+) -> None:
+    court = Court(out_of_memory_above(num_plays)).serve_all(records)
+
+    assert_states_are_the_oracles(court.worker, heard(records))
+    assert_same_answers(court.worker, Worker().serve_all(records))
+    assert court.rejects == []
+
+
+def test_a_listener_is_as_if_the_culprits_had_not_been_played() -> None:
+    tracks = ["t1", "t5", "t2", "t5", "t5", "t1", "t3"]
+    records = {0: [play(at, "u0", track, context="none", skipped=False) for at, track in enumerate(tracks)]}
+
+    court = Court(raises_over("t5")).serve_all(records)
+
+    assert court.refused == [1, 3, 4]
+    state = court.worker.states()[0, "u0"]
+    assert (state.plays_seen[0], state.repeats_seen[0], state.source_offset[0]) == (4, 1, 6)
+    assert [each.plays_seen for each in court.worker.answers(0)] == [1, 2, 3, 4]
+
+
+def test_a_dead_letter_says_how_the_step_failed_and_names_no_listener() -> None:
+    court = Court(no_state_of("t5")).serve_all({0: [play(4, "secret", "t1"), play(6, "secret", "t5")]})
+
+    ((offset, cause, reason),) = court.rejects
+    assert (offset, cause) == (6, "uncomputable")
+    assert reason.startswith("release release-7 failed with FloatingPointError; another play was computed")
+    assert "secret" not in reason
+
+
+def test_a_listener_with_no_play_left_keeps_the_state_they_had() -> None:
+    worker = Worker().serve_all({0: [play(1, "u0", "t1")], 1: []})
+    before = dict(worker.store[0])
+
+    Court(raises_over("t5"), worker).serve_all({0: [play(2, "u0", "t5"), play(3, "u1", "t2")]})
+
+    assert worker.store[0][listener_key(b"u0")] == before[listener_key(b"u0")]
+    assert worker.mark(0) == Mark(3, NOON_MS)
+
+
+def test_bad_plays_and_tombstones_around_a_culprit_are_done_as_ever() -> None:
+    records = {
+        0: [play(1, "u0", "t1"), record(2, b"u0", b"{"), tombstone(3, "u0"), play(4, "u0", "t5"), record(5, None, b"")],
+        1: [record(1, b"u0", b"{"), play(2, "u1", "t5", partition=1), play(3, "u1", "t2", partition=1)],
+    }
+
+    court = Court(raises_over("t5")).serve_all(records)
+
+    causes = [(offset, str(cause)) for offset, cause, _ in court.rejects]
+    assert causes == [
+        (2, "not-json"), (4, "uncomputable"), (5, "null-key"),
+        (1, "not-json"), (2, "uncomputable"),
+    ]  # fmt: skip
+    assert list(court.worker.states()) == [(1, "u1")]
+
+
+def test_one_culprit_among_many_is_found_in_few_steps() -> None:
+    records = {0: [play(at, f"u{at % 50}", "t5" if at == 700 else "t1") for at in range(1024)]}
+
+    court = Court(raises_over("t5")).serve_all(records)
+
+    assert court.refused == [700]
+    assert court.num_failures == 10 + 2  # each half it stands in, then alone twice
+    assert court.engine.num_steps == 10 + 2 + 10 + 1  # the other halves, and the play known to be good
+
+
+@pytest.mark.usefixtures("crashes")
+def test_a_device_that_fails_every_step_ends_the_process_before_a_play_is_refused() -> None:
+    court = Court(broken)
+
+    with pytest.raises(SystemExit, match="not even a play known to be good can be computed; check the device"):
+        court.serve_all({0: [play(at, "u0", "t1") for at in range(1024)]})
+
+    assert court.engine.num_steps == 11 + 3
+    assert court.worker.store[0] == court.worker.outputs == {}
+
+
+@pytest.mark.usefixtures("crashes")
+def test_a_device_that_dies_on_the_way_ends_the_process_and_the_mark_stands_before_what_is_left() -> None:
+    court = Court(in_turn(*[raises_over("t5")] * 30, broken))
+
+    with pytest.raises(SystemExit, match="check the device"):
+        court.serve_all({0: [play(at, "u0", "t5" if at % 8 == 3 else "t1") for at in range(256)]})
+
+    assert court.refused == [3, 11]
+    assert 11 <= court.worker.mark(0).offset < 19
+
+
+def test_a_play_that_fails_once_is_answered() -> None:
+    court = Court(in_turn(broken, sound)).serve_all({0: [play(1, "u0", "t1")]})
+
+    assert court.refused == []
+    assert court.num_failures == 1
+    assert len(court.worker.answers(0)) == 1
+
+
+def test_what_another_release_cannot_fold_costs_each_new_play_of_that_listener_alone() -> None:
+    remembered = {0: [play(1, "u0", "t5"), play(2, "u1", "t1")], 1: []}
+    worker = Worker(tiny_release(8)).serve_all(remembered)
+    before = worker.store[0][listener_key(b"u0")]
+
+    worker.release, worker.promoted_at_ms = CHAMPION, 2
+    court = Court(raises_over("t5"), worker)
+    court.serve_all({0: [play(3, "u0", "t1"), play(4, "u1", "t2"), play(5, "u0", "t2"), play(6, "u2", "t3")]})
+
+    assert court.refused == [3, 5]
+    assert worker.store[0][listener_key(b"u0")] == before
+    assert worker.states()[0, "u1"].release_key == CHAMPION.key
+
+
+def test_a_stored_state_that_is_no_number_costs_each_new_play_of_that_listener_alone() -> None:
+    state = random_states([70], release_key=CHAMPION.key)
+    state.hidden[0, 2] = np.nan
+    worker = Worker()
+    worker.store[0][listener_key(b"u0")] = encode(state)[0]
+
+    court = Court(sound, worker).serve_all({0: [play(900, "u1", "t1"), play(901, "u0", "t1"), play(902, "u0", "t2")]})
+
+    assert court.refused == [901, 902]
+    assert worker.states()[0, "u1"].plays_seen == 1
+
+
+@pytest.mark.parametrize(
+    ("nums", "first", "second"),
+    [
+        ([2], {0: [0]}, {0: [1]}),
+        ([5], {0: [0, 1]}, {0: [2, 3, 4]}),
+        ([1, 1], {0: [0]}, {1: [0]}),
+        ([1, 4], {0: [0], 1: [0]}, {1: [1, 2, 3]}),
+        ([3, 1, 1], {0: [0, 1]}, {0: [2], 1: [0], 2: [0]}),
+    ],
+)
+def test_a_batch_is_halved_by_its_records_in_the_order_of_their_partitions(
+    nums: list[int], first: dict[int, list[int]], second: dict[int, list[int]]
+) -> None:
+    intakes = [
+        take_in(number, [play(at, "u", "t1", partition=number) for at in range(num)], None)
+        for number, num in enumerate(nums)
+    ]
+
+    halves = halve(intakes)
+
+    assert [{each.partition: each.offsets.tolist() for each in half} for half in halves] == [first, second]
