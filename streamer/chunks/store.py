@@ -4,8 +4,15 @@ A batch is one RocksDB WriteBatch: states, progress mark and the changelog offse
 not at all. There is no write-ahead log: what a crash takes from memory stands in the changelog, whose offset was lost
 with it, and recovery reads on from the offset that was kept. Kafka Streams does the same.
 
-A store that was away for longer than the changelog keeps its tombstones would bring forgotten listeners back: each
-batch notes the time, and a store too old is discarded when it is opened, to be rebuilt from the changelog.
+So a store is a copy of the changelog and nothing more, and two kinds are discarded, to be rebuilt from it:
+
+- one that is damaged: when it is opened; or, if reading shows it, just before the process ends;
+- one that is too old, when it is opened. Having been away for longer than the changelog keeps its tombstones, it would
+  bring forgotten listeners back. Each batch notes the time up to which the store knows the changelog. A partition
+  without plays for so long is rebuilt too, which costs nothing but time.
+
+Whatever else a disk refuses, another process that holds the store above all, says nothing against the copy: the process
+ends, the store stays.
 """
 
 import gc
@@ -14,6 +21,7 @@ import shutil
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import rocksdict
@@ -26,26 +34,55 @@ from streamer.crash import crash
 
 logger = logging.getLogger(__name__)
 
-#: When the store was last written, seconds since the epoch; Faust's own keys begin with an underscore too.
+#: Up to when the store knows the changelog, seconds since the epoch; Faust's own keys begin with an underscore too.
 _CURRENT_AT_KEY = b"__refrain\0current_at__"
 
 #: Age at which a store is discarded: a day less than the changelog's delete.retention.ms (topics.specs).
 MAX_AGE_S = 6 * 24 * 3600
 
+#: What only a damaged store says. RocksDB has codes for its errors, but none of them reaches Python: words must do.
+_DAMAGE = ("Corruption: ", "No such file or directory", "Is a directory", "File exists")
+
+#: What to do about the errors that say nothing against the store itself.
+_REMEDIES = {
+    "lock hold by": "this process has opened it twice, which is a fault of the program",
+    "While lock file": "another process holds it: two workers share a state directory; give each REFRAIN_STATE_DIR",
+    "Too many open files": "raise the limit of open files (ulimit -n)",
+    "No space left on device": "the disk is full; make room and start again, nothing is lost",
+    "Disk quota exceeded": "the quota is used up; raise it and start again, nothing is lost",
+    "Read-only file system": "the file system is read-only; see why, and mount it writable",
+    "Permission denied": "let the worker's user read and write the directory and all in it",
+    "Operation not permitted": "let the worker's user read and write the directory and all in it",
+}
+_OTHERWISE = "check the disk; the directory may be deleted, it is rebuilt from the changelog"
+
 #: Keys and values as they go to the changelog; None deletes.
 Item = tuple[bytes, bytes | None]
 
 
+class _TooOldError(Exception):
+    """Raised when a store was away for so long that the changelog may have forgotten tombstones it never read."""
+
+
 class ChunkStore(Store):
     """Faust's RocksDB store, with whole batches in place of single keys.
+
+    A partition is opened when Faust assigns it, or begins to recover it or to stand by for it, and never by a read or
+    a write: one that comes after the partition has moved on must not open it again.
 
     Opened by the URL scheme `refrain://` (entry point `faust.stores`). Options: `write_buffer_bytes`,
     `block_cache_bytes`, both per partition.
     """
 
     def multi_get(self, partition: int, keys: Sequence[bytes]) -> list[bytes | None]:
-        """Read many keys at once; the interpreter's lock is free meanwhile."""
-        values: list[bytes | None] = self._db_for_partition(partition).get(list(keys))
+        """Read many keys at once; the interpreter's lock is free meanwhile.
+
+        Raises:
+            LookupError: the partition is not open here.
+        """
+        db = self._opened(partition)
+        with self._guarded(partition):
+            values: list[bytes | None] = db.get(list(keys))  # type: ignore[assignment]  # a list for a list
         return values
 
     def write_batch(self, partition: int, items: Iterable[Item], changelog_offset: int) -> None:
@@ -55,70 +92,146 @@ class ChunkStore(Store):
             partition: the partition they belong to.
             items: keys and values; None deletes.
             changelog_offset: offset of the last changelog record among the items.
+
+        Raises:
+            LookupError: the partition is not open here.
         """
-        batch = rocksdict.WriteBatch(raw_mode=True)
-        for key, value in items:
-            if value is None:
-                batch.delete(key)
-            else:
-                batch.put(key, value)
-        batch.put(self.offset_key, str(changelog_offset).encode())
-        batch.put(_CURRENT_AT_KEY, str(int(time.time())).encode())
-        self._db_for_partition(partition).write(batch, write_opt=_without_log())
+        self._write(partition, items, changelog_offset, current_at_s=time.time())
 
     def apply_changelog_batch(self, batch: Iterable[Event], to_key: object, to_value: object) -> None:  # noqa: ARG002
         """Apply what recovery or a standby read: chunk by chunk, each with the offset it ends at.
 
-        Faust logs an error here and goes on as if the records had been applied, hence the crash.
+        Interrupted here, the store knows the changelog up to the time of the last record it read, however late it is
+        now; a chunk without records leaves that time as it is. Faust logs an error raised here and goes on as if the
+        records had been applied: `_write` ends the process instead.
         """
         items: dict[int, list[Item]] = defaultdict(list)
         offsets: dict[int, int] = {}
+        times_s: dict[int, float] = {}
         for event in batch:
             message: ChunkMessage = event.message
-            if message.partition in self._dbs:  # a chunk of a partition that has since moved on is nobody's
-                items[message.partition] += [(record.key, record.value) for record in message.records]
-                offsets[message.partition] = message.offset
+            if message.partition not in self._dbs:  # a chunk of a partition that has since moved on is nobody's
+                continue
+            items[message.partition] += [(record.key, record.value) for record in message.records]
+            offsets[message.partition] = message.offset
+            if message.records:
+                times_s[message.partition] = message.records[-1].timestamp / 1000
         for partition, offset in offsets.items():
-            try:
-                self.write_batch(partition, items[partition], offset)
-            except Exception as exc:  # noqa: BLE001  any failure leaves a state unknown
-                crash(f"changelog of partition {partition} could not be written to {self.path}; check the disk", exc)
+            self._write(partition, items[partition], offset, current_at_s=times_s.get(partition))
 
-    def iterate(self, partition: int, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Walk through the items of a partition whose keys begin with `prefix`, in key order."""
-        for key, value in self._db_for_partition(partition).items(from_key=prefix):
-            if not key.startswith(prefix):
-                return
-            yield key, value
+    def persisted_offset(self, tp: TP) -> int | None:
+        """Return the changelog offset that the store of a partition stands at; opens it, for recovery asks first."""
+        with self._guarded(tp.partition):
+            offset: int | None = super().persisted_offset(tp)
+        return offset
 
     def estimate_num_keys(self, partition: int) -> int:
-        """Estimate how many keys a partition has: RocksDB counts overwritten ones twice until it compacts."""
-        return self._db_for_partition(partition).property_int_value("rocksdb.estimate-num-keys") or 0
+        """Estimate how many keys a partition has: RocksDB counts overwritten ones twice until it compacts.
+
+        Raises:
+            LookupError: the partition is not open here.
+        """
+        return self._opened(partition).property_int_value("rocksdb.estimate-num-keys") or 0
 
     def revoke_partitions(self, table: CollectionT, tps: set[TP]) -> None:
         """Close the databases of partitions that moved on; Faust leaves that to the garbage collector."""
         for tp in tps:
             if tp.topic in table.changelog_topic.topics and (db := self._dbs.pop(tp.partition, None)) is not None:
-                db.close()
+                with self._guarded(tp.partition):
+                    db.close()
 
     async def stop(self) -> None:
         """Flush and close every database."""
-        for db in self._dbs.values():
-            db.flush()
-            db.close()
+        for partition, db in self._dbs.items():
+            with self._guarded(partition):
+                db.flush()
+                db.close()
         self._dbs.clear()
         gc.collect()
 
+    def _opened(self, partition: int) -> rocksdict.Rdict:
+        if partition not in self._dbs:
+            raise LookupError(f"the store of partition {partition} is not open: the partition is another worker's")
+        db: rocksdict.Rdict = self._dbs[partition]
+        return db
+
+    def _write(self, partition: int, items: Iterable[Item], changelog_offset: int, current_at_s: float | None) -> None:
+        db = self._opened(partition)
+        with self._guarded(partition):
+            batch = rocksdict.WriteBatch(raw_mode=True)
+            for key, value in items:
+                if value is None:
+                    batch.delete(key)
+                else:
+                    batch.put(key, value)
+            batch.put(self.offset_key, str(changelog_offset).encode())
+            if current_at_s is not None:
+                batch.put(_CURRENT_AT_KEY, str(int(current_at_s)).encode())
+            db.write(batch, write_opt=_without_log())
+
     def _open_for_partition(self, partition: int) -> rocksdict.Rdict:
-        path: Path = self.partition_path(partition)
+        path = self.partition_path(partition)
+        with self._guarded(partition):
+            try:
+                return self._open_current(path)
+            except Exception as exc:
+                if not (isinstance(exc, _TooOldError) or _is_damage(exc)):
+                    raise
+                logger.warning("store discarded, to be rebuilt from the changelog path=%s error=%s", path, exc)
+            _discard(path)
+            return self._open_current(path)
+
+    def _open_current(self, path: Path) -> rocksdict.Rdict:
+        """Open a store that knows enough of the changelog to read on from there."""
         db = rocksdict.Rdict(str(path), options=_options(**self.options))
-        current_at = db.get(_CURRENT_AT_KEY)
-        if current_at is None or time.time() - int(current_at) < MAX_AGE_S:
-            return db
-        logger.warning("store discarded: too old path=%s current_at=%s", path, current_at.decode())
-        db.close()
+        try:
+            _check_age(db)
+        except Exception:
+            db.close()
+            raise
+        return db
+
+    @contextmanager
+    def _guarded(self, partition: int) -> Iterator[None]:
+        """End the process on any error, a damaged store discarded: else the next start would end here again.
+
+        Raised, an error of the disk would be retried, logged or swallowed, depending on which part of Faust asked.
+        """
+        try:
+            yield
+        except Exception as exc:  # noqa: BLE001  any failure leaves a state unknown
+            path = self.partition_path(partition)
+            crash(f"store of partition {partition} at {path}: {_discard_damaged(path, exc)}", exc)
+
+
+def _check_age(db: rocksdict.Rdict) -> None:
+    current_at = db.get(_CURRENT_AT_KEY)
+    if current_at is not None and time.time() - int(current_at) >= MAX_AGE_S:
+        raise _TooOldError(f"too old: current_at={current_at.decode()}")
+
+
+def _is_damage(exc: Exception) -> bool:
+    said = str(exc)
+    return any(word in said for word in _DAMAGE) and not any(word in said for word in _REMEDIES)
+
+
+def _discard_damaged(path: Path, exc: Exception) -> str:
+    """Discard a store if it is damaged; return what there is to do."""
+    if not _is_damage(exc):
+        return next((remedy for word, remedy in _REMEDIES.items() if word in str(exc)), _OTHERWISE)
+    try:
+        _discard(path)
+    except OSError as refused:
+        return f"it is damaged and cannot be discarded ({refused}); delete it, it is rebuilt from the changelog"
+    return "it is damaged and was discarded; the next start rebuilds it from the changelog"
+
+
+def _discard(path: Path) -> None:
+    """Delete a store. What is left when this is cut short is again a damaged store, or an empty one."""
+    if path.is_dir():
         shutil.rmtree(path)
-        return rocksdict.Rdict(str(path), options=_options(**self.options))
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _without_log() -> rocksdict.WriteOptions:

@@ -1,9 +1,10 @@
 """A table as a worker has it, on a disk of its own, without a broker."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import pytest
+from faust.types import TP
 
 from streamer.chunks.app import create_chunk_app, listener_table
 from streamer.chunks.table import ListenerTable
@@ -14,14 +15,17 @@ NUM_PARTITIONS = 4
 
 @pytest.fixture
 def open_table(tmp_path: Path) -> Iterator[Callable[..., ListenerTable]]:
-    """Open the table of a new process on the same disk; the one before must have stopped."""
+    """Open the table of a new process on the same disk, with partitions assigned; the one before must have stopped."""
     opened: list[ListenerTable] = []
 
-    def open_(app_id: str = "refrain") -> ListenerTable:
+    def open_(app_id: str = "refrain", partitions: Collection[int] = range(NUM_PARTITIONS)) -> ListenerTable:
         app = create_chunk_app(Settings(state_dir=tmp_path, app_id=app_id))
         app.finalize()
-        opened.append(listener_table(app, NUM_PARTITIONS))
-        return opened[-1]
+        table = listener_table(app, NUM_PARTITIONS)
+        opened.append(table)
+        for partition in partitions:  # recovery begins by asking where each stands, which opens it
+            table.persisted_offset(TP(table.changelog_topic_name, partition))
+        return table
 
     yield open_
     for table in opened:

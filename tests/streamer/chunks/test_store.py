@@ -9,17 +9,17 @@ import pytest
 from faust.events import Event
 from faust.types import TP
 
-from streamer.changelog import KIND_LISTENER, MARK_KEY, NO_MARK, Mark, listener_key
+from streamer.changelog import MARK_KEY, NO_MARK, Mark
 from streamer.chunks import store as store_module
 from streamer.chunks.schema import ChunkMessage, position_chunk, records_chunk
 from streamer.chunks.store import MAX_AGE_S, Item
 from streamer.chunks.table import ListenerTable
 from streamer.settings import Settings
 from streamer.topics import specs
-from tests.builders import record
+from tests.builders import NOON_MS, record
 
 CHANGELOG = "refrain-listeners-changelog"
-OpenTable = Callable[[], ListenerTable]
+OpenTable = Callable[..., ListenerTable]
 
 
 def changelog(partition: int) -> TP:
@@ -87,12 +87,15 @@ def test_after_a_crash_states_mark_and_offset_stand_at_one_batch(tmp_path: Path,
     writer = textwrap.dedent(f"""
         import os
         from pathlib import Path
+        from faust.types import TP
         from streamer.chunks.app import create_chunk_app, listener_table
         from streamer.changelog import MARK_KEY, Mark
         from streamer.settings import Settings
         app = create_chunk_app(Settings(state_dir=Path({str(tmp_path)!r})))
         app.finalize()
-        store = listener_table(app, 4).store
+        table = listener_table(app, 4)
+        table.persisted_offset(TP(table.changelog_topic_name, 0))
+        store = table.store
         for number in range(1, 120):
             value = str(number).encode() * 100_000
             store.write_batch(0, [(b"\\x01a", value), (b"\\x01b", value), (MARK_KEY, Mark(number, 0).encode())], number)
@@ -135,16 +138,6 @@ def test_a_store_is_discarded_well_before_the_changelog_forgets() -> None:
     assert kept_ms - 24 * 3600 * 1000 >= MAX_AGE_S * 1000
 
 
-def test_a_walk_sees_one_kind_of_key_in_order(table: ListenerTable) -> None:
-    users = [b"", b"a", b"a\xff", b"b", b"\xff"]
-    items: list[Item] = [(listener_key(user), user) for user in reversed(users)]
-    table.store.write_batch(0, [*items, (MARK_KEY, b"m"), (b"\x02x", b"2")], 5)
-
-    assert list(table.store.iterate(0, KIND_LISTENER)) == [(listener_key(user), user) for user in users]
-    assert [key for key, _ in table.store.iterate(0, listener_key(b"a"))] == [b"\x01a", b"\x01a\xff"]
-    assert list(table.store.iterate(1, KIND_LISTENER)) == []
-
-
 def test_keys_are_estimated(table: ListenerTable) -> None:
     assert table.store.estimate_num_keys(0) == 0
 
@@ -154,9 +147,6 @@ def test_keys_are_estimated(table: ListenerTable) -> None:
 
 
 def test_recovery_applies_chunks_with_the_offsets_they_end_at(table: ListenerTable) -> None:
-    for partition in (0, 1):
-        table.store.multi_get(partition, [])
-
     apply(
         table,
         chunk(table, 0, (b"\x01a", b"1"), (b"\x01b", b"1")),
@@ -178,11 +168,12 @@ def test_a_position_moves_the_offset_and_nothing_else(table: ListenerTable) -> N
     assert table.store.persisted_offset(changelog(0)) == 8
 
 
-def test_chunks_of_partitions_not_owned_are_dropped(table: ListenerTable) -> None:
-    table.store.multi_get(0, [])
+def test_chunks_of_partitions_not_open_are_dropped(open_table: OpenTable) -> None:
+    table = open_table(partitions=[0])
 
     apply(table, chunk(table, 0, (b"\x01a", b"1")), chunk(table, 2, (b"\x01a", b"2")))
 
+    assert table.store._dbs.keys() == {0}
     assert table.store.persisted_offset(changelog(0)) == 0
     assert table.store.persisted_offset(changelog(2)) is None
     assert table.store.multi_get(2, [b"\x01a"]) == [None]
@@ -191,25 +182,40 @@ def test_chunks_of_partitions_not_owned_are_dropped(table: ListenerTable) -> Non
 def test_a_revoked_partition_is_closed_and_can_be_opened_by_another(
     table: ListenerTable, open_table: OpenTable
 ) -> None:
-    for partition in (0, 1):
-        table.store.write_batch(partition, [(b"\x01a", b"1")], 5)
+    table.store.write_batch(0, [(b"\x01a", b"1")], 5)
 
     table.store.revoke_partitions(table, {changelog(0), TP("plays", 1)})
 
-    assert table.store._dbs.keys() == {1}
-    assert open_table().store.multi_get(0, [b"\x01a"]) == [b"1"]
+    assert table.store._dbs.keys() == {1, 2, 3}
+    assert open_table(partitions=[0]).store.multi_get(0, [b"\x01a"]) == [b"1"]
 
 
-def test_a_changelog_that_cannot_be_written_ends_the_process(
-    table: ListenerTable, monkeypatch: pytest.MonkeyPatch
+def test_a_late_batch_does_not_open_a_revoked_partition_again(table: ListenerTable) -> None:
+    table.store.revoke_partitions(table, {changelog(0)})
+
+    with pytest.raises(LookupError, match="partition 0 is not open: the partition is another worker's"):
+        table.store.write_batch(0, [(b"\x01a", b"1")], 5)
+    with pytest.raises(LookupError, match="partition 0"):
+        table.mark(0)
+    with pytest.raises(LookupError, match="partition 0"):
+        table.store.estimate_num_keys(0)
+    assert table.store._dbs.keys() == {1, 2, 3}
+
+
+async def test_a_recovery_cut_short_leaves_a_store_as_old_as_the_records_it_read(
+    open_table: OpenTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def told(reason: str, cause: BaseException) -> None:  # crash() would end the test run too
-        raise SystemExit(reason) from cause
+    now_s = NOON_MS / 1000 + MAX_AGE_S + 60
+    monkeypatch.setattr(store_module.time, "time", lambda: now_s)
+    old, new = record(7, b"\x01a", b"1"), record(8, b"\x01b", b"1", timestamp_ms=int(now_s * 1000) - 60_000)
+    table = open_table()
 
-    monkeypatch.setattr(store_module, "crash", told)
-    table.store.multi_get(0, [])
-    table.store._dbs[0].close()
+    apply(table, event(table, records_chunk(changelog(0), [new, old], 1)))  # what the last one says, counts
+    apply(table, event(table, position_chunk(changelog(0), 9, 1)))
+    apply(table, event(table, records_chunk(changelog(1), [old, new], 1)))
+    apply(table, event(table, position_chunk(changelog(2), 9, 1)))
+    await table.store.stop()
 
-    with pytest.raises(SystemExit, match=r"changelog of partition 0 could not be written to .*; check the disk"):
-        apply(table, chunk(table, 0, (b"\x01a", b"1")))
-    table.store._dbs.clear()
+    reopened = open_table()
+    assert [reopened.store.persisted_offset(changelog(number)) for number in range(3)] == [None, 8, 9]
+    assert reopened.store.multi_get(0, [b"\x01a", b"\x01b"]) == [None, None]
