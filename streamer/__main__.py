@@ -1,4 +1,4 @@
-"""The command line: `refrain worker`, `refrain trainer`, `refrain replay`, `refrain evaluate`, `refrain demo`."""
+"""The command line: `refrain worker`, `trainer`, `replay`, `evaluate`, `offsets` and `demo`."""
 
 import argparse
 import asyncio
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from streamer.crash import REFUSED_STATUS
 from streamer.errors import ContractError, KafkaUnavailableError, RefrainError, SettingsError
 from streamer.replay.command import add_evaluate, add_replay
+from streamer.reset import add_offsets
 from streamer.settings import Settings
 from streamer.worker import run_worker
 
@@ -45,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.set_defaults(run=_demo)
     add_replay(commands, os.environ)
     add_evaluate(commands)
+    add_offsets(commands)
     return parser
 
 

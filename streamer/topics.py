@@ -14,6 +14,12 @@ from streamer.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+PARTITIONS_CHANGED = (
+    "partitions of the plays were added, or their topic was made anew with others. Listeners now hash to partitions "
+    "that do not have their states, and each would be remembered in two halves. Make a new topic with the partitions "
+    "you want, write the plays there again, and start with its name as REFRAIN_PLAYS_TOPIC and another REFRAIN_APP_ID"
+)
+
 _DAY_MS = 24 * 3600 * 1000
 
 #: How long a broker may take to hear of a topic that exists, seconds.
@@ -33,14 +39,15 @@ def specs(settings: Settings, partitions: int) -> list[TopicSpec]:
     """List the topics that follow `plays`, which has `partitions` partitions.
 
     Outputs go to the partition number of their source, so all but `releases` have as many. The changelog is compacted
-    and never deleted from; its tombstones stay a week, so that a store that was away for less hears of them.
+    and never deleted from; its tombstones stay a week, so that a store that was away for less hears of them. It comes
+    first: where partitions were added to `plays`, it is the states that do not fit.
     """
     compact = {"cleanup.policy": "compact"}
     return [
+        TopicSpec(settings.changelog_topic, partitions, compact | {"delete.retention.ms": str(7 * _DAY_MS)}),
         TopicSpec(settings.short_term_topic, partitions, compact),
         TopicSpec(settings.long_term_topic, partitions, compact),
         TopicSpec(settings.dead_letter_topic, partitions, {"cleanup.policy": "delete"}),
-        TopicSpec(settings.changelog_topic, partitions, compact | {"delete.retention.ms": str(7 * _DAY_MS)}),
         TopicSpec(settings.releases_topic, 1, compact | {"message.timestamp.type": "LogAppendTime"}),
     ]
 
@@ -72,6 +79,11 @@ async def _ensure(admin: AIOKafkaAdminClient, spec: TopicSpec, settings: Setting
         await _create(admin, spec, create_with, settings.replication)
     found = await _num_partitions(admin, spec.name)
     if spec.partitions is not None and found != spec.partitions:
+        if spec.name == settings.changelog_topic:  # nobody but Refrain makes it
+            raise ContractError(
+                f"{settings.plays_topic} has {spec.partitions} partitions but the states have {found}: "
+                f"{PARTITIONS_CHANGED}"
+            )
         raise ContractError(
             f"topic {spec.name} has {found} partitions but {settings.plays_topic} has {spec.partitions}: answers and "
             f"states go to the partition of their play; give {spec.name} as many, or another name"

@@ -6,11 +6,12 @@ import faust
 from faust.exceptions import ConsistencyError
 from faust.types import TP
 
-from streamer.chunks.marks import CHANGELOG_LOST, Marks
+from streamer.chunks.marks import Marks
 from streamer.chunks.schema import ChunkSchema
 from streamer.chunks.table import ListenerTable
 from streamer.crash import crash, refuse
 from streamer.errors import ContractError
+from streamer.offsets import MEND_CHANGELOG
 from streamer.settings import Settings
 
 #: Chunks of a partition that may wait in memory: fetching goes on while a batch is in work, and no further.
@@ -18,6 +19,9 @@ _MAX_WAITING_CHUNKS = 16
 
 #: Seconds between commits of Faust's offsets. They only say where an empty changelog would start; the marks decide.
 _COMMIT_INTERVAL_S = 1.0
+
+#: Milliseconds until the consumer asks anew which partitions there are: plays on added ones go to the wrong states.
+_METADATA_AGE_MS = 10_000
 
 #: Memory of one partition's store: Faust's defaults would take 2 GiB of cache and 192 MiB of buffers each.
 _STORE_OPTIONS = {"write_buffer_bytes": 16 << 20, "block_cache_bytes": 16 << 20}
@@ -35,7 +39,7 @@ class ChunkApp(faust.App):
         called on the failing one alone.
         """
         if isinstance(reason, ConsistencyError):
-            refuse(ContractError(f"the states on disk are ahead of the changelog: {CHANGELOG_LOST}"))
+            refuse(ContractError(f"the states on disk are ahead of the changelog, which was lost. {MEND_CHANGELOG}"))
         crash("the stream processor failed; see the cause", reason)
 
 
@@ -50,6 +54,7 @@ def create_chunk_app(settings: Settings) -> ChunkApp:
         value_serializer="raw",
         consumer_group_instance_id=settings.instance_id or None,
         consumer_auto_offset_reset="earliest",
+        consumer_metadata_max_age_ms=_METADATA_AGE_MS,
         broker_max_poll_records=settings.max_batch_plays,
         broker_session_timeout=settings.session_timeout_s,
         broker_heartbeat_interval=settings.heartbeat_s,

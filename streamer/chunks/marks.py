@@ -1,29 +1,26 @@
 """Where each partition goes on after recovery: behind its progress mark, if mark, topic and commit agree.
 
 Each disagreement means that something was deleted or made anew, and that going on would lose or repeat plays: the
-worker refuses, and says what happened and what mends it.
+worker refuses, and says what happened and what mends it (`streamer.offsets`).
 """
 
 import logging
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 from faust.types import TP
 
-from streamer.changelog import NO_MARK, Mark
-from streamer.crash import refuse
+from streamer.crash import crash, refuse
 from streamer.errors import ContractError
+from streamer.offsets import explain, read_offsets
+from streamer.topics import PARTITIONS_CHANGED
 
 if TYPE_CHECKING:
     from streamer.chunks.fence import Fences
     from streamer.chunks.table import ListenerTable
 
 logger = logging.getLogger(__name__)
-
-CHANGELOG_LOST = (
-    "the changelog was lost. Restore it, or stop all workers, delete their state directories and reset the group's "
-    "offsets to replay what the topic still holds (kafka-consumer-groups --reset-offsets --to-earliest)"
-)
 
 
 class Marks:
@@ -42,55 +39,48 @@ class Marks:
         self.source_topic = source_topic
         self.fences = fences
 
-    async def start_of(self, tp: TP, committed: int | None) -> int | None:
-        """Return the offset at which a partition goes on; None where nothing was ever done: at its beginning.
+    def check_assignment(self, assigned: set[TP]) -> None:
+        """Check that plays and states were dealt out alike, before a fence is taken or anything is fetched.
+
+        Faust deals topics out together that have as many partitions. Where they no longer do, listeners hash to
+        partitions that do not have their states.
 
         Args:
-            tp: a source partition just assigned, its state recovered.
-            committed: the group's offset; trails the mark, or stands right behind it.
+            assigned: the partitions this worker is to serve, of plays and changelog, without standbys.
         """
-        mark = self._table.mark(tp.partition)
-        try:
-            _check_commit(tp, mark, committed)
-            if mark == NO_MARK:
-                return None
-            await self._check_topic(tp, mark)
-        except ContractError as exc:
-            refuse(exc)
-        logger.info("partition starts partition=%d offset=%d committed=%s", tp.partition, mark.offset + 1, committed)
-        return mark.offset + 1
+        plays = sorted(tp.partition for tp in assigned if tp.topic == self.source_topic)
+        states = sorted(tp.partition for tp in assigned if tp.topic == self._table.changelog_topic_name)
+        if plays == states:
+            return
+        told = f"partitions {plays} of {self.source_topic} are assigned, with the states of {states}"
+        if not plays or not states:  # a broker may not have heard of a new topic yet: a restart tells
+            crash(f"{told}: one of the topics is gone; the next start says what mends it")
+        refuse(ContractError(f"{told}: {PARTITIONS_CHANGED}"))
 
-    async def _check_topic(self, tp: TP, mark: Mark) -> None:
-        """Check that the topic is still the one the mark was made on."""
+    async def starts_of(self, committed: Mapping[TP, int | None]) -> dict[TP, int]:
+        """Return the offsets at which partitions go on; where nothing was ever done, the beginning.
+
+        Args:
+            committed: the group's offset of each source partition just assigned, its state recovered.
+        """
+        sources = {tp.partition: tp for tp in committed}
+        marks = {number: self._table.mark(number) for number in sources}  # before anything else may close the stores
         consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap_servers, enable_auto_commit=False)
         await consumer.start()
         try:
-            partition = TopicPartition(tp.topic, tp.partition)
-            consumer.assign([partition])
-            end = (await consumer.end_offsets([partition]))[partition]
-            if mark.offset >= end:
-                _made_anew(tp, f"ends at offset {end}, before the progress mark {mark.offset}")
-            first = (await consumer.beginning_offsets([partition]))[partition]
-            if mark.offset < first:  # the record has aged away, nothing left to compare
-                return
-            consumer.seek(partition, mark.offset)
-            record = await consumer.getone(partition)
-            if record.offset == mark.offset and record.timestamp != mark.timestamp_ms:
-                _made_anew(tp, f"holds another record at offset {mark.offset} than the one the progress mark covers")
+            found = await read_offsets(
+                consumer,
+                self.source_topic,
+                marks,
+                {number: committed[tp] for number, tp in sources.items()},
+            )
         finally:
             await consumer.stop()
-
-
-def _check_commit(tp: TP, mark: Mark, committed: int | None) -> None:
-    if committed is not None and committed > mark.offset + 1:
-        raise ContractError(
-            f"{tp.topic}-{tp.partition}: offset {committed} is committed but the states end at {mark.offset}: "
-            f"{CHANGELOG_LOST}"
-        )
-
-
-def _made_anew(tp: TP, what: str) -> NoReturn:
-    raise ContractError(
-        f"{tp.topic}-{tp.partition} {what}: the topic was made anew. Its plays would be taken for ones already done. "
-        "Give the deployment another REFRAIN_APP_ID, or delete its changelog, its group and the state directories"
-    )
+        if problem := explain(self.source_topic, found):
+            refuse(ContractError(problem))
+        for offsets in found:
+            logger.info(
+                "partition starts partition=%d offset=%d committed=%s",
+                offsets.partition, offsets.earliest, offsets.committed,
+            )  # fmt: skip
+        return {sources[offsets.partition]: offsets.earliest for offsets in found}

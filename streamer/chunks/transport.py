@@ -8,6 +8,7 @@ What it changes, each pinned by a contract test:
 - During a rebalance only changelogs are fetched: what is fetched between Faust's seek and its resume is lost (596).
 - A revocation commits first, and only then forgets what was acknowledged (502).
 - An assignment takes the fences before recovery begins; after recovery each partition starts at its progress mark.
+- From there no position moves but by reading: where records are deleted before they were read, the process ends.
 """
 
 from collections import defaultdict, deque
@@ -15,7 +16,8 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
-from aiokafka.errors import IllegalStateError
+from aiokafka.consumer.fetcher import OffsetResetStrategy
+from aiokafka.errors import IllegalStateError, OffsetOutOfRangeError
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
@@ -39,6 +41,10 @@ class ReadCommittedThread(AIOKafkaConsumerThread):
         consumer = super()._create_worker_consumer(transport)
         consumer._isolation_level = "read_committed"  # noqa: SLF001  Faust ties it to its own exactly_once
         return consumer
+
+    def set_reset_strategy(self, strategy: int) -> None:
+        """Say where a position goes whose record is not there: EARLIEST jumps ahead, NONE fails the fetch."""
+        self._ensure_consumer()._fetcher._default_reset_strategy = strategy  # noqa: SLF001  fixed for good elsewhere
 
 
 class ChunkConsumer(Consumer):
@@ -121,20 +127,20 @@ class ChunkConsumer(Consumer):
             except IllegalStateError:  # the next rebalance came in between: it deals the partitions out anew
                 return {}
             self._marked_generation = generation
-        records: Records = await super()._getmany(active_partitions, timeout)
+        try:
+            records: Records = await super()._getmany(active_partitions, timeout)
+        except OffsetOutOfRangeError as exc:
+            crash(f"records were deleted before they were read, at {_places(exc)}; the next start says what mends it")
         return records
 
     # -- positions
 
     async def _start_at_marks(self) -> None:
         """After recovery, before the first fetch of a generation: the mark says where to go on, not the commit."""
-        starts: dict[TP, int] = {}
-        for tp in sorted(self.assignment()):
-            if tp.topic == self._marks.source_topic:
-                start = await self._marks.start_of(tp, self._committed_offset.get(tp))
-                if start is not None:
-                    starts[tp] = start
-        if starts:
+        sources = [tp for tp in self.assignment() if tp.topic == self._marks.source_topic]
+        self._thread.set_reset_strategy(OffsetResetStrategy.NONE)  # before the seek, which voids what was fetched
+        if sources:
+            starts = await self._marks.starts_of({tp: self._committed_offset.get(tp) for tp in sources})
             await self.seek_wait(starts)  # in the consumer's own thread, unlike `seek`
 
     async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
@@ -152,6 +158,7 @@ class ChunkConsumer(Consumer):
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Take the fences of the partitions assigned, then let Faust recover their states."""
+        self._marks.check_assignment(self.app.assignor.assigned_actives())
         await self._marks.fences.take(tp.partition for tp in assigned if tp.topic == self._marks.source_topic)
         await super().on_partitions_assigned(assigned, generation_id)
 
@@ -159,6 +166,7 @@ class ChunkConsumer(Consumer):
         """Commit what is done, then let Faust wait for what is in work."""
         await self.commit()
         await super().on_partitions_revoked(revoked)
+        self._thread.set_reset_strategy(OffsetResetStrategy.EARLIEST)  # recovery has no position to begin with
         for tp in revoked:
             self._ends.pop(tp, None)
 
@@ -186,6 +194,10 @@ class ChunkConsumer(Consumer):
     async def crash(self, reason: BaseException) -> None:
         """End the process: Faust would go on heart-beating without consuming."""
         crash("the consumer failed; see the cause, and the broker's log", reason)
+
+
+def _places(gone: OffsetOutOfRangeError) -> str:
+    return ", ".join(f"offset {offset} of {tp.topic}-{tp.partition}" for tp, offset in gone.args[0].items())
 
 
 class ChunkTransport(Transport):

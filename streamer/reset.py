@@ -1,0 +1,240 @@
+"""The commands `offsets show` and `offsets reset`: where each partition stands, and how one goes on that does not fit.
+
+Rules of this file:
+- Nothing is changed while a worker runs: the group must be empty, and the fences are taken before anything is read.
+- Partitions that fit are left alone, unless they are named.
+- The mark comes first and the group's offset second: a reset that broke off in between is done again.
+- States are kept: a worker finds the new mark in the changelog, behind its states.
+"""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError, ProducerFenced, for_code
+
+from streamer.changelog import MARK_KEY, NO_MARK
+from streamer.chunks.fence import Fences
+from streamer.errors import ContractError
+from streamer.offsets import MEND_CHANGELOG, Offsets, mark_before, newest_mark, read_offsets, timestamp_at
+from streamer.settings import Settings
+from streamer.topics import ensure_topics
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  argparse has no other name for it
+
+_EARLIEST: Final = "earliest"
+_LATEST: Final = "latest"
+
+_INTERRUPTED: Final = "a worker started meanwhile: stop all workers, then run the command again"
+
+
+def add_offsets(commands: "Commands") -> None:
+    """Add `offsets show` and `offsets reset`."""
+    parser = commands.add_parser("offsets", help="where each partition stands, and how one goes on that was refused")
+    actions = parser.add_subparsers(required=True)
+    shown = actions.add_parser("show", help="what topic, states and commit say, and what a reset would do")
+    shown.set_defaults(run=lambda settings, _: sys.stdout.write(asyncio.run(show(settings))))
+    resetting = actions.add_parser(
+        "reset", help="go on where topic, states and commit do not fit; workers must be stopped"
+    )
+    resetting.add_argument(
+        "--to",
+        required=True,
+        choices=(_EARLIEST, _LATEST),
+        help="earliest: the first play there is that the states do not cover; latest: the next one to come",
+    )
+    resetting.add_argument(
+        "--partition",
+        dest="partitions",
+        type=int,
+        action="append",
+        default=[],
+        metavar="N",
+        help="this one, even if all fits; may be repeated (default: each that does not fit)",
+    )
+    resetting.set_defaults(
+        run=lambda settings, given: sys.stdout.write(asyncio.run(reset(settings, given.to, given.partitions)))
+    )
+
+
+async def show(settings: Settings) -> str:
+    """Tell where each partition stands and what a reset would do; nothing is changed."""
+    return _table(await _read_all(settings))
+
+
+async def reset(settings: Settings, to: str, partitions: Collection[int] = ()) -> str:
+    """Set mark and commit of each partition that does not fit, or of those named, to where it is to go on.
+
+    Args:
+        settings: of the workers, all of which are stopped.
+        to: `earliest` or `latest`.
+        partitions: to be reset whether they fit or not; none: those that do not fit.
+
+    Returns:
+        What was done, for the operator.
+
+    Raises:
+        ContractError: a worker runs, a partition is not there, or the topics are not as they must be.
+    """
+    await _refuse_members(settings)
+    num_partitions = await _num_partitions(settings)
+    if unknown := set(partitions) - set(range(num_partitions)):
+        raise ContractError(f"{settings.plays_topic} has no partition {min(unknown)}, but 0 to {num_partitions - 1}")
+    fences = Fences(settings.kafka_bootstrap_servers, settings.app_id, settings.transaction_timeout_s)
+    await fences.take(range(num_partitions))
+    try:
+        found = await _read_all(settings)
+        chosen = [offsets for offsets in found if offsets.partition in partitions or _is_wrong(offsets, partitions)]
+        if not chosen:
+            return f"{_table(found)}All partitions fit; nothing was changed.\n"
+        await ensure_topics(settings)  # a changelog that was lost is made anew
+        targets = {offsets.partition: _target(offsets, to) for offsets in chosen}
+        for number, target in targets.items():
+            await _write_mark(settings, fences.held[number], number, target)
+        await _commit(settings, targets)
+    except ProducerFenced as exc:
+        raise ContractError(_INTERRUPTED) from exc
+    finally:
+        await fences.drop()
+    return "".join(f"partition {offsets.partition}: {_plan(offsets, to)}\n" for offsets in chosen) + _after(chosen)
+
+
+# -- what is told
+
+
+def _is_wrong(offsets: Offsets, partitions: Collection[int]) -> bool:
+    return not partitions and bool(offsets.contradiction)
+
+
+def _target(offsets: Offsets, to: str) -> int:
+    return offsets.earliest if to == _EARLIEST else offsets.end
+
+
+def _plan(offsets: Offsets, to: str) -> str:
+    target = _target(offsets, to)
+    passed_over, again = offsets.num_passed_over(target), offsets.num_answered_again(target)
+    return f"{to} goes on at {target}, passes {passed_over} plays over and applies {again} again"
+
+
+def _after(chosen: Sequence[Offsets]) -> str:
+    if not any(offsets.is_changelog_lost for offsets in chosen):
+        return "Workers may start.\n"
+    return "Delete the state directories of all workers, unless the changelog was restored; then they may start.\n"
+
+
+_ROW: Final = "{:>9} {:>12} {:>12} {:>12} {:>12}  {}\n"
+
+
+def _table(found: Sequence[Offsets]) -> str:
+    lines = [_ROW.format("partition", "begin", "end", "mark", "committed", "")]
+    for offsets in found:
+        mark = "-" if offsets.mark == NO_MARK else offsets.mark.offset
+        committed = "-" if offsets.committed is None else offsets.committed
+        told = offsets.contradiction or "fits"
+        lines.append(_ROW.format(offsets.partition, offsets.begin, offsets.end, mark, committed, told))
+        if offsets.contradiction:
+            lines += [f"{'':10}reset --to {_plan(offsets, to)}\n" for to in (_EARLIEST, _LATEST)]
+    if any(offsets.is_changelog_lost for offsets in found):
+        lines.append(f"{MEND_CHANGELOG}.\n")
+    return "".join(lines)
+
+
+# -- what is read
+
+
+async def _read_all(settings: Settings) -> list[Offsets]:
+    """Look where every partition stands; a changelog that is not there covers nothing."""
+    topic, changelog = settings.plays_topic, settings.changelog_topic
+    async with _admin_of(settings) as admin:
+        marked = await _partitions(admin, changelog)
+        committed = await admin.list_consumer_group_offsets(settings.app_id)
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka_bootstrap_servers, enable_auto_commit=False, isolation_level="read_committed"
+    )
+    await consumer.start()
+    try:
+        marks = {
+            number: await newest_mark(consumer, TopicPartition(changelog, number)) if number < marked else NO_MARK
+            for number in range(await _num_partitions(settings))
+        }
+        commits = {tp.partition: offset.offset for tp, offset in committed.items() if tp.topic == topic}
+        return await read_offsets(consumer, topic, marks, commits)
+    finally:
+        await consumer.stop()
+
+
+async def _num_partitions(settings: Settings) -> int:
+    async with _admin_of(settings) as admin:
+        if found := await _partitions(admin, settings.plays_topic):
+            return found
+    raise ContractError(f"there is no topic {settings.plays_topic}; a worker makes it, or say REFRAIN_PLAYS_TOPIC")
+
+
+async def _partitions(admin: AIOKafkaAdminClient, topic: str) -> int:
+    """Count the partitions of a topic; to ask for one that is not there would make it where brokers do so."""
+    if topic not in await admin.list_topics():
+        return 0
+    return len((await admin.describe_topics([topic]))[0]["partitions"])
+
+
+async def _refuse_members(settings: Settings) -> None:
+    async with _admin_of(settings) as admin:
+        (response,) = await admin.describe_consumer_groups([settings.app_id])
+    error_code, _, _, _, _, members, *_ = response.groups[0]
+    if error_code:
+        raise ContractError(f"group {settings.app_id} cannot be described: {for_code(error_code).__name__}")
+    if members:
+        raise ContractError(
+            f"{len(members)} workers of {settings.app_id} still run: stop them first. One that was killed, or stopped "
+            f"under a REFRAIN_INSTANCE_ID, counts until its session is over ({settings.session_timeout_s:.0f} s)"
+        )
+
+
+@asynccontextmanager
+async def _admin_of(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers)
+    await admin.start()
+    try:
+        yield admin
+    finally:
+        await admin.close()
+
+
+# -- what is written
+
+
+async def _write_mark(settings: Settings, fence: AIOKafkaProducer, number: int, target: int) -> None:
+    timestamp_ms = await _timestamp_before(settings, number, target) if target else None
+    mark = mark_before(target, timestamp_ms)
+    async with fence.transaction():
+        await fence.send_and_wait(settings.changelog_topic, mark.encode(), MARK_KEY, partition=number)
+
+
+async def _timestamp_before(settings: Settings, number: int, target: int) -> int | None:
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap_servers, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        return await timestamp_at(consumer, TopicPartition(settings.plays_topic, number), target - 1)
+    finally:
+        await consumer.stop()
+
+
+async def _commit(settings: Settings, targets: dict[int, int]) -> None:
+    partitions = {TopicPartition(settings.plays_topic, number): target for number, target in targets.items()}
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka_bootstrap_servers, group_id=settings.app_id, enable_auto_commit=False
+    )
+    await consumer.start()
+    try:
+        consumer.assign(list(partitions))
+        await consumer.commit(partitions)
+    except KafkaError as exc:
+        raise ContractError(_INTERRUPTED) from exc
+    finally:
+        await consumer.stop()

@@ -1,0 +1,172 @@
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import RecordsToDelete
+
+from streamer.changelog import MARK_KEY, NO_MARK, Mark
+from streamer.devkafka import DevKafka
+from streamer.offsets import Offsets, explain, mark_before, newest_mark, read_offsets, timestamp_at
+from tests.builders import NOON_MS
+from tests.onkafka import admin_of, create_topic, produce
+
+
+def offsets(
+    *, begin: int = 0, end: int = 10, mark: Mark = NO_MARK, marked_ms: int | None = None, committed: int | None = None
+) -> Offsets:
+    return Offsets(0, begin, end, mark, marked_ms, committed)
+
+
+FRESH = offsets()
+OLD_TOPIC = offsets(begin=4)
+FITS = offsets(mark=Mark(5, NOON_MS), marked_ms=NOON_MS, committed=6)
+AGED = offsets(begin=6, mark=Mark(5, NOON_MS), committed=6)
+DELETED = offsets(begin=8, mark=Mark(5, NOON_MS), committed=6)
+SHORTER = offsets(mark=Mark(15, NOON_MS), committed=16)
+REGROWN = offsets(mark=Mark(5, NOON_MS), marked_ms=NOON_MS + 1, committed=6)
+GONE_AT_MARK = offsets(mark=Mark(5, NOON_MS), marked_ms=None, committed=6)
+LOST = offsets(begin=2, committed=6)
+BEHIND = offsets(mark=Mark(3, NOON_MS), marked_ms=NOON_MS, committed=6)
+AFTER_RESET = offsets(begin=4, end=4, mark=Mark(3, -1), committed=4)
+UNKNOWN_TIME = offsets(mark=Mark(5, -1), marked_ms=NOON_MS, committed=6)
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        (FRESH, ""),
+        (OLD_TOPIC, ""),
+        (FITS, ""),
+        (AGED, ""),
+        (AFTER_RESET, ""),
+        (UNKNOWN_TIME, ""),
+        (DELETED, "begins at offset 8 but the states end at 5: 2 plays were deleted before they were applied"),
+        (SHORTER, "ends at offset 10, before the progress mark 15: the topic was made anew"),
+        (
+            REGROWN,
+            "holds another record at offset 5 than the one the progress mark covers: the topic was made anew",
+        ),
+        (
+            GONE_AT_MARK,
+            "holds another record at offset 5 than the one the progress mark covers: the topic was made anew",
+        ),
+        (LOST, "offset 6 is committed but the states end at -1: the changelog was lost"),
+        (BEHIND, "offset 6 is committed but the states end at 3: the changelog was lost"),
+    ],
+)
+def test_what_does_not_fit_is_told(found: Offsets, told: str) -> None:
+    assert found.contradiction == told
+
+
+@pytest.mark.parametrize(
+    ("found", "earliest", "passed_over", "again"),
+    [
+        (FRESH, 0, (0, 10), (0, 0)),
+        (OLD_TOPIC, 4, (0, 6), (0, 0)),  # what aged away before the deployment was never its own
+        (FITS, 6, (0, 4), (0, 0)),
+        (DELETED, 8, (2, 4), (0, 0)),
+        (SHORTER, 0, (0, 10), (0, 0)),
+        (REGROWN, 0, (0, 10), (0, 0)),
+        (LOST, 2, (0, 8), (4, 0)),
+        (BEHIND, 4, (0, 6), (2, 0)),
+    ],
+)
+def test_a_reset_goes_on_with_the_first_play_not_covered_or_the_next_one(
+    found: Offsets, earliest: int, passed_over: tuple[int, int], again: tuple[int, int]
+) -> None:
+    targets = (found.earliest, found.end)
+
+    assert found.earliest == earliest
+    assert tuple(map(found.num_passed_over, targets)) == passed_over
+    assert tuple(map(found.num_answered_again, targets)) == again
+
+
+@pytest.mark.parametrize("found", [DELETED, SHORTER, REGROWN, LOST, BEHIND])
+@pytest.mark.parametrize("to", ["earliest", "end"])
+def test_behind_the_mark_of_a_reset_everything_fits(found: Offsets, to: str) -> None:
+    target = getattr(found, to)
+    is_there = found.begin <= target - 1
+    timestamp_ms = NOON_MS if is_there else None
+
+    after = offsets(
+        begin=found.begin, end=found.end, mark=mark_before(target, timestamp_ms), marked_ms=timestamp_ms,
+        committed=target,
+    )  # fmt: skip
+
+    assert (after.contradiction, after.earliest) == ("", target)
+
+
+def test_a_refusal_names_each_partition_and_the_command_that_mends_it() -> None:
+    message = explain("plays", [FITS, DELETED, SHORTER])
+
+    assert message.startswith("plays-0: begins at offset 8")
+    assert "; plays-0: ends at offset 10" in message
+    assert "refrain offsets reset --to earliest" in message
+    assert "state directories" not in message
+
+
+def test_a_lost_changelog_takes_the_states_on_disk_with_it() -> None:
+    message = explain("plays", [DELETED, LOST])
+
+    assert "delete the state directories of all workers" in message
+    assert "refrain offsets reset --to earliest" in message
+
+
+def test_nothing_is_said_where_everything_fits() -> None:
+    assert explain("plays", [FRESH, FITS, AGED]) == ""
+
+
+# -- on a real broker
+
+
+def consumer_of(kafka: DevKafka) -> AIOKafkaConsumer:
+    return AIOKafkaConsumer(
+        bootstrap_servers=kafka.bootstrap_servers, enable_auto_commit=False, isolation_level="read_committed"
+    )
+
+
+@pytest.mark.kafka
+async def test_a_topic_is_looked_at_as_it_is(kafka: DevKafka, topic_prefix: str) -> None:
+    await create_topic(kafka.bootstrap_servers, topic_prefix, 2, {"retention.ms": "-1"})
+    await produce(kafka.bootstrap_servers, topic_prefix, *[b"{}"] * 10, timestamp_ms=NOON_MS)
+    async with admin_of(kafka.bootstrap_servers) as admin:
+        await admin.delete_records({TopicPartition(topic_prefix, 0): RecordsToDelete(4)})
+
+    async with consumer_of(kafka) as consumer:
+        found = await read_offsets(consumer, topic_prefix, {1: NO_MARK, 0: Mark(6, NOON_MS)}, {0: 7})
+        gone = await timestamp_at(consumer, TopicPartition(topic_prefix, 0), 3)
+
+    assert found == [Offsets(0, 4, 10, Mark(6, NOON_MS), NOON_MS, 7), Offsets(1, 0, 0, NO_MARK, None, None)]
+    assert gone is None
+
+
+@pytest.mark.kafka
+async def test_no_record_stands_at_the_marker_of_a_transaction(kafka: DevKafka, topic_prefix: str) -> None:
+    await create_topic(kafka.bootstrap_servers, topic_prefix)
+    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers, transactional_id=topic_prefix) as producer:
+        for _ in range(2):
+            async with producer.transaction():
+                await producer.send_and_wait(topic_prefix, b"{}", partition=0)
+
+    partition = TopicPartition(topic_prefix, 0)
+    async with consumer_of(kafka) as consumer:
+        at_end, before_another = [await timestamp_at(consumer, partition, offset) for offset in (3, 1)]
+
+    assert (at_end, before_another) == (None, None)
+
+
+@pytest.mark.kafka
+async def test_the_newest_mark_is_found_however_far_back_it_stands(kafka: DevKafka, topic_prefix: str) -> None:
+    await create_topic(kafka.bootstrap_servers, topic_prefix, 2)
+    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers, transactional_id=topic_prefix) as producer:
+        async with producer.transaction():
+            for offset in (3, 4):
+                await producer.send(topic_prefix, Mark(offset, NOON_MS).encode(), MARK_KEY, partition=0)
+            for _ in range(2500):
+                await producer.send(topic_prefix, b"state", b"\x01u", partition=0)
+        await producer.begin_transaction()
+        await producer.send_and_wait(topic_prefix, Mark(9, NOON_MS).encode(), MARK_KEY, partition=0)
+        await producer.abort_transaction()
+
+    async with consumer_of(kafka) as consumer:
+        found = [await newest_mark(consumer, TopicPartition(topic_prefix, number)) for number in (0, 1)]
+
+    assert found == [Mark(4, NOON_MS), NO_MARK]
