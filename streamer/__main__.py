@@ -1,4 +1,4 @@
-"""The command line: `refrain worker`, `trainer`, `replay`, `evaluate`, `offsets` and `demo`."""
+"""The command line: `refrain worker`, `trainer`, `replay`, `evaluate`, `offsets`, `dead-letters` and `demo`."""
 
 import argparse
 import asyncio
@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from streamer.crash import REFUSED_STATUS
+from streamer.dead_letters.command import add_dead_letters
 from streamer.errors import ContractError, KafkaUnavailableError, RefrainError, SettingsError
 from streamer.replay.command import add_evaluate, add_replay
 from streamer.reset import add_offsets
@@ -47,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     add_replay(commands, os.environ)
     add_evaluate(commands)
     add_offsets(commands)
+    add_dead_letters(commands)
     return parser
 
 

@@ -10,10 +10,10 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from streamer.events import MAX_ID_BYTES, DeadLetterHeaders, Play, Recommendation, ReleaseNotice
+from streamer.events import MAX_ID_BYTES, DeadLetterHeaders, Play, ReceiptHeaders, Recommendation, ReleaseNotice
 
 DOCS: Final = Path(__file__).parents[1] / "docs"
-CONTRACT_VERSION: Final = "1.0.0"  # of the messages, not of the code: a field that goes or changes takes a new major
+CONTRACT_VERSION: Final = "1.1.0"  # of the messages, not of the code: a field that goes or changes takes a new major
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 
@@ -22,6 +22,7 @@ _MESSAGES: Final[dict[str, type[msgspec.Struct]]] = {
     "recommendation": Recommendation,
     "release-notice": ReleaseNotice,
     "dead-letter-headers": DeadLetterHeaders,
+    "receipt-headers": ReceiptHeaders,
 }
 _USER_KEY: Final[Json] = {
     "type": "string",
@@ -85,7 +86,10 @@ def _channels() -> dict[str, Json]:
             ["recommendation", "listenerForgotten"],
         ),
         "deadLetters": _channel(
-            "plays.dead-letter", "Plays that were refused, with the cause in the headers.", "delete", ["deadLetter"]
+            "plays.dead-letter",
+            "Plays that were refused, with the cause in the headers; receipts of those an operator sent again.",
+            "delete",
+            ["deadLetter", "receipt"],
         ),
         "releases": _channel("releases", "Which release stands under which alias.", "compact", ["releaseNotice"]),
     }
@@ -107,6 +111,7 @@ def _operations() -> dict[str, Json]:
         "recommendShortTerm": ("send", "shortTerm", "The worker answers plays, in one transaction with their states."),
         "recommendLongTerm": ("send", "longTerm", "The worker answers plays, in one transaction with their states."),
         "refusePlays": ("send", "deadLetters", "The worker sets a bad play aside, in the same transaction."),
+        "sendAgain": ("send", "plays", "An operator sends dead letters again, in one transaction with their receipts."),
         "promoteRelease": ("send", "releases", "The trainer, or an operator, moves an alias."),
         "takeUpRelease": ("receive", "releases", "Each worker takes up the champion, without a restart."),
     }  # fmt: skip
@@ -120,6 +125,8 @@ def _messages() -> dict[str, Json]:
     null: Json = {"type": "null"}
     letter = _message("A play that was refused", _RAW, _RAW)
     letter["headers"] = _schema_of(DeadLetterHeaders)
+    receipt = _message("A dead letter was sent to `plays` again; the value is empty", null, _RAW)
+    receipt["headers"] = _schema_of(ReceiptHeaders)
     return {
         "play": _message("A listener played a track", _USER_KEY, _schema_of(Play)),
         "forgetListener": _message("Forget this listener: a null value", _USER_KEY, null),
@@ -127,6 +134,7 @@ def _messages() -> dict[str, Json]:
         "listenerForgotten": _message("The listener was forgotten: a null value", _USER_KEY, null),
         "releaseNotice": _message("A release stands under an alias", _ALIAS_KEY, _schema_of(ReleaseNotice)),
         "deadLetter": letter,
+        "receipt": receipt,
     }
 
 

@@ -144,6 +144,18 @@ class DeadLetterHeaders(msgspec.Struct, frozen=True, rename="kebab", omit_defaul
     worker_version: str
     sha256: Annotated[str | None, Meta(description="Of the whole value, where it was cut.")] = None
     original_size: Annotated[int | None, Meta(description="Bytes of the whole value, where it was cut.")] = None
+    original_key_size: Annotated[int | None, Meta(description="Bytes of the whole key, where it was cut.")] = None
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the dead letter holds less than was received."""
+        return self.original_size is not None or self.original_key_size is not None
+
+
+class ReceiptHeaders(msgspec.Struct, frozen=True, rename="kebab"):
+    """What the headers of a receipt say: a dead letter of this partition was sent to `plays` again."""
+
+    sent_again: Annotated[int, Meta(ge=0, description="Offset of the dead letter.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +172,13 @@ def dead_letter(key: bytes | None, value: bytes | None, headers: DeadLetterHeade
     if value is not None and len(value) > MAX_DEAD_VALUE_BYTES:
         digest = hashlib.sha256(value).hexdigest()
         headers = msgspec.structs.replace(headers, sha256=digest, original_size=len(value))
-    told = msgspec.to_builtins(headers)
+    if key is not None and len(key) > MAX_DEAD_KEY_BYTES:
+        headers = msgspec.structs.replace(headers, original_key_size=len(key))
     return DeadLetter(
-        key=key and key[:MAX_DEAD_KEY_BYTES],
-        value=value and value[:MAX_DEAD_VALUE_BYTES],
-        headers=[(name, str(text).encode()) for name, text in told.items()],
+        key=key and key[:MAX_DEAD_KEY_BYTES], value=value and value[:MAX_DEAD_VALUE_BYTES], headers=as_headers(headers)
     )
+
+
+def as_headers(headers: DeadLetterHeaders | ReceiptHeaders) -> list[tuple[str, bytes]]:
+    """Write headers as Kafka takes them."""
+    return [(name, str(text).encode()) for name, text in msgspec.to_builtins(headers).items()]

@@ -96,3 +96,18 @@ def test_a_large_poison_is_cut_and_its_digest_told() -> None:
     headers = dict(letter.headers)
     assert headers["sha256"] == hashlib.sha256(value).hexdigest().encode()
     assert headers["original-size"] == str(len(value)).encode()
+    assert headers["original-key-size"] == b"5000"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "is_cut"),
+    [
+        (b"k" * MAX_DEAD_KEY_BYTES, b"v" * MAX_DEAD_VALUE_BYTES, False),
+        (b"k" * (MAX_DEAD_KEY_BYTES + 1), None, True),
+        (None, b"v" * (MAX_DEAD_VALUE_BYTES + 1), True),
+    ],
+)
+def test_a_dead_letter_says_whether_it_is_whole(key: bytes | None, value: bytes | None, is_cut: bool) -> None:  # noqa: FBT001
+    told = {name: text.decode() for name, text in dead_letter(key, value, HEADERS).headers}
+
+    assert msgspec.convert(told, DeadLetterHeaders, strict=False).is_cut == is_cut

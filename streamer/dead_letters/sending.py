@@ -1,0 +1,163 @@
+"""Sending letters again: each goes to `plays` as it was received, once, and counts as a play of now.
+
+A letter and its receipt are one transaction. The receipt goes to the letter's own partition, which retention deletes
+from its beginning: it outlives its letter. So each letter is sent once, in whatever portions, however often a command
+is interrupted or repeated. (Offsets committed for a consumer group would tell how far one has come, but not what was
+picked on the way, by cause or one by one.) Whoever sends takes the fence `<app_id>-dead-letters` before reading the
+receipts: of two at once, only the later one sends.
+
+Letters go to the partition they came from, in their order; where the settings name a partitioner, to the one their key
+belongs to, which is the same but for strays.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from aiokafka import AIOKafkaProducer
+
+from streamer.dead_letters.letters import Letter, Place, count_partitions, read_letters, survey_letters
+from streamer.events import MAX_DEAD_VALUE_BYTES, Cause, ReceiptHeaders, as_headers
+from streamer.partitioner import PARTITIONERS
+from streamer.settings import Settings
+
+_PORTION: Final = 200  # letters in one transaction: 13 MiB where each is as large as can be
+_MAX_BATCH_BYTES: Final = 1_000_000  # in one record batch; the broker's default limit is 1 MiB and a bit
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which letters are meant: all, those of some causes, or some by name.
+
+    Attributes:
+        causes: empty where not chosen by cause.
+        places: empty where not chosen by name.
+    """
+
+    causes: Collection[Cause] = ()
+    places: Collection[Place] = ()
+
+    def covers(self, letter: Letter) -> bool:
+        """Tell whether a letter is meant."""
+        if not self.causes and not self.places:
+            return True
+        return letter.headers.error in self.causes or letter.place in self.places
+
+
+@dataclass(slots=True)
+class Dispatch:
+    """Decides on letters one by one, and counts.
+
+    Attributes:
+        settings: of the deployment.
+        num_partitions: of `plays`.
+        choice: which letters are meant.
+        num_sent: letters that go.
+        num_sent_before: letters with a receipt.
+        refused: why others cannot go, and how many.
+        missing: letters named, and not found yet.
+    """
+
+    settings: Settings
+    num_partitions: int
+    choice: Choice
+    num_sent: int = 0
+    num_sent_before: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    missing: set[Place] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Miss every letter that is named."""
+        self.missing = set(self.choice.places)
+
+    def admits(self, letter: Letter) -> bool:
+        """Decide on the next letter."""
+        if not self.choice.covers(letter):
+            return False
+        self.missing.discard(letter.place)
+        if letter.is_sent:
+            self.num_sent_before += 1
+        elif reason := self._why_not(letter):
+            self.refused[reason] += 1
+        else:
+            self.num_sent += 1
+            return True
+        return False
+
+    def home(self, letter: Letter) -> int:
+        """Return the partition of `plays` where it goes."""
+        if self.settings.partitioner and letter.key is not None:
+            return PARTITIONERS[self.settings.partitioner](letter.key, self.num_partitions)
+        return letter.headers.source_partition
+
+    def _why_not(self, letter: Letter) -> str | None:
+        if letter.headers.source_topic != self.settings.plays_topic:
+            return f"came from another topic than {self.settings.plays_topic}"
+        if letter.headers.is_cut:
+            return f"cut to {MAX_DEAD_VALUE_BYTES >> 10} KiB, or their keys: only their producer has them whole"
+        if letter.key is None:
+            return "without a key, so that no worker ever takes them: mend their producer"
+        if self.home(letter) >= self.num_partitions:
+            return f"came from a partition that {self.settings.plays_topic} no longer has"
+        return None
+
+
+async def send_again(settings: Settings, choice: Choice) -> Dispatch:
+    """Send letters that were not sent before; return what became of them.
+
+    Raises:
+        ContractError: one of the topics does not exist.
+        KafkaError: the last portion was not sent; those before it were.
+    """
+    num_partitions = await count_partitions(settings.kafka_bootstrap_servers, settings.plays_topic)
+    dispatch = Dispatch(settings, num_partitions, choice)
+    async with _fenced_producer(settings) as producer, aclosing(_portions(settings, dispatch)) as portions:
+        async for portion in portions:
+            await _send(producer, dispatch, portion)
+    return dispatch
+
+
+@asynccontextmanager
+async def _fenced_producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
+    """Yield a producer; whoever held it before can send no more, and what they had begun is decided."""
+    producer = AIOKafkaProducer(
+        bootstrap_servers=settings.kafka_bootstrap_servers,
+        transactional_id=f"{settings.app_id}-dead-letters",
+        transaction_timeout_ms=int(settings.transaction_timeout_s * 1000),
+        max_batch_size=_MAX_BATCH_BYTES,
+    )
+    await producer.start()
+    try:
+        yield producer
+    finally:
+        await producer.stop()
+
+
+async def _portions(settings: Settings, dispatch: Dispatch) -> AsyncGenerator[list[Letter], None]:
+    survey, portion = await survey_letters(settings), list[Letter]()
+    async with aclosing(read_letters(settings, survey)) as letters:
+        async for letter in letters:
+            if dispatch.admits(letter):
+                portion.append(letter)
+            if len(portion) == _PORTION:
+                yield portion
+                portion = []
+    if portion:
+        yield portion
+
+
+async def _send(producer: AIOKafkaProducer, dispatch: Dispatch, letters: Sequence[Letter]) -> None:
+    """Send letters with their receipts, all or none."""
+    plays_topic, dead_letter_topic = dispatch.settings.plays_topic, dispatch.settings.dead_letter_topic
+    async with producer.transaction():
+        deliveries = []
+        for letter in letters:
+            receipt = as_headers(ReceiptHeaders(sent_again=letter.place.offset))
+            deliveries += [
+                await producer.send(plays_topic, letter.value, letter.key, dispatch.home(letter)),
+                await producer.send(dead_letter_topic, b"", None, letter.place.partition, headers=receipt),
+            ]
+        await asyncio.gather(*deliveries)

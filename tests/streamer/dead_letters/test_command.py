@@ -1,0 +1,147 @@
+"""What an operator reads and types."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+
+import pytest
+
+from streamer.dead_letters.command import DeadLettersError, Listing, add_dead_letters, describe, escape, report
+from streamer.dead_letters.letters import Letter, Place
+from streamer.dead_letters.sending import Choice, Dispatch
+from streamer.events import Cause, DeadLetterHeaders
+from streamer.settings import Settings
+from tests.builders import NOON_MS
+from tests.streamer.dead_letters.conftest import Office
+
+
+def run(settings: Settings, *arguments: str) -> None:
+    """Run the command line, as streamer.__main__ does."""
+    parser = argparse.ArgumentParser()
+    add_dead_letters(parser.add_subparsers(required=True))
+    parsed = parser.parse_args(["dead-letters", *arguments])
+    parsed.run(settings, parsed)
+
+
+def letter(
+    offset: int,
+    value: bytes | None = b"{",
+    *,
+    key: bytes | None = b"u17",
+    cause: Cause = Cause.NOT_JSON,
+    at_ms: int = NOON_MS,
+    is_sent: bool = False,
+) -> Letter:
+    headers = DeadLetterHeaders(cause, "Input data was truncated", "plays", 3, 90125, "0.1.0")
+    return Letter(Place(3, offset), at_ms, headers, key, value, is_sent)
+
+
+@pytest.mark.kafka
+async def test_letters_are_listed_shown_and_sent_again(office: Office, capsys: pytest.CaptureFixture[str]) -> None:
+    place = await office.refuse(b"u17", b"{", cause=Cause.NOT_JSON, partition=2)
+    await office.refuse(None, b"{}", cause=Cause.NULL_KEY)
+
+    def operate() -> None:
+        run(office.settings, "show", str(place))
+        run(office.settings, "send-again", str(place))
+        run(office.settings, "list", "--cause", "not-json")
+        with pytest.raises(SystemExit, match="1"):
+            run(office.settings, "send-again")
+        with pytest.raises(DeadLettersError, match="2:99"):
+            run(office.settings, "show", "2:99")
+
+    await asyncio.to_thread(operate)
+
+    shown = capsys.readouterr().out
+    assert "error             not-json\n" in shown
+    assert "1 sent again, 0 were sent before\n" in shown
+    assert f"{place} " in shown.split("letter  ")[-1]
+    assert "sent again\n" in shown
+    assert "0 sent again, 1 were sent before\n1 cannot be sent: without a key" in shown
+    assert await office.plays(2) == [(b"u17", b"{")]
+
+
+def test_a_kafka_that_is_away_is_one_line() -> None:
+    with pytest.raises(DeadLettersError, match="no letter is sent twice"):
+        run(Settings(kafka_bootstrap_servers="127.0.0.1:1"), "list")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["show", "3"],
+        ["show", "3:x"],
+        ["send-again", "--cause", "whim"],
+        ["send-again", "--cause", "not-json", "3:17"],
+        ["list", "3:17"],
+    ],
+)
+def test_what_cannot_be_meant_is_refused(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        run(Settings(), *arguments)
+
+
+def test_a_listing_holds_the_newest_and_counts_all() -> None:
+    listing = Listing(limit=2, num_foreign=0)
+    for offset in range(5):
+        cause = Cause.NOT_JSON if offset % 2 else Cause.WRONG_TYPE
+        listing.enter(letter(offset, at_ms=NOON_MS - offset, cause=cause, is_sent=offset == 0))
+
+    lines = listing.to_text().splitlines()
+
+    assert [line.split()[0] for line in lines[:3]] == ["letter", "3:1", "3:0"]
+    assert lines[2].endswith("wrong-type        plays 3:90125               1  sent again")
+    assert [line.split() for line in lines[5:]] == [["not-json", "2", "0"], ["wrong-type", "3", "1"], ["all", "5", "1"]]
+
+
+def test_a_listing_of_nothing_says_so_and_names_what_is_foreign() -> None:
+    text = Listing(limit=9, num_foreign=2).to_text()
+
+    assert text.splitlines()[1].split() == ["all", "0", "0"]
+    assert "2 other records" in text
+
+
+def test_a_letter_is_shown_with_its_headers_key_and_value() -> None:
+    assert describe(letter(17, b'{"a":\xff\x1b[2J')).splitlines() == [
+        "letter            3:17",
+        "refused-at        2023-11-14T22:13:20.000Z",
+        "sent-again        no",
+        "error             not-json",
+        "reason            Input data was truncated",
+        "source-topic      plays",
+        "source-partition  3",
+        "source-offset     90125",
+        "worker-version    0.1.0",
+        "key               u17",
+        r'value             {"a":\xff\x1b[2J',
+    ]
+
+
+def test_null_and_empty_can_be_told_apart() -> None:
+    assert describe(letter(1, None, key=b"")).splitlines()[-2:] == ["key               ", "value             null"]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("é 音楽 {}", "é 音楽 {}"), ("\x1b]0;x\x07\r\n", r"\x1b]0;x\x07\r\n"), ("\u202e\x00\x9b", r"\u202e\x00\x9b")],
+)
+def test_nothing_a_terminal_would_obey_is_printed(text: str, shown: str) -> None:
+    assert escape(text) == shown
+
+
+@pytest.mark.parametrize("at_ms", [-1, 0, 2**62])
+def test_a_time_no_calendar_has_is_a_number(at_ms: int) -> None:
+    assert "refused-at" in describe(letter(1, at_ms=at_ms))
+
+
+def test_a_report_names_what_was_not_sent() -> None:
+    dispatch = Dispatch(Settings(), 8, Choice(places=[Place(3, 1), Place(3, 2), Place(3, 9)]))
+    for each in (letter(1, key=None), letter(2), letter(3)):
+        dispatch.admits(each)
+
+    assert report(dispatch).splitlines() == [
+        "1 sent again, 0 were sent before",
+        "1 cannot be sent: without a key, so that no worker ever takes them: mend their producer",
+        "no dead letter stands at 3:9",
+    ]
