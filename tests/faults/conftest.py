@@ -20,6 +20,7 @@ from models.release import DataWindow, Release, SavedRelease, load_release, save
 from streamer.devkafka import DevKafka
 from tests.faults.harness import Deployment, deploy
 from tests.faults.load import EPOCH_MS, TRACKS, Event, draw_events
+from tests.faults.proxy import Proxy
 from tests.faults.table import ROW, row_of
 
 
@@ -83,3 +84,24 @@ async def deployment(
     async with deploy(kafka.bootstrap_servers, topic_prefix, tmp_path, events) as deployment:
         yield deployment
         request.node.user_properties.append((ROW, row_of(deployment)))
+
+
+@pytest.fixture(scope="session")
+def behind_proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[DevKafka, Proxy]]:
+    """Run another broker, to be broken, whose clients may stay behind a proxy."""
+    proxy = Proxy()
+    with DevKafka(tmp_path_factory.mktemp("kafka"), broker_config=proxy.broker_config) as broker:
+        yield broker, proxy
+
+
+@pytest.fixture
+def proxied_kafka(behind_proxy: tuple[DevKafka, Proxy]) -> DevKafka:
+    """The broker, for who goes around the proxy."""
+    return behind_proxy[0]
+
+
+@pytest_asyncio.fixture
+async def proxy(behind_proxy: tuple[DevKafka, Proxy]) -> AsyncIterator[Proxy]:
+    """The proxy, healed."""
+    async with behind_proxy[1] as proxy:
+        yield proxy

@@ -1,0 +1,122 @@
+"""Three brokers on this machine that keep every acknowledged record while one of them is away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final, Self
+
+from streamer.devkafka import BROKER_CONFIG, java_command
+from streamer.kafka_node import KafkaNode, new_cluster_id
+from streamer.ports import free_port
+from tests.onkafka import admin_of
+
+Partition = Mapping[str, Any]  # what a cluster says of one
+
+NODES: Final = (1, 2, 3)
+HEAP: Final = "-Xmx256m"
+
+#: How long the brokers may take to agree on something, on a machine that several share.
+PATIENCE_S: Final = 90.0
+
+CLUSTER_CONFIG: Final[Mapping[str, str | int]] = {
+    **BROKER_CONFIG,
+    "broker.session.timeout.ms": 6000,  # after which the leaders of a killed broker move
+    "broker.heartbeat.interval.ms": 1000,
+    "default.replication.factor": 3,
+    "min.insync.replicas": 2,
+    "offsets.topic.replication.factor": 3,
+    "transaction.state.log.replication.factor": 3,
+    "transaction.state.log.min.isr": 2,
+    "replica.lag.time.max.ms": 10_000,  # after which a killed broker no longer holds up who writes
+}
+
+
+class ThreeBrokers:
+    """A Kafka cluster of three nodes, each broker and controller, replicating everything thrice.
+
+    `start`, `stop`, `kill` and `stop_all` block. Not thread-safe.
+
+    Args:
+        directory: of data and logs, a subdirectory a node.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        java, cluster_id = (*java_command(), HEAP), new_cluster_id()  # the last of two heap sizes holds
+        ports: set[int] = set()
+        while len(ports) < 2 * len(NODES):
+            ports.add(free_port())
+        self._ports = {node: ports.pop() for node in NODES}
+        self._controller_ports = {node: ports.pop() for node in NODES}
+        self._nodes: dict[int, KafkaNode] = {}
+        for node in NODES:
+            home = directory / f"broker-{node}"
+            home.mkdir(parents=True)
+            self._nodes[node] = KafkaNode(home, java, cluster_id=cluster_id)
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """Name all three addresses."""
+        return ",".join(f"127.0.0.1:{port}" for port in self._ports.values())
+
+    def start(self, node: int) -> None:
+        """Start a node, for the first time or again: return when the cluster has taken it up.
+
+        One that was killed is refused until its session is over, and asks again by itself.
+        """
+        port, controller_port = self._ports[node], self._controller_ports[node]
+        voters = ",".join(f"{number}@127.0.0.1:{port}" for number, port in self._controller_ports.items())
+        config = {
+            **CLUSTER_CONFIG,
+            "node.id": node,
+            "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
+            "controller.quorum.voters": voters,
+        }
+        self._nodes[node].start(config, port)
+
+    def stop(self, node: int) -> None:
+        """Stop a node in order: its leaders move before it goes."""
+        self._nodes[node].stop()
+
+    def kill(self, node: int) -> None:
+        """Kill a node as a power cut would."""
+        self._nodes[node].kill()
+
+    def __enter__(self) -> Self:
+        try:
+            with ThreadPoolExecutor() as pool:  # none answers before two of them have met
+                list(pool.map(self.start, NODES))
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(self.kill, NODES))
+
+    async def leader_of(self, topic: str, partition: int) -> int:
+        """Return the node that leads a partition; -1 while nobody does."""
+        return (await self._partitions(topic))[partition]["leader"]
+
+    async def led_by_another(self, topic: str, than: int) -> None:
+        """Wait until a node leads no partition of a topic any more, and every partition is led."""
+        await self._until(topic, lambda found: found["leader"] not in {than, -1})
+
+    async def in_sync(self, topic: str) -> None:
+        """Wait until all three nodes hold everything of a topic."""
+        await self._until(topic, lambda found: set(found["isr"]) == set(NODES))
+
+    async def _until(self, topic: str, condition: Callable[[Partition], bool]) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while not (found := await self._partitions(topic)) or not all(map(condition, found)):  # noqa: ASYNC110  Kafka calls nobody
+                await asyncio.sleep(0.1)
+
+    async def _partitions(self, topic: str) -> list[Partition]:
+        """Return what the cluster says of a topic's partitions, in their order; nothing before it has heard of it."""
+        async with admin_of(self.bootstrap_servers) as admin:
+            (found,) = await admin.describe_topics([topic])
+        return sorted(found["partitions"], key=lambda partition: partition["partition"])

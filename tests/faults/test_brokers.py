@@ -1,0 +1,203 @@
+"""Brokers that go, come back, answer late or not at all, or fall silent in the middle of a transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+import pytest_asyncio
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from streamer.crash import CRASH_STATUS
+from streamer.devkafka import DevKafka
+from tests.faults.brokers import ThreeBrokers
+from tests.faults.conftest import TinyRelease
+from tests.faults.harness import NUM_PARTITIONS, Deployment, deploy, load
+from tests.faults.load import Event
+from tests.faults.process import PATIENCE_S
+from tests.faults.proxy import Api, Proxy
+from tests.faults.sabotage import Act, Sabotage
+from tests.faults.supervisor import supervised
+from tests.faults.table import ROW, row_of
+from tests.faults.verdict import judge
+
+pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(900)]
+
+UNREACHABLE_S: Final = 60.0
+DELAY_S: Final = 0.2
+
+#: What a worker asks for again and again, and what only when it joins or the group deals its partitions out anew.
+IN_WORK: Final = (Api.ADD_PARTITIONS_TO_TXN, Api.PRODUCE, Api.END_TXN, Api.OFFSET_COMMIT, Api.HEARTBEAT)
+IN_A_REBALANCE: Final = (Api.JOIN_GROUP, Api.SYNC_GROUP, Api.INIT_PRODUCER_ID)
+
+
+@pytest_asyncio.fixture
+async def deployment(
+    proxied_kafka: DevKafka, topic_prefix: str, tmp_path: Path, events: Iterator[Event], request: pytest.FixtureRequest
+) -> AsyncIterator[Deployment]:
+    """Topics of the test's own, on a broker that may be broken; the load goes around the proxy."""
+    async with deploy(proxied_kafka.bootstrap_servers, topic_prefix, tmp_path, events) as deployment:
+        yield deployment
+        request.node.user_properties.append((ROW, row_of(deployment)))
+
+
+async def finish(deployment: Deployment, release: TinyRelease) -> None:
+    """Stop all workers in order, and judge."""
+    assert set(await deployment.stop_all()) == {0}
+    await judge(deployment, [release.release])
+
+
+@pytest.mark.parametrize("goes", [DevKafka.stop, DevKafka.kill], ids=["stopped in order", "killed"])
+async def test_a_broker_that_goes_and_comes_back(
+    goes: Callable[[DevKafka], None], deployment: Deployment, first_release: TinyRelease, proxied_kafka: DevKafka
+) -> None:
+    await deployment.announce(first_release.saved)
+
+    async with supervised(deployment, "a", "b") as supervisor:
+        for _ in range(3):
+            await load(deployment, 400)
+            supervisor.note_fault()
+            await asyncio.to_thread(goes, proxied_kafka)
+            coming = asyncio.create_task(asyncio.to_thread(proxied_kafka.start))
+            await deployment.feed_until(coming.done, "the broker is back")
+        await load(deployment, 400)
+        await deployment.all_done()
+
+    await finish(deployment, first_release)
+
+
+@pytest.mark.parametrize("silence", [Proxy.refuse, Proxy.swallow], ids=["refusing", "swallowing"])
+async def test_a_broker_out_of_reach_for_a_minute(
+    silence: Callable[[Proxy], Awaitable[None]], deployment: Deployment, first_release: TinyRelease, proxy: Proxy
+) -> None:
+    await deployment.announce(first_release.saved)
+
+    async with supervised(deployment, "a", "b", KAFKA_BOOTSTRAP_SERVERS=proxy.address) as supervisor:
+        await load(deployment, 400)
+        supervisor.note_fault()
+        await silence(proxy)
+        await deployment.feed(400)
+        await asyncio.sleep(UNREACHABLE_S)  # the fault itself
+        await proxy.heal()
+        await load(deployment, 400)
+        await deployment.all_done()
+
+    assert set(supervisor.statuses) <= {CRASH_STATUS, 1}
+    await finish(deployment, first_release)
+
+
+async def test_a_broker_that_is_far_away(deployment: Deployment, first_release: TinyRelease, proxy: Proxy) -> None:
+    await deployment.announce(first_release.saved)
+
+    async with supervised(deployment, "a", "b", KAFKA_BOOTSTRAP_SERVERS=proxy.address) as supervisor:
+        await load(deployment, 400)
+        proxy.delay_s = DELAY_S
+        await load(deployment, 400)
+        supervisor.start("c")
+        await supervisor.ready()
+        await load(deployment, 400)
+        await deployment.all_done()
+
+    assert supervisor.statuses == []
+    await finish(deployment, first_release)
+
+
+@pytest.mark.parametrize("cut", [Proxy.cut_before, Proxy.cut_after], ids=["before", "after"])
+async def test_a_connection_cut_before_or_after_a_request_of_each_kind(
+    cut: Callable[..., asyncio.Event],
+    deployment: Deployment,
+    first_release: TinyRelease,
+    proxy: Proxy,
+    rng: random.Random,
+) -> None:
+    await deployment.announce(first_release.saved)
+
+    async with supervised(deployment, "a", "b", KAFKA_BOOTSTRAP_SERVERS=proxy.address) as supervisor:
+        for api in IN_WORK * 2:
+            supervisor.note_fault()
+            struck = cut(proxy, api, nth=rng.randint(1, 5))
+            await deployment.feed_until(struck.is_set, f"{api.name} is cut")
+            await supervisor.ready()
+        for api in IN_A_REBALANCE * 2:
+            supervisor.note_fault()
+            struck = cut(proxy, api, nth=rng.randint(1, 3))  # three workers ask, for four partitions
+            supervisor.start("c")
+            await deployment.feed_until(struck.is_set, f"{api.name} is cut")
+            await supervisor.ready()
+            await supervisor.stop("c")
+        await deployment.all_done()
+
+    assert set(supervisor.statuses) <= {CRASH_STATUS}
+    await finish(deployment, first_release)
+
+
+@pytest.mark.parametrize("session_timeout_s", [10, 100], ids=["and its session", "alone"])
+async def test_a_transaction_left_to_time_out(
+    session_timeout_s: int, deployment: Deployment, first_release: TinyRelease
+) -> None:
+    await deployment.announce(first_release.saved)
+    sabotage = Sabotage("end transaction", "before", Act.FREEZE, 5)
+    frozen = deployment.start("a", sabotage, SESSION_TIMEOUT_S=str(session_timeout_s))
+
+    await deployment.feed_until(lambda: frozen.is_frozen or not frozen.is_running, "a worker freezes")
+    await frozen.froze()
+    assert await has_open_transactions(deployment)
+    async with asyncio.timeout(PATIENCE_S):
+        while await has_open_transactions(deployment):  # noqa: ASYNC110  Kafka calls nobody
+            await asyncio.sleep(0.5)
+    frozen.thaw()
+    status = await frozen.ended()
+    async with supervised(deployment, "a", SESSION_TIMEOUT_S=str(session_timeout_s)):
+        await load(deployment, 400)
+        await deployment.all_done()
+
+    assert status == CRASH_STATUS
+    await finish(deployment, first_release)
+
+
+async def has_open_transactions(deployment: Deployment) -> bool:
+    """Tell whether anything was written to the changelog of which Kafka cannot say yet whether it counts."""
+    partitions = [TopicPartition(deployment.settings.changelog_topic, number) for number in range(NUM_PARTITIONS)]
+    ends = []
+    for isolation_level in ("read_committed", "read_uncommitted"):
+        async with AIOKafkaConsumer(
+            bootstrap_servers=deployment.bootstrap_servers, isolation_level=isolation_level
+        ) as consumer:
+            consumer.assign(partitions)
+            ends.append(await consumer.end_offsets(partitions))
+    committed, written = ends
+    return committed != written
+
+
+async def test_one_of_three_brokers_that_is_killed_and_comes_back(
+    topic_prefix: str,
+    tmp_path: Path,
+    events: Iterator[Event],
+    request: pytest.FixtureRequest,
+    first_release: TinyRelease,
+) -> None:
+    with ThreeBrokers(tmp_path) as brokers:
+        async with deploy(brokers.bootstrap_servers, topic_prefix, tmp_path, events) as deployment:
+            await deployment.announce(first_release.saved)
+            topic = deployment.settings.changelog_topic
+
+            async with supervised(deployment, "a", "b") as supervisor:
+                for partition in range(3):
+                    await load(deployment, 400)
+                    node = await brokers.leader_of(topic, partition)
+                    supervisor.note_fault()
+                    await asyncio.to_thread(brokers.kill, node)
+                    await load(deployment, 400)
+                    await brokers.led_by_another(topic, than=node)
+                    coming = asyncio.create_task(asyncio.to_thread(brokers.start, node))
+                    await deployment.feed_until(coming.done, "the broker is back")
+                    await brokers.in_sync(topic)
+                await deployment.all_done()
+
+            assert set(supervisor.statuses) <= {CRASH_STATUS}
+            await finish(deployment, first_release)
+            request.node.user_properties.append((ROW, row_of(deployment)))
