@@ -18,7 +18,7 @@ from aiokafka import ConsumerRecord
 from models.config import HORIZONS
 from models.release import Release
 from streamer.changelog import MARK_KEY, Mark, listener_key
-from streamer.events import Recommendation
+from streamer.events import MAX_DEAD_KEY_BYTES, MAX_DEAD_VALUE_BYTES, Recommendation
 from streamer.state import BIT_REPEATS, BIT_SKIPPED, decode
 from tests.faults.account import Answers, Place, draw_up, explain
 from tests.faults.harness import LIST_SIZES, Deployment, Leftovers
@@ -147,13 +147,17 @@ def _judge_answer(horizon: int, answer: Recommendation, right: ExpectedAnswer) -
 
 
 def _judge_dead_letters(deployment: Deployment, leftovers: Leftovers) -> None:
-    wanted = sorted((place, event.key or b"", event.value) for place, event in _places(deployment) if event.is_bad)
+    wanted = sorted(
+        (place, (event.key or b"")[:MAX_DEAD_KEY_BYTES], (event.value or b"")[:MAX_DEAD_VALUE_BYTES])
+        for place, event in _places(deployment)
+        if event.is_bad
+    )
     given = []
     for record in leftovers.dead_letters:
         headers = dict(record.headers)
         assert headers["source-topic"].decode() == deployment.settings.plays_topic
         place = (int(headers["source-partition"]), int(headers["source-offset"]))
-        given.append((place, record.key or b"", record.value))
+        given.append((place, record.key or b"", record.value or b""))
     assert sorted(given) == wanted
 
 

@@ -1,0 +1,135 @@
+"""Poison costs one message each: every good play is applied, every bad one is in the dead letters with its cause."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import Counter
+
+import msgspec
+import pytest
+from aiokafka import AIOKafkaProducer
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streamer.dead_letters.sending import Choice, send_again
+from streamer.events import MAX_DEAD_KEY_BYTES, MAX_DEAD_VALUE_BYTES, Cause, DeadLetterHeaders, Recommendation
+from streamer.intake import take_in
+from streamer.plays import MAX_AHEAD_MS
+from streamer.writes import _dead_letters
+from tests.builders import play_value, record
+from tests.faults.conftest import TinyRelease
+from tests.faults.harness import Deployment
+from tests.faults.poison import bulky_poisons, common_poisons, draw_poisons
+from tests.faults.strange import LATEST_MS, Strange
+from tests.faults.verdict import judge
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(common_poisons(), min_size=1, max_size=8))
+def test_good_plays_are_read_and_bad_ones_refused_for_their_cause(poisons: list[Strange]) -> None:
+    check(poisons)
+
+
+@settings(max_examples=25, deadline=None)
+@given(bulky_poisons())
+def test_so_are_large_ones(poison: Strange) -> None:
+    check([poison])
+
+
+def check(poisons: list[Strange]) -> None:
+    """Compare what is made of a chunk with what must be."""
+    records = [record(10 + i, each.key, each.value, timestamp_ms=LATEST_MS) for i, each in enumerate(poisons)]
+
+    intake = take_in(0, records, None)
+    letters = _dead_letters(intake, "plays")
+
+    good = [each for each in poisons if not each.causes]
+    plays = intake.plays
+    assert plays.users == [each.key for each in good]
+    assert plays.track_ids == [each.track_id for each in good]
+    assert plays.forgets.tolist() == [each.forgets for each in good]
+    assert plays.played_at_ms.tolist() == [LATEST_MS if each.forgets else each.played_at_ms for each in good]
+    assert plays.contexts.tolist() == [each.context for each in good]
+    assert plays.skipped.tolist() == [each.skipped for each in good]
+    for letter, (offset, bad) in zip(letters, [each for each in enumerate(poisons, 10) if each[1].causes], strict=True):
+        headers = msgspec.convert(
+            {name: text.decode() for name, text in letter.headers}, DeadLetterHeaders, strict=False
+        )
+        assert headers.error in bad.causes, (bad.kind, headers)
+        assert headers.source_offset == offset
+        assert len(headers.reason) < 300
+        assert letter.key == (bad.key and bad.key[:MAX_DEAD_KEY_BYTES])
+        assert letter.value == (bad.value and bad.value[:MAX_DEAD_VALUE_BYTES])
+        assert headers.is_cut == (letter.key != bad.key or letter.value != bad.value)
+
+
+@pytest.mark.faults
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+async def test_thousands_of_poisons_cost_nothing_but_themselves(
+    deployment: Deployment, first_release: TinyRelease
+) -> None:
+    poisons = draw_poisons(num_common=4000, num_bulky=60, seed_number=7)
+    deployment.events = itertools.chain(poisons, deployment.events)
+    await deployment.announce(first_release.saved)
+    worker = deployment.start("a")
+
+    # Compressed, as a broker's limits are for what is sent: a poison of 1.25 MiB fits through a limit of 1 MiB.
+    async with AIOKafkaProducer(
+        bootstrap_servers=deployment.bootstrap_servers,
+        enable_idempotence=True,
+        linger_ms=5,
+        compression_type="gzip",
+        max_request_size=4 << 20,
+    ) as deployment.producer:
+        await deployment.feed(len(poisons) + 100)
+    await deployment.all_done()
+
+    assert await worker.stop() == 0
+    await judge(deployment, [first_release.release])
+    assert deployment.complaints() == []
+    assert set(Cause) - await causes_given(deployment) == {Cause.STRAY_PARTITION, Cause.UNCOMPUTABLE}
+
+
+async def causes_given(deployment: Deployment) -> set[Cause]:
+    """Return the causes of all dead letters, and fail where one is not what its poison must be refused for."""
+    num_given: Counter[Cause] = Counter()
+    for letter in (await deployment.leftovers()).dead_letters:
+        headers = dict(letter.headers)
+        cause = Cause(headers["error"].decode())
+        num_given[cause] += 1
+        event = deployment.sent[int(headers["source-partition"])][int(headers["source-offset"])]
+        assert not isinstance(event, Strange) or cause in event.causes, (event, cause)
+    return set(num_given)
+
+
+@pytest.mark.faults
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+async def test_a_play_refused_for_its_clock_counts_once_when_it_is_sent_again(
+    deployment: Deployment, first_release: TinyRelease
+) -> None:
+    topic, partition, now_ms = deployment.settings.plays_topic, 0, time.time_ns() // 1_000_000
+    await deployment.announce(first_release.saved)
+    worker = deployment.start("a")
+    await deployment.producer.send_and_wait(
+        topic, play_value("u", "t1", now_ms), b"u", partition, timestamp_ms=now_ms - 2 * MAX_AHEAD_MS
+    )
+    await deployment.progress(1)
+
+    again = [(await send_again(deployment.settings, Choice())).num_sent for _ in range(2)]
+    await deployment.progress(2)
+    assert await worker.stop() == 0
+    worker = deployment.start("a")  # on a topic of plays that ends in the marker of a transaction
+    await worker.ready()
+    await deployment.producer.send_and_wait(topic, play_value("u", "t2", now_ms), b"u", partition)
+    await deployment.progress(4)
+
+    assert await worker.stop() == 0
+    answers = [
+        msgspec.json.decode(each.value, type=Recommendation) for each in (await deployment.leftovers()).answers[0]
+    ]
+    assert again == [1, 0]
+    assert [(each.source_offset, each.plays_seen) for each in answers] == [(1, 1), (3, 2)]
+    assert deployment.complaints() == []
