@@ -30,8 +30,13 @@ class Place:
     def done_up_to(self, offset: int, timestamp_ms: int = NOON_MS) -> None:
         self.table.store.write_batch(0, [(MARK_KEY, Mark(offset, timestamp_ms).encode())], 1)
 
-    async def start(self, committed: int | None = None) -> int | None:
-        return await self.marks.start_of(TP(self.plays, 0), committed)
+    async def start(self, committed: int | None = None) -> int:
+        partition = TP(self.plays, 0)
+        return (await self.marks.starts_of({partition: committed}))[partition]
+
+    async def delete_before(self, offset: int) -> None:
+        async with admin_of(self.bootstrap_servers) as admin:
+            await admin.delete_records({TopicPartition(self.plays, 0): RecordsToDelete(offset)})
 
     async def fill(self, num_plays: int = 10, timestamp_ms: int = NOON_MS) -> None:
         await produce(self.bootstrap_servers, self.plays, *[b"{}"] * num_plays, timestamp_ms=timestamp_ms)
@@ -53,7 +58,7 @@ async def place(kafka: DevKafka, topic_prefix: str, table: ListenerTable, monkey
 
 @pytest.mark.parametrize("committed", [None, 0])
 async def test_a_partition_never_worked_on_begins_where_the_topic_does(place: Place, committed: int | None) -> None:
-    assert await place.start(committed) is None
+    assert await place.start(committed) == 0
 
 
 @pytest.mark.parametrize("committed", [None, 0, 3, 6])
@@ -77,7 +82,7 @@ async def test_a_commit_beyond_the_mark_means_that_the_changelog_was_lost(
         place.done_up_to(mark)
 
     with pytest.raises(
-        ContractError, match=rf"offset {committed} is committed .* the changelog was lost.*reset-offsets"
+        ContractError, match=rf"offset {committed} is committed .* the changelog was lost.*offsets reset"
     ):
         await place.start(committed)
 
@@ -86,7 +91,7 @@ async def test_a_topic_that_ends_before_the_mark_was_made_anew(place: Place) -> 
     place.done_up_to(10)
 
     with pytest.raises(
-        ContractError, match=r"ends at offset 10, before the progress mark 10.*made anew.*REFRAIN_APP_ID"
+        ContractError, match=r"ends at offset 10, before the progress mark 10.*made anew.*offsets reset"
     ):
         await place.start()
 
@@ -110,17 +115,31 @@ async def test_a_topic_really_made_anew_is_refused(place: Place) -> None:
         await place.start()
 
 
+async def test_plays_that_aged_away_before_they_were_applied_are_counted_and_refused(place: Place) -> None:
+    place.done_up_to(5)
+    await place.delete_before(8)
+
+    with pytest.raises(ContractError, match=r"begins at offset 8 .* end at 5: 2 plays were deleted .*offsets reset"):
+        await place.start(6)
+
+
 async def test_where_the_marked_record_has_aged_away_there_is_nothing_to_compare(place: Place) -> None:
     place.done_up_to(5, NOON_MS - 1)
-    async with admin_of(place.bootstrap_servers) as admin:
-        await admin.delete_records({TopicPartition(place.plays, 0): RecordsToDelete(8)})
+    await place.delete_before(6)
 
     assert await place.start() == 6
 
 
 async def test_where_everything_has_aged_away_the_partition_waits_at_the_end(place: Place) -> None:
     place.done_up_to(9)
-    async with admin_of(place.bootstrap_servers) as admin:
-        await admin.delete_records({TopicPartition(place.plays, 0): RecordsToDelete(10)})
+    await place.delete_before(10)
 
     assert await place.start(10) == 10
+
+
+def test_plays_dealt_out_without_their_states_are_refused(place: Place) -> None:
+    plays, states = (TP(place.plays, 0), TP(place.plays, 1)), TP(place.table.changelog_topic_name, 0)
+
+    place.marks.check_assignment({plays[0], states})
+    with pytest.raises(ContractError, match=r"partitions \[0, 1\] .* states of \[0\]: partitions of the plays were"):
+        place.marks.check_assignment({*plays, states})
