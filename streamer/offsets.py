@@ -5,7 +5,9 @@ refuses, and `refrain offsets` mends it. Transactional producers leave offsets w
 are counts of plays at most.
 """
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,6 +31,8 @@ _UNKNOWN_MS: Final = -1
 
 #: How much of a changelog is read in search of its newest mark, records; ten times as much each time there is none.
 _FIRST_LEAP: Final = 1000
+
+_FETCH_MAX_WAIT_MS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,64 +129,97 @@ def mark_before(target: int, timestamp_ms: int | None) -> Mark:
     return Mark(target - 1, _UNKNOWN_MS if timestamp_ms is None else timestamp_ms) if target else NO_MARK
 
 
+@asynccontextmanager
+async def observing(bootstrap_servers: str) -> AsyncIterator[AIOKafkaConsumer]:
+    """Run a consumer of committed records, outside of any group, that looks at one thing after the other.
+
+    Whatever is asked for on a connection waits for the fetch before it: hence the short one. aiokafka fails to stop a
+    consumer whose tasks have not begun, and hangs where it stops right behind a change of its assignment: who assigns
+    must have read something since.
+    """
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap_servers,
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+        fetch_max_wait_ms=_FETCH_MAX_WAIT_MS,
+    )
+    await consumer.start()
+    await asyncio.sleep(0)
+    try:
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
 async def read_offsets(
     consumer: AIOKafkaConsumer, topic: str, marks: Mapping[int, Mark], committed: Mapping[int, int | None]
 ) -> list[Offsets]:
     """Look where the partitions of a topic stand, in their order.
 
     Args:
-        consumer: outside of any group; what it is assigned changes.
+        consumer: that observes; what it is assigned changes.
         topic: the source topic.
         marks: by partition; these partitions are looked at.
         committed: the group's offsets, by partition.
     """
     partitions = {number: TopicPartition(topic, number) for number in sorted(marks)}
     ends = await consumer.end_offsets(list(partitions.values()))
-    timestamps = {
-        number: await timestamp_at(consumer, partition, marks[number].offset)
-        for number, partition in partitions.items()
-        if marks[number].offset < ends[partition]
-    }
+    marked = {tp: marks[number].offset for number, tp in partitions.items() if marks[number].offset < ends[tp]}
+    timestamps_ms = await timestamps_at(consumer, marked)
     begins = await consumer.beginning_offsets(list(partitions.values()))  # last: what ages away meanwhile is no change
     return [
         Offsets(
-            partition=number, begin=begins[partition], end=ends[partition], mark=marks[number],
-            marked_timestamp_ms=timestamps.get(number), committed=committed.get(number),
+            partition=number, begin=begins[tp], end=ends[tp], mark=marks[number],
+            marked_timestamp_ms=timestamps_ms.get(tp), committed=committed.get(number),
         )
-        for number, partition in partitions.items()
+        for number, tp in partitions.items()
     ]  # fmt: skip
 
 
-async def timestamp_at(consumer: AIOKafkaConsumer, partition: TopicPartition, offset: int) -> int | None:
-    """Return the timestamp of the record at an offset below the end, milliseconds; None where there is none."""
-    if offset < 0:
-        return None
-    consumer.assign([partition])
-    consumer.seek(partition, offset)
-    while await consumer.position(partition) <= offset:
-        for record in (await consumer.getmany(partition, timeout_ms=100, max_records=1)).get(partition, []):
-            return int(record.timestamp) if record.offset == offset else None
-    return None
-
-
-async def newest_mark(consumer: AIOKafkaConsumer, partition: TopicPartition) -> Mark:
-    """Return the newest mark of a changelog partition; it stands near the end, each batch brings one.
+async def timestamps_at(
+    consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int]
+) -> dict[TopicPartition, int | None]:
+    """Return the timestamps of the records at offsets below the ends, milliseconds; None where there is none.
 
     Args:
-        consumer: of committed records, outside of any group; what it is assigned changes.
-        partition: of the changelog.
+        consumer: that observes; what it is assigned changes.
+        offsets: by partition; -1: before the first record.
     """
-    begin = (await consumer.beginning_offsets([partition]))[partition]
-    end = (await consumer.end_offsets([partition]))[partition]
-    consumer.assign([partition])
-    leap, mark = _FIRST_LEAP, NO_MARK
-    while mark == NO_MARK:
-        start = max(begin, end - leap)
-        consumer.seek(partition, start)
-        while await consumer.position(partition) < end:
-            for record in (await consumer.getmany(partition, timeout_ms=100)).get(partition, []):
-                mark = Mark.decode(record.value) if record.key == MARK_KEY else mark
-        if start == begin:
-            break
+    found = dict[TopicPartition, int | None].fromkeys(offsets)
+    unread = [tp for tp, offset in offsets.items() if offset >= 0]
+    if unread:
+        _assign(consumer, {tp: offsets[tp] for tp in unread})
+    while unread:
+        for tp, (first, *_) in (await consumer.getmany(*unread, timeout_ms=100)).items():
+            if first.offset == offsets[tp]:
+                found[tp] = int(first.timestamp)
+        unread = [tp for tp in unread if await consumer.position(tp) <= offsets[tp]]
+    return found
+
+
+async def newest_marks(
+    consumer: AIOKafkaConsumer, partitions: Collection[TopicPartition]
+) -> dict[TopicPartition, Mark]:
+    """Return the newest mark of each changelog partition; it stands near the end, each batch brings one.
+
+    Args:
+        consumer: that observes; what it is assigned changes.
+        partitions: of the changelog.
+    """
+    begins, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
+    marks, starts, leap = dict.fromkeys(partitions, NO_MARK), dict(ends), _FIRST_LEAP
+    while searched := [tp for tp in partitions if marks[tp] == NO_MARK and begins[tp] < starts[tp]]:
+        starts.update({tp: max(begins[tp], ends[tp] - leap) for tp in searched})
+        _assign(consumer, {tp: starts[tp] for tp in searched})
+        while unread := [tp for tp in searched if await consumer.position(tp) < ends[tp]]:
+            for tp, records in (await consumer.getmany(*unread, timeout_ms=100)).items():
+                found = [record.value for record in records if record.key == MARK_KEY]
+                marks[tp] = Mark.decode(found[-1]) if found else marks[tp]
         leap *= 10
-    return mark
+    return marks
+
+
+def _assign(consumer: AIOKafkaConsumer, starts: Mapping[TopicPartition, int]) -> None:
+    consumer.assign(list(starts))
+    for tp, start in starts.items():
+        consumer.seek(tp, start)

@@ -10,7 +10,7 @@ Rules of this file:
 import argparse
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -21,7 +21,15 @@ from aiokafka.errors import KafkaError, ProducerFenced, for_code
 from streamer.changelog import MARK_KEY, NO_MARK
 from streamer.chunks.fence import Fences
 from streamer.errors import ContractError
-from streamer.offsets import MEND_CHANGELOG, Offsets, mark_before, newest_mark, read_offsets, timestamp_at
+from streamer.offsets import (
+    MEND_CHANGELOG,
+    Offsets,
+    mark_before,
+    newest_marks,
+    observing,
+    read_offsets,
+    timestamps_at,
+)
 from streamer.settings import Settings
 from streamer.topics import ensure_topics
 
@@ -95,8 +103,7 @@ async def reset(settings: Settings, to: str, partitions: Collection[int] = ()) -
             return f"{_table(found)}All partitions fit; nothing was changed.\n"
         await ensure_topics(settings)  # a changelog that was lost is made anew
         targets = {offsets.partition: _target(offsets, to) for offsets in chosen}
-        for number, target in targets.items():
-            await _write_mark(settings, fences.held[number], number, target)
+        await _write_marks(settings, fences.held, targets)
         await _commit(settings, targets)
     except ProducerFenced as exc:
         raise ContractError(_INTERRUPTED) from exc
@@ -154,19 +161,12 @@ async def _read_all(settings: Settings) -> list[Offsets]:
     async with _admin_of(settings) as admin:
         marked = await _partitions(admin, changelog)
         committed = await admin.list_consumer_group_offsets(settings.app_id)
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap_servers, enable_auto_commit=False, isolation_level="read_committed"
-    )
-    await consumer.start()
-    try:
-        marks = {
-            number: await newest_mark(consumer, TopicPartition(changelog, number)) if number < marked else NO_MARK
-            for number in range(await _num_partitions(settings))
-        }
+    async with observing(settings.kafka_bootstrap_servers) as consumer:
+        marks = dict.fromkeys(range(await _num_partitions(settings)), NO_MARK)
+        found = await newest_marks(consumer, [TopicPartition(changelog, number) for number in range(marked)])
+        marks |= {tp.partition: mark for tp, mark in found.items() if tp.partition in marks}
         commits = {tp.partition: offset.offset for tp, offset in committed.items() if tp.topic == topic}
         return await read_offsets(consumer, topic, marks, commits)
-    finally:
-        await consumer.stop()
 
 
 async def _num_partitions(settings: Settings) -> int:
@@ -209,20 +209,14 @@ async def _admin_of(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
 # -- what is written
 
 
-async def _write_mark(settings: Settings, fence: AIOKafkaProducer, number: int, target: int) -> None:
-    timestamp_ms = await _timestamp_before(settings, number, target) if target else None
-    mark = mark_before(target, timestamp_ms)
-    async with fence.transaction():
-        await fence.send_and_wait(settings.changelog_topic, mark.encode(), MARK_KEY, partition=number)
-
-
-async def _timestamp_before(settings: Settings, number: int, target: int) -> int | None:
-    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap_servers, enable_auto_commit=False)
-    await consumer.start()
-    try:
-        return await timestamp_at(consumer, TopicPartition(settings.plays_topic, number), target - 1)
-    finally:
-        await consumer.stop()
+async def _write_marks(settings: Settings, fences: Mapping[int, AIOKafkaProducer], targets: Mapping[int, int]) -> None:
+    before = {TopicPartition(settings.plays_topic, number): target - 1 for number, target in targets.items()}
+    async with observing(settings.kafka_bootstrap_servers) as consumer:
+        timestamps_ms = await timestamps_at(consumer, before)
+    for (tp, timestamp_ms), target in zip(timestamps_ms.items(), targets.values(), strict=True):
+        fence, mark = fences[tp.partition], mark_before(target, timestamp_ms)
+        async with fence.transaction():
+            await fence.send_and_wait(settings.changelog_topic, mark.encode(), MARK_KEY, partition=tp.partition)
 
 
 async def _commit(settings: Settings, targets: dict[int, int]) -> None:

@@ -8,12 +8,11 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from aiokafka import AIOKafkaConsumer
 from faust.types import TP
 
 from streamer.crash import crash, refuse
 from streamer.errors import ContractError
-from streamer.offsets import explain, read_offsets
+from streamer.offsets import explain, observing, read_offsets
 from streamer.topics import PARTITIONS_CHANGED
 
 if TYPE_CHECKING:
@@ -65,17 +64,9 @@ class Marks:
         """
         sources = {tp.partition: tp for tp in committed}
         marks = {number: self._table.mark(number) for number in sources}  # before anything else may close the stores
-        consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap_servers, enable_auto_commit=False)
-        await consumer.start()
-        try:
-            found = await read_offsets(
-                consumer,
-                self.source_topic,
-                marks,
-                {number: committed[tp] for number, tp in sources.items()},
-            )
-        finally:
-            await consumer.stop()
+        async with observing(self._bootstrap_servers) as consumer:
+            commits = {number: committed[tp] for number, tp in sources.items()}
+            found = await read_offsets(consumer, self.source_topic, marks, commits)
         if problem := explain(self.source_topic, found):
             refuse(ContractError(problem))
         for offsets in found:

@@ -1,10 +1,18 @@
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import RecordsToDelete
 
 from streamer.changelog import MARK_KEY, NO_MARK, Mark
 from streamer.devkafka import DevKafka
-from streamer.offsets import Offsets, explain, mark_before, newest_mark, read_offsets, timestamp_at
+from streamer.offsets import (
+    Offsets,
+    explain,
+    mark_before,
+    newest_marks,
+    observing,
+    read_offsets,
+    timestamps_at,
+)
 from tests.builders import NOON_MS
 from tests.onkafka import admin_of, create_topic, produce
 
@@ -117,12 +125,6 @@ def test_nothing_is_said_where_everything_fits() -> None:
 # -- on a real broker
 
 
-def consumer_of(kafka: DevKafka) -> AIOKafkaConsumer:
-    return AIOKafkaConsumer(
-        bootstrap_servers=kafka.bootstrap_servers, enable_auto_commit=False, isolation_level="read_committed"
-    )
-
-
 @pytest.mark.kafka
 async def test_a_topic_is_looked_at_as_it_is(kafka: DevKafka, topic_prefix: str) -> None:
     await create_topic(kafka.bootstrap_servers, topic_prefix, 2, {"retention.ms": "-1"})
@@ -130,27 +132,28 @@ async def test_a_topic_is_looked_at_as_it_is(kafka: DevKafka, topic_prefix: str)
     async with admin_of(kafka.bootstrap_servers) as admin:
         await admin.delete_records({TopicPartition(topic_prefix, 0): RecordsToDelete(4)})
 
-    async with consumer_of(kafka) as consumer:
+    async with observing(kafka.bootstrap_servers) as consumer:
         found = await read_offsets(consumer, topic_prefix, {1: NO_MARK, 0: Mark(6, NOON_MS)}, {0: 7})
-        gone = await timestamp_at(consumer, TopicPartition(topic_prefix, 0), 3)
+        gone = await timestamps_at(consumer, {TopicPartition(topic_prefix, 0): 3})
 
     assert found == [Offsets(0, 4, 10, Mark(6, NOON_MS), NOON_MS, 7), Offsets(1, 0, 0, NO_MARK, None, None)]
-    assert gone is None
+    assert set(gone.values()) == {None}
 
 
 @pytest.mark.kafka
-async def test_no_record_stands_at_the_marker_of_a_transaction(kafka: DevKafka, topic_prefix: str) -> None:
-    await create_topic(kafka.bootstrap_servers, topic_prefix)
+async def test_records_are_told_from_markers_and_from_what_was_never_there(kafka: DevKafka, topic_prefix: str) -> None:
+    await create_topic(kafka.bootstrap_servers, topic_prefix, 4)
     async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers, transactional_id=topic_prefix) as producer:
         for _ in range(2):
             async with producer.transaction():
-                await producer.send_and_wait(topic_prefix, b"{}", partition=0)
+                for number in range(4):
+                    await producer.send_and_wait(topic_prefix, b"{}", partition=number, timestamp_ms=NOON_MS + number)
 
-    partition = TopicPartition(topic_prefix, 0)
-    async with consumer_of(kafka) as consumer:
-        at_end, before_another = [await timestamp_at(consumer, partition, offset) for offset in (3, 1)]
+    offsets = dict(enumerate([3, 1, 2, -1]))
+    async with observing(kafka.bootstrap_servers) as consumer:
+        found = await timestamps_at(consumer, {TopicPartition(topic_prefix, n): at for n, at in offsets.items()})
 
-    assert (at_end, before_another) == (None, None)
+    assert list(found.values()) == [None, None, NOON_MS + 2, None]
 
 
 @pytest.mark.kafka
@@ -166,7 +169,18 @@ async def test_the_newest_mark_is_found_however_far_back_it_stands(kafka: DevKaf
         await producer.send_and_wait(topic_prefix, Mark(9, NOON_MS).encode(), MARK_KEY, partition=0)
         await producer.abort_transaction()
 
-    async with consumer_of(kafka) as consumer:
-        found = [await newest_mark(consumer, TopicPartition(topic_prefix, number)) for number in (0, 1)]
+    async with observing(kafka.bootstrap_servers) as consumer:
+        found = await newest_marks(consumer, [TopicPartition(topic_prefix, number) for number in (0, 1)])
 
-    assert found == [Mark(4, NOON_MS), NO_MARK]
+    assert list(found.values()) == [Mark(4, NOON_MS), NO_MARK]
+
+
+@pytest.mark.kafka
+@pytest.mark.timeout(60)
+async def test_a_changelog_without_any_record_has_no_mark(kafka: DevKafka, topic_prefix: str) -> None:
+    await create_topic(kafka.bootstrap_servers, topic_prefix)
+
+    async with observing(kafka.bootstrap_servers) as consumer:
+        found = await newest_marks(consumer, [TopicPartition(topic_prefix, 0)])
+
+    assert list(found.values()) == [NO_MARK]
