@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -77,7 +77,7 @@ async def _ensure(admin: AIOKafkaAdminClient, spec: TopicSpec, settings: Setting
     # To ask for a topic by its name would make it, as the broker likes it, where brokers create topics by themselves.
     if spec.name not in await admin.list_topics():
         await _create(admin, spec, create_with, settings.replication)
-    found = await _num_partitions(admin, spec.name)
+    found, replicas = await _layout(admin, spec.name)
     if spec.partitions is not None and found != spec.partitions:
         if spec.name == settings.changelog_topic:  # nobody but Refrain makes it
             raise ContractError(
@@ -88,12 +88,15 @@ async def _ensure(admin: AIOKafkaAdminClient, spec: TopicSpec, settings: Setting
             f"topic {spec.name} has {found} partitions but {settings.plays_topic} has {spec.partitions}: answers and "
             f"states go to the partition of their play; give {spec.name} as many, or another name"
         )
-    await _check_configs(admin, spec)
+    await _check_configs(admin, spec, replicas)
     return found
 
 
 async def _create(admin: AIOKafkaAdminClient, spec: TopicSpec, partitions: int, replication: int) -> None:
-    topic = NewTopic(spec.name, partitions, replication, topic_configs=dict(spec.configs))
+    configs = dict(spec.configs)
+    if replication > 1:  # with a lower one, what one broker alone had would count as written
+        configs["min.insync.replicas"] = str(min(2, replication - 1))
+    topic = NewTopic(spec.name, partitions, replication, topic_configs=configs)
     try:
         response = await admin.create_topics([topic])
     except TopicAlreadyExistsError:  # somebody else was quicker; what they made is checked like any other
@@ -104,15 +107,15 @@ async def _create(admin: AIOKafkaAdminClient, spec: TopicSpec, partitions: int, 
     logger.info("topic created name=%s partitions=%d", spec.name, partitions)
 
 
-async def _num_partitions(admin: AIOKafkaAdminClient, name: str) -> int:
-    """Count the partitions of a topic that exists; a broker may hear of it a moment after the controller."""
+async def _layout(admin: AIOKafkaAdminClient, name: str) -> tuple[int, int]:
+    """Count partitions and replicas of a topic that exists; a broker may hear of it a moment after the controller."""
     async with asyncio.timeout(_VISIBLE_LIMIT_S):
         while not (partitions := (await admin.describe_topics([name]))[0]["partitions"]):  # noqa: ASYNC110  Kafka calls nobody
             await asyncio.sleep(0.05)
-    return len(partitions)
+    return len(partitions), min(len(partition["replicas"]) for partition in partitions)
 
 
-async def _check_configs(admin: AIOKafkaAdminClient, spec: TopicSpec) -> None:
+async def _check_configs(admin: AIOKafkaAdminClient, spec: TopicSpec, replicas: int) -> None:
     (response,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, spec.name)])
     found = {name: value for *_, entries in response.resources for name, value, *_ in entries}
     for name, wanted in spec.configs.items():
@@ -121,6 +124,16 @@ async def _check_configs(admin: AIOKafkaAdminClient, spec: TopicSpec) -> None:
                 f"topic {spec.name} has {name}={found[name]} but needs {wanted}; set it with "
                 f"`kafka-configs --alter --topic {spec.name} --add-config {name}={wanted}`"
             )
+    for risk in _risks(found, replicas):
+        logger.warning("what is written may be lost with a broker topic=%s %s", spec.name, risk)
+
+
+def _risks(configs: Mapping[str, str], replicas: int) -> Iterator[str]:
+    """Say what lets a topic forget acknowledged records; one copy is a choice, as on a laptop."""
+    if replicas > 2 and int(configs.get("min.insync.replicas", 2)) < 2:
+        yield "min.insync.replicas=1: set 2"
+    if configs.get("unclean.leader.election.enable") == "true":
+        yield "unclean.leader.election.enable=true: set false"
 
 
 def _acceptable(name: str, wanted: str, found: str) -> bool:

@@ -1,3 +1,4 @@
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -6,7 +7,7 @@ import pytest
 from streamer.devkafka import DevKafka
 from streamer.errors import ContractError
 from streamer.settings import Settings
-from streamer.topics import ensure_topics, specs
+from streamer.topics import _risks, ensure_topics, specs
 from tests.onkafka import create_topic, describe_topic
 
 WEEK_MS = 7 * 24 * 3600 * 1000
@@ -117,6 +118,30 @@ async def test_a_changelog_that_keeps_tombstones_longer_is_accepted(kafka: DevKa
     await create_topic(kafka.bootstrap_servers, settings.changelog_topic, 3, configs)
 
     assert await ensure_topics(settings) == 3
+
+
+@pytest.mark.parametrize(
+    ("replicas", "min_insync", "unclean", "risks"),
+    [(1, "1", "false", 0), (2, "1", "false", 0), (3, "1", "false", 1), (3, "2", "false", 0), (3, "1", "true", 2)],
+)
+def test_settings_that_let_a_topic_forget_are_told(replicas: int, min_insync: str, unclean: str, risks: int) -> None:
+    configs = {"min.insync.replicas": min_insync, "unclean.leader.election.enable": unclean}
+
+    assert len(list(_risks(configs, replicas))) == risks
+
+
+@pytest.mark.kafka
+async def test_a_topic_that_may_forget_is_accepted_with_a_warning(
+    kafka: DevKafka, topic_prefix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = settings_for(kafka, topic_prefix)
+    await create_topic(kafka.bootstrap_servers, settings.plays_topic, 3, {"unclean.leader.election.enable": "true"})
+
+    with caplog.at_level(logging.WARNING, "streamer.topics"):
+        await ensure_topics(settings)
+
+    (warning,) = caplog.messages
+    assert f"topic={settings.plays_topic} unclean.leader.election.enable=true: set false" in warning
 
 
 @pytest.mark.kafka
