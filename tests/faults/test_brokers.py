@@ -16,9 +16,9 @@ from streamer.crash import CRASH_STATUS
 from streamer.devkafka import DevKafka
 from tests.faults.brokers import ThreeBrokers
 from tests.faults.conftest import TinyRelease
-from tests.faults.harness import NUM_PARTITIONS, Deployment, deploy, load
+from tests.faults.harness import NUM_PARTITIONS, Deployment, deploy, everything_owned_by, load, start
 from tests.faults.load import Event
-from tests.faults.process import PATIENCE_S
+from tests.faults.process import PATIENCE_S, until
 from tests.faults.proxy import Api, Proxy
 from tests.faults.sabotage import Act, Sabotage
 from tests.faults.supervisor import supervised
@@ -90,6 +90,28 @@ async def test_a_broker_out_of_reach_for_a_minute(
     await finish(deployment, first_release)
 
 
+async def test_a_worker_out_of_reach_until_it_was_replaced(
+    deployment: Deployment, first_release: TinyRelease, proxy: Proxy
+) -> None:
+    """Nothing but its fence stops it: it never stood still, and its requests arrive late."""
+    await deployment.announce(first_release.saved)
+    (successor,) = await start(deployment, "b")
+    cut_off = deployment.start("a", KAFKA_BOOTSTRAP_SERVERS=proxy.address)
+    await cut_off.ready()
+
+    await load(deployment, 800)
+    await proxy.swallow()
+    await until(lambda: everything_owned_by(successor), "the other has taken over everything")
+    await successor.ready()
+    await proxy.heal()
+    await load(deployment, 400)
+    await deployment.all_done()
+
+    assert set(await deployment.stop_all()) == {0}
+    await judge(deployment, [first_release.release])
+    assert await cut_off.ended() == CRASH_STATUS
+
+
 async def test_a_broker_that_is_far_away(deployment: Deployment, first_release: TinyRelease, proxy: Proxy) -> None:
     await deployment.announce(first_release.saved)
 
@@ -122,13 +144,14 @@ async def test_a_connection_cut_before_or_after_a_request_of_each_kind(
             struck = cut(proxy, api, nth=rng.randint(1, 5))
             await deployment.feed_until(struck.is_set, f"{api.name} is cut")
             await supervisor.ready()
-        for api in IN_A_REBALANCE * 2:
+        for number, api in enumerate(IN_A_REBALANCE * 2):
             supervisor.note_fault()
             struck = cut(proxy, api, nth=rng.randint(1, 3))  # three workers ask, for four partitions
-            supervisor.start("c")
+            joining = f"joining-{number}"  # one that the group knows would only ask for itself
+            supervisor.start(joining)
             await deployment.feed_until(struck.is_set, f"{api.name} is cut")
             await supervisor.ready()
-            await supervisor.stop("c")
+            await supervisor.stop(joining)
         await deployment.all_done()
 
     assert set(supervisor.statuses) <= {CRASH_STATUS}
