@@ -8,7 +8,8 @@ READY := .venv/.installed
 FAST := not kafka and not slow and not faults and not gpu
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock format lint check test test-all faults coverage demo replay kafka schemas bench manifests clean
+.PHONY: help install lock format lint check test test-all faults mutants coverage demo replay kafka schemas
+.PHONY: bench manifests clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +37,9 @@ test-all: lint ## every test, the slow ones and those that kill workers included
 
 faults: $(READY) ## kill, freeze and rob workers, and count what was lost or told twice; QUICK=1 for a part of it
 	$(BIN)/python -m tests.faults $(if $(QUICK),--quick) $(ARGS)
+
+mutants: $(READY) ## see the suite of faults fail on products that lack what keeps law 1 (under 15 minutes)
+	$(BIN)/python -m tests.faults.mutants $(ARGS)
 
 coverage: $(READY) ## which lines and branches the fast tests miss
 	$(BIN)/coverage run -m pytest -m "$(FAST)" && $(BIN)/coverage report --skip-covered --show-missing

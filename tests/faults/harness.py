@@ -21,8 +21,9 @@ from streamer.events import ReleaseNotice
 from streamer.settings import Settings
 from streamer.topics import ensure_topics
 from tests.faults.load import NUM_PARTITIONS, Event
+from tests.faults.mutants import mutants_of_this_run
 from tests.faults.process import PATIENCE_S, Fault, WorkerProcess
-from tests.faults.sabotage import Sabotage
+from tests.faults.sabotage import Misfortune
 
 if TYPE_CHECKING:
     from tests.faults.account import Account
@@ -111,7 +112,7 @@ class Deployment:
 
     # -- what an operator does
 
-    def start(self, name: str, *sabotages: Sabotage, **settings: str) -> WorkerProcess:
+    def start(self, name: str, *sabotages: Misfortune, **settings: str) -> WorkerProcess:
         """Start a worker, on the disk it left behind if it ran before.
 
         Args:
@@ -121,7 +122,7 @@ class Deployment:
         """
         environment = self.environment(name) | {f"REFRAIN_{setting}": value for setting, value in settings.items()}
         log = self.directory / f"{name}-{next(self._starts)}.log"
-        worker = WorkerProcess(name, environment, log, sabotages)
+        worker = WorkerProcess(name, environment, log, (*mutants_of_this_run(), *sabotages))
         self.workers.append(worker)
         return worker
 

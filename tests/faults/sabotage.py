@@ -11,7 +11,7 @@ import signal
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from streamer.chunks.store import ChunkStore
 
@@ -51,6 +51,13 @@ STEPS: Final = BATCH_STEPS | START_STEPS | REVOKE_STEPS
 _STALL_S: Final = 2.5
 
 
+class Misfortune(Protocol):
+    """Something that befalls a worker by itself."""
+
+    def install(self) -> None:
+        """Let it happen in this process."""
+
+
 class Act(StrEnum):
     """What happens."""
 
@@ -81,9 +88,7 @@ class Sabotage:
         """Wrap the step, in this process."""
         if self.act is Act.FLUSH_AND_KILL:
             _note_stores()
-        module, _, path = STEPS[self.step].partition(":")
-        owner_path, _, name = path.rpartition(".")
-        owner = pkgutil.resolve_name(f"{module}:{owner_path}" if owner_path else module)
+        owner, name = place_of(STEPS[self.step])
         setattr(owner, name, self._wrap(getattr(owner, name)))
 
     def _wrap(self, step: Callable[..., Any]) -> Callable[..., Any]:
@@ -144,6 +149,13 @@ def _note_stores() -> None:
         _STORES.append(store)
 
     ChunkStore.__init__ = noting  # type: ignore[method-assign]
+
+
+def place_of(target: str) -> tuple[Any, str]:
+    """Return whose attribute a place in the product, `module:path`, is, and its name."""
+    module, _, path = target.partition(":")
+    owner, _, name = path.rpartition(".")
+    return pkgutil.resolve_name(f"{module}:{owner}" if owner else module), name
 
 
 def moments(steps: Iterable[str]) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ import pytest
 
 from streamer.crash import CRASH_STATUS
 from tests.faults.conftest import TinyRelease
-from tests.faults.harness import Deployment, everything_owned_by, start
+from tests.faults.harness import Deployment, everything_owned_by, load, start
 from tests.faults.process import until
 from tests.faults.sabotage import BATCH_STEPS, START_STEPS, Act, Sabotage, moments
 from tests.faults.verdict import judge
@@ -73,15 +73,29 @@ async def test_a_worker_frozen_before_and_after_each_step_until_it_was_replaced(
 
 
 @pytest.mark.quick
-async def test_a_worker_killed_and_frozen_where_it_hurts(
+async def test_a_worker_killed_where_it_hurts(
     deployment: Deployment, first_release: TinyRelease, rng: random.Random
 ) -> None:
     await deployment.announce(first_release.saved)
-    (successor,) = await start(deployment, "b")
+    await start(deployment, "b")
 
+    await let_it_happen(deployment, Sabotage("send", "after", Act.STALL_AND_KILL))  # said in one topic, in no other
     for step, when in moments(["send", "end transaction", "remember", "acknowledge"]):
         await let_it_happen(deployment, drawn(rng, step, when, Act.FLUSH_AND_KILL))
         await let_it_happen(deployment, drawn(rng, step, when, Act.STALL_AND_KILL))
+    await start(deployment, "a")
+    await load(deployment, 400)
+    await deployment.all_done()
+
+    assert await deployment.stop_all() == [0, 0]
+    await judge(deployment, [first_release.release])
+
+
+@pytest.mark.quick
+async def test_a_worker_frozen_where_it_hurts(deployment: Deployment, first_release: TinyRelease) -> None:
+    await deployment.announce(first_release.saved)
+    (successor,) = await start(deployment, "b")
+
     worker = deployment.start("a", Sabotage("end transaction", "before", Act.FREEZE, 5))
     await deployment.feed_until(lambda: worker.is_frozen or not worker.is_running, "a worker freezes")
     await worker.froze()

@@ -1,0 +1,247 @@
+"""Mutants: the product without one of the things that keep law 1; the suite must fail on each.
+
+    python -m tests.faults.mutants
+
+A mutant stands for a whole product: every worker of a run is one. The variable MUTANT names it. It is caught if the
+scenario fails by its symptom: any other failure says nothing about the suite.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+from xml.etree import ElementTree as ET
+
+from tests.faults.sabotage import place_of
+
+#: The variable that says which mutant the workers of a run are.
+VARIABLE: Final = "MUTANT"
+
+_ROOT: Final = Path(__file__).parents[2]
+
+#: By place in the product, `module:path`: from what stands there, what a mutant has instead.
+Patches = Mapping[str, Callable[[Any], Any]]
+
+
+# -- the mutants
+
+
+def no_fence() -> Patches:
+    """Break law 1: a worker that was replaced while it was cut off can still commit."""
+
+    def of_its_own(make: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *args, transactional_id, **kwargs: make(
+            *args, transactional_id=f"{transactional_id}-{uuid4()}", **kwargs
+        )
+
+    return {"streamer.chunks.fence:AIOKafkaProducer": of_its_own}
+
+
+def no_transaction() -> Patches:
+    """Break law 1: whatever a batch has said before its worker dies is seen, and said again."""
+
+    def plain(make: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *args, transactional_id, transaction_timeout_ms, **kwargs: make(  # noqa: ARG005  it has none
+            *args, enable_idempotence=True, **kwargs
+        )
+
+    async def nothing(_: object) -> None:
+        pass
+
+    steps = ("begin_transaction", "commit_transaction", "abort_transaction")
+    return {
+        "streamer.chunks.fence:AIOKafkaProducer": plain,
+        **{f"aiokafka:AIOKafkaProducer.{step}": lambda _: nothing for step in steps},
+    }
+
+
+def no_progress_mark() -> Patches:
+    """Break law 1: what was answered after the last commit of offsets is answered again after a start."""
+    return {
+        "streamer.chunks.marks:Marks.starts_of": _at_the_commit,
+        "streamer.agents:fresh_records": lambda _: lambda fetched, _: fetched,
+    }
+
+
+def acknowledged_first() -> Patches:
+    """Break law 1: what was acknowledged when its worker died, and not yet committed, is never answered."""
+
+    def acknowledge_first(answer: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(answer)
+        async def answer_acknowledged(answering: object, chunks: Iterable[Any]) -> None:
+            for chunk in chunks:
+                await chunk.acknowledge()
+            await answer(answering, chunks)
+
+        return answer_acknowledged
+
+    return {
+        "streamer.agents:Answering.answer_batch": acknowledge_first,  # acknowledged again when it returns: no matter
+        "streamer.chunks.marks:Marks.starts_of": _at_the_commit,
+    }
+
+
+def remembered_first() -> Patches:
+    """Break law 1: what is on disk when its worker dies covers plays that Kafka never committed the answers to."""
+
+    def commit_last(remember: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(remember)
+        async def remember_and_commit(table: object, fence: Any, writes: object) -> None:
+            await remember(table, fence, writes)
+            await fence.commit_transaction()
+
+        return remember_and_commit
+
+    async def leave_open(*_: object) -> None:
+        pass
+
+    return {
+        "aiokafka.producer.producer:TransactionContext.__aexit__": lambda _: leave_open,
+        "streamer.chunks.table:ListenerTable.commit": commit_last,
+    }
+
+
+def _at_the_commit(starts_of: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(starts_of)
+    async def commits(_: object, committed: Mapping[Any, int | None]) -> dict[Any, int]:
+        return {partition: offset or 0 for partition, offset in committed.items()}
+
+    return commits
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A mutant, and how it is caught.
+
+    Attributes:
+        patches: what it has instead of what.
+        scenario: that it must fail, and the product pass.
+        symptom: what the failure says, a regular expression.
+    """
+
+    patches: Callable[[], Patches]
+    scenario: str
+    symptom: str
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self.patches.__name__.replace("_", " ")
+
+    def install(self) -> None:
+        """Make this process one."""
+        for target, patch in self.patches().items():
+            owner, name = place_of(target)
+            setattr(owner, name, patch(getattr(owner, name)))
+
+
+_KILLS_AT_STEPS: Final = "tests/faults/test_steps.py::test_a_worker_killed_where_it_hurts"
+_A_KILL: Final = "tests/faults/test_workers.py::test_a_killed_worker_loses_and_repeats_nothing"
+_CUT_OFF: Final = "tests/faults/test_brokers.py::test_a_worker_out_of_reach_until_it_was_replaced"
+
+_LOST: Final = r"Account\(plays=\d+, lost=[1-9]"
+_TWICE: Final = r"Account\(plays=\d+, lost=\d+, twice=[1-9]"
+
+MUTANTS: Final = (
+    Mutant(no_fence, _CUT_OFF, _TWICE),
+    Mutant(no_transaction, _KILLS_AT_STEPS, _TWICE),
+    Mutant(no_progress_mark, _A_KILL, _TWICE),
+    Mutant(acknowledged_first, _KILLS_AT_STEPS, _LOST),
+    Mutant(remembered_first, _KILLS_AT_STEPS, _LOST),
+)
+_BY_NAME: Final = {mutant.name: mutant for mutant in MUTANTS}
+
+
+def mutants_of_this_run() -> list[Mutant]:
+    """Return what every worker of this run is, if no plain product."""
+    name = os.environ.get(VARIABLE, "")
+    assert name in ("", *_BY_NAME), f"{VARIABLE}={name!r} is none of {', '.join(_BY_NAME)}"
+    return [_BY_NAME[name]] if name else []
+
+
+# -- the run
+
+
+def main() -> None:
+    """See the product pass and each mutant fail, and say how."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.mutants", description=main.__doc__)
+    parser.add_argument("names", nargs="*", help=f"mutants; default: all, which are {', '.join(_BY_NAME)}")
+    mutants = [_BY_NAME[name] for name in parser.parse_args().names or _BY_NAME]
+
+    passes = _run("", list(dict.fromkeys(mutant.scenario for mutant in mutants))).verdict == "passed"
+    told: dict[str, list[str]] = {"caught": [], "survived": []}
+    for mutant in mutants:
+        is_caught = _run(mutant.name, [mutant.scenario], mutant.symptom).verdict == "caught"
+        told["caught" if is_caught else "survived"].append(mutant.name)
+    sys.stdout.write(json.dumps(told) + "\n")
+    sys.exit(not passes or bool(told["survived"]))
+
+
+def _run(name: str, scenarios: list[str], symptom: str = "") -> Run:
+    """Run scenarios on a mutant, or on the product, and print what came of it."""
+    directory = Path(tempfile.mkdtemp(prefix="mutant-"))
+    report, began_s = directory / "report.xml", time.monotonic()
+    command = ["pytest", *scenarios, "-m", "", "-x", f"--basetemp={directory}/logs", f"--junit-xml={report}"]
+    ran = subprocess.run(
+        [sys.executable, "-m", *command], cwd=_ROOT, env=os.environ | {VARIABLE: name},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    run = Run.of(ran.returncode, _failure(report) if report.exists() else ran.stdout + ran.stderr, symptom)
+    sys.stdout.write(f"{name or 'the product'}: {run.verdict} in {time.monotonic() - began_s:.0f} s\n")
+    if run.reason:
+        sys.stdout.write(f"    {run.reason}\n")
+    if run.verdict == "failed":
+        sys.stdout.write(f"    which says nothing about the suite; its logs are in {directory}\n")
+    else:
+        shutil.rmtree(directory)
+    sys.stdout.flush()
+    return run
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What came of a run.
+
+    Attributes:
+        verdict: `passed`, `caught` if it failed by the symptom, or `failed` if otherwise.
+        reason: why it did not pass, in a line.
+    """
+
+    verdict: str
+    reason: str
+
+    @classmethod
+    def of(cls, status: int, failure: str, symptom: str) -> Run:
+        """Judge a run by the exit status of pytest and the failure it told."""
+        if status == 0:
+            return cls("passed", "")
+        if symptom and (found := re.search(f"{symptom}.*", failure)):
+            return cls("caught", _in_a_line(found[0]))
+        return cls("failed", _in_a_line(failure))
+
+
+def _in_a_line(failure: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r", recoveries_s=\([^)]*\)", "", failure)).strip()[:400]
+
+
+def _failure(report: Path) -> str:
+    """Return what a report says of the test that failed."""
+    suites = ET.parse(report).getroot()
+    return "\n".join(found.get("message", "") for kind in ("failure", "error") for found in suites.iter(kind))
+
+
+if __name__ == "__main__":
+    main()
