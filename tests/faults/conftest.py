@@ -18,6 +18,7 @@ from models.config import NetworkConfig, TrainingConfig
 from models.network import TasteNetwork
 from models.release import DataWindow, Release, SavedRelease, load_release, save_release
 from streamer.devkafka import DevKafka
+from tests.faults.cleaning import CLEANING_CONFIG
 from tests.faults.harness import Deployment, deploy
 from tests.faults.load import EPOCH_MS, TRACKS, Event, draw_events
 from tests.faults.proxy import Proxy
@@ -105,3 +106,20 @@ async def proxy(behind_proxy: tuple[DevKafka, Proxy]) -> AsyncIterator[Proxy]:
     """The proxy, healed."""
     async with behind_proxy[1] as proxy:
         yield proxy
+
+
+@pytest.fixture(scope="session")
+def cleaning_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevKafka]:
+    """Run another broker, which compacts at once what is to be compacted."""
+    with DevKafka(tmp_path_factory.mktemp("kafka"), broker_config=CLEANING_CONFIG) as broker:
+        yield broker
+
+
+@pytest_asyncio.fixture
+async def cleaned_deployment(
+    cleaning_kafka: DevKafka, topic_prefix: str, tmp_path: Path, events: Iterator[Event], request: pytest.FixtureRequest
+) -> AsyncIterator[Deployment]:
+    """Topics of the test's own, on the broker that compacts."""
+    async with deploy(cleaning_kafka.bootstrap_servers, topic_prefix, tmp_path, events) as deployment:
+        yield deployment
+        request.node.user_properties.append((ROW, row_of(deployment)))

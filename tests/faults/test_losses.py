@@ -1,56 +1,273 @@
-"""What Kafka has lost makes a worker refuse: going on would lose or repeat plays."""
+"""What Kafka has lost makes a worker refuse: going on would lose or repeat plays. What it says to do mends it."""
 
 from __future__ import annotations
 
-import pytest
+import asyncio
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, Final
 
-from streamer.crash import REFUSED_STATUS
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import NewPartitions, RecordsToDelete
+
+from streamer.crash import CRASH_STATUS, REFUSED_STATUS
+from tests.faults.account import Place
+from tests.faults.cleaning import A_WEEK_MS, clean, feed_until_cleaned
 from tests.faults.conftest import TinyRelease
-from tests.faults.harness import Deployment
-from tests.onkafka import delete_topic
+from tests.faults.disks import put_back
+from tests.faults.harness import NUM_PARTITIONS, Deployment, load, start
+from tests.faults.load import Event
+from tests.faults.process import PATIENCE_S, WorkerProcess
+from tests.faults.told import History, assert_told
+from tests.faults.verdict import judge
+from tests.onkafka import admin_of, create_topic, delete_topic
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(600)]
+
+#: What every refusal that can be mended names.
+REMEDY: Final = "refrain offsets reset"
 
 
 async def answer_some_plays(deployment: Deployment, release: TinyRelease) -> None:
     await deployment.announce(release.saved)
-    worker = deployment.start("a")
-    await worker.ready()
-    await deployment.feed(100)
+    await go_on(deployment)
+
+
+async def go_on(deployment: Deployment) -> None:
+    """Let a worker answer new plays, and stop it in order."""
+    await start(deployment, "a")
+    await deployment.feed(200)
     await deployment.all_done()
-    assert await worker.stop() == 0
+    assert await deployment.stop_all() == [0]
 
 
-async def test_a_lost_changelog_is_refused_where_the_disk_is_lost_too(
-    deployment: Deployment, first_release: TinyRelease
+async def refused(deployment: Deployment, *told: str) -> WorkerProcess:
+    """Start a worker, which must refuse and say why."""
+    worker = deployment.start("a")
+    assert_refused(worker, await worker.ended(), *told)
+    return worker
+
+
+def assert_refused(worker: WorkerProcess, status: int, *told: str) -> None:
+    missing = [words for words in told if words not in worker.log]
+    assert (status, missing) == (REFUSED_STATUS, []), worker.log[-4000:]
+
+
+async def mend(deployment: Deployment, to: str) -> str:
+    """Do what a refusal says, as an operator does, once the group has forgotten the worker; return what is told."""
+    async with admin_of(deployment.bootstrap_servers) as admin, asyncio.timeout(PATIENCE_S):
+        while has_members(await admin.describe_consumer_groups([deployment.app_id])):  # noqa: ASYNC110  Kafka calls nobody
+            await asyncio.sleep(0.5)
+    command = [sys.executable, "-m", "streamer", *REMEDY.split()[1:], "--to", to]
+    environment = os.environ | deployment.environment("a")
+    done = await asyncio.to_thread(subprocess.run, command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def has_members(responses: list[Any]) -> bool:
+    (_, _, _, _, _, members, *_) = responses[0].groups[0]
+    return bool(members)
+
+
+def places(deployment: Deployment) -> set[Place]:
+    """Return where every record of the stream is."""
+    return {(partition, offset) for partition, events in deployment.sent.items() for offset in events}
+
+
+def without(deployment: Deployment, left_out: Collection[Place]) -> dict[int, dict[int, Event]]:
+    """Return the stream without some records."""
+    return {
+        partition: {offset: event for offset, event in events.items() if (partition, offset) not in left_out}
+        for partition, events in deployment.sent.items()
+    }
+
+
+# -- the changelog
+
+
+@pytest.mark.parametrize("to", ["earliest", "latest"])
+async def test_a_lost_changelog_is_refused_until_its_states_are_given_up(
+    to: str, deployment: Deployment, first_release: TinyRelease
 ) -> None:
+    history = History()
     await answer_some_plays(deployment, first_release)
+    history.go_on(deployment.sent)
 
     await delete_topic(deployment.bootstrap_servers, deployment.settings.changelog_topic)
+    await refused(deployment, "ahead of the changelog", "delete the state directories", REMEDY)
     deployment.wipe("a")
-    worker = deployment.start("a")
+    await refused(deployment, "the changelog was lost", REMEDY)
+    told, done = await mend(deployment, to), places(deployment)
+    history.give_up_states()
+    await go_on(deployment)
 
-    assert await worker.ended() == REFUSED_STATUS
-    assert "the changelog was lost" in worker.log
+    assert "Delete the state directories of all workers" in told
+    history.go_on(without(deployment, done) if to == "latest" else deployment.sent)
+    await assert_told(deployment, history)
 
 
-async def test_a_lost_changelog_is_refused_where_the_states_are_still_on_disk(
+@pytest.mark.parametrize("disk", ["wiped", "an old copy"])
+async def test_a_changelog_compacted_to_almost_nothing_holds_every_state(
+    disk: str, cleaned_deployment: Deployment, first_release: TinyRelease, tmp_path: Path
+) -> None:
+    deployment, state_dir, copy = cleaned_deployment, cleaned_deployment.state_dir("a"), tmp_path / "copy"
+    await answer_some_plays(deployment, first_release)
+    shutil.copytree(state_dir, copy)
+    (worker,) = await start(deployment, "a")
+    await clean(deployment, delete_retention_ms=A_WEEK_MS)
+    await load(deployment, 3000)
+    await deployment.all_done()
+
+    await feed_until_cleaned(deployment, lambda records: len(records) < 200, "almost nothing is left of the changelog")
+    assert await worker.stop() == 0
+    if disk == "wiped":
+        deployment.wipe("a")
+    else:
+        put_back(copy, state_dir)
+    await go_on(deployment)
+
+    await judge(deployment, [first_release.release])
+
+
+# -- plays made anew
+
+
+@pytest.mark.parametrize(("num_plays", "to"), [(20, "earliest"), (1000, "earliest"), (1000, "latest")])
+async def test_a_topic_of_plays_made_anew_is_refused_until_it_is_begun(
+    num_plays: int, to: str, deployment: Deployment, first_release: TinyRelease
+) -> None:
+    history = History()
+    await answer_some_plays(deployment, first_release)
+    history.go_on(deployment.sent)
+
+    settings = deployment.settings
+    await delete_topic(deployment.bootstrap_servers, settings.plays_topic)
+    await create_topic(deployment.bootstrap_servers, settings.plays_topic, settings.partitions)
+    deployment.sent = {}
+    await deployment.feed(num_plays)
+    await refused(deployment, "the topic was made anew", f"{REMEDY} --to earliest")
+    await mend(deployment, to)
+    passed_over = places(deployment) if to == "latest" else set()
+    await go_on(deployment)
+
+    history.go_on(without(deployment, passed_over))
+    await assert_told(deployment, history)
+
+
+async def test_a_topic_of_plays_made_anew_under_a_running_worker_ends_it(
+    deployment: Deployment, first_release: TinyRelease
+) -> None:
+    await deployment.announce(first_release.saved)
+    (worker,) = await start(deployment, "a")
+    await load(deployment, 400)
+    await deployment.all_done()
+
+    settings = deployment.settings
+    await delete_topic(deployment.bootstrap_servers, settings.plays_topic)
+    await create_topic(deployment.bootstrap_servers, settings.plays_topic, settings.partitions)
+
+    assert await worker.ended() == CRASH_STATUS
+    await refused(deployment, "the topic was made anew", f"{REMEDY} --to earliest")
+
+
+# -- plays deleted
+
+
+async def test_plays_deleted_while_no_worker_ran_are_counted_and_passed_over(
+    deployment: Deployment, first_release: TinyRelease
+) -> None:
+    await answer_some_plays(deployment, first_release)
+    done = places(deployment)
+
+    await deployment.feed(200)
+    deleted = await delete_all(deployment, places(deployment) - done)
+    await deployment.feed(200)
+    worker = await refused(deployment, f"{REMEDY} --to earliest")
+    told = await mend(deployment, "earliest")
+    await go_on(deployment)
+
+    assert told_lost(worker) == deleted
+    assert sum(map(int, re.findall(r"passes (\d+) plays over", told))) == len(deleted)
+    deployment.sent = without(deployment, deleted)
+    await judge(deployment, [first_release.release])
+
+
+async def test_plays_deleted_before_a_running_worker_read_them_end_it(
+    deployment: Deployment, first_release: TinyRelease
+) -> None:
+    await deployment.announce(first_release.saved)
+    (worker,) = await start(deployment, "a")
+    await load(deployment, 400)
+    await deployment.all_done()
+
+    worker.freeze()
+    await deployment.feed(2000)
+    deleted = await delete_all(deployment, places(deployment))
+    worker.thaw()
+    status = await worker.ended()
+    worker_refused = await refused(deployment, f"{REMEDY} --to earliest")
+    await mend(deployment, "earliest")
+    await go_on(deployment)
+
+    assert (status, "records were deleted before they were read" in worker.log) == (CRASH_STATUS, True)
+    lost = told_lost(worker_refused)
+    assert lost < deleted
+    deployment.sent = without(deployment, lost)
+    await judge(deployment, [first_release.release])
+
+
+async def delete_all(deployment: Deployment, doomed: set[Place]) -> set[Place]:
+    """Delete records, and all before them, as retention does."""
+    ends = {partition: offset + 1 for partition, offset in sorted(doomed)}
+    async with admin_of(deployment.bootstrap_servers) as admin:
+        topic = deployment.settings.plays_topic
+        await admin.delete_records({TopicPartition(topic, number): RecordsToDelete(ends[number]) for number in ends})
+    return doomed
+
+
+def told_lost(worker: WorkerProcess) -> set[Place]:
+    """Return where the plays were that a worker says are gone."""
+    told = re.findall(r"-(\d+): begins at offset (\d+) but the states end at (\d+): (\d+) plays were", worker.log)
+    lost = {(int(number), offset) for number, begin, mark, _ in told for offset in range(int(mark) + 1, int(begin))}
+    assert len(lost) == sum(int(num_lost) for *_, num_lost in told) > 0
+    return lost
+
+
+# -- partitions added
+
+
+async def test_partitions_added_while_no_worker_ran_are_refused(
     deployment: Deployment, first_release: TinyRelease
 ) -> None:
     await answer_some_plays(deployment, first_release)
 
-    await delete_topic(deployment.bootstrap_servers, deployment.settings.changelog_topic)
-    worker = deployment.start("a")
+    await add_partitions(deployment, NUM_PARTITIONS + 2)
 
-    assert await worker.ended() == REFUSED_STATUS
-    assert "ahead of the changelog" in worker.log
+    await refused(deployment, f"has {NUM_PARTITIONS + 2} partitions but the states have 4", "REFRAIN_PLAYS_TOPIC")
 
 
-async def test_a_topic_of_plays_made_anew_is_refused(deployment: Deployment, first_release: TinyRelease) -> None:
-    await answer_some_plays(deployment, first_release)
+async def test_partitions_added_while_workers_run_are_refused_by_all(
+    deployment: Deployment, first_release: TinyRelease
+) -> None:
+    await deployment.announce(first_release.saved)
+    workers = await start(deployment, "a", "b")
+    await load(deployment, 400)
 
-    await delete_topic(deployment.bootstrap_servers, deployment.settings.plays_topic)
-    worker = deployment.start("a")
+    await add_partitions(deployment, NUM_PARTITIONS + 2)
+    await deployment.feed_until(lambda: not any(worker.is_running for worker in workers), "all workers have refused")
 
-    assert await worker.ended() == REFUSED_STATUS
-    assert "the topic was made anew" in worker.log
+    for worker in workers:
+        assert_refused(worker, await worker.ended(), "partitions of the plays were added", "REFRAIN_PLAYS_TOPIC")
+    await refused(deployment, "partitions of the plays were added")
+
+
+async def add_partitions(deployment: Deployment, num_partitions: int) -> None:
+    async with admin_of(deployment.bootstrap_servers) as admin:
+        await admin.create_partitions({deployment.settings.plays_topic: NewPartitions(num_partitions)})

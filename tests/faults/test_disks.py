@@ -1,0 +1,220 @@
+"""Disks that are lost, restored from old copies, damaged, full or read-only: states are rebuilt, nothing is lost."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from streamer.changelog import listener_key
+from streamer.crash import CRASH_STATUS
+from tests.faults import disks
+from tests.faults.cleaning import A_WEEK_MS, AT_ONCE_MS, clean, feed_until_cleaned
+from tests.faults.conftest import TinyRelease
+from tests.faults.disks import DAMAGES, FailingDisk, SmallDisk, SmallWriteBuffers, damage_last_file, put_back, stores
+from tests.faults.harness import NUM_PARTITIONS, Deployment, load, start
+from tests.faults.load import Event
+from tests.faults.process import WorkerProcess
+from tests.faults.sabotage import Act, Sabotage
+from tests.faults.supervisor import supervised
+from tests.faults.verdict import judge
+
+pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    """Put the states of worker a on a disk that fills up; to be asked for before the deployment."""
+    yield from disks.small_disk(tmp_path / "state-a")
+
+
+@pytest.fixture
+def failing_disk(tmp_path: Path) -> Iterator[FailingDisk]:
+    """Put the states of worker a on a disk that fails; to be asked for before the deployment."""
+    yield from disks.failing_disk(tmp_path / "state-a")
+
+
+async def finish(deployment: Deployment, release: TinyRelease) -> None:
+    """Put whoever runs under load once more, stop all in order, and judge."""
+    await load(deployment, 300)
+    await deployment.all_done()
+    assert set(await deployment.stop_all()) == {0}
+    await judge(deployment, [release.release])
+
+
+async def test_disks_wiped_again_and_again(
+    deployment: Deployment, first_release: TinyRelease, rng: random.Random
+) -> None:
+    await deployment.announce(first_release.saved)
+    workers = {worker.name: worker for worker in await start(deployment, "a", "b")}
+
+    for names in ("a", "b", "ab", "b", "a", "ab"):
+        await load(deployment, rng.randint(100, 500))
+        for name in names:
+            workers[name].kill()
+            deployment.wipe(name)
+        workers |= {worker.name: worker for worker in await start(deployment, *names)}
+
+    await finish(deployment, first_release)
+
+
+async def test_an_old_copy_of_a_disk_is_rolled_forward(
+    deployment: Deployment, first_release: TinyRelease, tmp_path: Path
+) -> None:
+    await deployment.announce(first_release.saved)
+    (worker, _), copy = await start(deployment, "a", "b"), tmp_path / "copy"
+
+    await load(deployment, 400)
+    assert await worker.stop() == 0
+    shutil.copytree(deployment.state_dir("a"), copy)
+    for _ in range(3):  # each time it is older
+        (worker,) = await start(deployment, "a")
+        await load(deployment, 400)
+        worker.kill()
+        put_back(copy, deployment.state_dir("a"))
+    (worker,) = await start(deployment, "a")
+
+    assert "store discarded" not in worker.log
+    await finish(deployment, first_release)
+
+
+async def test_a_copy_older_than_the_tombstones_brings_nobody_back(
+    cleaned_deployment: Deployment, first_release: TinyRelease, tmp_path: Path
+) -> None:
+    deployment, copy = cleaned_deployment, tmp_path / "copy"
+    await deployment.announce(first_release.saved)
+    (worker,) = await start(deployment, "a")
+    await load(deployment, 600)
+    await deployment.all_done()
+    assert await worker.stop() == 0
+    shutil.copytree(deployment.state_dir("a"), copy)
+
+    (worker,) = await start(deployment, "a")
+    forgotten = forget_one(deployment)
+    await clean(deployment, delete_retention_ms=AT_ONCE_MS)
+    await feed_until_cleaned(
+        deployment, lambda records: forgotten not in {record.key for record in records}, "the tombstone is gone"
+    )
+    await clean(deployment, delete_retention_ms=A_WEEK_MS)
+    worker.kill()
+    put_back(copy, deployment.state_dir("a"))
+    disks.make_too_old(deployment.state_dir("a"))
+    (worker,) = await start(deployment, "a")
+
+    assert worker.log.count("store discarded") == len(stores(copy))
+    await finish(deployment, first_release)
+
+
+def forget_one(deployment: Deployment) -> bytes:
+    """Let a listener who is remembered be forgotten next, and never play again; return the key of the tombstone."""
+    last = {event.key: event for events in deployment.sent.values() for _, event in sorted(events.items())}
+    user, event = next((user, event) for user, event in last.items() if user is not None and event.is_play)
+    others = filter(lambda event: event.key != user, deployment.events)
+    deployment.events = itertools.chain([Event(event.partition, user, None)], others)
+    return listener_key(user)
+
+
+@pytest.mark.parametrize("kind", ["*.sst", "MANIFEST-*", "CURRENT"])
+async def test_the_last_file_of_each_store_damaged(
+    kind: str, deployment: Deployment, first_release: TinyRelease
+) -> None:
+    await deployment.announce(first_release.saved)
+    await start(deployment, "a")
+
+    for damage in DAMAGES:
+        await load(deployment, 400)
+        await deployment.all_done()
+        await deployment.stop_all()
+        for store in stores(deployment.state_dir("a")):
+            damage_last_file(store, kind, damage)
+        async with supervised(deployment, "a"):  # what only reading shows ends it, a store at a time
+            await load(deployment, 400)
+            await deployment.all_done()
+
+    assert num_discarded(deployment) >= NUM_PARTITIONS
+    await finish(deployment, first_release)
+
+
+def num_discarded(deployment: Deployment) -> int:
+    """Count the stores that were found damaged, when they were opened or when they were read."""
+    told = ("store discarded, to be rebuilt", "it is damaged and was discarded")
+    return sum(worker.log.count(words) for worker in deployment.workers for words in told)
+
+
+async def test_a_full_disk_ends_the_worker_until_there_is_room(
+    small_disk: SmallDisk, deployment: Deployment, first_release: TinyRelease
+) -> None:
+    await deployment.announce(first_release.saved)
+
+    for _ in range(2):
+        worker = deployment.start("a", SmallWriteBuffers())
+        await worker.ready()
+        await load(deployment, 400)
+        small_disk.fill()
+        await deployment.feed_until(lambda: not worker.is_running, "the disk is full")  # noqa: B023
+        assert_ended(worker, await worker.died(), "the disk is full; make room and start again")
+        worker = deployment.start("a")
+        assert_ended(worker, await worker.died(), "the disk is full; make room and start again")
+        small_disk.make_room()
+    await start(deployment, "a")
+
+    await finish(deployment, first_release)
+
+
+async def test_a_disk_full_when_a_worker_stops(
+    small_disk: SmallDisk, deployment: Deployment, first_release: TinyRelease
+) -> None:
+    await deployment.announce(first_release.saved)
+    (worker,) = await start(deployment, "a")
+
+    await load(deployment, 400)
+    small_disk.fill()
+    assert_ended(worker, await worker.stop(), "the disk is full; make room and start again")
+    small_disk.make_room()
+    await start(deployment, "a")
+
+    await finish(deployment, first_release)
+
+
+async def test_a_disk_that_turns_read_only(
+    failing_disk: FailingDisk, deployment: Deployment, first_release: TinyRelease
+) -> None:
+    await deployment.announce(first_release.saved)
+
+    for _ in range(2):
+        worker = deployment.start("a", SmallWriteBuffers())
+        await worker.ready()
+        await load(deployment, 400)
+        failing_disk.fail()
+        await deployment.feed_until(lambda: not worker.is_running, "the disk is read-only")  # noqa: B023
+        assert_ended(worker, await worker.died(), "the file system is read-only; see why, and mount it writable")
+        worker = deployment.start("a")
+        assert_ended(worker, await worker.died(), "the file system is read-only; see why, and mount it writable")
+        failing_disk.unmount()
+        failing_disk.mount()
+    await start(deployment, "a")
+
+    await finish(deployment, first_release)
+
+
+def assert_ended(worker: WorkerProcess, status: int, remedy: str) -> None:
+    assert (status, remedy in worker.log) == (CRASH_STATUS, True), worker.log[-4000:]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_store_that_fails_once_the_transaction_is_committed(
+    when: str, deployment: Deployment, first_release: TinyRelease, rng: random.Random
+) -> None:
+    await deployment.announce(first_release.saved)
+
+    for _ in range(6):
+        worker = deployment.start("a", Sabotage("remember", when, Act.RAISE, rng.randint(1, 20)))
+        await deployment.feed_until(lambda: not worker.is_running, "a batch is not remembered")  # noqa: B023
+        assert_ended(worker, await worker.died(), f"OSError: sabotage {when} remember")
+    await start(deployment, "a")
+
+    await finish(deployment, first_release)
