@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 from models.config import TrainingConfig
 from streamer.listening import COLUMN_NAMES, ColumnChoice, Listening, read_listening
-from streamer.replay.run import ReplayPlan, evaluate, replay
 from streamer.settings import Settings
 
 if TYPE_CHECKING:
@@ -34,6 +33,8 @@ def add_replay(commands: "Commands", environment: Mapping[str, str]) -> None:
     )
 
     def run(_: Settings, arguments: argparse.Namespace) -> None:
+        from streamer.replay.run import ReplayPlan, replay  # noqa: PLC0415  no worker should wait for it to start
+
         plan = ReplayPlan(
             listening=_read(arguments),
             num_workers=arguments.workers,
@@ -54,7 +55,13 @@ def add_evaluate(commands: "Commands") -> None:
     parser = commands.add_parser("evaluate", help="score a release on recorded plays, without Kafka")
     _add_listening(parser)
     parser.add_argument("--release", required=True, help="its location")
-    parser.set_defaults(run=lambda settings, arguments: evaluate(_read(arguments), arguments.release, settings.device))
+
+    def run(settings: Settings, arguments: argparse.Namespace) -> None:
+        from streamer.replay.run import evaluate  # noqa: PLC0415  no worker should wait for it to start
+
+        evaluate(_read(arguments), arguments.release, settings.device)
+
+    parser.set_defaults(run=run)
 
 
 def _add_listening(parser: argparse.ArgumentParser) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from streamer.errors import ReleaseError
 from streamer.listening import ListeningError
-from streamer.replay import command
+from streamer.replay import run as running
 from streamer.replay.command import add_evaluate, add_replay
 from streamer.replay.run import ReplayPlan
 from streamer.settings import Settings
@@ -48,7 +48,7 @@ def data(tmp_path: Path) -> str:
 def replayed(monkeypatch: pytest.MonkeyPatch) -> Replayed:
     """Collect what would be replayed: what becomes of it, test_run.py tests."""
     calls: Replayed = []
-    monkeypatch.setattr(command, "replay", lambda plan, environment: calls.append((plan, dict(environment))))
+    monkeypatch.setattr(running, "replay", lambda plan, environment: calls.append((plan, dict(environment))))
     return calls
 
 
