@@ -22,6 +22,7 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, T
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
+from streamer.chunks.identity import IdentityWatch
 from streamer.chunks.schema import position_chunk, records_chunk
 from streamer.crash import crash
 
@@ -41,6 +42,12 @@ class ReadCommittedThread(AIOKafkaConsumerThread):
         consumer = super()._create_worker_consumer(transport)
         consumer._isolation_level = "read_committed"  # noqa: SLF001  Faust ties it to its own exactly_once
         return consumer
+
+    async def on_start(self) -> None:
+        """Start the consumer, and watch its identity if it has one."""
+        await super().on_start()
+        if (identity := self.app.conf.consumer_group_instance_id) is not None:
+            IdentityWatch(identity, self.app.conf.broker_session_timeout).install(self._ensure_consumer())
 
     def set_reset_strategy(self, strategy: int) -> None:
         """Say where a position goes whose record is not there: EARLIEST jumps ahead, NONE fails the fetch."""

@@ -1,0 +1,118 @@
+"""Two members with one identity: the one that was replaced ends, the one that was away too long joins anew."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import IllegalGenerationError, RebalanceInProgressError, UnknownMemberIdError
+from aiokafka.protocol.commit import OffsetCommitRequest, OffsetCommitResponse_v3
+from aiokafka.protocol.group import HeartbeatRequest, HeartbeatResponse_v1, SyncGroupRequest, SyncGroupResponse_v3
+
+from streamer.chunks import identity
+from streamer.chunks.identity import IdentityWatch
+from streamer.devkafka import DevKafka
+from tests.onkafka import create_topic
+
+HEARTBEAT = HeartbeatRequest("group", 1, "member")
+COMMIT = OffsetCommitRequest("group", 1, "member", -1, [])
+SYNC = SyncGroupRequest("group", 1, "member", "a", [])
+UNKNOWN = UnknownMemberIdError.errno
+WITHIN_S = 30
+
+
+@pytest.fixture
+def crashes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Note each crash, since the real one would end the test run too."""
+    told: list[str] = []
+    monkeypatch.setattr(identity, "crash", told.append)
+    return told
+
+
+class Clock:
+    now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def heartbeat_answer(error: int) -> HeartbeatResponse_v1:
+    return HeartbeatResponse_v1(0, error)
+
+
+def commit_answer(error: int) -> OffsetCommitResponse_v3:
+    return OffsetCommitResponse_v3(0, [("plays", [(0, 0), (1, error)])])
+
+
+@pytest.mark.parametrize(
+    ("request_", "answer"), [(HEARTBEAT, heartbeat_answer(UNKNOWN)), (COMMIT, commit_answer(UNKNOWN))]
+)
+def test_a_member_unknown_soon_after_it_was_known_was_replaced(
+    request_: object, answer: object, crashes: list[str]
+) -> None:
+    clock = Clock()
+    watch = IdentityWatch("a", 10.0, clock)
+
+    watch.look(SYNC, SyncGroupResponse_v3(0, 0, b""), clock())
+    clock.now_s += 9
+    watch.look(request_, answer, clock())
+
+    (reason,) = crashes
+    assert reason.startswith("another process has joined as a;")
+
+
+def test_a_member_unknown_after_a_session_without_heartbeats_joins_anew(crashes: list[str]) -> None:
+    clock = Clock()
+    watch = IdentityWatch("a", 10.0, clock)
+
+    watch.look(HEARTBEAT, heartbeat_answer(UNKNOWN), clock())  # never known: a former session of its own
+    watch.look(HEARTBEAT, heartbeat_answer(0), clock())
+    clock.now_s += 11  # asked in time, and heard late
+    watch.look(HEARTBEAT, heartbeat_answer(UNKNOWN), clock() - 5)
+
+    assert crashes == []
+
+
+@pytest.mark.parametrize("error", [0, RebalanceInProgressError.errno, IllegalGenerationError.errno])
+def test_a_member_whose_group_is_in_motion_goes_on(error: int, crashes: list[str]) -> None:
+    clock = Clock()
+    watch = IdentityWatch("a", 10.0, clock)
+
+    for request, answer in [(HEARTBEAT, heartbeat_answer(0)), (HEARTBEAT, heartbeat_answer(error)),
+                            (COMMIT, commit_answer(error))]:  # fmt: skip
+        watch.look(request, answer, clock())
+
+    assert crashes == []
+
+
+@asynccontextmanager
+async def member(kafka: DevKafka, group: str, watch: IdentityWatch | None = None) -> AsyncIterator[AIOKafkaConsumer]:
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=kafka.bootstrap_servers, group_id=group, group_instance_id="a", heartbeat_interval_ms=200
+    )
+    await consumer.start()
+    try:
+        if watch is not None:
+            watch.install(consumer)
+        consumer.subscribe([group])
+        async with asyncio.timeout(WITHIN_S):
+            while not consumer.assignment():
+                await consumer.getmany(timeout_ms=50)
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+@pytest.mark.kafka
+async def test_kafka_tells_the_older_of_two_that_it_is_unknown(
+    kafka: DevKafka, topic_prefix: str, crashes: list[str]
+) -> None:
+    await create_topic(kafka.bootstrap_servers, topic_prefix)
+
+    async with member(kafka, topic_prefix, IdentityWatch("a", 10.0)), member(kafka, topic_prefix):
+        async with asyncio.timeout(WITHIN_S):
+            while not crashes:  # noqa: ASYNC110  Kafka calls nobody
+                await asyncio.sleep(0.05)
+
+    assert crashes[0].startswith("another process has joined as a;")
