@@ -1,11 +1,14 @@
 """The worker's side of releases: notice, verify and load the champion beside the one that runs.
 
 The topic `releases` is read to its end before anything else starts, outside the consumer group: each worker must see
-every notice. A release that cannot be taken up is reported; the one that runs goes on, and the next attempt follows.
+every notice. A release that cannot be taken up is reported; the one before goes on, also in a worker that starts anew,
+and the next attempt follows. Where releases were announced and none can be taken up, a worker does not start: it would
+remember plays that ask for an answer and never give one.
 """
 
 import asyncio
 import logging
+from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,6 +27,10 @@ from streamer.metrics import WorkerMetrics
 logger = logging.getLogger(__name__)
 
 _RETRY_S: Final = 5.0
+
+#: How many of the newest releases are tried, so that one attempt ends in time where their place does not answer.
+_MAX_NOTICES: Final = 10
+
 _read_notice = msgspec.json.Decoder(ReleaseNotice).decode
 
 
@@ -62,13 +69,16 @@ class Releases:
         )
         self._device = device
         self._metrics = metrics
-        self._newest: ConsumerRecord[bytes, bytes] | None = None
+        self._newer: deque[ConsumerRecord[bytes, bytes]] = deque(maxlen=_MAX_NOTICES)  # than the champion, newest last
         self._changed = asyncio.Condition()
         self._following: asyncio.Task[None] | None = None
         self.champion: Champion | None = None
 
     async def start(self) -> None:
-        """Read the topic to its end, take up the champion if there is one, then follow the topic."""
+        """Read the topic to its end, take up the champion, then follow the topic.
+
+        Where there are notices, wait until a release can be taken up.
+        """
         await self._consumer.start()
         self._consumer.assign([self._partition])
         await self._consumer.seek_to_beginning(self._partition)
@@ -76,6 +86,8 @@ class Releases:
         while await self._consumer.position(self._partition) < end:
             await self._read(wait_ms=1000)
         await self._take_up_newest()
+        while self._newer and self.champion is None:
+            await self._read_on()
         self._following = asyncio.create_task(self._follow(), name="releases")
         self._following.add_done_callback(_end_if_failed)
 
@@ -98,26 +110,34 @@ class Releases:
 
     async def _follow(self) -> None:
         while True:
-            await self._read(wait_ms=int(_RETRY_S * 1000))
-            await self._take_up_newest()
+            await self._read_on()
+
+    async def _read_on(self) -> None:
+        await self._read(wait_ms=int(_RETRY_S * 1000))
+        await self._take_up_newest()
 
     async def _read(self, wait_ms: int) -> None:
-        """Remember the newest notice that has come within `wait_ms`."""
+        """Remember the notices that have come within `wait_ms`."""
         fetched = await self._consumer.getmany(self._partition, timeout_ms=wait_ms)
-        for record in fetched.get(self._partition, []):
-            if record.key == CHAMPION and record.value is not None:
-                self._newest = record
+        self._newer.extend(
+            record for record in fetched.get(self._partition, []) if record.key == CHAMPION and record.value is not None
+        )
 
     async def _take_up_newest(self) -> None:
-        record = self._newest
-        if record is None or self._knows(record.timestamp):
+        """Take up the newest release that can be."""
+        notices = list(self._newer)
+        for number in reversed(range(len(notices))):
+            try:
+                champion = await asyncio.to_thread(_load, notices[number], self._device)
+            except ReleaseError as exc:
+                self._metrics.release_failures.inc()
+                logger.error("release not taken up, trying again in %.0f s: %s", _RETRY_S, exc)  # noqa: TRY400  no bug
+                continue
+            self._newer = deque(notices[number + 1 :], _MAX_NOTICES)
+            await self._change(champion)
             return
-        try:
-            champion = await asyncio.to_thread(_load, record, self._device)
-        except ReleaseError as exc:
-            self._metrics.release_failures.inc()
-            logger.error("release not taken up, trying again in %.0f s: %s", _RETRY_S, exc)  # noqa: TRY400  no bug here
-            return
+
+    async def _change(self, champion: Champion) -> None:
         async with self._changed:
             self.champion = champion
             self._changed.notify_all()

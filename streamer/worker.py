@@ -51,10 +51,17 @@ async def run_worker(settings: Settings, engine: Engine | None = None) -> None:
         asyncio.create_task(watch.run(), name="watch"),
     ]
     await web.start()
-    await worker.answering.releases.start()
+    starting = asyncio.create_task(worker.answering.releases.start(), name="start of releases")
+    stopping = asyncio.create_task(asked_to_stop.wait(), name="stop signal")
+    await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():  # it waits for a release that can be taken up; nothing else has begun
+        logger.info("worker stops without a release")
+        starting.cancel()
+        return
+    await starting
     await worker.app.start()
     spare_collector()
-    await asked_to_stop.wait()
+    await stopping
     logger.info("worker stops")
     await _stop(worker, web, tasks)
 

@@ -151,6 +151,38 @@ async def test_a_release_that_cannot_be_verified_is_counted_and_the_one_that_run
     await until(lambda: champion(releases) == mended.release_id)
 
 
+async def test_a_worker_starts_with_the_newest_release_that_can_be_taken_up_and_tries_the_others_again(
+    place: Place,
+) -> None:
+    first, second, torn = place.save(1), place.save(2), place.save(3)
+    for saved in (first, second):
+        await place.promote(saved)
+    await place.promote(first, location=str(place.folder / "nowhere"))
+    victim = Path(torn.location) / "weights.safetensors"
+    whole = victim.read_bytes()
+    victim.write_bytes(whole[:100])
+    await place.promote(torn)
+
+    releases, metrics = await place.start()
+
+    assert champion(releases) == second.release_id
+    assert value(metrics, "refrain_release_failures_total") == 2
+    victim.write_bytes(whole)
+    await until(lambda: champion(releases) == torn.release_id)
+
+
+async def test_where_no_release_can_be_taken_up_a_worker_does_not_start(place: Place) -> None:
+    saved = place.save(1)
+    await place.promote(saved, location=str(place.folder / "nowhere"))
+
+    starting = asyncio.create_task(place.start())
+    assert not (await asyncio.wait({starting}, timeout=0.5))[0]
+
+    await place.promote(saved)
+    releases, _ = await starting
+    assert champion(releases) == saved.release_id
+
+
 async def test_who_waits_for_a_newer_release_goes_on_when_it_is_there(place: Place) -> None:
     await place.promote(place.save(1))
     releases, _ = await place.start()
