@@ -2,6 +2,9 @@
 
 Taking a partition's producer, on assignment and before recovery, makes every transaction of its former owner fail with
 `ProducerFenced`: a worker that was frozen while its partitions moved on can write nothing when it thaws.
+
+A producer that Kafka has forgotten, its partition quiet for `transactional.id.expiration.ms` (a week), fails its next
+transaction, and the restart takes another.
 """
 
 import asyncio

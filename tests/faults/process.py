@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import math
 import multiprocessing
 import os
 import re
@@ -24,7 +25,7 @@ from urllib.request import urlopen
 import psutil
 
 from streamer.__main__ import main
-from tests.faults.sabotage import Sabotage
+from tests.faults.sabotage import Misfortune
 
 #: A machine that several share may starve a worker for long; nothing here is about speed.
 PATIENCE_S: Final = 120.0
@@ -60,7 +61,7 @@ class WorkerProcess:
         sabotages: what is to befall it by itself.
     """
 
-    def __init__(self, name: str, environment: Mapping[str, str], log: Path, sabotages: tuple[Sabotage, ...]) -> None:
+    def __init__(self, name: str, environment: Mapping[str, str], log: Path, sabotages: tuple[Misfortune, ...]) -> None:
         self.name = name
         self.faults: list[Fault] = []
         self.num_freezes = 0
@@ -108,14 +109,23 @@ class WorkerProcess:
     def is_ready(self) -> bool:
         """Tell whether it answers plays; one that has ended never will."""
         assert self.is_running, f"worker {self.name} ended with status {self._process.exitcode}: {self.log[-4000:]}"
+        return self._ask("readyz") is not None
+
+    def metric(self, name: str) -> float:
+        """Read a metric without labels, as Prometheus would; NaN while there is nobody to ask."""
+        told = re.search(rf"^{name} (\S+)$", self._ask("metrics") or "", re.MULTILINE)
+        return float(told[1]) if told else math.nan
+
+    def _ask(self, page: str) -> str | None:
+        """Return a page of its web server, if it has one and all is well."""
         port = re.search(r"web server started port=(\d+)", self.log)
         if port is None:
-            return False
+            return None
         try:
-            with urlopen(f"http://127.0.0.1:{port[1]}/readyz", timeout=5) as answer:
-                return bool(answer.status == 200)
+            with urlopen(f"http://127.0.0.1:{port[1]}/{page}", timeout=5) as answer:
+                return str(answer.read().decode())
         except (URLError, OSError):
-            return False
+            return None
 
     def kill(self) -> None:
         """Kill it as the kernel would when memory runs out."""
@@ -181,7 +191,7 @@ def _forks() -> ForkServerContext:
     return context
 
 
-def _work(environment: Mapping[str, str], log: Path, sabotages: tuple[Sabotage, ...]) -> None:
+def _work(environment: Mapping[str, str], log: Path, sabotages: tuple[Misfortune, ...]) -> None:
     """Be a worker."""
     stream = os.open(log, os.O_WRONLY | os.O_APPEND)
     os.dup2(stream, 1)

@@ -1,0 +1,74 @@
+"""What befalls the steps a worker computes: `tests.poison` in a process of its own, and what only fits one."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, NoReturn
+
+from models.release import Release
+from models.step import StepInput, StepOutput
+from streamer.engine import Engine
+from tests.poison import Sabotage, broken, in_turn, sound
+
+logger = logging.getLogger(__name__)
+
+#: What is logged when a step that is told from all others begins to go wrong.
+BEGINS: Final = "the sabotaged step begins"
+
+
+@dataclass(frozen=True, slots=True)
+class Computing:
+    """Steps that go wrong.
+
+    Attributes:
+        make: makes of the arguments what every step passes through; known by its name to the process it befalls.
+        arguments: tracks, or numbers.
+    """
+
+    make: Callable[..., Sabotage]
+    arguments: tuple[str | float, ...] = ()
+
+    def install(self) -> None:
+        """Wrap the computation of a step, in this process."""
+        sabotage, compute = self.make(*self.arguments), Engine._compute
+
+        @functools.wraps(compute)
+        def sabotaged(engine: Engine, release: Release, step_input: StepInput) -> StepOutput:
+            return sabotage(step_input, compute(engine, release, step_input))
+
+        Engine._compute = sabotaged  # type: ignore[method-assign]
+
+
+def broken_after(num_steps: int) -> Sabotage:
+    """Be a device that works for some steps, and then never again."""
+    return in_turn(*[sound] * num_steps, broken)
+
+
+def slow_after(num_steps: int, seconds: float) -> Sabotage:
+    """Take long over one step."""
+
+    def slow(_: StepInput, output: StepOutput) -> StepOutput:
+        logger.warning(BEGINS)
+        time.sleep(seconds)  # the duration is the fault
+        return output
+
+    return in_turn(*[sound] * num_steps, slow, sound)
+
+
+def exits_after(num_steps: int) -> Sabotage:
+    """End the thread in the middle of a step."""
+    steps = itertools.count()
+
+    def exiting(_: StepInput, output: StepOutput) -> StepOutput:
+        return output if next(steps) < num_steps else _exit()
+
+    return exiting
+
+
+def _exit() -> NoReturn:
+    raise SystemExit("a library ends the thread")
