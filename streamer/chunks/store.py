@@ -37,6 +37,11 @@ logger = logging.getLogger(__name__)
 #: Up to when the store knows the changelog, seconds since the epoch; Faust's own keys begin with an underscore too.
 _CURRENT_AT_KEY = b"__refrain\0current_at__"
 
+#: RocksDB tells of itself in a file of 30 kB at each opening, and on and on while it is open. By default it keeps the
+#: last thousand, of any size: more than the states of a small deployment.
+_MAX_LOGS = 4
+_MAX_LOG_BYTES = 1 << 20
+
 #: Age at which a store is discarded: a day less than the changelog's delete.retention.ms (topics.specs).
 MAX_AGE_S = 6 * 24 * 3600
 
@@ -243,6 +248,8 @@ def _without_log() -> rocksdict.WriteOptions:
 def _options(*, write_buffer_bytes: int, block_cache_bytes: int) -> rocksdict.Options:
     options = rocksdict.Options(raw_mode=True)
     options.create_if_missing(True)
+    options.set_keep_log_file_num(_MAX_LOGS)
+    options.set_max_log_file_size(_MAX_LOG_BYTES)
     options.set_write_buffer_size(write_buffer_bytes)
     table = rocksdict.BlockBasedOptions()
     table.set_block_cache(rocksdict.Cache(block_cache_bytes))

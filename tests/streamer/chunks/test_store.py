@@ -138,6 +138,17 @@ def test_a_store_is_discarded_well_before_the_changelog_forgets() -> None:
     assert kept_ms - 24 * 3600 * 1000 >= MAX_AGE_S * 1000
 
 
+async def test_opening_a_store_again_and_again_leaves_no_more_logs(tmp_path: Path, open_table: OpenTable) -> None:
+    for _ in range(8):
+        await open_table(partitions=[0]).store.stop()
+
+    assert 1 <= num_logs(tmp_path) <= 4, "RocksDB tells of itself without end"
+
+
+def num_logs(directory: Path) -> int:
+    return len(list(directory.rglob("LOG*")))
+
+
 def test_keys_are_estimated(table: ListenerTable) -> None:
     assert table.store.estimate_num_keys(0) == 0
 
