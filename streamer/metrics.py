@@ -90,6 +90,11 @@ class WorkerMetrics:
             "refrain_recovery_remaining_records", "Changelog records still to be read before this worker answers.",
             registry=registry,
         )  # fmt: skip
+        # Stays high: the standby's worker cannot keep up with the changelog, and would replay so much at a takeover.
+        self.standby_lag = Gauge(
+            "refrain_standby_lag_records", "Changelog records that a standby on this worker has not read.",
+            ["partition"], registry=registry,
+        )  # fmt: skip
         # 0 for longer than a rebalance takes: the worker owns nothing; it is spare, or was refused.
         self.partitions_owned = Gauge("refrain_partitions_owned", "Partitions this worker answers.", registry=registry)
 
@@ -105,9 +110,12 @@ class WorkerMetrics:
         self.releases.inc()
         self.release_created.set(created_at_ms / 1000)
 
-    def show_partitions(self, lags: Mapping[int, int], listeners: Mapping[int, int]) -> None:
-        """Show lag and listeners of the partitions owned, and of no others."""
-        for gauge, values in ((self.lag_plays, lags), (self.listeners, listeners)):
+    def show_partitions(
+        self, lags: Mapping[int, int], listeners: Mapping[int, int], standby_lags: Mapping[int, int]
+    ) -> None:
+        """Show lag and listeners of the partitions owned, the lag of those stood by for, and nothing of others."""
+        shown = ((self.lag_plays, lags), (self.listeners, listeners), (self.standby_lag, standby_lags))
+        for gauge, values in shown:
             gauge.clear()
             for partition, value in values.items():
                 gauge.labels(partition).set(value)

@@ -85,7 +85,9 @@ class Settings:
     )
 
     session_timeout_s: float = _setting(10.0, "seconds without heartbeat until a worker's partitions move on", _seconds)
-    heartbeat_s: float = _setting(3.0, "seconds between heartbeats, a third of the session timeout", _seconds)
+    heartbeat_s: float = _setting(
+        1.0, "seconds between heartbeats: so much later than the session timeout may a loss be noticed", _seconds
+    )
     rebalance_timeout_s: float = _setting(60.0, "seconds the group waits for a member; longer than any step", _seconds)
     transaction_timeout_s: float = _setting(30.0, "seconds until Kafka aborts a batch; longer than a step", _seconds)
 

@@ -7,7 +7,7 @@ import logging
 import time
 
 from streamer.app import Worker, create_worker
-from streamer.chunks.app import is_ready, owned_partitions, remaining_records, stop_app
+from streamer.chunks.app import is_ready, owned_partitions, remaining_records, standby_lags, stop_app
 from streamer.crash import CLOCK_PERIOD_S, ClockWatch, crash
 from streamer.engine import Engine
 from streamer.settings import Settings
@@ -141,6 +141,7 @@ class Watch:
         metrics.show_partitions(
             {tp.partition: lag for tp, lag in zip(owned, lags, strict=True)},
             {tp.partition: self._worker.answering.table.store.estimate_num_keys(tp.partition) for tp in owned},
+            standby_lags(app),
         )
         progress: dict[object, tuple[int, int]] = {
             f"partition {tp.partition}": (mark, lag) for tp, mark, lag in zip(owned, marks, lags, strict=True)

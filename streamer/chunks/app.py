@@ -7,6 +7,7 @@ from faust.exceptions import ConsistencyError
 from faust.types import TP
 
 from streamer.chunks.marks import Marks
+from streamer.chunks.recovery import PromptTables
 from streamer.chunks.schema import ChunkSchema
 from streamer.chunks.table import ListenerTable
 from streamer.crash import crash, refuse
@@ -51,6 +52,7 @@ def create_chunk_app(settings: Settings) -> ChunkApp:
         store="refrain://",
         datadir=Path(settings.state_dir).absolute(),
         Table=ListenerTable,
+        TableManager=PromptTables,
         value_serializer="raw",
         consumer_group_instance_id=settings.instance_id or None,
         consumer_auto_offset_reset="earliest",
@@ -78,6 +80,7 @@ def listener_table(app: ChunkApp, partitions: int) -> ListenerTable:
         partitions=partitions,
         schema=ChunkSchema(key_type=bytes, value_type=bytes),
         recovery_buffer_size=8,  # chunks of thousands of records each
+        standby_buffer_size=1,  # what a standby has read is on disk when its partition comes to it
         options=dict(_STORE_OPTIONS),
     )
     assert isinstance(table, ListenerTable)
@@ -102,6 +105,16 @@ def owned_partitions(app: ChunkApp, topic: str) -> list[TP]:
 def remaining_records(app: ChunkApp) -> int:
     """Return how many changelog records recovery still has to read."""
     return max(0, int(app.tables.recovery.active_remaining_total())) if app.in_recovery else 0
+
+
+def standby_lags(app: ChunkApp) -> dict[int, int]:
+    """Return how many changelog records the standby of each partition has not read; unknown before its first fetch."""
+    if not is_ready(app):
+        return {}
+    recovery, consumer = app.tables.recovery, app.consumer
+    offsets = {tp: recovery.standby_offsets[tp] for tp in recovery.standby_tps & consumer.assignment()}
+    ends = {tp: consumer.highwater(tp) for tp in offsets}
+    return {tp.partition: max(0, end - 1 - offsets[tp]) for tp, end in ends.items() if end is not None}
 
 
 def is_ready(app: ChunkApp) -> bool:

@@ -64,6 +64,7 @@ class Marks:
         """
         sources = {tp.partition: tp for tp in committed}
         marks = {number: self._table.mark(number) for number in sources}  # before anything else may close the stores
+        replayed = {number: self._table.store.num_replayed(number) for number in sources}
         async with observing(self._bootstrap_servers) as consumer:
             commits = {number: committed[tp] for number, tp in sources.items()}
             found = await read_offsets(consumer, self.source_topic, marks, commits)
@@ -71,7 +72,7 @@ class Marks:
             refuse(ContractError(problem))
         for offsets in found:
             logger.info(
-                "partition starts partition=%d offset=%d committed=%s",
-                offsets.partition, offsets.earliest, offsets.committed,
+                "partition starts partition=%d offset=%d committed=%s replayed=%d",
+                offsets.partition, offsets.earliest, offsets.committed, replayed[offsets.partition],
             )  # fmt: skip
         return {sources[offsets.partition]: offsets.earliest for offsets in found}

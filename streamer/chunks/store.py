@@ -23,6 +23,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import rocksdict
 from faust.events import Event
@@ -37,13 +38,13 @@ logger = logging.getLogger(__name__)
 #: Up to when the store knows the changelog, seconds since the epoch; Faust's own keys begin with an underscore too.
 _CURRENT_AT_KEY = b"__refrain\0current_at__"
 
+#: Age at which a store is discarded: a day less than the changelog's delete.retention.ms (topics.specs).
+MAX_AGE_S = 6 * 24 * 3600
+
 #: RocksDB tells of itself in a file of 30 kB at each opening, and on and on while it is open. By default it keeps the
 #: last thousand, of any size: more than the states of a small deployment.
 _MAX_LOGS = 4
 _MAX_LOG_BYTES = 1 << 20
-
-#: Age at which a store is discarded: a day less than the changelog's delete.retention.ms (topics.specs).
-MAX_AGE_S = 6 * 24 * 3600
 
 #: What only a damaged store says. RocksDB has codes for its errors, but none of them reaches Python: words must do.
 _DAMAGE = ("Corruption: ", "No such file or directory", "Is a directory", "File exists")
@@ -78,6 +79,10 @@ class ChunkStore(Store):
     Opened by the URL scheme `refrain://` (entry point `faust.stores`). Options: `write_buffer_bytes`,
     `block_cache_bytes`, both per partition.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._num_replayed: dict[int, int] = {}
 
     def multi_get(self, partition: int, keys: Sequence[bytes]) -> list[bytes | None]:
         """Read many keys at once; the interpreter's lock is free meanwhile.
@@ -118,6 +123,7 @@ class ChunkStore(Store):
             if message.partition not in self._dbs:  # a chunk of a partition that has since moved on is nobody's
                 continue
             items[message.partition] += [(record.key, record.value) for record in message.records]
+            self._num_replayed[message.partition] = self.num_replayed(message.partition) + len(message.records)
             offsets[message.partition] = message.offset
             if message.records:
                 times_s[message.partition] = message.records[-1].timestamp / 1000
@@ -126,9 +132,14 @@ class ChunkStore(Store):
 
     def persisted_offset(self, tp: TP) -> int | None:
         """Return the changelog offset that the store of a partition stands at; opens it, for recovery asks first."""
+        self._num_replayed[tp.partition] = 0
         with self._guarded(tp.partition):
             offset: int | None = super().persisted_offset(tp)
         return offset
+
+    def num_replayed(self, partition: int) -> int:
+        """Count the changelog records applied since recovery last asked where the store of a partition stands."""
+        return self._num_replayed.get(partition, 0)
 
     def estimate_num_keys(self, partition: int) -> int:
         """Estimate how many keys a partition has: RocksDB counts overwritten ones twice until it compacts.
@@ -248,9 +259,9 @@ def _without_log() -> rocksdict.WriteOptions:
 def _options(*, write_buffer_bytes: int, block_cache_bytes: int) -> rocksdict.Options:
     options = rocksdict.Options(raw_mode=True)
     options.create_if_missing(True)
+    options.set_write_buffer_size(write_buffer_bytes)
     options.set_keep_log_file_num(_MAX_LOGS)
     options.set_max_log_file_size(_MAX_LOG_BYTES)
-    options.set_write_buffer_size(write_buffer_bytes)
     table = rocksdict.BlockBasedOptions()
     table.set_block_cache(rocksdict.Cache(block_cache_bytes))
     table.set_bloom_filter(10, block_based=False)

@@ -20,6 +20,7 @@ import rocksdict
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from faust.stores import by_url as store_by_url
 from faust.stores.rocksdb import Store
+from faust.tables import TableManager
 from faust.tables.recovery import Recovery
 from faust.transport.consumer import Consumer as BaseConsumer
 from faust.transport.drivers import by_url as transport_by_url
@@ -31,6 +32,7 @@ from yarl import URL
 from streamer.changelog import KIND_LISTENER, KIND_MARK
 from streamer.chunks.app import ChunkApp, create_chunk_app, listener_table
 from streamer.chunks.marks import Marks
+from streamer.chunks.recovery import ChunkRecovery
 from streamer.chunks.schema import records_chunk
 from streamer.chunks.store import ChunkStore
 from streamer.chunks.table import ListenerTable
@@ -115,6 +117,13 @@ def test_faust_is_the_version_whose_seams_were_read() -> None:
         (Store.persisted_offset, ["tp"], "a standby is opened by being asked for its offset"),
         (Store.apply_changelog_batch, ["batch", "to_key", "to_value"], "recovery hands ours its chunks"),
         (Store.revoke_partitions, ["table", "tps"], "ours closes the stores"),
+        (TableManager.on_start, [], "ours does not sleep for a second"),
+        (TableManager._update_channels, [], "ours subscribes to the changelogs by it"),
+        (
+            Recovery._build_highwaters,
+            ["consumer", "tps", "destination", "title"],
+            "ours bears with standbys ahead of it",
+        ),
         (Service._crash, ["reason"], "ours ends the process"),
     ],
     ids=lambda value: getattr(value, "__qualname__", None) if callable(value) else "",
@@ -139,6 +148,7 @@ async def test_an_app_builds_our_classes_from_its_settings(app: ChunkApp) -> Non
 
     assert isinstance(app.consumer, ChunkConsumer), "plays would travel one by one"
     assert isinstance(app.consumer._thread, ReadCommittedThread), "recovery would apply what was never committed"
+    assert isinstance(app.tables.recovery, ChunkRecovery), "a standby just demoted would be refused"
     assert isinstance(table, ListenerTable)
     assert isinstance(table.data, ChunkStore), "states would be written key by key, before their transaction"
     assert table.changelog_topic_name == Settings().changelog_topic, "the topic we create would not be the one used"
@@ -318,6 +328,76 @@ async def test_the_flag_of_a_rebalance_is_up_from_its_start_to_its_end(app: Chun
     assert (app.in_recovery, app.consumer_generation_id) == (False, 0), (
         "position chunks and marks are asked for by them"
     )
+
+
+# -- recovery and standbys
+
+
+def test_faust_sleeps_before_it_joins_its_group_and_where_nothing_may_be_fetched() -> None:
+    sources = inspect.getsource(TableManager.on_start), inspect.getsource(BaseConsumer._wait_next_records)
+
+    assert "self.sleep(1.0)" in sources[0], "the second before the first rebalance is gone: PromptTables may go"
+    assert "self.sleep(1)" in sources[1], "so is the one in each rebalance: ChunkConsumer._wait_next_records may go"
+
+
+async def test_ours_looks_again_at_once_for_something_to_fetch(consumer: ChunkConsumer) -> None:
+    async with asyncio.timeout(0.5):
+        fetched = await consumer._wait_next_records(timeout=1.0)
+
+    assert fetched == ({}, set())
+
+
+async def test_a_fetch_holds_up_what_is_asked_for_meanwhile_for_a_moment_only(
+    app: ChunkApp, consumer: ChunkConsumer
+) -> None:
+    stock = AIOKafkaConsumerThread._create_worker_consumer(consumer._thread, app.transport)
+    ours = consumer._thread._create_worker_consumer(app.transport)
+    await stock.stop()
+    await ours.stop()
+
+    assert (stock._fetch_max_wait_ms, ours._fetch_max_wait_ms) == (1500, 100), (
+        "recovery asks five times where changelogs begin and end, each time behind a fetch on the same connection"
+    )
+
+
+async def test_a_partition_that_comes_to_its_standby_is_not_newly_assigned(app: ChunkApp) -> None:
+    app._update_assignment({CHANGELOG})
+
+    revoked, newly_assigned = app._update_assignment({CHANGELOG, PLAYS})
+    back = app._update_assignment({CHANGELOG})
+
+    assert (revoked, newly_assigned) == (set(), {PLAYS}), "its store would be closed, or opened twice"
+    assert back == ({PLAYS}, set()), "the store of a partition that moves on and leaves a standby would be closed"
+
+
+async def test_what_a_standby_has_read_is_applied_before_partitions_are_dealt_out_anew(app: ChunkApp) -> None:
+    applied: list[object] = []
+    table, recovery = app.tables["listeners"], app.tables.recovery
+    table.apply_changelog_batch = applied.extend
+    recovery.buffers[table].append("a chunk")
+
+    recovery.on_partitions_revoked({CHANGELOG})
+
+    assert applied == ["a chunk"], "it would be applied later, over newer states"
+
+
+async def test_the_store_of_a_partition_that_has_just_moved_on_may_be_ahead_of_what_can_be_read(app: ChunkApp) -> None:
+    class EndsAtTen:
+        async def highwaters(self, *tps: TP) -> dict[TP, int]:
+            return dict.fromkeys(tps, 10)
+
+    other, recovery = TP(CHANGELOG.topic, 1), app.tables.recovery
+    recovery.standby_offsets.update({CHANGELOG: 12, other: 3})
+
+    for title in ("active", "standby"):
+        await recovery._build_highwaters(
+            EndsAtTen(), {CHANGELOG, other}, getattr(recovery, f"{title}_highwaters"), title
+        )
+
+    source = inspect.getsource(Recovery._restart_recovery.fun)
+    assert "standby_offsets[tp] > standby_highwaters[tp]" in source, "standbys ahead are refused no more"
+    assert recovery.standby_highwaters == {CHANGELOG: 12, other: 9}, "the worker would refuse to start, for ever"
+    assert recovery.active_highwaters == {CHANGELOG: 9, other: 9}, "a changelog that was lost would go unnoticed"
 
 
 # -- the store

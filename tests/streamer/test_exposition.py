@@ -30,7 +30,7 @@ def test_prometheus_accepts_what_a_worker_serves(promtool: str) -> None:
     metrics.latency_seconds.observe(np.array([0.004, 0.2, 1000.0]))
     metrics.dead_letters.labels("not-json").inc()
     metrics.recommendations.labels("short-term").inc()
-    metrics.show_partitions({0: 3}, {0: 17})
+    metrics.show_partitions({0: 3}, {0: 17}, {})
     for step in STEPS:
         with metrics.timed(step):
             pass

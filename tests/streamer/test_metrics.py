@@ -84,13 +84,14 @@ def test_each_step_of_a_play_can_be_timed() -> None:
 
 def test_partitions_that_moved_on_are_shown_no_more() -> None:
     metrics = WorkerMetrics()
-    metrics.show_partitions({0: 7, 1: 8}, {0: 70, 1: 80})
+    metrics.show_partitions({0: 7, 1: 8}, {0: 70, 1: 80}, {2: 6})
 
-    metrics.show_partitions({1: 9}, {1: 90})
+    metrics.show_partitions({1: 9}, {1: 90}, {})
 
     assert value(metrics, "refrain_lag_plays", partition="0") is None
     assert value(metrics, "refrain_lag_plays", partition="1") == 9
     assert value(metrics, "refrain_listeners", partition="1") == 90
+    assert value(metrics, "refrain_standby_lag_records", partition="2") is None
 
 
 def test_a_release_taken_up_says_when_it_was_made() -> None:
