@@ -8,8 +8,8 @@ READY := .venv/.installed
 FAST := not kafka and not slow and not faults and not gpu
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock format lint check test test-all faults mutants coverage demo replay kafka schemas
-.PHONY: bench manifests clean
+.PHONY: help install lock format lint check test test-all faults mutants recovery soak coverage demo replay kafka
+.PHONY: schemas bench manifests clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,12 @@ faults: $(READY) ## kill, freeze and rob workers, and count what was lost or tol
 
 mutants: $(READY) ## see the suite of faults fail on products that lack what keeps law 1 (under 15 minutes)
 	$(BIN)/python -m tests.faults.mutants $(ARGS)
+
+recovery: $(READY) ## how soon partitions are answered again when a worker is lost, with 100,000 listeners
+	$(BIN)/python -m tests.faults.recovery $(ARGS)
+
+soak: $(READY) ## half an hour of random faults under load: nothing lost, nothing grows; FOR=seconds
+	$(BIN)/python -m tests.faults.soak $(if $(FOR),--for $(FOR)) $(ARGS)
 
 coverage: $(READY) ## which lines and branches the fast tests miss
 	$(BIN)/coverage run -m pytest -m "$(FAST)" && $(BIN)/coverage report --skip-covered --show-missing
