@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import shutil
 import time
@@ -35,6 +36,9 @@ MAX_BATCH_PLAYS: Final = 20
 
 #: Records that `feed_until` sends before they are done: some batches of each partition.
 MAX_AHEAD: Final = 120
+
+#: Between two bursts of them, seconds: a thousand records a second; more would only be more to judge.
+_PAUSE_S: Final = 0.03
 LIST_SIZES: Final = (5, 8)
 
 
@@ -180,6 +184,7 @@ class Deployment:
             assert time.monotonic() < deadline_s, f"waited {PATIENCE_S:.0f} s in vain until {what}"
             if self.num_sent - await self._num_done() < MAX_AHEAD:
                 await self.feed(MAX_AHEAD // 4)
+            await asyncio.sleep(_PAUSE_S)
 
     async def _num_done(self) -> int:
         for tp, records in (await self.follower.getmany(timeout_ms=50)).items():

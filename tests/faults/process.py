@@ -102,6 +102,10 @@ class WorkerProcess:
         taken = re.findall(r"fences taken partitions=\[([\d, ]*)\]", self.log)
         return [int(number) for number in taken[-1].split(", ") if number] if taken else []
 
+    def num_takeovers(self, num_partitions: int) -> int:
+        """Count how many times it took the fences of all partitions."""
+        return self.log.count(f"fences taken partitions={list(range(num_partitions))}")
+
     async def ready(self) -> None:
         """Wait until it answers plays."""
         await until(self.is_ready, f"worker {self.name} is ready; its log: {self.log_path}")

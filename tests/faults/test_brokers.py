@@ -51,6 +51,7 @@ async def finish(deployment: Deployment, release: TinyRelease) -> None:
     await judge(deployment, [release.release])
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("goes", [DevKafka.stop, DevKafka.kill], ids=["stopped in order", "killed"])
 async def test_a_broker_that_goes_and_comes_back(
     goes: Callable[[DevKafka], None], deployment: Deployment, first_release: TinyRelease, proxied_kafka: DevKafka

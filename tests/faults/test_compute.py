@@ -34,6 +34,7 @@ def with_culprits(events: Iterator[Event]) -> Iterator[Event]:
         yield Strange(event.partition, event.key, event.value, causes=causes) if is_guilty else event
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("make", [raises_over, no_state_of, no_score_of], ids=["raise", "no state", "no score"])
 async def test_steps_that_fail_over_certain_tracks_cost_these_plays_alone(
     make: Callable[..., Sabotage], deployment: Deployment, first_release: TinyRelease

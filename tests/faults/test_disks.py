@@ -62,6 +62,7 @@ async def test_disks_wiped_again_and_again(
     await finish(deployment, first_release)
 
 
+@pytest.mark.quick
 async def test_an_old_copy_of_a_disk_is_rolled_forward(
     deployment: Deployment, first_release: TinyRelease, tmp_path: Path
 ) -> None:
@@ -145,6 +146,7 @@ def num_discarded(deployment: Deployment) -> int:
     return sum(worker.log.count(words) for worker in deployment.workers for words in told)
 
 
+@pytest.mark.quick
 async def test_a_full_disk_ends_the_worker_until_there_is_room(
     small_disk: SmallDisk, deployment: Deployment, first_release: TinyRelease
 ) -> None:
@@ -205,6 +207,7 @@ def assert_ended(worker: WorkerProcess, status: int, remedy: str) -> None:
     assert (status, remedy in worker.log) == (CRASH_STATUS, True), worker.log[-4000:]
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_a_store_that_fails_once_the_transaction_is_committed(
     when: str, deployment: Deployment, first_release: TinyRelease, rng: random.Random

@@ -139,6 +139,7 @@ async def test_a_changelog_compacted_to_almost_nothing_holds_every_state(
 # -- plays made anew
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(("num_plays", "to"), [(20, "earliest"), (1000, "earliest"), (1000, "latest")])
 async def test_a_topic_of_plays_made_anew_is_refused_until_it_is_begun(
     num_plays: int, to: str, deployment: Deployment, first_release: TinyRelease
@@ -180,6 +181,7 @@ async def test_a_topic_of_plays_made_anew_under_a_running_worker_ends_it(
 # -- plays deleted
 
 
+@pytest.mark.quick
 async def test_plays_deleted_while_no_worker_ran_are_counted_and_passed_over(
     deployment: Deployment, first_release: TinyRelease
 ) -> None:

@@ -64,6 +64,7 @@ def check(poisons: list[Strange]) -> None:
         assert headers.is_cut == (letter.key != bad.key or letter.value != bad.value)
 
 
+@pytest.mark.quick
 @pytest.mark.faults
 @pytest.mark.slow
 @pytest.mark.timeout(600)

@@ -139,6 +139,7 @@ def num_failures(worker: WorkerProcess) -> float:
     return worker.metric("refrain_release_failures_total")
 
 
+@pytest.mark.quick
 async def test_releases_that_come_and_go_while_workers_are_killed_and_partitions_move(
     deployment: Deployment, first_release: TinyRelease, second_release: TinyRelease, rng: random.Random
 ) -> None:
@@ -168,6 +169,7 @@ async def test_releases_that_come_and_go_while_workers_are_killed_and_partitions
     assert answering == {first_release.release.release_id, second_release.release.release_id}
 
 
+@pytest.mark.quick
 async def test_a_release_that_cannot_be_taken_up_is_counted_and_the_next_good_one_is(
     deployment: Deployment, first_release: TinyRelease, second_release: TinyRelease, tmp_path: Path
 ) -> None:

@@ -14,7 +14,7 @@ from tests.faults.verdict import judge
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(1500)]
 
 
-@pytest.mark.parametrize("run", range(4))
+@pytest.mark.parametrize("run", [pytest.param(0, marks=pytest.mark.quick), 1, 2, 3])
 async def test_a_worker_killed_at_random_moments(
     run: int,  # noqa: ARG001  its stream and its moments are drawn from the name of the test, this included
     deployment: Deployment,

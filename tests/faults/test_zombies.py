@@ -66,6 +66,7 @@ async def test_a_worker_frozen_in_a_revocation_until_it_was_replaced(
     await judge(deployment, [first_release.release])
 
 
+@pytest.mark.quick
 async def test_many_freezes_shorter_than_a_session_cost_nothing(
     deployment: Deployment, first_release: TinyRelease, rng: random.Random
 ) -> None:
@@ -84,6 +85,7 @@ async def test_many_freezes_shorter_than_a_session_cost_nothing(
     await judge(deployment, [first_release.release])
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("is_quiet", [False, True], ids=["under load", "quiet"])
 async def test_of_two_processes_with_one_identity_the_older_ends(
     is_quiet: bool,  # noqa: FBT001
