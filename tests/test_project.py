@@ -101,6 +101,15 @@ def test_every_setting_named_outside_the_code_exists(tracked: list[Path]) -> Non
     assert unknown == set()
 
 
+def test_every_test_named_in_a_document_exists(tracked: list[Path]) -> None:
+    tests = {path.name for path in tracked if path.is_relative_to(ROOT / "tests")}
+    documents = [path for path in tracked if path.suffix == ".md"]
+
+    named = {(path.name, name) for path in documents for name in re.findall(r"\btest_\w+\.py\b", path.read_text())}
+
+    assert {(document, name) for document, name in named if name not in tests} == set()
+
+
 def test_make_prints_every_target_it_has() -> None:
     phony = re.findall(r"^\.PHONY: (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
