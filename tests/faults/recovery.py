@@ -19,29 +19,26 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 from urllib.request import urlopen
 
-import msgspec
 import numpy as np
 import rocksdict
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 
 from models.config import RING_SIZE, NetworkConfig
 from streamer.changelog import listener_key
 from streamer.devkafka import DevKafka
-from streamer.events import Recommendation
 from streamer.settings import Settings
 from streamer.state import States, encode
 from tests.faults.conftest import TinyRelease, save_tiny_release
 from tests.faults.harness import SESSION_TIMEOUT_S, Deployment, deploy
 from tests.faults.load import EPOCH_MS, NUM_PARTITIONS, TRACKS
+from tests.faults.probe import Probe, play_of, probing
 from tests.faults.process import WorkerProcess, until
 from tests.faults.selfreport import lines, replays, standby_lags
 
@@ -51,9 +48,6 @@ _REPORT: Final = Path(__file__).parents[2] / "docs" / "recovery.md"
 
 #: As a worker is run in production; a group of two must notice a loss as soon as it can be noticed.
 _SETTINGS: Final = {"ANSWER": "latest", "MAX_BATCH_PLAYS": "2000", "HEARTBEAT_S": str(Settings().heartbeat_s)}
-
-#: Between two plays of a probe on one partition: how exactly a gap is measured.
-_PROBE_PERIOD_S: Final = 0.05
 
 #: What is promised, seconds; a takeover's come on top of the session timeout.
 _GOALS_S: Final = {"warm disk": 3.0, "wiped disk": 10.0, "taken over by a standby": 3.0}
@@ -89,91 +83,6 @@ everything; one started as `python -m streamer worker` took {cold[ready]:.1f} s 
 | on disk, compacted, with a full ring of 64 plays | {full_disk_bytes_per_listener:,} |
 | in the changelog, compacted: one record a listener | {changelog_bytes_per_listener:,} |
 """
-
-_read_answer = msgspec.json.Decoder(Recommendation).decode
-
-
-# -- the probe
-
-
-@dataclass(slots=True)
-class Probe:
-    """Plays on every partition all the time, and notes when which play was answered; made by `probing`.
-
-    Attributes:
-        answered: of each partition, when a play was sent and when its answer was read, ms since the epoch, in order.
-    """
-
-    answered: dict[int, list[tuple[int, float]]] = field(
-        default_factory=lambda: {partition: [] for partition in range(NUM_PARTITIONS)}
-    )
-
-    def first_after(self, at_ms: float, partition: int) -> float | None:
-        """Say when the first play sent after a moment was answered, ms since the epoch."""
-        return next((read_ms for sent_ms, read_ms in self.answered[partition] if sent_ms > at_ms), None)
-
-    def gap_s(self, at_ms: float, partition: int) -> float:
-        """Return the longest time without an answer that holds or follows a moment, in seconds."""
-        reads_ms = [read_ms for _, read_ms in self.answered[partition]]
-        before_ms = max((read_ms for read_ms in reads_ms if read_ms <= at_ms), default=at_ms)
-        times_ms = [before_ms, *(read_ms for read_ms in reads_ms if read_ms > at_ms)]
-        return max(after - before for before, after in pairwise(times_ms)) / 1000
-
-    async def answered_again(self, at_ms: float) -> None:
-        """Wait until every partition has answered a play sent after a moment."""
-        await until(
-            lambda: all(self.first_after(at_ms, partition) for partition in self.answered),
-            "all partitions are answered",
-        )
-
-    async def send(self, producer: AIOKafkaProducer, topic: str) -> None:
-        """Play, for ever."""
-        while True:
-            at_ms = time.time_ns() // 1_000_000
-            for partition in range(NUM_PARTITIONS):
-                user = f"probe-{partition}"
-                await producer.send(topic, play_of(user, at_ms), user.encode(), partition)
-            await asyncio.sleep(_PROBE_PERIOD_S)
-
-    async def read(self, consumer: AIOKafkaConsumer) -> None:
-        """Read answers, for ever."""
-        while True:
-            for tp, records in (await consumer.getmany(timeout_ms=20)).items():
-                read_ms = time.time() * 1000
-                self.answered[tp.partition] += [(_read_answer(record.value).played_at, read_ms) for record in records]
-
-
-@asynccontextmanager
-async def probing(deployment: Deployment) -> AsyncIterator[Probe]:
-    """Probe while the body runs."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=deployment.bootstrap_servers,
-        isolation_level="read_committed",
-        enable_auto_commit=False,
-        fetch_max_wait_ms=20,
-    )
-    async with consumer:
-        partitions = [TopicPartition(deployment.settings.short_term_topic, number) for number in range(NUM_PARTITIONS)]
-        consumer.assign(partitions)
-        await consumer.seek_to_end(*partitions)
-        probe = Probe()
-        tasks = [
-            asyncio.create_task(probe.send(deployment.producer, deployment.settings.plays_topic)),
-            asyncio.create_task(probe.read(consumer)),
-        ]
-        try:
-            await probe.answered_again(0)
-            yield probe
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def play_of(user: str, at_ms: int) -> bytes:
-    """Write a play as a producer does."""
-    return json.dumps({"user_id": user, "track_id": TRACKS[0], "played_at": at_ms}).encode()
-
 
 # -- what is measured
 

@@ -1,8 +1,8 @@
-"""What `make recovery` makes of what its probe saw."""
+"""What is made of what a probe saw."""
 
 from __future__ import annotations
 
-from tests.faults.recovery import Probe
+from tests.faults.probe import Probe
 
 KILLED_AT_MS = 1_000.0
 
