@@ -1,6 +1,7 @@
 """The backlog of a topic: everything committed on it so far."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
@@ -10,19 +11,27 @@ async def read_backlog(
 ) -> "AsyncGenerator[ConsumerRecord[bytes, bytes], None]":
     """Yield the committed records of some partitions up to their present ends; those of a partition in order."""
     read = [TopicPartition(topic, number) for number in partitions]
+    async with AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, isolation_level="read_committed") as consumer:
+        ends = await consumer.end_offsets(read)
+    async with aclosing(read_until(bootstrap_servers, ends)) as records:
+        async for record in records:
+            yield record
+
+
+async def read_until(
+    bootstrap_servers: str, ends: Mapping[TopicPartition, int]
+) -> "AsyncGenerator[ConsumerRecord[bytes, bytes], None]":
+    """Yield the committed records before the ends, partition by partition; wait for transactions open there."""
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap_servers,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         isolation_level="read_committed",
     )
-    await consumer.start()
-    try:
-        consumer.assign(read)
-        for partition, end in (await consumer.end_offsets(read)).items():
+    async with consumer:
+        consumer.assign(list(ends))
+        for partition, end in ends.items():
             while await consumer.position(partition) < end:
-                for records in (await consumer.getmany(timeout_ms=1000)).values():
-                    for record in records:
+                for record in (await consumer.getmany(partition, timeout_ms=1000)).get(partition, ()):
+                    if record.offset < end:
                         yield record
-    finally:
-        await consumer.stop()

@@ -9,6 +9,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from streamer.backlog import read_until
 from streamer.errors import ContractError
 from streamer.events import DeadLetterHeaders, ReceiptHeaders
 from streamer.settings import Settings
@@ -79,7 +80,7 @@ async def survey_letters(settings: Settings) -> Survey:
     ends = await _find_ends(settings.kafka_bootstrap_servers, settings.dead_letter_topic)
     sent: set[Place] = set()
     num_foreign = 0
-    async with aclosing(_read(settings.kafka_bootstrap_servers, ends)) as records:
+    async with aclosing(read_until(settings.kafka_bootstrap_servers, ends)) as records:
         async for record in records:
             if (receipt := _read_headers(record, ReceiptHeaders)) is not None:
                 sent.add(Place(record.partition, receipt.sent_again))
@@ -90,7 +91,7 @@ async def survey_letters(settings: Settings) -> Survey:
 
 async def read_letters(settings: Settings, survey: Survey) -> AsyncGenerator[Letter, None]:
     """Yield the letters of a survey, partition by partition, in order."""
-    async with aclosing(_read(settings.kafka_bootstrap_servers, survey.ends)) as records:
+    async with aclosing(read_until(settings.kafka_bootstrap_servers, survey.ends)) as records:
         async for record in records:
             if (headers := _read_headers(record, DeadLetterHeaders)) is not None:
                 place = Place(record.partition, record.offset)
@@ -126,26 +127,6 @@ async def _find_ends(bootstrap_servers: str, topic: str) -> Ends:
     finally:
         await consumer.stop()
     return dict(sorted(ends.items()))
-
-
-async def _read(bootstrap_servers: str, ends: Ends) -> "AsyncGenerator[ConsumerRecord[bytes, bytes], None]":
-    """Yield the committed records before the ends; wait for transactions that are open there."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap_servers,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        isolation_level="read_committed",
-    )
-    await consumer.start()
-    try:
-        consumer.assign(list(ends))
-        for partition, end in ends.items():
-            while await consumer.position(partition) < end:
-                for record in (await consumer.getmany(partition, timeout_ms=1000)).get(partition, ()):
-                    if record.offset < end:
-                        yield record
-    finally:
-        await consumer.stop()
 
 
 def _read_headers(record: "ConsumerRecord[bytes, bytes]", kind: type[_Headers]) -> _Headers | None:
