@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 import pytest
@@ -21,6 +22,8 @@ A_FEW: Final = 100
 
 OFFSET_KEY: Final = b"__faust\0offset__"
 
+#: After so long gauges tell of what was done before, seconds: workers look once a second, behind a fetch.
+GAUGES_S: Final = 2.5
 
 #: A worker that stands by for others, and hears of their loss at once.
 STANDING_BY: Final = {"STANDBYS": "1", "HEARTBEAT_S": "1"}
@@ -51,6 +54,7 @@ async def finish(deployment: Deployment, release: TinyRelease, num_copies: int) 
     """Let the standbys read everything, stop all workers in order, and judge the states and each copy of them."""
     await deployment.all_done()
     running = [worker for worker in deployment.workers if worker.is_running]
+    await asyncio.sleep(GAUGES_S)
     await until(
         lambda: all(lag == 0 for worker in running for lag in standby_lags(worker).values()), "the copies are whole"
     )
