@@ -144,9 +144,10 @@ class WorkerProcess:
         os.kill(self.pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on."""
-        self.num_freezes += 1
-        os.kill(self.pid, signal.SIGCONT)
+        """Let it go on; one that was about to end when it was to freeze has ended."""
+        if self.is_running:
+            self.num_freezes += 1
+            os.kill(self.pid, signal.SIGCONT)
 
     async def freeze_for(self, seconds: float) -> None:
         """Freeze it, and let it go on: a duration is the fault here, not a way to wait for something."""
