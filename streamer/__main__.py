@@ -6,6 +6,9 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from typing import Final
+
+from aiokafka.errors import KafkaConnectionError
 
 from streamer.crash import REFUSED_STATUS
 from streamer.dead_letters.command import add_dead_letters
@@ -15,7 +18,10 @@ from streamer.reset import add_offsets
 from streamer.settings import Settings
 from streamer.worker import run_worker
 
-_STATUSES = {SettingsError: 2, ContractError: REFUSED_STATUS, KafkaUnavailableError: 4}
+#: Exit status of a command that finds no Kafka: a restart may.
+UNREACHABLE_STATUS: Final = 4
+
+_STATUSES: Final = {SettingsError: 2, ContractError: REFUSED_STATUS, KafkaUnavailableError: UNREACHABLE_STATUS}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -28,6 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except RefrainError as exc:
         sys.stderr.write(f"refrain: {exc}\n")
         sys.exit(_STATUSES.get(type(exc), 1))
+    except KafkaConnectionError as exc:
+        sys.stderr.write(f"refrain: {exc}; see that Kafka runs, and where REFRAIN_KAFKA_BOOTSTRAP_SERVERS says\n")
+        sys.exit(UNREACHABLE_STATUS)
     except KeyboardInterrupt:
         sys.exit(130)
 
