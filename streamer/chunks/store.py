@@ -57,6 +57,7 @@ _REMEDIES = {
     "No space left on device": "the disk is full; make room and start again, nothing is lost",
     "Disk quota exceeded": "the quota is used up; raise it and start again, nothing is lost",
     "Read-only file system": "the file system is read-only; see why, and mount it writable",
+    "Input/output error": "the disk is failing; replace it, the states are rebuilt from the changelog",
     "Permission denied": "let the worker's user read and write the directory and all in it",
     "Operation not permitted": "let the worker's user read and write the directory and all in it",
 }

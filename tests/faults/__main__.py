@@ -18,8 +18,8 @@ _HEAD: Final = """\
 
 Written by `make faults`: plays sent and answered, workers killed and frozen, and what the oracle found lost, told twice
 or out of order. Recovery is the time from a fault to the next batch of a partition it hit, median and worst; it holds
-the restart, and where a worker was frozen the session timeout of 10 s. A dash: the workers refused to go on, as they
-should.
+the restart, and where a worker was frozen the session timeout of 10 s. A dash: there was nothing to count, for the
+workers refused to go on, as they should, or the scenario looks at single answers.
 
 """
 

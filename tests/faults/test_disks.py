@@ -7,6 +7,7 @@ import random
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -24,6 +25,8 @@ from tests.faults.supervisor import supervised
 from tests.faults.verdict import judge
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(600)]
+
+READ_ONLY: Final = "the file system is read-only; see why, and mount it writable"
 
 
 @pytest.fixture
@@ -193,9 +196,10 @@ async def test_a_disk_that_turns_read_only(
         await load(deployment, 400)
         failing_disk.fail()
         await deployment.feed_until(lambda: not worker.is_running, "the disk is read-only")  # noqa: B023
-        assert_ended(worker, await worker.died(), "the file system is read-only; see why, and mount it writable")
+        status = await worker.died()
+        assert_ended(worker, status, "the disk is failing" if "Input/output error" in worker.log else READ_ONLY)
         worker = deployment.start("a")
-        assert_ended(worker, await worker.died(), "the file system is read-only; see why, and mount it writable")
+        assert_ended(worker, await worker.died(), READ_ONLY)
         failing_disk.unmount()
         failing_disk.mount()
     await start(deployment, "a")

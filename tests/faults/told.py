@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from streamer.events import Recommendation
+from tests.faults.account import Account
 from tests.faults.harness import Deployment, read_topic
 from tests.faults.load import Event
 
@@ -51,11 +52,26 @@ class History:
 
 
 async def assert_told(deployment: Deployment, history: History) -> None:
-    """Fail where either topic says anything else."""
+    """Fail where either topic says anything else; the account is drawn up first."""
+    lost = twice = out_of_order = 0
+    wrong: dict[str, bytes] = {}
     for topic in (deployment.settings.short_term_topic, deployment.settings.long_term_topic):
-        told: Told = defaultdict(list)
-        for record in await read_topic(deployment.bootstrap_servers, topic):
-            answer = None if record.value is None else _read_answer(record.value)
-            told[record.key].append(answer and (answer.source_offset, answer.plays_seen))
-        wrong = [user for user in told.keys() | history.told.keys() if told[user] != history.told[user]]
-        assert not wrong, f"{topic}: {wrong[0]!r} was told {told[wrong[0]]}, not {history.told[wrong[0]]}"
+        told = await _told(deployment, topic)
+        for user in told.keys() | history.told.keys():
+            given, wanted = Counter(told[user]), Counter(history.told[user])
+            lost += (wanted - given).total()
+            twice += (given - wanted).total()
+            out_of_order += given == wanted and told[user] != history.told[user]
+            if told[user] != history.told[user]:
+                wrong[topic] = user
+    plays = sum(answer is not None for answers in history.told.values() for answer in answers)
+    deployment.account = Account(plays, lost, twice, out_of_order, recoveries_s=())
+    assert not wrong, f"{deployment.account}; the first in each topic: {wrong}"
+
+
+async def _told(deployment: Deployment, topic: str) -> Told:
+    told: Told = defaultdict(list)
+    for record in await read_topic(deployment.bootstrap_servers, topic):
+        answer = None if record.value is None else _read_answer(record.value)
+        told[record.key].append(answer and (answer.source_offset, answer.plays_seen))
+    return told
