@@ -101,7 +101,10 @@ class Releases:
         """Return the champion, once it is at least as new as the one that made a state."""
         async with self._changed:
             if not self._knows(promoted_at_ms):
-                logger.warning("waiting for the release promoted at %d, which made a state", promoted_at_ms)
+                logger.warning(
+                    "waiting for the release promoted at %d, which made a state; promote it again if it does not come",
+                    promoted_at_ms,
+                )
             await self._changed.wait_for(lambda: self._knows(promoted_at_ms))
         return self.champion
 

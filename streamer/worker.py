@@ -7,7 +7,15 @@ import logging
 import time
 
 from streamer.app import Worker, create_worker
-from streamer.chunks.app import is_ready, owned_partitions, remaining_records, standby_lags, stop_app
+from streamer.chunks.app import (
+    check_partitions,
+    is_ready,
+    num_left,
+    owned_partitions,
+    remaining_records,
+    standby_lags,
+    stop_app,
+)
 from streamer.crash import CLOCK_PERIOD_S, ClockWatch, crash
 from streamer.engine import Engine
 from streamer.settings import Settings
@@ -40,8 +48,9 @@ async def run_worker(settings: Settings, engine: Engine | None = None) -> None:
     """
     logger.info("worker starts %s", settings.describe())
     asked_to_stop = stop_signal()
-    worker = create_worker(settings, await ensure_topics(settings), engine)
-    watch = Watch(worker, settings.plays_topic)
+    num_partitions = await ensure_topics(settings)
+    worker = create_worker(settings, num_partitions, engine)
+    watch = Watch(worker, settings.plays_topic, num_partitions)
     web = WebServer(
         settings.web_host, settings.web_port, registry=worker.answering.metrics.registry,
         unhealthy=watch.unhealthy, unready=watch.unready,
@@ -104,9 +113,10 @@ async def _watch_clock(limit_s: float) -> None:
 class Watch:
     """Looks at a worker every second: for the gauges, and for the question whether it should be restarted."""
 
-    def __init__(self, worker: Worker, source_topic: str) -> None:
+    def __init__(self, worker: Worker, source_topic: str, num_partitions: int) -> None:
         self._worker = worker
         self._source_topic = source_topic
+        self._num_partitions = num_partitions
         self._seen: dict[object, int] = {}
         self._progress_at_s: dict[object, float] = {}
 
@@ -114,7 +124,7 @@ class Watch:
         """Look, for ever."""
         while True:
             with contextlib.suppress(LookupError):  # a partition moves on while it is looked at
-                self._look()
+                await self._look()
             await asyncio.sleep(_WATCH_PERIOD_S)
 
     def unhealthy(self) -> str:
@@ -129,15 +139,15 @@ class Watch:
         """Say if plays are not answered yet."""
         return "" if is_ready(self._worker.app) else "recovering"
 
-    def _look(self) -> None:
+    async def _look(self) -> None:
         app, metrics = self._worker.app, self._worker.answering.metrics
         remaining = remaining_records(app)
         owned = owned_partitions(app, self._source_topic) if is_ready(app) else []
         metrics.recovery_remaining.set(remaining)
         metrics.partitions_owned.set(len(owned))
+        check_partitions(app, self._source_topic, self._num_partitions)
         marks = [self._worker.answering.table.mark(tp.partition).offset for tp in owned]
-        ends = [app.consumer.highwater(tp) or 0 for tp in owned]
-        lags = [max(0, end - mark - 1) for end, mark in zip(ends, marks, strict=True)]
+        lags = [await num_left(app, tp, mark) for tp, mark in zip(owned, marks, strict=True)]
         metrics.show_partitions(
             {tp.partition: lag for tp, lag in zip(owned, lags, strict=True)},
             {tp.partition: self._worker.answering.table.store.estimate_num_keys(tp.partition) for tp in owned},

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import faust
+from aiokafka.errors import IllegalStateError
 from faust.exceptions import ConsistencyError
 from faust.types import TP
 
@@ -14,6 +15,7 @@ from streamer.crash import crash, refuse
 from streamer.errors import ContractError
 from streamer.offsets import MEND_CHANGELOG
 from streamer.settings import Settings
+from streamer.topics import PARTITIONS_CHANGED
 
 #: Chunks of a partition that may wait in memory: fetching goes on while a batch is in work, and no further.
 _MAX_WAITING_CHUNKS = 16
@@ -100,6 +102,29 @@ async def stop_app(app: ChunkApp) -> None:
 def owned_partitions(app: ChunkApp, topic: str) -> list[TP]:
     """Return the partitions of `topic` this worker owns; none before the first assignment."""
     return sorted(tp for tp in app.assignor.assigned_actives() if tp.topic == topic)
+
+
+async def num_left(app: ChunkApp, tp: TP, mark_offset: int) -> int:
+    """Count the offsets behind a mark that may hold plays still to be done; markers of transactions are none.
+
+    Raises:
+        LookupError: the partition has moved on.
+    """
+    try:
+        left: int = await app.consumer.num_left(tp, mark_offset)
+    except IllegalStateError as exc:
+        raise LookupError(f"partition {tp.partition} is another worker's") from exc
+    return left
+
+
+def check_partitions(app: ChunkApp, topic: str, expected: int) -> None:
+    """End the process when partitions were added to the plays: of static members, none may ask for a rebalance then.
+
+    aiokafka asks for one where it leads the group, and a leader that came back under its identity takes itself for a
+    follower.
+    """
+    if is_ready(app) and (found := app.consumer.num_partitions(topic)) > expected:
+        refuse(ContractError(f"{topic} has {found} partitions, and had {expected}: {PARTITIONS_CHANGED}"))
 
 
 def remaining_records(app: ChunkApp) -> int:

@@ -65,6 +65,8 @@ def _errors(request: object, response: Any) -> set[int]:
     """Return the errors of what a member keeps asking for."""
     if isinstance(request, HeartbeatRequest):
         return {response.error_code}
-    if isinstance(request, OffsetCommitRequest):
-        return {error for _, partitions in response.topics for _, error in partitions}
-    return set()
+    if not isinstance(request, OffsetCommitRequest):
+        return set()
+    if request._consumer_group_generation_id < 0:  # noqa: SLF001  it joins anew, and commits under no name what it had done
+        return set()
+    return {error for _, partitions in response.topics for _, error in partitions}

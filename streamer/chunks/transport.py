@@ -5,7 +5,8 @@ What it changes, each pinned by a contract test:
 - `getmany` yields chunks for the source topic and the changelog; other topics go Faust's way.
 - All topics are read committed, in recovery too; where a changelog ends in a marker, an empty chunk says so.
 - Offsets are acknowledged chunk by chunk, never past one that is still in work (Faust issue 606).
-- During a rebalance only changelogs are fetched: what is fetched between Faust's seek and its resume is lost (596).
+- During a rebalance only changelogs are fetched, and only while states are recovered: what is fetched between Faust's
+  seek and its resume is lost (596), of plays as of a standby's changelog.
 - A revocation commits first, and only then forgets what was acknowledged (502).
 - An assignment takes the fences before recovery begins; after recovery each partition starts at its progress mark.
 - From there no position moves but by reading: where records are deleted before they were read, the process ends.
@@ -56,6 +57,15 @@ class ReadCommittedThread(AIOKafkaConsumerThread):
         if (identity := self.app.conf.consumer_group_instance_id) is not None:
             IdentityWatch(identity, self.app.conf.broker_session_timeout).install(self._ensure_consumer())
 
+    def highwater(self, tp: TP) -> int:
+        """Return the end of what can be read: behind it, transactions are open."""
+        end: int = self._ensure_consumer().last_stable_offset(tp)
+        return end
+
+    def num_partitions(self, topic: str) -> int:
+        """Return how many partitions a topic has, as far as this consumer has heard; 0 before it has."""
+        return len(self._ensure_consumer().partitions_for_topic(topic) or ())
+
     def set_reset_strategy(self, strategy: int) -> None:
         """Say where a position goes whose record is not there: EARLIEST jumps ahead, NONE fails the fetch."""
         self._ensure_consumer()._fetcher._default_reset_strategy = strategy  # noqa: SLF001  fixed for good elsewhere
@@ -101,9 +111,12 @@ class ChunkConsumer(Consumer):
     def _messages(self, records: Records, generation: int) -> Iterable[tuple[TP, ConsumerMessage]]:
         single: dict[TP, list[ConsumerRecord[bytes, bytes]]] = {}
         for tp, fetched in records.items():
+            is_source = tp.topic == self._marks.source_topic
+            if is_source and self.app.rebalancing:  # by a fetch from before it; they are read again from the mark on
+                continue
             if self._is_chunked(tp.topic):
                 self._told[tp] = fetched[-1].offset
-                if tp.topic == self._marks.source_topic:
+                if is_source:
                     self._ends[tp].append(fetched[-1].offset)
                 yield tp, records_chunk(tp, fetched, generation)
             else:
@@ -113,7 +126,7 @@ class ChunkConsumer(Consumer):
 
     async def _positions(self, generation: int) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
         """Tell recovery (and standbys) how far changelogs were read where no record stands at their end."""
-        if not (self.app.rebalancing or self.app.in_recovery or self.app.assignor.assigned_standbys()):
+        if not (self.app.in_recovery or (self.app.assignor.assigned_standbys() and not self.app.rebalancing)):
             return
         for tp in sorted(filter(self._is_changelog_tp, self.assignment())):
             try:
@@ -139,12 +152,11 @@ class ChunkConsumer(Consumer):
         active_partitions: set[TP] | None,
         timeout: float,  # noqa: ASYNC109
     ) -> Records:
-        if self.app.rebalancing and active_partitions is not None:
-            active_partitions = set(filter(self._is_changelog_tp, active_partitions))
-            if not active_partitions:
+        if self.app.rebalancing:
+            active_partitions = set(filter(self._is_changelog_tp, active_partitions or ()))
+            if not (active_partitions and self.app.in_recovery):
                 await self.sleep(_REBALANCE_PAUSE_S)
                 return {}
-        if self.app.rebalancing:
             timeout = min(timeout, _REBALANCE_PAUSE_S)  # no play is fetched before this fetch of changelogs is over
         generation = self.app.consumer_generation_id
         if not self.app.rebalancing and self.flow_active and generation != self._marked_generation:
@@ -163,12 +175,19 @@ class ChunkConsumer(Consumer):
     # -- positions
 
     async def _start_at_marks(self) -> None:
-        """After recovery, before the first fetch of a generation: the mark says where to go on, not the commit."""
+        """After recovery, before the first fetch of a generation: the mark says where to go on, not the commit.
+
+        Copies of others' states go on behind what they have: a chunk that Faust cleared would be missing for ever.
+        """
         sources = [tp for tp in self.assignment() if tp.topic == self._marks.source_topic]
         self._thread.set_reset_strategy(OffsetResetStrategy.NONE)  # before the seek, which voids what was fetched
+        starts: dict[TP, int] = {}
         if sources:
             starts = await self._marks.starts_of({tp: self._committed_offset.get(tp) for tp in sources})
-            await self.seek_wait(starts)  # in the consumer's own thread, unlike `seek`
+        recovery = self.app.tables.recovery
+        copies = recovery.standby_tps & self.assignment()
+        behind_copies = {tp: recovery.standby_offsets[tp] + 1 for tp in copies}
+        await self.seek_wait(starts | behind_copies)  # in the consumer's own thread, unlike `seek`
 
     async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
         """Seek, and tell positions anew from there."""
@@ -194,8 +213,26 @@ class ChunkConsumer(Consumer):
         await self.commit()
         await super().on_partitions_revoked(revoked)
         self._thread.set_reset_strategy(OffsetResetStrategy.EARLIEST)  # recovery has no position to begin with
+        self._marked_generation = None
+        self._buffered_partitions.clear()  # the queues are empty, and Faust would let through what it had fetched
         for tp in revoked:
             self._ends.pop(tp, None)
+
+    async def num_left(self, tp: TP, mark_offset: int) -> int:
+        """Count the offsets of a source partition behind its mark that may hold plays still to be done.
+
+        Raises:
+            IllegalStateError: the partition is no longer this worker's.
+        """
+        end = self.highwater(tp) or 0
+        is_read = (await self.position(tp) or 0) >= end
+        left: int = 0 if is_read and not self._ends[tp] else max(0, end - mark_offset - 1)
+        return left
+
+    def num_partitions(self, topic: str) -> int:
+        """Return how many partitions a topic has, as far as this consumer has heard; 0 before it has."""
+        found: int = self._thread.num_partitions(topic)
+        return found
 
     # -- acknowledgements
 

@@ -16,7 +16,7 @@ PARTITION = "partition 3"
 async def watch(tmp_path: Path) -> AsyncIterator[Watch]:
     """The watch of a worker that is built and not started: it needs no broker for that."""
     worker = create_worker(Settings(state_dir=tmp_path), num_partitions=4)
-    yield Watch(worker, "plays")
+    yield Watch(worker, "plays", num_partitions=4)
     worker.answering.engine.close()
     await worker.answering.releases.stop()
 
@@ -39,14 +39,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 async def test_a_worker_that_has_not_recovered_is_not_ready_and_not_unwell(watch: Watch) -> None:
-    watch._look()
+    await watch._look()
 
     assert watch.unready() == "recovering"
     assert watch.unhealthy() == ""
 
 
 async def test_a_worker_that_owns_nothing_shows_no_partition(watch: Watch) -> None:
-    watch._look()
+    await watch._look()
 
     registry = watch._worker.answering.metrics.registry
     assert registry.get_sample_value("refrain_partitions_owned") == 0

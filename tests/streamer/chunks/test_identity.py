@@ -62,6 +62,16 @@ def test_a_member_unknown_soon_after_it_was_known_was_replaced(
     assert reason.startswith("another process has joined as a;")
 
 
+def test_what_a_member_commits_while_it_joins_anew_says_nothing(crashes: list[str]) -> None:
+    clock = Clock()
+    watch = IdentityWatch("a", 10.0, clock)
+
+    watch.look(HEARTBEAT, heartbeat_answer(0), clock())
+    watch.look(OffsetCommitRequest("group", -1, "", -1, []), commit_answer(UNKNOWN), clock())
+
+    assert crashes == []
+
+
 def test_a_member_unknown_after_a_session_without_heartbeats_joins_anew(crashes: list[str]) -> None:
     clock = Clock()
     watch = IdentityWatch("a", 10.0, clock)

@@ -1,0 +1,171 @@
+"""What the chunk consumer does around a rebalance, with a thread that would talk to Kafka and does not."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from aiokafka import ConsumerRecord
+from aiokafka.errors import IllegalStateError
+from faust.types import TP
+
+from streamer.chunks import app as app_module
+from streamer.chunks.app import ChunkApp, check_partitions, create_chunk_app, listener_table, num_left
+from streamer.chunks.marks import Marks
+from streamer.chunks.transport import ChunkConsumer
+from streamer.errors import ContractError
+from streamer.settings import Settings
+
+PLAYS = TP("plays", 0)
+CHANGELOG = TP(Settings().changelog_topic, 0)
+COPY = TP(Settings().changelog_topic, 1)
+
+
+@dataclass
+class Thread:
+    """Stands in for the thread that talks to Kafka."""
+
+    assigned: set[TP] = field(default_factory=set)
+    position_at: int | None = 0
+    end: int = 0
+    partitions: int = 2
+    fetched: list[set[TP]] = field(default_factory=list)
+    sought: dict[TP, int] = field(default_factory=dict)
+
+    async def getmany(self, partitions: set[TP], timeout: float) -> dict[TP, object]:  # noqa: ARG002, ASYNC109
+        self.fetched.append(set(partitions))
+        return {}
+
+    async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
+        self.sought.update(partitions)
+
+    async def position(self, _: TP) -> int | None:
+        if self.position_at is None:
+            raise IllegalStateError("not assigned")
+        return self.position_at
+
+    def highwater(self, _: TP) -> int:
+        return self.end
+
+    def num_partitions(self, _: str) -> int:
+        return self.partitions
+
+    def assignment(self) -> set[TP]:
+        return self.assigned
+
+    def set_reset_strategy(self, _: int) -> None:
+        pass
+
+
+def record(tp: TP, offset: int) -> ConsumerRecord[bytes, bytes]:
+    return ConsumerRecord(tp.topic, tp.partition, offset, 1_700_000_000_000, 0, b"key", b"play", None, 3, 4, ())
+
+
+@pytest.fixture
+async def app(tmp_path: Path) -> ChunkApp:
+    app = create_chunk_app(Settings(state_dir=tmp_path / "state"))
+    app.finalize()
+    table = listener_table(app, 2)
+    app.marks = Marks("127.0.0.1:1", PLAYS.topic, table, fences=None)  # type: ignore[arg-type]  # none is taken here
+    app.topic(PLAYS.topic)
+    app.tables._changelogs[CHANGELOG.topic] = table
+    return app
+
+
+@pytest.fixture
+async def thread(app: ChunkApp) -> Thread:
+    app.consumer._thread.thread_loop.close()  # it was not started
+    thread = Thread()
+    app.consumer._thread = thread
+    return thread
+
+
+async def test_nothing_is_fetched_from_the_end_of_recovery_to_that_of_the_rebalance(
+    app: ChunkApp, thread: Thread
+) -> None:
+    app.on_rebalance_start()
+
+    app.in_recovery = True
+    await app.consumer._getmany({CHANGELOG, COPY, PLAYS}, 1.0)
+    app.in_recovery = False
+    await app.consumer._getmany({CHANGELOG, COPY, PLAYS}, 1.0)
+
+    assert thread.fetched == [{CHANGELOG, COPY}], "Faust clears the queue at the end: a copy would have a hole"
+
+
+async def test_plays_that_a_fetch_brings_into_a_rebalance_are_left_for_the_marks(app: ChunkApp, thread: Thread) -> None:
+    app.on_rebalance_start()
+
+    brought = app.consumer._messages({PLAYS: [record(PLAYS, 4)], COPY: [record(COPY, 9)]}, 1)
+
+    assert [tp for tp, _ in brought] == [COPY]
+    assert thread.assigned == set()
+    assert not app.consumer._ends[PLAYS], "nobody would ever acknowledge them"
+
+
+async def test_copies_go_on_behind_what_they_have(app: ChunkApp, thread: Thread) -> None:
+    thread.assigned = {COPY}
+    app.tables.recovery.standby_tps.add(COPY)
+    app.tables.recovery.standby_offsets[COPY] = 7
+
+    await app.consumer._start_at_marks()
+
+    assert thread.sought == {COPY: 8}
+
+
+async def test_each_assignment_starts_at_its_marks_whatever_its_number(app: ChunkApp, thread: Thread) -> None:
+    consumer: ChunkConsumer = app.consumer
+    consumer._marked_generation = 3
+    consumer._buffered_partitions.add(PLAYS)
+    app.flow_control.suspend()
+    consumer._on_partitions_revoked = _ignore
+
+    await consumer.on_partitions_revoked({PLAYS})
+
+    assert consumer._marked_generation is None
+    assert consumer._buffered_partitions == set()
+    assert thread.fetched == []
+
+
+async def _ignore(*_: object) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("position", "end", "mark", "waiting", "left"),
+    [
+        (10, 10, 9, [], 0),
+        (10, 10, 8, [], 0),  # the last offset is the marker of a transaction
+        (5000, 5000, -1, [], 0),  # a topic older than the deployment, all of it aged away
+        (8, 10, 7, [], 2),
+        (10, 10, 5, [9], 4),  # read, and not acknowledged yet
+    ],
+)
+async def test_what_is_left_of_a_partition(
+    app: ChunkApp, thread: Thread, *, position: int, end: int, mark: int, waiting: list[int], left: int
+) -> None:
+    thread.position_at, thread.end = position, end
+    app.consumer._ends[PLAYS].extend(waiting)
+
+    assert await num_left(app, PLAYS, mark) == left
+
+
+async def test_nothing_is_known_of_a_partition_that_has_moved_on(app: ChunkApp, thread: Thread) -> None:
+    thread.position_at = None
+
+    with pytest.raises(LookupError):
+        await num_left(app, PLAYS, 5)
+
+
+@pytest.mark.parametrize(("found", "is_refused"), [(0, False), (2, False), (3, True)])
+async def test_partitions_added_are_refused_also_where_nobody_asks_for_a_rebalance(
+    app: ChunkApp, thread: Thread, monkeypatch: pytest.MonkeyPatch, *, found: int, is_refused: bool
+) -> None:
+    refused: list[ContractError] = []
+    monkeypatch.setattr(app_module, "refuse", refused.append)
+    app.tables.on_actives_ready()
+    thread.partitions = found
+
+    check_partitions(app, PLAYS.topic, expected=2)
+
+    assert [str(cause).partition(":")[0] for cause in refused] == ["plays has 3 partitions, and had 2"] * is_refused
