@@ -57,9 +57,15 @@ class ReadCommittedThread(AIOKafkaConsumerThread):
         if (identity := self.app.conf.consumer_group_instance_id) is not None:
             IdentityWatch(identity, self.app.conf.broker_session_timeout).install(self._ensure_consumer())
 
-    def highwater(self, tp: TP) -> int:
-        """Return the end of what can be read: behind it, transactions are open."""
-        end: int = self._ensure_consumer().last_stable_offset(tp)
+    def highwater(self, tp: TP) -> int | None:
+        """Return the end of what can be read, behind which transactions are open.
+
+        None before the first fetch, and of a partition that has moved on.
+        """
+        try:
+            end: int | None = self._ensure_consumer().last_stable_offset(tp)
+        except AssertionError:  # aiokafka's way to say that it is not assigned
+            return None
         return end
 
     def num_partitions(self, topic: str) -> int:
@@ -103,7 +109,7 @@ class ChunkConsumer(Consumer):
             if not self.flow_active or self.app.consumer_generation_id != generation:
                 return
             if active is None or tp in active or tp in self._buffered_partitions:
-                self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
+                self.app.monitor.track_tp_end_offset(tp, self.highwater(tp) or 0)
                 yield tp, message
         async for tp, message in self._positions(generation):
             yield tp, message
