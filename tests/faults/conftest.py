@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from zlib import crc32
@@ -23,6 +24,8 @@ from tests.faults.harness import Deployment, deploy
 from tests.faults.load import EPOCH_MS, TRACKS, Event, draw_events
 from tests.faults.proxy import Proxy
 from tests.faults.table import ROW, row_of
+
+DeployOn = Callable[[str], AbstractAsyncContextManager[Deployment]]  # given where Kafka answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +80,24 @@ def rng(request: pytest.FixtureRequest) -> random.Random:
     return random.Random(f"{request.node.name}{os.environ.get('SEED', '')}")
 
 
+@pytest.fixture
+def deploy_on(topic_prefix: str, tmp_path: Path, events: Iterator[Event], request: pytest.FixtureRequest) -> DeployOn:
+    """Make topics of the test's own on some broker; what comes of them is a row of the table."""
+
+    @asynccontextmanager
+    async def deploy_on(bootstrap_servers: str) -> AsyncIterator[Deployment]:
+        async with deploy(bootstrap_servers, topic_prefix, tmp_path, events) as deployment:
+            yield deployment
+            request.node.user_properties.append((ROW, row_of(deployment)))
+
+    return deploy_on
+
+
 @pytest_asyncio.fixture
-async def deployment(
-    kafka: DevKafka, topic_prefix: str, tmp_path: Path, events: Iterator[Event], request: pytest.FixtureRequest
-) -> AsyncIterator[Deployment]:
+async def deployment(kafka: DevKafka, deploy_on: DeployOn) -> AsyncIterator[Deployment]:
     """Topics of the test's own, on the broker that all share."""
-    async with deploy(kafka.bootstrap_servers, topic_prefix, tmp_path, events) as deployment:
+    async with deploy_on(kafka.bootstrap_servers) as deployment:
         yield deployment
-        request.node.user_properties.append((ROW, row_of(deployment)))
 
 
 @pytest.fixture(scope="session")
@@ -116,10 +129,7 @@ def cleaning_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevKafk
 
 
 @pytest_asyncio.fixture
-async def cleaned_deployment(
-    cleaning_kafka: DevKafka, topic_prefix: str, tmp_path: Path, events: Iterator[Event], request: pytest.FixtureRequest
-) -> AsyncIterator[Deployment]:
+async def cleaned_deployment(cleaning_kafka: DevKafka, deploy_on: DeployOn) -> AsyncIterator[Deployment]:
     """Topics of the test's own, on the broker that compacts."""
-    async with deploy(cleaning_kafka.bootstrap_servers, topic_prefix, tmp_path, events) as deployment:
+    async with deploy_on(cleaning_kafka.bootstrap_servers) as deployment:
         yield deployment
-        request.node.user_properties.append((ROW, row_of(deployment)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
@@ -16,14 +16,12 @@ from streamer.__main__ import UNREACHABLE_STATUS
 from streamer.crash import CRASH_STATUS
 from streamer.devkafka import DevKafka
 from tests.faults.brokers import ThreeBrokers
-from tests.faults.conftest import TinyRelease
-from tests.faults.harness import NUM_PARTITIONS, Deployment, deploy, everything_owned_by, load, start
-from tests.faults.load import Event
+from tests.faults.conftest import DeployOn, TinyRelease
+from tests.faults.harness import NUM_PARTITIONS, Deployment, everything_owned_by, load, start
 from tests.faults.process import PATIENCE_S, until
 from tests.faults.proxy import Api, Proxy
 from tests.faults.sabotage import Act, Sabotage
 from tests.faults.supervisor import supervised
-from tests.faults.table import ROW, row_of
 from tests.faults.verdict import judge
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -37,13 +35,10 @@ IN_A_REBALANCE: Final = (Api.JOIN_GROUP, Api.SYNC_GROUP, Api.INIT_PRODUCER_ID)
 
 
 @pytest_asyncio.fixture
-async def deployment(
-    proxied_kafka: DevKafka, topic_prefix: str, tmp_path: Path, events: Iterator[Event], request: pytest.FixtureRequest
-) -> AsyncIterator[Deployment]:
+async def deployment(proxied_kafka: DevKafka, deploy_on: DeployOn) -> AsyncIterator[Deployment]:
     """Topics of the test's own, on a broker that may be broken; the load goes around the proxy."""
-    async with deploy(proxied_kafka.bootstrap_servers, topic_prefix, tmp_path, events) as deployment:
+    async with deploy_on(proxied_kafka.bootstrap_servers) as deployment:
         yield deployment
-        request.node.user_properties.append((ROW, row_of(deployment)))
 
 
 async def finish(deployment: Deployment, release: TinyRelease) -> None:
@@ -199,14 +194,10 @@ async def has_open_transactions(deployment: Deployment) -> bool:
 
 
 async def test_one_of_three_brokers_that_is_killed_and_comes_back(
-    topic_prefix: str,
-    tmp_path: Path,
-    events: Iterator[Event],
-    request: pytest.FixtureRequest,
-    first_release: TinyRelease,
+    tmp_path: Path, deploy_on: DeployOn, first_release: TinyRelease
 ) -> None:
     with ThreeBrokers(tmp_path) as brokers:
-        async with deploy(brokers.bootstrap_servers, topic_prefix, tmp_path, events) as deployment:
+        async with deploy_on(brokers.bootstrap_servers) as deployment:
             await deployment.announce(first_release.saved)
             topic = deployment.settings.changelog_topic
 
@@ -225,4 +216,3 @@ async def test_one_of_three_brokers_that_is_killed_and_comes_back(
 
             assert set(supervisor.statuses) <= {CRASH_STATUS}
             await finish(deployment, first_release)
-            request.node.user_properties.append((ROW, row_of(deployment)))

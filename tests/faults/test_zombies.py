@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
@@ -13,13 +13,11 @@ import pytest_asyncio
 
 from streamer.crash import CRASH_STATUS
 from streamer.devkafka import DevKafka
-from tests.faults.conftest import TinyRelease
-from tests.faults.harness import NUM_PARTITIONS, SESSION_TIMEOUT_S, Deployment, deploy, load, start
-from tests.faults.load import Event
+from tests.faults.conftest import DeployOn, TinyRelease
+from tests.faults.harness import NUM_PARTITIONS, SESSION_TIMEOUT_S, Deployment, load, start
 from tests.faults.process import WorkerProcess, until
 from tests.faults.sabotage import REVOKE_STEPS, Act, Sabotage, moments
 from tests.faults.supervisor import supervised
-from tests.faults.table import ROW, row_of
 from tests.faults.verdict import judge
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -112,16 +110,13 @@ async def test_of_two_processes_with_one_identity_the_older_ends(
 
 
 @pytest_asyncio.fixture
-async def forgetful(
-    request: pytest.FixtureRequest, topic_prefix: str, tmp_path: Path, events: Iterator[Event]
-) -> AsyncIterator[Deployment]:
+async def forgetful(request: pytest.FixtureRequest, tmp_path: Path, deploy_on: DeployOn) -> AsyncIterator[Deployment]:
     """Topics of the test's own, on a broker that forgets, with settings of the test's."""
     kafka = DevKafka(tmp_path / "kafka", broker_config=request.param)
     await asyncio.to_thread(kafka.start)
     try:
-        async with deploy(kafka.bootstrap_servers, topic_prefix, tmp_path, events) as deployment:
+        async with deploy_on(kafka.bootstrap_servers) as deployment:
             yield deployment
-            request.node.user_properties.append((ROW, row_of(deployment)))
     finally:
         await asyncio.to_thread(kafka.stop)
 
