@@ -28,9 +28,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.catalogue import FIRST_TRACK, PAD, Catalogue
+from models.catalogue import FIRST_TRACK, PAD
 from models.histories import Histories
-from models.network import TasteNetwork
+from models.recommender import Recommender
 from models.split import Lists, LongTermTruths, Part, Split, long_term_truths
 from models.step import StepInput, step
 
@@ -79,14 +79,14 @@ class Report:
         return asdict(self)
 
 
-def rank_anchors(network: TasteNetwork, catalogue: Catalogue, split: Split, part: Part) -> Lists:
+def rank_anchors(recommender: Recommender, split: Split, part: Part) -> Lists:
     """Answer at every anchor of a part by the protocol: the histories hold no cold play."""
-    return _rank(network, catalogue, split, split.histories, split.anchors(part))
+    return _rank(recommender, split, split.histories, split.anchors(part))
 
 
-def rank_anchors_as_served(network: TasteNetwork, catalogue: Catalogue, split: Split, part: Part) -> Lists:
+def rank_anchors_as_served(recommender: Recommender, split: Split, part: Part) -> Lists:
     """Answer at every anchor of a part as a stream would: after the play just before the target, cold plays and all."""
-    return _rank(network, catalogue, split, split.served, split.served_anchors(part))
+    return _rank(recommender, split, split.served, split.served_anchors(part))
 
 
 def evaluate(
@@ -130,9 +130,7 @@ def compare(split: Split, part: Part, lists: Lists, others: Lists, *, long_term_
     return differences
 
 
-def _rank(
-    network: TasteNetwork, catalogue: Catalogue, split: Split, histories: Histories, anchors: NDArray[np.int64]
-) -> Lists:
+def _rank(recommender: Recommender, split: Split, histories: Histories, anchors: NDArray[np.int64]) -> Lists:
     """Answer after some plays, a batch of listeners at a time, each from their first play on."""
     short_term = np.full((len(anchors), SHORT_TERM_SIZE), PAD, np.int64)
     long_term = np.full((len(anchors), LONG_TERM_SIZE), PAD, np.int64)
@@ -141,11 +139,11 @@ def _rank(
         part = histories.of(batch)
         begin, end = np.searchsorted(listeners, [batch[0], batch[-1] + 1])
         moved = part.bounds[np.searchsorted(batch, listeners[begin:end])] - histories.bounds[listeners[begin:end]]
-        hidden = np.zeros((len(batch), network.config.hidden_size), np.float32)
+        hidden = np.zeros((len(batch), recommender.network.config.hidden_size), np.float32)
         step_input = StepInput(hidden, part, np.zeros(len(batch), np.int64), anchors[begin:end] + moved)
-        output = step(network, catalogue, step_input, sizes=(SHORT_TERM_SIZE, LONG_TERM_SIZE))
+        output = step(recommender, step_input, sizes=(SHORT_TERM_SIZE, LONG_TERM_SIZE))
         short_term[begin:end], long_term[begin:end] = (ranked.rows for ranked in output.ranked)
-    translation = np.concatenate([np.arange(FIRST_TRACK), split.catalogue.rows(catalogue.keys)])
+    translation = np.concatenate([np.arange(FIRST_TRACK), split.catalogue.rows(recommender.catalogue.keys)])
     return Lists(translation[short_term], translation[long_term])
 
 

@@ -28,6 +28,7 @@ from safetensors.torch import save as save_tensors
 from models.catalogue import Catalogue, track_key
 from models.config import NetworkConfig, TrainingConfig
 from models.network import TasteNetwork
+from models.recommender import Recommender
 
 FORMAT_VERSION: Final = 1
 
@@ -71,8 +72,7 @@ class Release:
     Attributes:
         release_id: creation time and 8 hex digits of the weights' sha256, so that ids sort by age.
         key: the first 64 bits of the id's BLAKE2b; state records name their release by it.
-        network: in eval mode, without gradients.
-        catalogue: its tracks.
+        recommender: in eval mode, without gradients.
         metrics: what the trainer measured.
         data_window: what it was trained on.
         created_at_ms: since the epoch.
@@ -80,11 +80,20 @@ class Release:
 
     release_id: str
     key: int
-    network: TasteNetwork
-    catalogue: Catalogue
+    recommender: Recommender
     metrics: Mapping[str, Json]
     data_window: DataWindow
     created_at_ms: int
+
+    @property
+    def network(self) -> TasteNetwork:
+        """The recommender's network."""
+        return self.recommender.network
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The recommender's catalogue."""
+        return self.recommender.catalogue
 
 
 class SavedRelease(NamedTuple):
@@ -97,8 +106,7 @@ class SavedRelease(NamedTuple):
 
 def save_release(
     releases_url: str,
-    network: TasteNetwork,
-    catalogue: Catalogue,
+    recommender: Recommender,
     *,
     training: TrainingConfig,
     metrics: Mapping[str, Json],
@@ -109,8 +117,7 @@ def save_release(
 
     Args:
         releases_url: an fsspec URL or a path; made if absent.
-        network: the weights.
-        catalogue: its tracks.
+        recommender: what is released.
         training: kept for the record.
         metrics: kept for the record.
         data_window: what it was trained on.
@@ -119,7 +126,7 @@ def save_release(
     Raises:
         OSError: the place cannot be written.
     """
-    contents = _contents(network, catalogue, training, metrics)
+    contents = _contents(recommender, training, metrics)
     created = datetime.fromtimestamp(created_at_ms / 1000, UTC)
     stamp = f"{created:%Y%m%dT%H%M%S}.{created_at_ms % 1000:03d}Z"
     release_id = f"{stamp}-{_sha256(contents[_WEIGHTS])[:8]}"
@@ -164,8 +171,7 @@ def load_release(location: str, *, manifest_sha256: str | None = None, device: t
     return Release(
         release_id=manifest.release_id,
         key=track_key(manifest.release_id),
-        network=network.requires_grad_(requires_grad=False).eval().to(device),
-        catalogue=catalogue,
+        recommender=Recommender(network.requires_grad_(requires_grad=False).eval().to(device), catalogue),
         metrics=metrics,
         data_window=manifest.data_window,
         created_at_ms=manifest.created_at_ms,
@@ -186,17 +192,15 @@ def _network(contents: Mapping[str, bytes], num_tracks: int) -> TasteNetwork:
     return network
 
 
-def _contents(
-    network: TasteNetwork, catalogue: Catalogue, training: TrainingConfig, metrics: Mapping[str, Json]
-) -> dict[str, bytes]:
+def _contents(recommender: Recommender, training: TrainingConfig, metrics: Mapping[str, Json]) -> dict[str, bytes]:
     """Encode every file but the manifest."""
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in recommender.network.state_dict().items()}
     items = {_ITEM_VECTORS: weights.pop(_ITEM_VECTORS)}
     return {
         _WEIGHTS: save_tensors(weights),
         _ITEMS: save_tensors(items),
-        _CATALOGUE: _json(list(catalogue.track_ids)),
-        _CONFIG: _json({"network": network.config.to_dict(), "training": asdict(training)}),
+        _CATALOGUE: _json(list(recommender.catalogue.track_ids)),
+        _CONFIG: _json({"network": recommender.network.config.to_dict(), "training": asdict(training)}),
         _METRICS: _json(dict(metrics)),
     }
 

@@ -16,12 +16,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.catalogue import PAD, Catalogue
+from models.catalogue import PAD
 from models.config import HORIZONS
 from models.features import KnownPlays, known_plays, play_features
 from models.histories import Histories
 from models.network import TasteNetwork
 from models.ranking import mask_tracks, score_tracks, top_k
+from models.recommender import Recommender
 from models.ring import RingWindows, latest_known, ring_windows
 
 _MAX_SCORES: Final = {"cpu": 1 << 21, "cuda": 1 << 26}  # held at once: 8 MiB, which a CPU's cache holds; 256 MiB
@@ -74,8 +75,7 @@ class StepOutput:
 
 
 def step(
-    network: TasteNetwork,
-    catalogue: Catalogue,
+    recommender: Recommender,
     step_input: StepInput,
     *,
     sizes: tuple[int, ...] = (20, 50),
@@ -84,8 +84,7 @@ def step(
     """Fold, then rank.
 
     Args:
-        network: in eval mode; decides the device.
-        catalogue: the network's.
+        recommender: what ranks; its network decides the device.
         step_input: states, plays and anchors.
         sizes: length of the lists of each horizon.
         heard_masked: how many of the latest plays of the ring are left out of each horizon's lists; 0: none.
@@ -93,9 +92,9 @@ def step(
     Raises:
         ValueError: an anchor lies before the last play already folded.
     """
-    histories, anchors = step_input.histories, step_input.anchors
+    histories, anchors, network = step_input.histories, step_input.anchors, recommender.network
     _refuse_lost_anchors(step_input)
-    known = known_plays(histories, catalogue, network.config)
+    known = known_plays(histories, recommender.catalogue, network.config)
     with torch.inference_mode():
         hidden, anchor_hidden = _fold(network, known, step_input)
         rings = ring_windows(known, histories.bounds, anchors)

@@ -97,7 +97,7 @@ class Engine:
         return output
 
     def _compute(self, release: Release, step_input: StepInput) -> StepOutput:
-        return step(release.network, release.catalogue, step_input, sizes=self._sizes, heard_masked=self._heard_masked)
+        return step(release.recommender, step_input, sizes=self._sizes, heard_masked=self._heard_masked)
 
     def close(self) -> None:
         """Let the thread go."""

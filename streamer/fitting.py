@@ -14,10 +14,9 @@ import fsspec
 import numpy as np
 
 from models.baselines import popularity_lists
-from models.catalogue import Catalogue
 from models.config import TrainingConfig
 from models.evaluation import Report, evaluate, rank_anchors_as_served
-from models.network import TasteNetwork
+from models.recommender import Recommender
 from models.release import DataWindow, InvalidRelease, Json, SavedRelease, load_release, save_release
 from models.split import Plays, Split, split_plays
 from models.training import fit
@@ -40,15 +39,13 @@ class Candidate:
     """Weights, fitted and judged.
 
     Attributes:
-        network: the weights.
-        catalogue: its tracks.
+        recommender: the weights over their tracks.
         metrics: of the weights, popularity and the champion, on the same plays; as the release keeps them.
         data_window: what the weights were fitted on.
         refusal: why they may not be released; empty if they may.
     """
 
-    network: TasteNetwork
-    catalogue: Catalogue
+    recommender: Recommender
     metrics: Mapping[str, Json]
     data_window: DataWindow
     refusal: str
@@ -77,16 +74,16 @@ def fit_candidate(
     split = split_window(plays)
     histories, sessions = split.training_histories()
     network = fit(histories, split.catalogue, training, sessions=sessions, device=device, progress=progress)
+    recommender = Recommender(network, split.catalogue)
     reports = {
-        "candidate": _judge(split, network, split.catalogue),
+        "candidate": _judge(split, recommender),
         "popularity": evaluate(split, "test", popularity_lists(split, "test")),
         **_judge_champion(split, champion, device),
     }
     for name, report in reports.items():
         logger.info("held-out plays answered by=%s HR@20=%.4f coverage=%.3f", name, _hit_rate(report), report.coverage)
     return Candidate(
-        network=network,
-        catalogue=split.catalogue,
+        recommender=recommender,
         metrics={
             "held_out_from_ms": split.t2_ms,
             **{name: dataclasses.asdict(report) for name, report in reports.items()},
@@ -133,8 +130,7 @@ def save_candidate(
     files, directory = fsspec.core.url_to_fs(releases_url)
     return save_release(
         files.unstrip_protocol(directory),
-        candidate.network,
-        candidate.catalogue,
+        candidate.recommender,
         training=training,
         metrics=candidate.metrics,
         data_window=candidate.data_window,
@@ -142,8 +138,8 @@ def save_candidate(
     )
 
 
-def _judge(split: Split, network: TasteNetwork, catalogue: Catalogue) -> Report:
-    return evaluate(split, "test", rank_anchors_as_served(network, catalogue, split, "test"))
+def _judge(split: Split, recommender: Recommender) -> Report:
+    return evaluate(split, "test", rank_anchors_as_served(recommender, split, "test"))
 
 
 def _judge_champion(split: Split, champion: ReleaseNotice | None, device: str) -> dict[str, Report]:
@@ -155,7 +151,7 @@ def _judge_champion(split: Split, champion: ReleaseNotice | None, device: str) -
     except (InvalidRelease, OSError) as exc:
         logger.warning("champion not judged release=%s: %s", champion.release_id, exc)
         return {}
-    return {release.release_id: _judge(split, release.network, release.catalogue)}
+    return {release.release_id: _judge(split, release.recommender)}
 
 
 def _hit_rate(report: Report) -> float:

@@ -12,6 +12,7 @@ from aiokafka import ConsumerRecord
 from models.catalogue import Catalogue, track_key
 from models.config import RING_SIZE, NetworkConfig, TrainingConfig
 from models.network import TasteNetwork
+from models.recommender import Recommender
 from models.release import DataWindow, Release, SavedRelease, save_release
 from streamer.state import BIT_REPEATS, BIT_SKIPPED, States
 
@@ -69,8 +70,9 @@ def tiny_release(seed: int = 7, *, track_ids: Sequence[str] = TRACK_IDS, hidden_
     return Release(
         release_id=release_id,
         key=track_key(release_id),
-        network=tiny_network(seed, num_tracks=len(track_ids), hidden_size=hidden_size),
-        catalogue=Catalogue(track_ids),
+        recommender=Recommender(
+            tiny_network(seed, num_tracks=len(track_ids), hidden_size=hidden_size), Catalogue(track_ids)
+        ),
         metrics={},
         data_window=WINDOW,
         created_at_ms=NOON_MS,
@@ -80,7 +82,7 @@ def tiny_release(seed: int = 7, *, track_ids: Sequence[str] = TRACK_IDS, hidden_
 def save_tiny_release(directory: Path, seed: int = 7, *, created_at_ms: int = NOON_MS) -> SavedRelease:
     """A release as a trainer leaves it in a shared folder."""
     return save_release(
-        str(directory), tiny_network(seed), Catalogue(TRACK_IDS),
+        str(directory), Recommender(tiny_network(seed), Catalogue(TRACK_IDS)),
         training=TrainingConfig(), metrics={"seed": seed}, data_window=WINDOW, created_at_ms=created_at_ms,
     )  # fmt: skip
 

@@ -32,7 +32,7 @@ _encoder = functools.lru_cache(ListEncoder)  # a worker makes one a release
 
 
 def _compute(release: Release, step_input: StepInput) -> StepOutput:
-    return step(release.network, release.catalogue, step_input, sizes=SIZES)
+    return step(release.recommender, step_input, sizes=SIZES)
 
 
 @dataclass

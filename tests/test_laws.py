@@ -229,7 +229,7 @@ def fold_whole(release: Release, life: Life) -> StepOutput:
     hidden = np.zeros((1, release.network.config.hidden_size), np.float32)
     anchors = np.array([len(life.plays) - 1])
     step_input = StepInput(hidden, whole_history(life), np.zeros(1, np.int64), anchors)
-    return step(release.network, release.catalogue, step_input, sizes=SIZES)
+    return step(release.recommender, step_input, sizes=SIZES)
 
 
 # -- new weights never reset a listener
@@ -308,7 +308,7 @@ def fold_newest(release: Release, life: Life) -> np.ndarray:
     )  # fmt: skip
     hidden = np.zeros((1, release.network.config.hidden_size), np.float32)
     step_input = StepInput(hidden, newest, np.zeros(1, np.int64), np.empty(0, np.int64))
-    return step(release.network, release.catalogue, step_input, sizes=SIZES).hidden
+    return step(release.recommender, step_input, sizes=SIZES).hidden
 
 
 # -- bad input costs one message

@@ -8,6 +8,7 @@ import fsspec
 from rich.console import Console
 
 from models.config import TrainingConfig
+from models.recommender import Recommender
 from models.release import DataWindow, InvalidRelease, Release, load_release, save_release
 from models.split import Split
 from models.training import fit
@@ -41,8 +42,7 @@ def train_release(
         raise ReleaseError(f"no release can be trained: {exc}") from exc
     saved = save_release(
         releases_url,
-        network,
-        split.catalogue,
+        Recommender(network, split.catalogue),
         training=training,
         metrics={},
         data_window=DataWindow(

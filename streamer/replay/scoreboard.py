@@ -51,12 +51,12 @@ def score(split: Split, lists: Lists) -> Scores:
 
 def score_by_protocol(release: Release, split: Split) -> Scores:
     """Score a release offline, without cold plays: comparable with published figures."""
-    return score(split, rank_anchors(release.network, release.catalogue, split, "test"))
+    return score(split, rank_anchors(release.recommender, split, "test"))
 
 
 def score_as_served(release: Release, split: Split) -> Scores:
     """Score a release offline over the plays a stream serves, cold ones among them."""
-    return score(split, rank_anchors_as_served(release.network, release.catalogue, split, "test"))
+    return score(split, rank_anchors_as_served(release.recommender, split, "test"))
 
 
 def score_baselines(split: Split) -> dict[str, Scores]:

@@ -17,6 +17,7 @@ from models.config import RING_SIZE, NetworkConfig
 from models.features import known_plays
 from models.histories import Histories, bounds_of, mark_repeats
 from models.network import TasteNetwork
+from models.recommender import Recommender
 from models.ring import ring_windows
 from models.step import StepInput, _fold, _rank, step
 
@@ -58,7 +59,7 @@ def main(device: str = "cpu", num_tracks: str = "10000", num_listeners: str = "5
         rings = ring_windows(known, histories.bounds, step_input.anchors)
         anchor_hidden = _fold(network, known, step_input)[1]
         parts: dict[str, Callable[[], object]] = {
-            "step": lambda: step(network, catalogue, step_input),
+            "step": lambda: step(Recommender(network, catalogue), step_input),
             "  known plays": lambda: known_plays(histories, catalogue, network.config),
             "  fold": lambda: _fold(network, known, step_input),
             "  ring windows": lambda: ring_windows(known, histories.bounds, step_input.anchors),

@@ -31,6 +31,7 @@ from aiokafka import AIOKafkaProducer
 from models.catalogue import Catalogue
 from models.config import NetworkConfig, TrainingConfig
 from models.network import TasteNetwork
+from models.recommender import Recommender
 from models.release import DataWindow, Release, save_release
 from models.step import Ranked, StepOutput
 from streamer.agents import Answering
@@ -153,7 +154,7 @@ async def fill(bootstrap_servers: str, num_plays: int, directory: Path) -> None:
     torch.manual_seed(0)
     network, window = TasteNetwork(NetworkConfig(), NUM_TRACKS), DataWindow(0, 0, 0, 0)
     saved = save_release(
-        settings.releases_url, network, Catalogue(track_ids), training=TrainingConfig(), metrics={},
+        settings.releases_url, Recommender(network, Catalogue(track_ids)), training=TrainingConfig(), metrics={},
         data_window=window, created_at_ms=int(time.time() * 1000),
     )  # fmt: skip
     rng = np.random.default_rng(0)

@@ -17,6 +17,7 @@ import torch
 from models.catalogue import Catalogue
 from models.config import NetworkConfig, TrainingConfig
 from models.network import TasteNetwork
+from models.recommender import Recommender
 from models.release import DataWindow, Release, SavedRelease, load_release, save_release
 from streamer.devkafka import DevKafka
 from tests.faults.cleaning import CLEANING_CONFIG
@@ -44,8 +45,7 @@ def save_tiny_release(directory: Path, *, seed: int, tracks: tuple[str, ...], hi
         torch.nn.init.normal_(weights)
     saved = save_release(
         str(directory),
-        network,
-        Catalogue(tracks),
+        Recommender(network, Catalogue(tracks)),
         training=TrainingConfig(),
         metrics={},
         data_window=DataWindow(EPOCH_MS, EPOCH_MS, 0, 0),

@@ -151,8 +151,7 @@ def _fold(
     """Fold ring and plays from a zero state; answer each play with the whole catalogue."""
     histories = _histories([*ring, *played])
     output = step(
-        release.network,
-        release.catalogue,
+        release.recommender,
         StepInput(
             np.zeros((1, release.network.config.hidden_size), np.float32),
             histories,

@@ -69,7 +69,7 @@ def test_a_release_of_version_1_still_computes_what_it_did() -> None:
     )
     step_input = StepInput(np.zeros((1, 6), np.float32), histories, np.zeros(1, np.int64), np.array([2]))
 
-    output = step(release.network, release.catalogue, step_input, sizes=(3, 3))
+    output = step(release.recommender, step_input, sizes=(3, 3))
 
     expected = np.load(HERE / "release-v1" / "expected.npz")
     np.testing.assert_allclose(output.hidden, expected["hidden"], atol=1e-5)

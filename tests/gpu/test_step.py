@@ -8,6 +8,7 @@ from models.catalogue import Catalogue
 from models.config import CONTEXTS, NetworkConfig
 from models.histories import gather_histories
 from models.network import TasteNetwork
+from models.recommender import Recommender
 from models.step import StepInput, step
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")]
@@ -27,8 +28,8 @@ def test_cuda_and_cpu_agree_on_states_and_scores() -> None:
     hidden, fold_from = np.zeros((100, 128), np.float32), np.zeros(100, np.int64)
     step_input = StepInput(hidden, histories, fold_from, np.arange(0, 20_000, 7))
 
-    cpu = step(network, catalogue, step_input, heard_masked=(0, 10))
-    cuda = step(network.to("cuda"), catalogue, step_input, heard_masked=(0, 10))
+    cpu = step(Recommender(network, catalogue), step_input, heard_masked=(0, 10))
+    cuda = step(Recommender(network.to("cuda"), catalogue), step_input, heard_masked=(0, 10))
 
     np.testing.assert_allclose(cuda.hidden, cpu.hidden, atol=1e-4)  # without TF32 only the order of sums differs
     for found, expected in zip(cuda.ranked, cpu.ranked, strict=True):

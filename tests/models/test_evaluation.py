@@ -13,6 +13,7 @@ from models.config import RING_SIZE
 from models.evaluation import compare, evaluate, rank_anchors, rank_anchors_as_served
 from models.histories import Histories
 from models.network import TasteNetwork
+from models.recommender import Recommender
 from models.split import Lists, Plays, Split, long_term_truths, split_plays
 from models.step import StepInput, step
 
@@ -108,14 +109,14 @@ def test_lists_as_served_are_those_of_a_worker_that_answers_every_play(
             columns = (histories.track_keys, histories.played_at_ms, histories.contexts, histories.repeats)
             ring = Histories(np.array([0, play + 1 - first]), *(column[first : play + 1] for column in columns))
             new = np.array([play - first])
-            output = step(network, catalogue, StepInput(hidden, ring, new, new), sizes=(20, 100))
+            output = step(Recommender(network, catalogue), StepInput(hidden, ring, new, new), sizes=(20, 100))
             hidden = output.hidden
             for lists, ranked in zip(streamed, output.ranked, strict=True):
                 lists[play] = ranked.rows[0]
         if listener == 3:
             break
 
-    served = rank_anchors_as_served(network, catalogue, split, "test")
+    served = rank_anchors_as_served(Recommender(network, catalogue), split, "test")
     expected = split.streamed_lists("test", *streamed)
 
     early = split.served_anchors("test") < histories.bounds[4]
@@ -130,8 +131,8 @@ def test_without_cold_plays_both_ways_of_ranking_agree(network: TasteNetwork, ca
     ids = [f"t{number}" for number in range(30)]
     warm = split_plays(Plays(rng.integers(0, 9, 900), rng.integers(0, 30, 900), ids, np.arange(900) * 60_000))
 
-    protocol = rank_anchors(network, catalogue, warm, "validation")
-    served = rank_anchors_as_served(network, catalogue, warm, "validation")
+    protocol = rank_anchors(Recommender(network, catalogue), warm, "validation")
+    served = rank_anchors_as_served(Recommender(network, catalogue), warm, "validation")
 
     np.testing.assert_array_equal(protocol.short_term, served.short_term)
 

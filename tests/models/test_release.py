@@ -11,6 +11,7 @@ import torch
 from models.catalogue import Catalogue, track_key
 from models.config import TrainingConfig
 from models.network import TasteNetwork
+from models.recommender import Recommender
 from models.release import DataWindow, InvalidRelease, SavedRelease, load_release, save_release
 
 CREATED_AT_MS = 1_795_475_700_123
@@ -26,8 +27,7 @@ def saved(tmp_path: Path, network: TasteNetwork, catalogue: Catalogue) -> SavedR
 def save(url: str, network: TasteNetwork, catalogue: Catalogue) -> SavedRelease:
     return save_release(
         url,
-        network,
-        catalogue,
+        Recommender(network, catalogue),
         training=TrainingConfig(),
         metrics={"short-term/all": {"HR@20": 0.46}},
         data_window=WINDOW,

@@ -12,6 +12,7 @@ from models.catalogue import FIRST_TRACK, PAD, UNKNOWN, Catalogue, track_keys
 from models.config import RING_SIZE
 from models.histories import Histories, bounds_of, gather_histories
 from models.network import TasteNetwork
+from models.recommender import Recommender
 from models.step import StepInput, StepOutput, step
 
 TOLERANCE = 1e-5
@@ -28,7 +29,7 @@ def between(begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
 def whole(network: TasteNetwork, catalogue: Catalogue, histories: Histories) -> StepOutput:
     hidden, fold_from = zeros(histories)
     anchors = np.arange(histories.num_plays)
-    return step(network, catalogue, StepInput(hidden, histories, fold_from, anchors), sizes=(5, 8))
+    return step(Recommender(network, catalogue), StepInput(hidden, histories, fold_from, anchors), sizes=(5, 8))
 
 
 def remembered(histories: Histories, done: np.ndarray, until: np.ndarray) -> tuple[Histories, np.ndarray, np.ndarray]:
@@ -68,7 +69,7 @@ def test_any_split_of_the_histories_gives_the_states_and_scores_of_one_fold(
     scores = np.zeros_like(expected.ranked[1].scores)
     for done, until in splits(histories, np.random.default_rng(seed), [*cuts, 7]):
         part, fold_from, new = remembered(histories, done, until)
-        output = step(network, catalogue, StepInput(hidden, part, fold_from, new), sizes=(5, 8))
+        output = step(Recommender(network, catalogue), StepInput(hidden, part, fold_from, new), sizes=(5, 8))
         hidden = output.hidden
         scores[between(histories.bounds[:-1] + done, histories.bounds[:-1] + until)] = output.ranked[1].scores
 
@@ -102,7 +103,9 @@ def test_unknown_plays_leave_the_state_and_still_get_an_answer(network: TasteNet
     histories = gather_histories(np.zeros(3, np.int64), track_keys(["x", "y", "x"]), np.arange(3))
     hidden = np.full((1, 16), 0.5, np.float32)
 
-    output = step(network, catalogue, StepInput(hidden, histories, np.zeros(1, np.int64), np.array([0, 2])))
+    output = step(
+        Recommender(network, catalogue), StepInput(hidden, histories, np.zeros(1, np.int64), np.array([0, 2]))
+    )
 
     np.testing.assert_array_equal(output.hidden, hidden)
     assert (output.ranked[0].rows != PAD).all()
@@ -113,7 +116,9 @@ def test_a_step_may_have_nothing_to_fold_and_nobody_to_answer(network: TasteNetw
     idle = replace(nothing, bounds=np.array([0, 0]))
     hidden = np.ones((1, 16), np.float32)
 
-    output = step(network, catalogue, StepInput(hidden, idle, np.zeros(1, np.int64), np.zeros(0, np.int64)))
+    output = step(
+        Recommender(network, catalogue), StepInput(hidden, idle, np.zeros(1, np.int64), np.zeros(0, np.int64))
+    )
 
     np.testing.assert_array_equal(output.hidden, hidden)
     assert output.ranked[0].rows.shape == (0, 20)
@@ -127,7 +132,7 @@ def test_states_that_came_read_only_are_copied_not_changed(
     hidden, fold_from = zeros(histories)
     hidden.flags.writeable = False
 
-    output = step(network, catalogue, StepInput(hidden, histories, fold_from, np.array([8])))
+    output = step(Recommender(network, catalogue), StepInput(hidden, histories, fold_from, np.array([8])))
 
     assert output.hidden.any()
     assert not hidden.any()
@@ -140,7 +145,7 @@ def test_heard_tracks_are_left_out_of_the_lists_they_are_masked_in(
     hidden, fold_from = zeros(histories)
 
     step_input = StepInput(hidden, histories, fold_from, np.array([89]))
-    output = step(network, catalogue, step_input, sizes=(30, 30), heard_masked=(0, 10))
+    output = step(Recommender(network, catalogue), step_input, sizes=(30, 30), heard_masked=(0, 10))
 
     heard = set(catalogue.rows(histories.track_keys[80:])) - {UNKNOWN}
     assert set(output.ranked[0].rows[0]) == set(range(FIRST_TRACK, FIRST_TRACK + 30))
@@ -155,4 +160,4 @@ def test_an_anchor_whose_state_is_gone_is_refused(
     step_input = StepInput(np.zeros((1, 16), np.float32), histories, np.array([50]), np.array([48]))
 
     with pytest.raises(ValueError, match="anchor 48 of listener 0"):
-        step(network, catalogue, step_input)
+        step(Recommender(network, catalogue), step_input)

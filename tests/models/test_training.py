@@ -8,6 +8,7 @@ from models.catalogue import Catalogue, track_keys
 from models.config import NetworkConfig, TrainingConfig
 from models.histories import Histories, bounds_of, gather_histories
 from models.network import TasteNetwork
+from models.recommender import Recommender
 from models.step import StepInput, step
 from models.training import Progress, _pieces, fit
 
@@ -34,7 +35,7 @@ def hit_rate(network: TasteNetwork, histories: Histories) -> float:
     hidden = np.zeros((num_listeners, 16), np.float32)
     lasts = histories.bounds[1:] - 1
     step_input = StepInput(hidden, histories, np.zeros(num_listeners, np.int64), lasts)
-    ranked = step(network, CATALOGUE, step_input, sizes=(1, 1)).ranked[0]
+    ranked = step(Recommender(network, CATALOGUE), step_input, sizes=(1, 1)).ranked[0]
     current = CATALOGUE.rows(histories.track_keys[lasts]) - 2
     return float((ranked.rows[:, 0] - 2 == (current + 1) % len(IDS)).mean())
 

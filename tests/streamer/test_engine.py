@@ -1,5 +1,4 @@
 import asyncio
-import dataclasses
 import threading
 import weakref
 
@@ -35,7 +34,7 @@ async def test_the_engine_computes_the_step_and_ranks_after_the_plays_asked() ->
     output = await engine.step(RELEASE, batch, batch.last_plays)
 
     step_input = StepInput(batch.hidden, batch.histories, batch.fold_from, batch.new[batch.last_plays])
-    expected = step(RELEASE.network, RELEASE.catalogue, step_input, sizes=(3, 5))
+    expected = step(RELEASE.recommender, step_input, sizes=(3, 5))
     assert np.array_equal(output.hidden, expected.hidden)
     assert np.array_equal(output.ranked[0].rows, expected.ranked[0].rows)
     assert output.ranked[1].rows.shape == (2, 5)
@@ -71,13 +70,13 @@ async def test_the_event_loop_runs_on_while_a_step_computes(monkeypatch: pytest.
 
 
 async def test_a_release_that_computes_no_number_fails_the_step() -> None:
-    network = tiny_release(7).network
+    release = tiny_release(7)
     with torch.no_grad():
-        network.embedding.weight[3] = torch.nan
+        release.network.embedding.weight[3] = torch.nan
     engine, batch = make_engine(), make_batch()
 
     with pytest.raises(StepError, match="release release-7 failed with FloatingPointError") as failure:
-        await engine.step(dataclasses.replace(RELEASE, network=network), batch, batch.last_plays)
+        await engine.step(release, batch, batch.last_plays)
     assert str(failure.value.__cause__) == "a state is not finite"
     engine.close()
 
