@@ -1,0 +1,119 @@
+"""The criterion: what a network is asked after each play of a batch, and how far off its answers are.
+
+Law: serving is training. Plays pass through the featuriser, the rings and the forward that serve them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.catalogue import FIRST_TRACK, PAD
+from models.config import TrainingConfig
+from models.features import KnownPlays, play_features
+from models.loss import RingTerms, full_softmax_loss, sampled_softmax_loss
+from models.network import TasteNetwork
+from models.ring import ring_windows
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """Stretches of listeners' known plays, each run through from a zero state.
+
+    Attributes:
+        begins: int64 (S,), the first play of each.
+        ends: int64 (S,), one past its last.
+        limits: int64 (S,), one past the listener's last: targets lie below it.
+    """
+
+    begins: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    limits: NDArray[np.int64]
+
+    def of(self, chosen: NDArray[np.int64]) -> Pieces:
+        """Take some of them."""
+        return Pieces(self.begins[chosen], self.ends[chosen], self.limits[chosen])
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """What a batch is asked: after each play, the targets of both horizons.
+
+    Attributes:
+        known: the plays.
+        bounds: int64 (B + 1,), of the listeners among all plays.
+        config: offsets, weight and negatives.
+        frequencies: float64 (M,), how often each track is drawn as a negative; None: softmax over all tracks.
+    """
+
+    known: KnownPlays
+    bounds: NDArray[np.int64]
+    config: TrainingConfig
+    frequencies: NDArray[np.float64] | None
+
+    @classmethod
+    def of(cls, known: KnownPlays, bounds: NDArray[np.int64], num_tracks: int, config: TrainingConfig) -> Criterion:
+        """Choose the softmax the catalogue's size affords."""
+        if num_tracks <= config.max_full_softmax_tracks:
+            return cls(known, bounds, config, None)
+        weights = np.bincount(known.rows - FIRST_TRACK, minlength=num_tracks) ** config.negatives_exponent
+        return cls(known, bounds, config, weights / weights.sum())
+
+    def loss(self, network: TasteNetwork, batch: Pieces, rng: np.random.Generator) -> Tensor:
+        """Run a batch through the network and compare with its targets: float32 ().
+
+        S pieces, T plays (padded), N plays (real), H hidden, M tracks.
+        """
+        lengths = batch.ends - batch.begins
+        offsets = np.arange(lengths.max())
+        plays = np.minimum(batch.begins[:, None] + offsets, batch.ends[:, None] - 1)  # (S, T)
+        real = offsets < lengths[:, None]  # (S, T)
+        device = network.device
+        states = network.recur(
+            torch.from_numpy(self.known.rows[plays]).to(device),
+            torch.from_numpy(play_features(self.known, plays, network.config)).to(device),
+            torch.zeros(len(plays), network.config.hidden_size, device=device),
+        )  # (S, T, H)
+        read = network.read(states[torch.from_numpy(real).to(device)])  # (N, H)
+        plays, limits = plays[real], np.repeat(batch.limits, lengths)  # (N,)
+        rings = ring_windows(self.known, self.bounds, self.known.indices[plays])
+        rows = torch.from_numpy(rings.rows).to(device)  # (N, W)
+        groups = torch.from_numpy(rings.groups).to(device).long()  # (N, W)
+        items = network.items()  # (M, E)
+        losses = []
+        for horizon, ahead in enumerate((self.config.short_term_offsets, self.config.long_term_offsets)):
+            ring = RingTerms((rows - FIRST_TRACK).clamp(min=0), network.ring_terms(read, groups, horizon), rows == PAD)
+            tastes = network.temperature * network.tastes(read, horizon)  # (N, E)
+            targets = self.known.rows[_draw_targets(plays, limits, ahead, rng)] - FIRST_TRACK  # (N,)
+            losses.append(self._softmax_loss(tastes, items, torch.from_numpy(targets).to(device), ring, rng))
+        return losses[0] + self.config.long_term_weight * losses[1]
+
+    def _softmax_loss(
+        self, tastes: Tensor, items: Tensor, targets: Tensor, ring: RingTerms, rng: np.random.Generator
+    ) -> Tensor:
+        if self.frequencies is None:
+            return full_softmax_loss(tastes, items, targets, ring)
+        drawn = rng.choice(len(self.frequencies), self.config.num_negatives, p=self.frequencies)
+        log_expected = np.log(self.config.num_negatives * self.frequencies[drawn])
+        return sampled_softmax_loss(
+            tastes,
+            items,
+            targets,
+            ring,
+            negatives=torch.from_numpy(drawn).to(items.device),
+            log_expected=torch.from_numpy(log_expected).to(items),
+        )
+
+
+def _draw_targets(
+    plays: NDArray[np.int64], limits: NDArray[np.int64], ahead: tuple[int, int], rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Draw a later play for each play, uniform between two offsets as far as the listener's plays go."""
+    highest = np.minimum(ahead[1], limits - 1 - plays)
+    lowest = np.minimum(ahead[0], highest)
+    offsets: NDArray[np.int64] = rng.integers(lowest, highest, endpoint=True)
+    return plays + offsets
