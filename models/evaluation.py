@@ -120,11 +120,11 @@ def compare(split: Split, part: Part, lists: Lists, others: Lists, *, long_term_
     asked = np.searchsorted(anchors, truths.anchors)
     differences: dict[str, Estimate] = {}
     for name in ("HR@20", "MRR@20"):
-        mine, theirs = (_short_term_metrics(split, anchors, each.short_term)[name] for each in (lists, others))
+        mine, theirs = (short_term_metrics(split, anchors, each.short_term)[name] for each in (lists, others))
         differences[name] = _estimate(mine - theirs, listeners[anchors])
     everything = np.ones(len(truths.rows), np.bool_)
     mine, theirs = (
-        _long_term_metrics(truths, each.long_term[asked], everything)["recall@100"] for each in (lists, others)
+        long_term_metrics(truths, each.long_term[asked], everything)["recall@100"] for each in (lists, others)
     )
     differences["recall@100"] = _estimate(mine - theirs, listeners[truths.anchors])
     return differences
@@ -156,7 +156,7 @@ def _listener_batches(histories: Histories, listeners: NDArray[np.int64]) -> Ite
 def _short_term_groups(
     split: Split, anchors: NDArray[np.int64], rows: NDArray[np.int64], listeners: NDArray[np.int64]
 ) -> dict[str, Group]:
-    metrics = _short_term_metrics(split, anchors, rows)
+    metrics = short_term_metrics(split, anchors, rows)
     repeats, starts = split.repeats[anchors + 1], split.session_starts[anchors + 1]
     return {
         f"short-term/{name}": _group(metrics, listeners, chosen)
@@ -171,7 +171,7 @@ def _short_term_groups(
     }
 
 
-def _short_term_metrics(
+def short_term_metrics(
     split: Split, anchors: NDArray[np.int64], rows: NDArray[np.int64]
 ) -> dict[str, NDArray[np.float64]]:
     """Measure lists (A, 20) against the next plays: each metric (A,)."""
@@ -191,18 +191,18 @@ def _long_term_groups(
     groups = {}
     of_truth = {"all": np.ones(len(truths.rows), np.bool_), "repeat": truths.repeats, "discovery": ~truths.repeats}
     for name, chosen in of_truth.items():
-        metrics = _long_term_metrics(truths, rows, chosen)
+        metrics = long_term_metrics(truths, rows, chosen)
         asked = ~np.isnan(metrics["recall@100"])
         if asked.any():
             groups[f"long-term/{name}"] = _group(metrics, listeners, asked)
-    metrics = _long_term_metrics(truths, rows, of_truth["all"])
+    metrics = long_term_metrics(truths, rows, of_truth["all"])
     for name, asked in {"far": truths.far, "near": ~truths.far}.items():
         if asked.any():
             groups[f"long-term/{name}"] = _group(metrics, listeners, asked)
     return groups
 
 
-def _long_term_metrics(
+def long_term_metrics(
     truths: LongTermTruths, rows: NDArray[np.int64], chosen: NDArray[np.bool_]
 ) -> dict[str, NDArray[np.float64]]:
     """Measure lists (L, 100) against the chosen truths: each metric (L,), NaN where an anchor has none."""

@@ -13,7 +13,7 @@ from typing import Final
 import fsspec
 import numpy as np
 
-from models.baselines import popularity_lists
+from models.baselines import BASELINES
 from models.config import TrainingConfig
 from models.evaluation import Report, evaluate, rank_anchors_as_served
 from models.recommender import Recommender
@@ -77,7 +77,7 @@ def fit_candidate(
     recommender = Recommender(network, split.catalogue)
     reports = {
         "candidate": _judge(split, recommender),
-        "popularity": evaluate(split, "test", popularity_lists(split, "test")),
+        "popularity": evaluate(split, "test", BASELINES["popularity"].fit(split).rank(split, "test")),
         **_judge_champion(split, champion, device),
     }
     for name, report in reports.items():

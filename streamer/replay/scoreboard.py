@@ -1,6 +1,6 @@
 """The scoreboard: what recommenders score on the test part of a recording, one row each."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
 from typing import Final
@@ -8,7 +8,7 @@ from typing import Final
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from models.baselines import markov_lists, popularity_lists
+from models.baselines import BASELINES
 from models.evaluation import Estimate, evaluate, rank_anchors, rank_anchors_as_served
 from models.release import Release
 from models.split import Lists, Split
@@ -59,12 +59,9 @@ def score_as_served(release: Release, split: Split) -> Scores:
     return score(split, rank_anchors_as_served(release.recommender, split, "test"))
 
 
-def score_baselines(split: Split) -> dict[str, Scores]:
+def score_baselines(split: Split, names: Sequence[str] = ("popularity", "markov")) -> dict[str, Scores]:
     """Score what a network must beat."""
-    return {
-        "popularity": score(split, popularity_lists(split, "test")),
-        "markov": score(split, markov_lists(split, "test")),
-    }
+    return {name: score(split, BASELINES[name].fit(split).rank(split, "test")) for name in names}
 
 
 def draw(title: str, rows: Mapping[str, Scores]) -> Table:

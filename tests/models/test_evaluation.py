@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from models.baselines import markov_lists
+from models.baselines import BASELINES
 from models.catalogue import PAD, Catalogue
 from models.config import RING_SIZE
 from models.evaluation import compare, evaluate, rank_anchors, rank_anchors_as_served
@@ -69,7 +69,7 @@ def test_the_place_of_a_hit_counts(split: Split) -> None:
 
 
 def test_a_report_can_be_written_as_json(split: Split) -> None:
-    report = evaluate(split, "test", markov_lists(split, "test"))
+    report = evaluate(split, "test", BASELINES["markov"].fit(split).rank(split, "test"))
 
     fields = json.loads(json.dumps(report.to_dict()))
 
@@ -78,7 +78,7 @@ def test_a_report_can_be_written_as_json(split: Split) -> None:
 
 
 def test_groups_share_the_anchors_out(split: Split) -> None:
-    groups = evaluate(split, "test", markov_lists(split, "test")).groups
+    groups = evaluate(split, "test", BASELINES["markov"].fit(split).rank(split, "test")).groups
 
     every = groups["short-term/all"].num_anchors
     assert groups["short-term/repeat"].num_anchors + groups["short-term/discovery"].num_anchors == every
@@ -146,7 +146,7 @@ def test_markov_on_30music_has_the_published_figures() -> None:
     ids = [str(track) for track in tracks]
     real = split_plays(Plays(columns["user"], places, ids, columns["ts"] * 1000, sessions=columns["session"]))
 
-    report = evaluate(real, "test", markov_lists(real, "test"))
+    report = evaluate(real, "test", BASELINES["markov"].fit(real).rank(real, "test"))
 
     assert (len(real.rows), real.histories.num_listeners, len(real.catalogue)) == (342_244, 14_257, 9_957)
     assert report.groups["short-term/all"].num_anchors == 32_712

@@ -1,0 +1,61 @@
+"""Baselines a network must beat: counts of what was played before T1, and of what the listener played.
+
+`BASELINES` names them, each with the hyperparameters that did best on the validation part of 30Music; `VARIANTS` are
+those that were tried. One is used in two steps, so that its counts are taken once and asked often:
+
+    fitted = BASELINES["vsknn"].fit(split)
+    lists = fitted.rank(split, "test")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from math import inf
+from typing import Final
+
+from models.baselines.baseline import Baseline, FittedBaseline, Method, Scorer, rank
+from models.baselines.item_knn import ItemKnn
+from models.baselines.popularity import PersonalPopularity, Popularity
+from models.baselines.session_knn import SessionKnn
+from models.baselines.transitions import Transitions
+
+__all__ = ["BASELINES", "VARIANTS", "Baseline", "FittedBaseline", "Method", "Scorer", "rank"]
+
+BASELINES: Final[Mapping[str, Baseline]] = {
+    "popularity": Baseline(Popularity(), Popularity()),
+    "personal_popularity": Baseline(PersonalPopularity(0.95), PersonalPopularity(0.99)),
+    "markov": Baseline(Transitions(reach=1, num_plays=1), Transitions(reach=1, num_plays=1)),
+    "sequential_rules": Baseline(Transitions(), Transitions()),
+    "item_knn": Baseline(ItemKnn(decay=0.6), ItemKnn(decay=0.9)),
+    "vsknn": Baseline(SessionKnn(decay=0.6), SessionKnn(decay=0.9), num_struck=20),
+    "vstan": Baseline(
+        SessionKnn(decay=0.6, recency_days=30, reach_plays=10, idf_weight=1),
+        SessionKnn(decay=0.9, recency_days=30, reach_plays=10, idf_weight=1),
+        num_struck=20,
+    ),
+}
+"""Baselines by name, weakest first."""
+
+VARIANTS: Final[Mapping[str, Sequence[Method]]] = {
+    "popularity": (Popularity(),),
+    "personal_popularity": [PersonalPopularity(decay) for decay in (0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 1.0)],
+    "markov": (Transitions(reach=1, num_plays=1),),
+    "sequential_rules": [
+        Transitions(num_plays=1),
+        *(Transitions(num_plays=num, decay=decay) for num, decay in product((5, 20), (0.4, 0.6, 0.8, 0.9))),
+    ],
+    "item_knn": [
+        ItemKnn(decay=decay, shrinkage=shrinkage) for decay, shrinkage in product((0.4, 0.6, 0.8, 0.9), (1, 5, 20))
+    ],
+    "vsknn": [
+        SessionKnn(decay=decay, match_decay=match, idf_weight=idf)
+        for decay, match, idf in product((0.4, 0.6, 0.9), (0.8, 1.0), (0, 1))
+    ],
+    "vstan": [
+        SessionKnn(decay=decay, recency_days=days, reach_plays=reach, idf_weight=1)
+        for decay, days, reach in product((0.6, 0.8, 0.9), (30, 120), (2, 10))
+    ]
+    + [SessionKnn(decay=0.8, recency_days=inf, reach_plays=10), SessionKnn(decay=0.8, recency_days=30)],
+}
+"""What is tried for each baseline where plays are others than those the defaults were chosen on."""

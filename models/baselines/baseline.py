@@ -1,0 +1,130 @@
+"""A baseline: one way of scoring for each horizon, fitted on the plays before T1."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from torch import Tensor
+
+from models.baselines.queries import latest_plays
+from models.catalogue import FIRST_TRACK, PAD
+from models.ranking import mask_tracks, top_k
+from models.split import Lists, Part, Split
+
+_SHORT_TERM_SIZE: Final = 20
+_LONG_TERM_SIZE: Final = 100
+_MAX_SCORES: Final = 1 << 22  # held at once: 16 MiB
+_TIE_BREAK: Final = 1e-3  # share that the most popular track's score gains: enough to tell equals apart in float32
+_UNSCORED: Final = 1e-30  # stands for a score of 0 and is below every other
+
+
+class Scorer(Protocol):
+    """What a method learned."""
+
+    def score(self, split: Split, anchors: NDArray[np.int64]) -> csr_array:
+        """Score tracks after some plays by the listeners' plays up to there: float32 (A, M), 0 and above."""
+
+
+class Method(Protocol):
+    """Hyperparameters of one way of scoring."""
+
+    def fit(self, split: Split) -> Scorer:
+        """Count the plays before T1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """A method a horizon, which may be the same.
+
+    Attributes:
+        short_term: for the next play.
+        long_term: for the weeks to come.
+        num_struck: how many of the latest plays are left out of the short-term list; methods that score by likeness
+            put what was just heard on top, where it is seldom right.
+    """
+
+    short_term: Method
+    long_term: Method
+    num_struck: int = 0
+
+    def fit(self, split: Split) -> FittedBaseline:
+        """Count the plays before T1."""
+        short_term = self.short_term.fit(split)
+        same = self.short_term == self.long_term
+        return FittedBaseline(short_term, short_term if same else self.long_term.fit(split), self.num_struck)
+
+
+@dataclass(frozen=True, slots=True)
+class FittedBaseline:
+    """A baseline and what it learned."""
+
+    short_term: Scorer
+    long_term: Scorer
+    num_struck: int
+
+    def rank(self, split: Split, part: Part) -> Lists:
+        """Answer at every anchor of a part by the protocol."""
+        anchors = split.anchors(part)
+        (lists,) = rank(self.short_term, split, anchors, [self.num_struck])
+        if self.long_term is self.short_term:
+            return lists
+        (long_term,) = rank(self.long_term, split, anchors, [0])
+        return Lists(lists.short_term, long_term.long_term)
+
+
+def rank(scorer: Scorer, split: Split, anchors: NDArray[np.int64], num_struck: Sequence[int]) -> list[Lists]:
+    """Rank by a scorer; equal scores, and tracks without any, go by their plays before T1.
+
+    Args:
+        scorer: what ranks.
+        split: the plays.
+        anchors: int64 (A,), after which plays.
+        num_struck: how many of the latest plays are left out of the short-term lists, from few to many.
+
+    Returns:
+        The lists of both horizons, for each of `num_struck`.
+    """
+    popularity = torch.from_numpy(_popularity(split))  # (M,)
+    short_term: list[list[Tensor]] = [[] for _ in num_struck]
+    long_term: list[Tensor] = []
+    for part in _slices(anchors, len(popularity)):
+        scores = torch.from_numpy(scorer.score(split, part).toarray())  # (a, M)
+        scores = torch.addcmul(scores, scores, popularity, value=_TIE_BREAK).add_(popularity, alpha=_UNSCORED)
+        long_term.append(top_k(scores, _LONG_TERM_SIZE)[0])
+        for number, lists in zip(num_struck, short_term, strict=True):
+            lists.append(top_k(_strike(scores, split, part, number), _SHORT_TERM_SIZE)[0])
+    return [Lists(_joined(lists, _SHORT_TERM_SIZE), _joined(long_term, _LONG_TERM_SIZE)) for lists in short_term]
+
+
+def _popularity(split: Split) -> NDArray[np.float32]:
+    """Place the tracks by their plays before T1, equals by catalogue row: float32 (M,), distinct, the first has 1."""
+    train = split.histories.played_at_ms < split.t1_ms
+    counts = np.bincount(split.rows[train] - FIRST_TRACK, minlength=len(split.catalogue))
+    places = np.empty(len(counts), np.float32)
+    places[np.argsort(-counts, kind="stable")] = np.arange(len(counts), 0, -1) / len(counts)
+    return places
+
+
+def _slices(anchors: NDArray[np.int64], num_tracks: int) -> Iterator[NDArray[np.int64]]:
+    size = max(1, _MAX_SCORES // num_tracks)
+    for begin in range(0, len(anchors), size):
+        yield anchors[begin : begin + size]
+
+
+def _strike(scores: Tensor, split: Split, anchors: NDArray[np.int64], number: int) -> Tensor:
+    """Leave the latest plays out, in place."""
+    if not number:
+        return scores
+    plays, real = latest_plays(split, anchors, number)
+    return mask_tracks(scores, torch.from_numpy(np.where(real, split.rows[plays], PAD)))
+
+
+def _joined(lists: Sequence[Tensor], size: int) -> NDArray[np.int64]:
+    joined: NDArray[np.int64] = torch.cat([torch.empty((0, size), dtype=torch.int64), *lists]).numpy()
+    return joined

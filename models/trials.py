@@ -1,0 +1,104 @@
+"""Trials: what candidates score on the validation part, so that the best can be chosen before the test part is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.baselines import Baseline, Method, rank
+from models.evaluation import long_term_metrics, short_term_metrics
+from models.split import Lists, LongTermTruths, Split, long_term_truths
+
+STRIDE: Final = 4
+"""Every which validation anchor is asked in a trial."""
+
+_LONG_TERM_STRIDE: Final = 3  # of those
+_STRUCK: Final = (0, 1, 5)
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What lists are worth on the validation part."""
+
+    hr_at_20: float
+    mrr_at_20: float
+    lt_recall_at_100: float
+
+    @property
+    def short_term(self) -> float:
+        """Weigh hits and their places alike."""
+        return self.hr_at_20 + self.mrr_at_20
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Asks some of the validation anchors.
+
+    Attributes:
+        split: the plays.
+        anchors: int64 (A,), of which lists are wanted.
+        truths: of the long-term ones among them.
+    """
+
+    split: Split
+    anchors: NDArray[np.int64]
+    truths: LongTermTruths
+
+    @classmethod
+    def of(cls, split: Split) -> Judge:
+        """Pick the anchors."""
+        anchors = split.anchors("validation")[::STRIDE]
+        return cls(split, anchors, long_term_truths(split, "validation", stride=STRIDE * _LONG_TERM_STRIDE))
+
+    def score(self, lists: Lists) -> Score:
+        """Compare the lists at the anchors with what the listeners played."""
+        short_term = short_term_metrics(self.split, self.anchors, lists.short_term)
+        asked = lists.long_term[np.searchsorted(self.anchors, self.truths.anchors)]
+        long_term = long_term_metrics(self.truths, asked, np.ones(len(self.truths.rows), np.bool_))
+        return Score(
+            hr_at_20=float(short_term["HR@20"].mean()),
+            mrr_at_20=float(short_term["MRR@20"].mean()),
+            lt_recall_at_100=float(long_term["recall@100"].mean()) if len(asked) else 0.0,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One candidate and its score.
+
+    Attributes:
+        settings: hyperparameters by name.
+        score: on the validation part.
+    """
+
+    settings: dict[str, Any]
+    score: Score
+
+
+def choose_baseline(variants: Sequence[Method], split: Split) -> tuple[Baseline, list[Trial]]:
+    """Try the variants of a baseline and take the best for each horizon.
+
+    Args:
+        variants: at least one.
+        split: the plays; the test part is not looked at.
+
+    Returns:
+        The baseline, short-term by HR@20 + MRR@20, long-term by recall@100, and all that was tried.
+    """
+    judge = Judge.of(split)
+    tried: list[tuple[Score, Method, int]] = []
+    for method in variants:
+        lists_by_struck = rank(method.fit(split), split, judge.anchors, _STRUCK)
+        tried += [(judge.score(lists), method, struck) for struck, lists in zip(_STRUCK, lists_by_struck, strict=True)]
+    _, short_term, num_struck = max(tried, key=lambda one: one[0].short_term)
+    _, long_term, _ = max(tried, key=lambda one: one[0].lt_recall_at_100)
+    trials = [Trial(_settings(method) | {"num_struck": struck}, score) for score, method, struck in tried]
+    return Baseline(short_term, long_term, num_struck), trials
+
+
+def _settings(method: Method) -> dict[str, Any]:
+    return asdict(method)  # type: ignore[call-overload, no-any-return]  # every method is a frozen dataclass

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from models.baselines import rank
+from models.baselines.popularity import PersonalPopularity, Popularity
+from models.split import Plays, Split, split_plays
+from models.trials import Judge, choose_baseline
+
+
+def split_of_habits() -> Split:
+    """Listeners who play their own eight tracks over and over: a popularity of all is worth little."""
+    rng = np.random.default_rng(3)
+    listeners = rng.integers(0, 40, 6000)
+    tracks = listeners * 8 + rng.integers(0, 8, 6000)
+    return split_plays(Plays(listeners, tracks, [f"t{number}" for number in range(320)], np.arange(6000) * 60_000))
+
+
+def test_the_variant_that_validates_best_is_chosen() -> None:
+    split = split_of_habits()
+
+    baseline, trials = choose_baseline([Popularity(), PersonalPopularity(1.0)], split)
+
+    assert baseline.short_term == baseline.long_term == PersonalPopularity(1.0)
+    assert len(trials) == 6  # each with 0, 1 and 5 plays struck
+    assert max(trials, key=lambda trial: trial.score.short_term).settings["num_struck"] == baseline.num_struck
+
+
+def test_a_habit_that_is_struck_scores_nothing() -> None:
+    _, trials = choose_baseline([PersonalPopularity(1.0)], split_of_habits())
+
+    scores = {trial.settings["num_struck"]: trial.score for trial in trials}
+    assert scores[0].hr_at_20 > 0.99
+    assert scores[5].hr_at_20 < 0.6
+    assert scores[5].lt_recall_at_100 == scores[0].lt_recall_at_100 == 1  # long-term lists are never struck
+
+
+def test_the_test_part_changes_no_score() -> None:
+    split = split_of_habits()
+    is_test = split.histories.played_at_ms >= split.t2_ms
+    garbled = replace(split, rows=np.where(is_test, 2, split.rows))
+    judge, judge_of_garbled = Judge.of(split), Judge.of(garbled)
+
+    (lists,) = rank(PersonalPopularity(0.9), split, judge.anchors, [0])
+    (garbled_lists,) = rank(PersonalPopularity(0.9), garbled, judge_of_garbled.anchors, [0])
+
+    assert judge.score(lists) == judge_of_garbled.score(garbled_lists)
