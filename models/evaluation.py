@@ -134,21 +134,37 @@ def _rank(recommender: Recommender, split: Split, histories: Histories, anchors:
     """Answer after some plays, a batch of listeners at a time, each from their first play on."""
     short_term = np.full((len(anchors), SHORT_TERM_SIZE), PAD, np.int64)
     long_term = np.full((len(anchors), LONG_TERM_SIZE), PAD, np.int64)
+    for part, step_input in steps_to(histories, anchors, recommender.network.config.hidden_size):
+        output = step(recommender, step_input, sizes=(SHORT_TERM_SIZE, LONG_TERM_SIZE))
+        short_term[part], long_term[part] = (ranked.rows for ranked in output.ranked)
+    translation = np.concatenate([np.arange(FIRST_TRACK), split.catalogue.rows(recommender.catalogue.keys)])
+    return Lists(translation[short_term], translation[long_term])
+
+
+def steps_to(histories: Histories, anchors: NDArray[np.int64], hidden_size: int) -> Iterator[tuple[slice, StepInput]]:
+    """Lay out the steps that lead to some anchors, a batch of listeners at a time, each from their first play on.
+
+    Args:
+        histories: P plays.
+        anchors: int64 (A,), rising indices into them.
+        hidden_size: floats of a state.
+
+    Yields:
+        Which of the anchors a step answers, and the step.
+    """
     listeners = np.searchsorted(histories.bounds, anchors, side="right") - 1  # (A,)
     for batch in _listener_batches(histories, np.unique(listeners)):
         part = histories.of(batch)
         begin, end = np.searchsorted(listeners, [batch[0], batch[-1] + 1])
         moved = part.bounds[np.searchsorted(batch, listeners[begin:end])] - histories.bounds[listeners[begin:end]]
-        hidden = np.zeros((len(batch), recommender.network.config.hidden_size), np.float32)
-        step_input = StepInput(hidden, part, np.zeros(len(batch), np.int64), anchors[begin:end] + moved)
-        output = step(recommender, step_input, sizes=(SHORT_TERM_SIZE, LONG_TERM_SIZE))
-        short_term[begin:end], long_term[begin:end] = (ranked.rows for ranked in output.ranked)
-    translation = np.concatenate([np.arange(FIRST_TRACK), split.catalogue.rows(recommender.catalogue.keys)])
-    return Lists(translation[short_term], translation[long_term])
+        hidden = np.zeros((len(batch), hidden_size), np.float32)
+        yield slice(begin, end), StepInput(hidden, part, np.zeros(len(batch), np.int64), anchors[begin:end] + moved)
 
 
 def _listener_batches(histories: Histories, listeners: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
     """Cut rising listeners into batches of about as many plays."""
+    if not len(listeners):
+        return
     plays = np.cumsum(np.diff(histories.bounds)[listeners])
     yield from np.split(listeners, np.flatnonzero(np.diff(plays // _MAX_STEP_PLAYS)) + 1)
 

@@ -60,7 +60,7 @@ def top_k(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     num_tracks = scores.shape[1]
     if k >= num_tracks:
         return _padded(*_sorted(scores), k)
-    values, places = _largest(scores, k + 1)
+    values, places = largest(scores, k + 1)
     tied = values[:, k - 1] == values[:, k]  # which of the equals stand at the end is then not settled
     places, _ = places[:, :k].sort(dim=1)
     values, order = scores.gather(1, places).sort(dim=1, descending=True, stable=True)
@@ -77,7 +77,7 @@ def _sorted(scores: Tensor) -> tuple[Tensor, Tensor]:
     return values, places
 
 
-def _largest(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
+def largest(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """Find the k largest values and where they are, equals in any order.
 
     In a large catalogue the maximum of every block is found first: what is not in one of the k blocks of the highest

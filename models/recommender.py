@@ -1,4 +1,4 @@
-"""What answers: a network over its catalogue."""
+"""What answers: a network over its catalogue, and what re-ranks its lists."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from models.catalogue import Catalogue
 from models.network import TasteNetwork
+from models.reranking import Reranker
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,9 @@ class Recommender:
     Attributes:
         network: in eval mode; decides the device.
         catalogue: its tracks.
+        reranker: the second stage, on the network's device; absent: the network's own ranking counts.
     """
 
     network: TasteNetwork
     catalogue: Catalogue
+    reranker: Reranker | None = None

@@ -42,11 +42,13 @@ class RingWindows:
         rows: int64 (A, W), catalogue rows; PAD in empty places.
         groups: int16 (A, W), (recency * NUM_COUNTS + count) * NUM_BIGRAMS + bigram; 0 in empty places.
         plays_ago: int64 (A, W), of the latest play of the track, unknown plays included; 0 in empty places.
+        heard: int64 (A, W), the catalogue rows of all known plays, the latest first; PAD behind them.
     """
 
     rows: NDArray[np.int64]
     groups: NDArray[np.int16]
     plays_ago: NDArray[np.int64]
+    heard: NDArray[np.int64]
 
 
 def latest_known(known: KnownPlays, bounds: NDArray[np.int64], anchors: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -100,12 +102,13 @@ def ring_windows(known: KnownPlays, bounds: NDArray[np.int64], anchors: NDArray[
         rows=np.where(is_latest, sorted_rows, PAD),
         groups=np.where(is_latest, groups, 0).astype(np.int16),
         plays_ago=np.where(is_latest, anchors[:, None] - known.indices[latest_plays], 0),
+        heard=rows,
     )
 
 
 def _empty_windows(num_anchors: int) -> RingWindows:
     rows = np.full((num_anchors, 1), PAD, np.int64)
-    return RingWindows(rows, np.zeros(rows.shape, np.int16), np.zeros_like(rows))
+    return RingWindows(rows, np.zeros(rows.shape, np.int16), np.zeros_like(rows), rows)
 
 
 def _counts(sorted_rows: NDArray[np.int64]) -> NDArray[np.int64]:

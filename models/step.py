@@ -7,7 +7,7 @@ sums are taken in another order where shapes differ).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,9 +23,12 @@ from models.histories import Histories
 from models.network import TasteNetwork
 from models.ranking import mask_tracks, score_tracks, top_k
 from models.recommender import Recommender
+from models.reranking import Candidates, Moments
 from models.ring import RingWindows, latest_known, ring_windows
+from models.situation import situations
 
 _MAX_SCORES: Final = {"cpu": 1 << 21, "cuda": 1 << 26}  # held at once: 8 MiB, which a CPU's cache holds; 256 MiB
+_SECOND_STAGE_SCORES: Final = 4  # times as many are held beside a second stage, so slices are that much shorter
 _MAX_RUN_PLAYS: Final = 1 << 15  # padded plays in one run of the recurrence: 16 MiB of states
 
 
@@ -92,14 +95,36 @@ def step(
     Raises:
         ValueError: an anchor lies before the last play already folded.
     """
-    histories, anchors, network = step_input.histories, step_input.anchors, recommender.network
+    network = recommender.network
     _refuse_lost_anchors(step_input)
-    known = known_plays(histories, recommender.catalogue, network.config)
+    known = known_plays(step_input.histories, recommender.catalogue, network.config)
     with torch.inference_mode():
-        hidden, anchor_hidden = _fold(network, known, step_input)
-        rings = ring_windows(known, histories.bounds, anchors)
-        ranked = _rank(network, anchor_hidden, rings, sizes=sizes, heard_masked=heard_masked)
+        hidden, moments = _advance(recommender, known, step_input)
+        ranked = _rank(recommender, moments, sizes=sizes, heard_masked=heard_masked)
         return StepOutput(hidden.cpu().numpy(), ranked)
+
+
+def candidates_at(recommender: Recommender, step_input: StepInput) -> Candidates:
+    """Give the candidates of the second stage at the anchors of a step, and what is known of them.
+
+    Raises:
+        ValueError: an anchor lies before the last play already folded.
+    """
+    network, reranker = recommender.network, recommender.reranker
+    assert reranker is not None, "a network alone has no candidates"
+    _refuse_lost_anchors(step_input)
+    known = known_plays(step_input.histories, recommender.catalogue, network.config)
+    with torch.inference_mode():
+        _, moments = _advance(recommender, known, step_input)
+        anchors, tracks, features = [], [], []
+        num_anchors = 0
+        for moment in moments:
+            found = reranker.propose(moment, reranker.config.num_first_stage)
+            anchors.append(found.anchors + num_anchors)
+            tracks.append(found.tracks)
+            features.append(found.features)
+            num_anchors += len(moment.heard)
+        return Candidates(torch.cat(anchors), torch.cat(tracks), torch.cat(features))
 
 
 def _refuse_lost_anchors(step_input: StepInput) -> None:
@@ -178,31 +203,68 @@ def _runs(starts: NDArray[np.int64], ends: NDArray[np.int64]) -> Iterator[_Run]:
         size = done
 
 
-def _rank(
-    network: TasteNetwork,
-    hidden: Tensor,
-    rings: RingWindows,
-    *,
-    sizes: tuple[int, ...],
-    heard_masked: tuple[int, ...],
-) -> tuple[Ranked, ...]:
-    """Rank the catalogue for states (A, H), a slice of the anchors at a time."""
+def _advance(recommender: Recommender, known: KnownPlays, step_input: StepInput) -> tuple[Tensor, Iterator[Moments]]:
+    """Fold the new plays; give the states, (B, H), and what is known at the anchors, slice by slice."""
+    bounds, anchors = step_input.histories.bounds, step_input.anchors
+    network = recommender.network
+    hidden, anchor_hidden = _fold(network, known, step_input)
+    rings = ring_windows(known, bounds, anchors)
+    described = _tensor(situations(known, bounds, anchors), network.device)
+    num_scores = _MAX_SCORES[network.device.type] // (1 if recommender.reranker is None else _SECOND_STAGE_SCORES)
+    slice_size = max(1, num_scores // len(recommender.catalogue))
+    return hidden, _moments(network, anchor_hidden, rings, described, slice_size)
+
+
+def _moments(
+    network: TasteNetwork, hidden: Tensor, rings: RingWindows, described: Tensor, slice_size: int
+) -> Iterator[Moments]:
+    """Score the catalogue for states (A, H), a slice of the anchors at a time."""
     items = network.items()  # (M, E)
-    num_anchors, slice_size = len(hidden), max(1, _MAX_SCORES[network.device.type] // len(items))
-    parts: list[list[tuple[Tensor, Tensor]]] = [[] for _ in HORIZONS]
-    for begin in range(0, max(num_anchors, 1), slice_size):
+    for begin in range(0, max(len(hidden), 1), slice_size):
         part = slice(begin, begin + slice_size)
         read = network.read(hidden[part])  # (a, H)
         rows, groups = _tensor(rings.rows[part], read.device), _tensor(rings.groups[part], read.device).long()  # (a, W)
-        plays_ago = _tensor(rings.plays_ago[part], read.device)  # (a, W)
-        for horizon, (size, num_masked) in enumerate(zip(sizes, heard_masked, strict=True)):
-            scores = score_tracks(network, items, read, rows=rows, groups=groups, horizon=horizon)  # (a, M)
-            if num_masked:
-                mask_tracks(scores, rows.masked_fill(plays_ago >= num_masked, PAD))
-            parts[horizon].append(top_k(scores, size))
+        yield Moments(
+            scores=tuple(
+                score_tracks(network, items, read, rows=rows, groups=groups, horizon=horizon)
+                for horizon in range(len(HORIZONS))
+            ),  # (a, M) each
+            temperature=network.temperature,
+            ring_rows=rows,
+            ring_groups=groups,
+            plays_ago=_tensor(rings.plays_ago[part], read.device),
+            heard=_tensor(rings.heard[part], read.device),
+            situations=described[part],
+        )
+
+
+def _rank(
+    recommender: Recommender, moments: Iterable[Moments], *, sizes: tuple[int, ...], heard_masked: tuple[int, ...]
+) -> tuple[Ranked, ...]:
+    """Rank after every anchor."""
+    parts: list[list[tuple[Tensor, Tensor]]] = [[] for _ in HORIZONS]
+    for moment in moments:
+        for horizon, ranked in enumerate(_rank_slice(recommender, moment, sizes, heard_masked)):
+            parts[horizon].append(ranked)
     return tuple(
         Ranked(*(torch.cat(columns).cpu().numpy() for columns in zip(*of_horizon, strict=True))) for of_horizon in parts
     )
+
+
+def _rank_slice(
+    recommender: Recommender, moments: Moments, sizes: tuple[int, ...], heard_masked: tuple[int, ...]
+) -> list[tuple[Tensor, Tensor]]:
+    """Rank by the second stage where there is one: rows and scores (a, k) of each horizon."""
+    masked = [
+        moments.ring_rows.masked_fill(moments.plays_ago >= num_masked, PAD) if num_masked else None
+        for num_masked in heard_masked
+    ]
+    if recommender.reranker is not None:
+        return recommender.reranker.rank(moments, masked, sizes)
+    return [
+        top_k(scores if rows is None else mask_tracks(scores, rows), size)
+        for scores, rows, size in zip(moments.scores, masked, sizes, strict=True)
+    ]
 
 
 def _tensor(array: NDArray[Any], device: torch.device) -> Tensor:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, diags_array
+from scipy.sparse import csr_array
 
 from models.baselines.queries import decayed_query
 from models.baselines.sessions import training_sessions
+from models.cooccurrence import session_cosines
 from models.split import Split
 
 
@@ -32,12 +33,7 @@ class ItemKnn:
 
     def fit(self, split: Split) -> TrackNeighbours:
         """Measure how close any two tracks are."""
-        sessions = training_sessions(split).tracks  # (S, M)
-        together = csr_array(sessions.T @ sessions)
-        together.setdiag(0)
-        together.eliminate_zeros()
-        scale = diags_array(1 / np.sqrt(sessions.sum(axis=0) + self.shrinkage))
-        return TrackNeighbours(self, csr_array((scale @ together @ scale).astype(np.float32)))
+        return TrackNeighbours(self, session_cosines(training_sessions(split).tracks, shrinkage=self.shrinkage))
 
 
 @dataclass(frozen=True, slots=True)

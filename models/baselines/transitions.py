@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, diags_array
+from scipy.sparse import csr_array
 
 from models.baselines.queries import decayed_query
 from models.catalogue import FIRST_TRACK
+from models.cooccurrence import follower_counts, row_shares
 from models.split import Split
 
 
@@ -32,19 +33,9 @@ class Transitions:
     def fit(self, split: Split) -> CountedTransitions:
         """Count which plays of a listener followed which."""
         histories, _ = split.training_histories()
-        rows, listeners = split.catalogue.rows(histories.track_keys) - FIRST_TRACK, histories.listeners()
-        currents, nexts, weights = [], [], []
-        for distance in range(1, min(self.reach, len(rows) - 1) + 1):
-            plays = np.flatnonzero(listeners[distance:] == listeners[:-distance])
-            currents.append(rows[plays])
-            nexts.append(rows[plays + distance])
-            weights.append(np.full(len(plays), 1 / distance, np.float32))
-        places = (np.concatenate(currents), np.concatenate(nexts))
-        size = len(split.catalogue)
-        counts = csr_array((np.concatenate(weights), places), shape=(size, size))
-        totals = counts.sum(axis=1)
-        shares = diags_array(np.divide(1, totals, out=np.zeros_like(totals), where=totals > 0)) @ counts
-        return CountedTransitions(self, csr_array(shares.astype(np.float32)))
+        tracks = split.catalogue.rows(histories.track_keys) - FIRST_TRACK
+        counts = follower_counts(tracks, histories.listeners(), len(split.catalogue), reach=self.reach)
+        return CountedTransitions(self, row_shares(counts))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,9 @@ from models.catalogue import Catalogue, track_keys
 from models.config import CONTEXTS, NetworkConfig
 from models.histories import Histories, gather_histories
 from models.network import TasteNetwork
+from models.recommender import Recommender
+from models.reranker_fitting import count_plays
+from models.reranking import RerankerConfig
 
 NUM_KNOWN = 30
 TRACK_IDS = [f"t{i}" for i in range(40)]  # the last ten are in no catalogue
@@ -30,6 +33,18 @@ def network() -> TasteNetwork:
     for weights in (*network.ring_weights, *network.ring_gates):
         torch.nn.init.normal_(weights)
     return network.requires_grad_(requires_grad=False)
+
+
+@pytest.fixture(scope="session")
+def reranked(network: TasteNetwork, catalogue: Catalogue, draw_histories: Callable[..., Histories]) -> Recommender:
+    """The network with a second stage whose weights are far from zero."""
+    sizes = RerankerConfig(num_first_stage=8, num_counted=4, num_neighbours=6, num_pair_followers=3, hidden_units=8)
+    counted = draw_histories(3, num_listeners=6, num_plays=500)
+    reranker = count_plays(counted, catalogue, network.config, sizes)
+    torch.manual_seed(5)
+    for parameter in reranker.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return Recommender(network, catalogue, reranker)
 
 
 @pytest.fixture(scope="session")

@@ -106,3 +106,21 @@ def everything_known(times_ms: list[int]) -> Split:
     tracks = [0, *range(100, 99 + len(times_ms))]
     times_ms = [1000 + time_ms for time_ms in times_ms]
     return split_of([0] * len(tracks) + [1] * 400, tracks + list(range(400)), times_ms + [0] * 400, t1_ms=1, t2_ms=1)
+
+
+def test_the_plays_before_t1_can_be_split_once_more() -> None:
+    rng = np.random.default_rng(2)
+    times_ms = 1_400_000_000_000 + rng.permutation(800) * 100_000
+    plays = Plays(rng.integers(0, 9, 800), rng.integers(0, 50, 800), [f"t{n}" for n in range(50)], times_ms)
+    split = split_plays(plays)
+
+    earlier = split.earlier()
+
+    before = np.sort(times_ms[times_ms < split.t1_ms])
+    assert earlier.t2_ms == split.t1_ms
+    assert earlier.t1_ms == before[len(before) * 7 // 8]
+    assert earlier.histories.played_at_ms.max() < split.t1_ms
+    assert not len(earlier.anchors("test"))
+    assert set(earlier.catalogue.track_ids) <= set(split.catalogue.track_ids)
+    warm = np.isin(plays.tracks, plays.tracks[times_ms < earlier.t1_ms])
+    assert earlier.histories.num_plays == (warm & (times_ms < split.t1_ms)).sum()

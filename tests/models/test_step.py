@@ -77,6 +77,28 @@ def test_any_split_of_the_histories_gives_the_states_and_scores_of_one_fold(
     np.testing.assert_allclose(scores, expected.ranked[1].scores, atol=TOLERANCE)
 
 
+@settings(max_examples=8, deadline=None)
+@given(seed=st.integers(0, 1000), cuts=st.lists(st.sampled_from([0, 1, 3, 40, 90]), min_size=1, max_size=12))
+def test_any_split_of_the_histories_gives_the_lists_of_one_fold_behind_a_second_stage_too(
+    seed: int, cuts: list[int], reranked: Recommender, draw_histories: Callable[..., Histories]
+) -> None:
+    histories = draw_histories(seed)
+    hidden, fold_from = zeros(histories)
+    anchors = np.arange(histories.num_plays)
+    expected = step(reranked, StepInput(hidden, histories, fold_from, anchors), sizes=(5, 8))
+
+    scores = np.zeros_like(expected.ranked[1].scores)
+    for done, until in splits(histories, np.random.default_rng(seed), [*cuts, 7]):
+        part, fold_from, new = remembered(histories, done, until)
+        output = step(reranked, StepInput(hidden, part, fold_from, new), sizes=(5, 8))
+        hidden = output.hidden
+        scores[between(histories.bounds[:-1] + done, histories.bounds[:-1] + until)] = output.ranked[1].scores
+
+    np.testing.assert_allclose(
+        scores, expected.ranked[1].scores, atol=10 * TOLERANCE
+    )  # no cosines, but a network's sums
+
+
 @settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 1000), order=st.permutations(range(4)))
 def test_company_and_order_of_listeners_change_nothing(

@@ -1,0 +1,133 @@
+"""Co-occurrence: how often tracks were played soon after each other, and in the same sessions.
+
+Places in these tables are rows of a catalogue less FIRST_TRACK. M tracks, W neighbours.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array, diags_array
+
+
+def follower_counts(
+    tracks: NDArray[np.int64], listeners: NDArray[np.int64], num_tracks: int, *, reach: int
+) -> csr_array:
+    """Count which plays of a listener came after which, each as 1 / distance.
+
+    Args:
+        tracks: int64 (P,), places; the plays of a listener stand together, oldest first.
+        listeners: int64 (P,).
+        num_tracks: M.
+        reach: up to how many plays later a play counts; 1: a first-order Markov chain.
+
+    Returns:
+        float32 (M, M): row, the earlier track; column, the later one.
+    """
+    currents, nexts, weights = [], [], []
+    for distance in range(1, min(reach, len(tracks) - 1) + 1):
+        plays = np.flatnonzero(listeners[distance:] == listeners[:-distance])
+        currents.append(tracks[plays])
+        nexts.append(tracks[plays + distance])
+        weights.append(np.full(len(plays), 1 / distance, np.float32))
+    nothing: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
+    places = (np.concatenate(nothing + currents), np.concatenate(nothing + nexts))
+    return csr_array(
+        (np.concatenate([np.empty(0, np.float32), *weights]), places), shape=(num_tracks, num_tracks)
+    )  # fmt: skip
+
+
+def row_shares(counts: csr_array) -> csr_array:
+    """Divide every row by its sum: float32; a row without counts stays as it is."""
+    totals = counts.sum(axis=1)
+    shares = diags_array(np.divide(1, totals, out=np.zeros_like(totals), where=totals > 0)) @ counts
+    return csr_array(shares.astype(np.float32))
+
+
+def session_cosines(sessions: csr_array, *, shrinkage: float) -> csr_array:
+    """Measure how close tracks are by the sessions they were played in.
+
+    Args:
+        sessions: float32 (S, M), 1 where a session holds a track.
+        shrinkage: sessions added to those of every track, so that rare ones are not close by chance.
+
+    Returns:
+        float32 (M, M), 0 on the diagonal.
+
+    Source: Sarwar et al. 2001; with sessions and a regulariser, Hidasi et al. 2016 (Item-KNN).
+    """
+    together = csr_array(sessions.T @ sessions)
+    together.setdiag(0)
+    together.eliminate_zeros()
+    scale = diags_array(1 / np.sqrt(sessions.sum(axis=0) + shrinkage))
+    return csr_array((scale @ together @ scale).astype(np.float32))
+
+
+def sessions_by_track(tracks: NDArray[np.int64], sessions: NDArray[np.int64], num_tracks: int) -> csr_array:
+    """Say which tracks each session holds: float32 (S, M), 1 or 0.
+
+    Args:
+        tracks: int64 (P,), places.
+        sessions: int64 (P,), rising.
+        num_tracks: M.
+    """
+    numbers = np.cumsum(np.diff(sessions, prepend=sessions[:1]) != 0)
+    pairs = np.unique(numbers * num_tracks + tracks)
+    held = (np.ones(len(pairs), np.float32), (pairs // num_tracks, pairs % num_tracks))
+    return csr_array(held, shape=(int(numbers.max(initial=-1)) + 1, num_tracks))
+
+
+class Neighbours(NamedTuple):
+    """Every track's strongest neighbours, strongest first; of equals, the lower place.
+
+    Attributes:
+        tracks: int32 (M, W), places; 0 where a track has fewer.
+        weights: float32 (M, W), above 0; 0 where a track has fewer.
+    """
+
+    tracks: NDArray[np.int32]
+    weights: NDArray[np.float32]
+
+
+def strongest(table: csr_array, width: int) -> Neighbours:
+    """Keep the `width` strongest entries of every row."""
+    table = csr_array(table)
+    table.sum_duplicates()
+    rows = np.repeat(np.arange(table.shape[0]), np.diff(table.indptr))
+    order = np.lexsort((table.indices, -table.data, rows))
+    places = np.arange(len(rows)) - table.indptr[rows]  # in its row, for rows stay in order
+    kept = places < width
+    neighbours = Neighbours(np.zeros((table.shape[0], width), np.int32), np.zeros((table.shape[0], width), np.float32))
+    neighbours.tracks[rows[kept], places[kept]] = table.indices[order][kept]
+    neighbours.weights[rows[kept], places[kept]] = table.data[order][kept]
+    return neighbours
+
+
+class PairFollowers(NamedTuple):
+    """What came right after two tracks in a row; U pairs.
+
+    Attributes:
+        keys: int64 (U,), rising: place of the earlier track * M + place of the later one.
+        counts: float32 (U, M).
+    """
+
+    keys: NDArray[np.int64]
+    counts: csr_array
+
+
+def pair_follower_counts(
+    tracks: NDArray[np.int64], listeners: NDArray[np.int64], num_tracks: int
+) -> PairFollowers:  # fmt: skip
+    """Count which play came right after which two: a Markov chain of second order.
+
+    Args:
+        tracks: int64 (P,), places; the plays of a listener stand together, oldest first.
+        listeners: int64 (P,).
+        num_tracks: M.
+    """
+    seconds = np.flatnonzero(listeners[2:] == listeners[:-2]) + 1
+    keys, pairs = np.unique(tracks[seconds - 1] * num_tracks + tracks[seconds], return_inverse=True)
+    counts = (np.ones(len(seconds), np.float32), (pairs, tracks[seconds + 1]))
+    return PairFollowers(keys, csr_array(counts, shape=(len(keys), num_tracks)))

@@ -1,0 +1,294 @@
+"""Fitting the second stage: counts of what was played, and the small network on plays that the first stage never saw.
+
+    earlier plays -> first stage and counts ─┐
+    later plays   -> anchors and targets  ───┴─> weights
+
+The weights say how far to trust each source on plays to come, so they must be fitted on plays that neither the first
+stage nor the counts have seen; they serve beside a first stage and counts of all plays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.catalogue import FIRST_TRACK, Catalogue
+from models.config import HORIZONS, NetworkConfig
+from models.cooccurrence import (
+    Neighbours,
+    follower_counts,
+    pair_follower_counts,
+    row_shares,
+    session_cosines,
+    sessions_by_track,
+    strongest,
+)
+from models.evaluation import steps_to
+from models.features import DAY_MS, KnownPlays, known_plays
+from models.histories import Histories, bounds_of
+from models.network import TasteNetwork
+from models.recommender import Recommender
+from models.reranking import Reranker, RerankerConfig
+from models.split import LongTermTruths, Split, long_term_truths
+from models.step import candidates_at
+
+_REACH: Final = 10  # plays, of what comes soon after a track
+_SHRINKAGE: Final = 5.0  # sessions
+_HALF_LIFE_MS: Final = 14 * DAY_MS  # of popularity of late
+_LEAST_PLAYS: Final = 0.5  # of a track, so that logarithms are finite
+_LEAST_LATE_PLAYS: Final = 0.05
+_LEAST_SCALE: Final = 1e-3  # a feature that never varies is not blown up
+
+
+@dataclass(frozen=True, slots=True)
+class RerankerTraining:
+    """Say how a second stage is fitted.
+
+    Attributes:
+        epochs: passes over the anchors.
+        batch_anchors: anchors in a batch.
+        learning_rate: Adam's at its peak, falling linearly.
+        final_rate_share: of the peak, at the end.
+        weight_decay: Adam's.
+        max_anchors: asked for their next play; the newest. Their candidates take 10 KB each while a fit runs.
+        long_term_stride: every which anchor is asked for its weeks to come too.
+        seed: of every random choice.
+    """
+
+    epochs: int = 4
+    batch_anchors: int = 96
+    learning_rate: float = 3e-3
+    final_rate_share: float = 0.03
+    weight_decay: float = 1e-5
+    max_anchors: int = 32_000
+    long_term_stride: int = 2
+    seed: int = 1
+
+
+def fit_two_stages(
+    split: Split,
+    fit_first: Callable[[Split], TasteNetwork],
+    config: RerankerConfig,
+    training: RerankerTraining,
+) -> Recommender:
+    """Fit a network and a second stage on the plays before a split's T1.
+
+    Args:
+        split: the plays.
+        fit_first: fits a network on the plays before the T1 of a split; called for the earlier plays, then for all.
+        config: of the second stage.
+        training: of the second stage.
+
+    Raises:
+        ValueError: there are too few plays.
+    """
+    earlier = split.earlier()
+    first = fit_first(earlier)
+    counts = count_plays(earlier.training_histories()[0], earlier.catalogue, first.config, config)
+    fitted = fit_reranker(Recommender(first, earlier.catalogue, counts), earlier, training)
+    network = fit_first(split)
+    reranker = count_plays(split.training_histories()[0], split.catalogue, network.config, config)
+    reranker.take_weights(fitted)
+    return Recommender(network, split.catalogue, reranker.to(network.device))
+
+
+def count_plays(
+    histories: Histories, catalogue: Catalogue, network_config: NetworkConfig, config: RerankerConfig
+) -> Reranker:
+    """Make an unfitted second stage that holds the counts of some plays.
+
+    Args:
+        histories: the plays.
+        catalogue: whose tracks are counted.
+        network_config: says what a session is.
+        config: sizes.
+    """
+    known, num_tracks = known_plays(histories, catalogue, network_config), len(catalogue)
+    tracks, listeners = known.rows - FIRST_TRACK, histories.listeners()[known.indices]
+    followers, soon = (follower_counts(tracks, listeners, num_tracks, reach=reach) for reach in (1, _REACH))
+    pairs = pair_follower_counts(tracks, listeners, num_tracks)
+    closeness = session_cosines(sessions_by_track(tracks, known.sessions, num_tracks), shrinkage=_SHRINKAGE)
+    popularity, of_late = _popularities(known, num_tracks)
+
+    reranker = Reranker(config, num_tracks, len(pairs.keys)).requires_grad_(requires_grad=False).eval()
+    width = config.num_neighbours
+    _fill(reranker.follower_tracks, reranker.follower_shares, strongest(row_shares(followers), width))
+    _fill(reranker.soon_tracks, reranker.soon_shares, strongest(row_shares(soon), width))
+    _fill(reranker.companion_tracks, reranker.companion_closeness, strongest(closeness, width))
+    _fill(reranker.pair_tracks, reranker.pair_shares, strongest(row_shares(pairs.counts), config.num_pair_followers))
+    reranker.pair_keys.copy_(torch.from_numpy(pairs.keys))
+    for buffer, counts in (
+        (reranker.num_followers, followers.sum(axis=1)),
+        (reranker.num_soon, soon.sum(axis=1)),
+        (reranker.num_pair_followers, pairs.counts.sum(axis=1)),
+        (reranker.log_popularity, np.log(popularity)),
+        (reranker.log_popularity_of_late, np.log(of_late)),
+    ):
+        buffer.copy_(torch.from_numpy(counts))
+    return reranker
+
+
+def fit_reranker(recommender: Recommender, split: Split, training: RerankerTraining) -> Reranker:
+    """Fit the weights of a recommender's second stage on plays that it has not seen.
+
+    Args:
+        recommender: first stage and counts, of the plays before the split's T1. Its second stage is not fitted yet.
+        split: of plays whose validation part, T1 to T2, is asked.
+        training: how.
+
+    Returns:
+        The second stage, with the counts it had.
+
+    Raises:
+        ValueError: nothing is asked in the validation part.
+    """
+    reranker = recommender.reranker
+    assert reranker is not None, "counts come first"
+    asked = _ask(recommender, split, training)
+    features = asked.features.astype(np.float32)
+    reranker.feature_means.copy_(torch.from_numpy(features.mean(0)))
+    reranker.feature_scales.copy_(torch.from_numpy(features.std(0) + _LEAST_SCALE))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(training.seed)
+        reranker.reset_weights()
+        _minimise(reranker, asked, training)
+    return reranker.requires_grad_(requires_grad=False)
+
+
+def _minimise(reranker: Reranker, asked: _Asked, training: RerankerTraining) -> None:
+    reranker.requires_grad_(requires_grad=True)
+    optimizer = torch.optim.Adam(
+        reranker.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
+    )  # fmt: skip
+    rng = np.random.default_rng(training.seed)
+    num_batches = -(-asked.num_anchors // training.batch_anchors)
+    for step in range(training.epochs * num_batches):
+        if step % num_batches == 0:
+            batches = np.array_split(rng.permutation(asked.num_anchors), num_batches)
+        for group in optimizer.param_groups:
+            left = 1 - step / (training.epochs * num_batches)
+            group["lr"] = training.learning_rate * max(training.final_rate_share, left)
+        loss = asked.loss(reranker, batches[step % num_batches])
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch does not annotate it
+        optimizer.step()
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The R candidates of A anchors and which of them are right.
+
+    Attributes:
+        bounds: int64 (A + 1,), of the anchors' candidates.
+        features: float16 (R, F).
+        shares: float32 (R, 2), the target distribution of each anchor and horizon: what it is asked adds up to 1.
+    """
+
+    bounds: NDArray[np.int64]
+    features: NDArray[np.float16]
+    shares: NDArray[np.float32]
+
+    @property
+    def num_anchors(self) -> int:
+        return len(self.bounds) - 1
+
+    def loss(self, reranker: Reranker, anchors: NDArray[np.int64]) -> Tensor:
+        """Average the cross-entropy of both horizons over some anchors: float32 ().
+
+        Equation: ListNet with the top-one distribution, Cao et al. 2007.
+        """
+        lengths = np.diff(self.bounds)[anchors]
+        places = np.arange(lengths.sum()) + np.repeat(self.bounds[anchors] - bounds_of(lengths)[:-1], lengths)
+        numbers = torch.from_numpy(np.repeat(np.arange(len(anchors)), lengths))
+        scores = reranker.score(torch.from_numpy(self.features[places].astype(np.float32)))  # (r, 2)
+        logs = _log_softmax(scores, numbers, len(anchors))
+        return -(torch.from_numpy(self.shares[places]) * logs).sum() / len(anchors)
+
+
+def _log_softmax(scores: Tensor, anchors: Tensor, num_anchors: int) -> Tensor:
+    """Normalise scores (r, 2) within each anchor's candidates."""
+    numbers = anchors[:, None].expand_as(scores)
+    highest = scores.new_zeros(num_anchors, scores.shape[1])
+    highest.scatter_reduce_(0, numbers, scores.detach(), "amax", include_self=False)
+    shifted = scores - highest[anchors]
+    totals = scores.new_zeros(num_anchors, scores.shape[1]).index_add(0, anchors, shifted.exp())
+    return shifted - totals.log()[anchors]
+
+
+def _ask(recommender: Recommender, split: Split, training: RerankerTraining) -> _Asked:
+    """Gather the candidates at the newest anchors of the validation part; those with nothing right teach nothing."""
+    anchors = split.anchors("validation")[-training.max_anchors :]
+    truths = _Truths.of(split, training.long_term_stride)
+    lengths, features, shares = [], [], []
+    for part, step_input in steps_to(split.histories, anchors, recommender.network.config.hidden_size):
+        found = candidates_at(recommender, step_input)
+        rows, numbers = found.tracks.numpy() + FIRST_TRACK, found.anchors.numpy()
+        right = truths.shares(split, anchors[part], rows, numbers)  # (R, 2)
+        teaches = np.zeros(len(step_input.anchors), np.bool_)
+        teaches[numbers[right.any(1)]] = True
+        lengths.append(np.bincount(numbers, minlength=len(teaches))[teaches])
+        features.append(found.features[torch.from_numpy(teaches[numbers])].half().numpy())
+        shares.append(right[teaches[numbers]])
+    if not lengths or not sum(map(len, lengths)):
+        raise ValueError("no play to come is among the candidates, so there is nothing to fit; wait for more plays")
+    return _Asked(bounds_of(np.concatenate(lengths)), np.concatenate(features), np.concatenate(shares))
+
+
+@dataclass(frozen=True, slots=True)
+class _Truths:
+    """What the weeks after some anchors hold.
+
+    Attributes:
+        of_anchor: which of the truths belongs to an anchor.
+        truths: all of them.
+    """
+
+    of_anchor: Mapping[int, int]
+    truths: LongTermTruths
+
+    @classmethod
+    def of(cls, split: Split, stride: int) -> _Truths:
+        truths = long_term_truths(split, "validation", stride=stride)
+        return cls({int(anchor): number for number, anchor in enumerate(truths.anchors)}, truths)
+
+    def shares(
+        self, split: Split, anchors: NDArray[np.int64], rows: NDArray[np.int64], numbers: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Share the weight 1 of each anchor and horizon among its right candidates: float32 (R, 2).
+
+        Args:
+            split: the plays.
+            anchors: int64 (A,).
+            rows: int64 (R,), the candidates, those of an anchor together.
+            numbers: int64 (R,), rising: which anchor each belongs to.
+        """
+        shares = np.zeros((len(rows), len(HORIZONS)), np.float32)
+        shares[:, 0] = rows == split.rows[anchors + 1][numbers]
+        bounds = np.searchsorted(numbers, np.arange(len(anchors) + 1))
+        for number, anchor in enumerate(anchors.tolist()):
+            if (truth := self.of_anchor.get(anchor)) is None:
+                continue
+            wanted = self.truths.rows[self.truths.bounds[truth] : self.truths.bounds[truth + 1]]
+            right = np.isin(rows[bounds[number] : bounds[number + 1]], wanted)
+            shares[bounds[number] : bounds[number + 1], 1] = right / max(1, right.sum())
+        return shares
+
+
+def _popularities(known: KnownPlays, num_tracks: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give each track's share of the plays, and of those of late, a play counting half after each half-life: (M,)."""
+    tracks = known.rows - FIRST_TRACK
+    ages_ms = known.played_at_ms.max(initial=0) - known.played_at_ms
+    counts = np.bincount(tracks, minlength=num_tracks) + _LEAST_PLAYS
+    late = np.bincount(tracks, 0.5 ** (ages_ms / _HALF_LIFE_MS), minlength=num_tracks) + _LEAST_LATE_PLAYS
+    return counts / counts.sum(), late / late.sum()
+
+
+def _fill(tracks: Tensor, weights: Tensor, neighbours: Neighbours) -> None:
+    tracks.copy_(torch.from_numpy(neighbours.tracks))
+    weights.copy_(torch.from_numpy(neighbours.weights))

@@ -1,0 +1,381 @@
+"""The second stage: a small network re-ranks the first stage's best tracks and those that counts propose.
+
+Counts are frozen in the release: which track came right after which (a Markov chain), which came soon after (sequential
+rules), which were played in the same sessions (item kNN). They propose what the taste vectors miss, and what they say
+of every candidate is a feature beside the first stage's own scores, the listener's ring, the popularity and the
+situation. A listener of whom no play is known gets what is popular lately.
+
+Shapes: A anchors, M tracks, W neighbours of a track, R candidates of all anchors, F features, H units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn, relu
+
+from models.catalogue import FIRST_TRACK, PAD
+from models.config import HORIZONS, RING_SIZE
+from models.ranking import largest, top_k
+from models.ring import NUM_BIGRAMS, NUM_COUNTS
+
+FEATURES: Final = (
+    "log p, short-term",
+    "log p, long-term",
+    "log lift, right after the current track",
+    "log lift, right after the current track and the one before",
+    "log lift, soon after the current track",
+    "log share, soon after the latest tracks",
+    "log closeness, latest tracks",
+    "log closeness, tracks of late",
+    "in the ring",
+    "recency",
+    "plays in the ring",
+    "came second next before",
+    "log plays ago",
+    "log times it came next before",
+    "log popularity",
+    "log popularity of late",
+    "log p of the best, short-term",
+    "plays in the session",
+    "gap",
+    "session start",
+    "repeat share",
+    "plays remembered",
+)
+
+_SCALING: Final = ("feature_means", "feature_scales")
+_SMOOTHING: Final = 2.0  # plays of an average track that are added to what came after a track
+_LEAST_SHARE: Final = 1e-5
+_LEAST_CLOSENESS: Final = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class RerankerConfig:
+    """Size a second stage; saved beside its weights.
+
+    Attributes:
+        num_first_stage: candidates of each horizon of the first stage; at least the length of the lists.
+        num_counted: candidates of each kind of counts.
+        num_neighbours: kept of each track and kind of counts.
+        num_pair_followers: kept of each pair of tracks played one after the other.
+        num_followed: latest plays whose followers count.
+        follower_decay: weight of a play among them beside the next one's.
+        num_accompanied: latest plays whose companions count.
+        companion_decays: the same for them, twice: the latest tracks, tracks of late.
+        hidden_units: of each of the two layers.
+    """
+
+    num_first_stage: int = 100
+    num_counted: int = 60
+    num_neighbours: int = 100
+    num_pair_followers: int = 8
+    num_followed: int = 5
+    follower_decay: float = 0.6
+    num_accompanied: int = 20
+    companion_decays: tuple[float, float] = (0.6, 0.9)
+    hidden_units: int = 48
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the fields as JSON can hold them."""
+        return asdict(self) | {"companion_decays": list(self.companion_decays)}
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> Self:
+        """Read what `to_dict` wrote.
+
+        Raises:
+            TypeError: a field is unknown.
+        """
+        return cls(**fields | {"companion_decays": tuple(fields["companion_decays"])})
+
+
+class Moments(NamedTuple):
+    """What is known at A anchors.
+
+    Attributes:
+        scores: float32 (A, M), of the first stage, one a horizon.
+        temperature: float32 (), makes logits of them.
+        ring_rows: int64 (A, P), as `RingWindows.rows`.
+        ring_groups: int64 (A, P), as `RingWindows.groups`.
+        plays_ago: int64 (A, P), as `RingWindows.plays_ago`.
+        heard: int64 (A, P), as `RingWindows.heard`.
+        situations: float32 (A, 5), see `models.situation`.
+    """
+
+    scores: tuple[Tensor, ...]
+    temperature: Tensor
+    ring_rows: Tensor
+    ring_groups: Tensor
+    plays_ago: Tensor
+    heard: Tensor
+    situations: Tensor
+
+
+class Candidates(NamedTuple):
+    """R candidates, those of an anchor together, by rising track.
+
+    Attributes:
+        anchors: int64 (R,), 0..A-1.
+        tracks: int64 (R,), 0..M-1.
+        features: float32 (R, F).
+    """
+
+    anchors: Tensor
+    tracks: Tensor
+    features: Tensor
+
+
+class Reranker(nn.Module):
+    """Counts, and a network of two layers over what they and the first stage say of a candidate.
+
+    A candidate's score on a horizon is w * log p + v . features + network(features).
+
+    Source: the stages are those of Covington et al. 2016; the loss is ListNet's, Cao et al. 2007.
+    """
+
+    follower_tracks: Tensor
+    follower_shares: Tensor
+    num_followers: Tensor
+    pair_keys: Tensor
+    pair_tracks: Tensor
+    pair_shares: Tensor
+    num_pair_followers: Tensor
+    soon_tracks: Tensor
+    soon_shares: Tensor
+    num_soon: Tensor
+    companion_tracks: Tensor
+    companion_closeness: Tensor
+    log_popularity: Tensor
+    log_popularity_of_late: Tensor
+    feature_means: Tensor
+    feature_scales: Tensor
+
+    def __init__(self, config: RerankerConfig, num_tracks: int, num_pairs: int) -> None:
+        super().__init__()
+        self.config = config
+        for kind, value in (("follower", "shares"), ("soon", "shares"), ("companion", "closeness")):
+            shape = (num_tracks, config.num_neighbours)
+            self.register_buffer(f"{kind}_tracks", torch.zeros(shape, dtype=torch.int32))
+            self.register_buffer(f"{kind}_{value}", torch.zeros(shape))
+        self.register_buffer("pair_keys", torch.zeros(num_pairs, dtype=torch.int64))
+        self.register_buffer("pair_tracks", torch.zeros(num_pairs, config.num_pair_followers, dtype=torch.int32))
+        self.register_buffer("pair_shares", torch.zeros(num_pairs, config.num_pair_followers))
+        self.register_buffer("num_pair_followers", torch.zeros(num_pairs))
+        for name in ("num_followers", "num_soon", "log_popularity", "log_popularity_of_late"):
+            self.register_buffer(name, torch.zeros(num_tracks))
+        self.register_buffer("feature_means", torch.zeros(len(FEATURES)))
+        self.register_buffer("feature_scales", torch.ones(len(FEATURES)))
+        units = config.hidden_units
+        self.first_layer = nn.Linear(len(FEATURES), units)
+        self.second_layer = nn.Linear(units, units)
+        self.last_layer = nn.Linear(units, len(HORIZONS))
+        self.linear = nn.Linear(len(FEATURES), len(HORIZONS), bias=False)
+        self.trust = nn.Parameter(torch.ones(len(HORIZONS)))  # in the first stage
+        self.reset_weights()
+
+    def reset_weights(self) -> None:
+        """Rank as the first stage does."""
+        self.first_layer.reset_parameters()
+        self.second_layer.reset_parameters()
+        nn.init.zeros_(self.last_layer.weight)
+        nn.init.zeros_(self.last_layer.bias)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.ones_(self.trust)
+
+    def take_weights(self, other: Reranker) -> None:
+        """Take what another one was fitted to, and keep the counts."""
+        fitted = dict(other.named_parameters()) | {name: getattr(other, name) for name in _SCALING}
+        self.load_state_dict(self.state_dict() | fitted)
+
+    def propose(self, moments: Moments, num_first_stage: int) -> Candidates:
+        """Gather the candidates of every anchor, and what is known of them.
+
+        Args:
+            moments: at A anchors.
+            num_first_stage: candidates of each horizon of the first stage.
+        """
+        config, heard = self.config, moments.heard
+        current = (heard[:, 0] - FIRST_TRACK).clamp(min=0)  # (A,)
+        is_known = heard[:, :1] != PAD  # (A, 1)
+        followers = _spread(self.follower_tracks[current], self.follower_shares[current] * is_known, self._num_tracks)
+        soon_now = _spread(self.soon_tracks[current], self.soon_shares[current] * is_known, self._num_tracks)
+        soon = self._ask(
+            self.soon_tracks, self.soon_shares, heard[:, : config.num_followed], config.follower_decay
+        )  # (A, M)
+        companions = [
+            self._ask(self.companion_tracks, self.companion_closeness, heard[:, : config.num_accompanied], decay)
+            for decay in config.companion_decays
+        ]
+        pairs = self._find_pairs(heard)  # (A,)
+        proposed = [top_k(scores, num_first_stage)[0] for scores in moments.scores]
+        proposed += [_best(scores, config.num_counted) for scores in (soon, *companions)]
+        best_followers = self.follower_shares[current, : config.num_counted] * is_known  # (A, n), strongest first
+        best_rows = self.follower_tracks[current, : config.num_counted] + FIRST_TRACK
+        proposed.append(best_rows.masked_fill(best_followers == 0, PAD))
+        proposed += [self._popular(num_first_stage).masked_fill(is_known, PAD), moments.ring_rows]
+        proposed.append((self.pair_tracks[pairs] + FIRST_TRACK).masked_fill(pairs[:, None] < 0, PAD))
+        anchors, tracks = _distinct(torch.cat(proposed, dim=1))
+        places = anchors * self._num_tracks + tracks  # (R,), in (A, M)
+        short_term, long_term = ((moments.temperature * scores).log_softmax(1) for scores in moments.scores)
+        first_order = self._smoothed(followers.take(places), self.num_followers[current][anchors], tracks)
+        lifts = [
+            first_order,
+            self._after_pairs(pairs[anchors], tracks, first_order),
+            self._smoothed(soon_now.take(places), self.num_soon[current][anchors], tracks),
+        ]
+        of_late = torch.stack([self.log_popularity[tracks], self.log_popularity_of_late[tracks]], dim=1)  # (R, 2)
+        features = torch.cat(
+            [
+                torch.stack([logs.take(places) for logs in (short_term, long_term)], dim=1),
+                torch.stack(lifts, dim=1),
+                (soon.take(places) + _LEAST_SHARE).log()[:, None],
+                *((scores.take(places) + _LEAST_CLOSENESS).log()[:, None] for scores in companions),
+                _ring_features(moments, anchors, tracks, self._num_tracks),
+                self._came_next(heard).take(places)[:, None].log1p(),
+                of_late,
+                short_term.amax(1)[anchors, None],
+                moments.situations[anchors],
+            ],
+            dim=1,
+        )  # (R, F)
+        return Candidates(anchors, tracks, features)
+
+    def rank(
+        self, moments: Moments, masked: Sequence[Tensor | None], sizes: tuple[int, ...]
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Rank the candidates of every anchor for every horizon.
+
+        Args:
+            moments: at A anchors.
+            masked: int64 (A, P), rows left out of the list of each horizon, PAD in empty places; None: none are.
+            sizes: length k of the list of each horizon.
+
+        Returns:
+            Rows int64 (A, k) and scores float32 (A, k) of each horizon, as `top_k` gives them. Scores compare within a
+            list alone. A listener without a known play gets what is popular of late.
+        """
+        num_first_stage = max(
+            self.config.num_first_stage, max(sizes) + RING_SIZE * any(rows is not None for rows in masked)
+        )
+        found = self.propose(moments, num_first_stage)
+        scores = self.score(found.features)  # (R, 2)
+        is_known = (moments.heard[:, 0] != PAD)[found.anchors]
+        scores = scores.where(is_known[:, None], self.log_popularity_of_late[found.tracks][:, None])
+        return [
+            _best_of(found, scores[:, horizon], rows, size)
+            for horizon, (rows, size) in enumerate(zip(masked, sizes, strict=True))
+        ]
+
+    def score(self, features: Tensor) -> Tensor:
+        """Score candidates: float32 (R, F) to (R, 2), one score a horizon."""
+        scaled = (features - self.feature_means) / self.feature_scales
+        hidden = relu(self.second_layer(relu(self.first_layer(scaled))))  # (R, H)
+        scores: Tensor = self.trust * features[:, : len(HORIZONS)] + self.linear(scaled) + self.last_layer(hidden)
+        return scores
+
+    def _popular(self, num_tracks: int) -> Tensor:
+        """Propose what is popular of late: rows (1, n)."""
+        return top_k(self.log_popularity_of_late[None], num_tracks)[0]
+
+    @property
+    def _num_tracks(self) -> int:
+        return len(self.log_popularity)
+
+    def _ask(self, tracks: Tensor, weights: Tensor, heard: Tensor, decay: float) -> Tensor:
+        """Add up what the latest plays, latest first, say of every track: float32 (A, M)."""
+        places = (heard - FIRST_TRACK).clamp(min=0)  # (A, n)
+        trust = decay ** torch.arange(heard.shape[1], device=heard.device) * (heard != PAD)  # (A, n)
+        weighed = weights[places] * trust[:, :, None]  # (A, n, W)
+        return _spread(tracks[places].flatten(1), weighed.flatten(1), self._num_tracks)
+
+    def _came_next(self, heard: Tensor) -> Tensor:
+        """Count how often each track followed an earlier play of the current one: float32 (A, M)."""
+        followed = (heard[:, 1:] == heard[:, :1]) & (heard[:, 1:] != PAD)
+        return _spread((heard[:, :-1] - FIRST_TRACK).clamp(min=0), followed.float(), self._num_tracks)
+
+    def _find_pairs(self, heard: Tensor) -> Tensor:
+        """Find what is counted of the two latest tracks in a row: int64 (A,), -1 where nothing is."""
+        if heard.shape[1] < 2 or not len(self.pair_keys):
+            return torch.full((len(heard),), -1, device=heard.device)
+        keys = (heard[:, 1] - FIRST_TRACK) * self._num_tracks + heard[:, 0] - FIRST_TRACK
+        pairs = torch.searchsorted(self.pair_keys, keys).clamp(max=len(self.pair_keys) - 1)
+        return pairs.where((self.pair_keys[pairs] == keys) & (heard[:, 1] != PAD), -1)
+
+    def _smoothed(self, shares: Tensor, totals: Tensor, tracks: Tensor) -> Tensor:
+        """Say how much more often tracks came after another than they are played: log, float32 (R,)."""
+        log_popularity = self.log_popularity[tracks]
+        smoothed = (shares * totals + _SMOOTHING * log_popularity.exp()) / (totals + _SMOOTHING)
+        return smoothed.log() - log_popularity
+
+    def _after_pairs(self, pairs: Tensor, tracks: Tensor, first_order: Tensor) -> Tensor:
+        """Say the same of two tracks in a row, backed by what came after the second of them: float32 (R,)."""
+        if not len(self.pair_keys):
+            return first_order
+        shares = (self.pair_shares[pairs] * (self.pair_tracks[pairs] == tracks[:, None])).sum(1)  # (R,)
+        totals = self.num_pair_followers[pairs] * (pairs >= 0)
+        log_popularity = self.log_popularity[tracks]
+        backed = _SMOOTHING * (first_order + log_popularity).exp()
+        return ((shares * totals + backed) / (totals + _SMOOTHING)).log() - log_popularity
+
+
+def _spread(tracks: Tensor, weights: Tensor, num_tracks: int) -> Tensor:
+    """Add weights (A, n) up by track (A, n): float32 (A, M)."""
+    return torch.zeros(len(tracks), num_tracks, device=weights.device).scatter_add_(1, tracks.long(), weights)
+
+
+def _best(scores: Tensor, k: int) -> Tensor:
+    """Propose the k tracks of the highest score above 0: rows (A, k), PAD where there are fewer."""
+    values, places = largest(scores, min(k, scores.shape[1]))
+    return (places + FIRST_TRACK).masked_fill(values <= 0, PAD)
+
+
+def _distinct(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """List each anchor's distinct tracks: of rows (A, n) the anchors and tracks (R,)."""
+    rows = rows.sort(dim=1).values
+    is_first = rows != PAD
+    is_first[:, 1:] &= rows[:, 1:] != rows[:, :-1]
+    anchors, places = is_first.nonzero(as_tuple=True)
+    return anchors, rows[anchors, places] - FIRST_TRACK
+
+
+def _best_of(found: Candidates, scores: Tensor, masked: Tensor | None, k: int) -> tuple[Tensor, Tensor]:
+    """Take the k best candidates of each anchor, of equals the lower track: rows (A, k), scores (A, k)."""
+    lengths = torch.bincount(found.anchors)  # (A,), for every anchor has candidates
+    places = torch.arange(len(scores), device=scores.device) - (lengths.cumsum(0) - lengths)[found.anchors]
+    longest = int(lengths.max()) if len(lengths) else 0
+    padded = scores.new_full((len(lengths), longest + 1), -torch.inf)  # (A, C)
+    padded[found.anchors, places] = scores
+    rows = found.tracks.new_full(padded.shape, PAD)
+    rows[found.anchors, places] = found.tracks + FIRST_TRACK
+    if masked is not None:
+        padded.masked_fill_((rows[:, :, None] == masked[:, None, :]).any(2), -torch.inf)
+    best, values = top_k(padded, k)
+    best = rows.gather(1, (best - FIRST_TRACK).clamp(min=0))
+    return best.masked_fill(values == -torch.inf, PAD), values
+
+
+def _ring_features(moments: Moments, anchors: Tensor, tracks: Tensor, num_tracks: int) -> Tensor:
+    """Say what the ring knows of each candidate: float32 (R, 5), zeros for tracks it does not hold."""
+    ring = moments.ring_rows
+    places = torch.full((len(ring), num_tracks + FIRST_TRACK), -1, device=ring.device)  # int64 (A, M + 2)
+    places.scatter_(1, ring, torch.arange(ring.shape[1], device=ring.device).expand_as(ring))
+    places = places[anchors, tracks + FIRST_TRACK]  # (R,)
+    held = places >= 0
+    places = places.clamp(min=0)
+    groups = moments.ring_groups[anchors, places]
+    bigrams = groups % NUM_BIGRAMS
+    described = torch.stack(
+        [
+            torch.ones_like(groups),
+            groups // (NUM_COUNTS * NUM_BIGRAMS),
+            groups // NUM_BIGRAMS % NUM_COUNTS,
+            bigrams == 2,
+            (moments.plays_ago[anchors, places] + 1.0).log(),
+        ],
+        dim=1,
+    )  # (R, 5)
+    return described * held[:, None]

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from models.catalogue import FIRST_TRACK
+from models.config import NetworkConfig
+from models.network import TasteNetwork
+from models.recommender import Recommender
+from models.reranker_fitting import RerankerTraining, _log_softmax, count_plays, fit_reranker, fit_two_stages
+from models.reranking import RerankerConfig
+from models.split import Plays, Split, split_plays
+from models.step import StepInput, step
+
+NUM_TRACKS = 40
+SIZES = RerankerConfig(num_first_stage=12, num_counted=6, num_neighbours=8, hidden_units=8)
+TRAINING = RerankerTraining(epochs=6, batch_anchors=16, learning_rate=0.03, long_term_stride=1)
+
+
+def walks(num_listeners: int = 30, num_plays: int = 40) -> Split:
+    """Listeners who go to the next track or, one time in ten, anywhere: counts tell, an untrained network cannot."""
+    rng = np.random.default_rng(0)
+    tracks = np.empty((num_listeners, num_plays), np.int64)
+    tracks[:, 0] = rng.integers(0, NUM_TRACKS, num_listeners)
+    for play in range(1, num_plays):
+        lost = rng.random(num_listeners) < 0.1
+        tracks[:, play] = np.where(
+            lost, rng.integers(0, NUM_TRACKS, num_listeners), (tracks[:, play - 1] + 1) % NUM_TRACKS
+        )
+    times_ms = 1_400_000_000_000 + 200_000 * np.arange(num_plays) + rng.integers(0, 1000, tracks.shape)
+    listeners = np.repeat(np.arange(num_listeners), num_plays)
+    names = [f"t{track}" for track in range(NUM_TRACKS)]
+    return split_plays(Plays(listeners, tracks.ravel(), names, times_ms.ravel()))
+
+
+@pytest.fixture(scope="module")
+def split() -> Split:
+    return walks()
+
+
+def untrained(split: Split) -> Recommender:
+    torch.manual_seed(1)
+    network = TasteNetwork(NetworkConfig(embedding_size=8, hidden_size=8), len(split.catalogue)).eval()
+    network.requires_grad_(requires_grad=False)
+    reranker = count_plays(split.training_histories()[0], split.catalogue, network.config, SIZES)
+    return Recommender(network, split.catalogue, reranker)
+
+
+def hit_rate(recommender: Recommender, split: Split) -> float:
+    """Of the first place, at the test part's anchors."""
+    num = split.histories.num_listeners
+    anchors = split.anchors("test")
+    hidden = np.zeros((num, recommender.network.config.hidden_size), np.float32)
+    output = step(recommender, StepInput(hidden, split.histories, np.zeros(num, np.int64), anchors), sizes=(1, 1))
+    return float((output.ranked[0].rows[:, 0] == split.rows[anchors + 1]).mean())
+
+
+def test_a_second_stage_learns_to_trust_the_counts_where_the_first_knows_nothing(split: Split) -> None:
+    recommender = untrained(split)
+    before = hit_rate(recommender, split)
+
+    fit_reranker(recommender, split, TRAINING)
+
+    assert before < 0.2
+    assert hit_rate(recommender, split) > 0.75
+
+
+def test_two_stages_are_fitted_on_earlier_plays_and_serve_with_all(split: Split) -> None:
+    fitted_until: list[int] = []
+
+    def fit_first(part: Split) -> TasteNetwork:
+        fitted_until.append(part.t1_ms)
+        return untrained(part).network
+
+    recommender = fit_two_stages(split, fit_first, SIZES, TRAINING)
+
+    assert fitted_until == [split.earlier().t1_ms, split.t1_ms]
+    assert hit_rate(recommender, split) > 0.75
+    counts = untrained(split).reranker
+    assert counts is not None
+    assert recommender.reranker is not None
+    assert torch.equal(recommender.reranker.soon_shares, counts.soon_shares)
+
+
+def test_the_same_seed_gives_the_same_weights_and_leaves_the_counts_alone(split: Split) -> None:
+    counts = untrained(split).reranker
+    first, second = (fit_reranker(untrained(split), split, TRAINING) for _ in range(2))
+
+    assert counts is not None
+    for name, weights in first.state_dict().items():
+        assert torch.equal(weights, second.state_dict()[name])
+    assert torch.equal(first.follower_shares, counts.follower_shares)
+    assert not first.first_layer.weight.requires_grad
+
+
+def test_counts_are_those_of_the_plays_before_t1(split: Split) -> None:
+    reranker = untrained(split).reranker
+    assert reranker is not None
+
+    train = split.histories.played_at_ms < split.t1_ms
+    counts = np.bincount(split.rows[train] - FIRST_TRACK, minlength=NUM_TRACKS) + 0.5
+    np.testing.assert_allclose(reranker.log_popularity.exp(), counts / counts.sum(), rtol=1e-5)
+    assert (reranker.follower_tracks[:, 0] == (torch.arange(NUM_TRACKS) + 1) % NUM_TRACKS).float().mean() > 0.9
+
+
+def test_nothing_to_ask_is_an_error_that_says_so() -> None:
+    asked = walks(num_listeners=2, num_plays=10)
+    tracks, names = asked.rows - FIRST_TRACK, asked.catalogue.track_ids
+    columns = Plays(asked.histories.listeners(), tracks, names, asked.histories.played_at_ms)
+    silent = split_plays(columns, t1_ms=asked.t2_ms, t2_ms=asked.t2_ms)
+
+    with pytest.raises(ValueError, match="nothing to fit"):
+        fit_reranker(untrained(silent), silent, TRAINING)
+
+
+def test_scores_are_normalised_within_an_anchor() -> None:
+    scores, anchors = torch.randn(7, 2) * 30, torch.tensor([0, 0, 0, 1, 2, 2, 2])
+
+    logs = _log_softmax(scores, anchors, 3)
+
+    expected = torch.cat([part.log_softmax(0) for part in scores.split([3, 1, 3])])
+    torch.testing.assert_close(logs, expected)

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from models.catalogue import FIRST_TRACK, UNKNOWN, Catalogue, track_keys
+from models.config import RING_SIZE
+from models.histories import Histories, gather_histories
+from models.network import TasteNetwork
+from models.recommender import Recommender
+from models.reranker_fitting import count_plays
+from models.reranking import FEATURES, Reranker, RerankerConfig
+from models.step import StepInput, StepOutput, candidates_at, step
+
+NUM_TRACKS = 30
+
+
+@pytest.fixture(scope="module")
+def plays(draw_histories: Callable[..., Histories]) -> Histories:
+    return draw_histories(4, num_listeners=6, num_plays=500)
+
+
+def whole(recommender: Recommender, histories: Histories, **kwargs: tuple[int, ...]) -> StepOutput:
+    return step(recommender, everywhere(recommender, histories), sizes=(5, 8), **kwargs)
+
+
+def sizes_of(recommender: Recommender) -> RerankerConfig:
+    assert recommender.reranker is not None
+    return recommender.reranker.config
+
+
+def everywhere(recommender: Recommender, histories: Histories) -> StepInput:
+    num = histories.num_listeners
+    hidden = np.zeros((num, recommender.network.config.hidden_size), np.float32)
+    return StepInput(hidden, histories, np.zeros(num, np.int64), np.arange(histories.num_plays))
+
+
+def test_before_it_is_fitted_the_second_stage_ranks_as_the_first(
+    reranked: Recommender, plays: Histories, network: TasteNetwork, catalogue: Catalogue
+) -> None:
+    unfitted = Recommender(network, catalogue, count_plays(plays, catalogue, network.config, sizes_of(reranked)))
+
+    first, second = (whole(each, plays) for each in (Recommender(network, catalogue), unfitted))
+
+    known = known_from(plays, catalogue)
+    assert known.sum() > 400
+    for mine, theirs in zip(second.ranked, first.ranked, strict=True):
+        assert (mine.rows[known] == theirs.rows[known]).all()
+
+
+def known_from(plays: Histories, catalogue: Catalogue) -> np.ndarray:
+    """The anchors at which the ring holds a known play: bool (A,)."""
+    is_known = catalogue.rows(plays.track_keys) != UNKNOWN
+    begins = np.maximum(plays.bounds[plays.listeners()], np.arange(plays.num_plays) - RING_SIZE + 1)
+    return np.array([is_known[begin : anchor + 1].any() for anchor, begin in enumerate(begins)])
+
+
+def test_candidates_are_distinct_known_and_in_order(reranked: Recommender, plays: Histories) -> None:
+    found = candidates_at(reranked, everywhere(reranked, plays))
+
+    keys = found.anchors * NUM_TRACKS + found.tracks
+    assert (keys.diff() > 0).all()
+    assert found.tracks.min() >= 0
+    assert found.tracks.max() < NUM_TRACKS
+    assert found.features.shape == (len(keys), len(FEATURES))
+    assert found.features.isfinite().all()
+
+
+def test_the_lists_are_the_candidates_by_score(reranked: Recommender, plays: Histories) -> None:
+    found = candidates_at(reranked, everywhere(reranked, plays))
+    output = whole(reranked, plays)
+
+    assert reranked.reranker is not None
+    scores = reranked.reranker.score(found.features)
+    heard = found.features[:, FEATURES.index("plays remembered")] > 0
+    for anchor in range(0, plays.num_plays, 7):
+        own = (found.anchors == anchor) & heard
+        if not own.any():
+            continue
+        for horizon, size in enumerate((5, 8)):
+            best = scores[own, horizon].sort(descending=True, stable=True)
+            expected = found.tracks[own][best.indices[:size]] + FIRST_TRACK
+            rows = output.ranked[horizon].rows[anchor]
+            assert rows[: len(expected)].tolist() == expected.tolist()
+            assert output.ranked[horizon].scores[anchor][: len(expected)] == pytest.approx(best.values[:size], abs=1e-5)
+
+
+def test_masked_tracks_are_in_no_list(reranked: Recommender, plays: Histories, catalogue: Catalogue) -> None:
+    output = whole(reranked, plays, heard_masked=(0, 10))
+
+    rows, listeners = catalogue.rows(plays.track_keys), plays.listeners()
+    for anchor in range(plays.num_plays):
+        begin = max(plays.bounds[listeners[anchor]], anchor - 9)
+        assert not np.isin(rows[begin : anchor + 1], output.ranked[1].rows[anchor]).any()
+
+
+def test_a_listener_without_a_known_play_gets_what_is_popular_of_late(reranked: Recommender) -> None:
+    stranger = gather_histories(np.zeros(1, np.int64), track_keys(["never heard of"]), np.zeros(1, np.int64))
+
+    output = whole(reranked, stranger)
+
+    assert reranked.reranker is not None
+    popular = reranked.reranker.log_popularity_of_late.argsort(descending=True, stable=True) + FIRST_TRACK
+    assert output.ranked[0].rows[0].tolist() == popular[:5].tolist()
+    assert output.ranked[1].rows[0].tolist() == popular[:8].tolist()
+
+
+def test_features_say_what_they_are_called(network: TasteNetwork, reranked: Recommender) -> None:
+    catalogue = Catalogue([f"t{number}" for number in range(NUM_TRACKS)])
+    listened = ["t0", "t1", "t2", "t0", "t1", "t3", "t0", "t1"]
+    history = gather_histories(np.zeros(8, np.int64), track_keys(listened), 1_000_000_000_000 + np.arange(8) * 200_000)
+    reranker = count_plays(history, catalogue, network.config, sizes_of(reranked))
+    recommender = Recommender(network, catalogue, reranker)
+    hidden = np.zeros((1, network.config.hidden_size), np.float32)
+
+    found = candidates_at(recommender, StepInput(hidden, history, np.zeros(1, np.int64), np.array([7])))
+
+    told = {
+        int(track): dict(zip(FEATURES, features.tolist(), strict=True))
+        for track, features in zip(found.tracks, found.features, strict=True)
+    }
+    popularity = (np.bincount([int(name[1:]) for name in listened], minlength=NUM_TRACKS) + 0.5) / (8 + 15)
+    after_t1 = (1 + 2 * popularity[2]) / (2 + 2)  # t1 was followed by t2 and t3, once each
+    after_both = (1 + 2 * after_t1) / (2 + 2)  # and so were t0 and t1 together
+    assert told[2]["log lift, right after the current track"] == pytest.approx(np.log(after_t1 / popularity[2]))
+    both = told[2]["log lift, right after the current track and the one before"]
+    assert both == pytest.approx(np.log(after_both / popularity[2]), abs=1e-5)
+    assert told[2]["log times it came next before"] == pytest.approx(np.log(2))
+    assert told[2]["log plays ago"] == pytest.approx(np.log(6))
+    assert told[0]["plays in the ring"] == 2  # three plays
+    assert told[1]["recency"] == 0
+    assert told[2]["log popularity"] == pytest.approx(np.log(popularity[2]), abs=1e-5)
+    assert told[1]["log p, short-term"] <= told[1]["log p of the best, short-term"] <= 0
+    unheard = next(track for track in told if track > 3)
+    assert told[unheard]["in the ring"] == told[unheard]["recency"] == told[unheard]["log plays ago"] == 0
+
+
+def test_a_second_stage_survives_its_own_bytes(reranked: Recommender) -> None:
+    reranker = reranked.reranker
+    assert reranker is not None
+    again = Reranker(RerankerConfig.from_dict(reranker.config.to_dict()), NUM_TRACKS, len(reranker.pair_keys))
+
+    again.load_state_dict(reranker.state_dict())
+
+    features = torch.randn(9, len(FEATURES))
+    assert torch.equal(again.score(features), reranker.score(features))
