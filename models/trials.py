@@ -17,7 +17,7 @@ STRIDE: Final = 4
 """Every which validation anchor is asked in a trial."""
 
 _LONG_TERM_STRIDE: Final = 3  # of those
-_STRUCK: Final = (0, 1, 5)
+_DAMPINGS: Final = (1.0, 0.5, 0.25, 0.1, 0.01)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +90,16 @@ def choose_baseline(variants: Sequence[Method], split: Split) -> tuple[Baseline,
         The baseline, short-term by HR@20 + MRR@20, long-term by recall@100, and all that was tried.
     """
     judge = Judge.of(split)
-    tried: list[tuple[Score, Method, int]] = []
+    tried: list[tuple[Score, Method, float]] = []
     for method in variants:
-        lists_by_struck = rank(method.fit(split), split, judge.anchors, _STRUCK)
-        tried += [(judge.score(lists), method, struck) for struck, lists in zip(_STRUCK, lists_by_struck, strict=True)]
-    _, short_term, num_struck = max(tried, key=lambda one: one[0].short_term)
+        lists_by_damping = rank(method.fit(split), split, judge.anchors, _DAMPINGS)
+        tried += [
+            (judge.score(lists), method, damping) for damping, lists in zip(_DAMPINGS, lists_by_damping, strict=True)
+        ]
+    _, short_term, damping = max(tried, key=lambda one: one[0].short_term)
     _, long_term, _ = max(tried, key=lambda one: one[0].lt_recall_at_100)
-    trials = [Trial(_settings(method) | {"num_struck": struck}, score) for score, method, struck in tried]
-    return Baseline(short_term, long_term, num_struck), trials
+    trials = [Trial(_settings(method) | {"damping": damping}, score) for score, method, damping in tried]
+    return Baseline(short_term, long_term, damping), trials
 
 
 def _settings(method: Method) -> dict[str, Any]:

@@ -22,40 +22,35 @@ from models.baselines.transitions import Transitions
 
 __all__ = ["BASELINES", "VARIANTS", "Baseline", "FittedBaseline", "Method", "Scorer", "rank"]
 
+
+def _vstan(decay: float, recency_days: float, reach_plays: float) -> SessionKnn:
+    return SessionKnn(decay, idf_weight=1.0, recency_days=recency_days, reach_plays=reach_plays)
+
+
 BASELINES: Final[Mapping[str, Baseline]] = {
     "popularity": Baseline(Popularity(), Popularity()),
-    "personal_popularity": Baseline(PersonalPopularity(0.95), PersonalPopularity(0.99)),
+    "personal_popularity": Baseline(PersonalPopularity(0.9), PersonalPopularity(0.95), damping=0.5),
     "markov": Baseline(Transitions(reach=1, num_plays=1), Transitions(reach=1, num_plays=1)),
-    "sequential_rules": Baseline(Transitions(), Transitions()),
-    "item_knn": Baseline(ItemKnn(decay=0.6), ItemKnn(decay=0.9)),
-    "vsknn": Baseline(SessionKnn(decay=0.6), SessionKnn(decay=0.9), num_struck=20),
-    "vstan": Baseline(
-        SessionKnn(decay=0.6, recency_days=30, reach_plays=10, idf_weight=1),
-        SessionKnn(decay=0.9, recency_days=30, reach_plays=10, idf_weight=1),
-        num_struck=20,
-    ),
+    "sequential_rules": Baseline(Transitions(), Transitions(num_plays=20, decay=0.9)),
+    "item_knn": Baseline(ItemKnn(0.4, shrinkage=20), ItemKnn(0.9, shrinkage=20)),
+    "vsknn": Baseline(SessionKnn(0.6), SessionKnn(0.9), damping=0.1),
+    "vstan": Baseline(_vstan(0.6, inf, 2), _vstan(0.9, inf, 10), damping=0.1),
 }
 """Baselines by name, weakest first."""
 
 VARIANTS: Final[Mapping[str, Sequence[Method]]] = {
-    "popularity": (Popularity(),),
+    "popularity": [Popularity()],
     "personal_popularity": [PersonalPopularity(decay) for decay in (0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 1.0)],
-    "markov": (Transitions(reach=1, num_plays=1),),
+    "markov": [Transitions(reach=1, num_plays=1)],
     "sequential_rules": [
         Transitions(num_plays=1),
         *(Transitions(num_plays=num, decay=decay) for num, decay in product((5, 20), (0.4, 0.6, 0.8, 0.9))),
     ],
-    "item_knn": [
-        ItemKnn(decay=decay, shrinkage=shrinkage) for decay, shrinkage in product((0.4, 0.6, 0.8, 0.9), (1, 5, 20))
-    ],
+    "item_knn": [ItemKnn(decay, shrinkage) for decay, shrinkage in product((0.4, 0.6, 0.8, 0.9), (1, 5, 20))],
     "vsknn": [
-        SessionKnn(decay=decay, match_decay=match, idf_weight=idf)
-        for decay, match, idf in product((0.4, 0.6, 0.9), (0.8, 1.0), (0, 1))
+        SessionKnn(decay, match_decay=match, idf_weight=idf)
+        for decay, match, idf in product((0.4, 0.6, 0.9), (0.8, 1.0), (0.0, 1.0))
     ],
-    "vstan": [
-        SessionKnn(decay=decay, recency_days=days, reach_plays=reach, idf_weight=1)
-        for decay, days, reach in product((0.6, 0.8, 0.9), (30, 120), (2, 10))
-    ]
-    + [SessionKnn(decay=0.8, recency_days=inf, reach_plays=10), SessionKnn(decay=0.8, recency_days=30)],
+    "vstan": [_vstan(decay, days, reach) for decay, days, reach in product((0.4, 0.6, 0.9), (120, inf), (1, 2, 10))],
 }
 """What is tried for each baseline where plays are others than those the defaults were chosen on."""

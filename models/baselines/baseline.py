@@ -13,12 +13,13 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from models.baselines.queries import latest_plays
-from models.catalogue import FIRST_TRACK, PAD
-from models.ranking import mask_tracks, top_k
+from models.catalogue import FIRST_TRACK
+from models.ranking import top_k
 from models.split import Lists, Part, Split
 
 _SHORT_TERM_SIZE: Final = 20
 _LONG_TERM_SIZE: Final = 100
+_NUM_DAMPED: Final = 20
 _MAX_SCORES: Final = 1 << 22  # held at once: 16 MiB
 _TIE_BREAK: Final = 1e-3  # share that the most popular track's score gains: enough to tell equals apart in float32
 _UNSCORED: Final = 1e-30  # stands for a score of 0 and is below every other
@@ -45,19 +46,19 @@ class Baseline:
     Attributes:
         short_term: for the next play.
         long_term: for the weeks to come.
-        num_struck: how many of the latest plays are left out of the short-term list; methods that score by likeness
-            put what was just heard on top, where it is seldom right.
+        damping: what the scores of the latest 20 plays are multiplied by in the short-term list; methods that score
+            by likeness put what was just heard on top, where it is seldom right. 1: nothing is damped.
     """
 
     short_term: Method
     long_term: Method
-    num_struck: int = 0
+    damping: float = 1.0
 
     def fit(self, split: Split) -> FittedBaseline:
         """Count the plays before T1."""
         short_term = self.short_term.fit(split)
         same = self.short_term == self.long_term
-        return FittedBaseline(short_term, short_term if same else self.long_term.fit(split), self.num_struck)
+        return FittedBaseline(short_term, short_term if same else self.long_term.fit(split), self.damping)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,39 +67,39 @@ class FittedBaseline:
 
     short_term: Scorer
     long_term: Scorer
-    num_struck: int
+    damping: float
 
     def rank(self, split: Split, part: Part) -> Lists:
         """Answer at every anchor of a part by the protocol."""
         anchors = split.anchors(part)
-        (lists,) = rank(self.short_term, split, anchors, [self.num_struck])
+        (lists,) = rank(self.short_term, split, anchors, [self.damping])
         if self.long_term is self.short_term:
             return lists
-        (long_term,) = rank(self.long_term, split, anchors, [0])
+        (long_term,) = rank(self.long_term, split, anchors, [1.0])
         return Lists(lists.short_term, long_term.long_term)
 
 
-def rank(scorer: Scorer, split: Split, anchors: NDArray[np.int64], num_struck: Sequence[int]) -> list[Lists]:
+def rank(scorer: Scorer, split: Split, anchors: NDArray[np.int64], dampings: Sequence[float]) -> list[Lists]:
     """Rank by a scorer; equal scores, and tracks without any, go by their plays before T1.
 
     Args:
         scorer: what ranks.
         split: the plays.
         anchors: int64 (A,), after which plays.
-        num_struck: how many of the latest plays are left out of the short-term lists, from few to many.
+        dampings: of the latest plays in the short-term lists.
 
     Returns:
-        The lists of both horizons, for each of `num_struck`.
+        The lists of both horizons, for each of the dampings.
     """
     popularity = torch.from_numpy(_popularity(split))  # (M,)
-    short_term: list[list[Tensor]] = [[] for _ in num_struck]
+    short_term: list[list[Tensor]] = [[] for _ in dampings]
     long_term: list[Tensor] = []
     for part in _slices(anchors, len(popularity)):
         scores = torch.from_numpy(scorer.score(split, part).toarray())  # (a, M)
         scores = torch.addcmul(scores, scores, popularity, value=_TIE_BREAK).add_(popularity, alpha=_UNSCORED)
         long_term.append(top_k(scores, _LONG_TERM_SIZE)[0])
-        for number, lists in zip(num_struck, short_term, strict=True):
-            lists.append(top_k(_strike(scores, split, part, number), _SHORT_TERM_SIZE)[0])
+        for damping, lists in zip(dampings, short_term, strict=True):
+            lists.append(top_k(_damp(scores, split, part, damping), _SHORT_TERM_SIZE)[0])
     return [Lists(_joined(lists, _SHORT_TERM_SIZE), _joined(long_term, _LONG_TERM_SIZE)) for lists in short_term]
 
 
@@ -117,12 +118,13 @@ def _slices(anchors: NDArray[np.int64], num_tracks: int) -> Iterator[NDArray[np.
         yield anchors[begin : begin + size]
 
 
-def _strike(scores: Tensor, split: Split, anchors: NDArray[np.int64], number: int) -> Tensor:
-    """Leave the latest plays out, in place."""
-    if not number:
+def _damp(scores: Tensor, split: Split, anchors: NDArray[np.int64], damping: float) -> Tensor:
+    """Lower the scores (A, M) of the latest plays."""
+    if damping == 1:
         return scores
-    plays, real = latest_plays(split, anchors, number)
-    return mask_tracks(scores, torch.from_numpy(np.where(real, split.rows[plays], PAD)))
+    plays, _ = latest_plays(split, anchors, _NUM_DAMPED)
+    places = torch.from_numpy(split.rows[plays] - FIRST_TRACK)  # (A, n)
+    return scores.scatter(1, places, damping * scores.gather(1, places))
 
 
 def _joined(lists: Sequence[Tensor], size: int) -> NDArray[np.int64]:

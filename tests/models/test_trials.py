@@ -24,17 +24,17 @@ def test_the_variant_that_validates_best_is_chosen() -> None:
     baseline, trials = choose_baseline([Popularity(), PersonalPopularity(1.0)], split)
 
     assert baseline.short_term == baseline.long_term == PersonalPopularity(1.0)
-    assert len(trials) == 6  # each with 0, 1 and 5 plays struck
-    assert max(trials, key=lambda trial: trial.score.short_term).settings["num_struck"] == baseline.num_struck
+    assert len(trials) == 10  # each with five dampings
+    assert max(trials, key=lambda trial: trial.score.short_term).settings["damping"] == baseline.damping
 
 
-def test_a_habit_that_is_struck_scores_nothing() -> None:
+def test_what_is_damped_is_damped_in_short_term_lists_only() -> None:
     _, trials = choose_baseline([PersonalPopularity(1.0)], split_of_habits())
 
-    scores = {trial.settings["num_struck"]: trial.score for trial in trials}
-    assert scores[0].hr_at_20 > 0.99
-    assert scores[5].hr_at_20 < 0.6
-    assert scores[5].lt_recall_at_100 == scores[0].lt_recall_at_100 == 1  # long-term lists are never struck
+    scores = {trial.settings["damping"]: trial.score for trial in trials}
+    assert scores[1.0].hr_at_20 == scores[0.01].hr_at_20 == 1  # eight tracks all find a place
+    assert scores[1.0].mrr_at_20 != scores[0.01].mrr_at_20
+    assert scores[1.0].lt_recall_at_100 == scores[0.01].lt_recall_at_100 == 1
 
 
 def test_the_test_part_changes_no_score() -> None:
@@ -43,7 +43,7 @@ def test_the_test_part_changes_no_score() -> None:
     garbled = replace(split, rows=np.where(is_test, 2, split.rows))
     judge, judge_of_garbled = Judge.of(split), Judge.of(garbled)
 
-    (lists,) = rank(PersonalPopularity(0.9), split, judge.anchors, [0])
-    (garbled_lists,) = rank(PersonalPopularity(0.9), garbled, judge_of_garbled.anchors, [0])
+    (lists,) = rank(PersonalPopularity(0.9), split, judge.anchors, [1.0])
+    (garbled_lists,) = rank(PersonalPopularity(0.9), garbled, judge_of_garbled.anchors, [1.0])
 
     assert judge.score(lists) == judge_of_garbled.score(garbled_lists)

@@ -38,34 +38,34 @@ def test_a_horizon_has_a_method_of_its_own() -> None:
 def test_equal_scores_go_by_plays_before_t1_and_then_by_row() -> None:
     split = split_of(["cabbcd"], later=["ab"])
 
-    (lists,) = rank(Fixed((0.5, 0.5, 0.5, 0.7)), split, split.anchors("test"), [0])
+    (lists,) = rank(Fixed((0.5, 0.5, 0.5, 0.7)), split, split.anchors("test"), [1.0])
 
     assert names(split, lists.short_term[0]) == "dbca"
 
 
-def test_the_latest_plays_are_struck_from_the_short_term_list_only() -> None:
-    split = split_of(["abcd"], later=["ab"])
+def test_the_latest_plays_are_damped_in_the_short_term_list_only() -> None:
+    split = split_of(["bcda" + "c" * 18], later=["bd"])  # the d is 20 plays back, then 21
 
-    none, two = rank(Fixed((4, 3, 2, 1)), split, split.anchors("test"), [0, 2])
+    fully, damped = rank(Fixed((8, 6, 4, 1)), split, split.anchors("test"), [1.0, 0.1])
 
-    assert [names(split, rows) for rows in none.short_term] == ["abcd", "abcd"]
-    assert [names(split, rows) for rows in two.short_term] == ["ab", "bc"]
-    assert [names(split, rows) for rows in two.long_term] == ["abcd", "abcd"]
+    assert [names(split, rows) for rows in fully.short_term] == ["abcd", "abcd"]
+    assert [names(split, rows) for rows in damped.short_term] == ["bacd", "dabc"]
+    assert [names(split, rows) for rows in damped.long_term] == ["abcd", "abcd"]
 
 
 def test_slices_do_not_show(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
     method, anchors = PersonalPopularity(0.9), split.anchors("test")
-    (whole,) = rank(method, split, anchors, [1])
+    (whole,) = rank(method, split, anchors, [0.5])
 
     monkeypatch.setattr("models.baselines.baseline._MAX_SCORES", 3 * len(split.catalogue))
-    (sliced,) = rank(method, split, anchors, [1])
+    (sliced,) = rank(method, split, anchors, [0.5])
 
     np.testing.assert_array_equal(whole.short_term, sliced.short_term)
     np.testing.assert_array_equal(whole.long_term, sliced.long_term)
 
 
 def test_a_part_without_anchors_has_no_lists(split: Split) -> None:
-    (lists,) = rank(Popularity(), split, np.empty(0, np.int64), [0])
+    (lists,) = rank(Popularity(), split, np.empty(0, np.int64), [1.0])
 
     assert (lists.short_term.shape, lists.long_term.shape) == ((0, 20), (0, 100))
 
@@ -87,7 +87,7 @@ def test_no_baseline_looks_past_t1_or_past_its_anchor(split: Split, name: str) -
     whole, told_less = split, _without(split, kept)
 
     lists, lists_of_less = (
-        rank(BASELINES[name].short_term.fit(each), each, np.array([anchor]), [0])[0] for each in (whole, told_less)
+        rank(BASELINES[name].short_term.fit(each), each, np.array([anchor]), [1.0])[0] for each in (whole, told_less)
     )
 
     np.testing.assert_array_equal(lists.long_term, lists_of_less.long_term)

@@ -8,7 +8,7 @@ from tests.models.baselines.conftest import names, split_of
 def test_popularity_ranks_by_plays_before_t1_for_everybody() -> None:
     split = split_of(["acacab", "bb"], later=["cc", "a"])
 
-    (lists,) = rank(Popularity().fit(split), split, split.anchors("test"), [0])
+    (lists,) = rank(Popularity().fit(split), split, split.anchors("test"), [1.0])
 
     assert [names(split, rows) for rows in lists.short_term] == ["abc"] * 3
 
@@ -16,7 +16,7 @@ def test_popularity_ranks_by_plays_before_t1_for_everybody() -> None:
 def test_personal_popularity_ranks_by_the_listeners_own_plays_then_by_popularity() -> None:
     split = split_of(["aabcd", "dddc"], later=["a", "b"])
 
-    (lists,) = rank(PersonalPopularity(1.0).fit(split), split, split.anchors("test"), [0])
+    (lists,) = rank(PersonalPopularity(1.0).fit(split), split, split.anchors("test"), [1.0])
 
     assert [names(split, rows) for rows in lists.short_term] == ["adcb", "dcab"]
 
@@ -24,8 +24,8 @@ def test_personal_popularity_ranks_by_the_listeners_own_plays_then_by_popularity
 def test_with_decay_a_newer_play_counts_more() -> None:
     split = split_of(["aab"], later=["a"])
 
-    (plain,) = rank(PersonalPopularity(1.0), split, split.anchors("test"), [0])
-    (decayed,) = rank(PersonalPopularity(0.5), split, split.anchors("test"), [0])
+    (plain,) = rank(PersonalPopularity(1.0), split, split.anchors("test"), [1.0])
+    (decayed,) = rank(PersonalPopularity(0.5), split, split.anchors("test"), [1.0])
 
     assert names(split, plain.short_term[0]) == "ab"
     assert names(split, decayed.short_term[0]) == "ba"  # 1 against .5 + .25

@@ -21,7 +21,7 @@ METHODS = [
 def test_tracks_of_the_likest_session_come_first() -> None:
     split = split_of(["abc", "axy", "pqr"], later=["ab", "p", "q"])
 
-    (lists,) = rank(SessionKnn(0.6).fit(split), split, split.anchors("test"), [0])
+    (lists,) = rank(SessionKnn(0.6).fit(split), split, split.anchors("test"), [1.0])
 
     assert names(split, lists.short_term[1])[:3] == "abc"  # the listener has just played a and b
 

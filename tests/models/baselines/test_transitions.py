@@ -12,7 +12,7 @@ from tests.models.baselines.conftest import names, split_of
 def test_markov_ranks_by_what_followed_the_current_track_then_by_popularity() -> None:
     split = split_of(["acacab", "bb"], later=["ac", "a"])
 
-    (lists,) = rank(Transitions(reach=1, num_plays=1).fit(split), split, split.anchors("test"), [0])
+    (lists,) = rank(Transitions(reach=1, num_plays=1).fit(split), split, split.anchors("test"), [1.0])
 
     assert [names(split, rows) for rows in lists.short_term] == ["bac", "cba", "bac"]
 

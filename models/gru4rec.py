@@ -1,0 +1,394 @@
+"""GRU4Rec: a recurrent network over sessions, trained on mini-batches of sessions side by side.
+
+A comparison, not a product: nothing serves it. Where the two papers leave something open, what is done here is said.
+
+Source: Hidasi et al. 2016 (session-parallel mini-batches, negatives from the batch), Hidasi and Karatzoglou 2018 (extra
+samples, cross-entropy and BPR-max losses, constrained embedding). Each play is one step of the optimizer, and no
+gradient flows further back than one play, as in both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.catalogue import FIRST_TRACK
+from models.ranking import top_k
+from models.split import Lists, Split
+
+_EPSILON: Final = 1e-6
+_TINY: Final = 1e-24  # keeps a logarithm finite
+_MAX_SCORES: Final = 1 << 22  # held at once: 16 MiB
+
+
+@dataclass(frozen=True, slots=True)
+class Gru4RecConfig:
+    """Hyperparameters.
+
+    Attributes:
+        loss: over the targets of the batch and the samples.
+        sequences: what a hidden state follows from zero on: each session, or a listener through all of them.
+        num_units: of the recurrence; the size of the output vectors.
+        embedding_size: of the inputs; None: the output vectors are the inputs too (constrained embedding).
+        epochs: passes over the plays.
+        batch_size: sequences side by side.
+        embedding_dropout: share of an input dropped.
+        hidden_dropout: share of a state dropped, for what is read off it and for the next play.
+        learning_rate: Adagrad's.
+        momentum: share of a step that the next one repeats.
+        num_samples: negatives drawn for a batch, beside the other targets in it.
+        sample_exponent: they are drawn as popularity to this power.
+        logq: share of the logarithm of how often a track is expected among the candidates that is taken off its
+            score; cross-entropy only.
+        elu: negative scores go through elu with this parameter; 0: not; BPR-max only.
+        regularisation: of the scores of negatives; BPR-max only.
+        seed: of every random choice.
+    """
+
+    loss: Literal["cross-entropy", "bpr-max"] = "cross-entropy"
+    sequences: Literal["session", "listener"] = "session"
+    num_units: int = 100
+    embedding_size: int | None = None
+    epochs: int = 10
+    batch_size: int = 64
+    embedding_dropout: float = 0.0
+    hidden_dropout: float = 0.0
+    learning_rate: float = 0.1
+    momentum: float = 0.0
+    num_samples: int = 2048
+    sample_exponent: float = 0.5
+    logq: float = 0.0
+    elu: float = 0.0
+    regularisation: float = 0.0
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """What an epoch came to.
+
+    Attributes:
+        number: from 1.
+        loss: the mean over its plays.
+        model: as it now stands, in eval mode during the call.
+    """
+
+    number: int
+    loss: float
+    model: Gru4Rec
+
+
+class Gru4Rec(nn.Module):
+    """The network: input vector -> GRU -> scores of tracks.
+
+    B sequences, H units, E size of an input, M tracks, Y candidates.
+    """
+
+    def __init__(self, config: Gru4RecConfig, num_tracks: int) -> None:
+        super().__init__()
+        self.config = config
+        self.outputs = _glorot(num_tracks, config.num_units)  # (M, H)
+        self.biases = nn.Parameter(torch.zeros(num_tracks))
+        size = config.embedding_size
+        self.inputs = self.outputs if size is None else _glorot(num_tracks, size)  # (M, E)
+        self.cell = nn.GRUCell(self.inputs.shape[1], config.num_units)
+        for name, weights in self.cell.named_parameters():
+            if name.startswith("bias"):
+                nn.init.zeros_(weights)
+            else:
+                bound = (6 / (weights.shape[0] / 3 + weights.shape[1])) ** 0.5  # of each gate
+                nn.init.uniform_(weights, -bound, bound)
+
+    def states(self, tracks: NDArray[np.int64], bounds: NDArray[np.int64]) -> Tensor:
+        """Follow sequences from zero states.
+
+        Args:
+            tracks: int64 (P,), 0..M-1, one sequence after the other.
+            bounds: int64 (B + 1,).
+
+        Returns:
+            float32 (P, H), after each play.
+        """
+        lengths = np.diff(bounds)
+        order = np.argsort(-lengths, kind="stable")
+        states = torch.empty(len(tracks), self.config.num_units)
+        hidden = torch.zeros(len(lengths), self.config.num_units)
+        for place in range(int(lengths.max(initial=0))):
+            plays = bounds[:-1][order[: np.searchsorted(-lengths[order], -place)]] + place  # of sequences that go on
+            hidden = self.cell(self.inputs[torch.from_numpy(tracks[plays])], hidden[: len(plays)])
+            states[torch.from_numpy(plays)] = hidden
+        return states
+
+    def rank(self, split: Split, anchors: NDArray[np.int64]) -> Lists:
+        """Rank the catalogue after some plays, rising; both horizons have the same order."""
+        plays, bounds = _sequences(split, self.config)
+        asked = np.unique(np.searchsorted(bounds, anchors, side="right") - 1)
+        kept = np.concatenate([np.empty(0, np.int64), *(plays[bounds[one] : bounds[one + 1]] for one in asked)])
+        lists = [torch.empty((0, 100), dtype=torch.int64)]
+        with torch.inference_mode():
+            states = self.states(
+                split.rows[kept] - FIRST_TRACK, np.concatenate([[0], np.cumsum(np.diff(bounds)[asked])])
+            )
+            states = states[torch.from_numpy(np.searchsorted(kept, anchors))]  # (A, H)
+            size = max(1, _MAX_SCORES // len(self.biases))
+            for begin in range(0, len(states), size):
+                scores = torch.addmm(self.biases, states[begin : begin + size], self.outputs.T)  # (a, M)
+                lists.append(top_k(scores, 100)[0])
+        rows = torch.cat(lists).numpy()
+        return Lists(rows[:, :20], rows)
+
+
+def fit_gru4rec(split: Split, config: Gru4RecConfig, *, progress: Callable[[Epoch], None] = lambda _: None) -> Gru4Rec:
+    """Train on the plays before T1.
+
+    Args:
+        split: the plays.
+        config: how.
+        progress: called after every epoch.
+
+    Returns:
+        The network, in eval mode.
+
+    Raises:
+        FloatingPointError: the loss is no number; the learning rate is too high.
+    """
+    rng = np.random.default_rng(config.seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        model = Gru4Rec(config, len(split.catalogue))
+        training = _Training.of(model, split)
+        for number in range(1, config.epochs + 1):
+            loss = training.run_epoch(rng)
+            if not np.isfinite(loss):
+                raise FloatingPointError(f"the loss of epoch {number} is {loss}; lower the learning rate, {config}")
+            progress(Epoch(number, loss, model.eval()))
+            model.train()
+    return model.eval()
+
+
+def cross_entropy(scores: Tensor, log_expected: Tensor) -> Tensor:
+    """Average -log softmax over the candidates at the target.
+
+    Args:
+        scores: float32 (B, Y), of candidates; that of target b at (b, b), the samples behind the B targets.
+        log_expected: float32 (Y,), what is taken off the scores.
+
+    Returns:
+        float32 ().
+    """
+    return functional.cross_entropy(scores - log_expected, torch.arange(len(scores)))
+
+
+def bpr_max(scores: Tensor, *, elu: float, regularisation: float) -> Tensor:
+    """Average -log sum_j s_j sigmoid(r_i - r_j) + regularisation * sum_j s_j r_j^2, s the softmax over the negatives j.
+
+    Args:
+        scores: float32 (B, Y), as for `cross_entropy`.
+        elu: parameter of the elu the scores go through first; 0: none.
+        regularisation: weight of the second term.
+
+    Returns:
+        float32 ().
+
+    Source: Hidasi and Karatzoglou 2018, equation 9, with regularisation as in equation 10.
+    """
+    if elu:
+        scores = functional.elu(scores, elu)
+    targets = scores.diagonal()[:, None]  # (B, 1)
+    shares = scores.masked_fill(torch.eye(*scores.shape, dtype=torch.bool), -torch.inf).softmax(dim=1)  # (B, Y)
+    above = (shares * torch.sigmoid(targets - scores)).sum(dim=1)
+    return (regularisation * (shares * scores**2).sum(dim=1) - torch.log(above + _TINY)).mean()
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One step of B sequences side by side.
+
+    Attributes:
+        plays: int64 (B,), the current play of each; the target is the one after it.
+        kept: int64 (B,), where in the batch before each of them stood.
+        fresh: bool (B,), it has just begun, in the place of one that ended.
+    """
+
+    plays: NDArray[np.int64]
+    kept: NDArray[np.int64]
+    fresh: NDArray[np.bool_]
+
+
+def session_parallel_batches(bounds: NDArray[np.int64], order: NDArray[np.int64], batch_size: int) -> Iterator[Batch]:
+    """Walk through sequences side by side; where one ends, the next takes its place, as long as there are any.
+
+    Args:
+        bounds: int64 (S + 1,), of sequences of two plays at least.
+        order: int64 (S,), in which they come.
+        batch_size: how many at a time.
+    """
+    lanes, waiting = order[:batch_size], order[batch_size:]
+    plays, kept, fresh = bounds[lanes], np.arange(len(lanes)), np.ones(len(lanes), np.bool_)
+    while len(plays):
+        yield Batch(plays, kept, fresh)
+        plays = plays + 1
+        fresh = plays >= bounds[lanes + 1] - 1
+        ended = np.flatnonzero(fresh)
+        taken, dropped = ended[: len(waiting)], ended[len(waiting) :]
+        lanes = lanes.copy()
+        lanes[taken], waiting = waiting[: len(taken)], waiting[len(taken) :]
+        plays[taken] = bounds[lanes[taken]]
+        kept = np.delete(np.arange(len(plays)), dropped)
+        lanes, plays, fresh = lanes[kept], plays[kept], fresh[kept]
+
+
+@dataclass(frozen=True, slots=True)
+class _Training:
+    """A model in training.
+
+    Attributes:
+        model: is changed.
+        adagrad: its optimizer.
+        tracks: int64 (P,), 0..M-1, of the plays before T1 that have one beside them in their sequence.
+        bounds: int64 (S + 1,), of their sequences.
+        shares: float64 (M,), of the plays before T1.
+        drawn: float64 (M,), how probable each is as a sample.
+    """
+
+    model: Gru4Rec
+    adagrad: _Adagrad
+    tracks: NDArray[np.int64]
+    bounds: NDArray[np.int64]
+    shares: NDArray[np.float64]
+    drawn: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, model: Gru4Rec, split: Split) -> _Training:
+        train = split.histories.played_at_ms < split.t1_ms
+        plays, bounds = _sequences(split, model.config, train)
+        long = np.diff(bounds) > 1
+        kept = np.repeat(long, np.diff(bounds))
+        counts = np.bincount(split.rows[train] - FIRST_TRACK, minlength=len(split.catalogue))
+        powers = counts**model.config.sample_exponent
+        return cls(
+            model=model,
+            adagrad=_Adagrad(model.config),
+            tracks=split.rows[plays[kept]] - FIRST_TRACK,
+            bounds=np.concatenate([[0], np.cumsum(np.diff(bounds)[long])]),
+            shares=counts / counts.sum(),
+            drawn=powers / powers.sum(),
+        )
+
+    def run_epoch(self, rng: np.random.Generator) -> float:
+        """Pass over all sequences, in random order; give the mean loss of their plays."""
+        config = self.model.config
+        below = np.cumsum(self.drawn)
+        hidden = torch.zeros(config.batch_size, config.num_units)
+        total, num_plays = 0.0, 0
+        order = rng.permutation(len(self.bounds) - 1)
+        for batch in session_parallel_batches(self.bounds, order, config.batch_size):
+            hidden = hidden[torch.from_numpy(batch.kept)]
+            hidden[torch.from_numpy(batch.fresh)] = 0
+            samples = np.searchsorted(below, rng.random(config.num_samples) * below[-1], side="right")
+            loss, hidden = self._step(batch, samples, hidden)
+            total += loss * len(batch.plays)
+            num_plays += len(batch.plays)
+        return total / num_plays
+
+    def _step(self, batch: Batch, samples: NDArray[np.int64], hidden: Tensor) -> tuple[float, Tensor]:
+        """Move every sequence by one play and the weights by one gradient; only rows that take part are touched."""
+        model = self.model
+        read = self.tracks[batch.plays]  # (B,)
+        candidates = np.concatenate([self.tracks[batch.plays + 1], samples])  # (Y,)
+        biases, outputs = _cut(model.biases, candidates), _cut(model.outputs, candidates)
+        inputs = _cut(model.inputs, read)  # (B, E)
+        inputs_read = functional.dropout(inputs, model.config.embedding_dropout)
+        hidden = functional.dropout(model.cell(inputs_read, hidden), model.config.hidden_dropout)  # (B, H)
+        loss = self._loss(torch.addmm(biases, hidden, outputs.T), candidates)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch does not annotate it
+        self.adagrad.move_rows(model.biases, candidates, [biases])
+        if model.inputs is model.outputs:
+            self.adagrad.move_rows(model.outputs, np.concatenate([candidates, read]), [outputs, inputs])
+        else:
+            self.adagrad.move_rows(model.outputs, candidates, [outputs])
+            self.adagrad.move_rows(model.inputs, read, [inputs])
+        for weights in model.cell.parameters():
+            self.adagrad.move(weights)
+        return float(loss.detach()), hidden.detach()
+
+    def _loss(self, scores: Tensor, candidates: NDArray[np.int64]) -> Tensor:
+        config, num = self.model.config, len(scores)
+        if config.loss == "bpr-max":
+            return bpr_max(scores, elu=config.elu, regularisation=config.regularisation)
+        expected = np.concatenate(
+            [num * self.shares[candidates[:num]], config.num_samples * self.drawn[candidates[num:]]]
+        )
+        return cross_entropy(scores, torch.from_numpy(config.logq * np.log(expected)).to(scores))
+
+
+class _Adagrad:
+    """Adagrad with momentum, of whole weights or of some of their rows.
+
+    Equation: G += g^2; m = momentum * m - rate * g / sqrt(G + epsilon); w += m.
+    """
+
+    def __init__(self, config: Gru4RecConfig) -> None:
+        self._rate = config.learning_rate
+        self._momentum = config.momentum
+        self._states: dict[nn.Parameter, tuple[Tensor, Tensor]] = {}
+
+    @torch.no_grad()
+    def move(self, weights: nn.Parameter) -> None:
+        """Move weights along their gradient, and drop it."""
+        assert weights.grad is not None
+        squares, moves = self._state(weights)
+        squares.addcmul_(weights.grad, weights.grad)
+        moves.mul_(self._momentum).addcdiv_(weights.grad, (squares + _EPSILON).sqrt_(), value=-self._rate)
+        weights.add_(moves)
+        weights.grad = None
+
+    @torch.no_grad()
+    def move_rows(self, weights: nn.Parameter, rows: NDArray[np.int64], leaves: Sequence[Tensor]) -> None:
+        """Move rows along the gradients of leaves that were cut from them, in their order; a row may come twice."""
+        distinct, places = (torch.from_numpy(each) for each in np.unique(rows, return_inverse=True))
+        gradient = weights.new_zeros(len(distinct), *weights.shape[1:])
+        gradient.index_add_(0, places, torch.cat([leaf.grad for leaf in leaves if leaf.grad is not None]))
+        squares, moves = self._state(weights)
+        summed = squares.index_select(0, distinct).addcmul_(gradient, gradient)
+        squares.index_copy_(0, distinct, summed)
+        moved = gradient.div_(summed.add_(_EPSILON).sqrt_()).mul_(-self._rate)
+        if self._momentum:
+            moved.add_(moves.index_select(0, distinct), alpha=self._momentum)
+            moves.index_copy_(0, distinct, moved)
+        weights.index_add_(0, distinct, moved)
+
+    def _state(self, weights: nn.Parameter) -> tuple[Tensor, Tensor]:
+        if weights not in self._states:
+            self._states[weights] = torch.zeros_like(weights.data), torch.zeros_like(weights.data)
+        return self._states[weights]
+
+
+def _cut(weights: nn.Parameter, rows: NDArray[np.int64]) -> Tensor:
+    """Cut rows out, to have a gradient of their own."""
+    return weights.detach().index_select(0, torch.from_numpy(rows)).requires_grad_()
+
+
+def _sequences(
+    split: Split, config: Gru4RecConfig, chosen: NDArray[np.bool_] | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Cut the (chosen) plays into sequences: int64 (P,), which plays, and int64 (S + 1,), the bounds of sequences."""
+    starts = split.session_starts
+    if config.sequences == "listener":
+        starts = np.zeros(len(split.rows), np.bool_)
+        starts[split.histories.bounds[:-1]] = True
+    plays = np.arange(len(split.rows)) if chosen is None else np.flatnonzero(chosen)
+    numbers = np.cumsum(starts)[plays]
+    return plays, np.append(np.flatnonzero(np.diff(numbers, prepend=-1)), len(plays))
+
+
+def _glorot(num_rows: int, num_columns: int) -> nn.Parameter:
+    bound = (6 / (num_rows + num_columns)) ** 0.5
+    return nn.Parameter(torch.empty(num_rows, num_columns).uniform_(-bound, bound))

@@ -1,0 +1,1 @@
+"""The report: every system on recorded plays, side by side, as figures and as a page."""

@@ -1,0 +1,110 @@
+"""The search for GRU4Rec's hyperparameters: as many trials as Refrain's own recipe had, judged on the validation part.
+
+The first four settings are those its authors found best for four data sets, smaller where they have more units than
+Refrain; the rest vary what mattered.
+"""
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from models.gru4rec import Epoch, Gru4RecConfig, fit_gru4rec
+from models.split import Split
+from models.trials import Judge
+
+_RSC15: Final = Gru4RecConfig(
+    batch_size=32, hidden_dropout=0.4, learning_rate=0.2, momentum=0.2, logq=1.0, epochs=6
+)  # fmt: skip
+_YOOCHOOSE: Final = replace(
+    _RSC15, batch_size=48, hidden_dropout=0.2, learning_rate=0.07, momentum=0.0, sample_exponent=0.2, num_units=200
+)
+_COVEO: Final = Gru4RecConfig(
+    loss="bpr-max", batch_size=144, embedding_dropout=0.35, learning_rate=0.05, momentum=0.4, sample_exponent=0.2,
+    elu=1.0, regularisation=1.85, num_units=200, epochs=6,
+)  # fmt: skip
+_RETAIL_ROCKET: Final = replace(
+    _COVEO, batch_size=80, embedding_dropout=0.5, hidden_dropout=0.05, sample_exponent=0.4, elu=0.5, regularisation=1.95
+)
+_WIDE: Final = replace(_RSC15, batch_size=128, hidden_dropout=0.2)
+
+TRIALS: Final[Sequence[Gru4RecConfig]] = (
+    _RSC15,
+    _YOOCHOOSE,
+    _COVEO,
+    _RETAIL_ROCKET,
+    replace(_RSC15, sequences="listener"),
+    replace(_COVEO, sequences="listener"),
+    _WIDE,
+    replace(_WIDE, sequences="listener"),
+    replace(_WIDE, logq=0.0),
+    replace(_WIDE, embedding_dropout=0.2),
+)
+
+
+def search(
+    split: Split, path: Path, trials: Sequence[Gru4RecConfig] = TRIALS, *, tell: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """Run the trials that a file does not hold yet, and write each into it.
+
+    Args:
+        split: the plays; the test part is not looked at.
+        path: of the table, JSON; made if absent.
+        trials: what is tried.
+        tell: is told of every epoch.
+
+    Returns:
+        The table: settings, plays per second of training, and for each epoch the loss and the scores on validation.
+    """
+    table: list[dict[str, Any]] = json.loads(path.read_text()) if path.exists() else []
+    judge = Judge.of(split)
+    for config in trials:
+        settings = dataclasses.asdict(config)
+        if any(row["settings"] == settings for row in table):
+            continue
+        table.append(_run(split, judge, config, tell))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(table, indent=1) + "\n")
+    return table
+
+
+def best(table: Sequence[dict[str, Any]]) -> Gru4RecConfig:
+    """Take the settings, and the number of epochs, with the highest HR@20 + MRR@20."""
+    _, settings, epochs = max(
+        (
+            (epoch["hr_at_20"] + epoch["mrr_at_20"], row["settings"], epoch["epoch"])
+            for row in table
+            for epoch in row["epochs"]
+        ),
+        key=lambda one: one[0],
+    )
+    return Gru4RecConfig(**settings | {"epochs": epochs})
+
+
+def _run(split: Split, judge: Judge, config: Gru4RecConfig, tell: Callable[[str], None]) -> dict[str, Any]:
+    """Train once, with a look at the validation part after every epoch."""
+    epochs: list[dict[str, Any]] = []
+    busy_s, begun_s = 0.0, time.process_time()
+
+    def note(epoch: Epoch) -> None:
+        nonlocal busy_s, begun_s
+        busy_s += time.process_time() - begun_s
+        score = judge.score(epoch.model.rank(split, judge.anchors))
+        epochs.append({"epoch": epoch.number, "loss": epoch.loss} | dataclasses.asdict(score))
+        tell(f"epoch {epoch.number} of {config.epochs}, loss {epoch.loss:.3f}: {score}")
+        begun_s = time.process_time()
+
+    tell(f"{config}")
+    try:
+        fit_gru4rec(split, config, progress=note)
+    except FloatingPointError as exc:
+        tell(f"{exc}")
+    num_plays = int((split.histories.played_at_ms < split.t1_ms).sum()) * len(epochs)
+    return {
+        "settings": dataclasses.asdict(config),
+        "plays_per_s": round(num_plays / busy_s) if busy_s else None,
+        "epochs": epochs,
+    }

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+from itertools import pairwise
+from math import exp, expm1, log
+
+import numpy as np
+import pytest
+import torch
+
+from models.gru4rec import (
+    Epoch,
+    Gru4Rec,
+    Gru4RecConfig,
+    bpr_max,
+    cross_entropy,
+    fit_gru4rec,
+    session_parallel_batches,
+)
+from models.split import Plays, Split, split_plays
+
+TINY = Gru4RecConfig(num_units=16, batch_size=16, num_samples=8, epochs=8, learning_rate=0.3)
+
+
+@pytest.fixture(scope="module")
+def split() -> Split:
+    """Sessions that walk round a circle of twelve tracks, and now and then begin somewhere else."""
+    rng = np.random.default_rng(1)
+    listeners, tracks, times_s = [], [], []
+    for listener in range(16):
+        for session in range(5):
+            first = rng.integers(0, 12)
+            for play in range(8):
+                listeners.append(listener)
+                tracks.append((first + play) % 12)
+                times_s.append(session * 86_400 + play * 200 + listener)
+    ids = [f"t{number}" for number in range(12)]
+    return split_plays(Plays(np.array(listeners), np.array(tracks), ids, np.array(times_s) * 1000))
+
+
+def random_scores() -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(0).normal(size=(3, 7)).astype(np.float32))
+
+
+def test_cross_entropy_is_that_of_the_definition() -> None:
+    scores, log_expected = random_scores(), torch.linspace(-2, 1, 7)
+
+    loss = cross_entropy(scores, log_expected)
+
+    rows = (scores - log_expected).tolist()
+    expected = [-log(exp(row[place]) / sum(map(exp, row))) for place, row in enumerate(rows)]
+    assert float(loss) == pytest.approx(sum(expected) / 3, rel=1e-5)
+
+
+@pytest.mark.parametrize("elu", [0.0, 0.5])
+def test_bpr_max_is_that_of_the_definition(elu: float) -> None:
+    scores = random_scores()
+
+    loss = bpr_max(scores, elu=elu, regularisation=0.7)
+
+    losses = []
+    for place, row in enumerate(scores.tolist()):
+        activated = [score if score > 0 or not elu else elu * expm1(score) for score in row]
+        target = activated[place]
+        negatives = [score for other, score in enumerate(activated) if other != place]
+        total = sum(map(exp, negatives))
+        shares = [exp(score) / total for score in negatives]
+        above = sum(share / (1 + exp(score - target)) for share, score in zip(shares, negatives, strict=True))
+        losses.append(-log(above) + 0.7 * sum(s * r**2 for s, r in zip(shares, negatives, strict=True)))
+    assert float(loss) == pytest.approx(sum(losses) / 3, rel=1e-5)
+
+
+def test_every_play_but_the_last_of_a_sequence_is_read_once_with_its_own_state() -> None:
+    bounds = np.array([0, 4, 6, 9, 11, 16])
+    states, seen = np.empty(0, np.int64), []
+
+    for batch in session_parallel_batches(bounds, np.array([3, 0, 4, 1, 2]), 2):
+        states = np.where(batch.fresh, -1, states[batch.kept] if len(states) else -1)
+        assert len(batch.plays) <= 2
+        for play, before in zip(batch.plays.tolist(), states.tolist(), strict=True):
+            assert before == (-1 if play in bounds else play - 1)  # the state is that of the play before
+            seen.append(play)
+        states = batch.plays
+
+    assert sorted(seen) == [0, 1, 2, 4, 6, 7, 9, 11, 12, 13, 14]
+
+
+def test_states_follow_each_sequence_from_zero() -> None:
+    model = Gru4Rec(TINY, 12).eval()
+    tracks, bounds = np.array([3, 1, 4, 1, 5, 9]), np.array([0, 2, 2, 5, 6])
+
+    with torch.no_grad():
+        states = model.states(tracks, bounds)
+
+        for begin, end in pairwise(bounds.tolist()):
+            hidden = torch.zeros(1, TINY.num_units)
+            for play in range(begin, end):
+                hidden = model.cell(model.inputs[tracks[[play]]], hidden)
+                np.testing.assert_allclose(states[[play]], hidden, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"logq": 1.0},
+        {"loss": "bpr-max", "elu": 0.5, "regularisation": 0.1},
+        {"embedding_size": 10, "momentum": 0.2},
+        {"sequences": "listener"},
+        {"embedding_dropout": 0.1, "hidden_dropout": 0.1},
+    ],
+)
+def test_it_learns_to_walk_round_a_circle(split: Split, settings: dict[str, object]) -> None:
+    config = Gru4RecConfig(**{name: getattr(TINY, name) for name in TINY.__slots__} | settings)
+
+    lists = fit_gru4rec(split, config).rank(split, split.anchors("test"))
+
+    anchors = split.anchors("test")
+    inside = ~split.session_starts[anchors + 1]
+    found = lists.short_term[:, 0] == split.rows[anchors + 1]
+    assert found[inside].mean() > 0.9
+    assert lists.short_term.shape == (len(anchors), 20)
+    np.testing.assert_array_equal(lists.short_term, lists.long_term[:, :20])
+
+
+def test_a_session_forgets_the_one_before_and_a_listener_does_not(split: Split) -> None:
+    session, listener = (
+        fit_gru4rec(split, Gru4RecConfig(sequences=sequences, num_units=8, num_samples=8, epochs=1))
+        for sequences in ("session", "listener")
+    )
+    begins = np.flatnonzero(split.session_starts)  # every state here is that of one play, or of all before it too
+
+    forgetful, mindful = ({tuple(row) for row in model.rank(split, begins).long_term} for model in (session, listener))
+
+    assert len(forgetful) == 12
+    assert len(mindful) > 12
+
+
+def test_only_plays_before_t1_are_learned(split: Split) -> None:
+    early = split_plays(
+        Plays(
+            split.histories.listeners(),
+            np.where(split.histories.played_at_ms < split.t1_ms, split.rows - 2, 0),
+            split.catalogue.track_ids,
+            split.histories.played_at_ms,
+        ),
+        t1_ms=split.t1_ms,
+        t2_ms=split.t2_ms,
+    )
+
+    weights, weights_of_early = (fit_gru4rec(each, TINY).state_dict() for each in (split, early))
+
+    assert all(torch.equal(weights[name], weights_of_early[name]) for name in weights)
+
+
+def test_epochs_are_reported_and_a_seed_gives_one_model(split: Split) -> None:
+    epochs: list[tuple[int, float]] = []
+
+    def note(epoch: Epoch) -> None:
+        assert not epoch.model.training
+        epochs.append((epoch.number, epoch.loss))
+
+    first, second = fit_gru4rec(split, TINY, progress=note), fit_gru4rec(split, TINY)
+
+    assert [number for number, _ in epochs] == list(range(1, 9))
+    assert epochs[-1][1] < epochs[0][1]
+    assert all(torch.equal(weights, second.state_dict()[name]) for name, weights in first.state_dict().items())
+
+
+def test_a_rate_that_blows_up_is_refused(split: Split) -> None:
+    with pytest.raises(FloatingPointError, match="lower the learning rate"):
+        fit_gru4rec(split, Gru4RecConfig(num_units=8, num_samples=8, learning_rate=1e38, epochs=2))
