@@ -6,6 +6,7 @@
     +-- KafkaUnavailableError  the embedded Kafka does not start: printed, exit 4
     +-- ReleaseError           a release cannot be taken up: logged, the worker carries on with the one it has
     +-- StepError              a step cannot be computed: its batch is tried again in halves, down to the play to blame
+    +-- CheckpointError        a checkpoint is damaged, or of another fit: printed, exit 1, it is left as it was
 
 A bad play is no exception but a row beside the good ones (`events.Reject`), for one must not stop a chunk. A failure
 between a transaction and the disk is none either: it ends the process (`crash.crash`), because recovery is the one way

@@ -6,11 +6,12 @@ import torch
 
 from models.catalogue import Catalogue, track_keys
 from models.config import NetworkConfig, TrainingConfig
-from models.histories import Histories, bounds_of, gather_histories
+from models.histories import Histories, gather_histories
 from models.network import TasteNetwork
 from models.recommender import Recommender
+from models.run import Progress
 from models.step import StepInput, step
-from models.training import Progress, _pieces, fit
+from models.training import fit
 
 IDS = [f"t{number}" for number in range(20)]
 CATALOGUE = Catalogue(IDS)
@@ -96,11 +97,3 @@ def test_nothing_to_learn_from_is_refused() -> None:
 
     with pytest.raises(ValueError, match="no listener has two plays of catalogue tracks"):
         fit(single, CATALOGUE, QUICK)
-
-
-def test_long_histories_are_cut_and_every_play_but_the_last_is_asked() -> None:
-    pieces = _pieces(bounds_of(np.array([1, 0, 600, 257])), 256)
-
-    assert pieces.begins.tolist() == [1, 257, 513, 601]
-    assert pieces.ends.tolist() == [257, 513, 600, 857]
-    assert pieces.limits.tolist() == [601, 601, 601, 858]

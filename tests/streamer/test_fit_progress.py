@@ -6,7 +6,7 @@ import logging
 import pytest
 from rich.console import Console
 
-from models.training import Progress
+from models.run import Progress
 from streamer.fit_progress import FitStopped, report_progress
 
 BATCHES = [Progress(epoch, 2, batch, 3, loss=1 / epoch) for epoch in (1, 2) for batch in (1, 2, 3)]

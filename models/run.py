@@ -1,0 +1,143 @@
+"""A run of training: all that changes from batch to batch, so that it may end anywhere and go on as if it had not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.batches import draw_batches
+from models.checkpoint import Fingerprint, Snapshot
+from models.config import TrainingConfig
+from models.criterion import Criterion, Pieces
+from models.network import TasteNetwork
+
+_WEIGHT: Final = "network."
+_MOMENT: Final = "optimizer."
+_GENERATOR: Final = "generator"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Say how far a training run has come.
+
+    Attributes:
+        epoch: 1..num_epochs.
+        num_epochs: of the run.
+        batch: batches done in this epoch.
+        num_batches: in this epoch.
+        loss: of the latest batch, nats.
+    """
+
+    epoch: int
+    num_epochs: int
+    batch: int
+    num_batches: int
+    loss: float
+
+
+class Run:
+    """Trains a network batch by batch, with torch's global generator and one of its own.
+
+    Args:
+        network: what is trained, where it is.
+        criterion: what is asked.
+        pieces: of the plays that are asked about.
+        config: how.
+    """
+
+    def __init__(self, network: TasteNetwork, criterion: Criterion, pieces: Pieces, config: TrainingConfig) -> None:
+        self.network = network
+        self._criterion = criterion
+        self._pieces = pieces
+        self._config = config
+        self._optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
+        self._rng = np.random.default_rng(config.seed)
+        self._epoch = 0
+        self._done = 0  # batches of the epoch
+        self._epoch_rng = self._rng.bit_generator.state  # as it drew, or will draw, the epoch's batches
+
+    def batches(self) -> Iterator[Progress]:
+        """Train, from wherever it stands to the end; everything may be looked at or restored between two batches."""
+        while self._epoch < self._config.epochs:
+            batches = self._draw_batches()
+            while self._done < len(batches):
+                loss = self._step(batches[self._done], len(batches))
+                self._done += 1
+                yield Progress(self._epoch + 1, self._config.epochs, self._done, len(batches), loss)
+            self._epoch, self._done = self._epoch + 1, 0
+            self._epoch_rng = self._rng.bit_generator.state
+
+    def snapshot(self, fingerprint: Fingerprint) -> Snapshot:
+        """Say how it stands."""
+        tensors = {_WEIGHT + name: tensor for name, tensor in self.network.state_dict().items()}
+        for number, moments in self._optimizer.state_dict()["state"].items():
+            tensors |= {f"{_MOMENT}{number}.{name}": moment for name, moment in moments.items()}
+        for name, state in self._generators().items():
+            tensors[name] = state
+        position = {
+            "epoch": self._epoch,
+            "batches_done": self._done,
+            "generator": self._rng.bit_generator.state,
+            "generator_at_epoch": self._epoch_rng,
+        }
+        return Snapshot(fingerprint, position, {name: tensor.cpu().contiguous() for name, tensor in tensors.items()})
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Stand as a snapshot says."""
+        tensors = snapshot.tensors
+        self.network.load_state_dict(_named(tensors, _WEIGHT))
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in _named(tensors, _MOMENT).items():
+            number, _, moment = name.partition(".")
+            moments.setdefault(int(number), {})[moment] = tensor
+        self._optimizer.load_state_dict(self._optimizer.state_dict() | {"state": moments})
+        torch.random.set_rng_state(tensors[_GENERATOR])
+        if self.network.device.type == "cuda":
+            torch.cuda.set_rng_state(tensors[f"{_GENERATOR}.cuda"], self.network.device)
+        position: Any = snapshot.position
+        self._epoch, self._done = position["epoch"], position["batches_done"]
+        self._epoch_rng = position["generator_at_epoch"]
+        self._rng.bit_generator.state = position["generator"]
+
+    def _draw_batches(self) -> list[Pieces]:
+        """Draw the epoch's batches, or those it had when the run is in the middle of it."""
+        if not self._done:
+            return draw_batches(self._pieces, self._config.batch_plays, self._rng)
+        again = np.random.default_rng()
+        again.bit_generator.state = self._epoch_rng
+        return draw_batches(self._pieces, self._config.batch_plays, again)
+
+    def _step(self, batch: Pieces, num_batches: int) -> float:
+        """Move the weights by a batch; return its loss."""
+        self._set_rate(
+            step=self._epoch * num_batches + self._done + 1, num_steps=self._config.epochs * num_batches
+        )  # fmt: skip
+        loss = self._criterion.loss(self.network, batch, self._rng)
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch does not annotate it
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self._config.clip_norm)
+        self._optimizer.step()
+        return loss.item()
+
+    def _set_rate(self, *, step: int, num_steps: int) -> None:
+        """Warm up over the first steps (a tenth of a short run), then decay linearly."""
+        warmth = step / min(self._config.warm_up_steps, max(1, num_steps // 10))
+        decay = max(self._config.final_rate_share, 1 - step / num_steps)
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._config.learning_rate * min(1.0, warmth) * decay
+
+    def _generators(self) -> dict[str, Tensor]:
+        """Give the states of the generators dropout draws from."""
+        states = {_GENERATOR: torch.random.get_rng_state()}
+        if self.network.device.type == "cuda":
+            states[f"{_GENERATOR}.cuda"] = torch.cuda.get_rng_state(self.network.device)
+        return states
+
+
+def _named(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

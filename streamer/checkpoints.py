@@ -1,0 +1,90 @@
+"""A fit's checkpoint on a disk: one file, replaced atomically, so that a kill leaves the old one or the new one."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from models.checkpoint import Fingerprint, InvalidCheckpoint, Snapshot, differences
+from streamer.errors import RefrainError
+
+_NAME: Final = "checkpoint.safetensors"
+_MOST_DISK_SHARE: Final = 0.05  # of a fit's time, however large its weights
+
+
+class CheckpointError(RefrainError):
+    """Raised when a checkpoint is damaged, or is of other plays or another config."""
+
+
+class CheckpointFile:
+    """Keeps the latest snapshot of a fit.
+
+    Args:
+        directory: made if absent; one fit's own.
+        period_s: how much of a fit a kill may cost; it waits longer where writing takes more than a twentieth of it.
+        clock: monotonic, seconds.
+    """
+
+    def __init__(self, directory: Path, *, period_s: float = 20.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._directory = directory
+        self._period_s = period_s
+        self._clock = clock
+        self._due_s = -float("inf")
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        return self._directory / _NAME
+
+    def read(self, fingerprint: Fingerprint) -> Snapshot | None:
+        """Give the latest snapshot; none where there is none.
+
+        Raises:
+            CheckpointError: it is damaged, or of another fit; says what differs.
+        """
+        try:
+            snapshot = Snapshot.from_bytes(self.path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except InvalidCheckpoint as exc:
+            raise CheckpointError(f"{self.path} {exc}; remove it to begin anew") from exc
+        if differing := differences(snapshot.fingerprint, fingerprint):
+            raise CheckpointError(
+                f"the checkpoint {self.path} is of another fit: {'; '.join(differing)}. Start with what it was begun "
+                "with to finish it, name another directory, or remove it to begin anew"
+            )
+        return snapshot
+
+    def is_due(self, *, epoch_ended: bool) -> bool:
+        """Say whether an epoch has ended or the latest snapshot is old; at once where there is none."""
+        return epoch_ended or self._clock() >= self._due_s
+
+    def write(self, snapshot: Snapshot) -> None:
+        """Put a snapshot in the place of the one before, and see it on the disk.
+
+        Raises:
+            OSError: the directory cannot be written.
+        """
+        begun_s = self._clock()
+        self._directory.mkdir(parents=True, exist_ok=True)
+        beside = self.path.with_suffix(".new")
+        with beside.open("wb") as file:
+            file.write(snapshot.to_bytes())
+            file.flush()
+            os.fsync(file.fileno())
+        beside.rename(self.path)
+        self._sync_directory()
+        ended_s = self._clock()
+        self._due_s = ended_s + max(self._period_s, (ended_s - begun_s) / _MOST_DISK_SHARE)
+
+    def remove(self) -> None:
+        """Forget the fit: its release is saved."""
+        self.path.unlink(missing_ok=True)
+
+    def _sync_directory(self) -> None:
+        descriptor = os.open(self._directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)  # else the old one may come back with the power
+        finally:
+            os.close(descriptor)

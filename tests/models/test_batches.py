@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from models.batches import cut_pieces, draw_batches
+from models.histories import bounds_of
+
+
+def test_long_histories_are_cut_and_every_play_but_the_last_is_asked() -> None:
+    pieces = cut_pieces(bounds_of(np.array([1, 0, 600, 257])), 256)
+
+    assert pieces.begins.tolist() == [1, 257, 513, 601]
+    assert pieces.ends.tolist() == [257, 513, 600, 857]
+    assert pieces.limits.tolist() == [601, 601, 601, 858]
+
+
+def test_an_epoch_asks_every_piece_once_and_batches_hold_about_as_many_plays() -> None:
+    pieces = cut_pieces(bounds_of(np.random.default_rng(0).integers(2, 90, 300)), 40)
+
+    batches = draw_batches(pieces, 200, np.random.default_rng(1))
+
+    assert sorted(np.concatenate([batch.begins for batch in batches])) == sorted(pieces.begins)
+    assert max((batch.ends - batch.begins).sum() for batch in batches) <= 200 * 1.2
+
+
+def test_batches_differ_from_epoch_to_epoch() -> None:
+    pieces = cut_pieces(bounds_of(np.full(100, 10)), 40)
+    rng = np.random.default_rng(1)
+
+    first, second = (draw_batches(pieces, 50, rng) for _ in range(2))
+
+    assert [batch.begins.tolist() for batch in first] != [batch.begins.tolist() for batch in second]
+
+
+def test_nothing_to_ask_is_refused() -> None:
+    with pytest.raises(ValueError, match="no listener has two plays"):
+        cut_pieces(bounds_of(np.array([1, 0, 1])), 40)

@@ -1,0 +1,117 @@
+"""A fit that is cut off anywhere and goes on from its checkpoint ends in the weights of one that was not."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from models.catalogue import Catalogue
+from models.checkpoint import Fingerprint, Snapshot
+from models.config import NetworkConfig, TrainingConfig
+from models.histories import Histories
+from models.network import TasteNetwork
+from models.run import Progress
+from models.training import fit
+
+SMALL = NetworkConfig(embedding_size=8, hidden_size=16, contexts=())
+FULL = TrainingConfig(epochs=2, batch_plays=64, stream_plays=30, item_epochs=1)
+SAMPLED = dataclasses.replace(FULL, max_full_softmax_tracks=1, num_negatives=8)
+
+
+class Cut(Exception):  # noqa: N818
+    """What ends a fit early."""
+
+
+class Kept:
+    """A checkpoint in memory, as bytes; written after every so many batches."""
+
+    def __init__(self, every: int = 1) -> None:
+        self.every, self.asked, self.content = every, 0, b""
+
+    def read(self, fingerprint: Fingerprint) -> Snapshot | None:
+        if not self.content:
+            return None
+        snapshot = Snapshot.from_bytes(self.content)
+        assert snapshot.fingerprint == fingerprint
+        return snapshot
+
+    def is_due(self, *, epoch_ended: bool) -> bool:  # noqa: ARG002
+        self.asked += 1
+        return self.asked % self.every == 0
+
+    def write(self, snapshot: Snapshot) -> None:
+        self.content = snapshot.to_bytes()
+
+
+def cut_after(batches: int) -> Callable[[Progress], None]:
+    """Watch a fit, and end it when so many batches are done."""
+    told: list[Progress] = []
+
+    def watch(progress: Progress) -> None:
+        told.append(progress)
+        if len(told) == batches:
+            raise Cut
+
+    return watch
+
+
+def same(one: TasteNetwork, other: TasteNetwork) -> bool:
+    others = other.state_dict()
+    return all(torch.equal(tensor, others[name]) for name, tensor in one.state_dict().items())
+
+
+@pytest.fixture(scope="module")
+def histories(draw_histories: Callable[..., Histories]) -> Histories:
+    return draw_histories(3, num_listeners=12, num_plays=400)
+
+
+@pytest.mark.parametrize("config", [FULL, SAMPLED])
+def test_a_fit_cut_off_anywhere_ends_in_the_same_weights(
+    histories: Histories, catalogue: Catalogue, config: TrainingConfig
+) -> None:
+    told: list[Progress] = []
+    whole = fit(histories, catalogue, config, network_config=SMALL, progress=told.append)
+
+    for cut in (1, told[0].num_batches, told[0].num_batches + 2):
+        kept = Kept()
+        with pytest.raises(Cut):
+            fit(histories, catalogue, config, network_config=SMALL, progress=cut_after(cut), checkpoint=kept)
+        torch.rand(7)  # whoever goes on has another past
+        resumed = fit(histories, catalogue, config, network_config=SMALL, checkpoint=kept)
+
+        assert same(resumed, whole), cut
+
+
+def test_a_fit_killed_between_checkpoints_repeats_what_was_not_kept(histories: Histories, catalogue: Catalogue) -> None:
+    whole = fit(histories, catalogue, FULL, network_config=SMALL)
+    kept = Kept(every=4)
+    fit(histories, catalogue, FULL, network_config=SMALL, progress=lambda _: None, checkpoint=kept)
+
+    assert kept.asked % 4 != 0  # so the latest snapshot is older than the end
+    assert same(fit(histories, catalogue, FULL, network_config=SMALL, checkpoint=kept), whole)
+
+
+def test_what_ends_a_fit_is_kept_to_the_batch(histories: Histories, catalogue: Catalogue) -> None:
+    kept = Kept(every=1000)
+
+    with pytest.raises(Cut):
+        fit(histories, catalogue, FULL, network_config=SMALL, progress=cut_after(5), checkpoint=kept)
+
+    told: list[Progress] = []
+    fit(histories, catalogue, FULL, network_config=SMALL, progress=told.append, checkpoint=kept)
+    assert (told[0].epoch - 1) * told[0].num_batches + told[0].batch == 6
+
+
+def test_a_fit_that_goes_on_learns_no_item_vectors_again(
+    histories: Histories, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Kept()
+    with pytest.raises(Cut):
+        fit(histories, catalogue, FULL, network_config=SMALL, progress=cut_after(1), checkpoint=kept)
+
+    monkeypatch.setattr("models.training.item_vectors", None)
+
+    fit(histories, catalogue, FULL, network_config=SMALL, checkpoint=kept)
