@@ -27,6 +27,7 @@ from safetensors.torch import save as save_tensors
 
 from models.catalogue import Catalogue, track_key
 from models.config import NetworkConfig, TrainingConfig
+from models.histories import Histories
 from models.network import TasteNetwork
 from models.recommender import Recommender
 
@@ -63,6 +64,12 @@ class DataWindow:
     until_ms: int
     num_plays: int
     num_listeners: int
+
+    @classmethod
+    def of(cls, histories: Histories) -> DataWindow:
+        """Say what a network was trained on when it was trained on these."""
+        times_ms = histories.played_at_ms
+        return cls(int(times_ms.min()), int(times_ms.max()), histories.num_plays, histories.num_listeners)
 
 
 @dataclass(frozen=True, slots=True)

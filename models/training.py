@@ -56,7 +56,7 @@ def fit(
     Raises:
         ValueError: no listener has two plays of known tracks.
     """
-    network_config = network_config or NetworkConfig(contexts=_occurring_contexts(histories))
+    network_config = network_config or NetworkConfig(contexts=occurring_contexts(histories))
     known = known_plays(histories, catalogue, network_config)
     pieces = cut_pieces(known.bounds, config.stream_plays)
     fingerprint = fingerprint_of(histories, sessions, catalogue, (network_config, config))
@@ -98,7 +98,7 @@ def _set_items(network: TasteNetwork, vectors: NDArray[np.float32]) -> None:
         network.embedding.weight[FIRST_TRACK:] = torch.from_numpy(vectors)
 
 
-def _occurring_contexts(histories: Histories) -> tuple[str, ...]:
+def occurring_contexts(histories: Histories) -> tuple[str, ...]:
     """Name the contexts worth an input; none if all plays have the same, which would say nothing."""
     counts = np.bincount(np.minimum(histories.contexts, len(CONTEXTS) - 1), minlength=len(CONTEXTS))
     occurring = tuple(name for name, count in zip(CONTEXTS, counts, strict=True) if count >= _MIN_CONTEXT_PLAYS)

@@ -1,4 +1,4 @@
-"""The command line: `refrain worker`, `trainer`, `replay`, `evaluate`, `offsets`, `dead-letters` and `demo`."""
+"""The command line: `refrain worker`, `trainer`, `train`, `replay`, `evaluate`, `offsets`, `dead-letters`, `demo`."""
 
 import argparse
 import asyncio
@@ -16,6 +16,7 @@ from streamer.errors import ContractError, KafkaUnavailableError, RefrainError, 
 from streamer.replay.command import add_evaluate, add_replay
 from streamer.reset import add_offsets
 from streamer.settings import Settings
+from streamer.train.command import add_train
 from streamer.worker import run_worker
 
 #: Exit status of a command that finds no Kafka: a restart may.
@@ -51,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     trainer = commands.add_parser("trainer", help="archive plays, learn from them, release what passes")
     trainer.add_argument("--once", action="store_true", help="fit once on what there is, then exit; 1 if nothing came")
     trainer.set_defaults(run=_trainer)
+    add_train(commands)
     demo = commands.add_parser("demo", help="Kafka, made-up listeners, trainer and workers, all on this machine")
     demo.add_argument("--for", dest="for_s", type=float, metavar="SECONDS", help="end so long after the first answer")
     demo.set_defaults(run=_demo)

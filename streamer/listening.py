@@ -1,5 +1,6 @@
 """Recorded listening: any Parquet or CSV file with a column of users, one of tracks and one of times."""
 
+import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -94,6 +95,32 @@ def read_listening(path: Path, columns: ColumnChoice | None = None) -> Listening
         sessions=None if session is None else _numbered(table, session)[0],
     )
     return Listening(plays, user_ids)
+
+
+def add_columns(parser: argparse.ArgumentParser) -> None:
+    """Let a command that has recorded plays as `data` choose among them, and name their columns."""
+    parser.add_argument("--limit", type=num, help="only so many plays, the first in time")
+    for role, names in COLUMN_NAMES.items():
+        parser.add_argument(f"--{role}", metavar="COLUMN", help=f"column of the {role} (default: {', '.join(names)})")
+
+
+def read_chosen(arguments: argparse.Namespace) -> Listening:
+    """Read the plays that a command's arguments choose.
+
+    Raises:
+        ListeningError: there are none, or they cannot be read.
+    """
+    columns = ColumnChoice(**{role: getattr(arguments, role) for role in COLUMN_NAMES})
+    listening = read_listening(arguments.data, columns)
+    return listening.earliest(arguments.limit) if arguments.limit else listening
+
+
+def num(text: str) -> int:
+    """Read an argument that counts something."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not above 0")
+    return number
 
 
 def _read_table(path: Path) -> pa.Table:

@@ -45,12 +45,7 @@ def train_release(
         Recommender(network, split.catalogue),
         training=training,
         metrics={},
-        data_window=DataWindow(
-            from_ms=int(histories.played_at_ms.min()),
-            until_ms=int(histories.played_at_ms.max()),
-            num_plays=histories.num_plays,
-            num_listeners=histories.num_listeners,
-        ),
+        data_window=DataWindow.of(histories),
         created_at_ms=time.time_ns() // 1_000_000,
     )
     return ReleaseNotice(saved.release_id, saved.location, saved.manifest_sha256)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from models.config import TrainingConfig
-from streamer.listening import COLUMN_NAMES, ColumnChoice, Listening, read_listening
+from streamer.listening import add_columns, num, read_chosen
 from streamer.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,19 +24,19 @@ def add_replay(commands: "Commands", environment: Mapping[str, str]) -> None:
     )
     _add_listening(parser)
     parser.add_argument("--release", help="location of the release that answers (default: one is trained)")
-    parser.add_argument("--epochs", type=_num, default=TrainingConfig().epochs, help="of the training (%(default)s)")
-    parser.add_argument("--workers", type=_num, default=2, help="processes (%(default)s)")
+    parser.add_argument("--epochs", type=num, default=TrainingConfig().epochs, help="of the training (%(default)s)")
+    parser.add_argument("--workers", type=num, default=2, help="processes (%(default)s)")
     parser.add_argument("--kill-halfway", action="store_true", help="kill a worker when half is answered")
-    parser.add_argument("--max-batch-plays", type=_num, help="plays a worker answers at once (the setting's default)")
+    parser.add_argument("--max-batch-plays", type=num, help="plays a worker answers at once (the setting's default)")
     parser.add_argument(
-        "--under-way", type=_num, default=_MAX_UNDER_WAY, help="plays sent and not answered yet (%(default)s)"
+        "--under-way", type=num, default=_MAX_UNDER_WAY, help="plays sent and not answered yet (%(default)s)"
     )
 
     def run(_: Settings, arguments: argparse.Namespace) -> None:
         from streamer.replay.run import ReplayPlan, replay  # noqa: PLC0415  no worker should wait for it to start
 
         plan = ReplayPlan(
-            listening=_read(arguments),
+            listening=read_chosen(arguments),
             num_workers=arguments.workers,
             kill_halfway=arguments.kill_halfway,
             max_under_way=arguments.under_way,
@@ -59,26 +59,11 @@ def add_evaluate(commands: "Commands") -> None:
     def run(settings: Settings, arguments: argparse.Namespace) -> None:
         from streamer.replay.run import evaluate  # noqa: PLC0415  no worker should wait for it to start
 
-        evaluate(_read(arguments), arguments.release, settings.device)
+        evaluate(read_chosen(arguments), arguments.release, settings.device)
 
     parser.set_defaults(run=run)
 
 
 def _add_listening(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", type=Path, help="Parquet or CSV file of plays, or a folder with events.parquet")
-    parser.add_argument("--limit", type=_num, help="only so many plays, the first in time")
-    for role, names in COLUMN_NAMES.items():
-        parser.add_argument(f"--{role}", metavar="COLUMN", help=f"column of the {role} (default: {', '.join(names)})")
-
-
-def _read(arguments: argparse.Namespace) -> Listening:
-    columns = ColumnChoice(**{role: getattr(arguments, role) for role in COLUMN_NAMES})
-    listening = read_listening(arguments.data, columns)
-    return listening.earliest(arguments.limit) if arguments.limit else listening
-
-
-def _num(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is not above 0")
-    return number
+    add_columns(parser)

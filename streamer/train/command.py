@@ -1,0 +1,67 @@
+"""The command `train`: its arguments, and what is made of them."""
+
+import argparse
+import dataclasses
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models.recipes import RECIPES
+from streamer.listening import add_columns, num, read_chosen
+from streamer.settings import Settings
+
+if TYPE_CHECKING:
+    from models.release import SavedRelease
+
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  argparse has no other name for it
+
+
+def add_train(commands: "Commands") -> None:
+    """Add `train`."""
+    parser = commands.add_parser(
+        "train",
+        help="fit a recipe once, on recorded plays or on the archive, into a release",
+        description="Fit a recipe once into a release under REFRAIN_RELEASES_URL. It may be killed at any moment: "
+        "started again with the same arguments, it goes on from its checkpoint.",
+    )
+    parser.add_argument(
+        "data",
+        nargs="?",
+        type=Path,
+        help="Parquet or CSV file of plays, or a folder with events.parquet, of which the first four fifths in time "
+        "are learned, so that the rest can judge (default: all of the archive at REFRAIN_ARCHIVE_DIR)",
+    )
+    parser.add_argument("--recipe", choices=sorted(RECIPES), default="refrain", help="what to fit (%(default)s)")
+    parser.add_argument("--epochs", type=num, help="passes over the plays (default: the recipe's)")
+    parser.add_argument("--checkpoint", type=Path, default=Path("checkpoint"), metavar="DIRECTORY",
+                        help="where it is kept how far the fit has come; one fit's own (%(default)s)")  # fmt: skip
+    add_columns(parser)
+    parser.set_defaults(run=_run)
+
+
+def _run(settings: Settings, arguments: argparse.Namespace) -> None:
+    from streamer.checkpoints import CheckpointFile  # noqa: PLC0415  no worker should wait for it to start
+    from streamer.fit_progress import FitStopped  # noqa: PLC0415
+    from streamer.train.lesson import read_archive, split_recording  # noqa: PLC0415
+    from streamer.train.run import hear_signals, train  # noqa: PLC0415
+
+    recipe = RECIPES[arguments.recipe]
+    if arguments.epochs is not None:
+        recipe = dataclasses.replace(recipe, training=dataclasses.replace(recipe.training, epochs=arguments.epochs))
+    with hear_signals() as heard:
+        lesson = split_recording(read_chosen(arguments)) if arguments.data else read_archive(settings.archive_dir)
+        try:
+            saved = train(lesson, recipe, settings, CheckpointFile(arguments.checkpoint), heard)
+        except FitStopped:
+            sys.stderr.write("stopped; start again with the same arguments to go on from the checkpoint\n")
+            sys.exit(128 + heard[0])
+    sys.stdout.write(_what_next(saved, arguments.data))
+
+
+def _what_next(saved: "SavedRelease", data: Path | None) -> str:
+    lines = [f"release {saved.release_id} saved at {saved.location}"]
+    if data is not None:
+        lines.append(f"score it:   refrain evaluate {data} --release {saved.location}")
+        lines.append(f"replay it:  refrain replay {data} --release {saved.location}")
+    lines.append(f"promote it: refrain releases promote {saved.release_id}")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,105 @@
+"""`refrain train`, killed for real."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.checkpoint import Snapshot
+from models.release import Release, load_release
+from streamer.__main__ import main
+
+NUM_PLAYS = 5_000
+
+
+def write_plays(path: Path, num_plays: int) -> Path:
+    """Eighty listeners who play a hundred tracks in order, now and then another."""
+    rng, plays = np.random.default_rng(5), np.arange(num_plays)
+    tracks = np.where(
+        rng.random(num_plays) < 0.2, rng.integers(0, 100, num_plays), (plays % 80 * 37 + plays // 80) % 100
+    )
+    rows = [f"u{play % 80},t{track},{1_700_000_000 + 200 * play}" for play, track in zip(plays, tracks, strict=True)]
+    path.write_text("\n".join(["user,track,ts", *rows]))
+    return path
+
+
+def only_release(directory: Path) -> Release:
+    (location,) = directory.iterdir()
+    return load_release(str(location))
+
+
+def weights(release: Release) -> dict[str, list[float]]:
+    return {name: tensor.tolist() for name, tensor in release.network.state_dict().items()}
+
+
+def test_it_says_where_the_release_is_and_what_to_do_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REFRAIN_RELEASES_URL", str(tmp_path / "releases"))
+    plays = write_plays(tmp_path / "plays.csv", 600)
+
+    main(["train", str(plays), "--epochs", "1", "--checkpoint", str(tmp_path / "checkpoint")])
+
+    release_id = only_release(tmp_path / "releases").release_id
+    told = capsys.readouterr().out
+    assert f"release {release_id} saved at file://{tmp_path}/releases/{release_id}" in told
+    assert f"refrain releases promote {release_id}" in told
+    assert f"refrain evaluate {plays} --release" in told
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_fit_killed_twice_in_the_middle_of_an_epoch_ends_in_the_same_weights(tmp_path: Path) -> None:
+    plays, file = write_plays(tmp_path / "plays.csv", NUM_PLAYS), tmp_path / "checkpoint" / "checkpoint.safetensors"
+    _run_to_the_end(plays, tmp_path / "whole", tmp_path / "unused")
+
+    for nth in range(2):
+        written_at = _written_at(file)
+        with _started(plays, tmp_path / "resumed", file.parent) as running:
+            _until(lambda: _written_at(file) != written_at, running)  # noqa: B023
+            running.kill()
+        assert running.returncode == -signal.SIGKILL
+        assert Snapshot.from_bytes(file.read_bytes()).position["batches_done"] == nth + 1
+    _run_to_the_end(plays, tmp_path / "resumed", file.parent)
+
+    assert weights(only_release(tmp_path / "resumed")) == weights(only_release(tmp_path / "whole"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_sigterm_ends_it_within_a_batch_and_it_goes_on(tmp_path: Path) -> None:
+    plays, file = write_plays(tmp_path / "plays.csv", NUM_PLAYS), tmp_path / "checkpoint" / "checkpoint.safetensors"
+    with _started(plays, tmp_path / "releases", file.parent) as running:
+        _until(file.exists, running)
+        running.terminate()
+
+    assert running.returncode == 128 + signal.SIGTERM
+    _run_to_the_end(plays, tmp_path / "releases", file.parent)
+
+
+def _started(plays: Path, releases: Path, checkpoint: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "streamer", "train", str(plays), "--epochs", "3", "--checkpoint", str(checkpoint)]
+    return subprocess.Popen(command, env={**os.environ, "REFRAIN_RELEASES_URL": str(releases)})
+
+
+def _run_to_the_end(plays: Path, releases: Path, checkpoint: Path) -> None:
+    with _started(plays, releases, checkpoint) as running:
+        assert running.wait(300) == 0
+
+
+def _written_at(file: Path) -> int:
+    return file.stat().st_mtime_ns if file.exists() else 0
+
+
+def _until(is_so: Callable[[], bool], running: subprocess.Popen[bytes]) -> None:
+    deadline_s = time.monotonic() + 300
+    while not is_so():
+        assert running.poll() is None
+        assert time.monotonic() < deadline_s
+        time.sleep(0.002)
