@@ -23,6 +23,7 @@ from torch import Tensor
 from models.catalogue import Catalogue
 from models.config import NetworkConfig, TrainingConfig
 from models.histories import Histories
+from models.recommender import Recommender
 
 FORMAT_VERSION: Final = 1
 
@@ -93,6 +94,7 @@ def fingerprint_of(
     sessions: NDArray[np.int64] | None,
     catalogue: Catalogue,
     configs: tuple[NetworkConfig, TrainingConfig],
+    start: Recommender | None = None,
 ) -> Fingerprint:
     """Tell what a run is of."""
     network, training = configs
@@ -104,6 +106,7 @@ def fingerprint_of(
                 "sessions_sha256": None if sessions is None else _sha256(sessions),
                 "tracks": len(catalogue),
                 "tracks_sha256": _sha256(catalogue.keys),
+                "start_sha256": None if start is None else _sha256_of(start),
                 "network": network.to_dict(),
                 "training": asdict(training),
             }
@@ -129,6 +132,11 @@ def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any], prefix: st
 def _short(value: object) -> str:
     text = str(value)
     return text if len(text) <= 40 else f"{text[:8]}..."
+
+
+def _sha256_of(start: Recommender) -> str:
+    weights = [tensor.detach().cpu().numpy() for tensor in start.network.state_dict().values()]
+    return _sha256(start.catalogue.keys, *weights)
 
 
 def _sha256(*columns: NDArray[Any]) -> str:

@@ -50,3 +50,42 @@ def item_vectors(
         vectors[np.array(model.wv.index_to_key, np.int64) - FIRST_TRACK] = model.wv.vectors
     lengths: NDArray[np.float32] = np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors / lengths
+
+
+def vectors_of_company(
+    vectors: NDArray[np.float32],
+    has_vector: NDArray[np.bool_],
+    rows: NDArray[np.int64],
+    sessions: NDArray[np.int64],
+    config: TrainingConfig,
+) -> NDArray[np.float32]:
+    """Give tracks that have no vector the mean direction of the tracks they stand beside, without any training.
+
+    Beside: within word2vec's window, in one session; each time counts. The new vectors are as long as the others are on
+    average. Where a track has no company that has a vector, its direction is random.
+
+    Args:
+        vectors: float32 (M, E), anything where a track has none.
+        has_vector: bool (M,).
+        rows: int64 (P,), known tracks in listening order, one listener after the other.
+        sessions: int64 (P,), a new value wherever a session starts; no session spans two listeners.
+        config: its window and seed.
+
+    Returns:
+        float32 (M, E), the vectors that were there as they were.
+    """
+    lengths = np.linalg.norm(vectors[has_vector], axis=1, keepdims=True)
+    units = np.zeros(vectors.shape)
+    units[has_vector] = vectors[has_vector] / lengths
+    sums = np.zeros(vectors.shape)
+    tracks = rows - FIRST_TRACK
+    for distance in range(1, config.item_window + 1):
+        together = np.flatnonzero(sessions[distance:] == sessions[:-distance])
+        for ours, theirs in ((together, together + distance), (together + distance, together)):
+            asked = ~has_vector[tracks[ours]]
+            np.add.at(sums, tracks[ours[asked]], units[tracks[theirs[asked]]])  # nothing where they have none either
+    alone = ~sums.any(axis=1)
+    sums[alone] = np.random.default_rng(config.seed).standard_normal((int(alone.sum()), vectors.shape[1]))
+    directions = sums / np.linalg.norm(sums, axis=1, keepdims=True)
+    mean_length = lengths.mean() if len(lengths) else 1.0
+    return np.where(has_vector[:, None], vectors, directions * mean_length).astype(np.float32)

@@ -13,14 +13,15 @@ import torch
 from numpy.typing import NDArray
 
 from models.batches import cut_pieces
-from models.catalogue import FIRST_TRACK, Catalogue
+from models.beginning import begin_afresh, begin_from
+from models.catalogue import Catalogue
 from models.checkpoint import Checkpoint, Fingerprint, fingerprint_of
 from models.config import CONTEXTS, NetworkConfig, TrainingConfig
 from models.criterion import Criterion
-from models.embedding import item_vectors
 from models.features import known_plays
 from models.histories import Histories
 from models.network import TasteNetwork
+from models.recommender import Recommender
 from models.run import Progress, Run
 
 _MIN_CONTEXT_PLAYS: Final = 100  # fewer teach an input nothing but noise
@@ -32,6 +33,7 @@ def fit(
     config: TrainingConfig,
     *,
     network_config: NetworkConfig | None = None,
+    start: Recommender | None = None,
     sessions: NDArray[np.int64] | None = None,
     device: torch.device | str = "cpu",
     progress: Callable[[Progress], None] | None = None,
@@ -43,7 +45,9 @@ def fit(
         histories: P plays, all of them for training.
         catalogue: the tracks to learn; plays of others are skipped as in serving.
         config: how.
-        network_config: what; absent: the default with inputs for the contexts that occur.
+        network_config: what; absent: that of `start`, else the default with inputs for the contexts that occur.
+        start: an earlier network over its own catalogue, to begin with instead of item vectors alone; known tracks keep
+            their vectors, new ones get that of their company. `config.refreshed()` is then enough.
         sessions: int64 (P,), where the source knows its sessions, for the item vectors only; absent: by gaps.
         device: where to train; the network stays there.
         progress: called after every batch; what it raises ends the fit, and the checkpoint keeps what is done.
@@ -54,21 +58,24 @@ def fit(
         The network, in eval mode.
 
     Raises:
-        ValueError: no listener has two plays of known tracks.
+        ValueError: no listener has two plays of known tracks, or `start` has another config than was asked for.
     """
+    if start is not None:
+        network_config = _config_of(start, network_config)
     network_config = network_config or NetworkConfig(contexts=occurring_contexts(histories))
     known = known_plays(histories, catalogue, network_config)
     pieces = cut_pieces(known.bounds, config.stream_plays)
-    fingerprint = fingerprint_of(histories, sessions, catalogue, (network_config, config))
+    fingerprint = fingerprint_of(histories, sessions, catalogue, (network_config, config), start)
     snapshot = None if checkpoint is None else checkpoint.read(fingerprint)
     with torch.random.fork_rng(devices=_cuda_devices(device)):
         torch.manual_seed(config.seed)
         network = TasteNetwork(network_config, len(catalogue))
         if snapshot is None:
             known_sessions = known.sessions if sessions is None else sessions[known.indices]
-            _set_items(
-                network, item_vectors(known.rows, known_sessions, len(catalogue), network_config.embedding_size, config)
-            )
+            if start is None:
+                begin_afresh(network, known.rows, known_sessions, config)
+            else:
+                begin_from(network, config, start=start, catalogue=catalogue, rows=known.rows, sessions=known_sessions)
         run = Run(network.to(device), Criterion.of(known, histories.bounds, len(catalogue), config), pieces, config)
         if snapshot is not None:
             run.restore(snapshot)
@@ -92,10 +99,16 @@ def _train(
             raise
 
 
-def _set_items(network: TasteNetwork, vectors: NDArray[np.float32]) -> None:
-    """Give the tracks their first vectors: float32 (M, E)."""
-    with torch.no_grad():
-        network.embedding.weight[FIRST_TRACK:] = torch.from_numpy(vectors)
+def _config_of(start: Recommender, wanted: NetworkConfig | None) -> NetworkConfig:
+    """Give the config of the network a fit starts from, which no fit can change.
+
+    Raises:
+        ValueError: another was wanted.
+    """
+    config = start.network.config
+    if wanted is not None and wanted != config:
+        raise ValueError(f"a fit that starts from a network keeps its config, {config}; {wanted} needs a fresh fit")
+    return config
 
 
 def occurring_contexts(histories: Histories) -> tuple[str, ...]:

@@ -33,6 +33,8 @@ def add_train(commands: "Commands") -> None:
     )
     parser.add_argument("--recipe", choices=sorted(RECIPES), default="refrain", help="what to fit (%(default)s)")
     parser.add_argument("--epochs", type=num, help="passes over the plays (default: the recipe's)")
+    parser.add_argument("--start", metavar="LOCATION",
+                        help="release to train on from, in a third of the passes (default: begin afresh)")  # fmt: skip
     parser.add_argument("--checkpoint", type=Path, default=Path("checkpoint"), metavar="DIRECTORY",
                         help="where it is kept how far the fit has come; one fit's own (%(default)s)")  # fmt: skip
     add_columns(parser)
@@ -42,16 +44,18 @@ def add_train(commands: "Commands") -> None:
 def _run(settings: Settings, arguments: argparse.Namespace) -> None:
     from streamer.checkpoints import CheckpointFile  # noqa: PLC0415  no worker should wait for it to start
     from streamer.fit_progress import FitStopped  # noqa: PLC0415
-    from streamer.train.lesson import read_archive, split_recording  # noqa: PLC0415
+    from streamer.train.lesson import read_archive, read_start, split_recording  # noqa: PLC0415
     from streamer.train.run import hear_signals, train  # noqa: PLC0415
 
-    recipe = RECIPES[arguments.recipe]
+    recipe, start = RECIPES[arguments.recipe], read_start(arguments.start)
+    if start is not None:
+        recipe = dataclasses.replace(recipe, training=recipe.training.refreshed())
     if arguments.epochs is not None:
         recipe = dataclasses.replace(recipe, training=dataclasses.replace(recipe.training, epochs=arguments.epochs))
     with hear_signals() as heard:
         lesson = split_recording(read_chosen(arguments)) if arguments.data else read_archive(settings.archive_dir)
         try:
-            saved = train(lesson, recipe, settings, CheckpointFile(arguments.checkpoint), heard)
+            saved = train(lesson, recipe, settings, CheckpointFile(arguments.checkpoint), heard, start=start)
         except FitStopped:
             sys.stderr.write("stopped; start again with the same arguments to go on from the checkpoint\n")
             sys.exit(128 + heard[0])

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from models.catalogue import Catalogue
 from models.histories import Histories
+from models.recommender import Recommender
+from models.release import InvalidRelease, load_release
 from models.split import Plays, split_plays
 from streamer.archive import Archive
 from streamer.errors import RefrainError
@@ -56,3 +58,17 @@ def read_archive(directory: Path) -> Lesson:
     columns = Plays(plays.users, plays.tracks, plays.track_ids, plays.played_at_ms, plays.contexts)
     split = split_plays(columns, t1_ms=_AFTER_ALL_MS, t2_ms=_AFTER_ALL_MS)
     return Lesson(*split.training_histories(), split.catalogue)
+
+
+def read_start(location: str | None) -> Recommender | None:
+    """Load the release a fit starts from; none where none is named.
+
+    Raises:
+        TrainError: it cannot be loaded.
+    """
+    if location is None:
+        return None
+    try:
+        return load_release(location).recommender
+    except (InvalidRelease, OSError) as exc:
+        raise TrainError(f"no fit can start from {location}: {exc}") from exc

@@ -11,6 +11,7 @@ from typing import Final
 import fsspec
 from rich.console import Console
 
+from models.config import NetworkConfig
 from models.histories import Histories
 from models.recipes import Recipe
 from models.recommender import Recommender
@@ -26,7 +27,13 @@ _CONSOLE: Final = Console(stderr=True)
 
 
 def train(
-    lesson: Lesson, recipe: Recipe, settings: Settings, checkpoint: CheckpointFile, heard: list[int]
+    lesson: Lesson,
+    recipe: Recipe,
+    settings: Settings,
+    checkpoint: CheckpointFile,
+    heard: list[int],
+    *,
+    start: Recommender | None = None,
 ) -> SavedRelease:
     """Fit a recipe and save what came of it.
 
@@ -36,6 +43,7 @@ def train(
         settings: say where releases go, and which device computes.
         checkpoint: where the fit goes on from; forgotten once the release is saved.
         heard: the signals that asked it to stop, so far.
+        start: what the fit starts from, whose network decides over the recipe's; None: afresh.
 
     Raises:
         CheckpointError: the checkpoint is damaged, or of another fit.
@@ -49,7 +57,8 @@ def train(
                 lesson.histories,
                 lesson.catalogue,
                 recipe.training,
-                network_config=dataclasses.replace(recipe.network, contexts=occurring_contexts(lesson.histories)),
+                network_config=_network_config(recipe, lesson) if start is None else None,
+                start=start,
                 sessions=lesson.sessions,
                 device=device,
                 progress=report,
@@ -60,6 +69,10 @@ def train(
     saved = _save(Recommender(network, lesson.catalogue), lesson.histories, recipe, settings.releases_url)
     checkpoint.remove()
     return saved
+
+
+def _network_config(recipe: Recipe, lesson: Lesson) -> NetworkConfig:
+    return dataclasses.replace(recipe.network, contexts=occurring_contexts(lesson.histories))
 
 
 @contextmanager

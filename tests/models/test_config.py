@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from models.config import CONTEXTS, NetworkConfig
+from models.config import CONTEXTS, NetworkConfig, TrainingConfig
 
 
 def test_a_config_survives_json() -> None:
@@ -25,3 +25,8 @@ def test_a_foreign_context_is_refused() -> None:
 def test_a_field_of_a_later_program_is_refused() -> None:
     with pytest.raises(TypeError, match="num_layers"):
         NetworkConfig.from_dict(NetworkConfig().to_dict() | {"num_layers": 2})
+
+
+def test_training_on_takes_fewer_passes() -> None:
+    assert TrainingConfig(epochs=6).refreshed() == TrainingConfig(epochs=2)
+    assert TrainingConfig(epochs=1).refreshed().epochs == 1

@@ -4,7 +4,7 @@ import numpy as np
 
 from models.catalogue import FIRST_TRACK
 from models.config import TrainingConfig
-from models.embedding import item_vectors
+from models.embedding import item_vectors, vectors_of_company
 
 
 def two_tastes(num_sessions: int = 300) -> tuple[np.ndarray, np.ndarray]:
@@ -36,3 +36,37 @@ def test_tracks_always_alone_still_get_a_vector() -> None:
     vectors = item_vectors(np.array([2, 3]), np.array([0, 1]), 2, 8, TrainingConfig())
 
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-6)
+
+
+def test_a_track_without_a_vector_gets_the_mean_direction_of_its_company() -> None:
+    vectors = np.array([[2, 0], [0, 2], [9, 9]], np.float32)
+
+    filled = vectors_of_company(
+        vectors, np.array([True, True, False]), np.array([2, 4, 2, 3]), np.zeros(4, np.int64), TrainingConfig()
+    )
+
+    np.testing.assert_array_equal(filled[:2], vectors[:2])
+    np.testing.assert_allclose(filled[2], 2 * np.array([2, 1]) / np.sqrt(5), rtol=1e-6)  # beside the first twice
+
+
+def test_company_is_of_one_session_and_within_the_window() -> None:
+    vectors, has_vector = np.eye(3, dtype=np.float32), np.array([True, True, False])
+    rows, config = np.array([2, 4, 3]), TrainingConfig(item_window=1)
+
+    other_session = vectors_of_company(vectors, has_vector, rows, np.array([0, 0, 1]), config)
+    too_far = vectors_of_company(vectors, has_vector, np.array([2, 4, 4, 3, 3]), np.array([0, 0, 0, 0, 1]), config)
+
+    np.testing.assert_allclose(other_session[2], [1, 0, 0])
+    np.testing.assert_allclose(too_far[2], np.array([1, 1, 0]) / np.sqrt(2), rtol=1e-6)
+
+
+def test_a_track_without_company_points_anywhere() -> None:
+    rows, sessions = np.array([2, 3]), np.array([0, 1])
+
+    once, again = (
+        vectors_of_company(np.eye(2, dtype=np.float32) * 3, np.array([True, False]), rows, sessions, TrainingConfig())
+        for _ in range(2)
+    )
+
+    np.testing.assert_array_equal(once, again)
+    np.testing.assert_allclose(np.linalg.norm(once[1]), 3, rtol=1e-6)

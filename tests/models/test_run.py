@@ -13,6 +13,7 @@ from models.checkpoint import Fingerprint, Snapshot
 from models.config import NetworkConfig, TrainingConfig
 from models.histories import Histories
 from models.network import TasteNetwork
+from models.recommender import Recommender
 from models.run import Progress
 from models.training import fit
 
@@ -112,6 +113,19 @@ def test_a_fit_that_goes_on_learns_no_item_vectors_again(
     with pytest.raises(Cut):
         fit(histories, catalogue, FULL, network_config=SMALL, progress=cut_after(1), checkpoint=kept)
 
-    monkeypatch.setattr("models.training.item_vectors", None)
+    monkeypatch.setattr("models.beginning.item_vectors", None)
 
     fit(histories, catalogue, FULL, network_config=SMALL, checkpoint=kept)
+
+
+def test_what_a_fit_starts_from_is_part_of_what_it_is(histories: Histories, catalogue: Catalogue) -> None:
+    start = Recommender(fit(histories, catalogue, FULL, network_config=SMALL), catalogue)
+    kept = Kept()
+    with pytest.raises(Cut):
+        fit(histories, catalogue, FULL, start=start, progress=cut_after(1), checkpoint=kept)
+
+    with pytest.raises(AssertionError):
+        fit(histories, catalogue, FULL, network_config=SMALL, checkpoint=kept)
+    assert same(
+        fit(histories, catalogue, FULL, start=start, checkpoint=kept), fit(histories, catalogue, FULL, start=start)
+    )

@@ -97,3 +97,22 @@ def test_nothing_to_learn_from_is_refused() -> None:
 
     with pytest.raises(ValueError, match="no listener has two plays of catalogue tracks"):
         fit(single, CATALOGUE, QUICK)
+
+
+def test_a_fit_that_starts_from_a_network_knows_more_after_less() -> None:
+    start = Recommender(fit(rounds(), CATALOGUE, QUICK, network_config=SMALL), CATALOGUE)
+    more = Catalogue([*IDS, "unknown"])
+    short = TrainingConfig(epochs=1, batch_plays=128)
+
+    warm = fit(rounds(unknown=(3, 17)), more, short, start=start)
+    fresh = fit(rounds(unknown=(3, 17)), more, short, network_config=SMALL)
+
+    assert hit_rate(warm, rounds(num_plays=33)) > 0.9 > hit_rate(fresh, rounds(num_plays=33))
+
+
+def test_a_fit_that_starts_from_a_network_keeps_its_config() -> None:
+    start = Recommender(fit(rounds(5), CATALOGUE, TrainingConfig(epochs=1), network_config=SMALL), CATALOGUE)
+
+    assert fit(rounds(5), CATALOGUE, TrainingConfig(epochs=1), start=start).config == SMALL
+    with pytest.raises(ValueError, match="needs a fresh fit"):
+        fit(rounds(5), CATALOGUE, TrainingConfig(epochs=1), network_config=NetworkConfig(), start=start)

@@ -7,8 +7,8 @@ from models.split import Plays
 from streamer.archive import Archive, to_table
 from streamer.listening import Listening
 from streamer.plays import decode
-from streamer.train.lesson import TrainError, read_archive, split_recording
-from tests.builders import NOON_MS, play
+from streamer.train.lesson import TrainError, read_archive, read_start, split_recording
+from tests.builders import NOON_MS, TRACK_IDS, play, save_tiny_release
 
 
 def test_of_a_recording_the_first_four_fifths_are_learned() -> None:
@@ -36,3 +36,18 @@ def test_of_an_archive_everything_is_learned(tmp_path: Path) -> None:
 def test_an_empty_archive_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TrainError, match="holds no plays"):
         read_archive(tmp_path)
+
+
+def test_a_fit_starts_from_a_release_if_one_is_named(tmp_path: Path) -> None:
+    saved = save_tiny_release(tmp_path)
+
+    start = read_start(saved.location)
+
+    assert read_start(None) is None
+    assert start is not None
+    assert start.catalogue.track_ids == TRACK_IDS
+
+
+def test_a_release_that_cannot_be_loaded_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TrainError, match=r"no fit can start from .*gone"):
+        read_start(str(tmp_path / "gone"))

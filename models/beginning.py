@@ -1,0 +1,60 @@
+"""What a fit begins with: item vectors learned from sessions, or all that an earlier network knows."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.catalogue import FIRST_TRACK, UNKNOWN, Catalogue
+from models.config import TrainingConfig
+from models.embedding import item_vectors, vectors_of_company
+from models.network import TasteNetwork
+from models.recommender import Recommender
+
+_ITEM_VECTORS = "embedding.weight"
+
+
+def begin_afresh(
+    network: TasteNetwork, rows: NDArray[np.int64], sessions: NDArray[np.int64], config: TrainingConfig
+) -> None:
+    """Give a new network's tracks the vectors word2vec learns from the sessions.
+
+    Args:
+        network: its other weights stay as they were drawn.
+        rows: int64 (P,), known tracks in listening order, one listener after the other.
+        sessions: int64 (P,), a new value wherever a session starts.
+        config: word2vec's settings and the seed.
+    """
+    weight = network.embedding.weight
+    num_tracks = len(weight) - FIRST_TRACK
+    vectors = item_vectors(rows, sessions, num_tracks, weight.shape[1], config)
+    with torch.no_grad():
+        weight[FIRST_TRACK:] = torch.from_numpy(vectors)
+
+
+def begin_from(
+    network: TasteNetwork,
+    config: TrainingConfig,
+    *,
+    start: Recommender,
+    catalogue: Catalogue,
+    rows: NDArray[np.int64],
+    sessions: NDArray[np.int64],
+) -> None:
+    """Give a network over a new catalogue all that an earlier one knows; new tracks get the vector of their company.
+
+    Args:
+        network: of the earlier one's config; overwritten.
+        config: the window of a track's company, and the seed.
+        start: the earlier network over its catalogue.
+        catalogue: the network's.
+        rows: int64 (P,), known tracks in listening order, one listener after the other.
+        sessions: int64 (P,), a new value wherever a session starts.
+    """
+    weights = {name: tensor.detach().cpu() for name, tensor in start.network.state_dict().items()}
+    earlier = weights[_ITEM_VECTORS].numpy()
+    places = start.catalogue.rows(catalogue.keys)
+    items = vectors_of_company(earlier[places], places != UNKNOWN, rows, sessions, config)
+    weights[_ITEM_VECTORS] = torch.from_numpy(np.concatenate([earlier[:FIRST_TRACK], items]))
+    network.load_state_dict(weights)

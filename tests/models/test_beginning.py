@@ -1,0 +1,60 @@
+"""What a fit begins with when an earlier network is at hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from models.beginning import begin_from
+from models.catalogue import FIRST_TRACK, Catalogue
+from models.config import NetworkConfig, TrainingConfig
+from models.network import TasteNetwork
+from models.recommender import Recommender
+
+CONFIG = NetworkConfig(embedding_size=8, hidden_size=16, contexts=())
+EARLIER, LATER = Catalogue(["gone", "a", "b"]), Catalogue(["b", "new", "a"])
+ROWS, SESSIONS = np.array([2, 3, 4]), np.zeros(3, np.int64)  # b, new, a
+
+
+@pytest.fixture
+def start() -> Recommender:
+    torch.manual_seed(5)
+    return Recommender(TasteNetwork(CONFIG, 3), EARLIER)
+
+
+def begun(start: Recommender) -> TasteNetwork:
+    network = TasteNetwork(CONFIG, 3)
+    begin_from(network, TrainingConfig(), start=start, catalogue=LATER, rows=ROWS, sessions=SESSIONS)
+    return network
+
+
+def test_known_tracks_keep_their_vectors_by_id(start: Recommender) -> None:
+    items, earlier = (network.embedding.weight.detach() for network in (begun(start), start.network))
+
+    assert torch.equal(items[FIRST_TRACK], earlier[FIRST_TRACK + 2])
+    assert torch.equal(items[FIRST_TRACK + 2], earlier[FIRST_TRACK + 1])
+    assert torch.equal(items[:FIRST_TRACK], earlier[:FIRST_TRACK])
+
+
+def test_a_new_track_points_between_those_beside_it(start: Recommender) -> None:
+    units = begun(start).items().detach()
+
+    between = torch.nn.functional.normalize(units[0] + units[2], dim=0)
+    torch.testing.assert_close(units[1], between)
+
+
+def test_all_other_weights_are_the_earlier_ones(start: Recommender) -> None:
+    network = begun(start)
+
+    for name, tensor in start.network.state_dict().items():
+        assert name == "embedding.weight" or torch.equal(network.state_dict()[name], tensor), name
+
+
+def test_the_earlier_network_stays_as_it_was(start: Recommender) -> None:
+    before = start.network.embedding.weight.detach().clone()
+
+    with torch.no_grad():
+        begun(start).embedding.weight.zero_()
+
+    assert torch.equal(start.network.embedding.weight, before)
