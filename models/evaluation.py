@@ -89,6 +89,12 @@ def rank_anchors_as_served(recommender: Recommender, split: Split, part: Part) -
     return _rank(recommender, split, split.served, split.served_anchors(part))
 
 
+def rank_anchors_rebuilt(recommender: Recommender, split: Split, part: Part) -> Lists:
+    """Answer at every anchor of a part as right after a change of weights: by a state of the ring's plays alone."""
+    rings = split.histories.remembered(split.anchors(part))
+    return _rank(recommender, split, rings, rings.bounds[1:] - 1)
+
+
 def evaluate(
     split: Split, part: Part, lists: Lists, *, short_term_stride: int = 1, long_term_stride: int = 3
 ) -> Report:

@@ -47,9 +47,21 @@ class Histories:
 
     def of(self, listeners: NDArray[np.int64]) -> Histories:
         """Take some listeners out, in the order given, with the repeats they have."""
-        starts, lengths = self.bounds[listeners], np.diff(self.bounds)[listeners]
-        bounds = bounds_of(lengths)
-        plays = np.arange(bounds[-1]) + np.repeat(starts - bounds[:-1], lengths)
+        return self._stretches(self.bounds[listeners], self.bounds[listeners + 1])
+
+    def remembered(self, anchors: NDArray[np.int64]) -> Histories:
+        """Take what the ring holds after some plays, with the repeats they have: a listener an anchor.
+
+        Args:
+            anchors: int64 (A,), indices of plays.
+        """
+        firsts = self.bounds[np.searchsorted(self.bounds, anchors, side="right") - 1]
+        return self._stretches(np.maximum(firsts, anchors - RING_SIZE + 1), anchors + 1)
+
+    def _stretches(self, begins: NDArray[np.int64], ends: NDArray[np.int64]) -> Histories:
+        """Take stretches of plays, each for a listener."""
+        bounds = bounds_of(ends - begins)
+        plays = np.arange(bounds[-1]) + np.repeat(begins - bounds[:-1], ends - begins)
         return Histories(
             bounds, self.track_keys[plays], self.played_at_ms[plays], self.contexts[plays], self.repeats[plays]
         )

@@ -10,7 +10,7 @@ import pytest
 from models.baselines import BASELINES
 from models.catalogue import PAD, Catalogue
 from models.config import RING_SIZE
-from models.evaluation import compare, evaluate, rank_anchors, rank_anchors_as_served
+from models.evaluation import compare, evaluate, rank_anchors, rank_anchors_as_served, rank_anchors_rebuilt
 from models.histories import Histories
 from models.network import TasteNetwork
 from models.recommender import Recommender
@@ -135,6 +135,23 @@ def test_without_cold_plays_both_ways_of_ranking_agree(network: TasteNetwork, ca
     served = rank_anchors_as_served(Recommender(network, catalogue), warm, "validation")
 
     np.testing.assert_array_equal(protocol.short_term, served.short_term)
+
+
+def test_states_rebuilt_from_the_ring_answer_short_histories_as_whole_ones_do(
+    network: TasteNetwork, catalogue: Catalogue
+) -> None:
+    rng = np.random.default_rng(2)
+    ids = [f"t{number}" for number in range(30)]
+    listeners = np.sort(rng.integers(0, 30, 900) * (rng.random(900) > 0.3))  # one of them plays much
+    split = split_plays(Plays(listeners, rng.integers(0, 30, 900), ids, rng.permutation(900)))
+    recommender = Recommender(network, catalogue)
+
+    rebuilt, whole = rank_anchors_rebuilt(recommender, split, "test"), rank_anchors(recommender, split, "test")
+
+    anchors, listeners = split.anchors("test"), split.histories.listeners()
+    is_short = anchors - split.histories.bounds[listeners[anchors]] < RING_SIZE
+    assert 0 < is_short.sum() < len(anchors)
+    np.testing.assert_array_equal(rebuilt.short_term[is_short], whole.short_term[is_short])
 
 
 @pytest.mark.slow

@@ -47,3 +47,14 @@ def test_listeners_are_taken_out_with_their_plays(draw_histories: Callable[..., 
     second = slice(histories.bounds[2], histories.bounds[3])
     np.testing.assert_array_equal(part.track_keys[: part.bounds[1]], histories.track_keys[second])
     np.testing.assert_array_equal(part.repeats[part.bounds[1] :], histories.repeats[: histories.bounds[1]])
+
+
+def test_a_ring_is_remembered_as_it_stood_after_each_anchor(draw_histories: Callable[..., Histories]) -> None:
+    histories = draw_histories(3, num_listeners=2, num_plays=300)
+    anchors = np.array([0, 70, histories.bounds[1], histories.bounds[1] + 99])
+
+    rings = histories.remembered(anchors)
+
+    assert np.diff(rings.bounds).tolist() == [1, RING_SIZE, 1, RING_SIZE]
+    np.testing.assert_array_equal(rings.track_keys[rings.bounds[1:] - 1], histories.track_keys[anchors])
+    np.testing.assert_array_equal(rings.repeats[rings.bounds[3] :], histories.repeats[anchors[3] - 63 : anchors[3] + 1])
