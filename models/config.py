@@ -11,6 +11,12 @@ HORIZONS: Final = ("short-term", "long-term")
 RING_SIZE: Final = 64
 """Plays a listener's state remembers; part of the state record's format."""
 
+NUM_COUNTED: Final = 64
+"""Tracks whose plays a listener's state counts; part of the state record's format."""
+
+COUNT_DECAY: Final = 0.99
+"""What a count is multiplied by at each play of its listener; part of the meaning of a state record."""
+
 CONTEXTS: Final = ("none", "album", "artist", "chart", "library", "playlist", "radio", "search", "other")
 """Where a play was started from. The index is the stored code: append only."""
 
