@@ -163,8 +163,7 @@ def steps_to(histories: Histories, anchors: NDArray[np.int64], hidden_size: int)
         part = histories.of(batch)
         begin, end = np.searchsorted(listeners, [batch[0], batch[-1] + 1])
         moved = part.bounds[np.searchsorted(batch, listeners[begin:end])] - histories.bounds[listeners[begin:end]]
-        hidden = np.zeros((len(batch), hidden_size), np.float32)
-        yield slice(begin, end), StepInput(hidden, part, np.zeros(len(batch), np.int64), anchors[begin:end] + moved)
+        yield slice(begin, end), StepInput.from_nothing(part, anchors[begin:end] + moved, num_hidden=hidden_size)
 
 
 def _listener_batches(histories: Histories, listeners: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 import torch
@@ -49,6 +49,12 @@ class StepInput:
     histories: Histories
     fold_from: NDArray[np.int64]
     anchors: NDArray[np.int64]
+
+    @classmethod
+    def from_nothing(cls, histories: Histories, anchors: NDArray[np.int64], *, num_hidden: int) -> Self:
+        """Lay out whole histories: nothing of them is folded yet."""
+        num = histories.num_listeners
+        return cls(np.zeros((num, num_hidden), np.float32), histories, np.zeros(num, np.int64), anchors)
 
 
 @dataclass(frozen=True, slots=True)

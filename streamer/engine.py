@@ -113,7 +113,6 @@ def _require_numbers(output: StepOutput) -> None:
 
 def _first_play(release: Release, track_key: np.uint64) -> StepInput:
     """Lay out the first play of a listener unheard, to be answered."""
-    one, first = np.zeros(1, np.int64), np.array([0, 1])
-    history = Histories(first, np.array([track_key]), one, np.zeros(1, np.uint8), np.zeros(1, np.bool_))
-    hidden = np.zeros((1, release.network.config.hidden_size), np.float32)
-    return StepInput(hidden, history, fold_from=one, anchors=one)
+    first = np.zeros(1, np.int64)
+    history = Histories(np.array([0, 1]), np.array([track_key]), first, np.zeros(1, np.uint8), np.zeros(1, np.bool_))
+    return StepInput.from_nothing(history, first, num_hidden=release.network.config.hidden_size)

@@ -226,9 +226,8 @@ def whole_history(life: Life) -> Histories:
 
 
 def fold_whole(release: Release, life: Life) -> StepOutput:
-    hidden = np.zeros((1, release.network.config.hidden_size), np.float32)
-    anchors = np.array([len(life.plays) - 1])
-    step_input = StepInput(hidden, whole_history(life), np.zeros(1, np.int64), anchors)
+    anchors, num_hidden = np.array([len(life.plays) - 1]), release.network.config.hidden_size
+    step_input = StepInput.from_nothing(whole_history(life), anchors, num_hidden=num_hidden)
     return step(release.recommender, step_input, sizes=SIZES)
 
 
@@ -306,8 +305,8 @@ def fold_newest(release: Release, life: Life) -> np.ndarray:
         np.array([0, folded]), history.track_keys[-folded:], history.played_at_ms[-folded:],
         history.contexts[-folded:], history.repeats[-folded:],
     )  # fmt: skip
-    hidden = np.zeros((1, release.network.config.hidden_size), np.float32)
-    step_input = StepInput(hidden, newest, np.zeros(1, np.int64), np.empty(0, np.int64))
+    num_hidden = release.network.config.hidden_size
+    step_input = StepInput.from_nothing(newest, np.empty(0, np.int64), num_hidden=num_hidden)
     return step(release.recommender, step_input, sizes=SIZES).hidden
 
 

@@ -149,14 +149,12 @@ def _fold(
     release: Release, ring: Sequence[RememberedPlay], played: Sequence[RememberedPlay], num_before: int
 ) -> tuple[NDArray[np.float32], list[ExpectedAnswer]]:
     """Fold ring and plays from a zero state; answer each play with the whole catalogue."""
-    histories = _histories([*ring, *played])
     output = step(
         release.recommender,
-        StepInput(
-            np.zeros((1, release.network.config.hidden_size), np.float32),
-            histories,
-            np.zeros(1, np.int64),
+        StepInput.from_nothing(
+            _histories([*ring, *played]),
             np.arange(len(ring), len(ring) + len(played)),
+            num_hidden=release.network.config.hidden_size,
         ),
         sizes=(len(release.catalogue),) * len(HORIZONS),
     )

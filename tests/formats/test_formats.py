@@ -67,7 +67,7 @@ def test_a_release_of_version_1_still_computes_what_it_did() -> None:
     histories = gather_histories(
         np.zeros(3, np.int64), release.catalogue.keys[[0, 5, 0]], np.array([0, 60_000, 90_000_000])
     )
-    step_input = StepInput(np.zeros((1, 6), np.float32), histories, np.zeros(1, np.int64), np.array([2]))
+    step_input = StepInput.from_nothing(histories, np.array([2]), num_hidden=6)
 
     output = step(release.recommender, step_input, sizes=(3, 3))
 

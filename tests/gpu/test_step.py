@@ -25,8 +25,7 @@ def test_cuda_and_cpu_agree_on_states_and_scores() -> None:
     tracks = catalogue.keys[rng.zipf(1.3, 20_000) % 5000]
     contexts = rng.integers(0, len(CONTEXTS), 20_000).astype(np.uint8)
     histories = gather_histories(listeners, tracks, np.arange(20_000) * 90_000, contexts)
-    hidden, fold_from = np.zeros((100, 128), np.float32), np.zeros(100, np.int64)
-    step_input = StepInput(hidden, histories, fold_from, np.arange(0, 20_000, 7))
+    step_input = StepInput.from_nothing(histories, np.arange(0, 20_000, 7), num_hidden=128)
 
     cpu = step(Recommender(network, catalogue), step_input, heard_masked=(0, 10))
     cuda = step(Recommender(network.to("cuda"), catalogue), step_input, heard_masked=(0, 10))

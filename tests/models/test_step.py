@@ -18,18 +18,13 @@ from models.step import StepInput, StepOutput, step
 TOLERANCE = 1e-5
 
 
-def zeros(histories: Histories) -> tuple[np.ndarray, np.ndarray]:
-    return np.zeros((histories.num_listeners, 16), np.float32), np.zeros(histories.num_listeners, np.int64)
-
-
 def between(begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
     return np.concatenate([np.arange(begin, end) for begin, end in zip(begins, ends, strict=True)])
 
 
 def whole(network: TasteNetwork, catalogue: Catalogue, histories: Histories) -> StepOutput:
-    hidden, fold_from = zeros(histories)
-    anchors = np.arange(histories.num_plays)
-    return step(Recommender(network, catalogue), StepInput(hidden, histories, fold_from, anchors), sizes=(5, 8))
+    step_input = StepInput.from_nothing(histories, np.arange(histories.num_plays), num_hidden=16)
+    return step(Recommender(network, catalogue), step_input, sizes=(5, 8))
 
 
 def remembered(histories: Histories, done: np.ndarray, until: np.ndarray) -> tuple[Histories, np.ndarray, np.ndarray]:
@@ -65,7 +60,7 @@ def test_any_split_of_the_histories_gives_the_states_and_scores_of_one_fold(
     histories = draw_histories(seed)
     expected = whole(network, catalogue, histories)
 
-    hidden, _ = zeros(histories)
+    hidden = np.zeros((histories.num_listeners, 16), np.float32)
     scores = np.zeros_like(expected.ranked[1].scores)
     for done, until in splits(histories, np.random.default_rng(seed), [*cuts, 7]):
         part, fold_from, new = remembered(histories, done, until)
@@ -151,22 +146,21 @@ def test_states_that_came_read_only_are_copied_not_changed(
     network: TasteNetwork, catalogue: Catalogue, draw_histories: Callable[..., Histories]
 ) -> None:
     histories = draw_histories(1, num_listeners=1, num_plays=9)
-    hidden, fold_from = zeros(histories)
-    hidden.flags.writeable = False
+    step_input = StepInput.from_nothing(histories, np.array([8]), num_hidden=16)
+    step_input.hidden.flags.writeable = False
 
-    output = step(Recommender(network, catalogue), StepInput(hidden, histories, fold_from, np.array([8])))
+    output = step(Recommender(network, catalogue), step_input)
 
     assert output.hidden.any()
-    assert not hidden.any()
+    assert not step_input.hidden.any()
 
 
 def test_heard_tracks_are_left_out_of_the_lists_they_are_masked_in(
     network: TasteNetwork, catalogue: Catalogue, draw_histories: Callable[..., Histories]
 ) -> None:
     histories = draw_histories(5, num_listeners=1, num_plays=90)
-    hidden, fold_from = zeros(histories)
 
-    step_input = StepInput(hidden, histories, fold_from, np.array([89]))
+    step_input = StepInput.from_nothing(histories, np.array([89]), num_hidden=16)
     output = step(Recommender(network, catalogue), step_input, sizes=(30, 30), heard_masked=(0, 10))
 
     heard = set(catalogue.rows(histories.track_keys[80:])) - {UNKNOWN}

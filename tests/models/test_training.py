@@ -32,10 +32,8 @@ def rounds(num_listeners: int = 30, num_plays: int = 40, unknown: tuple[int, ...
 
 def hit_rate(network: TasteNetwork, histories: Histories) -> float:
     """How often the next of the circle comes first, after every listener's last play."""
-    num_listeners = histories.num_listeners
-    hidden = np.zeros((num_listeners, 16), np.float32)
     lasts = histories.bounds[1:] - 1
-    step_input = StepInput(hidden, histories, np.zeros(num_listeners, np.int64), lasts)
+    step_input = StepInput.from_nothing(histories, lasts, num_hidden=16)
     ranked = step(Recommender(network, CATALOGUE), step_input, sizes=(1, 1)).ranked[0]
     current = CATALOGUE.rows(histories.track_keys[lasts]) - 2
     return float((ranked.rows[:, 0] - 2 == (current + 1) % len(IDS)).mean())
