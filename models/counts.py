@@ -15,6 +15,7 @@ decay, so that no split of a history can round otherwise.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Self
 
 import numpy as np
@@ -45,7 +46,7 @@ class CountMaps:
 def count_plays(
     maps: CountMaps, bounds: NDArray[np.int64], track_keys: NDArray[np.uint64], count_from: NDArray[np.int64]
 ) -> CountMaps:
-    """Count the new plays of B listeners, the t-th of all of them at once.
+    """Count the new plays of B listeners.
 
     Args:
         maps: of the B listeners, before; left as they are.
@@ -53,16 +54,53 @@ def count_plays(
         track_keys: uint64 (P,), of their plays, oldest first.
         count_from: int64 (B,), how many leading plays of each are in `maps` already.
     """
+    return count_plays_at(maps, bounds, track_keys, count_from, np.empty(0, np.int64))[0]
+
+
+def count_plays_at(
+    maps: CountMaps,
+    bounds: NDArray[np.int64],
+    track_keys: NDArray[np.uint64],
+    count_from: NDArray[np.int64],
+    anchors: NDArray[np.int64],
+) -> tuple[CountMaps, CountMaps]:
+    """Count the new plays of B listeners, the t-th of all of them at once, and look at the counts after some of them.
+
+    Args:
+        maps: of the B listeners, before; left as they are.
+        bounds: int64 (B + 1,), of the listeners among P plays.
+        track_keys: uint64 (P,), of their plays, oldest first.
+        count_from: int64 (B,), how many leading plays of each are in `maps` already.
+        anchors: int64 (A,), indices into the P plays.
+
+    Returns:
+        The maps of the B listeners after all plays, and A maps: that of the listener of each anchor just after it.
+
+    Raises:
+        ValueError: an anchor lies before the last play already counted, and what stood there is gone.
+    """
     begins = bounds[:-1] + count_from
     num_new = bounds[1:] - begins
     order = np.argsort(-num_new, kind="stable")  # whoever has a t-th new play stands in front
-    begins, num_new = begins[order], num_new[order]
+    rows = np.argsort(order)  # where each listener stands
+    begins_of_rows, num_new = begins[order], num_new[order]
     keys, counts = maps.track_keys[order], maps.counts[order]  # copies
-    for play in range(int(num_new.max(initial=0))):
-        num = int(np.searchsorted(-num_new, -play))  # listeners with more than `play` new ones
-        _count_one(keys[:num], counts[:num], track_keys[begins[:num] + play])
-    places = np.argsort(order)
-    return CountMaps(keys[places], counts[places])
+
+    listeners = np.searchsorted(bounds, anchors, side="right") - 1  # (A,)
+    num_before = anchors + 1 - begins[listeners]  # (A,), new plays up to the anchor
+    if (num_before < 0).any():
+        raise ValueError(f"anchor {anchors[num_before < 0][0]} lies before the last play already counted")
+    by_time = np.argsort(num_before, kind="stable")
+    cuts = np.searchsorted(num_before[by_time], np.arange(num_new.max(initial=0) + 2))
+    at_anchors = CountMaps.empty(len(anchors))
+    for done, (first, last) in enumerate(pairwise(cuts)):
+        if done:
+            num = int(np.searchsorted(-num_new, -done, side="right"))  # listeners with as many new plays
+            _count_one(keys[:num], counts[:num], track_keys[begins_of_rows[:num] + done - 1])
+        answered = by_time[first:last]
+        seen = rows[listeners[answered]]
+        at_anchors.track_keys[answered], at_anchors.counts[answered] = keys[seen], counts[seen]
+    return CountMaps(keys[rows], counts[rows]), at_anchors
 
 
 def _count_one(track_keys: NDArray[np.uint64], counts: NDArray[np.float32], played: NDArray[np.uint64]) -> None:

@@ -90,15 +90,15 @@ def fit_two_stages(
     """
     earlier = split.earlier()
     first = fit_first(earlier)
-    counts = count_plays(earlier.training_histories()[0], earlier.catalogue, first.config, config)
+    counts = counted_reranker(earlier.training_histories()[0], earlier.catalogue, first.config, config)
     fitted = fit_reranker(Recommender(first, earlier.catalogue, counts), earlier, training)
     network = fit_first(split)
-    reranker = count_plays(split.training_histories()[0], split.catalogue, network.config, config)
+    reranker = counted_reranker(split.training_histories()[0], split.catalogue, network.config, config)
     reranker.take_weights(fitted)
     return Recommender(network, split.catalogue, reranker.to(network.device))
 
 
-def count_plays(
+def counted_reranker(
     histories: Histories, catalogue: Catalogue, network_config: NetworkConfig, config: RerankerConfig
 ) -> Reranker:
     """Make an unfitted second stage that holds the counts of some plays.

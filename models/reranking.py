@@ -37,6 +37,7 @@ FEATURES: Final = (
     "came second next before",
     "log plays ago",
     "log times it came next before",
+    "log plays counted",
     "log popularity",
     "log popularity of late",
     "log p of the best, short-term",
@@ -104,6 +105,8 @@ class Moments(NamedTuple):
         plays_ago: int64 (A, P), as `RingWindows.plays_ago`.
         heard: int64 (A, P), as `RingWindows.heard`.
         situations: float32 (A, 5), see `models.situation`.
+        counted_rows: int64 (A, N), the tracks of the listener's counts (`models.counts`), PAD where none is known.
+        counts: float32 (A, N), decayed plays of each.
     """
 
     scores: tuple[Tensor, ...]
@@ -113,6 +116,8 @@ class Moments(NamedTuple):
     plays_ago: Tensor
     heard: Tensor
     situations: Tensor
+    counted_rows: Tensor
+    counts: Tensor
 
 
 class Candidates(NamedTuple):
@@ -216,11 +221,16 @@ class Reranker(nn.Module):
         best_followers = self.follower_shares[current, : config.num_counted] * is_known  # (A, n), strongest first
         best_rows = self.follower_tracks[current, : config.num_counted] + FIRST_TRACK
         proposed.append(best_rows.masked_fill(best_followers == 0, PAD))
-        proposed += [self._popular(num_first_stage).masked_fill(is_known, PAD), moments.ring_rows]
+        proposed += [self._popular(num_first_stage).masked_fill(is_known, PAD), moments.ring_rows, moments.counted_rows]
         proposed.append((self.pair_tracks[pairs] + FIRST_TRACK).masked_fill(pairs[:, None] < 0, PAD))
         anchors, tracks = _distinct(torch.cat(proposed, dim=1))
         places = anchors * self._num_tracks + tracks  # (R,), in (A, M)
         short_term, long_term = ((moments.temperature * scores).log_softmax(1) for scores in moments.scores)
+        counted = _spread(
+            (moments.counted_rows - FIRST_TRACK).clamp(min=0),
+            moments.counts * (moments.counted_rows != PAD),
+            self._num_tracks,
+        )  # (A, M)
         first_order = self._smoothed(followers.take(places), self.num_followers[current][anchors], tracks)
         lifts = [
             first_order,
@@ -236,6 +246,7 @@ class Reranker(nn.Module):
                 *((scores.take(places) + _LEAST_CLOSENESS).log()[:, None] for scores in companions),
                 _ring_features(moments, anchors, tracks, self._num_tracks),
                 self._came_next(heard).take(places)[:, None].log1p(),
+                counted.take(places)[:, None].log1p(),
                 of_late,
                 short_term.amax(1)[anchors, None],
                 moments.situations[anchors],

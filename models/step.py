@@ -1,23 +1,24 @@
-"""One step of serving: fold new plays into hidden states and rank after the anchors.
+"""One step of serving: fold new plays into hidden states, count them, and rank after the anchors.
 
 Laws: batching is invisible and serving is training. Workers and offline evaluation call the same `step`; however a
 history is split into steps, whatever else shares its batch, states and scores agree within 1e-5 absolute (float32
-sums are taken in another order where shapes differ).
+sums are taken in another order where shapes differ); counts agree to the last bit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.catalogue import PAD
+from models.catalogue import PAD, UNKNOWN
 from models.config import HORIZONS
+from models.counts import CountMaps, count_plays_at
 from models.features import KnownPlays, known_plays, play_features
 from models.histories import Histories
 from models.network import TasteNetwork
@@ -41,6 +42,8 @@ class StepInput:
         histories: the plays; those already folded in front (what the ring remembers), new ones behind.
         fold_from: int64 (B,), how many leading plays of each listener are in `hidden` already. 0 rebuilds: hidden is
             zeros and every play is folded.
+        counts: of the B listeners, before the first play to be counted.
+        count_from: int64 (B,), how many leading plays of each are in `counts` already; a rebuild leaves them there.
         anchors: int64 (A,), rising indices into the P plays; an answer is given after each. None may lie before the
             last play already folded, whose state is gone.
     """
@@ -48,13 +51,16 @@ class StepInput:
     hidden: NDArray[np.float32]
     histories: Histories
     fold_from: NDArray[np.int64]
+    counts: CountMaps
+    count_from: NDArray[np.int64]
     anchors: NDArray[np.int64]
 
     @classmethod
     def from_nothing(cls, histories: Histories, anchors: NDArray[np.int64], *, num_hidden: int) -> Self:
-        """Lay out whole histories: nothing of them is folded yet."""
-        num = histories.num_listeners
-        return cls(np.zeros((num, num_hidden), np.float32), histories, np.zeros(num, np.int64), anchors)
+        """Lay out whole histories: nothing of them is folded or counted yet."""
+        num, nothing = histories.num_listeners, np.zeros(histories.num_listeners, np.int64)
+        hidden = np.zeros((num, num_hidden), np.float32)
+        return cls(hidden, histories, nothing, CountMaps.empty(num), nothing, anchors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +82,12 @@ class StepOutput:
 
     Attributes:
         hidden: float32 (B, H), after each listener's last play; as before where every new play is unknown.
+        counts: of the B listeners, after their last play.
         ranked: one a horizon, in the order of HORIZONS.
     """
 
     hidden: NDArray[np.float32]
+    counts: CountMaps
     ranked: tuple[Ranked, ...]
 
 
@@ -90,7 +98,7 @@ def step(
     sizes: tuple[int, ...] = (20, 50),
     heard_masked: tuple[int, ...] = (0, 0),
 ) -> StepOutput:
-    """Fold, then rank.
+    """Fold and count, then rank.
 
     Args:
         recommender: what ranks; its network decides the device.
@@ -103,11 +111,13 @@ def step(
     """
     network = recommender.network
     _refuse_lost_anchors(step_input)
-    known = known_plays(step_input.histories, recommender.catalogue, network.config)
+    histories = step_input.histories
+    known = known_plays(histories, recommender.catalogue, network.config)
+    counts, counts_at = _count(recommender, step_input)
     with torch.inference_mode():
-        hidden, moments = _advance(recommender, known, step_input)
+        hidden, moments = _advance(recommender, known, step_input, counts_at)
         ranked = _rank(recommender, moments, sizes=sizes, heard_masked=heard_masked)
-        return StepOutput(hidden.cpu().numpy(), ranked)
+        return StepOutput(hidden.cpu().numpy(), counts, ranked)
 
 
 def candidates_at(recommender: Recommender, step_input: StepInput) -> Candidates:
@@ -121,7 +131,7 @@ def candidates_at(recommender: Recommender, step_input: StepInput) -> Candidates
     _refuse_lost_anchors(step_input)
     known = known_plays(step_input.histories, recommender.catalogue, network.config)
     with torch.inference_mode():
-        _, moments = _advance(recommender, known, step_input)
+        _, moments = _advance(recommender, known, step_input, _count(recommender, step_input)[1])
         anchors, tracks, features = [], [], []
         num_anchors = 0
         for moment in moments:
@@ -209,27 +219,53 @@ def _runs(starts: NDArray[np.int64], ends: NDArray[np.int64]) -> Iterator[_Run]:
         size = done
 
 
-def _advance(recommender: Recommender, known: KnownPlays, step_input: StepInput) -> tuple[Tensor, Iterator[Moments]]:
+def _count(recommender: Recommender, step_input: StepInput) -> tuple[CountMaps, CountMaps]:
+    """Count the new plays: the maps after all of them, and those at the anchors where a second stage reads them."""
+    anchors = step_input.anchors if recommender.reranker is not None else np.empty(0, np.int64)
+    bounds, track_keys = step_input.histories.bounds, step_input.histories.track_keys
+    return count_plays_at(step_input.counts, bounds, track_keys, step_input.count_from, anchors)
+
+
+def _advance(
+    recommender: Recommender, known: KnownPlays, step_input: StepInput, counts: CountMaps
+) -> tuple[Tensor, Iterator[Moments]]:
     """Fold the new plays; give the states, (B, H), and what is known at the anchors, slice by slice."""
     bounds, anchors = step_input.histories.bounds, step_input.anchors
-    network = recommender.network
-    hidden, anchor_hidden = _fold(network, known, step_input)
-    rings = ring_windows(known, bounds, anchors)
-    described = _tensor(situations(known, bounds, anchors), network.device)
-    num_scores = _MAX_SCORES[network.device.type] // (1 if recommender.reranker is None else _SECOND_STAGE_SCORES)
-    slice_size = max(1, num_scores // len(recommender.catalogue))
-    return hidden, _moments(network, anchor_hidden, rings, described, slice_size)
+    hidden, anchor_hidden = _fold(recommender.network, known, step_input)
+    counted_rows = recommender.catalogue.rows(counts.track_keys)
+    seen = _Seen(
+        hidden=anchor_hidden,
+        rings=ring_windows(known, bounds, anchors),
+        situations=situations(known, bounds, anchors),
+        counted_rows=np.where(counted_rows == UNKNOWN, PAD, counted_rows),
+        counts=counts.counts,
+    )
+    return hidden, _moments(recommender, seen)
 
 
-def _moments(
-    network: TasteNetwork, hidden: Tensor, rings: RingWindows, described: Tensor, slice_size: int
-) -> Iterator[Moments]:
-    """Score the catalogue for states (A, H), a slice of the anchors at a time."""
+class _Seen(NamedTuple):
+    """What is seen at A anchors; counts only where a second stage reads them."""
+
+    hidden: Tensor
+    rings: RingWindows
+    situations: NDArray[np.float32]
+    counted_rows: NDArray[np.int64]
+    counts: NDArray[np.float32]
+
+
+def _moments(recommender: Recommender, seen: _Seen) -> Iterator[Moments]:
+    """Score the catalogue for the states, a slice of the anchors at a time."""
+    network, rings = recommender.network, seen.rings
     items = network.items()  # (M, E)
-    for begin in range(0, max(len(hidden), 1), slice_size):
+    num_scores = _MAX_SCORES[network.device.type] // (1 if recommender.reranker is None else _SECOND_STAGE_SCORES)
+    slice_size = max(1, num_scores // len(items))
+    for begin in range(0, max(len(seen.hidden), 1), slice_size):
         part = slice(begin, begin + slice_size)
-        read = network.read(hidden[part])  # (a, H)
-        rows, groups = _tensor(rings.rows[part], read.device), _tensor(rings.groups[part], read.device).long()  # (a, W)
+        read = network.read(seen.hidden[part])  # (a, H)
+        rows, groups, plays_ago, heard = (
+            _tensor(columns[part], read.device).long()
+            for columns in (rings.rows, rings.groups, rings.plays_ago, rings.heard)
+        )  # (a, W)
         yield Moments(
             scores=tuple(
                 score_tracks(network, items, read, rows=rows, groups=groups, horizon=horizon)
@@ -238,9 +274,11 @@ def _moments(
             temperature=network.temperature,
             ring_rows=rows,
             ring_groups=groups,
-            plays_ago=_tensor(rings.plays_ago[part], read.device),
-            heard=_tensor(rings.heard[part], read.device),
-            situations=described[part],
+            plays_ago=plays_ago,
+            heard=heard,
+            situations=_tensor(seen.situations[part], read.device),
+            counted_rows=_tensor(seen.counted_rows[part], read.device),
+            counts=_tensor(seen.counts[part], read.device),
         )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 from numpy.typing import NDArray
 
+from models.counts import CountMaps
 from streamer.batch import Batch, Listeners, join, merge, plan
 from streamer.changelog import listener_key
 from streamer.chunks.fence import Fences
@@ -86,9 +87,9 @@ class Answering:
         with timed("plan"):
             batch = plan(events, states, champion.release.key if champion else None)
         with timed("step"):
-            hidden, answers = await self._step(champion, batch)
+            hidden, counts, answers = await self._step(champion, batch)
         with timed("merge"):
-            outcome = Outcome(events, listeners, batch, _merge(champion, batch, hidden), answers)
+            outcome = Outcome(events, listeners, batch, _merge(champion, batch, hidden, counts), answers)
             writes = list(write(intakes, outcome, self.topics))
         with timed("commit"):
             await asyncio.gather(*(self.table.commit(fences[part.partition], part) for part in writes))
@@ -127,14 +128,16 @@ class Answering:
             states = decode(records, _num_hidden(champion))
         return champion, states
 
-    async def _step(self, champion: Champion | None, batch: Batch) -> tuple[NDArray[np.float32], Answers | None]:
-        """Return the R hidden states and the lists; before the first release neither moves anything."""
+    async def _step(
+        self, champion: Champion | None, batch: Batch
+    ) -> tuple[NDArray[np.float32], CountMaps, Answers | None]:
+        """Return the R hidden states, the counts and the lists; before the first release plays are only counted."""
         if champion is None or not len(batch):
-            return batch.hidden, None
+            return batch.hidden, batch.count_plays(), None
         answered = self.pick_answered(batch)
         output = await self.engine.step(champion.release, batch, answered)
         answers = Answers(answered, output.ranked, champion.lists, champion.release.release_id, int(time.time() * 1000))
-        return output.hidden, answers
+        return output.hidden, output.counts, answers
 
     async def _check_device(self) -> None:
         """End the process unless the device still computes; only a step has failed, so there is a champion."""
@@ -146,7 +149,7 @@ def _num_hidden(champion: Champion | None) -> int:
     return champion.release.network.config.hidden_size if champion else 0
 
 
-def _merge(champion: Champion | None, batch: Batch, hidden: NDArray[np.float32]) -> States:
+def _merge(champion: Champion | None, batch: Batch, hidden: NDArray[np.float32], counts: CountMaps) -> States:
     if champion is None:
-        return merge(batch, hidden, release_key=NO_RELEASE, promoted_at_ms=NO_RELEASE)
-    return merge(batch, hidden, release_key=champion.release.key, promoted_at_ms=champion.promoted_at_ms)
+        return merge(batch, hidden, counts, release_key=NO_RELEASE, promoted_at_ms=NO_RELEASE)
+    return merge(batch, hidden, counts, release_key=champion.release.key, promoted_at_ms=champion.promoted_at_ms)

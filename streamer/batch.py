@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.config import RING_SIZE
+from models.counts import CountMaps, count_plays
 from models.histories import Histories, bounds_of
 from streamer.events import PlayColumns
 from streamer.state import BIT_REPEATS, BIT_SKIPPED, NO_RELEASE, States
@@ -111,6 +112,16 @@ class Batch:
         return len(self.listener)
 
     @property
+    def count_from(self) -> NDArray[np.int64]:
+        """int64 (R,): how many plays of each row were counted before: all that are remembered."""
+        return self.base.ring_lengths
+
+    def count_plays(self) -> CountMaps:
+        """Return how often each of the R lives has played which tracks, the new plays counted."""
+        histories = self.histories
+        return count_plays(self.base.count_maps, histories.bounds, histories.track_keys, self.count_from)
+
+    @property
     def row(self) -> NDArray[np.int64]:
         """int64 (n,): the row of each new play."""
         return np.repeat(np.arange(len(self)), np.diff(self.bounds))
@@ -174,12 +185,15 @@ def plan(events: Events, states: States, release_key: int | None) -> Batch:
     )
 
 
-def merge(batch: Batch, hidden: NDArray[np.float32], *, release_key: int, promoted_at_ms: int) -> States:
+def merge(
+    batch: Batch, hidden: NDArray[np.float32], counts: CountMaps, *, release_key: int, promoted_at_ms: int
+) -> States:
     """Return the states of the R lives after the batch.
 
     Args:
         batch: as planned.
         hidden: float32 (R, H), as the step left it; (R, 0) where there is no release.
+        counts: of the R lives, the new plays counted.
         release_key: what made `hidden`.
         promoted_at_ms: when it became champion.
     """
@@ -197,6 +211,8 @@ def merge(batch: Batch, hidden: NDArray[np.float32], *, release_key: int, promot
         repeats_seen=batch.base.repeats_seen + np.diff(repeats),
         source_offset=batch.plays.offsets[last],
         played_at_ms=batch.plays.played_at_ms[last],
+        counted_track_keys=counts.track_keys,
+        counts=counts.counts,
         hidden=hidden,
         **_rings(batch.histories, bits),
     )

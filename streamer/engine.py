@@ -55,7 +55,17 @@ class Engine:
         Raises:
             StepError: it raised, ran out of memory, or gave a state or a score that is no number.
         """
-        return await self._run(release, StepInput(batch.hidden, batch.histories, batch.fold_from, batch.new[answered]))
+        return await self._run(
+            release,
+            StepInput(
+                hidden=batch.hidden,
+                histories=batch.histories,
+                fold_from=batch.fold_from,
+                counts=batch.base.count_maps,
+                count_from=batch.count_from,
+                anchors=batch.new[answered],
+            ),
+        )
 
     async def check(self, release: Release) -> None:
         """End the process unless the device computes a play that is known to be good.

@@ -3,10 +3,11 @@
     header    version, hidden units, release (key, promoted at), plays folded, plays seen, repeats seen,
               source offset, played at
     ring      the last RING_SIZE plays, oldest first: track key, played at, context, bits
+    counts    NUM_COUNTED tracks and how often they were played, decayed: track key, count (`models.counts`)
     hidden    float32, as many as the header says; last, so that a record reads the same whatever the release's size
 
 All little-endian. A change of layout takes a new version, keeps the reader of the old one and adds a fixture of old
-bytes to tests/formats.
+bytes to tests/formats. Version 1 had no counts: they are read as if the plays of the ring were all there were.
 """
 
 import functools
@@ -16,15 +17,17 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from models.config import RING_SIZE
+from models.config import NUM_COUNTED, RING_SIZE
+from models.counts import CountMaps, count_plays
+from models.histories import bounds_of
 
-VERSION = 1
+VERSION = 2
 BIT_SKIPPED, BIT_REPEATS = 1, 2
 
 #: Key and rank of the release of a state that none has touched yet.
 NO_RELEASE = 0
 
-_PREFIX = np.dtype(
+_PREFIX_V1 = np.dtype(
     [
         ("version", "u1"),
         ("num_hidden", "<u2"),
@@ -39,6 +42,13 @@ _PREFIX = np.dtype(
         ("ring_played_at_ms", "<i8", (RING_SIZE,)),
         ("ring_contexts", "u1", (RING_SIZE,)),
         ("ring_bits", "u1", (RING_SIZE,)),
+    ]
+)
+_PREFIX = np.dtype(
+    [
+        *_PREFIX_V1.descr,
+        ("counted_track_keys", "<u8", (NUM_COUNTED,)),
+        ("counts", "<f4", (NUM_COUNTED,)),
     ]
 )
 
@@ -60,6 +70,8 @@ class States:
         ring_played_at_ms: int64 (B, RING_SIZE).
         ring_contexts: uint8 (B, RING_SIZE), indices of models.config.CONTEXTS.
         ring_bits: uint8 (B, RING_SIZE), BIT_SKIPPED | BIT_REPEATS.
+        counted_track_keys: uint64 (B, NUM_COUNTED), with the counts what `models.counts.CountMaps` holds.
+        counts: float32 (B, NUM_COUNTED).
         hidden: float32 (B, H); zeros where the record held another number of hidden units.
     """
 
@@ -74,11 +86,18 @@ class States:
     ring_played_at_ms: NDArray[np.int64]
     ring_contexts: NDArray[np.uint8]
     ring_bits: NDArray[np.uint8]
+    counted_track_keys: NDArray[np.uint64]
+    counts: NDArray[np.float32]
     hidden: NDArray[np.float32]
 
     def __len__(self) -> int:
         """Return B."""
         return len(self.plays_seen)
+
+    @property
+    def count_maps(self) -> CountMaps:
+        """How often they played which tracks, as the step takes it."""
+        return CountMaps(self.counted_track_keys, self.counts)
 
     @property
     def ring_lengths(self) -> NDArray[np.int64]:
@@ -120,24 +139,49 @@ def decode(records: Sequence[bytes | None], num_hidden: int) -> States:
     Raises:
         ValueError: a record is of a version this code does not know, or its length contradicts its header.
     """
-    size = _PREFIX.itemsize
-    joined = b"".join([_EMPTY if record is None else record[:size] for record in records])
-    if len(joined) != size * len(records):
-        raise ValueError(f"a state record is shorter than its {size} byte header: the store is damaged")
-    prefix = np.frombuffer(joined, _PREFIX)
+    records = _all_of_this_version(records)
+    prefix = _prefixes([_EMPTY if record is None else record for record in records], _PREFIX)
     if (unknown := np.flatnonzero(prefix["version"] != VERSION)).size:
         raise ValueError(
             f"a state record has format version {prefix['version'][unknown[0]]}, this worker knows {VERSION}: "
             "run the newer version that wrote it"
         )
-    lengths = np.array([size if record is None else len(record) for record in records])
-    if (damaged := np.flatnonzero(lengths != size + 4 * prefix["num_hidden"].astype(np.int64))).size:
+    lengths = np.array([_PREFIX.itemsize if record is None else len(record) for record in records])
+    if (damaged := np.flatnonzero(lengths != _PREFIX.itemsize + 4 * prefix["num_hidden"].astype(np.int64))).size:
         found, claimed = lengths[damaged[0]], prefix["num_hidden"][damaged[0]]
         raise ValueError(f"a state record of {found} bytes claims {claimed} hidden units: the store is damaged")
     values = {name: prefix[name] for name in _PREFIX.names or () if name not in ("version", "num_hidden")}
     for name in ("plays_folded", "plays_seen", "repeats_seen"):
         values[name] = values[name].astype(np.int64)
     return States(**values, hidden=_decode_hidden(records, prefix["num_hidden"], num_hidden))
+
+
+def _prefixes(records: Sequence[bytes], layout: np.dtype[np.void]) -> NDArray[np.void]:
+    size = layout.itemsize
+    joined = b"".join([record[:size] for record in records])
+    if len(joined) != size * len(records):
+        raise ValueError(f"a state record is shorter than its {size} byte header: the store is damaged")
+    return np.frombuffer(joined, layout)
+
+
+def _all_of_this_version(records: Sequence[bytes | None]) -> Sequence[bytes | None]:
+    """Rewrite the records of version 1 in this one, their plays of the ring counted in order."""
+    old = {row: record for row, record in enumerate(records) if record is not None and record[:1] == b"\x01"}
+    if not old:
+        return records
+    before = _prefixes(list(old.values()), _PREFIX_V1)
+    prefix = np.zeros(len(old), _PREFIX)
+    for name in _PREFIX_V1.names or ():
+        prefix[name] = before[name]
+    prefix["version"] = VERSION
+    lengths = np.minimum(before["plays_seen"].astype(np.int64), RING_SIZE)
+    ring_keys = before["ring_track_keys"][np.arange(RING_SIZE) < lengths[:, None]]
+    maps = count_plays(CountMaps.empty(len(old)), bounds_of(lengths), ring_keys, np.zeros_like(lengths))
+    prefix["counted_track_keys"], prefix["counts"] = maps.track_keys, maps.counts
+    renewed = list(records)
+    for each, (row, record) in zip(prefix, old.items(), strict=True):
+        renewed[row] = each.tobytes() + record[_PREFIX_V1.itemsize :]
+    return renewed
 
 
 def _decode_hidden(records: Sequence[bytes | None], found: NDArray[np.uint16], num_hidden: int) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ import torch
 from aiokafka import ConsumerRecord
 
 from models.catalogue import Catalogue, track_key
-from models.config import RING_SIZE, NetworkConfig, TrainingConfig
+from models.config import NUM_COUNTED, RING_SIZE, NetworkConfig, TrainingConfig
 from models.network import TasteNetwork
 from models.recommender import Recommender
 from models.release import DataWindow, Release, SavedRelease, save_release
@@ -88,10 +88,11 @@ def save_tiny_release(directory: Path, seed: int = 7, *, created_at_ms: int = NO
 
 
 def random_states(plays_seen: Sequence[int], *, num_hidden: int = 6, release_key: int = 9, seed: int = 1) -> States:
-    """States of listeners who have heard so many plays: full rings, part rings, none."""
+    """States of listeners who have heard so many plays: full rings, part rings, none; counts of other tracks."""
     rng, num = np.random.default_rng(seed), len(plays_seen)
     seen = np.array(plays_seen, np.int64)
     is_taken = np.arange(RING_SIZE) < np.minimum(seen, RING_SIZE)[:, None]
+    is_counted = np.arange(NUM_COUNTED) < np.minimum(seen, NUM_COUNTED)[:, None]
     shape = (num, RING_SIZE)
     return States(
         release_key=np.full(num, release_key, np.uint64),
@@ -105,6 +106,8 @@ def random_states(plays_seen: Sequence[int], *, num_hidden: int = 6, release_key
         ring_played_at_ms=(NOON_MS + rng.integers(0, 1 << 30, shape)) * is_taken,
         ring_contexts=(rng.integers(0, 9, shape) * is_taken).astype(np.uint8),
         ring_bits=(rng.integers(0, (BIT_SKIPPED | BIT_REPEATS) + 1, shape) * is_taken).astype(np.uint8),
+        counted_track_keys=rng.integers(1, 1 << 64, is_counted.shape, np.uint64) * is_counted,
+        counts=rng.uniform(0.1, 9, is_counted.shape).astype(np.float32) * is_counted,
         hidden=rng.standard_normal((num, num_hidden)).astype(np.float32),
     )
 

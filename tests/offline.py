@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from models.counts import CountMaps
 from models.release import Release
 from models.step import StepInput, StepOutput, step
 from streamer.batch import Batch, Listeners, join, merge, plan
@@ -70,9 +71,9 @@ class Worker:
     def answer(self, intakes: Sequence[Intake]) -> None:
         events, listeners = join([intake.plays for intake in intakes], [intake.offsets for intake in intakes])
         batch = plan(events, self._read_states(intakes, listeners), self.release.key if self.release else None)
-        hidden, answers = self._step(batch)
+        hidden, counts, answers = self._step(batch)
         key, promoted_at_ms = (self.release.key, self.promoted_at_ms) if self.release else (NO_RELEASE, NO_RELEASE)
-        states = merge(batch, hidden, release_key=key, promoted_at_ms=promoted_at_ms)
+        states = merge(batch, hidden, counts, release_key=key, promoted_at_ms=promoted_at_ms)
         for part in write(intakes, Outcome(events, listeners, batch, states, answers), TOPICS):
             self._apply(part)
 
@@ -82,14 +83,17 @@ class Worker:
             found += [self.store[intake.partition].get(listener_key(user)) for user in listeners.users[first:last]]
         return decode([*found, None], self.num_hidden)
 
-    def _step(self, batch: Batch) -> tuple[NDArray[np.float32], Answers | None]:
+    def _step(self, batch: Batch) -> tuple[NDArray[np.float32], CountMaps, Answers | None]:
         if self.release is None or not len(batch):
-            return batch.hidden, None
+            return batch.hidden, batch.count_plays(), None
         answered = np.arange(len(batch.new)) if self.answers_each else batch.last_plays
-        step_input = StepInput(batch.hidden, batch.histories, batch.fold_from, batch.new[answered])
+        step_input = StepInput(
+            batch.hidden, batch.histories, batch.fold_from, batch.base.count_maps, batch.count_from, batch.new[answered]
+        )
         output = self.compute(self.release, step_input)
         lists = _encoder(self.release.catalogue.track_ids)
-        return output.hidden, Answers(answered, output.ranked, lists, self.release.release_id, emitted_at_ms=5)
+        answers = Answers(answered, output.ranked, lists, self.release.release_id, emitted_at_ms=5)
+        return output.hidden, output.counts, answers
 
     def _apply(self, part: Writes) -> None:
         for topic, records in part.outputs.items():

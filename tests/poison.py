@@ -1,6 +1,7 @@
 """Engines that fail: over plays of certain tracks, or when there is too much to fold."""
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -60,7 +61,7 @@ def no_state_of(*tracks: str) -> Sabotage:
     def sabotage(step_input: StepInput, output: StepOutput) -> StepOutput:
         hidden = output.hidden.copy()
         hidden[-1, 0] = np.nan if has_poison(step_input, tracks) else hidden[-1, 0]
-        return StepOutput(hidden, output.ranked)
+        return replace(output, hidden=hidden)
 
     return sabotage
 
@@ -70,7 +71,7 @@ def no_score_of(*tracks: str) -> Sabotage:
         short, long = output.ranked
         scores = long.scores.copy()
         scores[-1, 0] = np.nan if has_poison(step_input, tracks) else scores[-1, 0]
-        return StepOutput(output.hidden, (short, Ranked(long.rows, scores)))
+        return replace(output, ranked=(short, Ranked(long.rows, scores)))
 
     return sabotage
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models.catalogue import track_key
-from models.config import CONTEXTS, HORIZONS, RING_SIZE
+from models.config import CONTEXTS, HORIZONS, NUM_COUNTED, RING_SIZE
 from models.histories import Histories, gather_histories
 from models.release import Release
 from models.step import StepInput, StepOutput, step
@@ -25,6 +25,7 @@ from tests.agreement import (
     heard,
 )
 from tests.builders import NOON_MS, TRACK_IDS, play, play_value, record, state_fields, tiny_release
+from tests.counting import counted, told
 from tests.listening import PARTITIONS, Fetched, Records, listening
 from tests.offline import CHAMPION, SIZES, Worker
 from tests.oracle import Life, score_all
@@ -176,6 +177,28 @@ def test_the_ring_ends_where_the_oracles_does(cut: Sequence[tuple[int, int]], be
     for horizon, size in enumerate(SIZES):
         scores = score_all(CHAMPION, oracle.lives[0, "u0"])[horizon]
         assert_list_is_the_oracles(worker.answers(horizon)[-1], scores, size)
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 99), cuts=cuts, second=st.sampled_from([CHAMPION, CHALLENGER, None]))
+def test_counts_go_on_beyond_the_ring_whatever_the_batches_and_the_release(
+    seed: int, cuts: Sequence[tuple[int, int]], second: Release | None
+) -> None:
+    # More tracks than a state can count, and more plays than the ring holds.
+    numbers = np.random.default_rng(seed).zipf(1.2, 300) % (2 * NUM_COUNTED)
+    plays = [play(at, "u0", f"t{number}", context="none", skipped=False) for at, number in enumerate(numbers)]
+
+    worker = Worker().serve_all({0: plays[:200], 1: []}, cuts)
+    worker.release = second or worker.release
+    worker.serve_all({0: plays[200:], 1: []}, cuts)
+
+    state = worker.states()[0, "u0"]
+    at_once = Worker(second).serve_all({0: plays, 1: []}).states()[0, "u0"]
+    expected = counted(track_key(f"t{number}") for number in numbers)
+    assert told(state.counted_track_keys[0], state.counts[0]) == expected
+    assert len(expected) == NUM_COUNTED
+    assert state.counted_track_keys.tolist() == at_once.counted_track_keys.tolist()
+    assert state.counts.tolist() == at_once.counts.tolist()
 
 
 @law

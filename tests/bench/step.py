@@ -14,11 +14,12 @@ import torch
 
 from models.catalogue import Catalogue
 from models.config import RING_SIZE, NetworkConfig
+from models.counts import CountMaps, count_plays
 from models.features import known_plays
 from models.histories import Histories, bounds_of, mark_repeats
 from models.network import TasteNetwork
 from models.recommender import Recommender
-from models.reranker_fitting import count_plays
+from models.reranker_fitting import counted_reranker
 from models.reranking import RerankerConfig
 from models.ring import ring_windows
 from models.step import StepInput, _fold, step
@@ -54,17 +55,21 @@ def main(device: str = "cpu", num_tracks: str = "10000", num_listeners: str = "5
     network = TasteNetwork(NetworkConfig(), len(catalogue)).eval().to(device)
     histories, fold_from = full_rings(catalogue, int(num_listeners))
     hidden = np.random.default_rng(1).standard_normal((len(fold_from), 128)).astype(np.float32)
-    step_input = StepInput(hidden, histories, fold_from, histories.bounds[1:] - 1)
+    anchors = histories.bounds[1:] - 1
+    counts = count_plays(CountMaps.empty(len(hidden)), histories.bounds, histories.track_keys, np.zeros_like(fold_from))
+    step_input = StepInput(hidden, histories, fold_from, counts, fold_from, anchors)
 
     with torch.inference_mode():
         known = known_plays(histories, catalogue, network.config)
         alone = Recommender(network, catalogue)
-        served = Recommender(network, catalogue, count_plays(histories, catalogue, network.config, RerankerConfig()))
+        counted = counted_reranker(histories, catalogue, network.config, RerankerConfig())
+        served = Recommender(network, catalogue, counted)
         parts: dict[str, Callable[[], object]] = {
             "step": lambda: step(alone, step_input),
             "  known plays": lambda: known_plays(histories, catalogue, network.config),
+            "  counts": lambda: count_plays(counts, histories.bounds, histories.track_keys, fold_from),
             "  fold": lambda: _fold(network, known, step_input),
-            "  ring windows": lambda: ring_windows(known, histories.bounds, step_input.anchors),
+            "  ring windows": lambda: ring_windows(known, histories.bounds, anchors),
             "step with a second stage": lambda: step(served, step_input),
         }
         for name, work in parts.items():

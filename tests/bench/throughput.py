@@ -63,7 +63,7 @@ class FlatEngine(Engine):
         rows = np.broadcast_to(np.arange(2, 22), (len(answered), 20))
         scores = np.random.default_rng(0).random((len(answered), 20), np.float32)
         ranked = Ranked(rows, scores)
-        return StepOutput(batch.hidden, (ranked, ranked))
+        return StepOutput(batch.hidden, batch.count_plays(), (ranked, ranked))
 
 
 def settings_of(bootstrap_servers: str, directory: Path, stage: str, batch: int) -> Settings:

@@ -1,7 +1,7 @@
 """The oracle: what an uninterrupted worker would have remembered and answered, folded offline, listener by listener.
 
 It shares `models.step.step` with the product, whose laws have tests of their own, and nothing of `streamer.batch`,
-`streamer.state` or Kafka: rings, repeats and counters are plain Python, one play at a time.
+`streamer.state` or Kafka: rings, repeats, counters and counts are plain Python, one play at a time.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from models.config import HORIZONS, RING_SIZE
 from models.histories import Histories
 from models.release import Release
 from models.step import Ranked, StepInput, step
+from tests.counting import counted
 from tests.faults.load import Event
 
 
@@ -63,6 +64,7 @@ class ExpectedState:
     source_offset: int
     played_at_ms: int
     ring: tuple[RememberedPlay, ...]
+    counts: Mapping[int, float]
     hidden: NDArray[np.float32]
 
 
@@ -140,6 +142,7 @@ def _expect_life(
         source_offset=plays[-1].offset,
         played_at_ms=plays[-1].played_at_ms,
         ring=tuple(plays[-RING_SIZE:]),
+        counts=counted(play.track_key for play in plays),
         hidden=hidden,
     )
     return answers, state

@@ -30,7 +30,7 @@ import numpy as np
 import rocksdict
 from aiokafka import AIOKafkaProducer
 
-from models.config import RING_SIZE, NetworkConfig
+from models.config import NUM_COUNTED, RING_SIZE, NetworkConfig
 from streamer.changelog import listener_key
 from streamer.devkafka import DevKafka
 from streamer.settings import Settings
@@ -80,7 +80,7 @@ everything; one started as `python -m streamer worker` took {cold[ready]:.1f} s 
 |---|--:|
 | on disk, as a worker leaves it | {disk_bytes_per_listener:,} |
 | on disk, compacted | {compacted_disk_bytes_per_listener:,} |
-| on disk, compacted, with a full ring of 64 plays | {full_disk_bytes_per_listener:,} |
+| on disk, compacted, with a full ring of 64 and {num_counted} other tracks counted | {full_disk_bytes_per_listener:,} |
 | in the changelog, compacted: one record a listener | {changelog_bytes_per_listener:,} |
 """
 
@@ -241,9 +241,9 @@ def compact(directory: Path) -> None:
 
 
 def size_with_full_rings(directory: Path, listeners: int = 5_000) -> int:
-    """Return the bytes of a listener on a compacted disk, the ring full of plays that have little in common."""
+    """Return the bytes of a listener on a compacted disk, ring and counts full of tracks that have little in common."""
     rng = np.random.default_rng(1)
-    shape = (listeners, RING_SIZE)
+    shape, counted = (listeners, RING_SIZE), (listeners, NUM_COUNTED)
     ones, times_ms = np.ones(listeners, np.int64), np.sort(rng.integers(1 << 36, size=shape)) + EPOCH_MS
     states = States(
         release_key=ones.astype(np.uint64),
@@ -257,6 +257,8 @@ def size_with_full_rings(directory: Path, listeners: int = 5_000) -> int:
         ring_played_at_ms=times_ms,
         ring_contexts=rng.integers(4, size=shape).astype(np.uint8),
         ring_bits=rng.integers(4, size=shape).astype(np.uint8),
+        counted_track_keys=rng.integers(1 << 63, size=counted).astype(np.uint64),
+        counts=rng.uniform(0.1, 9, counted).astype(np.float32),
         hidden=np.tanh(rng.normal(size=(listeners, NetworkConfig().hidden_size))).astype(np.float32),
     )
     path = directory / "listeners-0.db"
@@ -318,7 +320,7 @@ def to_markdown(measured: Mapping[str, Any]) -> str:
     head = _HEAD.format(cores=os.cpu_count(), partitions=NUM_PARTITIONS, **measured)
     head += f"| {' | '.join(_COLUMNS)} |\n|---{'|--:' * (len(_COLUMNS) - 1)}|\n"
     rows = [_row(name, run) for name, run in measured["runs"].items()]
-    return head + "".join(rows) + _TAIL.format(cold=measured["cold_start_s"], **measured)
+    return head + "".join(rows) + _TAIL.format(cold=measured["cold_start_s"], num_counted=NUM_COUNTED, **measured)
 
 
 def _row(name: str, run: Mapping[str, Any]) -> str:

@@ -10,19 +10,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.config import RING_SIZE
+from models.config import NUM_COUNTED, RING_SIZE
 from models.histories import gather_histories
 from models.release import InvalidRelease, load_release
 from models.step import StepInput, step
 from streamer.changelog import Mark
 from streamer.state import BIT_REPEATS, BIT_SKIPPED, decode
+from tests.counting import counted, told
 
 HERE = Path(__file__).parent
 RELEASE_V1 = HERE / "release-v1" / "20231114T221320.123Z-662bb81a"
 
 
-def test_a_state_of_version_1_with_a_full_ring_loads() -> None:
-    state = decode([(HERE / "state-v1-full.bin").read_bytes()], 4)
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_state_with_a_full_ring_loads(version: int) -> None:
+    state = decode([(HERE / f"state-v{version}-full.bin").read_bytes()], 4)
 
     places = np.arange(RING_SIZE)
     assert state.release_key.tolist() == [0xFEDC_BA98_7654_3210]
@@ -39,12 +41,29 @@ def test_a_state_of_version_1_with_a_full_ring_loads() -> None:
     assert state.hidden[0].tolist() == [0.5, -0.25, 0.0, 1.0]
 
 
-def test_a_state_of_version_1_before_the_first_release_loads() -> None:
-    state = decode([(HERE / "state-v1-remembered.bin").read_bytes()], 4)
+def test_a_state_of_version_1_counts_the_plays_of_its_ring() -> None:
+    state = decode([(HERE / "state-v1-full.bin").read_bytes()], 4)
+
+    ring = [2**63 + 3 * place for place in range(RING_SIZE)]
+    assert told(state.counted_track_keys[0], state.counts[0]) == counted(ring)
+
+
+def test_a_state_of_version_2_has_counts() -> None:
+    state = decode([(HERE / "state-v2-full.bin").read_bytes()], 4)
+
+    places = range(NUM_COUNTED)
+    assert state.counted_track_keys[0].tolist() == [2**64 - 1 - 5 * place for place in places]
+    assert state.counts[0].tolist() == [0.25 * (NUM_COUNTED - place) for place in places]
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_state_from_before_the_first_release_loads(version: int) -> None:
+    state = decode([(HERE / f"state-v{version}-remembered.bin").read_bytes()], 4)
 
     assert (state.release_key.tolist(), state.plays_folded.tolist(), state.plays_seen.tolist()) == ([0], [0], [2])
     assert state.ring_lengths.tolist() == [2]
     assert state.ring_track_keys[0, :3].tolist() == [11, 12, 0]
+    assert state.counted_track_keys[0, :3].tolist() == [11, 12, 0]
     assert state.hidden.tolist() == [[0.0] * 4]
 
 

@@ -13,7 +13,7 @@ from models.config import CONTEXTS, NetworkConfig
 from models.histories import Histories, gather_histories
 from models.network import TasteNetwork
 from models.recommender import Recommender
-from models.reranker_fitting import count_plays
+from models.reranker_fitting import counted_reranker
 from models.reranking import RerankerConfig
 
 NUM_KNOWN = 30
@@ -40,7 +40,7 @@ def reranked(network: TasteNetwork, catalogue: Catalogue, draw_histories: Callab
     """The network with a second stage whose weights are far from zero."""
     sizes = RerankerConfig(num_first_stage=8, num_counted=4, num_neighbours=6, num_pair_followers=3, hidden_units=8)
     counted = draw_histories(3, num_listeners=6, num_plays=500)
-    reranker = count_plays(counted, catalogue, network.config, sizes)
+    reranker = counted_reranker(counted, catalogue, network.config, sizes)
     torch.manual_seed(5)
     for parameter in reranker.parameters():
         torch.nn.init.normal_(parameter, std=0.3)

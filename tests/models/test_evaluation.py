@@ -10,6 +10,7 @@ import pytest
 from models.baselines import BASELINES
 from models.catalogue import PAD, Catalogue
 from models.config import RING_SIZE
+from models.counts import CountMaps
 from models.evaluation import compare, evaluate, rank_anchors, rank_anchors_as_served, rank_anchors_rebuilt
 from models.histories import Histories
 from models.network import TasteNetwork
@@ -101,16 +102,17 @@ def test_lists_as_served_are_those_of_a_worker_that_answers_every_play(
 ) -> None:
     histories = split.served
     streamed = [np.zeros((histories.num_plays, size), np.int64) for size in (20, 100)]
-    hidden = np.zeros((1, 16), np.float32)
+    nothing = np.zeros((1, 16), np.float32), CountMaps.empty(1)
     for listener in range(histories.num_listeners):
+        hidden, counts = nothing
         for play in range(histories.bounds[listener], histories.bounds[listener + 1]):
             first = max(histories.bounds[listener], play - RING_SIZE)
-            hidden = hidden if play > histories.bounds[listener] else np.zeros_like(hidden)
             columns = (histories.track_keys, histories.played_at_ms, histories.contexts, histories.repeats)
             ring = Histories(np.array([0, play + 1 - first]), *(column[first : play + 1] for column in columns))
             new = np.array([play - first])
-            output = step(Recommender(network, catalogue), StepInput(hidden, ring, new, new), sizes=(20, 100))
-            hidden = output.hidden
+            step_input = StepInput(hidden, ring, new, counts, new, new)
+            output = step(Recommender(network, catalogue), step_input, sizes=(20, 100))
+            hidden, counts = output.hidden, output.counts
             for lists, ranked in zip(streamed, output.ranked, strict=True):
                 lists[play] = ranked.rows[0]
         if listener == 3:

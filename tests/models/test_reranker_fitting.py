@@ -8,7 +8,7 @@ from models.catalogue import FIRST_TRACK
 from models.config import NetworkConfig
 from models.network import TasteNetwork
 from models.recommender import Recommender
-from models.reranker_fitting import RerankerTraining, _log_softmax, count_plays, fit_reranker, fit_two_stages
+from models.reranker_fitting import RerankerTraining, _log_softmax, counted_reranker, fit_reranker, fit_two_stages
 from models.reranking import RerankerConfig
 from models.split import Plays, Split, split_plays
 from models.step import StepInput, step
@@ -43,16 +43,15 @@ def untrained(split: Split) -> Recommender:
     torch.manual_seed(1)
     network = TasteNetwork(NetworkConfig(embedding_size=8, hidden_size=8), len(split.catalogue)).eval()
     network.requires_grad_(requires_grad=False)
-    reranker = count_plays(split.training_histories()[0], split.catalogue, network.config, SIZES)
+    reranker = counted_reranker(split.training_histories()[0], split.catalogue, network.config, SIZES)
     return Recommender(network, split.catalogue, reranker)
 
 
 def hit_rate(recommender: Recommender, split: Split) -> float:
     """Of the first place, at the test part's anchors."""
-    num = split.histories.num_listeners
     anchors = split.anchors("test")
-    hidden = np.zeros((num, recommender.network.config.hidden_size), np.float32)
-    output = step(recommender, StepInput(hidden, split.histories, np.zeros(num, np.int64), anchors), sizes=(1, 1))
+    step_input = StepInput.from_nothing(split.histories, anchors, num_hidden=recommender.network.config.hidden_size)
+    output = step(recommender, step_input, sizes=(1, 1))
     return float((output.ranked[0].rows[:, 0] == split.rows[anchors + 1]).mean())
 
 

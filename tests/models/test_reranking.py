@@ -11,7 +11,7 @@ from models.config import RING_SIZE
 from models.histories import Histories, gather_histories
 from models.network import TasteNetwork
 from models.recommender import Recommender
-from models.reranker_fitting import count_plays
+from models.reranker_fitting import counted_reranker
 from models.reranking import FEATURES, Reranker, RerankerConfig
 from models.step import StepInput, StepOutput, candidates_at, step
 
@@ -33,15 +33,14 @@ def sizes_of(recommender: Recommender) -> RerankerConfig:
 
 
 def everywhere(recommender: Recommender, histories: Histories) -> StepInput:
-    num = histories.num_listeners
-    hidden = np.zeros((num, recommender.network.config.hidden_size), np.float32)
-    return StepInput(hidden, histories, np.zeros(num, np.int64), np.arange(histories.num_plays))
+    anchors = np.arange(histories.num_plays)
+    return StepInput.from_nothing(histories, anchors, num_hidden=recommender.network.config.hidden_size)
 
 
 def test_before_it_is_fitted_the_second_stage_ranks_as_the_first(
     reranked: Recommender, plays: Histories, network: TasteNetwork, catalogue: Catalogue
 ) -> None:
-    unfitted = Recommender(network, catalogue, count_plays(plays, catalogue, network.config, sizes_of(reranked)))
+    unfitted = Recommender(network, catalogue, counted_reranker(plays, catalogue, network.config, sizes_of(reranked)))
 
     first, second = (whole(each, plays) for each in (Recommender(network, catalogue), unfitted))
 
@@ -112,11 +111,11 @@ def test_features_say_what_they_are_called(network: TasteNetwork, reranked: Reco
     catalogue = Catalogue([f"t{number}" for number in range(NUM_TRACKS)])
     listened = ["t0", "t1", "t2", "t0", "t1", "t3", "t0", "t1"]
     history = gather_histories(np.zeros(8, np.int64), track_keys(listened), 1_000_000_000_000 + np.arange(8) * 200_000)
-    reranker = count_plays(history, catalogue, network.config, sizes_of(reranked))
+    reranker = counted_reranker(history, catalogue, network.config, sizes_of(reranked))
     recommender = Recommender(network, catalogue, reranker)
-    hidden = np.zeros((1, network.config.hidden_size), np.float32)
+    last = StepInput.from_nothing(history, np.array([7]), num_hidden=network.config.hidden_size)
 
-    found = candidates_at(recommender, StepInput(hidden, history, np.zeros(1, np.int64), np.array([7])))
+    found = candidates_at(recommender, last)
 
     told = {
         int(track): dict(zip(FEATURES, features.tolist(), strict=True))

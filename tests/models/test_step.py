@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from models.catalogue import FIRST_TRACK, PAD, UNKNOWN, Catalogue, track_keys
 from models.config import RING_SIZE
+from models.counts import CountMaps
 from models.histories import Histories, bounds_of, gather_histories
 from models.network import TasteNetwork
 from models.recommender import Recommender
 from models.step import StepInput, StepOutput, step
+from tests.counting import told
 
 TOLERANCE = 1e-5
 
@@ -60,16 +62,19 @@ def test_any_split_of_the_histories_gives_the_states_and_scores_of_one_fold(
     histories = draw_histories(seed)
     expected = whole(network, catalogue, histories)
 
-    hidden = np.zeros((histories.num_listeners, 16), np.float32)
+    hidden, counts = np.zeros((histories.num_listeners, 16), np.float32), CountMaps.empty(histories.num_listeners)
     scores = np.zeros_like(expected.ranked[1].scores)
     for done, until in splits(histories, np.random.default_rng(seed), [*cuts, 7]):
         part, fold_from, new = remembered(histories, done, until)
-        output = step(Recommender(network, catalogue), StepInput(hidden, part, fold_from, new), sizes=(5, 8))
-        hidden = output.hidden
+        step_input = StepInput(hidden, part, fold_from, counts, fold_from, new)
+        output = step(Recommender(network, catalogue), step_input, sizes=(5, 8))
+        hidden, counts = output.hidden, output.counts
         scores[between(histories.bounds[:-1] + done, histories.bounds[:-1] + until)] = output.ranked[1].scores
 
     np.testing.assert_allclose(hidden, expected.hidden, atol=TOLERANCE)
     np.testing.assert_allclose(scores, expected.ranked[1].scores, atol=TOLERANCE)
+    np.testing.assert_array_equal(counts.track_keys, expected.counts.track_keys)
+    np.testing.assert_array_equal(counts.counts, expected.counts.counts)
 
 
 @settings(max_examples=8, deadline=None)
@@ -78,20 +83,18 @@ def test_any_split_of_the_histories_gives_the_lists_of_one_fold_behind_a_second_
     seed: int, cuts: list[int], reranked: Recommender, draw_histories: Callable[..., Histories]
 ) -> None:
     histories = draw_histories(seed)
-    hidden, fold_from = zeros(histories)
-    anchors = np.arange(histories.num_plays)
-    expected = step(reranked, StepInput(hidden, histories, fold_from, anchors), sizes=(5, 8))
+    everywhere = StepInput.from_nothing(histories, np.arange(histories.num_plays), num_hidden=16)
+    expected = step(reranked, everywhere, sizes=(5, 8))
 
+    hidden, counts = np.zeros((histories.num_listeners, 16), np.float32), CountMaps.empty(histories.num_listeners)
     scores = np.zeros_like(expected.ranked[1].scores)
     for done, until in splits(histories, np.random.default_rng(seed), [*cuts, 7]):
         part, fold_from, new = remembered(histories, done, until)
-        output = step(reranked, StepInput(hidden, part, fold_from, new), sizes=(5, 8))
-        hidden = output.hidden
+        output = step(reranked, StepInput(hidden, part, fold_from, counts, fold_from, new), sizes=(5, 8))
+        hidden, counts = output.hidden, output.counts
         scores[between(histories.bounds[:-1] + done, histories.bounds[:-1] + until)] = output.ranked[1].scores
 
-    np.testing.assert_allclose(
-        scores, expected.ranked[1].scores, atol=10 * TOLERANCE
-    )  # no cosines, but a network's sums
+    np.testing.assert_allclose(scores, expected.ranked[1].scores, atol=10 * TOLERANCE)  # not cosines, but of any size
 
 
 @settings(max_examples=10, deadline=None)
@@ -116,26 +119,27 @@ def test_company_and_order_of_listeners_change_nothing(
     np.testing.assert_allclose(single.ranked[0].scores, expected.ranked[0].scores[plays], atol=TOLERANCE)
 
 
-def test_unknown_plays_leave_the_state_and_still_get_an_answer(network: TasteNetwork, catalogue: Catalogue) -> None:
+def test_unknown_plays_leave_the_state_are_counted_and_still_get_an_answer(
+    network: TasteNetwork, catalogue: Catalogue
+) -> None:
     histories = gather_histories(np.zeros(3, np.int64), track_keys(["x", "y", "x"]), np.arange(3))
+    from_nothing = StepInput.from_nothing(histories, np.array([0, 2]), num_hidden=16)
     hidden = np.full((1, 16), 0.5, np.float32)
 
-    output = step(
-        Recommender(network, catalogue), StepInput(hidden, histories, np.zeros(1, np.int64), np.array([0, 2]))
-    )
+    output = step(Recommender(network, catalogue), replace(from_nothing, hidden=hidden))
 
     np.testing.assert_array_equal(output.hidden, hidden)
+    assert set(told(output.counts.track_keys[0], output.counts.counts[0])) == set(histories.track_keys.tolist())
     assert (output.ranked[0].rows != PAD).all()
 
 
 def test_a_step_may_have_nothing_to_fold_and_nobody_to_answer(network: TasteNetwork, catalogue: Catalogue) -> None:
     nothing = gather_histories(np.zeros(0, np.int64), np.zeros(0, np.uint64), np.zeros(0, np.int64))
     idle = replace(nothing, bounds=np.array([0, 0]))
+    from_nothing = StepInput.from_nothing(idle, np.zeros(0, np.int64), num_hidden=16)
     hidden = np.ones((1, 16), np.float32)
 
-    output = step(
-        Recommender(network, catalogue), StepInput(hidden, idle, np.zeros(1, np.int64), np.zeros(0, np.int64))
-    )
+    output = step(Recommender(network, catalogue), replace(from_nothing, hidden=hidden))
 
     np.testing.assert_array_equal(output.hidden, hidden)
     assert output.ranked[0].rows.shape == (0, 20)
@@ -173,7 +177,7 @@ def test_an_anchor_whose_state_is_gone_is_refused(
 ) -> None:
     histories = draw_histories(5, num_listeners=1, num_plays=90)
 
-    step_input = StepInput(np.zeros((1, 16), np.float32), histories, np.array([50]), np.array([48]))
+    step_input = StepInput.from_nothing(histories, np.array([48]), num_hidden=16)
 
     with pytest.raises(ValueError, match="anchor 48 of listener 0"):
-        step(Recommender(network, catalogue), step_input)
+        step(Recommender(network, catalogue), replace(step_input, fold_from=np.array([50])))

@@ -4,13 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.catalogue import track_key
-from models.config import RING_SIZE
+from models.config import COUNT_DECAY, RING_SIZE
 from models.histories import mark_repeats
 from streamer.batch import Batch, Events, join, merge, plan
 from streamer.events import PlayColumns
 from streamer.plays import decode as decode_plays
 from streamer.state import BIT_REPEATS, BIT_SKIPPED, NO_RELEASE, States, decode
 from tests.builders import NOON_MS, play_value, random_states
+from tests.counting import told
 
 RELEASE = 9
 
@@ -40,7 +41,7 @@ def unheard(num: int) -> States:
 
 
 def after(batch: Batch, release_key: int = RELEASE) -> States:
-    return merge(batch, batch.hidden, release_key=release_key, promoted_at_ms=5)
+    return merge(batch, batch.hidden, batch.count_plays(), release_key=release_key, promoted_at_ms=5)
 
 
 def tracks(batch: Batch) -> list[int]:
@@ -201,6 +202,37 @@ def test_new_plays_are_marked_as_the_trainer_marks_them(names: list[str]) -> Non
 
     expected = mark_repeats(np.array([0, len(names)]), np.array(keys(*names), np.uint64))
     assert batch.histories.repeats.tolist() == expected.tolist()
+
+
+def test_new_plays_are_counted_beside_those_counted_before() -> None:
+    states = random_states([5, 0])
+    before = told(states.counted_track_keys[0], states.counts[0])
+
+    merged = after(plan(events_of(("u", "a"), ("u", "b"), ("u", "a"), skipped=True), states, RELEASE))
+
+    counts = told(merged.counted_track_keys[0], merged.counts[0])
+    decayed = {key: count * COUNT_DECAY**3 for key, count in before.items()}
+    a, b = keys("a", "b")
+    assert counts == pytest.approx(decayed | {a: 1 + COUNT_DECAY**2, b: COUNT_DECAY})
+
+
+@pytest.mark.parametrize("release_key", [8, None])
+def test_another_release_or_none_leaves_the_counts_to_go_on(release_key: int | None) -> None:
+    states, events = random_states([500, 0]), events_of(("u", "a"), ("u", "b"))
+
+    counts, same = (plan(events, states, key).count_plays() for key in (release_key, RELEASE))
+
+    assert counts.track_keys.tolist() == same.track_keys.tolist()
+    assert counts.counts.tolist() == same.counts.tolist()
+
+
+def test_a_tombstone_forgets_the_counts() -> None:
+    batch = plan(events_of(("u", "a"), ("u", ""), ("u", "b"), ("u", "b")), random_states([70, 0]), RELEASE)
+
+    merged = after(batch)
+
+    (b,) = keys("b")
+    assert told(merged.counted_track_keys[1], merged.counts[1]) == pytest.approx({b: 1 + COUNT_DECAY})
 
 
 def test_the_bits_of_remembered_plays_stay_with_them() -> None:

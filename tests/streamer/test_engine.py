@@ -33,11 +33,12 @@ async def test_the_engine_computes_the_step_and_ranks_after_the_plays_asked() ->
 
     output = await engine.step(RELEASE, batch, batch.last_plays)
 
-    step_input = StepInput(batch.hidden, batch.histories, batch.fold_from, batch.new[batch.last_plays])
+    step_input = StepInput.from_nothing(batch.histories, batch.new[batch.last_plays], num_hidden=6)
     expected = step(RELEASE.recommender, step_input, sizes=(3, 5))
     assert np.array_equal(output.hidden, expected.hidden)
     assert np.array_equal(output.ranked[0].rows, expected.ranked[0].rows)
     assert output.ranked[1].rows.shape == (2, 5)
+    assert np.array_equal(output.counts.counts, batch.count_plays().counts)
     engine.close()
 
 

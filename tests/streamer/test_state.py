@@ -5,12 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.config import RING_SIZE
+from models.config import NUM_COUNTED, RING_SIZE
 from streamer.state import NO_RELEASE, States, decode, encode
 from tests.builders import random_states, state_fields, state_of
+from tests.counting import counted, told
 
 HEADER_BYTES = 1 + 2 + 8 + 8 + 4 + 8 + 8 + 8 + 8
 RING_BYTES = RING_SIZE * (8 + 8 + 1 + 1)
+COUNT_BYTES = NUM_COUNTED * (8 + 4)
 
 
 @given(plays_seen=st.lists(st.integers(0, 200), min_size=1, max_size=5), num_hidden=st.integers(0, 9))
@@ -42,7 +44,7 @@ def test_the_largest_numbers_survive() -> None:
 def test_a_record_has_no_padding() -> None:
     (record,) = encode(random_states([70], num_hidden=6))
 
-    assert len(record) == HEADER_BYTES + RING_BYTES + 6 * 4
+    assert len(record) == HEADER_BYTES + RING_BYTES + COUNT_BYTES + 6 * 4
 
 
 def test_a_record_is_little_endian_from_its_version_on() -> None:
@@ -50,7 +52,7 @@ def test_a_record_is_little_endian_from_its_version_on() -> None:
 
     version, num_hidden, release_key = struct.unpack_from("<BHQ", record)
 
-    assert (version, num_hidden, release_key) == (1, 6, 9)
+    assert (version, num_hidden, release_key) == (2, 6, 9)
 
 
 def test_a_listener_unheard_has_nothing() -> None:
@@ -60,6 +62,8 @@ def test_a_listener_unheard_has_nothing() -> None:
     assert unheard.release_key.tolist() == [NO_RELEASE]
     assert unheard.plays_seen.tolist() == unheard.ring_lengths.tolist() == unheard.plays_folded.tolist() == [0]
     assert not unheard.hidden.any()
+    assert not unheard.counted_track_keys.any()
+    assert not unheard.counts.any()
 
 
 def test_a_record_reads_the_same_among_others() -> None:
@@ -96,7 +100,10 @@ def test_states_of_two_sizes_stand_side_by_side() -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda record: b"\x02" + record[1:], "format version 2"),
+        (lambda record: b"\x00" + record[1:], "format version 0"),
+        (lambda record: b"\x03" + record[1:], "format version 3"),
+        (lambda record: b"\x01" + record[1:], "the store is damaged"),
+        (lambda record: b"\x01" + record[1:100], "the store is damaged"),
         (lambda record: record[:100], "the store is damaged"),
         (lambda _: b"", "the store is damaged"),
         (lambda record: record[:-1], "the store is damaged"),
@@ -122,6 +129,37 @@ def test_a_damaged_record_of_another_size_is_refused() -> None:
 
     with pytest.raises(ValueError, match="the store is damaged"):
         decode([record[:-4]], 8)
+
+
+def of_version_1(record: bytes) -> bytes:
+    """The same state, as version 1 wrote it."""
+    header = HEADER_BYTES + RING_BYTES
+    return b"\x01" + record[1:header] + record[header + COUNT_BYTES :]
+
+
+@pytest.mark.parametrize("plays_seen", [0, 2, 64, 500])
+def test_a_record_of_version_1_counts_the_plays_of_its_ring(plays_seen: int) -> None:
+    states = random_states([plays_seen])
+    states.ring_track_keys[0, : min(plays_seen, 9)] = 7
+    (record,) = encode(states)
+
+    decoded = decode([of_version_1(record)], 6)
+
+    ring = states.ring_track_keys[0, : states.ring_lengths[0]].tolist()
+    assert told(decoded.counted_track_keys[0], decoded.counts[0]) == counted(ring)
+    before, after = state_fields(states), state_fields(decoded)
+    for name in before.keys() - {"counted_track_keys", "counts"}:
+        assert after[name] == before[name]
+
+
+def test_records_of_both_versions_stand_side_by_side() -> None:
+    states = random_states([70, 3, 64])
+    first, second, third = encode(states)
+
+    decoded = decode([first, of_version_1(second), None, of_version_1(third), first], 6)
+
+    alone = [decode([record], 6) for record in (first, of_version_1(second), None, of_version_1(third), first)]
+    assert [state_fields(state_of(decoded, row)) for row in range(5)] == [state_fields(state) for state in alone]
 
 
 def test_states_are_taken_by_index_and_by_flag() -> None:

@@ -23,7 +23,7 @@ def counted(
     answered = batch.last_plays
     ranked = Ranked(np.full((len(answered), 1), 2), np.zeros((len(answered), 1), np.float32))
     answers = Answers(answered, (ranked, ranked), ListEncoder(TRACK_IDS), "r1", 77) if has_release else None
-    merged = merge(batch, batch.hidden, release_key=9, promoted_at_ms=1)
+    merged = merge(batch, batch.hidden, batch.count_plays(), release_key=9, promoted_at_ms=1)
     metrics = WorkerMetrics()
     count_batch(metrics, [intake], Outcome(events, listeners, batch, merged, answers), NOON_MS + 2000)
     return metrics

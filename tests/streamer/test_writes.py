@@ -31,7 +31,7 @@ def written(
         Ranked(2 + answered[:, None] + horizon, np.full((len(answered), 1), 0.5, np.float32)) for horizon in (0, 1)
     )
     answers = Answers(answered, ranked, ListEncoder(TRACK_IDS), "r1", 77) if has_release else None
-    states = merge(batch, batch.hidden, release_key=9, promoted_at_ms=1)
+    states = merge(batch, batch.hidden, batch.count_plays(), release_key=9, promoted_at_ms=1)
     return {part.partition: part for part in write(intakes, Outcome(events, listeners, batch, states, answers), TOPICS)}
 
 
