@@ -31,10 +31,10 @@ BASELINES: Final[Mapping[str, Baseline]] = {
     "popularity": Baseline(Popularity(), Popularity()),
     "personal_popularity": Baseline(PersonalPopularity(0.9), PersonalPopularity(0.95), damping=0.5),
     "markov": Baseline(Transitions(reach=1, num_plays=1), Transitions(reach=1, num_plays=1)),
-    "sequential_rules": Baseline(Transitions(), Transitions(num_plays=20, decay=0.9)),
-    "item_knn": Baseline(ItemKnn(0.4, shrinkage=20), ItemKnn(0.9, shrinkage=20)),
-    "vsknn": Baseline(SessionKnn(0.6), SessionKnn(0.9), damping=0.1),
-    "vstan": Baseline(_vstan(0.6, inf, 2), _vstan(0.9, inf, 10), damping=0.1),
+    "sequential_rules": Baseline(Transitions(num_plays=20, decay=0.4), Transitions(num_plays=20, decay=0.9)),
+    "item_knn": Baseline(ItemKnn(0.4, shrinkage=20), ItemKnn(0.9, shrinkage=20), damping=0.5),
+    "vsknn": Baseline(SessionKnn(0.6, match_decay=0.8, idf_weight=1.0), SessionKnn(0.9), damping=0.25),
+    "vstan": Baseline(_vstan(0.6, inf, 10), _vstan(0.9, 120, 10), damping=0.25),
 }
 """Baselines by name, weakest first."""
 
