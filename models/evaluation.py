@@ -21,7 +21,7 @@ one a stream gave after the play just before the target.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -96,44 +96,75 @@ def rank_anchors_rebuilt(recommender: Recommender, split: Split, part: Part) -> 
 
 
 def evaluate(
-    split: Split, part: Part, lists: Lists, *, short_term_stride: int = 1, long_term_stride: int = 3
+    split: Split,
+    part: Part,
+    lists: Lists | Sequence[Lists],
+    *,
+    short_term_stride: int = 1,
+    long_term_stride: int = 3,
 ) -> Report:
     """Compare lists with what the listeners played.
 
     Args:
         split: the stream.
         part: whose anchors the lists answer.
-        lists: one of each horizon for every anchor of `split.anchors(part)`.
+        lists: one of each horizon for every anchor of `split.anchors(part)`; of several seeds, an anchor's metric is
+            the mean of theirs, and so is the coverage.
         short_term_stride: every which anchor is asked for its next play.
         long_term_stride: every which anchor is asked for its weeks to come; neighbours share nearly all of it.
     """
-    anchors = split.anchors(part)
+    anchors, listeners = split.anchors(part), split.histories.listeners()
     asked = anchors[::short_term_stride]
-    short_term = lists.short_term[::short_term_stride, :SHORT_TERM_SIZE]
+    short_term = [each.short_term[::short_term_stride, :SHORT_TERM_SIZE] for each in _several(lists)]
     truths = long_term_truths(split, part, stride=long_term_stride)
-    long_term = lists.long_term[np.searchsorted(anchors, truths.anchors), :LONG_TERM_SIZE]
-    listeners = split.histories.listeners()
+    places = np.searchsorted(anchors, truths.anchors)
+    long_term = [each.long_term[places, :LONG_TERM_SIZE] for each in _several(lists)]
     groups = _short_term_groups(split, asked, short_term, listeners[asked])
     groups |= _long_term_groups(truths, long_term, listeners[truths.anchors])
-    listed = np.unique(short_term)
-    return Report(part, groups, float((listed >= FIRST_TRACK).sum() / len(split.catalogue)))
+    listed = [(np.unique(rows) >= FIRST_TRACK).sum() for rows in short_term]
+    return Report(part, groups, float(np.mean(listed) / len(split.catalogue)))
 
 
-def compare(split: Split, part: Part, lists: Lists, others: Lists, *, long_term_stride: int = 3) -> dict[str, Estimate]:
-    """Estimate by how much `lists` are better than `others` at the same anchors, for HR@20, MRR@20 and recall@100."""
+def compare(
+    split: Split,
+    part: Part,
+    lists: Lists | Sequence[Lists],
+    others: Lists | Sequence[Lists],
+    *,
+    short_term_stride: int = 1,
+    long_term_stride: int = 3,
+) -> dict[str, Estimate]:
+    """Estimate by how much `lists` are better than `others` at the same anchors, for HR@20, MRR@20 and recall@100.
+
+    The arguments are those of `evaluate`; an anchor's metric is again the mean over seeds, which may differ in number.
+    """
     anchors, listeners = split.anchors(part), split.histories.listeners()
+    asked = anchors[::short_term_stride]
     truths = long_term_truths(split, part, stride=long_term_stride)
-    asked = np.searchsorted(anchors, truths.anchors)
-    differences: dict[str, Estimate] = {}
-    for name in ("HR@20", "MRR@20"):
-        mine, theirs = (short_term_metrics(split, anchors, each.short_term)[name] for each in (lists, others))
-        differences[name] = _estimate(mine - theirs, listeners[anchors])
+    places = np.searchsorted(anchors, truths.anchors)
     everything = np.ones(len(truths.rows), np.bool_)
     mine, theirs = (
-        long_term_metrics(truths, each.long_term[asked], everything)["recall@100"] for each in (lists, others)
+        (
+            _mean(short_term_metrics(split, asked, each.short_term[::short_term_stride]) for each in _several(side)),
+            _mean(long_term_metrics(truths, each.long_term[places], everything) for each in _several(side)),
+        )
+        for side in (lists, others)
     )
-    differences["recall@100"] = _estimate(mine - theirs, listeners[truths.anchors])
+    differences = {name: estimate(mine[0][name] - theirs[0][name], listeners[asked]) for name in ("HR@20", "MRR@20")}
+    if len(places):
+        by_how_much = mine[1]["recall@100"] - theirs[1]["recall@100"]
+        differences["recall@100"] = estimate(by_how_much, listeners[truths.anchors])
     return differences
+
+
+def _several(lists: Lists | Sequence[Lists]) -> Sequence[Lists]:
+    return [lists] if isinstance(lists, Lists) else lists
+
+
+def _mean(of_seeds: Iterable[Mapping[str, NDArray[np.float64]]]) -> dict[str, NDArray[np.float64]]:
+    """Average each metric over seeds, anchor by anchor."""
+    metrics = list(of_seeds)
+    return {name: np.mean([each[name] for each in metrics], axis=0) for name in metrics[0]}
 
 
 def _rank(recommender: Recommender, split: Split, histories: Histories, anchors: NDArray[np.int64]) -> Lists:
@@ -175,9 +206,9 @@ def _listener_batches(histories: Histories, listeners: NDArray[np.int64]) -> Ite
 
 
 def _short_term_groups(
-    split: Split, anchors: NDArray[np.int64], rows: NDArray[np.int64], listeners: NDArray[np.int64]
+    split: Split, anchors: NDArray[np.int64], of_seeds: Sequence[NDArray[np.int64]], listeners: NDArray[np.int64]
 ) -> dict[str, Group]:
-    metrics = short_term_metrics(split, anchors, rows)
+    metrics = _mean(short_term_metrics(split, anchors, rows) for rows in of_seeds)
     repeats, starts = split.repeats[anchors + 1], split.session_starts[anchors + 1]
     return {
         f"short-term/{name}": _group(metrics, listeners, chosen)
@@ -207,16 +238,16 @@ def short_term_metrics(
 
 
 def _long_term_groups(
-    truths: LongTermTruths, rows: NDArray[np.int64], listeners: NDArray[np.int64]
+    truths: LongTermTruths, of_seeds: Sequence[NDArray[np.int64]], listeners: NDArray[np.int64]
 ) -> dict[str, Group]:
     groups = {}
     of_truth = {"all": np.ones(len(truths.rows), np.bool_), "repeat": truths.repeats, "discovery": ~truths.repeats}
     for name, chosen in of_truth.items():
-        metrics = long_term_metrics(truths, rows, chosen)
+        metrics = _mean(long_term_metrics(truths, rows, chosen) for rows in of_seeds)
         asked = ~np.isnan(metrics["recall@100"])
         if asked.any():
             groups[f"long-term/{name}"] = _group(metrics, listeners, asked)
-    metrics = long_term_metrics(truths, rows, of_truth["all"])
+    metrics = _mean(long_term_metrics(truths, rows, of_truth["all"]) for rows in of_seeds)
     for name, asked in {"far": truths.far, "near": ~truths.far}.items():
         if asked.any():
             groups[f"long-term/{name}"] = _group(metrics, listeners, asked)
@@ -243,11 +274,11 @@ def long_term_metrics(
 def _group(
     metrics: Mapping[str, NDArray[np.float64]], listeners: NDArray[np.int64], chosen: NDArray[np.bool_]
 ) -> Group:
-    estimates = {name: _estimate(values[chosen], listeners[chosen]) for name, values in metrics.items()}
+    estimates = {name: estimate(values[chosen], listeners[chosen]) for name, values in metrics.items()}
     return Group(int(chosen.sum()), estimates)
 
 
-def _estimate(values: NDArray[np.float64], listeners: NDArray[np.int64]) -> Estimate:
+def estimate(values: NDArray[np.float64], listeners: NDArray[np.int64]) -> Estimate:
     """Average over anchors, resampling listeners: a heavy listener's anchors go in or out together."""
     _, places = np.unique(listeners, return_inverse=True)
     sums, counts = np.bincount(places, values), np.bincount(places)

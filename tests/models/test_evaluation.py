@@ -97,6 +97,30 @@ def test_a_comparison_has_the_sign_of_the_better_lists(split: Split) -> None:
     assert better["recall@100"].mean == 0
 
 
+def test_an_anchor_counts_the_mean_of_its_seeds(split: Split) -> None:
+    nothing = lists_of(split, np.zeros((1, 1)), np.zeros((1, 1)))
+    everything = lists_of(split, targets(split)[:, None], np.zeros((1, 1)))
+
+    report = evaluate(split, "test", [nothing, everything, nothing, everything])
+    difference = compare(split, "test", [nothing, everything], nothing)["HR@20"]
+
+    assert report.groups["short-term/all"].metrics["HR@20"].mean == 0.5
+    assert report.groups["short-term/all"].metrics["HR@20"].high == 0.5  # each anchor's own mean is
+    assert report.coverage == evaluate(split, "test", everything).coverage / 2
+    assert (difference.low, difference.mean, difference.high) == (0.5, 0.5, 0.5)
+
+
+def test_a_comparison_asks_what_an_evaluation_asks(split: Split) -> None:
+    markov = BASELINES["markov"].fit(split).rank(split, "test")
+    nothing = lists_of(split, np.zeros((1, 1)), np.zeros((1, 1)))
+
+    groups = evaluate(split, "test", markov, short_term_stride=4, long_term_stride=12).groups
+    differences = compare(split, "test", markov, nothing, short_term_stride=4, long_term_stride=12)
+
+    assert differences["HR@20"] == groups["short-term/all"].metrics["HR@20"]
+    assert differences["recall@100"] == groups["long-term/all"].metrics["recall@100"]
+
+
 def test_lists_as_served_are_those_of_a_worker_that_answers_every_play(
     split: Split, network: TasteNetwork, catalogue: Catalogue
 ) -> None:
