@@ -1,0 +1,75 @@
+"""Taste maps: tracks on a plane, and how the taste of some listeners moves among them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.catalogue import FIRST_TRACK
+from models.histories import Histories, bounds_of
+from models.projection import project
+from models.recommender import Recommender
+from models.split import Split
+from models.step import StepInput, step
+
+_NUM_TRACKS: Final = 900  # the most played; a layout takes their number squared
+_NUM_LISTENERS: Final = 5
+_NUM_MOMENTS: Final = 16
+_SHORT_TERM: Final = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TasteMap:
+    """A plane. It names neither tracks nor listeners.
+
+    Attributes:
+        tracks: float32 (N, 2), of the most played tracks.
+        shares: float64 (N,), of their plays before T1, the most played one's being 1.
+        paths: float32 (moments, 2) each, where the taste of a listener stood, oldest first.
+    """
+
+    tracks: NDArray[np.float32]
+    shares: NDArray[np.float64]
+    paths: Sequence[NDArray[np.float32]]
+
+
+def draw_taste_map(recommender: Recommender, split: Split) -> TasteMap:
+    """Lay out the most played tracks together with the short-term tastes of the listeners with the most plays.
+
+    Args:
+        recommender: its network's vectors are drawn; its catalogue is the split's.
+        split: the plays.
+    """
+    train = split.histories.played_at_ms < split.t1_ms
+    counts = np.bincount(split.rows[train] - FIRST_TRACK, minlength=len(split.catalogue))
+    tracks = np.sort(np.argsort(-counts, kind="stable")[:_NUM_TRACKS])
+    lengths = np.diff(split.histories.bounds)
+    listeners = np.argsort(-lengths, kind="stable")[:_NUM_LISTENERS]
+    tastes = [_tastes(recommender, split, int(listener)) for listener in listeners]
+    items = recommender.network.items().detach().cpu().numpy()[tracks]
+    vectors = np.concatenate([items, *tastes])
+    placed = project(vectors, perplexity=min(30.0, (len(vectors) - 1) / 3))
+    paths = np.split(placed[len(tracks) :], np.cumsum([len(each) for each in tastes])[:-1])
+    return TasteMap(placed[: len(tracks)], counts[tracks] / counts.max(), paths)
+
+
+def _tastes(recommender: Recommender, split: Split, listener: int) -> NDArray[np.float32]:
+    """Follow a listener's short-term taste through their plays, at evenly spread moments: float32 (moments, E)."""
+    one = split.histories.of(np.array([listener]))
+    moments = np.unique(np.linspace(1, one.num_plays, _NUM_MOMENTS).astype(np.int64))
+    plays = np.concatenate([np.arange(moment) for moment in moments])
+    prefixes = Histories(
+        bounds_of(moments), one.track_keys[plays], one.played_at_ms[plays], one.contexts[plays], one.repeats[plays]
+    )
+    network = recommender.network
+    hidden = np.zeros((len(moments), network.config.hidden_size), np.float32)
+    step_input = StepInput(hidden, prefixes, np.zeros(len(moments), np.int64), np.empty(0, np.int64))
+    states = torch.from_numpy(step(recommender, step_input, sizes=(1, 1)).hidden).to(network.device)
+    with torch.inference_mode():
+        tastes: NDArray[np.float32] = network.tastes(network.read(states), _SHORT_TERM).cpu().numpy()
+    return tastes

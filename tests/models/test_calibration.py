@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from models.calibration import calibrate
+from models.catalogue import Catalogue
+from models.evaluation import evaluate, rank_anchors
+from models.network import TasteNetwork
+from models.recommender import Recommender
+from models.split import Plays, Split, split_plays
+from models.step import StepInput, step
+
+
+@pytest.fixture(scope="module")
+def split() -> Split:
+    rng = np.random.default_rng(2)
+    ids = [f"t{number}" for number in range(30)]
+    return split_plays(Plays(rng.integers(0, 9, 900), rng.integers(0, 30, 900), ids, np.arange(900) * 60_000))
+
+
+def test_bins_hold_the_anchors_and_their_hits(split: Split, network: TasteNetwork, catalogue: Catalogue) -> None:
+    recommender = Recommender(network, catalogue)
+
+    bins = calibrate(recommender, split, "test")
+
+    hit_rate = evaluate(split, "test", rank_anchors(recommender, split, "test")).groups["short-term/all"]
+    num_anchors = sum(each.num_anchors for each in bins)
+    assert num_anchors == hit_rate.num_anchors
+    found = sum(each.hit_rate.mean * each.num_anchors for each in bins) / num_anchors
+    assert found == pytest.approx(hit_rate.metrics["HR@20"].mean)
+    assert [each.probability for each in bins] == sorted(each.probability for each in bins)
+
+
+def test_a_probability_is_the_softmax_of_the_logits_over_the_list(
+    split: Split, network: TasteNetwork, catalogue: Catalogue
+) -> None:
+    bins = calibrate(Recommender(network, catalogue), split, "test", max_anchors=1)
+
+    anchor = split.anchors("test")[:1]
+    histories = split.histories
+    step_input = StepInput(
+        np.zeros((histories.num_listeners, 16), np.float32), histories, np.zeros(histories.num_listeners, int), anchor
+    )
+    scores = step(Recommender(network, catalogue), step_input, sizes=(30, 1)).ranked[0].scores[0]
+    exponentials = np.exp(float(network.temperature.detach()) * scores.astype(float))
+    assert bins[0].probability == pytest.approx(exponentials[:20].sum() / exponentials.sum(), rel=1e-4)
+
+
+def test_anchors_are_spread_evenly_where_they_are_too_many(
+    split: Split, network: TasteNetwork, catalogue: Catalogue
+) -> None:
+    bins = calibrate(Recommender(network, catalogue), split, "test", max_anchors=20)
+
+    assert 10 <= sum(each.num_anchors for each in bins) <= 20
