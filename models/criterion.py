@@ -5,7 +5,7 @@ Law: serving is training. Plays pass through the featuriser, the rings and the f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -28,15 +28,34 @@ class Pieces:
         begins: int64 (S,), the first play of each.
         ends: int64 (S,), one past its last.
         limits: int64 (S,), one past the listener's last: targets lie below it.
+        part: which of a batch's pieces this process answers for; what is random is drawn for all of them.
     """
 
     begins: NDArray[np.int64]
     ends: NDArray[np.int64]
     limits: NDArray[np.int64]
+    part: slice = field(default_factory=lambda: slice(None))
 
-    def of(self, chosen: NDArray[np.int64]) -> Pieces:
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Count the plays of each: int64 (S,)."""
+        return self.ends - self.begins
+
+    def of(self, chosen: NDArray[np.int64] | slice) -> Pieces:
         """Take some of them."""
         return Pieces(self.begins[chosen], self.ends[chosen], self.limits[chosen])
+
+    def plays(self) -> NDArray[np.int64]:
+        """List their plays, piece by piece: int64 (N,)."""
+        lengths = self.lengths
+        plays: NDArray[np.int64] = np.repeat(self.begins - (np.cumsum(lengths) - lengths), lengths)
+        return plays + np.arange(len(plays))
+
+    def plays_of_part(self) -> slice:
+        """Say which of the plays the part's are."""
+        begin, end, _ = self.part.indices(len(self.begins))
+        lengths = self.lengths
+        return slice(int(lengths[:begin].sum()), int(lengths[:end].sum()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +83,14 @@ class Criterion:
         return cls(known, bounds, config, weights / weights.sum())
 
     def loss(self, network: TasteNetwork, batch: Pieces, rng: np.random.Generator) -> Tensor:
-        """Run a batch through the network and compare with its targets: float32 ().
+        """Run a batch's part through the network and compare with its targets: float32 (), the mean over its plays.
 
         S pieces, T plays (padded), N plays (real), H hidden, M tracks.
         """
-        lengths = batch.ends - batch.begins
+        pieces = batch.of(batch.part)
+        lengths = pieces.lengths
         offsets = np.arange(lengths.max())
-        plays = np.minimum(batch.begins[:, None] + offsets, batch.ends[:, None] - 1)  # (S, T)
+        plays = np.minimum(pieces.begins[:, None] + offsets, pieces.ends[:, None] - 1)  # (S, T)
         real = offsets < lengths[:, None]  # (S, T)
         device = network.device
         states = network.recur(
@@ -79,8 +99,7 @@ class Criterion:
             torch.zeros(len(plays), network.config.hidden_size, device=device),
         )  # (S, T, H)
         read = network.read(states[torch.from_numpy(real).to(device)])  # (N, H)
-        plays, limits = plays[real], np.repeat(batch.limits, lengths)  # (N,)
-        rings = ring_windows(self.known, self.bounds, self.known.indices[plays])
+        rings = ring_windows(self.known, self.bounds, self.known.indices[plays[real]])
         rows = torch.from_numpy(rings.rows).to(device)  # (N, W)
         groups = torch.from_numpy(rings.groups).to(device).long()  # (N, W)
         items = network.items()  # (M, E)
@@ -88,7 +107,7 @@ class Criterion:
         for horizon, ahead in enumerate((self.config.short_term_offsets, self.config.long_term_offsets)):
             ring = RingTerms((rows - FIRST_TRACK).clamp(min=0), network.ring_terms(read, groups, horizon), rows == PAD)
             tastes = network.temperature * network.tastes(read, horizon)  # (N, E)
-            targets = self.known.rows[_draw_targets(plays, limits, ahead, rng)] - FIRST_TRACK  # (N,)
+            targets = self.known.rows[_draw_targets(batch, ahead, rng)] - FIRST_TRACK  # (N,)
             losses.append(self._softmax_loss(tastes, items, torch.from_numpy(targets).to(device), ring, rng))
         return losses[0] + self.config.long_term_weight * losses[1]
 
@@ -109,11 +128,10 @@ class Criterion:
         )
 
 
-def _draw_targets(
-    plays: NDArray[np.int64], limits: NDArray[np.int64], ahead: tuple[int, int], rng: np.random.Generator
-) -> NDArray[np.int64]:
-    """Draw a later play for each play, uniform between two offsets as far as the listener's plays go."""
-    highest = np.minimum(ahead[1], limits - 1 - plays)
+def _draw_targets(batch: Pieces, ahead: tuple[int, int], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Draw a later play for each play, uniform between two offsets as far as the listener's plays go: the part's."""
+    plays = batch.plays()
+    highest = np.minimum(ahead[1], np.repeat(batch.limits, batch.lengths) - 1 - plays)
     lowest = np.minimum(ahead[0], highest)
     offsets: NDArray[np.int64] = rng.integers(lowest, highest, endpoint=True)
-    return plays + offsets
+    return (plays + offsets)[batch.plays_of_part()]

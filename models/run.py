@@ -15,6 +15,7 @@ from models.checkpoint import Fingerprint, Snapshot
 from models.config import TrainingConfig
 from models.criterion import Criterion, Pieces
 from models.network import TasteNetwork
+from models.ranks import ALONE, Ranks
 
 _WEIGHT: Final = "network."
 _MOMENT: Final = "optimizer."
@@ -48,13 +49,22 @@ class Run:
         criterion: what is asked.
         pieces: of the plays that are asked about.
         config: how.
+        ranks: with whom.
     """
 
-    def __init__(self, network: TasteNetwork, criterion: Criterion, pieces: Pieces, config: TrainingConfig) -> None:
+    def __init__(
+        self,
+        network: TasteNetwork,
+        criterion: Criterion,
+        pieces: Pieces,
+        config: TrainingConfig,
+        ranks: Ranks = ALONE,
+    ) -> None:
         self.network = network
         self._criterion = criterion
         self._pieces = pieces
         self._config = config
+        self._ranks = ranks
         self._optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
         self._rng = np.random.default_rng(config.seed)
         self._epoch = 0
@@ -117,9 +127,12 @@ class Run:
         self._set_rate(
             step=self._epoch * num_batches + self._done + 1, num_steps=self._config.epochs * num_batches
         )  # fmt: skip
-        loss = self._criterion.loss(self.network, batch, self._rng)
+        part, share = self._ranks.part_of(batch)
+        self._ranks.expect(self.network, part)
+        loss = share * self._criterion.loss(self.network, part, self._rng)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch does not annotate it
+        loss = self._ranks.sum_gradients(self.network, loss)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self._config.clip_norm)
         self._optimizer.step()
         return loss.item()

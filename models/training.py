@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from models.batches import cut_pieces
 from models.beginning import begin_afresh, begin_from
 from models.catalogue import Catalogue
-from models.checkpoint import Checkpoint, Fingerprint, fingerprint_of
+from models.checkpoint import Checkpoint, Fingerprint, Snapshot, fingerprint_of
 from models.config import CONTEXTS, NetworkConfig, TrainingConfig
 from models.criterion import Criterion
 from models.features import known_plays
 from models.histories import Histories
 from models.network import TasteNetwork
+from models.ranks import ALONE, Ranks
 from models.recommender import Recommender
 from models.run import Progress, Run
 
@@ -38,6 +39,7 @@ def fit(
     device: torch.device | str = "cpu",
     progress: Callable[[Progress], None] | None = None,
     checkpoint: Checkpoint | None = None,
+    ranks: Ranks = ALONE,
 ) -> TasteNetwork:
     """Train a network.
 
@@ -53,6 +55,7 @@ def fit(
         progress: called after every batch; what it raises ends the fit, and the checkpoint keeps what is done.
         checkpoint: where the fit goes on from, and how far it has come is kept: it ends in the weights it would have
             ended in without a break, to the bit on a CPU.
+        ranks: with whom; each is given all the plays, and ends with the same network.
 
     Returns:
         The network, in eval mode.
@@ -66,21 +69,29 @@ def fit(
     known = known_plays(histories, catalogue, network_config)
     pieces = cut_pieces(known.bounds, config.stream_plays)
     fingerprint = fingerprint_of(histories, sessions, catalogue, (network_config, config), start)
-    snapshot = None if checkpoint is None else checkpoint.read(fingerprint)
+    snapshot = _read(checkpoint, fingerprint, ranks)
     with torch.random.fork_rng(devices=_cuda_devices(device)):
         torch.manual_seed(config.seed)
         network = TasteNetwork(network_config, len(catalogue))
-        if snapshot is None:
+        if snapshot is None and ranks.rank == 0:
             known_sessions = known.sessions if sessions is None else sessions[known.indices]
             if start is None:
                 begin_afresh(network, known.rows, known_sessions, config)
             else:
                 begin_from(network, config, start=start, catalogue=catalogue, rows=known.rows, sessions=known_sessions)
-        run = Run(network.to(device), Criterion.of(known, histories.bounds, len(catalogue), config), pieces, config)
+        ranks.prepare(network.to(device))
+        run = Run(network, Criterion.of(known, histories.bounds, len(catalogue), config), pieces, config, ranks)
         if snapshot is not None:
             run.restore(snapshot)
-        _train(run, fingerprint, progress, checkpoint)
+        _train(run, fingerprint, progress, checkpoint if ranks.rank == 0 else None)
     return network.eval()
+
+
+def _read(checkpoint: Checkpoint | None, fingerprint: Fingerprint, ranks: Ranks) -> Snapshot | None:
+    """Give every rank the snapshot the first one has."""
+    snapshot = checkpoint.read(fingerprint) if checkpoint is not None and ranks.rank == 0 else None
+    content = ranks.hand_out(b"" if snapshot is None else snapshot.to_bytes())
+    return Snapshot.from_bytes(content) if content else None
 
 
 def _train(

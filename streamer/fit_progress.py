@@ -31,7 +31,7 @@ def report_progress(console: Console, is_stopping: Callable[[], bool]) -> Iterat
         is_stopping: asked after every batch, from the thread that fits.
     """
     if not console.is_terminal:
-        yield _stopping(_log_epochs, is_stopping)
+        yield stopping(_log_epochs, is_stopping)
         return
     columns = (TextColumn("fit, epoch {task.fields[epoch]}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Bar(*columns, TextColumn("loss {task.fields[loss]:.3f}"), console=console, transient=True) as bar:
@@ -42,7 +42,7 @@ def report_progress(console: Console, is_stopping: Callable[[], bool]) -> Iterat
             total = progress.num_epochs * progress.num_batches
             bar.update(task, completed=done, total=total, epoch=progress.epoch, loss=progress.loss)
 
-        yield _stopping(show, is_stopping)
+        yield stopping(show, is_stopping)
 
 
 def _log_epochs(progress: Progress) -> None:
@@ -50,7 +50,9 @@ def _log_epochs(progress: Progress) -> None:
         logger.info("fit epoch=%d of=%d loss=%.3f", progress.epoch, progress.num_epochs, progress.loss)
 
 
-def _stopping(report: Report, is_stopping: Callable[[], bool]) -> Report:
+def stopping(report: Report, is_stopping: Callable[[], bool]) -> Report:
+    """Let a fit end once it should: asked after every batch, in the place of the report."""
+
     def report_or_stop(progress: Progress) -> None:
         if is_stopping():
             raise FitStopped

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,9 @@ def add_train(commands: "Commands") -> None:
         help="fit a recipe once, on recorded plays or on the archive, into a release",
         description="Fit a recipe once into a release under REFRAIN_RELEASES_URL. It may be killed at any moment: "
         "started again with the same arguments, it goes on from its checkpoint.",
+        epilog="Several processes train together on CPUs, with the result of one but for the order of float32 sums, "
+        "when torchrun starts them: `torchrun --nproc-per-node 2 -m streamer train ...`; on several machines, each "
+        "runs it with the same --nnodes and --rdzv-endpoint, beside the same plays. The first keeps the checkpoint.",
     )
     parser.add_argument(
         "data",
@@ -45,21 +49,24 @@ def _run(settings: Settings, arguments: argparse.Namespace) -> None:
     from streamer.checkpoints import CheckpointFile  # noqa: PLC0415  no worker should wait for it to start
     from streamer.fit_progress import FitStopped  # noqa: PLC0415
     from streamer.train.lesson import read_archive, read_start, split_recording  # noqa: PLC0415
-    from streamer.train.run import hear_signals, train  # noqa: PLC0415
+    from streamer.train.run import hear_signals, join_ranks, train  # noqa: PLC0415
 
     recipe, start = RECIPES[arguments.recipe], read_start(arguments.start)
     if start is not None:
         recipe = dataclasses.replace(recipe, training=recipe.training.refreshed())
     if arguments.epochs is not None:
         recipe = dataclasses.replace(recipe, training=dataclasses.replace(recipe.training, epochs=arguments.epochs))
-    with hear_signals() as heard:
+    with hear_signals() as heard, join_ranks() as ranks:
         lesson = split_recording(read_chosen(arguments)) if arguments.data else read_archive(settings.archive_dir)
         try:
-            saved = train(lesson, recipe, settings, CheckpointFile(arguments.checkpoint), heard, start=start)
+            saved = train(
+                lesson, recipe, settings, CheckpointFile(arguments.checkpoint), heard, start=start, ranks=ranks
+            )
         except FitStopped:
             sys.stderr.write("stopped; start again with the same arguments to go on from the checkpoint\n")
-            sys.exit(128 + heard[0])
-    sys.stdout.write(_what_next(saved, arguments.data))
+            sys.exit(128 + (heard or [signal.SIGTERM])[0])  # another rank may have heard it
+    if saved is not None:
+        sys.stdout.write(_what_next(saved, arguments.data))
 
 
 def _what_next(saved: "SavedRelease", data: Path | None) -> str:

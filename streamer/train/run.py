@@ -5,25 +5,29 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from types import FrameType
 from typing import Final
 
 import fsspec
 from rich.console import Console
+from torch import distributed
 
 from models.config import NetworkConfig
 from models.histories import Histories
+from models.ranks import ALONE, Ranks
 from models.recipes import Recipe
 from models.recommender import Recommender
 from models.release import DataWindow, SavedRelease, save_release
 from models.training import fit, occurring_contexts
 from streamer.checkpoints import CheckpointFile
 from streamer.engine import pick_device
-from streamer.fit_progress import report_progress
+from streamer.fit_progress import Report, report_progress, stopping
 from streamer.settings import Settings
 from streamer.train.lesson import Lesson, TrainError
 
 _CONSOLE: Final = Console(stderr=True)
+_PATIENCE: Final = timedelta(hours=12)  # the other ranks wait while the first learns item vectors
 
 
 def train(
@@ -34,7 +38,8 @@ def train(
     heard: list[int],
     *,
     start: Recommender | None = None,
-) -> SavedRelease:
+    ranks: Ranks = ALONE,
+) -> SavedRelease | None:
     """Fit a recipe and save what came of it.
 
     Args:
@@ -44,6 +49,10 @@ def train(
         checkpoint: where the fit goes on from; forgotten once the release is saved.
         heard: the signals that asked it to stop, so far.
         start: what the fit starts from, whose network decides over the recipe's; None: afresh.
+        ranks: with whom; the first alone tells, and writes checkpoint and release.
+
+    Returns:
+        Where the release is; None on every rank but the first.
 
     Raises:
         CheckpointError: the checkpoint is damaged, or of another fit.
@@ -52,7 +61,7 @@ def train(
     """
     device = pick_device(settings.device)
     try:
-        with report_progress(_CONSOLE, lambda: bool(heard)) as report:
+        with _report(ranks, heard) as report:
             network = fit(
                 lesson.histories,
                 lesson.catalogue,
@@ -63,16 +72,46 @@ def train(
                 device=device,
                 progress=report,
                 checkpoint=checkpoint,
+                ranks=ranks,
             )
     except ValueError as exc:
         raise TrainError(f"no release can be trained: {exc}") from exc
+    if ranks.rank:
+        return None
     saved = _save(Recommender(network, lesson.catalogue), lesson.histories, recipe, settings.releases_url)
     checkpoint.remove()
     return saved
 
 
+@contextmanager
+def _report(ranks: Ranks, heard: list[int]) -> Iterator[Report]:
+    """Yield what tells of a fit on the first rank, and ends it on all of them at the same batch."""
+
+    def is_stopping() -> bool:
+        return ranks.any(bool(heard))
+
+    if ranks.rank:
+        yield stopping(lambda _: None, is_stopping)
+        return
+    with report_progress(_CONSOLE, is_stopping) as report:
+        yield report
+
+
 def _network_config(recipe: Recipe, lesson: Lesson) -> NetworkConfig:
     return dataclasses.replace(recipe.network, contexts=occurring_contexts(lesson.histories))
+
+
+@contextmanager
+def join_ranks() -> Iterator[Ranks]:
+    """Meet the other processes that torchrun has started; alone where it has not."""
+    if not distributed.is_torchelastic_launched():
+        yield ALONE
+        return
+    distributed.init_process_group("gloo", timeout=_PATIENCE)
+    try:
+        yield Ranks(distributed.get_rank(), distributed.get_world_size())
+    finally:
+        distributed.destroy_process_group()
 
 
 @contextmanager

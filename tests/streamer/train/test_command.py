@@ -5,17 +5,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from models.checkpoint import Snapshot
 from models.release import Release, load_release
 from streamer.__main__ import main
 
 NUM_PLAYS = 5_000
+_TORCHRUN = (sys.executable, *["-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d"],
+             "--rdzv-endpoint", "127.0.0.1:0")  # fmt: skip
 
 
 def write_plays(path: Path, num_plays: int) -> Path:
@@ -83,8 +86,25 @@ def test_sigterm_ends_it_within_a_batch_and_it_goes_on(tmp_path: Path) -> None:
     _run_to_the_end(plays, tmp_path / "releases", file.parent)
 
 
-def _started(plays: Path, releases: Path, checkpoint: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "streamer", "train", str(plays), "--epochs", "3", "--checkpoint", str(checkpoint)]
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_two_processes_of_torchrun_make_the_release_that_one_makes(tmp_path: Path) -> None:
+    plays = write_plays(tmp_path / "plays.csv", 1500)
+    _run_to_the_end(plays, tmp_path / "one", tmp_path / "unused")
+
+    with _started(plays, tmp_path / "two", tmp_path / "checkpoint", _TORCHRUN) as running:
+        assert running.wait(300) == 0
+
+    one, two = (only_release(tmp_path / name).network.state_dict() for name in ("one", "two"))
+    assert not (tmp_path / "checkpoint" / "checkpoint.safetensors").exists()
+    for name, tensor in one.items():
+        torch.testing.assert_close(two[name], tensor, atol=1e-3, rtol=1e-3)
+
+
+def _started(
+    plays: Path, releases: Path, checkpoint: Path, program: Sequence[str] = (sys.executable,)
+) -> subprocess.Popen[bytes]:
+    command = [*program, "-m", "streamer", "train", str(plays), "--epochs", "3", "--checkpoint", str(checkpoint)]
     return subprocess.Popen(command, env={**os.environ, "REFRAIN_RELEASES_URL": str(releases)})
 
 

@@ -42,6 +42,7 @@ def test_a_recipe_becomes_a_release_and_leaves_no_checkpoint(tmp_path: Path) -> 
 
     saved = train(lesson(), RECIPE, settings(tmp_path), checkpoint, [])
 
+    assert saved is not None
     release = load_release(saved.location, manifest_sha256=saved.manifest_sha256)
     assert release.network.config == dataclasses.replace(RECIPE.network, contexts=())
     assert release.metrics == {"recipe": "tiny"}
@@ -58,6 +59,8 @@ def test_a_stopped_fit_goes_on_to_the_same_weights(tmp_path: Path) -> None:
 
     assert checkpoint.path.exists()
     resumed = train(lesson(), RECIPE, settings(tmp_path), checkpoint, [])
+    assert resumed is not None
+    assert whole is not None
     assert weights(load_release(resumed.location)) == weights(load_release(whole.location))
 
 
