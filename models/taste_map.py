@@ -67,8 +67,8 @@ def _tastes(recommender: Recommender, split: Split, listener: int) -> NDArray[np
         bounds_of(moments), one.track_keys[plays], one.played_at_ms[plays], one.contexts[plays], one.repeats[plays]
     )
     network = recommender.network
-    hidden = np.zeros((len(moments), network.config.hidden_size), np.float32)
-    step_input = StepInput(hidden, prefixes, np.zeros(len(moments), np.int64), np.empty(0, np.int64))
+    nowhere = np.empty(0, np.int64)
+    step_input = StepInput.from_nothing(prefixes, nowhere, num_hidden=network.config.hidden_size)
     states = torch.from_numpy(step(recommender, step_input, sizes=(1, 1)).hidden).to(network.device)
     with torch.inference_mode():
         tastes: NDArray[np.float32] = network.tastes(network.read(states), _SHORT_TERM).cpu().numpy()

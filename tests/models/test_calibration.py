@@ -38,10 +38,7 @@ def test_a_probability_is_the_softmax_of_the_logits_over_the_list(
     bins = calibrate(Recommender(network, catalogue), split, "test", max_anchors=1)
 
     anchor = split.anchors("test")[:1]
-    histories = split.histories
-    step_input = StepInput(
-        np.zeros((histories.num_listeners, 16), np.float32), histories, np.zeros(histories.num_listeners, int), anchor
-    )
+    step_input = StepInput.from_nothing(split.histories, anchor, num_hidden=16)
     scores = step(Recommender(network, catalogue), step_input, sizes=(30, 1)).ranked[0].scores[0]
     exponentials = np.exp(float(network.temperature.detach()) * scores.astype(float))
     assert bins[0].probability == pytest.approx(exponentials[:20].sum() / exponentials.sum(), rel=1e-4)
