@@ -2,12 +2,14 @@
 
     weights.safetensors   the network but for its item vectors
     items.safetensors     the item vectors, float32 (M + 2, E)
+    reranker.safetensors  the second stage, counts and weights, where there is one
     catalogue.json        the track ids, in row order
-    config.json           the sizes of the network and how it was trained
+    config.json           the sizes of the network and of the second stage, and how the network was trained
     metrics.json          what the trainer measured
     manifest.json         format version, id, creation time, data window, sha256 of every other file; written last
 
-Nothing in it is pickled. It lives at an fsspec URL: a folder, S3, anything fsspec has a driver for.
+Version 1 had no second stage; it is read, and no longer written. Nothing in a release is pickled. It lives at an fsspec
+URL: a folder, S3, anything fsspec has a driver for.
 """
 
 from __future__ import annotations
@@ -17,21 +19,25 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 import fsspec
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
+from torch import nn
 
 from models.catalogue import Catalogue, track_key
 from models.config import NetworkConfig, TrainingConfig
 from models.histories import Histories
 from models.network import TasteNetwork
 from models.recommender import Recommender
+from models.reranking import Reranker, RerankerConfig
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
+
+_READ_VERSIONS: Final = (1, 2)
 
 _WEIGHTS: Final = "weights.safetensors"
 _ITEMS: Final = "items.safetensors"
@@ -39,8 +45,11 @@ _CATALOGUE: Final = "catalogue.json"
 _CONFIG: Final = "config.json"
 _METRICS: Final = "metrics.json"
 _MANIFEST: Final = "manifest.json"
+_RERANKER: Final = "reranker.safetensors"
 _FILES: Final = (_WEIGHTS, _ITEMS, _CATALOGUE, _CONFIG, _METRICS)
 _ITEM_VECTORS: Final = "embedding.weight"
+
+_Module = TypeVar("_Module", bound=nn.Module)
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 
@@ -170,7 +179,7 @@ def load_release(location: str, *, manifest_sha256: str | None = None, device: t
     contents = {name: _read_file(location, name, sha256) for name, sha256 in manifest.files.items()}
     try:
         catalogue = Catalogue(json.loads(contents[_CATALOGUE]))
-        network = _network(contents, len(catalogue))
+        network, reranker = _network(contents, len(catalogue)), _reranker(contents, len(catalogue))
         metrics = dict(json.loads(contents[_METRICS]))
     except (ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as exc:
         reason = " ".join(str(exc).split())
@@ -178,7 +187,9 @@ def load_release(location: str, *, manifest_sha256: str | None = None, device: t
     return Release(
         release_id=manifest.release_id,
         key=track_key(manifest.release_id),
-        recommender=Recommender(network.requires_grad_(requires_grad=False).eval().to(device), catalogue),
+        recommender=Recommender(
+            _frozen(network).to(device), catalogue, None if reranker is None else _frozen(reranker).to(device)
+        ),
         metrics=metrics,
         data_window=manifest.data_window,
         created_at_ms=manifest.created_at_ms,
@@ -193,23 +204,57 @@ def _network(contents: Mapping[str, bytes], num_tracks: int) -> TasteNetwork:
     """
     network = TasteNetwork(NetworkConfig.from_dict(json.loads(contents[_CONFIG])["network"]), num_tracks)
     network.load_state_dict(load_tensors(contents[_WEIGHTS]) | load_tensors(contents[_ITEMS]))
-    for name, tensor in network.state_dict().items():
+    _require_finite(network)
+    return network
+
+
+def _reranker(contents: Mapping[str, bytes], num_tracks: int) -> Reranker | None:
+    """Build the second stage the files describe, if they do.
+
+    Raises:
+        ValueError: a weight is not finite.
+    """
+    if _RERANKER not in contents:
+        return None
+    tensors = load_tensors(contents[_RERANKER])
+    config = RerankerConfig.from_dict(json.loads(contents[_CONFIG])["reranker"])
+    reranker = Reranker(config, num_tracks, len(tensors["pair_keys"]))
+    reranker.load_state_dict(tensors)
+    _require_finite(reranker)
+    return reranker
+
+
+def _require_finite(module: nn.Module) -> None:
+    for name, tensor in module.state_dict().items():
         if not torch.isfinite(tensor).all():
             raise ValueError(f"{name} is not finite")
-    return network
+
+
+def _frozen(module: _Module) -> _Module:
+    return module.requires_grad_(requires_grad=False).eval()
 
 
 def _contents(recommender: Recommender, training: TrainingConfig, metrics: Mapping[str, Json]) -> dict[str, bytes]:
     """Encode every file but the manifest."""
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in recommender.network.state_dict().items()}
+    reranker = recommender.reranker
+    second_stage = {} if reranker is None else {_RERANKER: save_tensors(_tensors(reranker))}
+    weights = _tensors(recommender.network)
     items = {_ITEM_VECTORS: weights.pop(_ITEM_VECTORS)}
-    return {
+    sizes = {
+        "network": recommender.network.config.to_dict(),
+        "reranker": None if reranker is None else reranker.config.to_dict(),
+    }
+    return second_stage | {
         _WEIGHTS: save_tensors(weights),
         _ITEMS: save_tensors(items),
         _CATALOGUE: _json(list(recommender.catalogue.track_ids)),
-        _CONFIG: _json({"network": recommender.network.config.to_dict(), "training": asdict(training)}),
+        _CONFIG: _json(sizes | {"training": asdict(training)}),
         _METRICS: _json(dict(metrics)),
     }
+
+
+def _tensors(module: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,9 +274,9 @@ def _read_manifest(location: str, sha256: str | None) -> _Manifest:
         version = fields["format_version"]
     except (ValueError, TypeError, KeyError) as exc:
         raise InvalidRelease(f"{location}/{_MANIFEST} is not a manifest ({exc!r}); copy the release again") from exc
-    if version != FORMAT_VERSION:
+    if version not in _READ_VERSIONS:
         raise InvalidRelease(
-            f"release {location} has format version {version!r}, this program reads {FORMAT_VERSION}; "
+            f"release {location} has format version {version!r}, this program reads {FORMAT_VERSION} and older; "
             "upgrade the program, or save the release with the version it has"
         )
     try:
@@ -239,7 +284,8 @@ def _read_manifest(location: str, sha256: str | None) -> _Manifest:
             release_id=str(fields["release_id"]),
             created_at_ms=int(fields["created_at_ms"]),
             data_window=DataWindow(**fields["data_window"]),
-            files={name: str(fields["files"][name]) for name in _FILES},
+            files={name: str(fields["files"][name]) for name in _FILES}
+            | {name: str(sha256) for name, sha256 in fields["files"].items() if name == _RERANKER},
         )
     except (ValueError, TypeError, KeyError) as exc:
         raise InvalidRelease(f"{location}/{_MANIFEST} lacks {exc}; save the release again") from exc

@@ -86,7 +86,7 @@ def test_a_missing_file_is_refused(saved: SavedRelease, name: str) -> None:
 def test_another_format_version_is_refused(saved: SavedRelease) -> None:
     edit_manifest(saved, format_version=99)
 
-    with pytest.raises(InvalidRelease, match="format version 99, this program reads 1; upgrade the program"):
+    with pytest.raises(InvalidRelease, match="format version 99, this program reads 2 and older; upgrade the program"):
         load_release(saved.location)
 
 
@@ -127,3 +127,29 @@ def test_weights_that_are_not_finite_are_refused(tmp_path: Path, catalogue: Cata
 def edit_manifest(saved: SavedRelease, **fields: object) -> None:
     path = Path(saved.location, "manifest.json")
     path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+
+
+def test_a_second_stage_travels_with_the_release(reranked: Recommender, tmp_path: Path) -> None:
+    saved = save_release(
+        str(tmp_path), reranked, training=TrainingConfig(), metrics={}, data_window=WINDOW, created_at_ms=1
+    )  # fmt: skip
+
+    reranker = load_release(saved.location).recommender.reranker
+
+    assert reranker is not None
+    assert reranked.reranker is not None
+    assert reranker.config == reranked.reranker.config
+    for name, tensor in reranked.reranker.state_dict().items():
+        assert torch.equal(reranker.state_dict()[name], tensor)
+    assert not reranker.training
+
+
+def test_a_second_stage_whose_bytes_were_changed_is_refused(reranked: Recommender, tmp_path: Path) -> None:
+    saved = save_release(
+        str(tmp_path), reranked, training=TrainingConfig(), metrics={}, data_window=WINDOW, created_at_ms=1
+    )  # fmt: skip
+    path = Path(saved.location) / "reranker.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+
+    with pytest.raises(InvalidRelease, match=r"reranker.safetensors has sha256"):
+        load_release(saved.location)
