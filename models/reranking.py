@@ -31,16 +31,16 @@ FEATURES: Final = (
     "log share, soon after the latest tracks",
     "log closeness, latest tracks",
     "log closeness, tracks of late",
-    "in the ring",
-    "recency",
-    "plays in the ring",
-    "came second next before",
-    "log plays ago",
     "log times it came next before",
     "log plays counted",
     "log popularity",
     "log popularity of late",
     "log p of the best, short-term",
+    "in the ring",
+    "recency",
+    "plays in the ring",
+    "came second next before",
+    "log plays ago",
     "plays in the session",
     "gap",
     "session start",
@@ -134,6 +134,30 @@ class Candidates(NamedTuple):
     features: Tensor
 
 
+class _Told(NamedTuple):
+    """What counts say at A anchors.
+
+    Attributes:
+        current: int64 (A,), the latest known track; 0 where there is none.
+        pairs: int64 (A,), which of the pairs was played last; -1: none that is counted.
+        followers: float32 (A, M), shares of what came right after the current track.
+        soon_now: float32 (A, M), of what came soon after it.
+        soon: float32 (A, M), of what came soon after the latest tracks.
+        companions: float32 (A, M), closeness to the latest tracks, and to those of late.
+        came_next: float32 (A, M), how often the listener played it right after the current track.
+        counted: float32 (A, M), how often the listener played it.
+    """
+
+    current: Tensor
+    pairs: Tensor
+    followers: Tensor
+    soon_now: Tensor
+    soon: Tensor
+    companions: list[Tensor]
+    came_next: Tensor
+    counted: Tensor
+
+
 class Reranker(nn.Module):
     """Counts, and a network of two layers over what they and the first stage say of a candidate.
 
@@ -203,57 +227,69 @@ class Reranker(nn.Module):
             moments: at A anchors.
             num_first_stage: candidates of each horizon of the first stage.
         """
+        told, is_known = self._count(moments), moments.heard[:, :1] != PAD  # (A, 1)
+        first_stage = [top_k(scores, num_first_stage) for scores in moments.scores]
+        proposed = [rows for rows, _ in first_stage]
+        proposed += [_best(scores, self.config.num_counted) for scores in (told.soon, *told.companions)]
+        proposed += [self._best_followers(told.current, is_known), self._pair_followers(told.pairs)]
+        proposed += [self._popular(num_first_stage).masked_fill(is_known, PAD), moments.ring_rows, moments.counted_rows]
+        anchors, tracks = _distinct(torch.cat(proposed, dim=1))
+        best = torch.stack([values[:, : self.config.num_first_stage] for _, values in first_stage], dim=1)  # (A, 2, n)
+        return Candidates(anchors, tracks, self._describe(moments, told, best * moments.temperature, (anchors, tracks)))
+
+    def _count(self, moments: Moments) -> _Told:
+        """Ask the counts, and those of the listener."""
         config, heard = self.config, moments.heard
         current = (heard[:, 0] - FIRST_TRACK).clamp(min=0)  # (A,)
         is_known = heard[:, :1] != PAD  # (A, 1)
-        followers = _spread(self.follower_tracks[current], self.follower_shares[current] * is_known, self._num_tracks)
-        soon_now = _spread(self.soon_tracks[current], self.soon_shares[current] * is_known, self._num_tracks)
-        soon = self._ask(
-            self.soon_tracks, self.soon_shares, heard[:, : config.num_followed], config.follower_decay
-        )  # (A, M)
-        companions = [
-            self._ask(self.companion_tracks, self.companion_closeness, heard[:, : config.num_accompanied], decay)
-            for decay in config.companion_decays
-        ]
-        pairs = self._find_pairs(heard)  # (A,)
-        proposed = [top_k(scores, num_first_stage)[0] for scores in moments.scores]
-        proposed += [_best(scores, config.num_counted) for scores in (soon, *companions)]
-        best_followers = self.follower_shares[current, : config.num_counted] * is_known  # (A, n), strongest first
-        best_rows = self.follower_tracks[current, : config.num_counted] + FIRST_TRACK
-        proposed.append(best_rows.masked_fill(best_followers == 0, PAD))
-        proposed += [self._popular(num_first_stage).masked_fill(is_known, PAD), moments.ring_rows, moments.counted_rows]
-        proposed.append((self.pair_tracks[pairs] + FIRST_TRACK).masked_fill(pairs[:, None] < 0, PAD))
-        anchors, tracks = _distinct(torch.cat(proposed, dim=1))
-        places = anchors * self._num_tracks + tracks  # (R,), in (A, M)
-        short_term, long_term = ((moments.temperature * scores).log_softmax(1) for scores in moments.scores)
-        counted = _spread(
-            (moments.counted_rows - FIRST_TRACK).clamp(min=0),
-            moments.counts * (moments.counted_rows != PAD),
-            self._num_tracks,
-        )  # (A, M)
-        first_order = self._smoothed(followers.take(places), self.num_followers[current][anchors], tracks)
-        lifts = [
-            first_order,
-            self._after_pairs(pairs[anchors], tracks, first_order),
-            self._smoothed(soon_now.take(places), self.num_soon[current][anchors], tracks),
-        ]
-        of_late = torch.stack([self.log_popularity[tracks], self.log_popularity_of_late[tracks]], dim=1)  # (R, 2)
-        features = torch.cat(
-            [
-                torch.stack([logs.take(places) for logs in (short_term, long_term)], dim=1),
-                torch.stack(lifts, dim=1),
-                (soon.take(places) + _LEAST_SHARE).log()[:, None],
-                *((scores.take(places) + _LEAST_CLOSENESS).log()[:, None] for scores in companions),
-                _ring_features(moments, anchors, tracks, self._num_tracks),
-                self._came_next(heard).take(places)[:, None].log1p(),
-                counted.take(places)[:, None].log1p(),
-                of_late,
-                short_term.amax(1)[anchors, None],
-                moments.situations[anchors],
+        counted = moments.counts * (moments.counted_rows != PAD)  # (A, N)
+        return _Told(
+            current=current,
+            pairs=self._find_pairs(heard),
+            followers=_spread(
+                self.follower_tracks[current], self.follower_shares[current] * is_known, self._num_tracks
+            ),
+            soon_now=_spread(self.soon_tracks[current], self.soon_shares[current] * is_known, self._num_tracks),
+            soon=self._ask(self.soon_tracks, self.soon_shares, heard[:, : config.num_followed], config.follower_decay),
+            companions=[
+                self._ask(self.companion_tracks, self.companion_closeness, heard[:, : config.num_accompanied], decay)
+                for decay in config.companion_decays
             ],
-            dim=1,
-        )  # (R, F)
-        return Candidates(anchors, tracks, features)
+            came_next=self._came_next(heard),
+            counted=_spread((moments.counted_rows - FIRST_TRACK).clamp(min=0), counted, self._num_tracks),
+        )
+
+    def _describe(
+        self, moments: Moments, told: _Told, best_logits: Tensor, candidates: tuple[Tensor, Tensor]
+    ) -> Tensor:
+        """Lay out the features of candidates: float32 (R, F).
+
+        Args:
+            moments: at A anchors.
+            told: what the counts say there.
+            best_logits: float32 (A, 2, n), the highest of each horizon, by which logits become log p.
+            candidates: int64 (R,) each, anchors and tracks.
+        """
+        anchors, tracks = candidates
+        places = anchors * self._num_tracks + tracks  # (R,), in (A, M)
+        normaliser = best_logits.logsumexp(2)  # (A, 2)
+        logits = moments.temperature * torch.stack([scores.take(places) for scores in moments.scores], dim=1)  # (R, 2)
+        first_order = self._smoothed(told.followers.take(places), self.num_followers[told.current][anchors], tracks)
+        alone = [
+            first_order,
+            self._after_pairs(told.pairs[anchors], tracks, first_order),
+            self._smoothed(told.soon_now.take(places), self.num_soon[told.current][anchors], tracks),
+            (told.soon.take(places) + _LEAST_SHARE).log(),
+            *((closeness.take(places) + _LEAST_CLOSENESS).log() for closeness in told.companions),
+            told.came_next.take(places).log1p(),
+            told.counted.take(places).log1p(),
+            self.log_popularity[tracks],
+            self.log_popularity_of_late[tracks],
+            (best_logits[:, 0, 0] - normaliser[:, 0])[anchors],
+        ]
+        ring = _ring_features(moments, anchors, tracks, self._num_tracks)
+        by_anchor = moments.situations[anchors]
+        return torch.cat([logits - normaliser[anchors], torch.stack(alone, dim=1), ring, by_anchor], dim=1)
 
     def rank(
         self, moments: Moments, masked: Sequence[Tensor | None], sizes: tuple[int, ...]
@@ -307,6 +343,20 @@ class Reranker(nn.Module):
         """Count how often each track followed an earlier play of the current one: float32 (A, M)."""
         followed = (heard[:, 1:] == heard[:, :1]) & (heard[:, 1:] != PAD)
         return _spread((heard[:, :-1] - FIRST_TRACK).clamp(min=0), followed.float(), self._num_tracks)
+
+    def _best_followers(self, current: Tensor, is_known: Tensor) -> Tensor:
+        """Propose what came right after the current track most often: rows (A, n)."""
+        tracks, shares = (
+            table[current, : self.config.num_counted] for table in (self.follower_tracks, self.follower_shares)
+        )
+        return (tracks.long() + FIRST_TRACK).masked_fill((shares == 0) | ~is_known, PAD)
+
+    def _pair_followers(self, pairs: Tensor) -> Tensor:
+        """Propose what came right after the two latest tracks: rows (A, n)."""
+        if not len(self.pair_keys):
+            return pairs.new_full((len(pairs), 1), PAD)
+        shares = self.pair_shares[pairs]
+        return (self.pair_tracks[pairs].long() + FIRST_TRACK).masked_fill((shares == 0) | (pairs[:, None] < 0), PAD)
 
     def _find_pairs(self, heard: Tensor) -> Tensor:
         """Find what is counted of the two latest tracks in a row: int64 (A,), -1 where nothing is."""
