@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.config import COUNT_DECAY, NUM_COUNTED
-from models.counts import CountMaps, count_plays
+from models.counts import CountMaps, count_plays, count_plays_at
 from models.histories import bounds_of
 from tests.counting import counted, told
 
@@ -77,6 +77,36 @@ def test_company_and_order_of_listeners_change_nothing(seed: int, order: list[in
 
     assert places(shuffled) == places(CountMaps(together.track_keys[order], together.counts[order]))
     assert places(alone) == places(CountMaps(together.track_keys[order[:1]], together.counts[order[:1]]))
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 1000), num_tracks=num_tracks, share=st.sampled_from([0.02, 1.0]))
+def test_counts_after_an_anchor_are_those_of_the_plays_up_to_it(seed: int, num_tracks: int, share: float) -> None:
+    bounds, track_keys = draw_plays(seed, num_tracks)
+    rng = np.random.default_rng(seed)
+    count_from = rng.integers(0, np.diff(bounds) + 1)
+    before = from_nothing(bounds_of(count_from), track_keys[_leading(bounds, count_from)])
+    may_be_asked = np.flatnonzero(np.arange(bounds[-1]) >= np.repeat(bounds[:-1] + count_from - 1, np.diff(bounds)))
+    anchors = may_be_asked[rng.random(len(may_be_asked)) < share]
+
+    after, at_anchors = count_plays_at(before, bounds, track_keys, count_from, anchors)
+
+    assert places(after) == places(from_nothing(bounds, track_keys))
+    begins = bounds[np.searchsorted(bounds, anchors, side="right") - 1]
+    for place in rng.permutation(len(anchors))[:20]:
+        expected = counted(track_keys[begins[place] : anchors[place] + 1].tolist())
+        assert told(at_anchors.track_keys[place], at_anchors.counts[place]) == expected
+
+
+def _leading(bounds: np.ndarray, nums: np.ndarray) -> np.ndarray:
+    return np.concatenate([np.arange(begin, begin + num) for begin, num in zip(bounds[:-1], nums, strict=True)])
+
+
+def test_an_anchor_before_the_last_play_counted_is_refused() -> None:
+    maps, played = CountMaps.empty(2), np.array([7, 8, 7, 8, 9], np.uint64)
+
+    with pytest.raises(ValueError, match="anchor 2 lies before the last play already counted"):
+        count_plays_at(maps, np.array([0, 2, 5]), played, np.array([0, 2]), np.array([0, 2, 4]))
 
 
 def test_a_count_decays_at_every_play_of_its_listener() -> None:
