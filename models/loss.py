@@ -59,10 +59,11 @@ class _FusedSoftmax(Function):
         num_answers = len(tastes)
         d_tastes, d_items, d_terms = torch.empty_like(tastes), torch.zeros_like(items), torch.empty_like(terms)
         loss = tastes.new_zeros(())
+        chunk = tastes.new_empty(min(_CHUNK, num_answers), len(items))  # one for all: the kernel takes back large ones
         for begin in range(0, num_answers, _CHUNK):
             part = slice(begin, begin + _CHUNK)
             target = targets[part, None]  # (n, 1)
-            logits = tastes[part] @ items.T  # (n, M)
+            logits = torch.mm(tastes[part], items.T, out=chunk[: len(target)])  # (n, M)
             logits.scatter_add_(1, tracks[part], terms[part])
             target_logits = logits.gather(1, target)  # (n, 1)
             highest = logits.amax(1, keepdim=True)
