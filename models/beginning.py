@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -16,19 +18,25 @@ _ITEM_VECTORS = "embedding.weight"
 
 
 def begin_afresh(
-    network: TasteNetwork, rows: NDArray[np.int64], sessions: NDArray[np.int64], config: TrainingConfig
+    network: TasteNetwork,
+    config: TrainingConfig,
+    *,
+    rows: NDArray[np.int64],
+    sessions: NDArray[np.int64],
+    after_pass: Callable[[], None] | None = None,
 ) -> None:
     """Give a new network's tracks the vectors word2vec learns from the sessions.
 
     Args:
         network: its other weights stay as they were drawn.
+        config: word2vec's settings and the seed.
         rows: int64 (P,), known tracks in listening order, one listener after the other.
         sessions: int64 (P,), a new value wherever a session starts.
-        config: word2vec's settings and the seed.
+        after_pass: called after every pass over the sessions.
     """
     weight = network.embedding.weight
     num_tracks = len(weight) - FIRST_TRACK
-    vectors = item_vectors(rows, sessions, num_tracks, weight.shape[1], config)
+    vectors = item_vectors(rows, sessions, num_tracks, weight.shape[1], config, after_pass=after_pass)
     with torch.no_grad():
         weight[FIRST_TRACK:] = torch.from_numpy(vectors)
 

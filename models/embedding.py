@@ -5,6 +5,8 @@ Source: Mikolov et al. 2013 (CBOW with negative sampling); settings as in De Boo
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +15,13 @@ from models.config import TrainingConfig
 
 
 def item_vectors(
-    rows: NDArray[np.int64], sessions: NDArray[np.int64], num_tracks: int, size: int, config: TrainingConfig
+    rows: NDArray[np.int64],
+    sessions: NDArray[np.int64],
+    num_tracks: int,
+    size: int,
+    config: TrainingConfig,
+    *,
+    after_pass: Callable[[], None] | None = None,
 ) -> NDArray[np.float32]:
     """Learn a unit vector for every track from the company it keeps.
 
@@ -23,11 +31,16 @@ def item_vectors(
         num_tracks: length of the catalogue, M.
         size: dimensions, E.
         config: word2vec's settings and the seed.
+        after_pass: called after every pass over the sessions; what it raises ends the learning.
 
     Returns:
         float32 (M, E), row r of the catalogue at r - FIRST_TRACK; random where a track was always alone.
     """
     from gensim.models import Word2Vec  # noqa: PLC0415  loads scipy, longer than torch; a worker needs neither
+    from gensim.models.callbacks import CallbackAny2Vec  # noqa: PLC0415
+
+    callback = CallbackAny2Vec()
+    callback.on_epoch_end = lambda _: after_pass() if after_pass is not None else None
 
     vectors = np.random.default_rng(config.seed).standard_normal((num_tracks, size)).astype(np.float32)
     ends = np.flatnonzero(sessions[1:] != sessions[:-1]) + 1
@@ -45,6 +58,7 @@ def item_vectors(
             ns_exponent=0.75,
             sample=0,  # keep the plays of popular tracks: they are few beside a language's stop words
             min_count=1,
+            callbacks=[callback],
             workers=1,  # with more, the vectors differ from run to run
         )
         vectors[np.array(model.wv.index_to_key, np.int64) - FIRST_TRACK] = model.wv.vectors

@@ -27,11 +27,11 @@ class Progress:
     """Say how far a training run has come.
 
     Attributes:
-        epoch: 1..num_epochs.
+        epoch: 1..num_epochs; 0 while item vectors are learned, whose "batches" are passes over the sessions.
         num_epochs: of the run.
         batch: batches done in this epoch.
         num_batches: in this epoch.
-        loss: of the latest batch, nats.
+        loss: of the latest batch, nats; NaN in epoch 0.
     """
 
     epoch: int

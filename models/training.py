@@ -5,6 +5,7 @@ Law: serving is training. Plays pass through the featuriser, the rings and the f
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Final
 
@@ -52,7 +53,8 @@ def fit(
             their vectors, new ones get that of their company. `config.refreshed()` is then enough.
         sessions: int64 (P,), where the source knows its sessions, for the item vectors only; absent: by gaps.
         device: where to train; the network stays there.
-        progress: called after every batch; what it raises ends the fit, and the checkpoint keeps what is done.
+        progress: called after every pass of word2vec, where one process trains alone, and after every batch; what it
+            raises ends the fit, and the checkpoint keeps the batches that are done.
         checkpoint: where the fit goes on from, and how far it has come is kept: it ends in the weights it would have
             ended in without a break, to the bit on a CPU.
         ranks: with whom; each is given all the plays, and ends with the same network.
@@ -76,7 +78,8 @@ def fit(
         if snapshot is None and ranks.rank == 0:
             known_sessions = known.sessions if sessions is None else sessions[known.indices]
             if start is None:
-                begin_afresh(network, known.rows, known_sessions, config)
+                tell = _tell_passes(config, progress if ranks.size == 1 else None)
+                begin_afresh(network, config, rows=known.rows, sessions=known_sessions, after_pass=tell)
             else:
                 begin_from(network, config, start=start, catalogue=catalogue, rows=known.rows, sessions=known_sessions)
         ranks.prepare(network.to(device))
@@ -92,6 +95,17 @@ def _read(checkpoint: Checkpoint | None, fingerprint: Fingerprint, ranks: Ranks)
     snapshot = checkpoint.read(fingerprint) if checkpoint is not None and ranks.rank == 0 else None
     content = ranks.hand_out(b"" if snapshot is None else snapshot.to_bytes())
     return Snapshot.from_bytes(content) if content else None
+
+
+def _tell_passes(config: TrainingConfig, progress: Callable[[Progress], None] | None) -> Callable[[], None]:
+    """Make what word2vec calls after every pass."""
+    done = itertools.count(1)
+
+    def tell() -> None:
+        if progress is not None:
+            progress(Progress(0, config.epochs, next(done), config.item_epochs, float("nan")))
+
+    return tell
 
 
 def _train(

@@ -38,15 +38,15 @@ def report_progress(console: Console, is_stopping: Callable[[], bool]) -> Iterat
         task = bar.add_task("fit", epoch=1, loss=float("nan"))
 
         def show(progress: Progress) -> None:
-            done = (progress.epoch - 1) * progress.num_batches + progress.batch
-            total = progress.num_epochs * progress.num_batches
+            done = max(progress.epoch - 1, 0) * progress.num_batches + progress.batch
+            total = (progress.num_epochs if progress.epoch else 1) * progress.num_batches
             bar.update(task, completed=done, total=total, epoch=progress.epoch, loss=progress.loss)
 
         yield stopping(show, is_stopping)
 
 
 def _log_epochs(progress: Progress) -> None:
-    if progress.batch == progress.num_batches:
+    if progress.epoch and progress.batch == progress.num_batches:
         logger.info("fit epoch=%d of=%d loss=%.3f", progress.epoch, progress.num_epochs, progress.loss)
 
 

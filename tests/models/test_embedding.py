@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from models.catalogue import FIRST_TRACK
 from models.config import TrainingConfig
@@ -70,3 +71,17 @@ def test_a_track_without_company_points_anywhere() -> None:
 
     np.testing.assert_array_equal(once, again)
     np.testing.assert_allclose(np.linalg.norm(once[1]), 3, rtol=1e-6)
+
+
+def test_learning_ends_after_the_pass_that_is_not_wanted_any_more() -> None:
+    rows, sessions = two_tastes(20)
+    passes: list[int] = []
+
+    def stop_after_the_second() -> None:
+        passes.append(1)
+        if len(passes) == 2:
+            raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        item_vectors(rows, sessions, 10, 8, TrainingConfig(), after_pass=stop_after_the_second)
+    assert len(passes) == 2

@@ -65,11 +65,13 @@ def test_training_is_repeatable_and_leaves_the_global_generator_alone() -> None:
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
-def test_progress_is_told_after_every_batch() -> None:
+def test_progress_is_told_after_every_pass_and_every_batch() -> None:
     told: list[Progress] = []
 
     fit(rounds(), CATALOGUE, QUICK, network_config=SMALL, progress=told.append)
 
+    passes, told = told[:2], told[2:]
+    assert [(progress.epoch, progress.batch, progress.num_batches) for progress in passes] == [(0, 1, 2), (0, 2, 2)]
     assert [progress.batch for progress in told] == list(range(1, told[0].num_batches + 1)) * 8
     assert {progress.num_epochs for progress in told} == {8}
     assert told[-1].loss < told[0].loss

@@ -9,6 +9,7 @@ from rich.console import Console
 from models.run import Progress
 from streamer.fit_progress import FitStopped, report_progress
 
+PASSES = [Progress(0, 2, done, 4, loss=float("nan")) for done in (1, 2, 3, 4)]
 BATCHES = [Progress(epoch, 2, batch, 3, loss=1 / epoch) for epoch in (1, 2) for batch in (1, 2, 3)]
 
 
@@ -18,7 +19,7 @@ def go_on() -> bool:
 
 def test_a_log_gets_a_line_an_epoch(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO), report_progress(Console(file=io.StringIO()), go_on) as report:
-        for progress in BATCHES:
+        for progress in PASSES + BATCHES:
             report(progress)
 
     assert caplog.messages == ["fit epoch=1 of=2 loss=1.000", "fit epoch=2 of=2 loss=0.500"]
@@ -28,7 +29,7 @@ def test_a_terminal_gets_a_bar(caplog: pytest.LogCaptureFixture) -> None:
     terminal = io.StringIO()
 
     with report_progress(Console(file=terminal, force_terminal=True, width=100), go_on) as report:
-        for progress in BATCHES:
+        for progress in PASSES + BATCHES:
             report(progress)
 
     assert "fit, epoch 2" in terminal.getvalue()

@@ -29,6 +29,17 @@ def lesson(num_plays: int = 400) -> Lesson:
     return Lesson(histories, np.repeat(np.arange(10), num_plays // 10), Catalogue(IDS))
 
 
+class OnceKept(list[int]):
+    """SIGTERM, heard as soon as there is a checkpoint."""
+
+    def __init__(self, checkpoint: CheckpointFile) -> None:
+        super().__init__([signal.SIGTERM])
+        self._checkpoint = checkpoint
+
+    def __bool__(self) -> bool:
+        return self._checkpoint.path.exists()
+
+
 def settings(tmp_path: Path) -> Settings:
     return Settings(releases_url=str(tmp_path / "releases"), device="cpu")
 
@@ -55,7 +66,7 @@ def test_a_stopped_fit_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     checkpoint = CheckpointFile(tmp_path / "stopped")
 
     with pytest.raises(FitStopped):
-        train(lesson(), RECIPE, settings(tmp_path), checkpoint, [signal.SIGTERM])
+        train(lesson(), RECIPE, settings(tmp_path), checkpoint, OnceKept(checkpoint))
 
     assert checkpoint.path.exists()
     resumed = train(lesson(), RECIPE, settings(tmp_path), checkpoint, [])
@@ -67,7 +78,7 @@ def test_a_stopped_fit_goes_on_to_the_same_weights(tmp_path: Path) -> None:
 def test_a_checkpoint_of_other_plays_is_refused_and_left(tmp_path: Path) -> None:
     checkpoint = CheckpointFile(tmp_path)
     with pytest.raises(FitStopped):
-        train(lesson(), RECIPE, settings(tmp_path), checkpoint, [signal.SIGTERM])
+        train(lesson(), RECIPE, settings(tmp_path), checkpoint, OnceKept(checkpoint))
 
     with pytest.raises(CheckpointError, match="of another fit: plays 400, not 500"):
         train(lesson(500), RECIPE, settings(tmp_path), checkpoint, [])
@@ -92,3 +103,12 @@ def test_signals_are_noted_and_handed_back() -> None:
 
         assert heard == [signal.SIGTERM]
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_fit_is_stopped_while_it_learns_item_vectors_too(tmp_path: Path) -> None:
+    checkpoint = CheckpointFile(tmp_path)
+
+    with pytest.raises(FitStopped):
+        train(lesson(), RECIPE, settings(tmp_path), checkpoint, [signal.SIGTERM])
+
+    assert not checkpoint.path.exists()  # no batch was done
