@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from models.catalogue import FIRST_TRACK, UNKNOWN, Catalogue
 from models.config import TrainingConfig
 from models.embedding import item_vectors, vectors_of_company
-from models.network import TasteNetwork
+from models.network import Network
 from models.recommender import Recommender
 
 _ITEM_VECTORS = "embedding.weight"
 
 
 def begin_afresh(
-    network: TasteNetwork,
+    network: Network,
     config: TrainingConfig,
     *,
     rows: NDArray[np.int64],
@@ -42,7 +42,7 @@ def begin_afresh(
 
 
 def begin_from(
-    network: TasteNetwork,
+    network: Network,
     config: TrainingConfig,
     *,
     start: Recommender,

@@ -21,7 +21,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from models.catalogue import Catalogue
-from models.config import NetworkConfig, TrainingConfig
+from models.config import KindConfig, TrainingConfig
 from models.histories import Histories
 from models.recommender import Recommender
 
@@ -93,8 +93,10 @@ def fingerprint_of(
     histories: Histories,
     sessions: NDArray[np.int64] | None,
     catalogue: Catalogue,
-    configs: tuple[NetworkConfig, TrainingConfig],
+    configs: tuple[KindConfig, TrainingConfig],
+    *,
     start: Recommender | None = None,
+    company: Histories | None = None,
 ) -> Fingerprint:
     """Tell what a run is of."""
     network, training = configs
@@ -102,7 +104,8 @@ def fingerprint_of(
         json.dumps(
             {
                 "plays": histories.num_plays,
-                "plays_sha256": _sha256(*(getattr(histories, name) for name in Histories.__slots__)),
+                "plays_sha256": _sha256_of_plays(histories),
+                "company_sha256": None if company is None else _sha256_of_plays(company),
                 "sessions_sha256": None if sessions is None else _sha256(sessions),
                 "tracks": len(catalogue),
                 "tracks_sha256": _sha256(catalogue.keys),
@@ -132,6 +135,10 @@ def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any], prefix: st
 def _short(value: object) -> str:
     text = str(value)
     return text if len(text) <= 40 else f"{text[:8]}..."
+
+
+def _sha256_of_plays(histories: Histories) -> str:
+    return _sha256(*(getattr(histories, name) for name in Histories.__slots__))
 
 
 def _sha256_of(start: Recommender) -> str:

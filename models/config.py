@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Final, Self
+from typing import Any, ClassVar, Final, Literal, Self
 
 HORIZONS: Final = ("short-term", "long-term")
 """The two time scales; a head, a list and a topic each, always in this order."""
@@ -21,27 +23,27 @@ CONTEXTS: Final = ("none", "album", "artist", "chart", "library", "playlist", "r
 """Where a play was started from. The index is the stored code: append only."""
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkConfig:
-    """Size a network; saved beside its weights.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KindConfig(ABC):
+    """Say what every kind of network says of itself; saved beside its weights.
 
     Attributes:
-        embedding_size: dimensions of an item vector and of a taste vector.
-        hidden_size: units of the recurrence; float32 each in every listener's state.
+        embedding_size: dimensions of an item vector and of a taste vector: the paper's D.
         session_gap_s: a longer silence starts a new session; a fact of the release, as the ring terms are fitted to it.
         contexts: the contexts the network has an input for; others go to "other", or to no input where that is missing.
-        embedding_dropout: share of the embedding dropped while training.
-        hidden_dropout: share of the normalised hidden state dropped while training.
-        initial_temperature: scale of the cosine before training.
     """
 
+    kind: ClassVar[str]
+    """Name of the kind, in a release."""
+
     embedding_size: int = 64
-    hidden_size: int = 128
     session_gap_s: int = 1800
     contexts: tuple[str, ...] = CONTEXTS
-    embedding_dropout: float = 0.2
-    hidden_dropout: float = 0.2
-    initial_temperature: float = 20.0
+
+    @property
+    @abstractmethod
+    def hidden_size(self) -> int:
+        """Count the floats of a listener's state, H."""
 
     def __post_init__(self) -> None:
         """Refuse what no network can be built from.
@@ -55,18 +57,112 @@ class NetworkConfig:
             raise ValueError(f"contexts {sorted(foreign)} are not in models.config.CONTEXTS; append them there first")
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the fields as JSON can hold them."""
-        return asdict(self) | {"contexts": list(self.contexts)}
+        """Give the kind and the fields as JSON can hold them."""
+        fields = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return {"kind": self.kind} | fields
 
     @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> Self:
-        """Read what `to_dict` wrote.
+    def from_dict(cls, fields: Mapping[str, Any]) -> Self:
+        """Read what `to_dict` wrote of a network of this kind.
 
         Raises:
             TypeError: a field is unknown.
             ValueError: a field has an impossible value.
         """
-        return cls(**fields | {"contexts": tuple(fields["contexts"])})
+        values: dict[str, Any] = dict(fields) | {n: tuple(v) for n, v in fields.items() if isinstance(v, list)}
+        values.pop("kind", None)
+        return cls(**values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkConfig(KindConfig):
+    """Size Refrain's own network.
+
+    Attributes:
+        hidden_size: units of the recurrence; float32 each in every listener's state.
+        embedding_dropout: share of the embedding dropped while training.
+        hidden_dropout: share of the normalised hidden state dropped while training.
+        initial_temperature: scale of the cosine before training.
+    """
+
+    kind: ClassVar[str] = "refrain"
+
+    hidden_size: int = 128
+    embedding_dropout: float = 0.2
+    hidden_dropout: float = 0.2
+    initial_temperature: float = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecurrentConfig(KindConfig):
+    """Size a recurrent network a horizon (`models.recurrent`).
+
+    Attributes:
+        cell: what recurs.
+        units: of each of the networks.
+        reads_gaps: whether the time since the play before is an input; playlists have no times.
+    """
+
+    kind: ClassVar[str] = "recurrent"
+
+    cell: Literal["gru", "lstm"] = "gru"
+    units: int = 100
+    reads_gaps: bool = True
+
+    @property
+    def hidden_size(self) -> int:
+        """Count the floats of both networks' states; an LSTM has two a unit, h and c."""
+        return len(HORIZONS) * self.units * {"gru": 1, "lstm": 2}[self.cell]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiscountConfig(KindConfig):
+    """Say how fast an exponentially discounted mean forgets (`models.averages`).
+
+    Attributes:
+        factors: what a song weighs beside the song that came after it, one a horizon, 0 (the last song alone) to 1.
+    """
+
+    kind: ClassVar[str] = "discount"
+
+    factors: tuple[float, float] = (0.3, 0.6)
+
+    @property
+    def hidden_size(self) -> int:
+        """Count the floats of a mean a horizon."""
+        return len(HORIZONS) * self.embedding_size
+
+    def __post_init__(self) -> None:
+        """Refuse factors that forget nothing.
+
+        Raises:
+            ValueError: a factor is below 0, or 1 or more, or a size is impossible.
+        """
+        KindConfig.__post_init__(self)  # super() means the class before its slots
+        if not all(0 <= factor < 1 for factor in self.factors):
+            raise ValueError(f"a discount factor must be at least 0 and below 1, got {self.factors}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightsConfig(KindConfig):
+    """Say how a learned weight for each of the last songs is learned (`models.averages`).
+
+    Attributes:
+        num_songs: that have a weight; no more than a state can be rebuilt from.
+        zipf_exponent: while training, only the last n songs count, n drawn with a chance as 1 / n to this power.
+        roughness_weight: of the regulariser beside the loss.
+    """
+
+    kind: ClassVar[str] = "weights"
+
+    num_songs: int = RING_SIZE
+    zipf_exponent: float = 1.0
+    roughness_weight: float = 0.001
+
+    @property
+    def hidden_size(self) -> int:
+        """Count the songs: a state names each by a float."""
+        return self.num_songs
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +186,7 @@ class TrainingConfig:
         max_full_softmax_tracks: a larger catalogue is trained by sampled softmax.
         num_negatives: tracks sampled for a batch, sampled softmax only.
         negatives_exponent: negatives are drawn as popularity to this power.
+        loss: of a taste vector beside its target: "softmax" over the catalogue; "cosine" or "squared" distance.
         item_epochs: passes of word2vec over the sessions.
         item_window: plays before and after that make up a word2vec context.
         item_negatives: negatives of word2vec.
@@ -110,6 +207,7 @@ class TrainingConfig:
     max_full_softmax_tracks: int = 10_000
     num_negatives: int = 1024
     negatives_exponent: float = 0.5
+    loss: Literal["softmax", "cosine", "squared"] = "softmax"
     item_epochs: int = 15
     item_window: int = 7
     item_negatives: int = 10

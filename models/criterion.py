@@ -5,7 +5,9 @@ Law: serving is training. Plays pass through the featuriser, the rings and the f
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,8 +17,8 @@ from torch import Tensor
 from models.catalogue import FIRST_TRACK, PAD
 from models.config import TrainingConfig
 from models.features import KnownPlays, play_features
-from models.loss import RingTerms, full_softmax_loss, sampled_softmax_loss
-from models.network import TasteNetwork
+from models.loss import RingTerms, cosine_loss, full_softmax_loss, sampled_softmax_loss, squared_loss
+from models.network import Network
 from models.ring import ring_windows
 
 
@@ -58,9 +60,54 @@ class Pieces:
         return slice(int(lengths[:begin].sum()), int(lengths[:end].sum()))
 
 
+class Criterion(Protocol):
+    """What a loop minimises."""
+
+    def loss(self, network: Network, batch: Pieces, rng: np.random.Generator) -> Tensor:
+        """Run a batch's part through the network and compare with its targets: float32 (), the mean over its plays."""
+
+
+def criterion_of(
+    known: KnownPlays, bounds: NDArray[np.int64], num_tracks: int, config: TrainingConfig
+) -> SoftmaxCriterion | DistanceCriterion:
+    """Make the criterion of a loss, with the softmax that the catalogue's size affords."""
+    if config.loss != "softmax":
+        return DistanceCriterion(known, config, {"cosine": cosine_loss, "squared": squared_loss}[config.loss])
+    if num_tracks <= config.max_full_softmax_tracks:
+        return SoftmaxCriterion(known, bounds, config, None)
+    weights = np.bincount(known.rows - FIRST_TRACK, minlength=num_tracks) ** config.negatives_exponent
+    return SoftmaxCriterion(known, bounds, config, weights / weights.sum())
+
+
 @dataclass(frozen=True, slots=True)
-class Criterion:
-    """What a batch is asked: after each play, the targets of both horizons.
+class DistanceCriterion:
+    """After each play, both horizons' taste vectors are to come close to a target's item vector.
+
+    Attributes:
+        known: the plays.
+        config: offsets and weight.
+        distance: of vectors (N, E) from targets (N, E).
+    """
+
+    known: KnownPlays
+    config: TrainingConfig
+    distance: Callable[[Tensor, Tensor], Tensor]
+
+    def loss(self, network: Network, batch: Pieces, rng: np.random.Generator) -> Tensor:
+        """Run a batch's part through the network and compare with its targets: float32 (), the mean over its plays."""
+        read, _ = _run(network, self.known, batch)
+        chances = rng.random(int(batch.lengths.sum()), np.float32)[batch.plays_of_part()]
+        read = network.forget(read, torch.from_numpy(chances).to(network.device))
+        losses = []
+        for horizon, ahead in enumerate((self.config.short_term_offsets, self.config.long_term_offsets)):
+            targets = torch.from_numpy(self.known.rows[_draw_targets(batch, ahead, rng)]).to(network.device)
+            losses.append(self.distance(network.vectors(read, horizon), network.embedding(targets)))
+        return losses[0] + self.config.long_term_weight * losses[1] + network.penalty()
+
+
+@dataclass(frozen=True, slots=True)
+class SoftmaxCriterion:
+    """After each play, both horizons' targets are to stand out from all other tracks, ring terms included.
 
     Attributes:
         known: the plays.
@@ -74,42 +121,23 @@ class Criterion:
     config: TrainingConfig
     frequencies: NDArray[np.float64] | None
 
-    @classmethod
-    def of(cls, known: KnownPlays, bounds: NDArray[np.int64], num_tracks: int, config: TrainingConfig) -> Criterion:
-        """Choose the softmax the catalogue's size affords."""
-        if num_tracks <= config.max_full_softmax_tracks:
-            return cls(known, bounds, config, None)
-        weights = np.bincount(known.rows - FIRST_TRACK, minlength=num_tracks) ** config.negatives_exponent
-        return cls(known, bounds, config, weights / weights.sum())
-
-    def loss(self, network: TasteNetwork, batch: Pieces, rng: np.random.Generator) -> Tensor:
+    def loss(self, network: Network, batch: Pieces, rng: np.random.Generator) -> Tensor:
         """Run a batch's part through the network and compare with its targets: float32 (), the mean over its plays.
 
-        S pieces, T plays (padded), N plays (real), H hidden, M tracks.
+        N plays, W places of the ring, M tracks.
         """
-        pieces = batch.of(batch.part)
-        lengths = pieces.lengths
-        offsets = np.arange(lengths.max())
-        plays = np.minimum(pieces.begins[:, None] + offsets, pieces.ends[:, None] - 1)  # (S, T)
-        real = offsets < lengths[:, None]  # (S, T)
-        device = network.device
-        states = network.recur(
-            torch.from_numpy(self.known.rows[plays]).to(device),
-            torch.from_numpy(play_features(self.known, plays, network.config)).to(device),
-            torch.zeros(len(plays), network.config.hidden_size, device=device),
-        )  # (S, T, H)
-        read = network.read(states[torch.from_numpy(real).to(device)])  # (N, H)
-        rings = ring_windows(self.known, self.bounds, self.known.indices[plays[real]])
-        rows = torch.from_numpy(rings.rows).to(device)  # (N, W)
-        groups = torch.from_numpy(rings.groups).to(device).long()  # (N, W)
+        read, plays = _run(network, self.known, batch)
+        rings = ring_windows(self.known, self.bounds, self.known.indices[plays])
+        rows = torch.from_numpy(rings.rows).to(network.device)  # (N, W)
+        groups = torch.from_numpy(rings.groups).to(network.device).long()  # (N, W)
         items = network.items()  # (M, E)
         losses = []
         for horizon, ahead in enumerate((self.config.short_term_offsets, self.config.long_term_offsets)):
             ring = RingTerms((rows - FIRST_TRACK).clamp(min=0), network.ring_terms(read, groups, horizon), rows == PAD)
             tastes = network.temperature * network.tastes(read, horizon)  # (N, E)
-            targets = self.known.rows[_draw_targets(batch, ahead, rng)] - FIRST_TRACK  # (N,)
-            losses.append(self._softmax_loss(tastes, items, torch.from_numpy(targets).to(device), ring, rng))
-        return losses[0] + self.config.long_term_weight * losses[1]
+            targets = torch.from_numpy(self.known.rows[_draw_targets(batch, ahead, rng)] - FIRST_TRACK)  # (N,)
+            losses.append(self._softmax_loss(tastes, items, targets.to(network.device), ring, rng))
+        return losses[0] + self.config.long_term_weight * losses[1] + network.penalty()
 
     def _softmax_loss(
         self, tastes: Tensor, items: Tensor, targets: Tensor, ring: RingTerms, rng: np.random.Generator
@@ -126,6 +154,26 @@ class Criterion:
             negatives=torch.from_numpy(drawn).to(items.device),
             log_expected=torch.from_numpy(log_expected).to(items),
         )
+
+
+def _run(network: Network, known: KnownPlays, batch: Pieces) -> tuple[Tensor, NDArray[np.int64]]:
+    """Run a batch's part, S pieces of at most T plays, through a network.
+
+    Returns:
+        What it reads of the state after each of the N plays, float32 (N, R), and the plays, int64 (N,).
+    """
+    pieces = batch.of(batch.part)
+    lengths = pieces.lengths
+    offsets = np.arange(lengths.max())
+    plays = np.minimum(pieces.begins[:, None] + offsets, pieces.ends[:, None] - 1)  # (S, T)
+    real = offsets < lengths[:, None]  # (S, T)
+    device = network.device
+    states = network.recur(
+        torch.from_numpy(known.rows[plays]).to(device),
+        torch.from_numpy(play_features(known, plays, network.config)).to(device),
+        torch.zeros(len(plays), network.config.hidden_size, device=device),
+    )  # (S, T, H)
+    return network.read(states[torch.from_numpy(real).to(device)]), plays[real]
 
 
 def _draw_targets(batch: Pieces, ahead: tuple[int, int], rng: np.random.Generator) -> NDArray[np.int64]:

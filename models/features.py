@@ -13,12 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.catalogue import UNKNOWN, Catalogue
-from models.config import CONTEXTS, RING_SIZE, NetworkConfig
+from models.config import CONTEXTS, RING_SIZE, KindConfig
 from models.histories import Histories
 
 DAY_MS: Final = 86_400_000
 
-_NUM_PLAIN_FEATURES: Final = 4  # gap, session start, gap above a day, repeat
+GAP: Final = 0
+"""Which feature is the time since the play before."""
+
+CONTEXT: Final = 4
+"""Where the features of the context begin; in front stand gap, session start, gap above a day, repeat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +52,12 @@ class KnownPlays:
     repeats: NDArray[np.bool_]
 
 
-def num_features(config: NetworkConfig) -> int:
+def num_features(config: KindConfig) -> int:
     """Count the features of a play, F."""
-    return _NUM_PLAIN_FEATURES + len(config.contexts)
+    return CONTEXT + len(config.contexts)
 
 
-def known_plays(histories: Histories, catalogue: Catalogue, config: NetworkConfig) -> KnownPlays:
+def known_plays(histories: Histories, catalogue: Catalogue, config: KindConfig) -> KnownPlays:
     """Leave out the tracks the catalogue does not know; derive gaps and sessions from the rest."""
     all_rows = catalogue.rows(histories.track_keys)
     indices = np.flatnonzero(all_rows != UNKNOWN)
@@ -80,7 +84,7 @@ def known_plays(histories: Histories, catalogue: Catalogue, config: NetworkConfi
     )
 
 
-def play_features(known: KnownPlays, plays: NDArray[np.int64], config: NetworkConfig) -> NDArray[np.float32]:
+def play_features(known: KnownPlays, plays: NDArray[np.int64], config: KindConfig) -> NDArray[np.float32]:
     """Describe some known plays beside their tracks.
 
     Args:
@@ -93,16 +97,16 @@ def play_features(known: KnownPlays, plays: NDArray[np.int64], config: NetworkCo
     """
     gaps_ms = known.gaps_ms[plays]
     features = np.zeros((*plays.shape, num_features(config)), np.float32)
-    features[..., 0] = np.log1p(gaps_ms / 1000) / 8  # / 8: a gap of an hour is about 1, one of a year about 2
+    features[..., GAP] = np.log1p(gaps_ms / 1000) / 8  # / 8: a gap of an hour is about 1, one of a year about 2
     features[..., 1] = known.starts[plays]
     features[..., 2] = gaps_ms > DAY_MS
     features[..., 3] = known.repeats[plays]
     inputs = _context_inputs(config)[np.minimum(known.contexts[plays], len(CONTEXTS) - 1)]
-    features[..., _NUM_PLAIN_FEATURES:] = inputs[..., None] == np.arange(len(config.contexts))
+    features[..., CONTEXT:] = inputs[..., None] == np.arange(len(config.contexts))
     return features
 
 
-def _context_inputs(config: NetworkConfig) -> NDArray[np.int64]:
+def _context_inputs(config: KindConfig) -> NDArray[np.int64]:
     """Give each context code its one-hot place: that of "other" where it has none of its own, -1 where neither has."""
     places = {context: place for place, context in enumerate(config.contexts)}
     other = places.get("other", -1)

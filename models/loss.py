@@ -1,4 +1,4 @@
-"""Training losses: softmax over the whole catalogue, and over a sample of it.
+"""Training losses: softmax over the whole catalogue, over a sample of it, and distances of vectors.
 
 N answers, E embedding, M tracks, W ring places, K negatives.
 """
@@ -120,3 +120,33 @@ def sampled_softmax_loss(
     negative_logits = negative_logits.masked_fill(negatives == targets[:, None], -torch.inf)
     candidates = torch.cat([target_logits[:, None], ring_logits, negative_logits], dim=1)  # (N, 1 + W + K)
     return functional.cross_entropy(candidates, torch.zeros_like(targets))
+
+
+def cosine_loss(vectors: Tensor, targets: Tensor) -> Tensor:
+    """Average 1 - cos(vector, target).
+
+    Args:
+        vectors: float32 (N, E), taste vectors of any length.
+        targets: float32 (N, E), item vectors.
+
+    Returns:
+        float32 (), 0 to 2.
+
+    Source: De Boom et al. 2018.
+    """
+    return 1 - functional.cosine_similarity(vectors, targets, dim=1).mean()
+
+
+def squared_loss(vectors: Tensor, targets: Tensor) -> Tensor:
+    """Average the squared L2 distance of a vector from its target.
+
+    Args:
+        vectors: float32 (N, E), taste vectors, whose length counts.
+        targets: float32 (N, E), item vectors.
+
+    Returns:
+        float32 ().
+
+    Source: De Boom et al. 2018.
+    """
+    return (vectors - targets).square().sum(dim=1).mean()

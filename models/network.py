@@ -1,7 +1,12 @@
-"""The network: embed -> recur -> taste vectors and ring terms; the same forward trains and serves."""
+"""The network: embed -> recur -> taste vectors and ring terms; the same forward trains and serves.
+
+`Network` is what all kinds have in common; Refrain's own is the `TasteNetwork`, those of the paper stand in
+`models.recurrent` and `models.averages`, and `models.kinds` knows them all by name.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Final
 
 import torch
@@ -9,18 +14,121 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.catalogue import FIRST_TRACK, PAD
-from models.config import HORIZONS, NetworkConfig
+from models.config import HORIZONS, KindConfig, NetworkConfig
 from models.features import num_features
 from models.ring import NUM_BIGRAMS, NUM_COUNTS, NUM_RECENCIES
 
 _NUM_RING_WEIGHTS: Final = NUM_RECENCIES + NUM_COUNTS + NUM_BIGRAMS
 
 
-class TasteNetwork(nn.Module):
-    """One GRU that follows a listener and one head a horizon that says what they want.
+class Network(nn.Module, ABC):
+    """What a step, a ranking and a criterion ask of every kind of network.
 
-    Shapes: B listeners, T plays (padded), A anchors (moments to answer at), E embedding, H hidden, F features,
-    M tracks, W places of the ring.
+    Shapes: B listeners, T plays (padded), A anchors (moments to answer at), E embedding, H floats of a state,
+    R floats that a network reads of one, F features, M tracks, W places of the ring.
+
+    Laws: batching is invisible and serving is training: a state depends on the one before it and on one play, and
+    whatever a kind needs to remember of a listener stands in it.
+
+    Args:
+        config: of the kind.
+        num_tracks: M.
+    """
+
+    temperature: Tensor
+    """float32 (), what a cosine is multiplied by before ring terms are added to it."""
+
+    def __init__(self, config: KindConfig, num_tracks: int) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(num_tracks + FIRST_TRACK, config.embedding_size, padding_idx=PAD)
+
+    @property
+    def device(self) -> torch.device:
+        """Say where the weights are."""
+        return self.embedding.weight.device
+
+    @abstractmethod
+    def recur(self, rows: Tensor, features: Tensor, hidden: Tensor) -> Tensor:
+        """Move each listener's state through their plays, oldest first.
+
+        Args:
+            rows: int64 (B, T), of known tracks; any row where a listener has fewer than T.
+            features: float32 (B, T, F).
+            hidden: float32 (B, H), before the first play.
+
+        Returns:
+            float32 (B, T, H), after each play. Padding stands behind, so it changes no state before it.
+        """
+
+    @abstractmethod
+    def read(self, hidden: Tensor) -> Tensor:
+        """Make of states, float32 (A, H), what `vectors` and `ring_terms` take: float32 (A, R)."""
+
+    @abstractmethod
+    def vectors(self, read: Tensor, horizon: int) -> Tensor:
+        """Give taste vectors before their length is taken from them: float32 (A, R) to (A, E)."""
+
+    @abstractmethod
+    def ring_terms(self, read: Tensor, groups: Tensor, horizon: int) -> Tensor:
+        """Say what each remembered track's logit gains.
+
+        Args:
+            read: float32 (A, R).
+            groups: int64 (A, W), as in `RingWindows`.
+            horizon: index of HORIZONS.
+
+        Returns:
+            float32 (A, W), to be added to logits; meaningless in empty places.
+        """
+
+    def tastes(self, read: Tensor, horizon: int) -> Tensor:
+        """Point into the catalogue: float32 (A, R) to unit vectors (A, E)."""
+        return functional.normalize(self.vectors(read, horizon), dim=1)
+
+    def items(self) -> Tensor:
+        """Give the tracks' unit vectors: float32 (M, E), row r of the catalogue at r - FIRST_TRACK."""
+        return functional.normalize(self.embedding.weight[FIRST_TRACK:], dim=1)
+
+    def forget(self, read: Tensor, chances: Tensor) -> Tensor:  # noqa: ARG002  most kinds forget nothing
+        """While training, give up part of the past.
+
+        Args:
+            read: float32 (A, R).
+            chances: float32 (A,), drawn evenly from 0 to 1.
+
+        Returns:
+            float32 (A, R).
+        """
+        return read
+
+    def penalty(self) -> Tensor:
+        """Say what the weights cost by themselves, beside the loss: float32 ()."""
+        return self.temperature.new_zeros(())
+
+
+class CosineNetwork(Network):
+    """A network over given item vectors, which stay as they are: tracks rank by their cosine with the taste vector.
+
+    Source: De Boom et al. 2018.
+    """
+
+    def __init__(self, config: KindConfig, num_tracks: int) -> None:
+        super().__init__(config, num_tracks)
+        self.embedding.requires_grad_(requires_grad=False)
+        self.register_buffer("temperature", torch.ones(()), persistent=False)
+
+    def read(self, hidden: Tensor) -> Tensor:
+        """Read states as they are."""
+        return hidden
+
+    def ring_terms(self, read: Tensor, groups: Tensor, horizon: int) -> Tensor:  # noqa: ARG002  the same for all
+        """Give remembered tracks nothing."""
+        return read.new_zeros(groups.shape)
+
+
+class TasteNetwork(Network):
+    """One GRU that follows a listener and one head a horizon that says what they want.
 
     A track's logit is tau * cos(taste, item) + ring term. The embedding is tied: the item vectors that rank are those
     the recurrence reads.
@@ -29,10 +137,8 @@ class TasteNetwork(nn.Module):
     """
 
     def __init__(self, config: NetworkConfig, num_tracks: int) -> None:
-        super().__init__()
+        super().__init__(config, num_tracks)
         embedding, hidden = config.embedding_size, config.hidden_size
-        self.config = config
-        self.embedding = nn.Embedding(num_tracks + FIRST_TRACK, embedding, padding_idx=PAD)
         self.embedding_dropout = nn.Dropout(config.embedding_dropout)
         self.recurrence = nn.GRU(embedding + num_features(config), hidden, batch_first=True)
         self.norm = nn.LayerNorm(hidden)
@@ -45,24 +151,8 @@ class TasteNetwork(nn.Module):
         self.temperature = nn.Parameter(torch.tensor(config.initial_temperature))
         self.register_buffer("_combinations", _ring_combinations(), persistent=False)
 
-    @property
-    def device(self) -> torch.device:
-        """Say where the weights are."""
-        return self.temperature.device
-
     def recur(self, rows: Tensor, features: Tensor, hidden: Tensor) -> Tensor:
-        """Move each listener's hidden state through their plays, oldest first.
-
-        Args:
-            rows: int64 (B, T), of known tracks; any row where a listener has fewer than T.
-            features: float32 (B, T, F).
-            hidden: float32 (B, H), before the first play.
-
-        Returns:
-            float32 (B, T, H), after each play. Padding stands behind, so it changes no state before it.
-
-        Equation: h_t = (1 - z_t) * n_t + z_t * h_(t-1), as torch.nn.GRU has it.
-        """
+        """Follow the plays: h_t = (1 - z_t) * n_t + z_t * h_(t-1), as torch.nn.GRU has it."""
         embedded = self.embedding_dropout(self.embedding(rows))  # (B, T, E)
         inputs = torch.cat([embedded, features], dim=-1)  # (B, T, E + F)
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):  # TF32 has 10 bits: batching would show
@@ -74,25 +164,13 @@ class TasteNetwork(nn.Module):
         read: Tensor = self.hidden_dropout(self.norm(hidden))
         return read
 
-    def tastes(self, read: Tensor, horizon: int) -> Tensor:
-        """Point into the catalogue: float32 (A, H) to unit vectors (A, E)."""
-        return functional.normalize(self.heads[horizon](read), dim=1)
-
-    def items(self) -> Tensor:
-        """Give the tracks' unit vectors: float32 (M, E), row r of the catalogue at r - FIRST_TRACK."""
-        return functional.normalize(self.embedding.weight[FIRST_TRACK:], dim=1)
+    def vectors(self, read: Tensor, horizon: int) -> Tensor:
+        """Apply a head."""
+        vectors: Tensor = self.heads[horizon](read)
+        return vectors
 
     def ring_terms(self, read: Tensor, groups: Tensor, horizon: int) -> Tensor:
-        """Weigh each remembered track; the weights depend on the state, so a listener may be in replay mode.
-
-        Args:
-            read: float32 (A, H).
-            groups: int64 (A, W), as in `RingWindows`.
-            horizon: index of HORIZONS.
-
-        Returns:
-            float32 (A, W), to be added to logits; meaningless in empty places.
-        """
+        """Weigh each remembered track; the weights depend on the state, so a listener may be in replay mode."""
         weights = self.ring_weights[horizon] + read @ self.ring_gates[horizon]  # (A, 9 + 4 + 3)
         combined: Tensor = weights @ self._combinations  # (A, 9 * 4 * 3)
         return combined.gather(1, groups)  # (A, W)

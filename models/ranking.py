@@ -11,22 +11,22 @@ import torch
 from torch import Tensor
 
 from models.catalogue import FIRST_TRACK, PAD
-from models.network import TasteNetwork
+from models.network import Network
 
 _BLOCK: Final = 16  # scores that one maximum stands for
 
 
 def score_tracks(
-    network: TasteNetwork, items: Tensor, read: Tensor, *, rows: Tensor, groups: Tensor, horizon: int
+    network: Network, items: Tensor, read: Tensor, *, rows: Tensor, groups: Tensor, horizon: int
 ) -> Tensor:
     """Score every track for every anchor.
 
-    A anchors, E embedding, H hidden, W ring places, M tracks.
+    A anchors, E embedding, R floats read of a state, W ring places, M tracks.
 
     Args:
         network: gives tastes and ring terms.
-        items: float32 (M, E), from `TasteNetwork.items`; made once for many slices of anchors.
-        read: float32 (A, H), from `TasteNetwork.read`.
+        items: float32 (M, E), from `Network.items`; made once for many slices of anchors.
+        read: float32 (A, R), from `Network.read`.
         rows: int64 (A, W), the ring's distinct tracks, PAD in empty places.
         groups: int64 (A, W), see `RingWindows`.
         horizon: index of HORIZONS.

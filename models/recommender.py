@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from models.catalogue import Catalogue
-from models.network import TasteNetwork
+from models.network import Network
 from models.reranking import Reranker
 
 
@@ -19,6 +19,6 @@ class Recommender:
         reranker: the second stage, on the network's device; absent: the network's own ranking counts.
     """
 
-    network: TasteNetwork
+    network: Network
     catalogue: Catalogue
     reranker: Reranker | None = None

@@ -4,12 +4,13 @@
     items.safetensors     the item vectors, float32 (M + 2, E)
     reranker.safetensors  the second stage, counts and weights, where there is one
     catalogue.json        the track ids, in row order
-    config.json           the sizes of the network and of the second stage, and how the network was trained
+    config.json           the kind and the sizes of the network, the sizes of the second stage, and how the network was
+                          trained
     metrics.json          what the trainer measured
     manifest.json         format version, id, creation time, data window, sha256 of every other file; written last
 
-Version 1 had no second stage; it is read, and no longer written. Nothing in a release is pickled. It lives at an fsspec
-URL: a folder, S3, anything fsspec has a driver for.
+Version 1 had no second stage and one kind of network, which it did not name; it is read, and no longer written. Nothing
+in a release is pickled. It lives at an fsspec URL: a folder, S3, anything fsspec has a driver for.
 """
 
 from __future__ import annotations
@@ -29,9 +30,10 @@ from safetensors.torch import save as save_tensors
 from torch import nn
 
 from models.catalogue import Catalogue, track_key
-from models.config import NetworkConfig, TrainingConfig
+from models.config import TrainingConfig
 from models.histories import Histories
-from models.network import TasteNetwork
+from models.kinds import build_network
+from models.network import Network
 from models.recommender import Recommender
 from models.reranking import Reranker, RerankerConfig
 
@@ -102,7 +104,7 @@ class Release:
     created_at_ms: int
 
     @property
-    def network(self) -> TasteNetwork:
+    def network(self) -> Network:
         """The recommender's network."""
         return self.recommender.network
 
@@ -196,13 +198,13 @@ def load_release(location: str, *, manifest_sha256: str | None = None, device: t
     )
 
 
-def _network(contents: Mapping[str, bytes], num_tracks: int) -> TasteNetwork:
+def _network(contents: Mapping[str, bytes], num_tracks: int) -> Network:
     """Build the network the files describe.
 
     Raises:
-        ValueError: a weight is not finite; it would spoil every state it touches.
+        ValueError: a weight is not finite, which would spoil every state it touches; or the kind is unknown.
     """
-    network = TasteNetwork(NetworkConfig.from_dict(json.loads(contents[_CONFIG])["network"]), num_tracks)
+    network = build_network(json.loads(contents[_CONFIG])["network"], num_tracks)
     network.load_state_dict(load_tensors(contents[_WEIGHTS]) | load_tensors(contents[_ITEMS]))
     _require_finite(network)
     return network

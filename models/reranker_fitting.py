@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.catalogue import FIRST_TRACK, Catalogue
-from models.config import HORIZONS, NetworkConfig
+from models.config import HORIZONS, KindConfig
 from models.cooccurrence import (
     Neighbours,
     follower_counts,
@@ -99,7 +99,7 @@ def fit_two_stages(
 
 
 def counted_reranker(
-    histories: Histories, catalogue: Catalogue, network_config: NetworkConfig, config: RerankerConfig
+    histories: Histories, catalogue: Catalogue, network_config: KindConfig, config: RerankerConfig
 ) -> Reranker:
     """Make an unfitted second stage that holds the counts of some plays.
 

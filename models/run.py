@@ -14,7 +14,7 @@ from models.batches import draw_batches
 from models.checkpoint import Fingerprint, Snapshot
 from models.config import TrainingConfig
 from models.criterion import Criterion, Pieces
-from models.network import TasteNetwork
+from models.network import Network
 from models.ranks import ALONE, Ranks
 
 _WEIGHT: Final = "network."
@@ -54,7 +54,7 @@ class Run:
 
     def __init__(
         self,
-        network: TasteNetwork,
+        network: Network,
         criterion: Criterion,
         pieces: Pieces,
         config: TrainingConfig,

@@ -21,7 +21,7 @@ from models.config import HORIZONS
 from models.counts import CountMaps, count_plays_at
 from models.features import KnownPlays, known_plays, play_features
 from models.histories import Histories
-from models.network import TasteNetwork
+from models.network import Network
 from models.ranking import mask_tracks, score_tracks, top_k
 from models.recommender import Recommender
 from models.reranking import Candidates, Moments
@@ -154,7 +154,7 @@ def _refuse_lost_anchors(step_input: StepInput) -> None:
         )
 
 
-def _fold(network: TasteNetwork, known: KnownPlays, step_input: StepInput) -> tuple[Tensor, Tensor]:
+def _fold(network: Network, known: KnownPlays, step_input: StepInput) -> tuple[Tensor, Tensor]:
     """Advance every listener; give the states at the end, (B, H), and at the anchors, (A, H)."""
     bounds, anchors, device = step_input.histories.bounds, step_input.anchors, network.device
     hidden = torch.tensor(step_input.hidden, device=device)  # (B, H), a copy

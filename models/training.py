@@ -17,11 +17,12 @@ from models.batches import cut_pieces
 from models.beginning import begin_afresh, begin_from
 from models.catalogue import Catalogue
 from models.checkpoint import Checkpoint, Fingerprint, Snapshot, fingerprint_of
-from models.config import CONTEXTS, NetworkConfig, TrainingConfig
-from models.criterion import Criterion
-from models.features import known_plays
+from models.config import CONTEXTS, KindConfig, NetworkConfig, TrainingConfig
+from models.criterion import criterion_of
+from models.features import KnownPlays, known_plays
 from models.histories import Histories
-from models.network import TasteNetwork
+from models.kinds import make_network
+from models.network import Network
 from models.ranks import ALONE, Ranks
 from models.recommender import Recommender
 from models.run import Progress, Run
@@ -34,14 +35,15 @@ def fit(
     catalogue: Catalogue,
     config: TrainingConfig,
     *,
-    network_config: NetworkConfig | None = None,
+    network_config: KindConfig | None = None,
     start: Recommender | None = None,
     sessions: NDArray[np.int64] | None = None,
+    company: Histories | None = None,
     device: torch.device | str = "cpu",
     progress: Callable[[Progress], None] | None = None,
     checkpoint: Checkpoint | None = None,
     ranks: Ranks = ALONE,
-) -> TasteNetwork:
+) -> Network:
     """Train a network.
 
     Args:
@@ -52,6 +54,7 @@ def fit(
         start: an earlier network over its own catalogue, to begin with instead of item vectors alone; known tracks keep
             their vectors, new ones get that of their company. `config.refreshed()` is then enough.
         sessions: int64 (P,), where the source knows its sessions, for the item vectors only; absent: by gaps.
+        company: further plays, for the item vectors only; sessions by gaps.
         device: where to train; the network stays there.
         progress: called after every pass of word2vec, where one process trains alone, and after every batch; what it
             raises ends the fit, and the checkpoint keeps the batches that are done.
@@ -70,24 +73,36 @@ def fit(
     network_config = network_config or NetworkConfig(contexts=occurring_contexts(histories))
     known = known_plays(histories, catalogue, network_config)
     pieces = cut_pieces(known.bounds, config.stream_plays)
-    fingerprint = fingerprint_of(histories, sessions, catalogue, (network_config, config), start)
+    fingerprint = fingerprint_of(histories, sessions, catalogue, (network_config, config), start=start, company=company)
     snapshot = _read(checkpoint, fingerprint, ranks)
     with torch.random.fork_rng(devices=_cuda_devices(device)):
         torch.manual_seed(config.seed)
-        network = TasteNetwork(network_config, len(catalogue))
+        network = make_network(network_config, len(catalogue))
         if snapshot is None and ranks.rank == 0:
-            known_sessions = known.sessions if sessions is None else sessions[known.indices]
+            further = None if company is None else known_plays(company, catalogue, network_config)
+            rows, in_sessions = _sentences(known, sessions, further)
             if start is None:
                 tell = _tell_passes(config, progress if ranks.size == 1 else None)
-                begin_afresh(network, config, rows=known.rows, sessions=known_sessions, after_pass=tell)
+                begin_afresh(network, config, rows=rows, sessions=in_sessions, after_pass=tell)
             else:
-                begin_from(network, config, start=start, catalogue=catalogue, rows=known.rows, sessions=known_sessions)
+                begin_from(network, config, start=start, catalogue=catalogue, rows=rows, sessions=in_sessions)
         ranks.prepare(network.to(device))
-        run = Run(network, Criterion.of(known, histories.bounds, len(catalogue), config), pieces, config, ranks)
+        run = Run(network, criterion_of(known, histories.bounds, len(catalogue), config), pieces, config, ranks)
         if snapshot is not None:
             run.restore(snapshot)
         _train(run, fingerprint, progress, checkpoint if ranks.rank == 0 else None)
     return network.eval()
+
+
+def _sentences(
+    known: KnownPlays, sessions: NDArray[np.int64] | None, further: KnownPlays | None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Give the rows that item vectors are learned from, and the session of each, (P,) both."""
+    in_sessions = known.sessions if sessions is None else sessions[known.indices]
+    if further is None:
+        return known.rows, in_sessions
+    later = further.sessions + 1 + in_sessions.max(initial=0)
+    return np.concatenate([known.rows, further.rows]), np.concatenate([in_sessions, later])
 
 
 def _read(checkpoint: Checkpoint | None, fingerprint: Fingerprint, ranks: Ranks) -> Snapshot | None:
@@ -124,7 +139,7 @@ def _train(
             raise
 
 
-def _config_of(start: Recommender, wanted: NetworkConfig | None) -> NetworkConfig:
+def _config_of(start: Recommender, wanted: KindConfig | None) -> KindConfig:
     """Give the config of the network a fit starts from, which no fit can change.
 
     Raises:

@@ -1,6 +1,7 @@
 """Data that many tests share: plays on the wire, records as Kafka hands them over, states, a tiny release."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Final
 
@@ -9,9 +10,20 @@ import numpy as np
 import torch
 from aiokafka import ConsumerRecord
 
-from models.catalogue import Catalogue, track_key
-from models.config import NUM_COUNTED, RING_SIZE, NetworkConfig, TrainingConfig
-from models.network import TasteNetwork
+from models.catalogue import PAD, Catalogue, track_key
+from models.config import (
+    NUM_COUNTED,
+    RING_SIZE,
+    DiscountConfig,
+    KindConfig,
+    NetworkConfig,
+    RecurrentConfig,
+    TrainingConfig,
+    WeightsConfig,
+)
+from models.kinds import make_network
+from models.network import Network, TasteNetwork
+from models.recipes import Recipe
 from models.recommender import Recommender
 from models.release import DataWindow, Release, SavedRelease, save_release
 from streamer.state import BIT_REPEATS, BIT_SKIPPED, States
@@ -21,6 +33,19 @@ NOON_MS: Final = 1_700_000_000_000
 
 #: What the tiny releases know; any other id is a track unknown to them.
 TRACK_IDS: Final = tuple(f"t{number}" for number in range(12))
+
+#: One of every kind of network, and of every cell.
+TINY_KINDS: Final[Mapping[str, KindConfig]] = {
+    "refrain": NetworkConfig(embedding_size=4, hidden_size=6),
+    "recurrent-gru": RecurrentConfig(embedding_size=4, units=5),
+    "recurrent-lstm": RecurrentConfig(embedding_size=4, units=3, cell="lstm"),
+    "playlists": RecurrentConfig(embedding_size=4, units=5, reads_gaps=False, contexts=()),
+    "discount": DiscountConfig(embedding_size=4, factors=(0.0, 0.9)),
+    "weights": WeightsConfig(embedding_size=4, num_songs=10),
+}
+
+#: What makes any recipe's network tiny.
+_TINY_SIZES: Final = {"embedding_size": 8, "units": 12, "hidden_size": 12}
 
 WINDOW: Final = DataWindow(from_ms=NOON_MS - 1000, until_ms=NOON_MS, num_plays=2, num_listeners=1)
 
@@ -64,15 +89,31 @@ def tiny_network(
     return network.eval().requires_grad_(requires_grad=False)
 
 
+def network_of(config: KindConfig, seed: int = 7, *, num_tracks: int = len(TRACK_IDS)) -> Network:
+    """A network of any kind, none of whose weights are what training begins with."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = make_network(config, num_tracks)
+        for parameter in network.parameters():
+            if parameter is not network.temperature:
+                torch.nn.init.normal_(parameter)
+        with torch.no_grad():
+            network.embedding.weight[PAD] = 0
+    return network.eval().requires_grad_(requires_grad=False)
+
+
 def tiny_release(seed: int = 7, *, track_ids: Sequence[str] = TRACK_IDS, hidden_size: int = 6) -> Release:
     """A release as a worker holds it."""
+    return release_of(tiny_network(seed, num_tracks=len(track_ids), hidden_size=hidden_size), seed, track_ids)
+
+
+def release_of(network: Network, seed: int, track_ids: Sequence[str] = TRACK_IDS) -> Release:
+    """A release of a network as a worker holds it."""
     release_id = f"release-{seed}"
     return Release(
         release_id=release_id,
         key=track_key(release_id),
-        recommender=Recommender(
-            tiny_network(seed, num_tracks=len(track_ids), hidden_size=hidden_size), Catalogue(track_ids)
-        ),
+        recommender=Recommender(network, Catalogue(track_ids)),
         metrics={},
         data_window=WINDOW,
         created_at_ms=NOON_MS,
@@ -85,6 +126,14 @@ def save_tiny_release(directory: Path, seed: int = 7, *, created_at_ms: int = NO
         str(directory), Recommender(tiny_network(seed), Catalogue(TRACK_IDS)),
         training=TrainingConfig(), metrics={"seed": seed}, data_window=WINDOW, created_at_ms=created_at_ms,
     )  # fmt: skip
+
+
+def tiny_recipe(recipe: Recipe) -> Recipe:
+    """A recipe as it is, but for sizes and patience."""
+    names = {field.name for field in fields(recipe.network)}
+    sizes = {name: size for name, size in _TINY_SIZES.items() if name in names}
+    training = replace(recipe.training, epochs=min(recipe.training.epochs, 1), item_epochs=2)
+    return replace(recipe, network=replace(recipe.network, **sizes), training=training)
 
 
 def random_states(plays_seen: Sequence[int], *, num_hidden: int = 6, release_key: int = 9, seed: int = 1) -> States:

@@ -24,7 +24,18 @@ from tests.agreement import (
     assert_states_are_the_oracles,
     heard,
 )
-from tests.builders import NOON_MS, TRACK_IDS, play, play_value, record, state_fields, tiny_release
+from tests.builders import (
+    NOON_MS,
+    TINY_KINDS,
+    TRACK_IDS,
+    network_of,
+    play,
+    play_value,
+    record,
+    release_of,
+    state_fields,
+    tiny_release,
+)
 from tests.counting import counted, told
 from tests.listening import PARTITIONS, Fetched, Records, listening
 from tests.offline import CHAMPION, SIZES, Worker
@@ -35,6 +46,9 @@ CHALLENGER = tiny_release(8, track_ids=("x1", "fresh", *TRACK_IDS[::-2]), hidden
 
 #: The champion's catalogue and size, other weights.
 REFIT = tiny_release(9)
+
+#: The champion's catalogue, networks of every kind.
+OF_KINDS = tuple(release_of(network_of(config), seed) for seed, config in enumerate(TINY_KINDS.values()))
 
 cuts = st.lists(st.tuples(st.integers(0, 90), st.integers(0, 90)), max_size=4)
 law = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.data_too_large])
@@ -223,14 +237,14 @@ def test_listeners_and_partitions_keep_apart(records: Fetched, cuts: Sequence[tu
 
 
 @law
-@given(records=listening(), cuts=cuts)
+@given(records=listening(), cuts=cuts, release=st.sampled_from((CHAMPION, *OF_KINDS)))
 def test_streamed_states_are_those_of_the_forward_over_whole_histories(
-    records: Fetched, cuts: Sequence[tuple[int, int]]
+    records: Fetched, cuts: Sequence[tuple[int, int]], release: Release
 ) -> None:
-    worker = Worker().serve_all(records, cuts)
+    worker = Worker(release).serve_all(records, cuts)
 
     for who, life in heard(records).lives.items():
-        offline = fold_whole(CHAMPION, life)
+        offline = fold_whole(release, life)
         np.testing.assert_allclose(worker.states()[who].hidden, offline.hidden, atol=TOLERANCE)
         for horizon in range(len(HORIZONS)):
             told = {(each.source_partition, each.user_id): each for each in worker.answers(horizon)}[who]
@@ -282,6 +296,27 @@ def test_a_new_release_rebuilds_who_plays_from_what_they_remember(
         if life.release is second:
             assert_state_is_the_oracles(states[who], life)
             np.testing.assert_allclose(states[who].hidden, fold_newest(second, life), atol=TOLERANCE)
+
+
+@law
+@given(before=listening(), after=listening(), releases=st.permutations(OF_KINDS))
+def test_a_release_of_another_kind_rebuilds_who_plays_from_what_they_remember(
+    before: Fetched, after: Fetched, releases: Sequence[Release]
+) -> None:
+    first, second, *_ = releases
+    later = behind(before, after)
+    worker = Worker(first).serve_all(before)
+
+    worker.release, worker.promoted_at_ms = second, 2
+    worker.serve_all(later)
+
+    oracle = heard(before).hear_all(chain.from_iterable(later.values()), REFIT)  # it knows one kind, and counts alike
+    for who, life in oracle.lives.items():
+        state = worker.states()[who]
+        assert state.plays_folded == life.plays_folded
+        if life.release is REFIT:
+            assert state.release_key == second.key
+            np.testing.assert_allclose(state.hidden, fold_newest(second, life), atol=TOLERANCE)
 
 
 @law

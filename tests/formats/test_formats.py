@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.config import NUM_COUNTED, RING_SIZE
+from models.config import NUM_COUNTED, RING_SIZE, RecurrentConfig
 from models.histories import gather_histories
+from models.network import TasteNetwork
+from models.recurrent import RecurrentNetwork
 from models.release import InvalidRelease, load_release
 from models.step import StepInput, step
 from streamer.changelog import Mark
@@ -20,6 +22,7 @@ from tests.counting import counted, told
 
 HERE = Path(__file__).parent
 RELEASE_V1 = HERE / "release-v1" / "20231114T221320.123Z-662bb81a"
+RELEASE_V2 = HERE / "release-v2" / "20231114T221320.123Z-b92ef530"
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -81,16 +84,29 @@ def test_a_release_of_version_1_loads() -> None:
     assert release.data_window.num_plays == 2
 
 
-def test_a_release_of_version_1_still_computes_what_it_did() -> None:
-    release = load_release(str(RELEASE_V1))
+def test_a_release_of_version_1_has_refrains_own_network() -> None:
+    assert isinstance(load_release(str(RELEASE_V1)).network, TasteNetwork)
+
+
+def test_a_release_of_version_2_says_the_kind_of_its_network() -> None:
+    release = load_release(str(RELEASE_V2), manifest_sha256=sha256(RELEASE_V2 / "manifest.json"))
+
+    assert isinstance(release.network, RecurrentNetwork)
+    assert release.network.config == RecurrentConfig(embedding_size=4, units=3, cell="lstm")
+    assert release.release_id == RELEASE_V2.name
+
+
+@pytest.mark.parametrize("location", [RELEASE_V1, RELEASE_V2], ids=["v1", "v2"])
+def test_a_release_still_computes_what_it_did(location: Path) -> None:
+    release = load_release(str(location))
     histories = gather_histories(
         np.zeros(3, np.int64), release.catalogue.keys[[0, 5, 0]], np.array([0, 60_000, 90_000_000])
     )
-    step_input = StepInput.from_nothing(histories, np.array([2]), num_hidden=6)
+    step_input = StepInput.from_nothing(histories, np.array([2]), num_hidden=release.network.config.hidden_size)
 
     output = step(release.recommender, step_input, sizes=(3, 3))
 
-    expected = np.load(HERE / "release-v1" / "expected.npz")
+    expected = np.load(location.parent / "expected.npz")
     np.testing.assert_allclose(output.hidden, expected["hidden"], atol=1e-5)
     np.testing.assert_array_equal(output.ranked[0].rows, expected["short_term_rows"])
     np.testing.assert_array_equal(output.ranked[1].rows, expected["long_term_rows"])

@@ -11,10 +11,11 @@ import torch
 from models.catalogue import Catalogue, track_keys
 from models.config import CONTEXTS, NetworkConfig
 from models.histories import Histories, gather_histories
-from models.network import TasteNetwork
+from models.network import Network, TasteNetwork
 from models.recommender import Recommender
 from models.reranker_fitting import counted_reranker
 from models.reranking import RerankerConfig
+from tests.builders import TINY_KINDS, network_of
 
 NUM_KNOWN = 30
 TRACK_IDS = [f"t{i}" for i in range(40)]  # the last ten are in no catalogue
@@ -33,6 +34,12 @@ def network() -> TasteNetwork:
     for weights in (*network.ring_weights, *network.ring_gates):
         torch.nn.init.normal_(weights)
     return network.requires_grad_(requires_grad=False)
+
+
+@pytest.fixture(scope="session", params=TINY_KINDS)
+def any_network(request: pytest.FixtureRequest) -> Network:
+    """A network of each kind."""
+    return network_of(TINY_KINDS[request.param], num_tracks=NUM_KNOWN)
 
 
 @pytest.fixture(scope="session")

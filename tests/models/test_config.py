@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from models.config import CONTEXTS, NetworkConfig, TrainingConfig
+from models.config import CONTEXTS, KindConfig, NetworkConfig, TrainingConfig
+from tests.builders import TINY_KINDS
 
 
-def test_a_config_survives_json() -> None:
-    config = NetworkConfig(embedding_size=32, contexts=("album", "other"))
+@pytest.mark.parametrize("config", TINY_KINDS.values(), ids=TINY_KINDS)
+def test_a_config_survives_json(config: KindConfig) -> None:
+    config = replace(config, contexts=("album", "other"))
 
-    assert NetworkConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    assert type(config).from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
 
 def test_context_codes_never_change() -> None:

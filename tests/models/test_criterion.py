@@ -1,8 +1,21 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 
-from models.criterion import Pieces, _draw_targets
+from models.averages import WeightedMean
+from models.catalogue import Catalogue
+from models.config import NetworkConfig, TrainingConfig, WeightsConfig
+from models.criterion import DistanceCriterion, Pieces, SoftmaxCriterion, _draw_targets, criterion_of
+from models.features import known_plays
+from models.histories import gather_histories
+from models.loss import cosine_loss, squared_loss
+from tests.builders import network_of
+
+CATALOGUE = Catalogue([f"t{number}" for number in range(30)])
+HISTORIES = gather_histories(np.repeat(np.arange(3), 8), CATALOGUE.keys[np.arange(24)], np.zeros(24, np.int64))
+KNOWN = known_plays(HISTORIES, CATALOGUE, NetworkConfig())
+BATCH = Pieces(np.array([0, 8, 16]), np.array([7, 15, 23]), np.array([8, 16, 24]))
 
 
 def test_targets_lie_between_the_offsets_as_far_as_the_listeners_plays_go() -> None:
@@ -13,3 +26,41 @@ def test_targets_lie_between_the_offsets_as_far_as_the_listeners_plays_go() -> N
 
     ahead = [sorted(set((targets - plays)[plays == play].tolist())) for play in (0, 4, 90, 97, 98)]
     assert ahead == [[2, 3, 4, 5], [2, 3, 4, 5], [2, 3, 4, 5], [2], [1]]
+
+
+def test_a_loss_decides_what_is_asked() -> None:
+    asked = {loss: criterion_of(KNOWN, HISTORIES.bounds, 30, TrainingConfig(loss=loss))
+             for loss in ("softmax", "cosine", "squared")}  # fmt: skip
+
+    assert isinstance(asked["softmax"], SoftmaxCriterion)
+    assert [asked[loss].distance for loss in ("cosine", "squared")] == [cosine_loss, squared_loss]
+
+
+def test_vectors_are_compared_with_those_of_later_songs() -> None:
+    network, config = (
+        network_of(WeightsConfig(embedding_size=4, num_songs=1, roughness_weight=0.0), num_tracks=30),
+        TrainingConfig(),
+    )
+    criterion = DistanceCriterion(KNOWN, config, squared_loss)
+    next_only = DistanceCriterion(KNOWN, TrainingConfig(long_term_offsets=(1, 1), long_term_weight=0.5), squared_loss)
+    assert isinstance(network, WeightedMean)
+
+    loss = next_only.loss(network, BATCH, np.random.default_rng(1))
+
+    songs = network.embedding(torch.arange(2, 26)).reshape(3, 8, 4)
+    short_term, long_term = (
+        (weight * songs[:, :-1] - songs[:, 1:]).square().sum(dim=2).mean() for weight in network.weights[:, 0]
+    )
+    torch.testing.assert_close(loss, short_term + 0.5 * long_term)
+    assert criterion.loss(network, BATCH, np.random.default_rng(1)) != loss
+
+
+def test_the_parts_of_a_batch_come_to_the_whole() -> None:
+    network = network_of(WeightsConfig(embedding_size=4, num_songs=5), num_tracks=30)
+    criterion = DistanceCriterion(KNOWN, TrainingConfig(), cosine_loss)
+    parts = [Pieces(BATCH.begins, BATCH.ends, BATCH.limits, part) for part in (slice(0, 1), slice(1, 3))]
+
+    whole = criterion.loss(network, BATCH, np.random.default_rng(1))
+    first, rest = (criterion.loss(network, part, np.random.default_rng(1)) for part in parts)
+
+    torch.testing.assert_close(whole, first / 3 + rest * 2 / 3)

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from models.loss import RingTerms, full_softmax_loss, sampled_softmax_loss
+from models.loss import RingTerms, cosine_loss, full_softmax_loss, sampled_softmax_loss, squared_loss
 
 NUM_TRACKS = 12
 
@@ -81,3 +81,15 @@ def test_rarely_drawn_negatives_weigh_more() -> None:
     )
 
     assert rarely > often
+
+
+def test_a_cosine_loss_knows_nothing_of_lengths() -> None:
+    vectors, targets = torch.tensor([[3.0, 0.0], [0.0, 2.0]]), torch.tensor([[1.0, 0.0], [5.0, 5.0]])
+
+    torch.testing.assert_close(cosine_loss(vectors, targets), torch.tensor(1 - (1 + 0.5**0.5) / 2))
+
+
+def test_a_squared_loss_is_the_distance_along_every_dimension() -> None:
+    vectors, targets = torch.tensor([[3.0, 0.0], [0.0, 2.0]]), torch.tensor([[1.0, 0.0], [5.0, 5.0]])
+
+    assert squared_loss(vectors, targets).item() == (4 + 25 + 9) / 2

@@ -10,7 +10,7 @@ import torch
 
 from models.catalogue import Catalogue, track_key
 from models.config import TrainingConfig
-from models.network import TasteNetwork
+from models.network import Network, TasteNetwork
 from models.recommender import Recommender
 from models.release import DataWindow, InvalidRelease, SavedRelease, load_release, save_release
 
@@ -24,7 +24,7 @@ def saved(tmp_path: Path, network: TasteNetwork, catalogue: Catalogue) -> SavedR
     return save(str(tmp_path), network, catalogue)
 
 
-def save(url: str, network: TasteNetwork, catalogue: Catalogue) -> SavedRelease:
+def save(url: str, network: Network, catalogue: Catalogue) -> SavedRelease:
     return save_release(
         url,
         Recommender(network, catalogue),
@@ -48,6 +48,19 @@ def test_a_release_comes_back_as_it_was_saved(saved: SavedRelease, network: Tast
     for name, tensor in release.network.state_dict().items():
         assert torch.equal(tensor, expected[name])
     assert not release.network.training
+
+
+def test_a_network_of_any_kind_comes_back_as_it_was_saved(
+    tmp_path: Path, any_network: Network, catalogue: Catalogue
+) -> None:
+    network = load_release(save(str(tmp_path), any_network, catalogue).location).network
+
+    assert type(network) is type(any_network)
+    assert network.config == any_network.config
+    expected = any_network.state_dict()
+    assert network.state_dict().keys() == expected.keys()
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(tensor, expected[name])
 
 
 def test_an_id_names_the_moment_and_the_weights(saved: SavedRelease) -> None:

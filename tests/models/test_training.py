@@ -7,7 +7,7 @@ import torch
 from models.catalogue import Catalogue, track_keys
 from models.config import NetworkConfig, TrainingConfig
 from models.histories import Histories, gather_histories
-from models.network import TasteNetwork
+from models.network import Network
 from models.recommender import Recommender
 from models.run import Progress
 from models.step import StepInput, step
@@ -30,10 +30,10 @@ def rounds(num_listeners: int = 30, num_plays: int = 40, unknown: tuple[int, ...
     return gather_histories(listeners, track_keys(ids)[tracks.ravel()], times_ms)
 
 
-def hit_rate(network: TasteNetwork, histories: Histories) -> float:
+def hit_rate(network: Network, histories: Histories) -> float:
     """How often the next of the circle comes first, after every listener's last play."""
     lasts = histories.bounds[1:] - 1
-    step_input = StepInput.from_nothing(histories, lasts, num_hidden=16)
+    step_input = StepInput.from_nothing(histories, lasts, num_hidden=network.config.hidden_size)
     ranked = step(Recommender(network, CATALOGUE), step_input, sizes=(1, 1)).ranked[0]
     current = CATALOGUE.rows(histories.track_keys[lasts]) - 2
     return float((ranked.rows[:, 0] - 2 == (current + 1) % len(IDS)).mean())

@@ -20,7 +20,9 @@ from streamer.train.lesson import Lesson, TrainError
 from streamer.train.run import hear_signals, train
 
 IDS = [f"t{number}" for number in range(20)]
-RECIPE = Recipe("tiny", NetworkConfig(8, 16), TrainingConfig(epochs=2, batch_plays=64, item_epochs=1))
+RECIPE = Recipe(
+    "tiny", NetworkConfig(embedding_size=8, hidden_size=16), TrainingConfig(epochs=2, batch_plays=64, item_epochs=1)
+)
 
 
 def lesson(num_plays: int = 400) -> Lesson:

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from models.config import HORIZONS, KindConfig, NetworkConfig
+from models.kinds import KINDS, build_network
+from models.network import Network, TasteNetwork
+from tests.builders import TINY_KINDS
+
+
+def test_every_kind_has_a_tiny_one_for_the_tests() -> None:
+    assert {config.kind for config in TINY_KINDS.values()} == set(KINDS)
+
+
+@pytest.mark.parametrize("config", TINY_KINDS.values(), ids=TINY_KINDS)
+def test_a_network_is_built_from_what_its_config_says_in_json(config: KindConfig) -> None:
+    network = build_network(json.loads(json.dumps(config.to_dict())), 7)
+
+    assert type(network) is KINDS[config.kind].network
+    assert network.config == config
+
+
+def test_fields_of_before_there_were_kinds_are_those_of_refrains_own() -> None:
+    fields = NetworkConfig(embedding_size=4, hidden_size=6).to_dict()
+    del fields["kind"]
+
+    assert isinstance(build_network(fields, 7), TasteNetwork)
+
+
+def test_a_kind_of_a_later_program_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"of kind 'transformer' are unknown, .* upgrade the program"):
+        build_network({"kind": "transformer"}, 7)
+
+
+def test_every_kind_points_into_the_catalogue_for_both_horizons(any_network: Network) -> None:
+    rows, features = torch.randint(2, 32, (3, 5)), torch.rand(3, 5, 4 + len(any_network.config.contexts))
+    hidden = any_network.recur(rows, features, torch.zeros(3, any_network.config.hidden_size))
+    read = any_network.read(hidden[:, -1])
+
+    for horizon in range(len(HORIZONS)):
+        tastes = any_network.tastes(read, horizon)
+        torch.testing.assert_close(tastes, torch.nn.functional.normalize(any_network.vectors(read, horizon), dim=1))
+        torch.testing.assert_close(tastes.norm(dim=1), torch.ones(3))
+        assert any_network.ring_terms(read, torch.zeros(3, 2, dtype=torch.int64), horizon).shape == (3, 2)
+    torch.testing.assert_close(any_network.items().norm(dim=1), torch.ones(30))
