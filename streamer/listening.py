@@ -24,6 +24,13 @@ COLUMN_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "session": ("session", "session_id", "sessionid"),
 }
 
+#: The same, in files of playlists.
+PLAYLIST_COLUMN_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "playlist": ("playlist", "playlist_id", "playlistid", "pid"),
+    "position": ("position", "pos"),
+    "track": COLUMN_NAMES["track"],
+}
+
 _FILE_IN_FOLDER: Final = "events.parquet"
 _FIRST_MS: Final = 100_000_000_000  # as seconds the year 5138, as milliseconds 1973: no play can be taken for the other
 _FIRST_US: Final = 1000 * _FIRST_MS
@@ -82,17 +89,17 @@ def read_listening(path: Path, columns: ColumnChoice | None = None) -> Listening
         ListeningError: there is no such file or column, or a column holds what it should not.
     """
     columns = columns or ColumnChoice()
-    table = _read_table(path / _FILE_IN_FOLDER if path.is_dir() else path)
-    users, user_ids = _numbered(table, _column(table, "user", columns.user))
-    tracks, track_ids = _numbered(table, _column(table, "track", columns.track))
+    table = read_table(path / _FILE_IN_FOLDER if path.is_dir() else path)
+    users, user_ids = numbered(table, _column(table, "user", columns.user))
+    tracks, track_ids = numbered(table, _column(table, "track", columns.track))
     time = _column(table, "time", columns.time)
     session = _optional_column(table, "session", columns.session)
     plays = Plays(
         listeners=users,
         tracks=tracks,
         track_ids=track_ids,
-        played_at_ms=_milliseconds(time, _without_nulls(table, time)),
-        sessions=None if session is None else _numbered(table, session)[0],
+        played_at_ms=_milliseconds(time, without_nulls(table, time)),
+        sessions=None if session is None else numbered(table, session)[0],
     )
     return Listening(plays, user_ids)
 
@@ -123,7 +130,12 @@ def num(text: str) -> int:
     return number
 
 
-def _read_table(path: Path) -> pa.Table:
+def read_table(path: Path) -> pa.Table:
+    """Read a file of plays, whatever it is packed in.
+
+    Raises:
+        ListeningError: it cannot be read, or is empty.
+    """
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
     try:
         if suffixes[-1:] in ([".csv"], [".tsv"]):
@@ -138,35 +150,51 @@ def _read_table(path: Path) -> pa.Table:
     return table
 
 
-def _column(table: pa.Table, role: str, name: str | None) -> str:
-    found = _optional_column(table, role, name)
+def find_column(table: pa.Table, role: str, names: Sequence[str]) -> str:
+    """Find the column that holds what `role` says, under the first of the names that is there.
+
+    Raises:
+        ListeningError: none is.
+    """
+    present: dict[str, str] = {column.lower(): column for column in reversed(table.column_names)}
+    found = next((present[name] for name in names if name in present), None)
     if found is None:
         raise ListeningError(
-            f"no column holds the {role}: looked for {', '.join(COLUMN_NAMES[role])}, found "
-            f"{', '.join(table.column_names)}; name it with --{role}"
+            f"no column holds the {role}: looked for {', '.join(names)}, found {', '.join(table.column_names)}; "
+            "rename one, or say what it is called"
         )
     return found
 
 
+def _column(table: pa.Table, role: str, name: str | None) -> str:
+    if name is None:
+        return find_column(table, role, COLUMN_NAMES[role])
+    if name not in table.column_names:
+        raise ListeningError(f"no column is called {name}; there are {', '.join(table.column_names)}")
+    return name
+
+
 def _optional_column(table: pa.Table, role: str, name: str | None) -> str | None:
-    if name is not None:
-        if name not in table.column_names:
-            raise ListeningError(f"no column is called {name}; there are {', '.join(table.column_names)}")
-        return name
-    present = {column.lower(): column for column in reversed(table.column_names)}
-    return next((present[candidate] for candidate in COLUMN_NAMES[role] if candidate in present), None)
+    if name is None and not {column.lower() for column in table.column_names} & set(COLUMN_NAMES[role]):
+        return None
+    return _column(table, role, name)
 
 
-def _without_nulls(table: pa.Table, name: str) -> pa.ChunkedArray:
-    column = table[name]
-    if column.null_count:
-        raise ListeningError(f"{column.null_count} plays have no {name}; leave them out of the file")
-    return column
+def without_nulls(table: pa.Table, name: str) -> pa.ChunkedArray:
+    """Return a column.
+
+    Raises:
+        ListeningError: a value is missing.
+    """
+    values = table[name]
+    if values.null_count:
+        raise ListeningError(f"{values.null_count} plays have no {name}; leave them out of the file")
+    return values
 
 
-def _numbered(table: pa.Table, name: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+def numbered(table: pa.Table, name: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     """Number the values of a column by rank: int64 (P,), and what each number stands for."""
-    coded = pa.concat_arrays(_without_nulls(table, name).chunks).dictionary_encode()
+    coded = pa.concat_arrays(without_nulls(table, name).chunks).dictionary_encode()
     order = pc.sort_indices(coded.dictionary).to_numpy()
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order))

@@ -1,0 +1,51 @@
+"""Playlists to train on: any Parquet or CSV file with a column of playlists, one of positions and one of tracks."""
+
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from models.catalogue import track_keys
+from models.histories import Histories
+from models.playlists import playlist_histories
+from streamer.listening import (
+    PLAYLIST_COLUMN_NAMES,
+    ListeningError,
+    find_column,
+    numbered,
+    read_table,
+    without_nulls,
+)
+from streamer.simulator import Music
+
+
+def read_playlists(path: Path) -> Histories:
+    """Read playlists; the names of the columns are those of `PLAYLIST_COLUMN_NAMES`.
+
+    Args:
+        path: a Parquet file, or a CSV file with a header (`.csv`, `.tsv`, either packed as `.gz`).
+
+    Raises:
+        ListeningError: there is no such file or column, or a position is no whole number.
+    """
+    table = read_table(path)
+    columns = {role: find_column(table, role, names) for role, names in PLAYLIST_COLUMN_NAMES.items()}
+    playlists, _ = numbered(table, columns["playlist"])
+    tracks, track_ids = numbered(table, columns["track"])
+    name = columns["position"]
+    try:
+        positions = without_nulls(table, name).cast(pa.int64()).to_numpy()
+    except pa.ArrowException as exc:
+        raise ListeningError(f"column {name} holds no positions ({exc}); number the tracks of a playlist") from exc
+    return playlist_histories(playlists, positions, track_keys(track_ids)[tracks])
+
+
+def simulated_playlists(music: Music) -> Histories:
+    """Take the playlists that simulated listeners play."""
+    playlists = list(chain.from_iterable(music.playlists))
+    lengths = [len(playlist) for playlist in playlists]
+    rows = np.fromiter(chain.from_iterable(playlists), np.int64)
+    return playlist_histories(
+        np.repeat(np.arange(len(playlists)), lengths), np.arange(len(rows)), track_keys(music.track_ids)[rows]
+    )

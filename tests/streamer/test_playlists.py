@@ -1,0 +1,53 @@
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+import pytest
+
+from models.catalogue import track_keys
+from streamer.listening import ListeningError
+from streamer.playlists import read_playlists, simulated_playlists
+from streamer.simulator import World
+
+TABLE = {"playlist_id": ["b", "a", "b"], "pos": [1, 0, 0], "track_id": ["t2", "t1", "t1"]}
+
+
+@pytest.mark.parametrize("name", ["playlists.parquet", "playlists.csv"])
+def test_playlists_are_read_in_the_order_of_their_positions(tmp_path: Path, name: str) -> None:
+    write = pyarrow.csv.write_csv if name.endswith(".csv") else pyarrow.parquet.write_table
+    write(pa.table(TABLE), tmp_path / name)
+
+    playlists = read_playlists(tmp_path / name)
+
+    assert playlists.bounds.tolist() == [0, 1, 3]
+    assert playlists.track_keys.tolist() == track_keys(["t1", "t1", "t2"]).tolist()
+
+
+@pytest.mark.parametrize(
+    ("columns", "reason"),
+    [
+        ({"pos": None}, "no column holds the position"),
+        ({"pos": ["top", "top", "end"]}, "column pos holds no positions"),
+        ({"pos": [1, None, 0]}, "1 plays have no pos"),
+    ],
+)
+def test_a_file_that_holds_no_playlists_is_refused(
+    tmp_path: Path, columns: dict[str, list[object] | None], reason: str
+) -> None:
+    table = {name: values for name, values in (TABLE | columns).items() if values is not None}
+    pyarrow.parquet.write_table(pa.table(table), tmp_path / "playlists.parquet")
+
+    with pytest.raises(ListeningError, match=reason):
+        read_playlists(tmp_path / "playlists.parquet")
+
+
+def test_simulated_playlists_are_those_the_listeners_play() -> None:
+    music = World.build(np.random.default_rng(1), num_listeners=1, num_tracks=300, num_genres=2).music
+
+    playlists = simulated_playlists(music)
+
+    assert playlists.num_listeners == sum(map(len, music.playlists))
+    last = playlists.track_keys[playlists.bounds[-2] :]
+    assert last.tolist() == track_keys([music.track_ids[row] for row in music.playlists[-1][-1]]).tolist()
