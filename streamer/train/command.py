@@ -36,6 +36,8 @@ def add_train(commands: "Commands") -> None:
         "are learned, so that the rest can judge (default: all of the archive at REFRAIN_ARCHIVE_DIR)",
     )
     parser.add_argument("--recipe", choices=sorted(RECIPES), default="refrain", help="what to fit (%(default)s)")
+    parser.add_argument("--playlists", type=Path, metavar="FILE",
+                        help="Parquet or CSV file of playlists, positions and tracks, to learn from too")  # fmt: skip
     parser.add_argument("--epochs", type=num, help="passes over the plays (default: the recipe's)")
     parser.add_argument("--start", metavar="LOCATION",
                         help="release to train on from, in a third of the passes (default: begin afresh)")  # fmt: skip
@@ -48,6 +50,7 @@ def add_train(commands: "Commands") -> None:
 def _run(settings: Settings, arguments: argparse.Namespace) -> None:
     from streamer.checkpoints import CheckpointFile  # noqa: PLC0415  no worker should wait for it to start
     from streamer.fit_progress import FitStopped  # noqa: PLC0415
+    from streamer.playlists import read_playlists  # noqa: PLC0415
     from streamer.train.lesson import read_archive, read_start, split_recording  # noqa: PLC0415
     from streamer.train.run import hear_signals, join_ranks, train  # noqa: PLC0415
 
@@ -58,6 +61,8 @@ def _run(settings: Settings, arguments: argparse.Namespace) -> None:
         recipe = dataclasses.replace(recipe, training=dataclasses.replace(recipe.training, epochs=arguments.epochs))
     with hear_signals() as heard, join_ranks() as ranks:
         lesson = split_recording(read_chosen(arguments)) if arguments.data else read_archive(settings.archive_dir)
+        if arguments.playlists:
+            lesson = dataclasses.replace(lesson, playlists=read_playlists(arguments.playlists))
         try:
             saved = train(
                 lesson, recipe, settings, CheckpointFile(arguments.checkpoint), heard, start=start, ranks=ranks

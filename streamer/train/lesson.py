@@ -31,11 +31,13 @@ class Lesson:
         histories: P plays.
         sessions: int64 (P,).
         catalogue: the tracks.
+        playlists: as histories, where there are any.
     """
 
     histories: Histories
     sessions: NDArray[np.int64]
     catalogue: Catalogue
+    playlists: Histories | None = None
 
 
 def split_recording(listening: Listening) -> Lesson:

@@ -1,6 +1,5 @@
 """The run: fit, and save what came of it; SIGTERM and SIGINT end it between two batches."""
 
-import dataclasses
 import signal
 import time
 from collections.abc import Iterator
@@ -13,13 +12,11 @@ import fsspec
 from rich.console import Console
 from torch import distributed
 
-from models.config import NetworkConfig
 from models.histories import Histories
 from models.ranks import ALONE, Ranks
-from models.recipes import Recipe
+from models.recipes import Recipe, fit_recipe
 from models.recommender import Recommender
 from models.release import DataWindow, SavedRelease, save_release
-from models.training import fit, occurring_contexts
 from streamer.checkpoints import CheckpointFile
 from streamer.engine import pick_device
 from streamer.fit_progress import Report, report_progress, stopping
@@ -62,13 +59,13 @@ def train(
     device = pick_device(settings.device)
     try:
         with _report(ranks, heard) as report:
-            network = fit(
+            network = fit_recipe(
+                recipe,
                 lesson.histories,
                 lesson.catalogue,
-                recipe.training,
-                network_config=_network_config(recipe, lesson) if start is None else None,
-                start=start,
                 sessions=lesson.sessions,
+                playlists=lesson.playlists,
+                start=start,
                 device=device,
                 progress=report,
                 checkpoint=checkpoint,
@@ -95,10 +92,6 @@ def _report(ranks: Ranks, heard: list[int]) -> Iterator[Report]:
         return
     with report_progress(_CONSOLE, is_stopping) as report:
         yield report
-
-
-def _network_config(recipe: Recipe, lesson: Lesson) -> NetworkConfig:
-    return dataclasses.replace(recipe.network, contexts=occurring_contexts(lesson.histories))
 
 
 @contextmanager

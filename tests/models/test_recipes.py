@@ -1,7 +1,24 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from models.catalogue import track_keys
 from models.config import NetworkConfig, TrainingConfig
-from models.recipes import RECIPES
+from models.kinds import make_network
+from models.network import CosineNetwork
+from models.playlists import playlist_histories
+from models.recipes import RECIPES, Recipe, fit_recipe
+from models.recommender import Recommender
+from models.run import Progress
+from models.training import fit
+from tests.builders import network_of, tiny_recipe
+from tests.models.test_training import CATALOGUE, IDS, hit_rate, rounds
+
+PLAYLISTS = playlist_histories(np.repeat(np.arange(4), 20), np.tile(np.arange(20), 4), track_keys(IDS * 4))
 
 
 def test_a_recipe_stands_under_its_own_name() -> None:
@@ -11,3 +28,65 @@ def test_a_recipe_stands_under_its_own_name() -> None:
 def test_refrains_own_recipe_is_the_defaults() -> None:
     assert RECIPES["refrain"].network == NetworkConfig()
     assert RECIPES["refrain"].training == TrainingConfig()
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_every_recipe_can_be_trained(recipe: Recipe) -> None:
+    network = fit_recipe(tiny_recipe(recipe), rounds(5), CATALOGUE, playlists=PLAYLISTS)
+
+    assert not network.training
+    assert type(network.config) is type(recipe.network)
+    assert all(torch.isfinite(tensor).all() for tensor in network.state_dict().values())
+
+
+@pytest.mark.parametrize("name", ["rH", "rH-lstm", "rH-l2"])
+def test_the_papers_networks_learn_what_comes_next(name: str) -> None:
+    tiny = tiny_recipe(RECIPES[name])
+    next_only = replace(tiny.training, epochs=60, learning_rate=0.1, short_term_offsets=(1, 1))
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        start = Recommender(make_network(tiny.network, len(IDS)), CATALOGUE)
+
+    network = fit(rounds(20, 6), CATALOGUE, next_only, start=start)
+
+    assert hit_rate(network, rounds(20, 5)) > 0.9
+
+
+def test_learned_weights_get_better() -> None:
+    tiny, told = tiny_recipe(RECIPES["bW"]), list[Progress]()
+
+    longer = replace(tiny, training=replace(tiny.training, epochs=20, batch_plays=256))
+    fit_recipe(longer, rounds(20, 30), CATALOGUE, progress=told.append)
+
+    losses = [progress.loss for progress in told]
+    assert np.mean(losses[-20:]) < np.mean(losses[:20])
+
+
+def test_the_papers_song_vectors_stay_as_they_were_learned() -> None:
+    untrained, trained = (
+        fit_recipe(replace(tiny, training=replace(tiny.training, epochs=epochs)), rounds(5), CATALOGUE)
+        for tiny, epochs in ((tiny_recipe(RECIPES["rH"]), 0), (tiny_recipe(RECIPES["rH"]), 2))
+    )
+
+    assert isinstance(trained, CosineNetwork)
+    assert torch.equal(trained.embedding.weight, untrained.embedding.weight)
+    assert not torch.equal(trained.heads[0].weight, untrained.heads[0].weight)
+
+
+def test_a_recipe_for_playlists_is_refused_without_any() -> None:
+    with pytest.raises(ValueError, match="recipe rP learns from playlists, and none were given; name a file"):
+        fit_recipe(RECIPES["rP"], rounds(5), CATALOGUE)
+
+
+def test_song_vectors_are_learned_from_playlists_too() -> None:
+    alone, together = (fit_recipe(tiny_recipe(RECIPES["rH"]), rounds(5), CATALOGUE, playlists=playlists)
+                       for playlists in (None, PLAYLISTS))  # fmt: skip
+
+    assert not torch.equal(alone.embedding.weight, together.embedding.weight)
+
+
+def test_a_recipe_cannot_start_from_a_network_of_another_kind() -> None:
+    start = Recommender(network_of(RECIPES["bW"].network, num_tracks=len(IDS)), CATALOGUE)
+
+    with pytest.raises(ValueError, match=r"recipe rH makes networks of kind recurrent, .* one of kind weights"):
+        fit_recipe(RECIPES["rH"], rounds(5), CATALOGUE, start=start)
