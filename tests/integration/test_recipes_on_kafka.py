@@ -1,0 +1,116 @@
+"""Every recipe ends in a release that one worker serves without knowing which it is."""
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from models.catalogue import track_keys
+from models.config import HORIZONS, TrainingConfig
+from models.histories import Histories, gather_histories
+from models.playlists import playlist_histories
+from models.recipes import RECIPES, Recipe, fit_recipe
+from models.recommender import Recommender
+from models.release import Release, load_release, save_release
+from models.step import StepInput, StepOutput, step
+from streamer.agents import Answering
+from streamer.alias import move_alias
+from streamer.app import create_worker
+from streamer.chunks.app import stop_app
+from streamer.devkafka import DevKafka
+from streamer.events import Recommendation, ReleaseNotice
+from streamer.settings import Settings
+from streamer.topics import ensure_topics
+from tests.agreement import SCORE_TOLERANCE
+from tests.builders import NOON_MS, WINDOW, play_value, tiny_recipe
+from tests.models.test_training import CATALOGUE, IDS, rounds
+from tests.onkafka import produce, read_committed
+
+#: What the listener plays under each release, in turn; "x" is a track nobody knows.
+PLAYED = ("t3", "x", "t4", "t3")
+SIZES = (5, 8)
+
+
+def release_of(recipe: Recipe, directory: Path, number: int) -> tuple[ReleaseNotice, Release]:
+    """Train a tiny release, save it, and load it as a worker does."""
+    lists = playlist_histories(np.zeros(len(IDS), np.int64), np.arange(len(IDS)), track_keys(IDS))
+    network = fit_recipe(tiny_recipe(recipe), rounds(5), CATALOGUE, playlists=lists)
+    saved = save_release(
+        str(directory), Recommender(network, CATALOGUE), training=TrainingConfig(), metrics={}, data_window=WINDOW,
+        created_at_ms=NOON_MS + number,
+    )  # fmt: skip
+    return ReleaseNotice(*saved), load_release(saved.location)
+
+
+def offline(release: Release, history: Histories, num_old: int) -> StepOutput:
+    """Answer the plays behind the first `num_old` as the evaluation does, from the whole history."""
+    anchors, num_hidden = np.arange(num_old, history.num_plays), release.network.config.hidden_size
+    step_input = StepInput.from_nothing(history, anchors, num_hidden=num_hidden)
+    return step(release.recommender, step_input, sizes=SIZES)
+
+
+async def until(answering: Answering, *, release_id: str, offset: int = -1) -> None:
+    """Wait until a release is taken up and partition 0 has come as far as an offset."""
+    async with asyncio.timeout(60):
+        while (  # noqa: ASYNC110  nobody calls
+            (champion := answering.releases.champion) is None
+            or champion.release.release_id != release_id
+            or 0 not in answering.fences.held
+            or answering.table.mark(0).offset < offset
+        ):
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.kafka
+async def test_one_worker_serves_every_recipe_in_turn_as_the_offline_step_does(
+    kafka: DevKafka, topic_prefix: str, tmp_path: Path
+) -> None:
+    at = kafka.bootstrap_servers
+    topics = {f"{name}_topic": f"{topic_prefix}.{name}"
+              for name in ("plays", "short_term", "long_term", "dead_letter", "releases")}  # fmt: skip
+    settings = Settings(
+        kafka_bootstrap_servers=at, app_id=topic_prefix, state_dir=tmp_path / "state", partitions=1, answer="each",
+        short_term_size=SIZES[0], long_term_size=SIZES[1], device="cpu", **topics,
+    )  # fmt: skip
+    num_partitions = await ensure_topics(settings)
+    releases = [release_of(recipe, tmp_path / "releases", number) for number, recipe in enumerate(RECIPES.values())]
+    await move_alias(at, settings.releases_topic, releases[0][0])
+
+    worker = create_worker(settings, num_partitions)
+    await worker.answering.releases.start()
+    await worker.app.start()
+    tracks, times_ms = list[str](), list[int]()
+    try:
+        for number, (notice, release) in enumerate(releases):
+            await move_alias(at, settings.releases_topic, notice)
+            await until(worker.answering, release_id=release.release_id)
+            for track in PLAYED:
+                tracks.append(track)
+                times_ms.append(NOON_MS + 60_000 * len(tracks) ** 2)
+            new = list(zip(tracks, times_ms, strict=True))[-len(PLAYED) :]
+            last = times_ms[-1] + 1
+            await produce(at, settings.plays_topic, *(play_value("u", *play) for play in new), timestamp_ms=last)
+            offset = (number + 1) * len(PLAYED) - 1
+            await until(worker.answering, release_id=release.release_id, offset=offset)
+    finally:
+        await worker.answering.gate.close()
+        await stop_app(worker.app)
+        await worker.answering.fences.drop()
+        await worker.answering.releases.stop()
+        worker.answering.engine.close()
+
+    topics_of_answers = (settings.short_term_topic, settings.long_term_topic)
+    answers = [[msgspec.json.decode(each.value or b"", type=Recommendation)
+                for each in await read_committed(at, topic)] for topic in topics_of_answers]  # fmt: skip
+    history = gather_histories(np.zeros(len(tracks), np.int64), track_keys(tracks), np.array(times_ms))
+    for number, (_, release) in enumerate(releases):
+        first, end = number * len(PLAYED), (number + 1) * len(PLAYED)
+        so_far = gather_histories(np.zeros(end, np.int64), history.track_keys[:end], history.played_at_ms[:end])
+        expected = offline(release, so_far, first).ranked
+        for horizon in range(len(HORIZONS)):
+            told = answers[horizon][first:end]
+            assert {answer.release for answer in told} == {release.release_id}
+            scores = [[track.score for track in answer.tracks] for answer in told]
+            np.testing.assert_allclose(scores, expected[horizon].scores, atol=SCORE_TOLERANCE)
