@@ -167,15 +167,27 @@ def _mean(of_seeds: Iterable[Mapping[str, NDArray[np.float64]]]) -> dict[str, ND
     return {name: np.mean([each[name] for each in metrics], axis=0) for name in metrics[0]}
 
 
-def _rank(recommender: Recommender, split: Split, histories: Histories, anchors: NDArray[np.int64]) -> Lists:
-    """Answer after some plays, a batch of listeners at a time, each from their first play on."""
+def answer(recommender: Recommender, histories: Histories, anchors: NDArray[np.int64]) -> Lists:
+    """Answer after some plays, a batch of listeners at a time, each from their first play on.
+
+    Args:
+        recommender: its catalogue's rows are what the lists hold.
+        histories: what was played, known to the recommender or not.
+        anchors: int64 (A,), rising, plays of the histories.
+    """
     short_term = np.full((len(anchors), SHORT_TERM_SIZE), PAD, np.int64)
     long_term = np.full((len(anchors), LONG_TERM_SIZE), PAD, np.int64)
     for part, step_input in steps_to(histories, anchors, recommender.network.config.hidden_size):
         output = step(recommender, step_input, sizes=(SHORT_TERM_SIZE, LONG_TERM_SIZE))
         short_term[part], long_term[part] = (ranked.rows for ranked in output.ranked)
+    return Lists(short_term, long_term)
+
+
+def _rank(recommender: Recommender, split: Split, histories: Histories, anchors: NDArray[np.int64]) -> Lists:
+    """Answer in rows of the split's catalogue."""
+    lists = answer(recommender, histories, anchors)
     translation = np.concatenate([np.arange(FIRST_TRACK), split.catalogue.rows(recommender.catalogue.keys)])
-    return Lists(translation[short_term], translation[long_term])
+    return Lists(translation[lists.short_term], translation[lists.long_term])
 
 
 def steps_to(histories: Histories, anchors: NDArray[np.int64], hidden_size: int) -> Iterator[tuple[slice, StepInput]]:

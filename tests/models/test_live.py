@@ -1,0 +1,77 @@
+"""The live hit rate: what stood in the list before counts, and a fall has to be sure."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from models.catalogue import Catalogue, track_keys
+from models.evaluation import Estimate
+from models.jury import MIN_LISTENERS
+from models.live import has_fallen, live_hit_rate
+from models.network import TasteNetwork
+from models.recommender import Recommender
+
+NUM_LISTENERS = 2 * MIN_LISTENERS
+
+
+def rate(
+    recommender: Recommender, names: list[str], *, num_listeners: int = NUM_LISTENERS, num_judged: int = 40
+) -> Estimate | None:
+    """All listeners play the tracks named, one after the other, in step."""
+    num_plays = num_listeners * len(names)
+    return live_hit_rate(
+        recommender,
+        np.tile(np.arange(num_listeners), len(names)),
+        np.repeat(track_keys(names), num_listeners),
+        np.arange(num_plays) * 1000,
+        np.zeros(num_plays, np.uint8),
+        num_judged=num_judged,
+    )
+
+
+@pytest.fixture
+def recommender(network: TasteNetwork, catalogue: Catalogue) -> Recommender:
+    return Recommender(network, catalogue)
+
+
+def test_a_play_counts_that_stood_in_the_list_given_before(recommender: Recommender) -> None:
+    found = {
+        name: rate(recommender, ["t0", "t1", name], num_judged=NUM_LISTENERS)
+        for name in recommender.catalogue.track_ids
+    }
+
+    assert sum(estimate.mean for estimate in found.values() if estimate) == 20  # of the 30 tracks, the 20 in the list
+
+
+def test_a_track_the_release_does_not_know_is_a_miss(recommender: Recommender) -> None:
+    unknown = rate(recommender, ["t0", "t1", "never heard of"], num_judged=NUM_LISTENERS)
+
+    assert unknown == Estimate(0, 0, 0)
+
+
+def test_only_the_newest_plays_are_judged(recommender: Recommender) -> None:
+    last = rate(recommender, ["t0", "t1", "unknown", "t2"], num_judged=NUM_LISTENERS)
+    both = rate(recommender, ["t0", "t1", "unknown", "t2"], num_judged=2 * NUM_LISTENERS)
+
+    assert last is not None
+    assert both is not None
+    assert both.mean == last.mean / 2
+
+
+def test_too_few_listeners_have_no_rate(recommender: Recommender) -> None:
+    assert rate(recommender, ["t0", "t1"], num_listeners=MIN_LISTENERS - 1) is None
+    assert rate(recommender, ["t0"]) is None  # nobody's first play was answered before
+    assert rate(recommender, []) is None
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "fell"),
+    [
+        (Estimate(0.30, 0.28, 0.32), Estimate(0.26, 0.24, 0.28), True),  # by 0.04, and 0.028 may be chance
+        (Estimate(0.30, 0.28, 0.32), Estimate(0.28, 0.26, 0.30), False),
+        (Estimate(0.30, 0.28, 0.32), Estimate(0.34, 0.32, 0.36), False),
+    ],
+)
+def test_a_fall_is_told_from_chance(then: Estimate, now: Estimate, *, fell: bool) -> None:
+    assert has_fallen(then, now) == fell

@@ -1,0 +1,121 @@
+"""Traffic: what scripts do stands out, what listeners do does not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from models.traffic import MAX_STRETCH_PLAYS, MIN_STRETCH_PLAYS, watch_traffic
+
+NUM_PLAYS, NUM_LISTENERS, NUM_TRACKS = 20_000, 1_000, 3_000
+FIRST_NEW = 15_000
+
+
+@pytest.fixture
+def listeners() -> np.ndarray:
+    return np.random.default_rng(1).integers(0, NUM_LISTENERS, NUM_PLAYS)
+
+
+@pytest.fixture
+def tracks() -> np.ndarray:
+    return (NUM_TRACKS * np.random.default_rng(2).random(NUM_PLAYS) ** 1.5).astype(np.int64)
+
+
+@pytest.fixture
+def is_sent_by_script() -> np.ndarray:
+    return (np.arange(NUM_PLAYS) >= FIRST_NEW) & (np.random.default_rng(3).random(NUM_PLAYS) < 0.5)
+
+
+def test_listeners_are_not_suspicious(listeners: np.ndarray, tracks: np.ndarray) -> None:
+    traffic = watch_traffic(listeners, tracks, FIRST_NEW)
+
+    assert traffic.is_trusted.all()
+    assert (traffic.suspicious_share, traffic.suspicions()) == (0, "")
+
+
+def test_few_scripts_with_much_traffic_stand_out(
+    listeners: np.ndarray, tracks: np.ndarray, is_sent_by_script: np.ndarray
+) -> None:
+    listeners[is_sent_by_script] = 5
+
+    traffic = watch_traffic(listeners, tracks, FIRST_NEW)
+
+    assert traffic.suspicious_share == 1
+    assert "from the busiest hundredth of the listeners (usual: 2%)" in traffic.suspicions()
+    assert traffic.is_trusted[:FIRST_NEW].all()
+
+
+def test_many_fresh_scripts_with_few_tracks_stand_out(
+    listeners: np.ndarray, tracks: np.ndarray, is_sent_by_script: np.ndarray
+) -> None:
+    num = is_sent_by_script.sum()
+    listeners[is_sent_by_script] = NUM_LISTENERS + np.arange(num) // 3
+    tracks[is_sent_by_script] = NUM_TRACKS + np.arange(num) % 10
+
+    traffic = watch_traffic(listeners, tracks, FIRST_NEW)
+
+    assert traffic.suspicious_share == 1
+    assert "one of the same ten tracks" in traffic.suspicions()
+
+
+def test_a_loop_stands_out_whoever_plays_it(
+    listeners: np.ndarray, tracks: np.ndarray, is_sent_by_script: np.ndarray
+) -> None:
+    listeners[is_sent_by_script] %= 150  # many, none of them busy by itself, each with a track of their own
+    tracks[is_sent_by_script] = NUM_TRACKS + listeners[is_sent_by_script]
+
+    traffic = watch_traffic(listeners, tracks, FIRST_NEW)
+
+    assert traffic.suspicious_share == 1
+    assert "the track the same listener had played just before" in traffic.suspicions()
+
+
+def test_one_listener_who_loves_ten_tracks_is_not_ten_scripts(listeners: np.ndarray, tracks: np.ndarray) -> None:
+    fond = (np.arange(NUM_PLAYS) >= FIRST_NEW) & (np.arange(NUM_PLAYS) % 10 == 0)
+    listeners[fond] = 5
+    tracks[fond] = NUM_TRACKS + np.arange(fond.sum()) % 10
+
+    assert watch_traffic(listeners, tracks, FIRST_NEW).suspicious_share == 0
+
+
+def test_scripts_of_the_past_are_left_out_and_no_reason_to_mistrust_what_is_new(
+    listeners: np.ndarray, tracks: np.ndarray
+) -> None:
+    listeners[8_000:12_000] = 5
+
+    traffic = watch_traffic(listeners, tracks, 12_000)
+
+    assert traffic.suspicious_share == 0
+    assert traffic.suspicions() == ""
+    assert np.flatnonzero(~traffic.is_trusted).tolist() == list(range(8_000, 12_000))
+
+
+def test_of_few_listeners_one_who_listens_for_long_is_not_suspicious(tracks: np.ndarray) -> None:
+    listeners = np.arange(NUM_PLAYS) % 50
+    listeners[FIRST_NEW:][np.arange(NUM_PLAYS - FIRST_NEW) % 2 == 0] = 5
+
+    assert watch_traffic(listeners, tracks, FIRST_NEW).is_trusted.all()
+
+
+def test_what_lasts_for_most_of_a_window_is_usual(listeners: np.ndarray, tracks: np.ndarray) -> None:
+    listeners[2_000:][np.arange(NUM_PLAYS - 2_000) % 2 == 0] = 5
+
+    assert watch_traffic(listeners, tracks, FIRST_NEW).is_trusted.all()
+
+
+@pytest.mark.parametrize("num_plays", [0, 1, 2 * MIN_STRETCH_PLAYS])
+def test_of_a_short_window_nothing_is_usual_and_nothing_suspicious(num_plays: int) -> None:
+    traffic = watch_traffic(np.zeros(num_plays, np.int64), np.zeros(num_plays, np.int64), num_plays // 2)
+
+    assert (len(traffic.is_trusted), traffic.is_trusted.all()) == (num_plays, True)
+
+
+@pytest.mark.parametrize("first_new", [0, 1, FIRST_NEW, NUM_PLAYS])
+def test_stretches_cover_the_window_and_new_plays_begin_one(
+    listeners: np.ndarray, tracks: np.ndarray, first_new: int
+) -> None:
+    bounds = watch_traffic(listeners, tracks, first_new).bounds
+
+    assert (bounds[0], bounds[-1], first_new in bounds) == (0, NUM_PLAYS, True)
+    assert (np.diff(bounds) > 0).all()
+    assert np.diff(bounds).max() < 2 * MAX_STRETCH_PLAYS
