@@ -7,100 +7,29 @@ their arrival, and the plays of one partition in the order of their offsets.
 """
 
 import fcntl
-import os
 import threading
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import IO, Any, Final, Self
 
 import msgspec
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
-from streamer.archive_manifest import ArchiveFile, read_manifest, replace_manifest
-from streamer.errors import ContractError
-from streamer.events import PlayColumns
-
-FULL_FILE_PLAYS: Final = 200_000  # some 3 MB; the newest file is written anew until it is full, in 0.2 s at most
-
-_NAMES: Final = ("user_id", "track_id")
-SCHEMA: Final = pa.schema(
-    [
-        ("user_id", pa.string()),
-        ("track_id", pa.string()),
-        ("played_at_ms", pa.int64()),
-        ("context", pa.uint8()),  # index of models.config.CONTEXTS
-        ("skipped", pa.bool_()),
-        ("partition", pa.int32()),
-        ("offset", pa.int64()),
-    ]
+from streamer.archive_files import (
+    next_to_pack,
+    num_to_join,
+    read_plays,
+    read_without,
+    remove_others,
+    write_plays,
 )
+from streamer.archive_manifest import ArchiveFile, FitWindow, Manifest, read_manifest, replace_manifest
+from streamer.archived_plays import SCHEMA, ArchivedPlays, to_arrays
+from streamer.errors import ContractError
 
-
-@dataclass(frozen=True, slots=True)
-class ArchivedPlays:
-    """P plays in the order of their arrival.
-
-    Attributes:
-        user_ids: the U listeners among them.
-        users: int64 (P,), indices of `user_ids`.
-        track_ids: the T tracks among them.
-        tracks: int64 (P,), indices of `track_ids`.
-        played_at_ms: int64 (P,), since the epoch.
-        contexts: uint8 (P,), indices of models.config.CONTEXTS.
-        skipped: bool (P,).
-        partitions: int32 (P,), where each came from.
-        offsets: int64 (P,), in its partition.
-    """
-
-    user_ids: list[str]
-    users: NDArray[np.int64]
-    track_ids: list[str]
-    tracks: NDArray[np.int64]
-    played_at_ms: NDArray[np.int64]
-    contexts: NDArray[np.uint8]
-    skipped: NDArray[np.bool_]
-    partitions: NDArray[np.int32]
-    offsets: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        """Return P."""
-        return len(self.users)
-
-
-def to_table(plays: PlayColumns, partition: int, offsets: NDArray[np.int64]) -> pa.Table:
-    """Lay out accepted plays for the archive; no tombstones, and nothing a listener played before theirs.
-
-    Args:
-        plays: of one partition.
-        partition: its number.
-        offsets: int64 (n,), of the n events of `plays`.
-    """
-    kept = np.flatnonzero(_is_kept(plays))
-    columns = {
-        "user_id": pa.array([plays.users[row].decode() for row in kept.tolist()], pa.string()),
-        "track_id": pa.array([plays.track_ids[row] for row in kept.tolist()], pa.string()),
-        "played_at_ms": plays.played_at_ms[kept],
-        "context": plays.contexts[kept],
-        "skipped": plays.skipped[kept],
-        "partition": np.full(len(kept), partition, np.int32),
-        "offset": offsets[kept],
-    }
-    return pa.table(columns, SCHEMA)
-
-
-def forgotten_users(plays: PlayColumns) -> set[str]:
-    """Name the listeners whose tombstones stand among the plays."""
-    return {plays.users[row].decode() for row in np.flatnonzero(plays.forgets).tolist()}
-
-
-def _is_kept(plays: PlayColumns) -> NDArray[np.bool_]:
-    forgotten_at = {plays.users[row]: row for row in np.flatnonzero(plays.forgets).tolist()}  # the latest each
-    return np.array([row > forgotten_at.get(user, -1) for row, user in enumerate(plays.users)], np.bool_)
+_DAY_S: Final = 86_400
 
 
 class Archive:
@@ -108,22 +37,24 @@ class Archive:
 
     Args:
         directory: made if absent.
+        clock: seconds since the epoch; plays belong to the day they are appended on.
 
     Raises:
         ContractError: another process holds it, or a newer version wrote it.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, clock: Callable[[], float] = time.time) -> None:
         self._directory = directory
+        self._clock = clock
         self._turn = threading.Lock()  # reading must not meet a file that an append takes away
         directory.mkdir(parents=True, exist_ok=True)
         self._lock = _hold(directory)
         try:
-            self._manifest = read_manifest(directory)
+            self._manifest = read_manifest(directory, self._today())
         except ContractError:
             self._lock.close()
             raise
-        self._remove_unnamed()
+        remove_others(directory, self._manifest.files)
 
     def __enter__(self) -> Self:
         return self
@@ -142,6 +73,11 @@ class Archive:
         return self._manifest.next_offsets
 
     @property
+    def files(self) -> tuple[ArchiveFile, ...]:
+        """What it consists of, in the order of arrival."""
+        return self._manifest.files
+
+    @property
     def num_plays(self) -> int:
         """How many plays it holds."""
         return sum(file.num_plays for file in self._manifest.files)
@@ -156,6 +92,16 @@ class Archive:
         """How many plays came since the latest fit."""
         return self._manifest.num_appended - self._manifest.num_fitted
 
+    @property
+    def since_fit_s(self) -> float:
+        """How long ago the latest fit ended; where there was none, when the first play came."""
+        return max(0.0, self._clock() - self._manifest.fitted_at_ms / 1000) if self._manifest.fitted_at_ms else 0.0
+
+    @property
+    def fitting(self) -> FitWindow | None:
+        """The fit that was begun and has not ended, maybe with the process that began it."""
+        return self._manifest.fitting
+
     def append(self, plays: pa.Table, next_offsets: Mapping[int, int], forgotten: Collection[str] = ()) -> None:
         """Add plays, take listeners out and move the offsets: all or nothing.
 
@@ -166,49 +112,110 @@ class Archive:
 
         Raises:
             ValueError: a partition would go back, so that plays would be archived twice.
+            OSError: the disk does not take them; the archive is as it was, and may be appended to again.
         """
         with self._turn:
             self._append(plays, next_offsets, forgotten)
 
-    def mark_fitted(self, num_fitted: int) -> None:
-        """Remember that a release was fitted, or refused, when `num_appended` stood at `num_fitted`."""
-        with self._turn:
-            self._change(num_fitted=num_fitted)
+    def tidy(self, max_days: int) -> bool:
+        """Drop plays that arrived more than `max_days` days ago, and pack some small files of days gone by into one.
 
-    def read_newest(self, max_plays: int) -> ArchivedPlays:
-        """Read the plays that arrived last."""
+        Returns:
+            Whether there was anything to do; there may be more.
+        """
+        with self._turn:
+            today = self._today()
+            kept = tuple(file for file in self.files if file.day >= today - max_days)
+            packed = next_to_pack(kept, today)
+            if packed is None and len(kept) == len(self.files):
+                return False
+            files = self._pack(kept, packed) if packed is not None else kept
+            self._change(files=files, next_file=self._manifest.next_file + 1)
+            remove_others(self._directory, files)
+            return True
+
+    def begin_fit(self) -> FitWindow:
+        """Say which plays a fit is about, and remember it; the fit that was cut off, if one was, begins anew."""
+        with self._turn:
+            if self._manifest.fitting is None:
+                self._change(fitting=FitWindow(dict(self.next_offsets), self.num_appended))
+            assert self._manifest.fitting is not None
+            return self._manifest.fitting
+
+    def abandon_fit(self) -> None:
+        """Forget the fit under way: the next one is about the plays there will be then."""
+        with self._turn:
+            self._change(fitting=None)
+
+    def end_fit(self) -> None:
+        """Remember that the plays of the fit under way were learned from, or refused."""
+        with self._turn:
+            assert self._manifest.fitting is not None
+            num_fitted = self._manifest.fitting.num_appended
+            self._change(num_fitted=num_fitted, fitted_at_ms=self._now_ms(), fitting=None)
+
+    def read_newest(self, max_plays: int, before: Mapping[int, int] | None = None) -> ArchivedPlays:
+        """Read the plays that arrived last; files that hold none of them stay closed.
+
+        Args:
+            max_plays: how many.
+            before: by partition, the first offset that counts no more; absent: all count.
+        """
         tables: list[pa.Table] = []
         missing = max_plays
         with self._turn:
             for file in reversed(self._manifest.files):
                 if missing <= 0:
                     break
-                tables.insert(0, self._read(file))
-                missing -= file.num_plays
+                table = read_plays(self._directory, [file])
+                tables.insert(0, table if before is None else table.filter(_is_before(before)))
+                missing -= len(tables[0])
         table = pa.concat_tables(tables) if tables else SCHEMA.empty_table()
-        return _to_arrays(table.slice(max(0, len(table) - max_plays)))
+        return to_arrays(table.slice(max(0, len(table) - max_plays)))
 
     def _append(self, plays: pa.Table, next_offsets: Mapping[int, int], forgotten: Collection[str]) -> None:
         self._refuse_to_go_back(plays, next_offsets)
-        files, tables = list(self._manifest.files), [plays]
-        number = self._manifest.next_file
-        if forgotten:
-            files, number = self._without(forgotten, number)
-        if files and 0 < len(plays) <= FULL_FILE_PLAYS - files[-1].num_plays:
-            tables.insert(0, self._read(files.pop()))
-        files += self._write(pa.concat_tables(tables), number)
+        number, num_plays = self._manifest.next_file, len(plays)
+        day = max([self._today(), *(file.day for file in self.files[-1:])])  # days never go back, as clocks may
+        files, number = self._without(forgotten, number) if forgotten else (list(self.files), number)
+        if num := num_to_join(files, num_plays, day):
+            plays = pa.concat_tables([read_plays(self._directory, files[-num:]), plays])
+            del files[-num:]
+        files += write_plays(self._directory, number, plays, day)
         self._change(
             next_offsets={**self.next_offsets, **next_offsets},
             files=tuple(files),
-            num_appended=self.num_appended + len(plays),
+            num_appended=self.num_appended + num_plays,
             num_forgotten=self._manifest.num_forgotten + len(forgotten),
+            fitted_at_ms=self._manifest.fitted_at_ms or self._now_ms(),
             next_file=number + 1,
         )
-        self._remove_unnamed()
+        remove_others(self._directory, files)
+
+    def _without(self, forgotten: Collection[str], number: int) -> tuple[list[ArchiveFile], int]:
+        """Write anew the files that hold plays of the forgotten; return the files that remain and the next number."""
+        files: list[ArchiveFile] = []
+        for file in self.files:
+            rest = read_without(self._directory, file, forgotten)
+            if rest is None:
+                files.append(file)
+                continue
+            files += write_plays(self._directory, number, rest, file.day)
+            number += 1
+        return files, number
+
+    def _pack(self, files: tuple[ArchiveFile, ...], packed: slice) -> tuple[ArchiveFile, ...]:
+        plays = read_plays(self._directory, files[packed])
+        new = write_plays(self._directory, self._manifest.next_file, plays, files[packed.start].day)
+        return (*files[: packed.start], *new, *files[packed.stop :])
 
     def _change(self, **changes: Any) -> None:
-        manifest = msgspec.structs.replace(self._manifest, **changes)
-        replace_manifest(self._directory, manifest)
+        manifest: Manifest = msgspec.structs.replace(self._manifest, **changes)
+        try:
+            replace_manifest(self._directory, manifest)
+        except OSError:  # whether the disk has it nobody knows: what it names must not be written again
+            self._manifest = msgspec.structs.replace(self._manifest, next_file=manifest.next_file)
+            raise
         self._manifest = manifest
 
     def _refuse_to_go_back(self, plays: pa.Table, next_offsets: Mapping[int, int]) -> None:
@@ -221,54 +228,19 @@ class Archive:
                     f"{next_offset} were appended; read on from `next_offsets`"
                 )
 
-    def _without(self, forgotten: Collection[str], number: int) -> tuple[list[ArchiveFile], int]:
-        """Write anew the files that hold plays of the forgotten; return the files that remain and the next number."""
-        files: list[ArchiveFile] = []
-        names = pa.array(sorted(forgotten), pa.string())
-        for file in self._manifest.files:
-            table = self._read(file)
-            is_kept = pc.invert(pc.is_in(table["user_id"], names))
-            if pc.all(is_kept).as_py():
-                files.append(file)
-                continue
-            files += self._write(table.filter(is_kept), number)
-            number += 1
-        return files, number
+    def _now_ms(self) -> int:
+        return int(self._clock() * 1000)
 
-    def _write(self, table: pa.Table, number: int) -> list[ArchiveFile]:
-        """Write a file and see it on the disk; none for no plays."""
-        if not len(table):
-            return []
-        name = f"plays-{number:08d}.parquet"
-        with (self._directory / name).open("wb") as file:
-            pq.write_table(table, file, compression="zstd")
-            file.flush()
-            os.fsync(file.fileno())
-        return [ArchiveFile(name, len(table))]
-
-    def _read(self, file: ArchiveFile) -> pa.Table:
-        return pq.read_table(self._directory / file.name, partitioning=None)
-
-    def _remove_unnamed(self) -> None:
-        named = {file.name for file in self._manifest.files}
-        for path in self._directory.glob("plays-*.parquet"):
-            if path.name not in named:
-                path.unlink()
+    def _today(self) -> int:
+        return int(self._clock() // _DAY_S)
 
 
-def _to_arrays(table: pa.Table) -> ArchivedPlays:
-    users, tracks = (table[name].combine_chunks().dictionary_encode() for name in _NAMES)
-    return ArchivedPlays(
-        user_ids=users.dictionary.to_pylist(),
-        users=users.indices.to_numpy().astype(np.int64),
-        track_ids=tracks.dictionary.to_pylist(),
-        tracks=tracks.indices.to_numpy().astype(np.int64),
-        played_at_ms=table["played_at_ms"].to_numpy(),
-        contexts=table["context"].to_numpy(),
-        skipped=table["skipped"].to_numpy(),
-        partitions=table["partition"].to_numpy(),
-        offsets=table["offset"].to_numpy(),
-    )
+def _is_before(next_offsets: Mapping[int, int]) -> pc.Expression:
+    """Tell the plays that stand before an offset of their partition; of a partition not named there is none."""
+    is_before = pc.scalar(value=False)
+    for partition, offset in next_offsets.items():
+        is_before |= (pc.field("partition") == partition) & (pc.field("offset") < offset)
+    return is_before
 
 
 def _hold(directory: Path) -> IO[str]:

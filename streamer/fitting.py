@@ -20,7 +20,7 @@ from models.recommender import Recommender
 from models.release import DataWindow, InvalidRelease, Json, SavedRelease, load_release, save_release
 from models.split import Plays, Split, split_plays
 from models.training import fit
-from streamer.archive import ArchivedPlays
+from streamer.archived_plays import ArchivedPlays
 from streamer.events import ReleaseNotice
 from streamer.fit_progress import Report as ReportProgress
 

@@ -121,18 +121,19 @@ async def _fit_and_release(
     config: TrainerConfig, metrics: TrainerMetrics, archive: Archive, stopping: asyncio.Event
 ) -> SavedRelease | None:
     """Fit on the newest plays and publish; whatever comes of it, the next fit waits for new plays."""
-    num_seen = archive.num_appended
+    await asyncio.to_thread(archive.begin_fit)
     try:
         candidate = await _fit(config, metrics, archive, stopping)
     except FitStopped:
         logger.info("fit stopped; it begins again at the next start")
+        await asyncio.to_thread(archive.abandon_fit)
         return None
     except NothingToLearnError as exc:
         logger.warning("no fit: %s", exc)
         saved = None
     else:
         saved = await _publish(config, metrics, candidate)
-    await asyncio.to_thread(archive.mark_fitted, num_seen)
+    await asyncio.to_thread(archive.end_fit)
     metrics.plays_new.set(archive.num_new)
     return saved
 

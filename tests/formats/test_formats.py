@@ -5,6 +5,7 @@ a format adds its own.
 """
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,9 @@ from models.network import TasteNetwork
 from models.recurrent import RecurrentNetwork
 from models.release import InvalidRelease, load_release
 from models.step import StepInput, step
+from streamer.archive import Archive
+from streamer.archive_manifest import read_manifest
+from streamer.archived_plays import SCHEMA
 from streamer.changelog import Mark
 from streamer.state import BIT_REPEATS, BIT_SKIPPED, decode
 from tests.counting import counted, told
@@ -110,6 +114,23 @@ def test_a_release_still_computes_what_it_did(location: Path) -> None:
     np.testing.assert_allclose(output.hidden, expected["hidden"], atol=1e-5)
     np.testing.assert_array_equal(output.ranked[0].rows, expected["short_term_rows"])
     np.testing.assert_array_equal(output.ranked[1].rows, expected["long_term_rows"])
+
+
+def test_an_archive_of_version_1_goes_on(tmp_path: Path) -> None:
+    directory = Path(shutil.copytree(HERE / "archive-v1", tmp_path / "archive"))
+
+    with Archive(directory, clock=lambda: 86_400.0 * 20_000) as archive:
+        plays = archive.read_newest(10)
+
+        assert [plays.user_ids[user] for user in plays.users] == ["ann", "ann", "eve", "joe"]
+        assert [plays.track_ids[track] for track in plays.tracks] == ["t0", "t2", "t7", "t8"]
+        assert plays.offsets.tolist() == [0, 2, 7, 8]
+        assert (archive.next_offsets, archive.num_appended, archive.num_new) == ({0: 3, 3: 9}, 5, 3)
+        assert [(file.day, file.from_ms, file.until_ms) for file in archive.files] == [
+            (20_000, 1_700_000_000_000, 1_700_000_007_000), (20_000, 1_700_000_008_000, 1_700_000_008_000)
+        ]  # fmt: skip
+        archive.append(SCHEMA.empty_table(), {0: 4}, {"eve"})
+    assert read_manifest(directory, 0).format_version == 2
 
 
 def test_a_release_whose_manifest_is_another_is_refused() -> None:

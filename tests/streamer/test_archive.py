@@ -1,5 +1,7 @@
 """The archive: plays and offsets change together, and what is forgotten is gone."""
 
+import errno
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,11 +11,31 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.archive import FULL_FILE_PLAYS, Archive, to_table
+from streamer.archive import Archive
+from streamer.archive_files import FULL_FILE_PLAYS
+from streamer.archived_plays import to_table
 from streamer.errors import ContractError
 from streamer.events import PlayColumns
 
 FIRST_MS = 1_795_469_401_000
+FIRST_DAY = FIRST_MS // 86_400_000
+
+
+class Clock:
+    """A clock that stands still until days pass."""
+
+    def __init__(self) -> None:
+        self.now_s = FIRST_MS / 1000
+
+    def __call__(self) -> float:
+        return self.now_s
+
+    def pass_days(self, days: int) -> None:
+        self.now_s += 86_400 * days
+
+
+def full(_: int) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def table(users: Sequence[str], *, first_offset: int = 0, partition: int = 0) -> pa.Table:
@@ -72,21 +94,6 @@ def test_an_empty_archive_has_nothing_to_read(tmp_path: Path) -> None:
         assert (len(archive.read_newest(10)), archive.num_plays, archive.next_offsets) == (0, 0, {})
 
 
-def test_tombstones_are_no_plays() -> None:
-    plays = PlayColumns(
-        index=np.arange(2),
-        users=[b"ann", b"bob"],
-        track_ids=["t0", ""],
-        track_keys=np.zeros(2, np.uint64),
-        played_at_ms=np.full(2, FIRST_MS),
-        contexts=np.zeros(2, np.uint8),
-        skipped=np.zeros(2, np.bool_),
-        forgets=np.array([False, True]),
-    )
-
-    assert to_table(plays, 0, np.arange(2))["user_id"].to_pylist() == ["ann"]
-
-
 def test_only_the_newest_plays_are_read(tmp_path: Path) -> None:
     with Archive(tmp_path) as archive:
         archive.append(table(["ann"] * FULL_FILE_PLAYS), {0: FULL_FILE_PLAYS})
@@ -96,12 +103,87 @@ def test_only_the_newest_plays_are_read(tmp_path: Path) -> None:
         assert told(archive, 4)[0] == ("ann", FULL_FILE_PLAYS - 1)
 
 
-def test_small_appends_share_a_file(tmp_path: Path) -> None:
+def test_small_appends_share_files_of_falling_size(tmp_path: Path) -> None:
     with Archive(tmp_path) as archive:
-        for offset in range(5):
+        for offset in range(7):
             archive.append(table(["ann"], first_offset=offset), {0: offset + 1})
 
-    assert len(list(tmp_path.glob("*.parquet"))) == 1
+        assert [file.num_plays for file in archive.files] == [4, 2, 1]
+        assert told(archive) == [("ann", offset) for offset in range(7)]
+    assert len(list(tmp_path.glob("*.parquet"))) == 3
+
+
+def test_a_file_holds_plays_of_one_day_and_says_of_when_they_are(tmp_path: Path) -> None:
+    clock = Clock()
+    with Archive(tmp_path, clock=clock) as archive:
+        archive.append(table(["ann", "bob"]), {0: 2})
+        clock.pass_days(1)
+        archive.append(table(["ann", "bob"], first_offset=2), {0: 4})
+
+        assert [(file.num_plays, file.day) for file in archive.files] == [(2, FIRST_DAY), (2, FIRST_DAY + 1)]
+        assert [(file.from_ms - FIRST_MS, file.until_ms - FIRST_MS) for file in archive.files] == [(0, 1), (2, 3)]
+
+
+def test_a_clock_that_goes_back_takes_no_day_back(tmp_path: Path) -> None:
+    clock = Clock()
+    with Archive(tmp_path, clock=clock) as archive:
+        archive.append(table(["ann"]), {0: 1})
+        clock.pass_days(-3)
+        archive.append(table(["ann"], first_offset=1), {0: 2})
+
+        assert {file.day for file in archive.files} == {FIRST_DAY}
+
+
+def test_small_files_of_days_gone_by_are_packed_into_one_a_day(tmp_path: Path) -> None:
+    clock = Clock()
+    with Archive(tmp_path, clock=clock) as archive:
+        for offset in range(21):  # seven a day: files of 4, 2 and 1
+            archive.append(table(["ann"], first_offset=offset), {0: offset + 1})
+            clock.pass_days(offset % 7 == 6)
+
+        while archive.tidy(max_days=365):
+            pass
+
+        assert [(file.num_plays, file.day) for file in archive.files] == [(7, FIRST_DAY + day) for day in range(3)]
+        assert told(archive) == [("ann", offset) for offset in range(21)]
+    assert len(list(tmp_path.glob("*.parquet"))) == 3
+
+
+def test_files_of_today_and_full_ones_are_left_alone(tmp_path: Path) -> None:
+    with Archive(tmp_path, clock=Clock()) as archive:
+        archive.append(table(["ann", "ann"]), {0: 2})
+        archive.append(table(["ann"], first_offset=2), {0: 3})
+
+        assert not archive.tidy(max_days=365)
+        assert len(archive.files) == 2
+
+
+def test_plays_older_than_the_retention_are_dropped(tmp_path: Path) -> None:
+    clock = Clock()
+    with Archive(tmp_path, clock=clock) as archive:
+        for offset in range(4):
+            archive.append(table(["ann"], first_offset=offset), {0: offset + 1})
+            clock.pass_days(1)
+
+        while archive.tidy(max_days=2):
+            pass
+
+        assert told(archive) == [("ann", 2), ("ann", 3)]
+        assert (archive.num_appended, archive.next_offsets) == (4, {0: 4})
+    assert len(list(tmp_path.glob("*.parquet"))) == 2
+
+
+def test_reading_the_newest_opens_no_older_file(tmp_path: Path) -> None:
+    clock = Clock()
+    with Archive(tmp_path, clock=clock) as archive:
+        archive.append(table(["ann", "bob"]), {0: 2})
+        clock.pass_days(1)
+        archive.append(table(["eve", "eve"], first_offset=2), {0: 4})
+        (tmp_path / archive.files[0].name).write_bytes(b"unreadable")
+
+        assert told(archive, 2) == [("eve", 2), ("eve", 3)]
+        with pytest.raises(pa.ArrowInvalid):
+            told(archive, 3)
 
 
 def test_what_a_crash_left_unnamed_is_removed(tmp_path: Path) -> None:
@@ -147,9 +229,9 @@ def test_plays_after_the_wish_to_be_forgotten_stay(tmp_path: Path) -> None:
 def test_what_is_new_to_a_fit_is_remembered(tmp_path: Path) -> None:
     with Archive(tmp_path) as archive:
         archive.append(table(["ann", "bob"]), {0: 2})
-        num_fitted = archive.num_appended
+        archive.begin_fit()
         archive.append(table(["eve"], first_offset=2), {0: 3}, forgotten={"bob"})
-        archive.mark_fitted(num_fitted)
+        archive.end_fit()
 
     with Archive(tmp_path) as archive:
         assert (archive.num_new, archive.num_appended, archive.num_plays) == (1, 3, 2)
@@ -163,6 +245,61 @@ def test_an_archive_that_cannot_be_read_is_not_held(tmp_path: Path) -> None:
             Archive(tmp_path)
 
 
+def test_the_plays_of_a_fit_stay_the_same_while_others_come_and_the_process_goes(tmp_path: Path) -> None:
+    with Archive(tmp_path) as archive:
+        archive.append(table(["ann", "bob", "eve"]), {0: 3})
+        archive.begin_fit()
+        archive.append(table(["bob", "joe"], first_offset=3), {0: 5})
+        archive.append(table(["joe"], partition=1), {1: 1})
+
+    with Archive(tmp_path) as archive:
+        window = archive.begin_fit()
+
+        plays = archive.read_newest(2, window.next_offsets)
+        assert plays.offsets.tolist() == [1, 2]
+        assert (window.num_appended, archive.num_new) == (3, 6)
+        archive.end_fit()
+        assert (archive.fitting, archive.num_new) == (None, 3)
+
+
+def test_a_fit_given_up_leaves_its_plays_new(tmp_path: Path) -> None:
+    with Archive(tmp_path) as archive:
+        archive.append(table(["ann"]), {0: 1})
+        archive.begin_fit()
+        archive.abandon_fit()
+        archive.append(table(["ann"], first_offset=1), {0: 2})
+
+        assert archive.num_new == 2
+        assert archive.begin_fit().num_appended == 2
+
+
+def test_time_since_the_latest_fit_begins_with_the_first_play(tmp_path: Path) -> None:
+    clock = Clock()
+    with Archive(tmp_path, clock=clock) as archive:
+        clock.pass_days(1)
+        assert archive.since_fit_s == 0
+        archive.append(table(["ann"]), {0: 1})
+        clock.pass_days(2)
+        assert archive.since_fit_s == 2 * 86_400
+        archive.begin_fit()
+        archive.end_fit()
+        clock.pass_days(1)
+        assert archive.since_fit_s == 86_400
+
+
+def test_a_disk_that_is_full_leaves_the_archive_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Archive(tmp_path) as archive:
+        archive.append(table(["ann"]), {0: 1})
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", full)
+            with pytest.raises(OSError, match="No space left"):
+                archive.append(table(["bob"], first_offset=1), {0: 2})
+
+        archive.append(table(["bob"], first_offset=1), {0: 2})
+
+        assert told(archive) == [("ann", 0), ("bob", 1)]
+
+
 def test_two_trainers_cannot_hold_one_archive(tmp_path: Path) -> None:
     with Archive(tmp_path), pytest.raises(ContractError, match="another process holds"):
         Archive(tmp_path)
@@ -173,19 +310,23 @@ def test_two_trainers_cannot_hold_one_archive(tmp_path: Path) -> None:
 @given(
     st.lists(
         st.tuples(
-            st.lists(st.sampled_from(["ann", "bob", "eve"]), max_size=4), st.sets(st.sampled_from(["ann", "eve"]))
+            st.lists(st.sampled_from(["ann", "bob", "eve"]), max_size=4),
+            st.sets(st.sampled_from(["ann", "eve"])),
+            st.integers(0, 1),
         ),
         max_size=5,
     )
 )
-def test_any_appends_and_wishes_give_what_a_list_would(
-    tmp_path_factory: pytest.TempPathFactory, batches: list[tuple[list[str], set[str]]]
+def test_any_appends_wishes_and_packings_give_what_a_list_would(
+    tmp_path_factory: pytest.TempPathFactory, batches: list[tuple[list[str], set[str], int]]
 ) -> None:
     expected: list[tuple[str, int]] = []
-    directory, next_offset = tmp_path_factory.mktemp("archive"), 0
+    directory, next_offset, clock = tmp_path_factory.mktemp("archive"), 0, Clock()
 
-    for users, forgotten in batches:
-        with Archive(directory) as archive:
+    for users, forgotten, days in batches:
+        clock.pass_days(days)
+        with Archive(directory, clock=clock) as archive:
+            archive.tidy(max_days=365)
             archive.append(table(users, first_offset=next_offset), {0: next_offset + len(users)}, forgotten)
         expected = [(user, offset) for user, offset in expected if user not in forgotten]
         expected += [(user, next_offset + place) for place, user in enumerate(users)]

@@ -7,7 +7,7 @@ import pytest
 
 from models.config import TrainingConfig
 from models.release import load_release
-from streamer.archive import ArchivedPlays
+from streamer.archived_plays import ArchivedPlays
 from streamer.events import ReleaseNotice
 from streamer.fitting import (
     HELD_OUT_SHARE,

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from models.split import Plays
-from streamer.archive import Archive, to_table
+from streamer.archive import Archive
+from streamer.archived_plays import to_table
 from streamer.listening import Listening
 from streamer.plays import decode
 from streamer.train.lesson import TrainError, read_archive, read_start, split_recording

@@ -1,0 +1,83 @@
+"""The files of an archive: how plays are written to them, which of them become one, and which are passed over.
+
+A file holds plays of one day of arrival, in the order they came, and is never changed. An append writes one, together
+with the newest of the same day that are no larger: sizes fall by half from file to file, a day of many small appends
+has a handful of files, and a play is written some ten times in all. Files of days gone by, which erasure may have made
+small, are packed into full ones.
+"""
+
+import os
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from streamer.archive_manifest import ArchiveFile
+
+FULL_FILE_PLAYS: Final = 200_000  # some 3 MB, written in 0.2 s
+_GROUP_PLAYS: Final = 50_000  # rows of a row group: what a reader of some minutes reads at least
+
+
+def write_plays(directory: Path, number: int, plays: pa.Table, day: int) -> list[ArchiveFile]:
+    """Write a file and see it on the disk; none for no plays.
+
+    Args:
+        directory: of the archive.
+        number: of the file, never used before.
+        plays: of one day of arrival.
+        day: which.
+    """
+    if not len(plays):
+        return []
+    name = f"plays-{number:08d}.parquet"
+    with (directory / name).open("wb") as file:
+        pq.write_table(plays, file, compression="zstd", row_group_size=_GROUP_PLAYS)
+        file.flush()
+        os.fsync(file.fileno())
+    times = pc.min_max(plays["played_at_ms"]).as_py()
+    return [ArchiveFile(name, len(plays), day, times["min"], times["max"])]
+
+
+def read_plays(directory: Path, files: Sequence[ArchiveFile]) -> pa.Table:
+    """Read files, one at least, in order."""
+    return pa.concat_tables([pq.read_table(directory / file.name, partitioning=None) for file in files])
+
+
+def read_without(directory: Path, file: ArchiveFile, user_ids: Collection[str]) -> pa.Table | None:
+    """Read a file but for the plays of some listeners; None where it has none of theirs, which one column tells."""
+    names = pa.array(sorted(user_ids), pa.string())
+    users = pq.read_table(directory / file.name, columns=["user_id"], partitioning=None)["user_id"]
+    theirs = pc.is_in(users, names)
+    return read_plays(directory, [file]).filter(pc.invert(theirs)) if pc.any(theirs).as_py() else None
+
+
+def remove_others(directory: Path, files: Collection[ArchiveFile]) -> None:
+    """Remove whatever plays no manifest names."""
+    named = {file.name for file in files}
+    for path in directory.glob("plays-*.parquet"):
+        if path.name not in named:
+            path.unlink()
+
+
+def num_to_join(files: Sequence[ArchiveFile], num_plays: int, day: int) -> int:
+    """Count the newest files that an append of so many plays takes in."""
+    num, total = 0, num_plays  # of no plays, none is smaller: nothing is joined
+    for file in reversed(files):
+        if file.day != day or file.num_plays > total or total + file.num_plays > FULL_FILE_PLAYS:
+            break
+        num, total = num + 1, total + file.num_plays
+    return num
+
+
+def next_to_pack(files: Sequence[ArchiveFile], today: int) -> slice | None:
+    """Find the first neighbours of a day gone by that fit into one file; None where all are packed."""
+    begin, total = 0, 0
+    for place, file in enumerate(files):
+        fits = total + file.num_plays <= FULL_FILE_PLAYS and file.day == files[begin].day and file.day < today
+        if not fits and place - begin > 1:
+            return slice(begin, place)
+        begin, total = (begin, total + file.num_plays) if fits else (place, file.num_plays)
+    return slice(begin, len(files)) if len(files) - begin > 1 and files[-1].day < today else None
