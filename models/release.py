@@ -142,6 +142,7 @@ def save_release(
         created_at_ms: since the epoch.
 
     Raises:
+        FileExistsError: the release is there already; releases are immutable.
         OSError: the place cannot be written.
     """
     contents = _contents(recommender, training, metrics)
@@ -159,10 +160,47 @@ def save_release(
     )
     location = f"{releases_url.rstrip('/')}/{release_id}"
     files, directory = fsspec.core.url_to_fs(location)
+    if files.exists(f"{directory}/{_MANIFEST}"):
+        raise FileExistsError(f"release {location} exists, and releases never change; save another one")
     files.makedirs(directory, exist_ok=True)
     for name, content in [*contents.items(), (_MANIFEST, manifest)]:
         files.pipe_file(f"{directory}/{name}", content)
     return SavedRelease(release_id, location, _sha256(manifest))
+
+
+class Description(NamedTuple):
+    """What a release says of itself, but for its weights.
+
+    Attributes:
+        release_id: its name.
+        manifest_sha256: of the manifest found.
+        created_at_ms: since the epoch.
+        data_window: what it was trained on.
+        metrics: what the trainer measured.
+        files: sha256 of each file but the manifest.
+    """
+
+    release_id: str
+    manifest_sha256: str
+    created_at_ms: int
+    data_window: DataWindow
+    metrics: Mapping[str, Json]
+    files: Mapping[str, str]
+
+
+def describe_release(location: str) -> Description:
+    """Read the manifest of a release and what was measured, but verify no weights.
+
+    Raises:
+        InvalidRelease: one of them is missing or damaged, or the format is unknown.
+        OSError: the place cannot be reached.
+    """
+    manifest = _read_manifest(location, None)
+    sha256 = _sha256(_read_file(location, _MANIFEST, None))
+    metrics = json.loads(_read_file(location, _METRICS, manifest.files[_METRICS]))
+    return Description(
+        manifest.release_id, sha256, manifest.created_at_ms, manifest.data_window, metrics, manifest.files
+    )
 
 
 def load_release(location: str, *, manifest_sha256: str | None = None, device: torch.device | str = "cpu") -> Release:

@@ -1,4 +1,4 @@
-"""The command line: `refrain worker`, `trainer`, `train`, `replay`, `evaluate`, `offsets`, `dead-letters`, `demo`."""
+"""The command line: what `refrain worker`, `trainer`, `releases`, `offsets`, `demo` and the others run."""
 
 import argparse
 import asyncio
@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaConnectionError
 from streamer.crash import REFUSED_STATUS
 from streamer.dead_letters.command import add_dead_letters
 from streamer.errors import ContractError, KafkaUnavailableError, RefrainError, SettingsError
+from streamer.releases_command import add_releases
 from streamer.replay.command import add_evaluate, add_replay
 from streamer.reset import add_offsets
 from streamer.settings import Settings
@@ -56,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="Kafka, made-up listeners, trainer and workers, all on this machine")
     demo.add_argument("--for", dest="for_s", type=float, metavar="SECONDS", help="end so long after the first answer")
     demo.set_defaults(run=_demo)
+    add_releases(commands)
     add_replay(commands, os.environ)
     add_evaluate(commands)
     add_offsets(commands)

@@ -17,21 +17,39 @@ CHAMPION: Final = b"champion"
 
 async def find_release(bootstrap_servers: str, topic: str, alias: bytes = CHAMPION) -> ReleaseNotice | None:
     """Read which release stands under an alias; None if none does, or its notice cannot be read."""
-    newest: bytes | None = None
-    async with aclosing(read_backlog(bootstrap_servers, topic, [0])) as records:
-        async for record in records:
-            newest = record.value if record.key == alias else newest
-    return None if newest is None else _read(newest, topic)
+    newest = (await _read_values(bootstrap_servers, topic, alias))[-1:]
+    return _read(newest[0], topic) if newest and newest[0] is not None else None
+
+
+async def find_champions(bootstrap_servers: str, topic: str) -> list[ReleaseNotice]:
+    """Read which releases a rollback would go through, the champion last.
+
+    As far as compaction left them: the topic keeps a while what was said of an alias before. Ids sort by age, and to
+    promote an older release is to take back the newer ones: after A, B, C and then B there is A before B, and no C.
+    """
+    champions: list[ReleaseNotice] = []
+    for value in await _read_values(bootstrap_servers, topic, CHAMPION):
+        notice = None if value is None else _read(value, topic)
+        if notice is None:
+            continue
+        champions = [earlier for earlier in champions if earlier.release_id < notice.release_id] + [notice]
+    return champions
 
 
 async def move_alias(bootstrap_servers: str, topic: str, notice: ReleaseNotice, alias: bytes = CHAMPION) -> None:
     """Put a release under an alias; returns when every replica of the notice is written."""
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, acks="all", enable_idempotence=True)
-    await producer.start()
     try:
+        await producer.start()
         await producer.send_and_wait(topic, msgspec.json.encode(notice), alias, partition=0)
     finally:
         await producer.stop()
+
+
+async def _read_values(bootstrap_servers: str, topic: str, alias: bytes) -> list[bytes | None]:
+    """Read everything that was said of an alias, as far as compaction left it."""
+    async with aclosing(read_backlog(bootstrap_servers, topic, [0])) as records:
+        return [record.value async for record in records if record.key == alias]
 
 
 def _read(value: bytes, topic: str) -> ReleaseNotice | None:

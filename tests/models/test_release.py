@@ -12,7 +12,7 @@ from models.catalogue import Catalogue, track_key
 from models.config import TrainingConfig
 from models.network import Network, TasteNetwork
 from models.recommender import Recommender
-from models.release import DataWindow, InvalidRelease, SavedRelease, load_release, save_release
+from models.release import DataWindow, InvalidRelease, SavedRelease, describe_release, load_release, save_release
 
 CREATED_AT_MS = 1_795_475_700_123
 WINDOW = DataWindow(from_ms=1, until_ms=2, num_plays=3, num_listeners=4)
@@ -75,6 +75,26 @@ def test_a_release_lives_at_any_fsspec_url(network: TasteNetwork, catalogue: Cat
     saved = save("memory://releases", network, catalogue)
 
     assert load_release(saved.location, manifest_sha256=saved.manifest_sha256).release_id == saved.release_id
+
+
+def test_a_release_is_never_written_over(saved: SavedRelease, network: TasteNetwork, catalogue: Catalogue) -> None:
+    before = {path.name: path.stat().st_mtime_ns for path in Path(saved.location).iterdir()}
+
+    with pytest.raises(FileExistsError, match="releases never change"):
+        save(saved.location.rpartition("/")[0], network, catalogue)
+
+    assert {path.name: path.stat().st_mtime_ns for path in Path(saved.location).iterdir()} == before
+
+
+def test_a_release_tells_of_itself_without_its_weights(saved: SavedRelease) -> None:
+    Path(saved.location, "weights.safetensors").unlink()
+
+    description = describe_release(saved.location)
+
+    assert (description.release_id, description.manifest_sha256) == (saved.release_id, saved.manifest_sha256)
+    assert (description.data_window, description.created_at_ms) == (WINDOW, CREATED_AT_MS)
+    assert description.metrics == {"short-term/all": {"HR@20": 0.46}}
+    assert set(description.files) == set(FILES) - {"manifest.json"}
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -4,7 +4,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from streamer.alias import find_release, move_alias
+from streamer.alias import find_champions, find_release, move_alias
 from streamer.devkafka import DevKafka
 from streamer.events import ReleaseNotice
 
@@ -43,3 +43,24 @@ async def test_an_alias_withdrawn_or_unreadable_names_no_release(
         await producer.send_and_wait(topic, value, b"champion", partition=0)
 
     assert await find_release(kafka.bootstrap_servers, topic) is None
+
+
+@pytest.mark.parametrize(
+    ("moves", "champions"),
+    [
+        ([], []),
+        ([OLD, NEW], [OLD, NEW]),
+        ([OLD, OLD], [OLD]),
+        ([OLD, NEW, OLD], [OLD]),  # to promote an older one is to take back the newer
+        ([NEW, OLD], [OLD]),
+        ([OLD, NEW, OLD, NEW], [OLD, NEW]),
+    ],
+)
+async def test_the_champions_are_those_a_rollback_goes_through(
+    kafka: DevKafka, topic: str, moves: list[ReleaseNotice], champions: list[ReleaseNotice]
+) -> None:
+    for notice in moves:
+        await move_alias(kafka.bootstrap_servers, topic, notice)
+    await move_alias(kafka.bootstrap_servers, topic, NEW, b"challenger")
+
+    assert await find_champions(kafka.bootstrap_servers, topic) == champions

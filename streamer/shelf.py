@@ -1,0 +1,166 @@
+"""The shelf: the releases under one URL, what was refused, and which of them may go.
+
+    <release id>/             a release (`models.release`); without a manifest it was never finished
+    refused/<time>.json       why weights, or plays, were refused
+
+Releases are immutable; pruning takes the manifest first, so that what is left of a release is none.
+"""
+
+import json
+import logging
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import fsspec
+import msgspec
+
+from models.release import Description, InvalidRelease, describe_release
+from streamer.errors import SettingsError
+
+logger = logging.getLogger(__name__)
+
+_RELEASE_ID: Final = re.compile(r"\d{8}T\d{6}\.\d{3}Z-[0-9a-f]{8}")
+_REFUSED: Final = "refused"
+_MAX_REFUSALS: Final = 100
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Why something was not released.
+
+    Attributes:
+        at_ms: when, since the epoch.
+        trigger: what called for the fit.
+        champion: the release it was compared with; None: there was none.
+        reason: in a few words.
+        verdict: the gate's paragraph.
+    """
+
+    at_ms: int
+    trigger: str
+    champion: str | None
+    reason: str
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shelved:
+    """A release as it stands on the shelf, not verified.
+
+    Attributes:
+        release_id: its name.
+        location: its address.
+        description: what manifest and metrics say; None where they cannot be read.
+        fault: why not; empty where they can.
+    """
+
+    release_id: str
+    location: str
+    description: Description | None
+    fault: str
+
+
+class Shelf:
+    """The releases under a URL.
+
+    Args:
+        releases_url: fsspec URL or path.
+
+    Raises:
+        SettingsError: no driver for such URLs is installed.
+    """
+
+    def __init__(self, releases_url: str) -> None:
+        try:
+            self._files, self._directory = fsspec.core.url_to_fs(releases_url)
+        except (ValueError, ImportError) as exc:
+            raise SettingsError(f"REFRAIN_RELEASES_URL={releases_url!r} cannot be used: {exc}") from exc
+        self.url: str = self._files.unstrip_protocol(self._directory)
+
+    def ids(self) -> list[str]:
+        """Name everything that looks like a release, oldest first.
+
+        Raises:
+            OSError: the place cannot be reached.
+        """
+        names = (str(path).rstrip("/").rsplit("/", 1)[-1] for path in self._list(self._directory))
+        return sorted(name for name in names if _RELEASE_ID.fullmatch(name))
+
+    def look_at(self, release_id: str) -> Shelved:
+        """Read what a release says of itself.
+
+        Raises:
+            OSError: the place cannot be reached.
+        """
+        location = f"{self.url}/{release_id}"
+        try:
+            return Shelved(release_id, location, describe_release(location), "")
+        except InvalidRelease as exc:
+            return Shelved(release_id, location, None, str(exc))
+
+    def prune(self, num_kept: int, needed: Collection[str], before_ms: int) -> list[str]:
+        """Remove the oldest releases, and what is left of unfinished ones.
+
+        Args:
+            num_kept: the newest so many stay.
+            needed: ids of others that stay.
+            before_ms: only what was made before; younger ones may be on their way to a worker.
+
+        Returns:
+            The ids of what was removed.
+
+        Raises:
+            OSError: the place cannot be written.
+        """
+        old = [
+            release_id
+            for release_id in self.ids()[: -num_kept or None]
+            if release_id not in needed and _made_at_ms(release_id) < before_ms
+        ]
+        for release_id in old:
+            directory = f"{self._directory}/{release_id}"
+            if self._files.exists(f"{directory}/manifest.json"):
+                self._files.rm_file(f"{directory}/manifest.json")
+            self._files.rm(directory, recursive=True)
+        return old
+
+    def keep_refusal(self, refusal: Refusal) -> None:
+        """Write down why something was refused; the oldest of very many go.
+
+        Raises:
+            OSError: the place cannot be written.
+        """
+        directory = f"{self._directory}/{_REFUSED}"
+        self._files.makedirs(directory, exist_ok=True)
+        stamp = f"{datetime.fromtimestamp(refusal.at_ms / 1000, UTC):%Y%m%dT%H%M%S}.{refusal.at_ms % 1000:03d}Z"
+        content = json.dumps(msgspec.to_builtins(refusal), indent=1, ensure_ascii=False)
+        self._files.pipe_file(f"{directory}/{stamp}.json", content.encode())
+        for path in sorted(self._list(directory))[:-_MAX_REFUSALS]:
+            self._files.rm_file(path)
+
+    def refusals(self) -> list[Refusal]:
+        """Read why what was refused, oldest first; what cannot be read is passed over.
+
+        Raises:
+            OSError: the place cannot be reached.
+        """
+        found = []
+        for path in sorted(self._list(f"{self._directory}/{_REFUSED}")):
+            try:
+                found.append(msgspec.json.decode(self._files.cat_file(path), type=Refusal))
+            except msgspec.DecodeError as exc:
+                logger.warning("refusal cannot be read path=%s: %s", path, exc)
+        return found
+
+    def _list(self, directory: str) -> list[str]:
+        try:
+            return [str(path) for path in self._files.ls(directory, detail=False)]
+        except FileNotFoundError:
+            return []
+
+
+def _made_at_ms(release_id: str) -> int:
+    made = datetime.strptime(release_id[:19], "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC)
+    return int(made.timestamp() * 1000)

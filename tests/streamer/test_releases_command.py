@@ -1,0 +1,86 @@
+"""What `refrain releases` prints."""
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from rich.text import Text
+
+from models.config import TrainingConfig
+from models.release import describe_release, save_release
+from streamer.events import ReleaseNotice
+from streamer.releases_command import description_text, print_table, release_row
+from streamer.shelf import Shelf
+from tests.builders import NOON_MS, WINDOW, save_tiny_release, tiny_release
+
+VERDICT = "Published: better than the champion in HR@20, and worse in nothing. Judged on 2,034 plays of 311 listeners."
+
+
+@pytest.fixture
+def judged(tmp_path: Path) -> str:
+    """The id of a release with a verdict."""
+    release = tiny_release()
+    return save_release(
+        str(tmp_path), release.recommender, data_window=WINDOW, created_at_ms=NOON_MS + 1,
+        metrics={"verdict": VERDICT, "gate": {"candidate": {"HR@20": {"mean": 0.4123}}}}, training=TrainingConfig(),
+    ).release_id  # fmt: skip
+
+
+def notice(release_id: str) -> ReleaseNotice:
+    return ReleaseNotice(release_id, f"file:///{release_id}", "0" * 64)
+
+
+def test_a_release_is_told_in_a_line(tmp_path: Path, judged: str) -> None:
+    shelved = Shelf(str(tmp_path)).look_at(judged)
+
+    assert release_row(shelved, [notice(judged)], NOON_MS + 7_200_001) == (
+        "champion", judged, "2 h", "2", "0.412",
+        "Published: better than the champion in HR@20, and worse in nothing",
+    )  # fmt: skip
+
+
+def test_champion_and_the_one_before_are_marked(tmp_path: Path, judged: str) -> None:
+    shelf = Shelf(str(tmp_path))
+    marks = [
+        release_row(shelf.look_at(judged), [notice(each) for each in history], NOON_MS)[0]
+        for history in ([], ["r1", judged], [judged, "r1"], [judged, "r1", "r2"])
+    ]
+
+    assert marks == ["", "champion", "before", ""]
+
+
+def test_a_release_of_another_maker_or_damaged_is_told_too(tmp_path: Path) -> None:
+    plain = save_tiny_release(tmp_path)
+    shelf = Shelf(str(tmp_path))
+    assert release_row(shelf.look_at(plain.release_id), [], NOON_MS + 60_000)[2:] == ("60 s", "2", "-", "-")
+
+    Path(plain.location, "manifest.json").write_text("{}")
+    assert "DAMAGED" in release_row(shelf.look_at(plain.release_id), [], NOON_MS)[-1]
+
+
+def test_all_of_a_release_is_shown(tmp_path: Path, judged: str) -> None:
+    text = description_text("file:///x", describe_release(str(tmp_path / judged)))
+
+    for part in (judged, "2 plays of 1 listeners", "2023-11-14 22:13:20 UTC", "weights.safetensors", '"mean": 0.4123'):
+        assert part in text
+    assert VERDICT in " ".join(text.split())
+
+
+def test_a_table_is_a_line_a_row_where_no_terminal_is() -> None:
+    told = io.StringIO()
+
+    print_table(Console(file=told), ("", "release", "plays"), [("champion", "r1", "1,234"), ("", "r22", "5")])
+
+    assert told.getvalue() == "          release  plays\nchampion  r1       1,234\n          r22          5\n"
+
+
+def test_a_table_fits_the_terminal() -> None:
+    told = io.StringIO()
+
+    print_table(
+        Console(file=told, force_terminal=True, width=60), ("", "release", "verdict"), [("champion", "r1", VERDICT)]
+    )
+
+    assert max(len(Text.from_ansi(line)) for line in told.getvalue().splitlines()) <= 60
+    assert "champion" in told.getvalue()
