@@ -87,7 +87,12 @@ class Archivist:
         await self._archive_held()
 
     async def follow(self, for_s: float, stopping: asyncio.Event) -> None:
-        """Archive what comes within `for_s` seconds, or until the wish to stop."""
+        """Archive what comes within `for_s` seconds, or until the wish to stop.
+
+        Raises:
+            OSError: the disk does not take it; what was fetched is held, and archived by the next call.
+        """
+        await self._archive_held()
         deadline_s = asyncio.get_running_loop().time() + for_s
         while not stopping.is_set() and asyncio.get_running_loop().time() < deadline_s:
             await self._fetch()
@@ -124,12 +129,13 @@ class Archivist:
     async def _archive_held(self) -> None:
         if not self._held:
             return
-        held, self._held, self._num_held = self._held, {}, 0
-        await asyncio.to_thread(self._append, held)
+        await asyncio.to_thread(self._append, self._held)
+        self._held, self._num_held = {}, 0  # only now: what a full disk did not take is held until there is room
 
     def _append(self, records: Records) -> None:
         tables: list[pa.Table] = []
         forgotten: set[str] = set()
+        num_refused = 0
         for partition, of_partition in records.items():
             decoded = decode(
                 [record.key for record in of_partition],
@@ -139,12 +145,13 @@ class Archivist:
             offsets = np.array([record.offset for record in of_partition], np.int64)[decoded.plays.index]
             tables.append(to_table(decoded.plays, partition, offsets))
             forgotten |= forgotten_users(decoded.plays)
-            self._metrics.plays_refused.inc(len(decoded.rejects))
+            num_refused += len(decoded.rejects)
         plays = pa.concat_tables(tables)
         self._archive.append(
             plays, {partition: of_partition[-1].offset + 1 for partition, of_partition in records.items()}, forgotten
         )
         self._metrics.plays_archived.inc(len(plays))
+        self._metrics.plays_refused.inc(num_refused)
         self._metrics.forgotten.inc(len(forgotten))
         self._metrics.plays_new.set(self._archive.num_new)
         logger.debug("archived plays=%d forgotten=%d", len(plays), len(forgotten))

@@ -1,7 +1,7 @@
-"""From a window of archived plays to weights that may be released, or the reason why they may not.
+"""From a window of archived plays to weights and a verdict on them.
 
-The newest plays are held out: weights are fitted on what came before and judged on them, beside popularity and the
-champion. Everything here computes and blocks; the trainer calls it in a thread.
+The newest plays are held out: weights are fitted on what came before, from the champion's on where there is one, and
+judged on them. Everything here computes and blocks; the trainer calls it in a thread.
 """
 
 import dataclasses
@@ -13,16 +13,20 @@ from typing import Final
 import fsspec
 import numpy as np
 
-from models.baselines import BASELINES
-from models.config import TrainingConfig
-from models.evaluation import Report, evaluate, rank_anchors_as_served
+from models.config import NetworkConfig, TrainingConfig
+from models.gate import MAX_SUSPICIOUS_SHARE, Verdict, refuse_traffic
+from models.histories import Histories
+from models.network import TasteNetwork
 from models.recommender import Recommender
-from models.release import DataWindow, InvalidRelease, Json, SavedRelease, load_release, save_release
-from models.split import Plays, Split, split_plays
-from models.training import fit
+from models.release import DataWindow, InvalidRelease, Json, Release, SavedRelease, load_release, save_release
+from models.split import Split, split_plays
+from models.traffic import watch_traffic
+from models.training import fit, occurring_contexts
 from streamer.archived_plays import ArchivedPlays
+from streamer.checkpoints import CheckpointError, CheckpointFile
 from streamer.events import ReleaseNotice
 from streamer.fit_progress import Report as ReportProgress
+from streamer.judging import Terms, columns, judge_candidate
 
 logger = logging.getLogger(__name__)
 
@@ -34,68 +38,153 @@ class NothingToLearnError(Exception):
     """Raised when a window holds too little to fit weights on, or to judge them by."""
 
 
+class SuspiciousTrafficError(Exception):
+    """Raised when so many of the new plays look like scripts' that nothing is to be learned from them.
+
+    Attributes:
+        verdict: says so.
+    """
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(verdict.reason)
+        self.verdict = verdict
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """Weights, fitted and judged.
 
     Attributes:
         recommender: the weights over their tracks.
-        metrics: of the weights, popularity and the champion, on the same plays; as the release keeps them.
+        metrics: what was measured, as the release keeps it.
         data_window: what the weights were fitted on.
-        refusal: why they may not be released; empty if they may.
+        training: how.
+        verdict: of the gate.
     """
 
     recommender: Recommender
     metrics: Mapping[str, Json]
     data_window: DataWindow
-    refusal: str
+    training: TrainingConfig
+    verdict: Verdict
 
 
-def fit_candidate(
-    plays: ArchivedPlays,
-    champion: ReleaseNotice | None,
-    *,
-    training: TrainingConfig,
-    device: str,
-    progress: ReportProgress,
-) -> Candidate:
-    """Fit on all but the newest plays, judge on the newest.
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How weights are fitted.
+
+    Attributes:
+        training: passes, rates; from an earlier release on, a third of the passes is enough.
+        start: an earlier release to begin from; None: afresh.
+        checkpoint: where a fit goes on that was cut off.
+        device: where.
+        progress: called after every batch of the fit.
+    """
+
+    training: TrainingConfig
+    start: Release | None
+    checkpoint: CheckpointFile
+    device: str
+    progress: ReportProgress
+
+
+def leave_out_scripts(plays: ArchivedPlays, num_new: int) -> tuple[ArchivedPlays, str]:
+    """Leave out the stretches of a window in which scripts were at work.
 
     Args:
         plays: the window.
-        champion: is judged on the same plays; None if there is none.
-        training: how weights are fitted.
-        device: where.
-        progress: called after every batch of the fit.
+        num_new: how many of them no fit has looked at.
+
+    Returns:
+        The plays that can be trusted, and a sentence on the others; empty where there are none.
+
+    Raises:
+        SuspiciousTrafficError: too many of the new plays cannot.
+    """
+    traffic = watch_traffic(plays.users, plays.tracks, max(0, len(plays) - num_new))
+    if traffic.suspicious_share > MAX_SUSPICIOUS_SHARE:
+        raise SuspiciousTrafficError(
+            refuse_traffic(min(num_new, len(plays)), traffic.suspicious_share, traffic.suspicions())
+        )
+    trusted = np.flatnonzero(traffic.is_trusted)
+    if len(trusted) == len(plays):
+        return plays, ""
+    sentence = f"Left out as of scripts: {len(plays) - len(trusted):,} of the {len(plays):,} plays of the window."
+    return plays.take(trusted), sentence
+
+
+def load_champion(notice: ReleaseNotice | None, device: str) -> Release | None:
+    """Load what the alias names; None where there is none, or where it is broken, for the workers as well.
+
+    Raises:
+        OSError: its place cannot be reached; to release without a comparison would be to publish blindly.
+    """
+    if notice is None:
+        return None
+    try:
+        return load_release(notice.location, manifest_sha256=notice.manifest_sha256, device=device)
+    except InvalidRelease as exc:
+        logger.warning("champion is broken, and is compared with nothing release=%s: %s", notice.release_id, exc)
+        return None
+
+
+def fit_candidate(plays: ArchivedPlays, plan: Plan, champion: Release | None, terms: Terms) -> Candidate:
+    """Fit on all but the newest plays, judge on the newest.
+
+    Args:
+        plays: the window, without scripts.
+        plan: of the fit.
+        champion: what is released now; None if there is nothing to compare with.
+        terms: of the judgement.
 
     Raises:
         NothingToLearnError: the window holds too little.
     """
     split = split_window(plays)
-    histories, sessions = split.training_histories()
-    network = fit(histories, split.catalogue, training, sessions=sessions, device=device, progress=progress)
-    recommender = Recommender(network, split.catalogue)
-    reports = {
-        "candidate": _judge(split, recommender),
-        "popularity": evaluate(split, "test", BASELINES["popularity"].fit(split).rank(split, "test")),
-        **_judge_champion(split, champion, device),
-    }
-    for name, report in reports.items():
-        logger.info("held-out plays answered by=%s HR@20=%.4f coverage=%.3f", name, _hit_rate(report), report.coverage)
+    histories, _ = split.training_histories()
+    start = plan.start if plan.start is not None and _can_begin_from(plan.start, histories) else None
+    training = plan.training if start is None else plan.training.refreshed()
+    recommender = Recommender(_fit(split, training, start, plan), split.catalogue)
+    logger.info("fit done, judging plays=%d", int((plays.played_at_ms >= split.t2_ms).sum()))
+    judgement = judge_candidate(plays, split, recommender, champion, terms)
     return Candidate(
         recommender=recommender,
-        metrics={
-            "held_out_from_ms": split.t2_ms,
-            **{name: dataclasses.asdict(report) for name, report in reports.items()},
-        },
-        data_window=DataWindow(
-            from_ms=int(histories.played_at_ms.min()),
-            until_ms=int(histories.played_at_ms.max()),
-            num_plays=histories.num_plays,
-            num_listeners=histories.num_listeners,
-        ),
-        refusal=_refusal(_hit_rate(reports["candidate"]), _hit_rate(reports["popularity"])),
+        metrics=judgement.metrics | {"began_from": None if start is None else start.release_id},
+        data_window=DataWindow.of(histories),
+        training=training,
+        verdict=judgement.verdict,
     )
+
+
+def _can_begin_from(earlier: Release, histories: Histories) -> bool:
+    """Tell whether an earlier network is of the kind that is fitted here, and has an input for each context."""
+    config = earlier.network.config
+    is_of_this_kind = dataclasses.replace(config, contexts=()) == NetworkConfig(contexts=())
+    return is_of_this_kind and set(occurring_contexts(histories)) <= set(config.contexts)
+
+
+def _fit(split: Split, training: TrainingConfig, start: Release | None, plan: Plan) -> TasteNetwork:
+    """Fit; from the checkpoint on where it is of this fit, else from the beginning."""
+    histories, sessions = split.training_histories()
+
+    def fit_on() -> TasteNetwork:
+        return fit(
+            histories,
+            split.catalogue,
+            training,
+            start=None if start is None else start.recommender,
+            sessions=sessions,
+            device=plan.device,
+            progress=plan.progress,
+            checkpoint=plan.checkpoint,
+        )
+
+    try:
+        return fit_on()
+    except CheckpointError as exc:
+        logger.info("fit begins anew: %s", exc)
+        plan.checkpoint.remove()
+        return fit_on()
 
 
 def split_window(plays: ArchivedPlays) -> Split:
@@ -110,8 +199,7 @@ def split_window(plays: ArchivedPlays) -> Split:
     cut_ms = int(np.sort(plays.played_at_ms)[-num_held_out])
     if not (plays.played_at_ms < cut_ms).any():
         raise NothingToLearnError(f"all plays but the newest have the time {cut_ms} ms; wait for later ones")
-    columns = Plays(plays.users, plays.tracks, plays.track_ids, plays.played_at_ms, plays.contexts)
-    split = split_plays(columns, t1_ms=cut_ms, t2_ms=cut_ms)
+    split = split_plays(columns(plays), t1_ms=cut_ms, t2_ms=cut_ms)
     if np.diff(split.training_histories()[0].bounds).max() < 2:
         raise NothingToLearnError("no listener has two plays to learn from; wait for more")
     if not len(split.anchors("test")):
@@ -119,9 +207,7 @@ def split_window(plays: ArchivedPlays) -> Split:
     return split
 
 
-def save_candidate(
-    candidate: Candidate, releases_url: str, training: TrainingConfig, created_at_ms: int
-) -> SavedRelease:
+def save_candidate(candidate: Candidate, releases_url: str, created_at_ms: int) -> SavedRelease:
     """Save a candidate as a release, under an address that holds wherever the reader stands.
 
     Raises:
@@ -131,37 +217,8 @@ def save_candidate(
     return save_release(
         files.unstrip_protocol(directory),
         candidate.recommender,
-        training=training,
+        training=candidate.training,
         metrics=candidate.metrics,
         data_window=candidate.data_window,
         created_at_ms=created_at_ms,
-    )
-
-
-def _judge(split: Split, recommender: Recommender) -> Report:
-    return evaluate(split, "test", rank_anchors_as_served(recommender, split, "test"))
-
-
-def _judge_champion(split: Split, champion: ReleaseNotice | None, device: str) -> dict[str, Report]:
-    """Judge the champion under its id; nothing where there is none, or none that can be loaded."""
-    if champion is None:
-        return {}
-    try:
-        release = load_release(champion.location, manifest_sha256=champion.manifest_sha256, device=device)
-    except (InvalidRelease, OSError) as exc:
-        logger.warning("champion not judged release=%s: %s", champion.release_id, exc)
-        return {}
-    return {release.release_id: _judge(split, release.recommender)}
-
-
-def _hit_rate(report: Report) -> float:
-    return report.groups["short-term/all"].metrics["HR@20"].mean
-
-
-def _refusal(candidate: float, popularity: float) -> str:
-    if candidate > popularity:
-        return ""
-    return (
-        f"HR@20 {candidate:.4f} on the newest plays does not beat popularity's {popularity:.4f}; "
-        "gather more plays, or train for more epochs"
     )

@@ -150,9 +150,26 @@ class TrainerMetrics:
         self.releases_published = Counter(
             "refrain_releases_published", "Releases saved and made champion.", registry=registry
         )
-        # Above zero: weights did not pass the gate; the log says by how much. Look at the plays, then at the settings.
+        # Above zero: the gate refused; `refrain releases list` says why. Look at the plays, then at the settings.
         self.releases_refused = Counter(
             "refrain_releases_refused", "Fits whose weights did not pass the gate.", registry=registry
+        )
+
+        # Says what the trainer lives by. Mostly `drift`: releases grow old before enough plays come, lower
+        # train_min_plays; `resumed` again and again: the process dies during fits, see its memory.
+        self.fits = Counter("refrain_fits", "Fits begun, by what called for them.", ["trigger"], registry=registry)
+        # Rises: the trainer cannot do its work and tries again, later and later; the log says what to do.
+        self.failures = Counter(
+            "refrain_trainer_failures", "Attempts to archive, fit or publish that failed.", registry=registry
+        )
+        # Falls: listeners have moved on, and a fit follows by itself. Stays low after a release: look at the plays.
+        self.live_hit_rate = Gauge(
+            "refrain_live_hit_rate", "Share of the newest plays that stood in the champion's list before.",
+            registry=registry,
+        )  # fmt: skip
+        # Older than the trainer's rhythm while `refrain_releases_refused` rises: nothing passes the gate.
+        self.champion_created = Gauge(
+            "refrain_champion_created_timestamp_seconds", "When the champion was made.", registry=registry
         )
 
 

@@ -96,7 +96,27 @@ class Settings:
     trainer_web_port: int = _setting(6067, "port of the trainer's web server; 0 picks a free one", _count)
     log_level: str = _setting("info", "debug, info, warning or error", _one_of("debug", "info", "warning", "error"))
 
+    archive_days: int = _setting(
+        365, "days after which archived plays are dropped; nobody's taste of last year needs keeping", _num
+    )
+    releases_kept: int = _setting(
+        10, "releases that stay, beside the champion and the one before; each takes some MB", _num
+    )
+
     train_min_plays: int = _setting(20_000, "new plays that call for a new release", _num)
+    train_max_wait_s: float = _setting(
+        86_400.0,
+        "seconds since the latest fit after which few new plays call for one too: charts change daily",
+        _seconds,
+    )
+    train_drift_plays: int = _setting(
+        5_000, "new plays after which the champion's live hit rate is measured; a sure fall calls for a fit", _num
+    )
+    train_fresh_after_s: float = _setting(
+        86_400.0,
+        "seconds: an older champion is replaced by weights that are not worse, which know newer tracks",
+        _seconds,
+    )
     train_window_plays: int = _setting(
         2_000_000, "newest plays a release is fitted on; bounds the trainer's memory", _num
     )

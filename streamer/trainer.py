@@ -1,34 +1,27 @@
 """The trainer, the second process: archive plays, fit weights on them, release what passes the gate.
 
-Archiving goes on while a fit runs in a thread of its own. A crash at any point loses nothing: plays and offsets stand
-together in the archive, a release is complete or has no manifest, and the alias moves last; a fit that was cut off
-begins again.
+It can be left alone. Archiving goes on while a fit runs in a thread of its own; what fails is tried again, later and
+later, and only what no waiting mends ends the process. A crash at any point loses nothing: plays and offsets stand
+together in the archive, a release is complete or has no manifest, the alias moves last, and a fit that was cut off
+goes on with the plays it was about.
 """
 
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
-from rich.console import Console
-
-from models.config import TrainingConfig
 from models.release import SavedRelease
-from streamer.alias import find_release, move_alias
 from streamer.archive import Archive
 from streamer.archiving import Archivist
-from streamer.events import ReleaseNotice
-from streamer.fit_progress import FitStopped, report_progress
-from streamer.fitting import Candidate, NothingToLearnError, fit_candidate, save_candidate
 from streamer.metrics import TrainerMetrics
+from streamer.persevering import persevere
+from streamer.releasing import Releaser, ReleasingConfig
+from streamer.triggers import Trigger
 
 logger = logging.getLogger(__name__)
-
-_CONSOLE: Final = Console(stderr=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,28 +29,20 @@ class TrainerConfig:
     """What a trainer needs to know.
 
     Attributes:
-        bootstrap_servers: where Kafka answers.
         plays_topic: what is archived.
-        releases_topic: where the alias is moved.
-        releases_url: fsspec URL under which releases are saved.
         archive_dir: one trainer's own.
-        min_plays: new plays that call for a fit.
-        window_plays: the newest plays a fit sees; bounds its memory.
-        training: how weights are fitted.
-        device: where.
+        archive_days: plays that arrived longer ago are dropped.
+        releasing: the rest.
         archive_period_s: how often plays are archived; each time costs up to 0.2 s of disk.
+        retry_s: until what failed is tried again for the first time.
     """
 
-    bootstrap_servers: str
     plays_topic: str
-    releases_topic: str
-    releases_url: str
     archive_dir: Path
-    min_plays: int
-    window_plays: int
-    training: TrainingConfig
-    device: str = "cpu"
+    archive_days: int
+    releasing: ReleasingConfig
     archive_period_s: float = 5.0
+    retry_s: float = 30.0
 
 
 async def run_trainer(config: TrainerConfig, metrics: TrainerMetrics, stopping: asyncio.Event) -> None:
@@ -65,13 +50,15 @@ async def run_trainer(config: TrainerConfig, metrics: TrainerMetrics, stopping: 
 
     Raises:
         ContractError: archive and topic do not fit together, or another trainer holds the archive.
+        SettingsError: the place of the releases can never be used.
     """
     async with _archiving(config, metrics) as (archive, archivist):
-        await archivist.catch_up(stopping)
+        releaser = Releaser(config.releasing, metrics, archive)
+        await archivist.catch_up(stopping)  # what came while no trainer ran calls for one fit, not for several
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(_keep_archiving(config, archivist, stopping), name="archive")
-                tasks.create_task(_keep_releasing(config, metrics, archive, stopping), name="release")
+                tasks.create_task(_keep_archiving(config, metrics, archivist, archive, stopping), name="archive")
+                tasks.create_task(_keep_releasing(config, metrics, releaser, stopping), name="release")
         finally:
             stopping.set()  # one has failed: a fit in its thread hears only this
 
@@ -84,16 +71,17 @@ async def train_once(config: TrainerConfig, metrics: TrainerMetrics, stopping: a
 
     Raises:
         ContractError: archive and topic do not fit together, or another trainer holds the archive.
+        SettingsError: the place of the releases can never be used.
     """
     async with _archiving(config, metrics) as (archive, archivist):
         await archivist.catch_up(stopping)
-        return await _fit_and_release(config, metrics, archive, stopping)
+        return await Releaser(config.releasing, metrics, archive).release(Trigger.ASKED, stopping)
 
 
 @contextlib.asynccontextmanager
 async def _archiving(config: TrainerConfig, metrics: TrainerMetrics) -> AsyncIterator[tuple[Archive, Archivist]]:
     with await asyncio.to_thread(Archive, config.archive_dir) as archive:
-        archivist = Archivist(config.bootstrap_servers, config.plays_topic, archive, metrics)
+        archivist = Archivist(config.releasing.bootstrap_servers, config.plays_topic, archive, metrics)
         try:
             await archivist.start()
             logger.info("trainer started archived_plays=%d new_plays=%d", archive.num_plays, archive.num_new)
@@ -102,64 +90,26 @@ async def _archiving(config: TrainerConfig, metrics: TrainerMetrics) -> AsyncIte
             await archivist.stop()
 
 
-async def _keep_archiving(config: TrainerConfig, archivist: Archivist, stopping: asyncio.Event) -> None:
-    while not stopping.is_set():
+async def _keep_archiving(
+    config: TrainerConfig, metrics: TrainerMetrics, archivist: Archivist, archive: Archive, stopping: asyncio.Event
+) -> None:
+    async def archive_on() -> None:
         await archivist.follow(config.archive_period_s, stopping)
+        await asyncio.to_thread(archive.tidy, config.archive_days)
+
+    await persevere(
+        archive_on, stopping, period_s=0, retry_s=config.retry_s, tolerated=OSError, count_failure=metrics.failures.inc
+    )
 
 
 async def _keep_releasing(
-    config: TrainerConfig, metrics: TrainerMetrics, archive: Archive, stopping: asyncio.Event
+    config: TrainerConfig, metrics: TrainerMetrics, releaser: Releaser, stopping: asyncio.Event
 ) -> None:
-    while not stopping.is_set():
-        if archive.num_new >= config.min_plays:
-            await _fit_and_release(config, metrics, archive, stopping)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stopping.wait(), config.archive_period_s)
+    async def release_if_due() -> None:
+        if (trigger := await releaser.find_trigger()) is not None:
+            await releaser.release(trigger, stopping)
 
-
-async def _fit_and_release(
-    config: TrainerConfig, metrics: TrainerMetrics, archive: Archive, stopping: asyncio.Event
-) -> SavedRelease | None:
-    """Fit on the newest plays and publish; whatever comes of it, the next fit waits for new plays."""
-    await asyncio.to_thread(archive.begin_fit)
-    try:
-        candidate = await _fit(config, metrics, archive, stopping)
-    except FitStopped:
-        logger.info("fit stopped; it begins again at the next start")
-        await asyncio.to_thread(archive.abandon_fit)
-        return None
-    except NothingToLearnError as exc:
-        logger.warning("no fit: %s", exc)
-        saved = None
-    else:
-        saved = await _publish(config, metrics, candidate)
-    await asyncio.to_thread(archive.end_fit)
-    metrics.plays_new.set(archive.num_new)
-    return saved
-
-
-async def _fit(config: TrainerConfig, metrics: TrainerMetrics, archive: Archive, stopping: asyncio.Event) -> Candidate:
-    champion = await find_release(config.bootstrap_servers, config.releases_topic)
-    plays = await asyncio.to_thread(archive.read_newest, config.window_plays)
-    logger.info("fit begins plays=%d listeners=%d tracks=%d", len(plays), len(plays.user_ids), len(plays.track_ids))
-    begun_s = time.perf_counter()
-    with report_progress(_CONSOLE, stopping.is_set) as report:
-        candidate = await asyncio.to_thread(
-            fit_candidate, plays, champion, training=config.training, device=config.device, progress=report
-        )
-    metrics.fit_seconds.observe(time.perf_counter() - begun_s)
-    return candidate
-
-
-async def _publish(config: TrainerConfig, metrics: TrainerMetrics, candidate: Candidate) -> SavedRelease | None:
-    if candidate.refusal:
-        metrics.releases_refused.inc()
-        logger.warning("release refused: %s", candidate.refusal)
-        return None
-    created_at_ms = time.time_ns() // 1_000_000
-    saved = await asyncio.to_thread(save_candidate, candidate, config.releases_url, config.training, created_at_ms)
-    notice = ReleaseNotice(saved.release_id, saved.location, saved.manifest_sha256)
-    await move_alias(config.bootstrap_servers, config.releases_topic, notice)
-    metrics.releases_published.inc()
-    logger.info("release published id=%s location=%s", saved.release_id, saved.location)
-    return saved
+    await persevere(
+        release_if_due, stopping, period_s=config.archive_period_s, retry_s=config.retry_s, tolerated=Exception,
+        count_failure=metrics.failures.inc,
+    )  # fmt: skip

@@ -5,25 +5,37 @@ import dataclasses
 from models.config import TrainingConfig
 from streamer.engine import pick_device
 from streamer.metrics import TrainerMetrics
+from streamer.releasing import ReleasingConfig
 from streamer.settings import Settings
 from streamer.signals import stop_signal
 from streamer.topics import ensure_topics
 from streamer.trainer import TrainerConfig, run_trainer, train_once
+from streamer.triggers import Thresholds
 from streamer.web import WebServer
 
 
 def trainer_config(settings: Settings) -> TrainerConfig:
     """Give the trainer what it needs of the settings."""
     return TrainerConfig(
-        bootstrap_servers=settings.kafka_bootstrap_servers,
         plays_topic=settings.plays_topic,
-        releases_topic=settings.releases_topic,
-        releases_url=settings.releases_url,
         archive_dir=settings.archive_dir,
-        min_plays=settings.train_min_plays,
-        window_plays=settings.train_window_plays,
-        training=dataclasses.replace(TrainingConfig(), epochs=settings.train_epochs),
-        device=str(pick_device(settings.device)),
+        archive_days=settings.archive_days,
+        releasing=ReleasingConfig(
+            bootstrap_servers=settings.kafka_bootstrap_servers,
+            releases_topic=settings.releases_topic,
+            releases_url=settings.releases_url,
+            checkpoint_dir=settings.archive_dir / "fit",
+            window_plays=settings.train_window_plays,
+            training=dataclasses.replace(TrainingConfig(), epochs=settings.train_epochs),
+            thresholds=Thresholds(
+                min_plays=settings.train_min_plays,
+                max_wait_s=settings.train_max_wait_s,
+                drift_plays=settings.train_drift_plays,
+            ),
+            fresh_after_s=settings.train_fresh_after_s,
+            num_kept=settings.releases_kept,
+            device=str(pick_device(settings.device)),
+        ),
     )
 
 

@@ -53,6 +53,8 @@ class DemoScale:
             "TRAIN_MIN_PLAYS": self.train_min_plays,
             "TRAIN_WINDOW_PLAYS": max(self.history_plays, self.train_min_plays),  # later fits take as long as the first
             "TRAIN_EPOCHS": self.train_epochs,
+            "TRAIN_DRIFT_PLAYS": self.train_min_plays,  # a look costs seconds, and plays call for a fit soon enough
+            "TRAIN_FRESH_AFTER_S": 60,  # four days of the listeners' time
         }
         own = {name: value for name, value in inherited.items() if not name.startswith(_PREFIX)}
         return own | {_PREFIX + name: str(value) for name, value in settings.items()}

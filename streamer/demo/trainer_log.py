@@ -8,7 +8,7 @@ _STAGES: Final = (
     (re.compile(r"trainer started"), "reads what was played"),
     (re.compile(r"fit begins"), "learns item vectors"),
     (re.compile(r"fit epoch=(\d+) of=(\d+)"), "has done epoch {} of {}"),
-    (re.compile(r"held-out plays answered"), "judges the new weights"),
+    (re.compile(r"fit done, judging"), "judges the new weights"),
     (re.compile(r"release refused: (.*)"), "refused: {}"),
     (re.compile(r"no fit: (.*)"), "no fit: {}"),
     (re.compile(r"release published"), "gathers plays for the next one"),

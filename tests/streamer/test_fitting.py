@@ -1,22 +1,31 @@
 """A window of plays becomes a candidate: fitted on the old, judged on the new."""
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from models.checkpoint import Snapshot
 from models.config import TrainingConfig
-from models.release import load_release
+from models.release import Release, load_release
 from streamer.archived_plays import ArchivedPlays
+from streamer.checkpoints import CheckpointFile
 from streamer.events import ReleaseNotice
 from streamer.fitting import (
     HELD_OUT_SHARE,
     Candidate,
     NothingToLearnError,
+    Plan,
+    SuspiciousTrafficError,
     fit_candidate,
+    leave_out_scripts,
+    load_champion,
     save_candidate,
     split_window,
 )
+from streamer.judging import Terms
+from tests.builders import save_tiny_release, tiny_release
 
 TRAINING = TrainingConfig(epochs=4, item_epochs=5)
 UNTAUGHT = TrainingConfig(epochs=1, learning_rate=1e-9, item_epochs=1)
@@ -48,14 +57,26 @@ def album_listeners() -> ArchivedPlays:
     return window(users, (users * 37 + plays // 40) % NUM_TRACKS)
 
 
+def fitted(
+    plays: ArchivedPlays,
+    champion: Release | None = None,
+    training: TrainingConfig = TRAINING,
+    start: Release | None = None,
+) -> Candidate:
+    terms = Terms(now_ms=FIRST_MS, fresh_after_s=86_400, num_new=len(plays))
+    with tempfile.TemporaryDirectory() as directory:
+        plan = Plan(training, start, CheckpointFile(Path(directory)), "cpu", lambda _: None)
+        return fit_candidate(plays, plan, champion, terms)
+
+
 @pytest.fixture(scope="module")
 def candidate(album_listeners: ArchivedPlays) -> Candidate:
-    return fit_candidate(album_listeners, None, training=TRAINING, device="cpu", progress=lambda _: None)
+    return fitted(album_listeners)
 
 
 def test_weights_that_learned_something_may_be_released(candidate: Candidate) -> None:
-    assert candidate.refusal == ""
-    assert set(candidate.metrics) == {"held_out_from_ms", "candidate", "popularity"}
+    assert candidate.verdict.may_be_released
+    assert candidate.metrics["verdict"] == candidate.verdict.paragraph
 
 
 def test_the_newest_plays_are_held_out(album_listeners: ArchivedPlays, candidate: Candidate) -> None:
@@ -66,39 +87,84 @@ def test_the_newest_plays_are_held_out(album_listeners: ArchivedPlays, candidate
     assert candidate.metrics["held_out_from_ms"] == FIRST_MS + GAP_MS * num_fitted
 
 
-def test_weights_that_do_not_beat_popularity_are_refused() -> None:
-    rng = np.random.default_rng(3)
-    everybody_plays_the_hits = window(np.arange(3000) % 40, rng.zipf(1.5, 3000) % NUM_TRACKS)
-
-    refused = fit_candidate(everybody_plays_the_hits, None, training=UNTAUGHT, device="cpu", progress=lambda _: None)
-
-    assert "does not beat popularity's" in refused.refusal
-
-
-def test_a_release_is_judged_as_champion_by_the_next_fit(
+def test_a_release_is_the_champion_of_the_next_fit(
     album_listeners: ArchivedPlays, candidate: Candidate, tmp_path: Path
 ) -> None:
-    saved = save_candidate(candidate, str(tmp_path), TRAINING, created_at_ms=FIRST_MS)
-    notice = ReleaseNotice(saved.release_id, saved.location, saved.manifest_sha256)
+    saved = save_candidate(candidate, str(tmp_path), created_at_ms=FIRST_MS)
+    champion = load_champion(ReleaseNotice(saved.release_id, saved.location, saved.manifest_sha256), "cpu")
 
-    after = fit_candidate(album_listeners, notice, training=UNTAUGHT, device="cpu", progress=lambda _: None)
+    after = fitted(album_listeners, champion, UNTAUGHT)
 
     assert after.metrics[saved.release_id] == candidate.metrics["candidate"]
+    assert "worse than the champion in HR@20" in after.verdict.reason
 
 
-def test_a_champion_that_is_gone_is_not_judged(album_listeners: ArchivedPlays, tmp_path: Path) -> None:
-    gone = ReleaseNotice("r1", f"file://{tmp_path}/r1", "0" * 64)
+def test_a_fit_from_the_champion_on_needs_fewer_passes(
+    album_listeners: ArchivedPlays, candidate: Candidate, tmp_path: Path
+) -> None:
+    saved = save_candidate(candidate, str(tmp_path), created_at_ms=FIRST_MS)
+    champion = load_release(saved.location)
 
-    candidate = fit_candidate(album_listeners, gone, training=UNTAUGHT, device="cpu", progress=lambda _: None)
+    after = fitted(album_listeners, champion, TRAINING, start=champion)
 
-    assert set(candidate.metrics) == {"held_out_from_ms", "candidate", "popularity"}
+    assert after.training == TRAINING.refreshed()
+    assert (candidate.metrics["began_from"], after.metrics["began_from"]) == (None, champion.release_id)
+    assert "worse than" not in after.verdict.reason
+
+
+def test_no_fit_begins_from_a_network_of_another_kind(album_listeners: ArchivedPlays) -> None:
+    after = fitted(album_listeners, None, UNTAUGHT, start=tiny_release())
+
+    assert (after.metrics["began_from"], after.training) == (None, UNTAUGHT)
+
+
+def test_a_checkpoint_of_another_fit_is_forgotten(album_listeners: ArchivedPlays, tmp_path: Path) -> None:
+    checkpoint = CheckpointFile(tmp_path)
+    checkpoint.path.write_bytes(b"of something else")
+    terms = Terms(now_ms=FIRST_MS, fresh_after_s=86_400, num_new=len(album_listeners))
+
+    fit_candidate(album_listeners, Plan(UNTAUGHT, None, checkpoint, "cpu", lambda _: None), None, terms)
+
+    assert Snapshot.from_bytes(checkpoint.path.read_bytes()).fingerprint["training"]["learning_rate"] == 1e-9
+
+
+def test_a_champion_that_is_gone_or_damaged_is_compared_with_nothing(tmp_path: Path) -> None:
+    saved = save_tiny_release(tmp_path)
+    (tmp_path / saved.release_id / "weights.safetensors").write_bytes(b"damaged")
+
+    assert load_champion(None, "cpu") is None
+    assert load_champion(ReleaseNotice("r1", f"file://{tmp_path}/r1", "0" * 64), "cpu") is None
+    assert load_champion(ReleaseNotice(saved.release_id, saved.location, saved.manifest_sha256), "cpu") is None
+
+
+def test_a_champion_that_cannot_be_reached_is_not_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "r1").mkdir()
+    (tmp_path / "r1" / "manifest.json").mkdir()  # whatever reads it, fails
+
+    with pytest.raises(OSError, match="Is a directory"):
+        load_champion(ReleaseNotice("r1", str(tmp_path / "r1"), "0" * 64), "cpu")
+
+
+def test_plays_of_scripts_are_refused_where_they_are_many_and_left_out_afterwards() -> None:
+    rng = np.random.default_rng(1)
+    tracks, users = rng.integers(0, NUM_TRACKS, 24_000), np.arange(24_000) % 200
+    users[12_000:16_000], tracks[12_000:16_000] = 7, 3
+
+    with pytest.raises(SuspiciousTrafficError) as refused:
+        leave_out_scripts(window(users[:16_000], tracks[:16_000]), num_new=4_000)
+    trusted, sentence = leave_out_scripts(window(users, tracks), num_new=8_000)
+
+    assert refused.value.verdict.reason == "100% of the new plays look as if scripts had sent them"
+    assert len(trusted) == 20_000
+    assert sentence == "Left out as of scripts: 4,000 of the 24,000 plays of the window."
+    assert trusted.offsets.tolist() == [*range(12_000), *range(16_000, 24_000)]
 
 
 def test_a_saved_candidate_is_found_from_anywhere(
     candidate: Candidate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    saved = save_candidate(candidate, "releases", TRAINING, created_at_ms=FIRST_MS)
+    saved = save_candidate(candidate, "releases", created_at_ms=FIRST_MS)
     monkeypatch.chdir("/")
 
     release = load_release(saved.location, manifest_sha256=saved.manifest_sha256)

@@ -11,15 +11,22 @@ import numpy as np
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaConnectionError
 
 from models.config import TrainingConfig
-from models.release import load_release
-from streamer.alias import find_release
+from models.release import SavedRelease, load_release
+from streamer.alias import find_release, move_alias
 from streamer.archive import Archive
+from streamer.archiving import Archivist
 from streamer.devkafka import DevKafka
 from streamer.events import ReleaseNotice
 from streamer.metrics import TrainerMetrics
+from streamer.releasing import Releaser, ReleasingConfig
+from streamer.shelf import Shelf
 from streamer.trainer import TrainerConfig, run_trainer, train_once
+from streamer.triggers import Thresholds, Trigger
+from tests.builders import save_tiny_release
 
 pytestmark = pytest.mark.kafka
 
@@ -32,33 +39,44 @@ ENDLESS = TrainingConfig(epochs=1_000_000, item_epochs=1)
 @pytest.fixture
 async def config(kafka: DevKafka, topic_prefix: str, tmp_path: Path) -> TrainerConfig:
     config = TrainerConfig(
-        bootstrap_servers=kafka.bootstrap_servers,
         plays_topic=f"{topic_prefix}-plays",
-        releases_topic=f"{topic_prefix}-releases",
-        releases_url=str(tmp_path / "releases"),
         archive_dir=tmp_path / "archive",
-        min_plays=NUM_PLAYS,
-        window_plays=10 * NUM_PLAYS,
-        training=TrainingConfig(epochs=4, item_epochs=5),
+        archive_days=365,
+        releasing=ReleasingConfig(
+            bootstrap_servers=kafka.bootstrap_servers,
+            releases_topic=f"{topic_prefix}-releases",
+            releases_url=str(tmp_path / "releases"),
+            checkpoint_dir=tmp_path / "fit",
+            window_plays=10 * NUM_PLAYS,
+            training=TrainingConfig(epochs=4, item_epochs=5),
+            thresholds=Thresholds(min_plays=NUM_PLAYS, max_wait_s=3600, drift_plays=NUM_PLAYS),
+            fresh_after_s=3600,
+            num_kept=3,
+        ),
         archive_period_s=0.1,
+        retry_s=0.1,
     )
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
     await admin.start()
     plays_topic = NewTopic(config.plays_topic, 2, 1, topic_configs={"retention.ms": "-1"})
-    await admin.create_topics([plays_topic, NewTopic(config.releases_topic, 1, 1)])
+    await admin.create_topics([plays_topic, NewTopic(config.releasing.releases_topic, 1, 1)])
     await admin.close()
     return config
 
 
 async def produce(config: TrainerConfig, tracks: np.ndarray) -> None:
     """Let the listeners play the tracks in turn."""
-    async with AIOKafkaProducer(bootstrap_servers=config.bootstrap_servers, linger_ms=50) as producer:
+    async with AIOKafkaProducer(bootstrap_servers=config.releasing.bootstrap_servers, linger_ms=50) as producer:
         sent = []
         for play, track in enumerate(tracks.tolist()):
             user, played_at = play % NUM_USERS, FIRST_MS + GAP_MS * play
             value = json.dumps({"user_id": f"u{user}", "track_id": f"t{track}", "played_at": played_at}).encode()
             sent.append(await producer.send(config.plays_topic, value, f"u{user}".encode(), user % 2, played_at))
         await asyncio.gather(*sent)
+
+
+def trained(config: TrainerConfig, training: TrainingConfig) -> TrainerConfig:
+    return dataclasses.replace(config, releasing=dataclasses.replace(config.releasing, training=training))
 
 
 def album_order() -> np.ndarray:
@@ -77,7 +95,7 @@ async def until(is_so: Callable[[], bool], deadline_s: float = 60) -> None:
 
 
 async def champion(config: TrainerConfig) -> ReleaseNotice | None:
-    return await find_release(config.bootstrap_servers, config.releases_topic)
+    return await find_release(config.releasing.bootstrap_servers, config.releasing.releases_topic)
 
 
 async def test_plays_on_the_topic_become_a_champion_that_loads(config: TrainerConfig) -> None:
@@ -101,11 +119,13 @@ async def test_weights_that_fail_the_gate_move_no_alias(
     await produce(config, hits())
     metrics = TrainerMetrics()
 
-    assert await train_once(dataclasses.replace(config, training=UNTAUGHT), metrics, asyncio.Event()) is None
+    assert await train_once(trained(config, UNTAUGHT), metrics, asyncio.Event()) is None
 
     assert await champion(config) is None
     assert metrics.registry.get_sample_value("refrain_releases_refused_total") == 1
-    assert "does not beat popularity's" in caplog.text
+    assert "release refused: not surely better than popularity in HR@20" in caplog.text
+    (refusal,) = Shelf(config.releasing.releases_url).refusals()
+    assert refusal.verdict.startswith("Refused: not surely better than popularity in HR@20. Judged on 29")
 
 
 async def test_without_plays_there_is_nothing_to_fit(config: TrainerConfig, caplog: pytest.LogCaptureFixture) -> None:
@@ -128,13 +148,13 @@ async def test_plays_that_come_while_it_runs_call_for_one_fit(config: TrainerCon
         assert (archive.num_plays, archive.num_new) == (NUM_PLAYS, 0)
 
 
-async def test_a_fit_cut_short_begins_again_at_the_next_start(
+async def test_a_fit_cut_short_goes_on_at_the_next_start(
     config: TrainerConfig, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     await produce(config, album_order())
     stopping = asyncio.Event()
-    endless = dataclasses.replace(config, training=ENDLESS)
+    endless = trained(config, ENDLESS)
     running = asyncio.create_task(run_trainer(endless, TrainerMetrics(), stopping))
     await until(lambda: "fit epoch=1 " in caplog.text)
 
@@ -144,4 +164,99 @@ async def test_a_fit_cut_short_begins_again_at_the_next_start(
     assert await champion(config) is None
     with Archive(config.archive_dir) as archive:
         assert archive.num_new == NUM_PLAYS
+        assert archive.fitting is not None
     assert await train_once(config, TrainerMetrics(), asyncio.Event()) is not None
+
+
+async def test_what_cannot_be_published_is_kept_and_published_later(
+    config: TrainerConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    await produce(config, album_order())
+    metrics, stopping = TrainerMetrics(), asyncio.Event()
+    place = Path(config.releasing.releases_url)
+    occupy(place)
+    running = asyncio.create_task(run_trainer(config, metrics, stopping))
+    await until(lambda: "can be reached and written; tried again in 0 s" in caplog.text)
+
+    free(place)
+    await until(lambda: metrics.registry.get_sample_value("refrain_releases_published_total") == 1)
+    stopping.set()
+    await asyncio.wait_for(running, 30)
+
+    assert await champion(config) is not None
+    assert metrics.registry.get_sample_value("refrain_fits_total", {"trigger": "plays"}) == 1
+    assert (metrics.registry.get_sample_value("refrain_trainer_failures_total") or 0) >= 1
+
+
+async def test_what_kafka_does_not_take_is_announced_later(
+    config: TrainerConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    await produce(config, album_order())
+    metrics, stopping = TrainerMetrics(), asyncio.Event()
+    await allow_bytes(config, 10)
+    running = asyncio.create_task(run_trainer(config, metrics, stopping))
+    await until(lambda: "see that Kafka runs" in caplog.text)
+
+    assert await champion(config) is None
+    await allow_bytes(config, 10_000)
+    await until(lambda: metrics.registry.get_sample_value("refrain_releases_published_total") == 1)
+    stopping.set()
+    await asyncio.wait_for(running, 30)
+
+    notice = await champion(config)
+    assert notice is not None
+    assert Shelf(config.releasing.releases_url).ids() == [notice.release_id]
+    assert metrics.registry.get_sample_value("refrain_fits_total", {"trigger": "plays"}) == 1
+
+
+async def test_without_kafka_nothing_is_lost(config: TrainerConfig) -> None:
+    await produce(config, album_order())
+    metrics, stopping = TrainerMetrics(), asyncio.Event()
+    with Archive(config.archive_dir) as archive:
+        archivist = Archivist(config.releasing.bootstrap_servers, config.plays_topic, archive, metrics)
+        await archivist.start()
+        await archivist.catch_up(stopping)
+        await archivist.stop()
+        releaser = Releaser(dataclasses.replace(config.releasing, bootstrap_servers="127.0.0.1:1"), metrics, archive)
+
+        with pytest.raises(KafkaConnectionError):
+            await releaser.release(Trigger.ASKED, stopping)
+
+        assert (archive.num_new, archive.fitting) == (NUM_PLAYS, None)
+
+
+async def test_a_broken_champion_is_told_and_replaced(
+    config: TrainerConfig, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    broken = save_tiny_release(tmp_path / "elsewhere")
+    free(Path(broken.location, "weights.safetensors"))
+    notice = ReleaseNotice(broken.release_id, broken.location, broken.manifest_sha256)
+    await move_alias(config.releasing.bootstrap_servers, config.releasing.releases_topic, notice)
+    await produce(config, album_order())
+
+    saved = await train_once(config, TrainerMetrics(), asyncio.Event())
+
+    assert saved is not None
+    assert "champion is broken" in caplog.text
+    assert "There is no champion to compare it with." in verdict_of(saved)
+
+
+async def allow_bytes(config: TrainerConfig, num_bytes: int) -> None:
+    """Say how large a notice of a release may be."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=config.releasing.bootstrap_servers)
+    await admin.start()
+    limit = {"max.message.bytes": str(num_bytes)}
+    await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, config.releasing.releases_topic, limit)])
+    await admin.close()
+
+
+def occupy(place: Path) -> None:
+    place.write_text("no directory can be made here")
+
+
+def free(place: Path) -> None:
+    place.unlink()
+
+
+def verdict_of(saved: SavedRelease) -> str:
+    return str(load_release(saved.location).metrics["verdict"])

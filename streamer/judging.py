@@ -1,0 +1,168 @@
+"""From fitted weights to a verdict: the candidate, the champion and the baselines answer the same plays.
+
+What is measured stands in the release as it was measured: the protocol's figures of everyone on the plays held out,
+what the gate looked at, and its paragraph. Everything here computes and blocks.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from models.baselines import BASELINES
+from models.catalogue import track_keys
+from models.evaluation import Estimate, evaluate, rank_anchors_as_served
+from models.gate import POPULARITY, Baseline, Champion, Evidence, Judged, Verdict, judge
+from models.jury import Jury, Outcomes, seat_jury, weigh, weigh_differences
+from models.live import live_hit_rate
+from models.recommender import Recommender
+from models.release import Json, Release
+from models.split import Plays, Split, split_plays
+from streamer.archived_plays import ArchivedPlays
+
+MAX_REFERENCE_PLAYS: Final = 20_000  # as many held-out plays of the champion as its loss could hide in; half a minute
+LIVE_CONTEXT_PLAYS: Final = 200_000  # what the listeners of the live hit rate had played before; seconds to answer
+LIVE_PLAYS: Final = 5_000
+
+#: Those that cost little beside a fit.
+CHEAP_BASELINES: Final = (POPULARITY, "personal_popularity", "markov", "sequential_rules", "item_knn")
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What came of it.
+
+    Attributes:
+        metrics: as the release keeps them.
+        verdict: of the gate.
+    """
+
+    metrics: dict[str, Json]
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a judgement depends on besides plays and weights.
+
+    Attributes:
+        now_ms: since the epoch.
+        fresh_after_s: of the gate.
+        num_new: how many of the window's plays no fit has looked at; who played before them is long-known.
+        traffic: a sentence on what was left out; may be empty.
+    """
+
+    now_ms: int
+    fresh_after_s: float
+    num_new: int
+    traffic: str = ""
+
+
+def columns(plays: ArchivedPlays) -> Plays:
+    """Give archived plays as a split wants them."""
+    return Plays(plays.users, plays.tracks, plays.track_ids, plays.played_at_ms, plays.contexts)
+
+
+def judge_candidate(
+    plays: ArchivedPlays, split: Split, candidate: Recommender, champion: Release | None, terms: Terms
+) -> Judgement:
+    """Compare a candidate with the champion and the baselines.
+
+    Args:
+        plays: the window.
+        split: of it; the test part was held out of the candidate's fit.
+        candidate: the weights.
+        champion: None if there is none, or none that can be loaded.
+        terms: the rest.
+    """
+    lists = {"candidate": rank_anchors_as_served(candidate, split, "test")}
+    if champion is not None:
+        lists[champion.release_id] = rank_anchors_as_served(champion.recommender, split, "test")
+    lists |= {name: BASELINES[name].fit(split).rank(split, "test") for name in CHEAP_BASELINES}
+    jury = seat_jury(split, _known_before_ms(plays, split, terms.num_new))
+    measured = {name: jury.measure(each) for name, each in lists.items()}
+    evidence = Evidence(
+        judged=_judged(jury),
+        candidate={metric: weigh(outcome) for metric, outcome in measured["candidate"].items()},
+        baselines={
+            name: Baseline(
+                candidate=weigh_differences(measured["candidate"], measured[name]),
+                champion=None if champion is None else weigh_differences(measured[champion.release_id], measured[name]),
+            )
+            for name in CHEAP_BASELINES
+        },
+        champion=None if champion is None else _against(champion, plays, candidate, measured, terms.now_ms),
+        traffic=terms.traffic,
+    )
+    verdict = judge(evidence, fresh_after_s=terms.fresh_after_s)
+    reports = {name: evaluate(split, "test", each).to_dict() for name, each in lists.items()}
+    num_held_out = int((plays.played_at_ms >= split.t2_ms).sum())
+    live = measure_live(candidate, plays, min(LIVE_PLAYS, num_held_out))
+    return Judgement(
+        {
+            "held_out_from_ms": split.t2_ms,
+            "held_out_until_ms": int(plays.played_at_ms.max()) + 1,
+            "verdict": verdict.paragraph,
+            "gate": dataclasses.asdict(evidence),
+            "live_hit_rate": None if live is None else dataclasses.asdict(live),
+            **reports,
+        },
+        verdict,
+    )
+
+
+def measure_live(recommender: Recommender, plays: ArchivedPlays, num_judged: int) -> Estimate | None:
+    """Measure the live hit rate on the newest plays of a window; None where too few listeners played them."""
+    newest = plays.take(np.arange(max(0, len(plays) - LIVE_CONTEXT_PLAYS), len(plays)))
+    keys = track_keys(newest.track_ids)[newest.tracks]
+    return live_hit_rate(recommender, newest.users, keys, newest.played_at_ms, newest.contexts, num_judged=num_judged)
+
+
+def _against(
+    champion: Release,
+    plays: ArchivedPlays,
+    candidate: Recommender,
+    measured: Mapping[str, Mapping[str, Outcomes]],
+    now_ms: int,
+) -> Champion:
+    reference = _seat_reference(champion, plays)
+    then = {}
+    if reference is not None:
+        mine, theirs = (
+            reference.measure(rank_anchors_as_served(each, reference.split, "test"))
+            for each in (candidate, champion.recommender)
+        )
+        then = weigh_differences(mine, theirs)
+    return Champion(
+        release_id=champion.release_id,
+        age_s=max(0.0, (now_ms - champion.created_at_ms) / 1000),
+        newest=weigh_differences(measured["candidate"], measured[champion.release_id]),
+        reference=None if reference is None else _judged(reference),
+        then=then,
+    )
+
+
+def _seat_reference(champion: Release, plays: ArchivedPlays) -> Jury | None:
+    """Seat those who judged the champion, on its own held-out plays; None if the window holds too few of them."""
+    from_ms, until_ms = (champion.metrics.get(name) for name in ("held_out_from_ms", "held_out_until_ms"))
+    if not isinstance(from_ms, int) or not isinstance(until_ms, int):  # of a trainer that did not tell
+        return None
+    then = plays.take(np.flatnonzero(plays.played_at_ms < until_ms))
+    newest_ms = np.sort(then.played_at_ms)[-MAX_REFERENCE_PLAYS:]
+    if not len(newest_ms) or not (then.played_at_ms < from_ms).any():
+        return None
+    from_ms = max(from_ms, int(newest_ms[0]))
+    jury = seat_jury(split_plays(columns(then), t1_ms=from_ms, t2_ms=from_ms), from_ms)
+    return jury if jury.is_large_enough else None
+
+
+def _known_before_ms(plays: ArchivedPlays, split: Split, num_new: int) -> int:
+    """Say when the new plays begin; where most of a window is new, half of it counts as old."""
+    place = max(len(plays) // 2, len(plays) - num_new)
+    return min(int(np.sort(plays.played_at_ms)[place]), split.t2_ms) if place < len(plays) else split.t2_ms
+
+
+def _judged(jury: Jury) -> Judged:
+    return Judged(jury.num_plays, jury.num_listeners, jury.is_long_known)

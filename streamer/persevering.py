@@ -1,0 +1,70 @@
+"""Perseverance: work that is done again and again, and goes on after errors that time or an operator may mend."""
+
+import asyncio
+import contextlib
+import errno
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from aiokafka.errors import KafkaError
+
+from streamer.errors import RefrainError
+
+logger = logging.getLogger(__name__)
+
+MAX_RETRY_S: Final = 3600.0
+
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+
+
+async def persevere(
+    work: Callable[[], Awaitable[None]],
+    stopping: asyncio.Event,
+    *,
+    period_s: float,
+    retry_s: float,
+    tolerated: type[Exception],
+    count_failure: Callable[[], None],
+) -> None:
+    """Do some work every `period_s` seconds, until the wish to stop.
+
+    After a failure it is done again `retry_s` seconds later, after each further one twice as late, up to an hour.
+
+    Raises:
+        RefrainError: the work says that to go on is senseless.
+        Exception: another than those tolerated.
+    """
+    num_failures = 0
+    while not stopping.is_set():
+        wait_s = period_s
+        try:
+            await work()
+            num_failures = 0
+        except RefrainError:
+            raise
+        except tolerated as exc:
+            wait_s = min(retry_s * 2**num_failures, MAX_RETRY_S)
+            num_failures += 1
+            count_failure()
+            is_bug = not remedy(exc)
+            logger.error(  # noqa: TRY400  the traceback of what an operator can mend helps nobody
+                "%s: %s; %s; tried again in %.0f s",
+                type(exc).__name__, " ".join(str(exc).split()), remedy(exc) or "report this", wait_s,
+                exc_info=exc if is_bug else None,
+            )  # fmt: skip
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), wait_s)
+
+
+def remedy(error: Exception) -> str:
+    """Say what an operator does about an error; empty: nothing, it is a bug."""
+    if isinstance(error, MemoryError) or "memory" in str(error).lower():
+        return "memory does not suffice: lower REFRAIN_TRAIN_WINDOW_PLAYS, or give the trainer more"
+    if isinstance(error, KafkaError):
+        return "see that Kafka runs, and where REFRAIN_KAFKA_BOOTSTRAP_SERVERS says"
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return "the disk is full: make room, or lower REFRAIN_ARCHIVE_DAYS or REFRAIN_RELEASES_KEPT"
+    if isinstance(error, OSError):
+        return "see that REFRAIN_RELEASES_URL and REFRAIN_ARCHIVE_DIR can be reached and written"
+    return ""
