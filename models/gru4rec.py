@@ -45,8 +45,8 @@ class Gru4RecConfig:
         momentum: share of a step that the next one repeats.
         num_samples: negatives drawn for a batch, beside the other targets in it.
         sample_exponent: they are drawn as popularity to this power.
-        logq: share of the logarithm of how often a track is expected among the candidates that is taken off its
-            score; cross-entropy only.
+        logq: share of the logarithm of how often a track is expected among the candidates, as a target of the batch or
+            as a sample, that is taken off its score; cross-entropy only.
         elu: negative scores go through elu with this parameter; 0: not; BPR-max only.
         regularisation: of the scores of negatives; BPR-max only.
         seed: of every random choice.
@@ -323,9 +323,7 @@ class _Training:
         config, num = self.model.config, len(scores)
         if config.loss == "bpr-max":
             return bpr_max(scores, elu=config.elu, regularisation=config.regularisation)
-        expected = np.concatenate(
-            [num * self.shares[candidates[:num]], config.num_samples * self.drawn[candidates[num:]]]
-        )
+        expected = num * self.shares[candidates] + config.num_samples * self.drawn[candidates]
         return cross_entropy(scores, torch.from_numpy(config.logq * np.log(expected)).to(scores))
 
 

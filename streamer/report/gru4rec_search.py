@@ -47,6 +47,9 @@ TRIALS: Final[Sequence[Gru4RecConfig]] = (
     _YOOCHOOSE,
 )
 
+BEST: Final = replace(_WIDE)
+"""The best of them on 30Music's validation part: what `best` makes of docs/report/30music-s10.gru4rec.json."""
+
 
 def search(
     split: Split, path: Path, trials: Sequence[Gru4RecConfig] = TRIALS, *, tell: Callable[[str], None]
