@@ -2,6 +2,7 @@
 
 import argparse
 import signal
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -55,13 +56,31 @@ def add_evaluate(commands: "Commands") -> None:
     parser = commands.add_parser("evaluate", help="score a release on recorded plays, without Kafka")
     _add_listening(parser)
     parser.add_argument("--release", required=True, help="its location")
+    parser.add_argument(
+        "--baselines",
+        type=_names,
+        default=["popularity", "markov"],
+        help="names with commas between (popularity,markov)",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
 
     def run(settings: Settings, arguments: argparse.Namespace) -> None:
-        from streamer.replay.run import evaluate  # noqa: PLC0415  no worker should wait for it to start
+        from rich.console import Console  # noqa: PLC0415  no worker should wait for it to start
 
-        evaluate(read_chosen(arguments), arguments.release, settings.device)
+        from streamer.replay.evaluating import draw_reports, evaluate_release, to_json  # noqa: PLC0415
+
+        reports = evaluate_release(read_chosen(arguments), arguments.release, settings.device, arguments.baselines)
+        if arguments.json:
+            sys.stdout.write(to_json(reports) + "\n")
+            return
+        for table in draw_reports(reports):
+            Console().print(table)
 
     parser.set_defaults(run=run)
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in text.split(",") if name]
 
 
 def _add_listening(parser: argparse.ArgumentParser) -> None:

@@ -110,21 +110,6 @@ def replay(plan: ReplayPlan, environment: Mapping[str, str]) -> None:
     refuse_broken_laws(streamed, offline)
 
 
-def evaluate(listening: Listening, location: str, device_name: str) -> None:
-    """Score a release offline and print.
-
-    Raises:
-        ReleaseError: it cannot be read.
-    """
-    release, split = read_release(notice_release(location), device_name), _split(listening)
-    rows = {
-        "by protocol": score_by_protocol(release, split),
-        "as served": score_as_served(release, split),
-        **score_baselines(split),
-    }
-    Console().print(draw(f"test part, release {release.release_id}", rows))
-
-
 def _split(listening: Listening) -> Split:
     try:
         return split_plays(listening.plays)

@@ -1,6 +1,7 @@
 """The arguments of `replay` and `evaluate`."""
 
 import argparse
+import json
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -10,11 +11,12 @@ import pyarrow.parquet
 import pytest
 
 from streamer.errors import ReleaseError
-from streamer.listening import ListeningError
+from streamer.listening import Listening, ListeningError
 from streamer.replay import run as running
 from streamer.replay.command import add_evaluate, add_replay
 from streamer.replay.run import ReplayPlan
 from streamer.settings import Settings
+from tests.builders import save_tiny_release
 
 Run = Callable[[Sequence[str]], None]
 Replayed = list[tuple[ReplayPlan, dict[str, str]]]
@@ -86,6 +88,19 @@ def test_counts_are_above_zero(run: Run, data: str, count: str, capsys: pytest.C
 def test_evaluation_needs_a_release(run: Run, data: str, tmp_path: Path) -> None:
     with pytest.raises(ReleaseError, match="is no release"):
         run(["evaluate", data, "--release", str(tmp_path)])
+
+
+def test_an_evaluation_can_be_read_by_programs(
+    run: Run, tmp_path: Path, draw_listening: Callable[..., Listening], capsys: pytest.CaptureFixture[str]
+) -> None:
+    plays = draw_listening(600).plays
+    columns = {"user": plays.listeners, "track": plays.tracks, "ts": plays.played_at_ms}
+    pa.parquet.write_table(pa.table(columns), tmp_path / "plays.parquet")
+    release = save_tiny_release(tmp_path / "releases").location
+
+    run(["evaluate", str(tmp_path / "plays.parquet"), "--release", release, "--baselines", "markov", "--json"])
+
+    assert list(json.loads(capsys.readouterr().out)) == ["by protocol", "as served", "markov"]
 
 
 def test_data_that_is_not_there_is_an_error_of_one_line(run: Run, tmp_path: Path) -> None:

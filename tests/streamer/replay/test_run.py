@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
@@ -12,12 +11,10 @@ from aiokafka.admin import AIOKafkaAdminClient
 from models.config import TrainingConfig
 from models.evaluation import Estimate
 from streamer.devkafka import DevKafka
-from streamer.errors import ReleaseError
 from streamer.listening import Listening
 from streamer.replay.ledger import Ledger
-from streamer.replay.run import ReplayError, ReplayPlan, Streamed, evaluate, refuse_broken_laws, replay
+from streamer.replay.run import ReplayError, ReplayPlan, Streamed, refuse_broken_laws, replay
 from streamer.replay.scoreboard import Scores
-from tests.builders import save_tiny_release
 
 NUM_PLAYS = 1500
 TRAINING = TrainingConfig(epochs=2, item_epochs=2)
@@ -110,18 +107,3 @@ def test_plays_too_few_to_split_are_refused(draw_listening: Callable[..., Listen
 
     with pytest.raises(ReplayError, match="1 plays cannot be split by time"):
         replay(plan_of(alone), {})
-
-
-def test_a_release_that_cannot_be_read_is_not_evaluated(listening: Listening, tmp_path: Path) -> None:
-    with pytest.raises(ReleaseError, match="is no release"):
-        evaluate(listening, str(tmp_path), "cpu")
-
-
-def test_evaluation_needs_no_kafka(listening: Listening, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    saved = save_tiny_release(tmp_path)
-
-    evaluate(listening, saved.location, "cpu")
-
-    shown = capsys.readouterr().out
-    for name in (saved.release_id, "by protocol", "as served", "popularity", "markov"):
-        assert name in shown

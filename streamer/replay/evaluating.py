@@ -1,0 +1,82 @@
+"""Evaluating a release on recorded plays, beside baselines and without Kafka."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from models.baselines import BASELINES
+from models.evaluation import Estimate, Report, evaluate, rank_anchors, rank_anchors_as_served
+from models.split import Part, split_plays
+from streamer.errors import RefrainError
+from streamer.listening import Listening
+from streamer.replay.champion import notice_release, read_release
+
+PART: Part = "test"
+
+
+class EvaluationError(RefrainError):
+    """Raised when plays are too few to evaluate on, or a baseline is unknown."""
+
+
+def evaluate_release(
+    listening: Listening, location: str, device_name: str, baselines: Sequence[str]
+) -> dict[str, Report]:
+    """Score a release offline, and what a network must beat.
+
+    Args:
+        listening: the plays; their test part is asked.
+        location: of the release.
+        device_name: auto, cpu or cuda.
+        baselines: names of `models.baselines.BASELINES`.
+
+    Returns:
+        What was found, by who answered: "by protocol" without cold plays, "as served" with them, then the baselines.
+
+    Raises:
+        EvaluationError: there are too few plays, or a baseline is unknown.
+        ReleaseError: the release cannot be read.
+    """
+    if unknown := [name for name in baselines if name not in BASELINES]:
+        raise EvaluationError(f"no baseline is called {', '.join(unknown)}; there are {', '.join(BASELINES)}")
+    recommender = read_release(notice_release(location), device_name).recommender
+    try:
+        split = split_plays(listening.plays)
+    except ValueError as exc:
+        raise EvaluationError(
+            f"{len(listening.plays.tracks)} plays cannot be split by time ({exc}); take more"
+        ) from exc
+    lists = {
+        "by protocol": rank_anchors(recommender, split, PART),
+        "as served": rank_anchors_as_served(recommender, split, PART),
+        **{name: BASELINES[name].fit(split).rank(split, PART) for name in baselines},
+    }
+    return {name: evaluate(split, PART, each) for name, each in lists.items()}
+
+
+def to_json(reports: Mapping[str, Report]) -> str:
+    """Write what was found, every group with its intervals, as one object."""
+    return msgspec.json.encode({name: report.to_dict() for name, report in reports.items()}).decode()
+
+
+def draw_reports(reports: Mapping[str, Report]) -> Iterator[Table]:
+    """Draw a table for each group of anchors, with a row for each who answered; 100 columns are enough."""
+    groups = dict.fromkeys(group for report in reports.values() for group in report.groups)
+    for group in groups:
+        first = next(report.groups[group] for report in reports.values() if group in report.groups)
+        table = Table("", title=f"{group}, {first.num_anchors:,} questions", box=SIMPLE_HEAD, pad_edge=False)
+        for metric in first.metrics:
+            table.add_column(metric, justify="right", no_wrap=True)
+        for name, report in reports.items():
+            table.add_row(name, *map(_tell, report.groups[group].metrics.values()))
+        yield table
+    coverage = Table("", "coverage@20", title="share of the catalogue in any list", box=SIMPLE_HEAD, pad_edge=False)
+    for name, report in reports.items():
+        coverage.add_row(name, f"{report.coverage:.4f}")
+    yield coverage
+
+
+def _tell(estimate: Estimate) -> str:
+    low, high = (f"{bound:.3f}".removeprefix("0") for bound in (estimate.low, estimate.high))
+    return f"{estimate.mean:.4f} ({low}-{high})"

@@ -1,0 +1,65 @@
+"""What a release is told to be worth, without Kafka."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from models.evaluation import Report
+from streamer.errors import ReleaseError
+from streamer.listening import Listening
+from streamer.replay.evaluating import EvaluationError, draw_reports, evaluate_release, to_json
+from tests.builders import save_tiny_release
+
+
+@pytest.fixture(scope="module")
+def reports(draw_listening: Callable[..., Listening], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Report]:
+    saved = save_tiny_release(tmp_path_factory.mktemp("releases"))
+    return evaluate_release(draw_listening(2000), saved.location, "cpu", ["markov", "vsknn"])
+
+
+def test_a_release_is_scored_in_both_ways_beside_the_baselines_asked_for(reports: dict[str, Report]) -> None:
+    assert list(reports) == ["by protocol", "as served", "markov", "vsknn"]
+    assert reports["markov"].groups["short-term/all"].metrics["HR@20"].mean > 0.5
+
+
+def test_json_holds_every_group_with_its_intervals(reports: dict[str, Report]) -> None:
+    told = json.loads(to_json(reports))
+
+    assert told.keys() == reports.keys()
+    for name in ("short-term/repeat", "short-term/session-start", "long-term/all"):
+        for estimate in told["vsknn"]["groups"][name]["metrics"].values():
+            assert estimate["low"] <= estimate["mean"] <= estimate["high"]
+
+
+def test_tables_fit_a_terminal_and_show_every_group(reports: dict[str, Report]) -> None:
+    console = Console(width=100, record=True)
+
+    for table in draw_reports(reports):
+        console.print(table)
+
+    text = console.export_text()
+    for shown in (*reports["markov"].groups, "as served", "nDCG@10", "precision@20", "coverage@20"):
+        assert shown in text
+    assert "…" not in text
+
+
+def test_a_release_that_cannot_be_read_is_not_evaluated(
+    draw_listening: Callable[..., Listening], tmp_path: Path
+) -> None:
+    with pytest.raises(ReleaseError, match="is no release"):
+        evaluate_release(draw_listening(600), str(tmp_path), "cpu", [])
+
+
+def test_an_unknown_baseline_is_refused(draw_listening: Callable[..., Listening], tmp_path: Path) -> None:
+    with pytest.raises(EvaluationError, match="no baseline is called oracle; there are popularity, personal"):
+        evaluate_release(draw_listening(600), str(tmp_path), "cpu", ["oracle"])
+
+
+def test_plays_too_few_to_split_are_refused(draw_listening: Callable[..., Listening], tmp_path: Path) -> None:
+    saved = save_tiny_release(tmp_path)
+
+    with pytest.raises(EvaluationError, match="1 plays cannot be split by time"):
+        evaluate_release(draw_listening(600).earliest(1), saved.location, "cpu", [])
