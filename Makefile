@@ -8,8 +8,8 @@ READY := .venv/.installed
 FAST := not kafka and not slow and not faults and not gpu
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock format lint check test test-all faults mutants recovery soak coverage demo replay kafka
-.PHONY: schemas bench manifests clean
+.PHONY: help install lock format lint check test test-all faults mutants recovery soak coverage demo replay
+.PHONY: report kafka schemas bench manifests clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,10 @@ replay: $(READY) ## answer recorded plays and score the answers: make replay DAT
 	@test -n "$(DATA)" || { echo "Say which plays: make replay DATA=path" >&2; exit 2; }
 	$(BIN)/refrain replay $(DATA) $(ARGS)
 
+report: $(READY) ## compare every system on recorded plays: make report DATA=path; CHECK=1 makes one seed anew
+	@test -n "$(DATA)" || { echo "Say which plays: make report DATA=path" >&2; exit 2; }
+	$(BIN)/refrain report $(DATA) $(if $(CHECK),--check) $(ARGS)
+
 kafka: $(READY) ## a real one-node Kafka in the foreground, until Ctrl-C
 	$(BIN)/python -m streamer.devkafka
 
@@ -70,7 +74,7 @@ manifests: $(READY) ## render the Kubernetes manifests and hold them against the
 	kubectl kustomize k8s/base && $(BIN)/pytest tests/k8s
 
 clean: ## remove what make and the tools built, .venv included
-	rm -rf .venv .tools .coverage htmlcov build dist *.egg-info .hypothesis .*_cache
+	rm -rf .venv .tools .report .coverage htmlcov build dist *.egg-info .hypothesis .*_cache
 	find models streamer tests -name __pycache__ -prune -exec rm -rf {} +
 
 # The project's own build needs setuptools, which the lock pins too: hence no isolated build, which would fetch another.

@@ -1,4 +1,4 @@
-"""The command line: what `refrain worker`, `trainer`, `releases`, `offsets`, `demo` and the others run."""
+"""The command line: what `refrain worker`, `trainer`, `train`, `releases`, `report`, `demo` and the others run."""
 
 import argparse
 import asyncio
@@ -15,6 +15,7 @@ from streamer.dead_letters.command import add_dead_letters
 from streamer.errors import ContractError, KafkaUnavailableError, RefrainError, SettingsError
 from streamer.releases_command import add_releases
 from streamer.replay.command import add_evaluate, add_replay
+from streamer.report.command import add_report
 from streamer.reset import add_offsets
 from streamer.settings import Settings
 from streamer.train.command import add_train
@@ -60,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     add_releases(commands)
     add_replay(commands, os.environ)
     add_evaluate(commands)
+    add_report(commands)
     add_offsets(commands)
     add_dead_letters(commands)
     return parser

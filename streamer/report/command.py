@@ -1,0 +1,72 @@
+"""The command `report`: its arguments, and what is made of them."""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Final
+
+from streamer.listening import read_listening
+from streamer.settings import Settings
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  argparse has no other name for it
+
+_MANY_TRACKS: Final = 20_000  # ranking takes time in proportion
+_EVERY_OF_MANY: Final = 4
+
+
+def add_report(commands: "Commands") -> None:
+    """Add `report`."""
+    parser = commands.add_parser("report", help="compare every system on recorded plays: figures and a page")
+    parser.add_argument("data", type=Path, help="Parquet or CSV file of plays, or a folder with events.parquet")
+    parser.add_argument("--check", action="store_true", help="make the figures of one seed anew and compare; 1 if not")
+    parser.add_argument("--search", action="store_true", help="go on with the search of GRU4Rec's settings, no more")
+    parser.add_argument("--systems", help="names with commas between (default: all)")
+    parser.add_argument("--seeds", type=int, default=3, help="of what chance has a part in (%(default)s)")
+    parser.add_argument("--every", type=int, help="which test play is asked (default: each; 4th of a large catalogue)")
+    parser.add_argument("--into", type=Path, default=Path("docs/report"), help="folder of the report (%(default)s)")
+    parser.add_argument("--keep", type=Path, default=Path(".report"), help="folder of what is fitted (%(default)s)")
+    parser.set_defaults(run=_report)
+
+
+def _report(settings: Settings, arguments: argparse.Namespace) -> None:
+    from models.split import split_plays  # noqa: PLC0415  no worker should wait for what only a report needs
+    from streamer.engine import pick_device  # noqa: PLC0415
+    from streamer.report.bench import Bench  # noqa: PLC0415
+    from streamer.report.figures import Asking  # noqa: PLC0415
+    from streamer.report.gru4rec_search import search  # noqa: PLC0415
+    from streamer.report.making import check_report, make_report  # noqa: PLC0415
+    from streamer.report.systems import SYSTEMS  # noqa: PLC0415
+
+    dataset = arguments.data.resolve().stem
+    split = split_plays(read_listening(arguments.data).plays)
+    if arguments.search:
+        search(split, arguments.into / f"{dataset}.gru4rec.json", tell=_tell)
+        return
+    every = arguments.every or (_EVERY_OF_MANY if len(split.catalogue) > _MANY_TRACKS else 1)
+    names = arguments.systems.split(",") if arguments.systems else list(SYSTEMS)
+    with _folder(arguments) as folder:
+        bench = Bench(split, folder / dataset, pick_device(settings.device).type, tell=_tell)
+        if arguments.check:
+            check_report(dataset, bench, names=names, seed=1, asking=Asking(every), folder=arguments.into)
+            return
+        seeds = range(1, arguments.seeds + 1)
+        make_report(dataset, bench, names=names, seeds=seeds, asking=Asking(every), folder=arguments.into)
+
+
+@contextmanager
+def _folder(arguments: argparse.Namespace) -> Iterator[Path]:
+    """Give the folder of what is kept; that of a check is empty, and gone afterwards."""
+    if not arguments.check:
+        yield arguments.keep
+        return
+    with TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+def _tell(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()

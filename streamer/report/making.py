@@ -1,0 +1,107 @@
+"""Making a report: every system fitted, or taken from where it was kept, evaluated, written and drawn."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Final
+
+from models.calibration import calibrate
+from models.recommender import Recommender
+from models.split import Lists
+from models.taste_map import TasteMap, draw_taste_map
+from streamer.errors import RefrainError
+from streamer.report.bench import Bench
+from streamer.report.checking import disagreements
+from streamer.report.figures import Asking, Figures, describe
+from streamer.report.page import draw_page
+from streamer.report.runs import Run
+from streamer.report.systems import OURS, SYSTEMS, run_system
+
+_NETWORK: Final = "refrain_network"
+
+
+class ReportError(RefrainError):
+    """Raised when a system is unknown, or when figures made anew differ from those written down."""
+
+
+def make_report(
+    dataset: str, bench: Bench, *, names: Sequence[str], seeds: Sequence[int], asking: Asking, folder: Path
+) -> None:
+    """Write <dataset>.json and <dataset>.html into a folder.
+
+    Args:
+        dataset: its name.
+        bench: what systems are fitted on.
+        names: of the systems.
+        seeds: of those that chance has a part in.
+        asking: which test anchors are asked.
+        folder: is made if absent.
+
+    Raises:
+        ReportError: a system is unknown.
+    """
+    systems = measure(bench, names=names, seeds=seeds, asking=asking)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{dataset}.json").write_text(json.dumps(systems, indent=1) + "\n")
+    drawn = _draw_tastes(bench, seeds[0]) if _NETWORK in names else None
+    (folder / f"{dataset}.html").write_text(draw_page(dataset, systems, drawn))
+
+
+def check_report(dataset: str, bench: Bench, *, names: Sequence[str], seed: int, asking: Asking, folder: Path) -> None:
+    """Make the figures of one seed anew, and compare with those written down.
+
+    Args:
+        dataset: its name.
+        bench: its folder must be empty, for nothing kept to be used.
+        names: of the systems.
+        seed: which.
+        asking: which test anchors are asked.
+        folder: where the figures are written down.
+
+    Raises:
+        ReportError: there are none, or some differ by more than the tolerance.
+    """
+    path = folder / f"{dataset}.json"
+    if not path.exists():
+        raise ReportError(f"{path} does not exist, so there is nothing to compare with; make the report first")
+    anew = measure(bench, names=names, seeds=[seed], asking=asking)
+    if found := list(disagreements(json.loads(path.read_text()), anew, seed)):
+        raise ReportError(f"{len(found)} figures differ from {path}: " + "; ".join(found))
+
+
+def measure(bench: Bench, *, names: Sequence[str], seeds: Sequence[int], asking: Asking) -> dict[str, Figures]:
+    """Fit and evaluate systems.
+
+    Raises:
+        ReportError: one is unknown.
+    """
+    if unknown := set(names) - SYSTEMS.keys():
+        raise ReportError(f"no system is called {', '.join(sorted(unknown))}; there are {', '.join(SYSTEMS)}")
+    ordered = [name for name in SYSTEMS if name in names]
+    runs: dict[str, dict[int, Run]] = {
+        name: {seed: run_system(name, bench, seed) for seed in (seeds if SYSTEMS[name].is_seeded else [0])}
+        for name in ordered
+    }
+    lists: dict[str, list[Lists]] = {name: [run.lists for run in each.values()] for name, each in runs.items()}
+    systems = {}
+    for name in ordered:
+        bench.tell(f"{name}: evaluating")
+        others = {other: lists[other] for other in ordered if other != name} if name in OURS else {}
+        systems[name] = describe(name, runs[name], bench.split, asking, others=others)
+    if _NETWORK in systems:
+        systems[_NETWORK]["calibration"] = _calibrate(bench, seeds[0])
+    return systems
+
+
+def _recommender(bench: Bench, seed: int) -> Recommender:
+    return Recommender(bench.fit_network(bench.split, _NETWORK, seed).network, bench.split.catalogue)
+
+
+def _calibrate(bench: Bench, seed: int) -> list[Figures]:
+    return [asdict(each) for each in calibrate(_recommender(bench, seed), bench.split, "test")]
+
+
+def _draw_tastes(bench: Bench, seed: int) -> TasteMap:
+    drawn = draw_taste_map(_recommender(bench, seed), bench.split)
+    return replace(drawn, tracks=drawn.tracks.round(2), paths=[path.round(2) for path in drawn.paths])

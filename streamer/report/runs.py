@@ -1,0 +1,51 @@
+"""Runs: what a system answered at the test anchors, kept on disk."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from models.split import Lists
+
+_LISTS: Final = "lists.npz"
+_ABOUT: Final = "run.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One system, fitted with one seed.
+
+    Attributes:
+        lists: its answers.
+        settings: it was fitted with, by name.
+        losses: of each epoch; empty where nothing is trained in epochs.
+        plays_per_s: of training; None where there is none.
+    """
+
+    lists: Lists
+    settings: dict[str, Any]
+    losses: list[float] = field(default_factory=list)
+    plays_per_s: float | None = None
+
+
+def keep_run(folder: Path, key: dict[str, Any], run: Run) -> None:
+    """Keep a run in a folder of its own, under the key that says what it is a run of."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lists = {name: rows.astype(np.int32) for name, rows in asdict(run.lists).items()}
+    np.savez_compressed(folder / _LISTS, **lists)
+    about = {"key": key, "settings": run.settings, "losses": run.losses, "plays_per_s": run.plays_per_s}
+    (folder / _ABOUT).write_text(json.dumps(about, indent=1) + "\n")  # last: a run without it was interrupted
+
+
+def kept_run(folder: Path, key: dict[str, Any]) -> Run | None:
+    """Take the run that is kept in a folder; None if there is none, or if it is one of other settings."""
+    if not (folder / _ABOUT).exists():
+        return None
+    about = json.loads((folder / _ABOUT).read_text())
+    if about.pop("key") != json.loads(json.dumps(key)):
+        return None
+    with np.load(folder / _LISTS) as kept:
+        lists = Lists(kept["short_term"].astype(np.int64), kept["long_term"].astype(np.int64))
+    return Run(lists, **about)

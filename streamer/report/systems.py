@@ -1,0 +1,128 @@
+"""The systems that are compared: what each is, and how it is fitted on the plays before T1."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final
+
+from models.baselines import VARIANTS
+from models.evaluation import rank_anchors
+from models.gru4rec import Epoch, fit_gru4rec
+from models.network import TasteNetwork
+from models.recommender import Recommender
+from models.reranker_fitting import fit_two_stages
+from models.split import Split
+from models.trials import choose_baseline
+from streamer.report.bench import Bench
+from streamer.report.runs import Run, keep_run, kept_run
+
+OURS: Final = ("refrain_served", "refrain_network")
+"""Refrain's own, the one that serves first: the first that is asked for is compared with all others."""
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """One way of recommending.
+
+    Attributes:
+        title: for readers.
+        about: what it does, in a sentence.
+        is_seeded: whether chance has a part in it, so that it is fitted with several seeds.
+        settings: what it is fitted with; another answer makes kept runs void.
+        fit: fits it and answers at the test anchors.
+    """
+
+    title: str
+    about: str
+    is_seeded: bool
+    settings: Callable[[Bench], dict[str, Any]]
+    fit: Callable[[Bench, int], Run]
+
+
+def run_system(name: str, bench: Bench, seed: int) -> Run:
+    """Fit a system and let it answer, or take the run that was kept."""
+    system, folder = SYSTEMS[name], bench.folder / f"{name}-{seed}"
+    key = system.settings(bench) | {"seed": seed}
+    run = kept_run(folder, key)
+    if run is None:
+        bench.tell(f"{name}, seed {seed}: fitting")
+        run = system.fit(bench, seed)
+        keep_run(folder, key, run)
+    return run
+
+
+def _fit_network(bench: Bench, seed: int) -> Run:
+    fitted = bench.fit_network(bench.split, "refrain_network", seed)
+    lists = rank_anchors(Recommender(fitted.network, bench.split.catalogue), bench.split, "test")
+    return Run(lists, asdict(replace(bench.training, seed=seed)), fitted.losses, fitted.plays_per_s)
+
+
+def _fit_served(bench: Bench, seed: int) -> Run:
+    def fit_first(split: Split) -> TasteNetwork:
+        name = "refrain_network" if split is bench.split else "refrain_network.earlier"
+        return bench.fit_network(split, name, seed).network
+
+    training = replace(bench.reranker_training, seed=seed)
+    recommender = fit_two_stages(bench.split, fit_first, bench.reranker, training)
+    bench.save(f"refrain_served-{seed}", recommender, bench.split, replace(bench.training, seed=seed))
+    settings = bench.reranker.to_dict() | asdict(training)
+    return Run(rank_anchors(recommender, bench.split, "test"), settings)
+
+
+def _fit_gru4rec(bench: Bench, seed: int) -> Run:
+    config = replace(bench.gru4rec, seed=seed)
+    losses: list[float] = []
+
+    def note(epoch: Epoch) -> None:
+        losses.append(epoch.loss)
+        bench.tell(f"gru4rec, epoch {epoch.number} of {config.epochs}: loss {epoch.loss:.3f}")
+
+    begun_s = time.process_time()
+    model = fit_gru4rec(bench.split, config, progress=note)
+    num_plays = int((bench.split.histories.played_at_ms < bench.split.t1_ms).sum())
+    plays_per_s = round(num_plays * config.epochs / (time.process_time() - begun_s), 1)
+    return Run(model.rank(bench.split, bench.split.anchors("test")), asdict(config), losses, plays_per_s)
+
+
+def _baseline(name: str, title: str, about: str) -> System:
+    def fit(bench: Bench, _: int) -> Run:
+        baseline, trials = choose_baseline(VARIANTS[name], bench.split)
+        settings = {"chosen": repr(baseline), "num_trials": len(trials)}
+        return Run(baseline.fit(bench.split).rank(bench.split, "test"), settings)
+
+    return System(title, about, False, lambda _: {"variants": repr(VARIANTS[name])}, fit)
+
+
+SYSTEMS: Final[Mapping[str, System]] = {
+    "refrain_served": System(
+        "Refrain, as served",
+        "the network's best tracks and those that counts propose, put in order by a second, small network",
+        True,
+        lambda bench: asdict(bench.training) | bench.reranker.to_dict() | {"second": asdict(bench.reranker_training)},
+        _fit_served,
+    ),
+    "refrain_network": System(
+        "Refrain, the network alone",
+        "a recurrent network that follows each listener, and remembers their last 64 plays",
+        True,
+        lambda bench: asdict(bench.training),
+        _fit_network,
+    ),
+    "gru4rec": System(
+        "GRU4Rec",
+        "the best known recurrent network for sessions (Hidasi et al. 2016, 2018), its settings searched for",
+        True,
+        lambda bench: asdict(bench.gru4rec),
+        _fit_gru4rec,
+    ),
+    "vstan": _baseline("vstan", "VSTAN", "the sessions most like this one, recent ones before old ones"),
+    "vsknn": _baseline("vsknn", "VSKNN", "the sessions most like this one"),
+    "item_knn": _baseline("item_knn", "Item kNN", "tracks that were played in the same sessions"),
+    "sequential_rules": _baseline("sequential_rules", "Sequential rules", "what came soon after the latest tracks"),
+    "markov": _baseline("markov", "Markov chain", "what came right after the current track"),
+    "personal_popularity": _baseline(
+        "personal_popularity", "Personal popularity", "what the listener played most, of late"
+    ),
+    "popularity": _baseline("popularity", "Popularity", "what everybody played most"),
+}
+"""By name, in the order they are shown."""

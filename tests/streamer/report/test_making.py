@@ -1,0 +1,130 @@
+import json
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from streamer.report.bench import Bench
+from streamer.report.figures import Asking
+from streamer.report.making import ReportError, check_report, make_report, measure
+from streamer.report.systems import SYSTEMS
+
+#: Of each kind one; the others are fitted in the same ways.
+NAMES = ("refrain_served", "refrain_network", "gru4rec", "sequential_rules", "popularity")
+
+
+@pytest.fixture(scope="module")
+def written(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report of two seeds."""
+    folder = tmp_path_factory.mktemp("report")
+    make_report("made-up", bench, names=NAMES, seeds=[1, 2], asking=Asking(), folder=folder)
+    return folder
+
+
+def test_each_system_is_an_object_with_its_figures(written: Path) -> None:
+    systems = json.loads((written / "made-up.json").read_text())
+
+    assert list(systems) == [name for name in SYSTEMS if name in NAMES]
+    for name, figures in systems.items():
+        for metric in ("hr_at_20", "mrr_at_20", "lt_recall_at_100"):
+            low, high = figures["intervals"][metric]
+            assert low <= figures[metric] <= high, name
+        assert {"repeat", "discovery", "in_session", "session_start"} <= figures["groups"].keys()
+        assert figures["splits"]["t1_ms"] < figures["splits"]["t2_ms"]
+        assert figures["seeds"] == ([1, 2] if SYSTEMS[name].is_seeded else [])
+        assert figures["of_seeds"].keys() == set(map(str, figures["seeds"]))
+        assert 0 < figures["coverage_at_20"] <= 1
+        assert figures["settings"]
+
+
+def test_a_figure_is_the_mean_of_its_seeds(written: Path) -> None:
+    figures = json.loads((written / "made-up.json").read_text())["gru4rec"]
+
+    of_seeds = [each["hr_at_20"] for each in figures["of_seeds"].values()]
+    assert figures["hr_at_20"] == pytest.approx(sum(of_seeds) / 2, abs=2e-5)
+
+
+def test_refrains_own_are_compared_with_every_other(written: Path) -> None:
+    systems = json.loads((written / "made-up.json").read_text())
+
+    served = systems["refrain_served"]
+    assert served["ahead_of"].keys() == systems.keys() - {"refrain_served"}
+    expected = served["mrr_at_20"] - systems["popularity"]["mrr_at_20"]
+    assert served["ahead_of"]["popularity"]["mrr_at_20"]["mean"] == pytest.approx(expected, abs=3e-5)
+    assert systems["gru4rec"]["ahead_of"] == {}
+
+
+def test_the_page_has_every_section_and_needs_nothing_else(written: Path) -> None:
+    page = (written / "made-up.html").read_text()
+
+    assert sections_of(page) == [
+        "measured", "results", "ahead", "groups", "where", "tastes", "learning", "calibration", "fitted",
+    ]  # fmt: skip
+    assert page.count("<svg") >= 12
+    assert ">nan" not in page
+    for outside in ("http", "src=", "<link", "@import", "url("):
+        assert outside not in page
+
+
+def test_the_page_names_no_track_and_no_listener(written: Path, bench: Bench) -> None:
+    told = (written / "made-up.html").read_text() + (written / "made-up.json").read_text()
+
+    assert not [track_id for track_id in bench.split.catalogue.track_ids if track_id in told]
+
+
+def test_nothing_is_fitted_twice(written: Path, bench: Bench) -> None:
+    assert written.exists()
+    told: list[str] = []
+
+    measure(replace(bench, tell=told.append), names=NAMES, seeds=[1, 2], asking=Asking())
+
+    assert [line for line in told if "fitting" in line or "epoch" in line] == []
+
+
+def test_other_settings_are_fitted_anew(written: Path, bench: Bench) -> None:
+    assert written.exists()
+    told: list[str] = []
+    other = replace(bench, tell=told.append, gru4rec=replace(bench.gru4rec, learning_rate=0.05))
+
+    measure(other, names=["gru4rec"], seeds=[1], asking=Asking())
+
+    assert told[0] == "gru4rec, seed 1: fitting"
+
+
+def test_figures_made_anew_agree(written: Path, bench: Bench, tmp_path: Path) -> None:
+    check_report("made-up", replace(bench, folder=tmp_path), names=NAMES, seed=1, asking=Asking(), folder=written)
+
+
+def test_figures_that_differ_are_refused(written: Path, bench: Bench, tmp_path: Path) -> None:
+    systems = json.loads((written / "made-up.json").read_text())
+    systems["gru4rec"]["of_seeds"]["1"]["hr_at_20"] += 0.02
+    systems["popularity"]["mrr_at_20"] += 0.001
+    (tmp_path / "made-up.json").write_text(json.dumps(systems))
+
+    with pytest.raises(ReportError, match=r"2 figures differ.*gru4rec: hr_at_20.*popularity: mrr_at_20"):
+        check_report("made-up", bench, names=["gru4rec", "popularity"], seed=1, asking=Asking(), folder=tmp_path)
+
+
+def test_a_check_needs_something_to_compare_with(bench: Bench, tmp_path: Path) -> None:
+    with pytest.raises(ReportError, match="make the report first"):
+        check_report("made-up", bench, names=["popularity"], seed=1, asking=Asking(), folder=tmp_path)
+
+
+def test_an_unknown_system_is_refused(bench: Bench) -> None:
+    with pytest.raises(ReportError, match="no system is called oracle; there are refrain_served"):
+        measure(bench, names=["oracle"], seeds=[1], asking=Asking())
+
+
+def sections_of(page: str) -> list[str]:
+    class Sections(HTMLParser):
+        found: ClassVar[list[str]] = []
+
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            if tag == "section":
+                self.found.append(str(dict(attrs)["id"]))
+
+    parser = Sections()
+    parser.feed(page)
+    return parser.found

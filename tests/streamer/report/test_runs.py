@@ -1,0 +1,33 @@
+from pathlib import Path
+
+import numpy as np
+
+from models.split import Lists
+from streamer.report.runs import Run, keep_run, kept_run
+
+LISTS = Lists(np.arange(40).reshape(2, 20), np.arange(200).reshape(2, 100))
+KEY = {"seed": 1, "offsets": (1, 100)}
+
+
+def test_what_is_kept_comes_back(tmp_path: Path) -> None:
+    keep_run(tmp_path / "a-1", KEY, Run(LISTS, {"rate": 0.1}, [3.0, 2.5], 900.5))
+
+    kept = kept_run(tmp_path / "a-1", KEY)
+
+    assert kept is not None
+    np.testing.assert_array_equal(kept.lists.long_term, LISTS.long_term)
+    np.testing.assert_array_equal(kept.lists.short_term, LISTS.short_term)
+    assert (kept.settings, kept.losses, kept.plays_per_s) == ({"rate": 0.1}, [3.0, 2.5], 900.5)
+
+
+def test_a_run_of_other_settings_is_not_taken(tmp_path: Path) -> None:
+    keep_run(tmp_path, KEY, Run(LISTS, {}))
+
+    assert kept_run(tmp_path, KEY | {"seed": 2}) is None
+
+
+def test_a_run_that_was_interrupted_is_not_taken(tmp_path: Path) -> None:
+    keep_run(tmp_path, KEY, Run(LISTS, {}))
+    (tmp_path / "run.json").unlink()
+
+    assert kept_run(tmp_path, KEY) is None
