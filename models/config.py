@@ -13,10 +13,10 @@ HORIZONS: Final = ("short-term", "long-term")
 RING_SIZE: Final = 64
 """Plays a listener's state remembers; part of the state record's format."""
 
-NUM_COUNTED: Final = 64
+NUM_COUNTED: Final = 128
 """Tracks whose plays a listener's state counts; part of the state record's format."""
 
-COUNT_DECAY: Final = 0.99
+COUNT_DECAY: Final = 0.998
 """What a count is multiplied by at each play of its listener; part of the meaning of a state record."""
 
 CONTEXTS: Final = ("none", "album", "artist", "chart", "library", "playlist", "radio", "search", "other")
