@@ -32,9 +32,9 @@ from models.cooccurrence import (
 from models.evaluation import steps_to
 from models.features import DAY_MS, KnownPlays, known_plays
 from models.histories import Histories, bounds_of
-from models.network import TasteNetwork
+from models.network import Network
 from models.recommender import Recommender
-from models.reranking import Reranker, RerankerConfig
+from models.reranking import Candidates, Reranker, RerankerConfig
 from models.split import LongTermTruths, Split, long_term_truths
 from models.step import candidates_at
 
@@ -73,7 +73,7 @@ class RerankerTraining:
 
 def fit_two_stages(
     split: Split,
-    fit_first: Callable[[Split], TasteNetwork],
+    fit_first: Callable[[Split], Network],
     config: RerankerConfig,
     training: RerankerTraining,
 ) -> Recommender:
@@ -90,10 +90,32 @@ def fit_two_stages(
     """
     earlier = split.earlier()
     first = fit_first(earlier)
-    counts = counted_reranker(earlier.training_histories()[0], earlier.catalogue, first.config, config)
-    fitted = fit_reranker(Recommender(first, earlier.catalogue, counts), earlier, training)
-    network = fit_first(split)
-    reranker = counted_reranker(split.training_histories()[0], split.catalogue, network.config, config)
+    fitted = fit_second_stage(Recommender(first, earlier.catalogue), earlier, config, training)
+    return add_second_stage(fit_first(split), split, fitted)
+
+
+def fit_second_stage(
+    earlier: Recommender, unseen: Split, config: RerankerConfig, training: RerankerTraining
+) -> Reranker:
+    """Fit a second stage for recommenders to come on the plays that an earlier one has not seen.
+
+    Args:
+        earlier: its first stage is used, whatever ranks behind it.
+        unseen: of plays before T1, which `earlier` may have seen, and a validation part, T1 to T2, which it has not.
+        config: sizes.
+        training: how.
+
+    Raises:
+        ValueError: nothing is asked in the validation part.
+    """
+    network, catalogue = earlier.network, earlier.catalogue
+    counts = counted_reranker(unseen.training_histories()[0], catalogue, network.config, config).to(network.device)
+    return fit_reranker(Recommender(network, catalogue, counts), unseen, training)
+
+
+def add_second_stage(network: Network, split: Split, fitted: Reranker) -> Recommender:
+    """Put a second stage behind a network: counts of the plays before T1, and the weights of another second stage."""
+    reranker = counted_reranker(split.training_histories()[0], split.catalogue, network.config, fitted.config)
     reranker.take_weights(fitted)
     return Recommender(network, split.catalogue, reranker.to(network.device))
 
@@ -138,12 +160,13 @@ def fit_reranker(recommender: Recommender, split: Split, training: RerankerTrain
     """Fit the weights of a recommender's second stage on plays that it has not seen.
 
     Args:
-        recommender: first stage and counts, of the plays before the split's T1. Its second stage is not fitted yet.
+        recommender: first stage and counts, of plays before the split's T1. Its second stage is not fitted yet; its
+            catalogue may be another than the split's.
         split: of plays whose validation part, T1 to T2, is asked.
         training: how.
 
     Returns:
-        The second stage, with the counts it had.
+        The second stage, with the counts it had, on the CPU.
 
     Raises:
         ValueError: nothing is asked in the validation part.
@@ -151,6 +174,7 @@ def fit_reranker(recommender: Recommender, split: Split, training: RerankerTrain
     reranker = recommender.reranker
     assert reranker is not None, "counts come first"
     asked = _ask(recommender, split, training)
+    reranker.cpu()  # a few thousand weights, over features that lie there
     features = asked.features.astype(np.float32)
     reranker.feature_means.copy_(torch.from_numpy(features.mean(0)))
     reranker.feature_scales.copy_(torch.from_numpy(features.std(0) + _LEAST_SCALE))
@@ -225,10 +249,11 @@ def _ask(recommender: Recommender, split: Split, training: RerankerTraining) -> 
     """Gather the candidates at the newest anchors of the validation part; those with nothing right teach nothing."""
     anchors = split.anchors("validation")[-training.max_anchors :]
     truths = _Truths.of(split, training.long_term_stride)
+    to_split = np.concatenate([np.arange(FIRST_TRACK), split.catalogue.rows(recommender.catalogue.keys)])
     lengths, features, shares = [], [], []
     for part, step_input in steps_to(split.histories, anchors, recommender.network.config.hidden_size):
-        found = candidates_at(recommender, step_input)
-        rows, numbers = found.tracks.numpy() + FIRST_TRACK, found.anchors.numpy()
+        found = Candidates(*(columns.cpu() for columns in candidates_at(recommender, step_input)))
+        rows, numbers = to_split[found.tracks.numpy() + FIRST_TRACK], found.anchors.numpy()
         right = truths.shares(split, anchors[part], rows, numbers)  # (R, 2)
         teaches = np.zeros(len(step_input.anchors), np.bool_)
         teaches[numbers[right.any(1)]] = True

@@ -83,10 +83,13 @@ class Split:
         sessions: NDArray[np.int64] = np.cumsum(self.session_starts)
         return histories, sessions[train]
 
-    def earlier(self) -> Split:
-        """Split the plays before T1 once more: the newest eighth of them is the validation part, and nothing is tested.
+    def earlier(self, t1_ms: int | None = None) -> Split:
+        """Split the plays before T1 once more: the newest of them are the validation part, and nothing is tested.
 
-        What is fitted on the plays before it can be judged, and improved upon, without a look at this split's parts.
+        What is fitted on the plays before them can be judged, and improved upon, without a look at this split's parts.
+
+        Args:
+            t1_ms: where that validation part begins; absent: so that it holds an eighth of the plays.
         """
         train = self.histories.played_at_ms < self.t1_ms
         sessions: NDArray[np.int64] = np.cumsum(self.session_starts)
@@ -99,7 +102,8 @@ class Split:
             contexts=self.histories.contexts[train],
             sessions=sessions[train],
         )
-        return split_plays(plays, t1_ms=int(times_ms[(len(times_ms) * 7 + 4) // 8]), t2_ms=self.t1_ms)
+        at_an_eighth = int(times_ms[(len(times_ms) * 7 + 4) // 8])
+        return split_plays(plays, t1_ms=at_an_eighth if t1_ms is None else t1_ms, t2_ms=self.t1_ms)
 
     def anchors(self, part: Part) -> NDArray[np.int64]:
         """Give the warm plays whose next play lies in a part, rising: int64 (A,), indices into the N."""

@@ -1,7 +1,8 @@
 """From a window of archived plays to weights and a verdict on them.
 
-The newest plays are held out: weights are fitted on what came before, from the champion's on where there is one, and
-judged on them. Everything here computes and blocks; the trainer calls it in a thread.
+The newest plays are held out: weights are fitted on what came before, from the champion's on where there is one, a
+second stage on what the champion has not seen, and both are judged on the newest. Everything here computes and blocks;
+the trainer calls it in a thread.
 """
 
 import dataclasses
@@ -16,9 +17,11 @@ import numpy as np
 from models.config import NetworkConfig, TrainingConfig
 from models.gate import MAX_SUSPICIOUS_SHARE, Verdict, refuse_traffic
 from models.histories import Histories
-from models.network import TasteNetwork
+from models.network import Network
 from models.recommender import Recommender
 from models.release import DataWindow, InvalidRelease, Json, Release, SavedRelease, load_release, save_release
+from models.reranker_fitting import RerankerTraining, add_second_stage, fit_second_stage
+from models.reranking import Reranker, RerankerConfig
 from models.split import Split, split_plays
 from models.traffic import watch_traffic
 from models.training import fit, occurring_contexts
@@ -31,6 +34,7 @@ from streamer.judging import Terms, columns, judge_candidate
 logger = logging.getLogger(__name__)
 
 HELD_OUT_SHARE: Final = 0.1
+MIN_ASKED: Final = 1000  # plays that a second stage is fitted on: fewer teach its weights noise
 MAX_HELD_OUT_PLAYS: Final = 50_000  # tell HR@20 apart to half a percent; ranking for more takes minutes on a CPU
 
 
@@ -144,7 +148,7 @@ def fit_candidate(plays: ArchivedPlays, plan: Plan, champion: Release | None, te
     histories, _ = split.training_histories()
     start = plan.start if plan.start is not None and _can_begin_from(plan.start, histories) else None
     training = plan.training if start is None else plan.training.refreshed()
-    recommender = Recommender(_fit(split, training, start, plan), split.catalogue)
+    recommender = _rerank(Recommender(_fit(split, training, start, plan), split.catalogue), split, champion, plan)
     logger.info("fit done, judging plays=%d", int((plays.played_at_ms >= split.t2_ms).sum()))
     judgement = judge_candidate(plays, split, recommender, champion, terms)
     return Candidate(
@@ -156,6 +160,33 @@ def fit_candidate(plays: ArchivedPlays, plan: Plan, champion: Release | None, te
     )
 
 
+def _rerank(alone: Recommender, split: Split, champion: Release | None, plan: Plan) -> Recommender:
+    """Put a second stage behind a network.
+
+    It is fitted on the plays since the champion's, which the champion has not seen; a first release goes without, since
+    a second fit just for that would double the wait for it. Where too few plays are new, the champion's weights do.
+    """
+    if champion is None:
+        return alone
+    fitted = _fit_since(champion, split, plan) or champion.recommender.reranker
+    return alone if fitted is None else add_second_stage(alone.network, split, fitted)
+
+
+def _fit_since(champion: Release, split: Split, plan: Plan) -> Reranker | None:
+    """Fit a second stage on the plays since the champion's; None where they are too few."""
+    try:
+        unseen = split.earlier(champion.data_window.until_ms + 1)
+        num_asked = len(unseen.anchors("validation"))
+        if num_asked >= MIN_ASKED:
+            training = RerankerTraining(seed=plan.training.seed)
+            return fit_second_stage(champion.recommender, unseen, RerankerConfig(), training)
+    except ValueError as exc:
+        logger.info("second stage not fitted anew: %s", exc)
+    else:
+        logger.info("second stage not fitted anew: %d plays since the champion's, fewer than %d", num_asked, MIN_ASKED)
+    return None
+
+
 def _can_begin_from(earlier: Release, histories: Histories) -> bool:
     """Tell whether an earlier network is of the kind that is fitted here, and has an input for each context."""
     config = earlier.network.config
@@ -163,11 +194,11 @@ def _can_begin_from(earlier: Release, histories: Histories) -> bool:
     return is_of_this_kind and set(occurring_contexts(histories)) <= set(config.contexts)
 
 
-def _fit(split: Split, training: TrainingConfig, start: Release | None, plan: Plan) -> TasteNetwork:
+def _fit(split: Split, training: TrainingConfig, start: Release | None, plan: Plan) -> Network:
     """Fit; from the checkpoint on where it is of this fit, else from the beginning."""
     histories, sessions = split.training_histories()
 
-    def fit_on() -> TasteNetwork:
+    def fit_on() -> Network:
         return fit(
             histories,
             split.catalogue,

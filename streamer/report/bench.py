@@ -15,7 +15,7 @@ import numpy as np
 
 from models.config import TrainingConfig
 from models.gru4rec import Gru4RecConfig
-from models.network import TasteNetwork
+from models.network import Network
 from models.recommender import Recommender
 from models.release import DataWindow, load_release, save_release
 from models.reranker_fitting import RerankerTraining
@@ -38,7 +38,7 @@ class FittedNetwork:
         plays_per_s: plays learned from in a second of the processor's time, item vectors included.
     """
 
-    network: TasteNetwork
+    network: Network
     losses: list[float]
     plays_per_s: float
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from models.baselines import VARIANTS
 from models.evaluation import rank_anchors
 from models.gru4rec import Epoch, fit_gru4rec
-from models.network import TasteNetwork
+from models.network import Network
 from models.recommender import Recommender
 from models.reranker_fitting import fit_two_stages
 from models.split import Split
@@ -58,7 +58,7 @@ def _fit_network(bench: Bench, seed: int) -> Run:
 
 
 def _fit_served(bench: Bench, seed: int) -> Run:
-    def fit_first(split: Split) -> TasteNetwork:
+    def fit_first(split: Split) -> Network:
         name = "refrain_network" if split is bench.split else "refrain_network.earlier"
         return bench.fit_network(split, name, seed).network
 

@@ -1,14 +1,18 @@
 """A window of plays becomes a candidate: fitted on the old, judged on the new."""
 
+import dataclasses
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from models.checkpoint import Snapshot
 from models.config import TrainingConfig
 from models.release import Release, load_release
+from models.reranker_fitting import counted_reranker
+from models.reranking import RerankerConfig
 from streamer.archived_plays import ArchivedPlays
 from streamer.checkpoints import CheckpointFile
 from streamer.events import ReleaseNotice
@@ -110,6 +114,39 @@ def test_a_fit_from_the_champion_on_needs_fewer_passes(
     assert after.training == TRAINING.refreshed()
     assert (candidate.metrics["began_from"], after.metrics["began_from"]) == (None, champion.release_id)
     assert "worse than" not in after.verdict.reason
+
+
+def test_a_second_stage_is_fitted_on_what_the_champion_has_not_seen(
+    album_listeners: ArchivedPlays, candidate: Candidate, tmp_path: Path
+) -> None:
+    saved = save_candidate(candidate, str(tmp_path), created_at_ms=FIRST_MS)
+    champion = load_release(saved.location)
+    halfway = dataclasses.replace(champion.data_window, until_ms=FIRST_MS + GAP_MS * len(album_listeners) // 2)
+
+    after = fitted(album_listeners, dataclasses.replace(champion, data_window=halfway), UNTAUGHT)
+
+    assert candidate.recommender.reranker is None
+    assert after.recommender.reranker is not None
+    assert after.recommender.reranker.last_layer.weight.any()
+    assert len(after.recommender.reranker.log_popularity) == len(after.recommender.catalogue)
+
+
+def test_where_few_plays_are_new_the_second_stage_of_the_champion_stays(
+    album_listeners: ArchivedPlays, candidate: Candidate, tmp_path: Path
+) -> None:
+    split = split_window(album_listeners)
+    reranker = counted_reranker(
+        split.training_histories()[0], split.catalogue, candidate.recommender.network.config, RerankerConfig()
+    )
+    torch.nn.init.ones_(reranker.last_layer.weight)
+    both = dataclasses.replace(candidate.recommender, reranker=reranker)
+    with_both = dataclasses.replace(candidate, recommender=both)
+    champion = load_release(save_candidate(with_both, str(tmp_path), created_at_ms=FIRST_MS).location)
+
+    after = fitted(album_listeners, champion, UNTAUGHT)
+
+    assert after.recommender.reranker is not None
+    assert (after.recommender.reranker.last_layer.weight == 1).all()
 
 
 def test_no_fit_begins_from_a_network_of_another_kind(album_listeners: ArchivedPlays) -> None:
