@@ -6,11 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from models.catalogue import FIRST_TRACK, UNKNOWN, Catalogue
 from models.config import TrainingConfig
-from models.embedding import item_vectors, vectors_of_company
+from models.embedding import Streams, item_vectors, vectors_of_company
 from models.network import Network
 from models.recommender import Recommender
 
@@ -21,8 +20,7 @@ def begin_afresh(
     network: Network,
     config: TrainingConfig,
     *,
-    rows: NDArray[np.int64],
-    sessions: NDArray[np.int64],
+    streams: Streams,
     after_pass: Callable[[], None] | None = None,
 ) -> None:
     """Give a new network's tracks the vectors word2vec learns from the sessions.
@@ -30,13 +28,12 @@ def begin_afresh(
     Args:
         network: its other weights stay as they were drawn.
         config: word2vec's settings and the seed.
-        rows: int64 (P,), known tracks in listening order, one listener after the other.
-        sessions: int64 (P,), a new value wherever a session starts.
+        streams: what was played.
         after_pass: called after every pass over the sessions.
     """
     weight = network.embedding.weight
     num_tracks = len(weight) - FIRST_TRACK
-    vectors = item_vectors(rows, sessions, num_tracks, weight.shape[1], config, after_pass=after_pass)
+    vectors = item_vectors(streams, num_tracks, weight.shape[1], config, after_pass=after_pass)
     with torch.no_grad():
         weight[FIRST_TRACK:] = torch.from_numpy(vectors)
 
@@ -47,8 +44,7 @@ def begin_from(
     *,
     start: Recommender,
     catalogue: Catalogue,
-    rows: NDArray[np.int64],
-    sessions: NDArray[np.int64],
+    streams: Streams,
 ) -> None:
     """Give a network over a new catalogue all that an earlier one knows; new tracks get the vector of their company.
 
@@ -57,12 +53,11 @@ def begin_from(
         config: the window of a track's company, and the seed.
         start: the earlier network over its catalogue.
         catalogue: the network's.
-        rows: int64 (P,), known tracks in listening order, one listener after the other.
-        sessions: int64 (P,), a new value wherever a session starts.
+        streams: what was played.
     """
     weights = {name: tensor.detach().cpu() for name, tensor in start.network.state_dict().items()}
     earlier = weights[_ITEM_VECTORS].numpy()
     places = start.catalogue.rows(catalogue.keys)
-    items = vectors_of_company(earlier[places], places != UNKNOWN, rows, sessions, config)
+    items = vectors_of_company(earlier[places], places != UNKNOWN, streams, config)
     weights[_ITEM_VECTORS] = torch.from_numpy(np.concatenate([earlier[:FIRST_TRACK], items]))
     network.load_state_dict(weights)

@@ -22,8 +22,8 @@ from torch import Tensor
 
 from models.catalogue import Catalogue
 from models.config import KindConfig, TrainingConfig
-from models.histories import Histories
 from models.recommender import Recommender
+from models.shards import Shards, Survey, sha256_of
 
 FORMAT_VERSION: Final = 1
 
@@ -90,23 +90,22 @@ class Checkpoint(Protocol):
 
 
 def fingerprint_of(
-    histories: Histories,
-    sessions: NDArray[np.int64] | None,
+    survey: Survey,
     catalogue: Catalogue,
     configs: tuple[KindConfig, TrainingConfig],
     *,
     start: Recommender | None = None,
-    company: Histories | None = None,
+    company: Shards = (),
 ) -> Fingerprint:
     """Tell what a run is of."""
     network, training = configs
     fingerprint: Fingerprint = json.loads(  # as it will be read back: tuples are lists
         json.dumps(
             {
-                "plays": histories.num_plays,
-                "plays_sha256": _sha256_of_plays(histories),
-                "company_sha256": None if company is None else _sha256_of_plays(company),
-                "sessions_sha256": None if sessions is None else _sha256(sessions),
+                "plays": survey.num_plays,
+                "plays_sha256": survey.plays_sha256,
+                "shards": len(survey.num_batches),
+                "company_sha256": sha256_of(company),
                 "tracks": len(catalogue),
                 "tracks_sha256": _sha256(catalogue.keys),
                 "start_sha256": None if start is None else _sha256_of(start),
@@ -135,10 +134,6 @@ def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any], prefix: st
 def _short(value: object) -> str:
     text = str(value)
     return text if len(text) <= 40 else f"{text[:8]}..."
-
-
-def _sha256_of_plays(histories: Histories) -> str:
-    return _sha256(*(getattr(histories, name) for name in Histories.__slots__))
 
 
 def _sha256_of(start: Recommender) -> str:

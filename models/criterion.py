@@ -68,14 +68,21 @@ class Criterion(Protocol):
 
 
 def criterion_of(
-    known: KnownPlays, bounds: NDArray[np.int64], num_tracks: int, config: TrainingConfig
+    known: KnownPlays, bounds: NDArray[np.int64], track_counts: NDArray[np.int64], config: TrainingConfig
 ) -> SoftmaxCriterion | DistanceCriterion:
-    """Make the criterion of a loss, with the softmax that the catalogue's size affords."""
+    """Make the criterion of a loss, with the softmax that the catalogue's size affords.
+
+    Args:
+        known: the plays that are asked about.
+        bounds: int64 (B + 1,), of the listeners among all plays.
+        track_counts: int64 (M,), how often each track was played, in other shards too: negatives follow it.
+        config: which loss, and its settings.
+    """
     if config.loss != "softmax":
         return DistanceCriterion(known, config, {"cosine": cosine_loss, "squared": squared_loss}[config.loss])
-    if num_tracks <= config.max_full_softmax_tracks:
+    if len(track_counts) <= config.max_full_softmax_tracks:
         return SoftmaxCriterion(known, bounds, config, None)
-    weights = np.bincount(known.rows - FIRST_TRACK, minlength=num_tracks) ** config.negatives_exponent
+    weights = track_counts**config.negatives_exponent
     return SoftmaxCriterion(known, bounds, config, weights / weights.sum())
 
 

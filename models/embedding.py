@@ -5,7 +5,9 @@ Source: Mikolov et al. 2013 (CBOW with negative sampling); settings as in De Boo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +15,25 @@ from numpy.typing import NDArray
 from models.catalogue import FIRST_TRACK
 from models.config import TrainingConfig
 
+Streams: TypeAlias = Iterable[tuple[NDArray[np.int64], NDArray[np.int64]]]
+"""Known tracks as rows in listening order, one listener after the other, int64 (P,), and the session of each, int64
+(P,): a new value wherever one starts; none spans two listeners."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sentences:
+    """Sessions of two plays and more, as words."""
+
+    streams: Streams
+
+    def __iter__(self) -> Iterator[list[str]]:
+        for rows, sessions in self.streams:
+            ends = np.flatnonzero(sessions[1:] != sessions[:-1]) + 1
+            yield from (session.astype(str).tolist() for session in np.split(rows, ends) if len(session) > 1)
+
 
 def item_vectors(
-    rows: NDArray[np.int64],
-    sessions: NDArray[np.int64],
+    streams: Streams,
     num_tracks: int,
     size: int,
     config: TrainingConfig,
@@ -26,8 +43,7 @@ def item_vectors(
     """Learn a unit vector for every track from the company it keeps.
 
     Args:
-        rows: int64 (P,), known tracks in listening order, one listener after the other.
-        sessions: int64 (P,), a new value wherever a session starts; no session spans two listeners.
+        streams: passed over several times; of them together, only the words stay in memory.
         num_tracks: length of the catalogue, M.
         size: dimensions, E.
         config: word2vec's settings and the seed.
@@ -43,9 +59,8 @@ def item_vectors(
     callback.on_epoch_end = lambda _: after_pass() if after_pass is not None else None
 
     vectors = np.random.default_rng(config.seed).standard_normal((num_tracks, size)).astype(np.float32)
-    ends = np.flatnonzero(sessions[1:] != sessions[:-1]) + 1
-    sentences = [session.astype(str).tolist() for session in np.split(rows, ends) if len(session) > 1]
-    if sentences:
+    sentences = _Sentences(streams)
+    if next(iter(sentences), None) is not None:
         model = Word2Vec(
             sentences,
             vector_size=size,
@@ -69,8 +84,7 @@ def item_vectors(
 def vectors_of_company(
     vectors: NDArray[np.float32],
     has_vector: NDArray[np.bool_],
-    rows: NDArray[np.int64],
-    sessions: NDArray[np.int64],
+    streams: Streams,
     config: TrainingConfig,
 ) -> NDArray[np.float32]:
     """Give tracks that have no vector the mean direction of the tracks they stand beside, without any training.
@@ -81,8 +95,7 @@ def vectors_of_company(
     Args:
         vectors: float32 (M, E), anything where a track has none.
         has_vector: bool (M,).
-        rows: int64 (P,), known tracks in listening order, one listener after the other.
-        sessions: int64 (P,), a new value wherever a session starts; no session spans two listeners.
+        streams: passed over once.
         config: its window and seed.
 
     Returns:
@@ -92,12 +105,13 @@ def vectors_of_company(
     units = np.zeros(vectors.shape)
     units[has_vector] = vectors[has_vector] / lengths
     sums = np.zeros(vectors.shape)
-    tracks = rows - FIRST_TRACK
-    for distance in range(1, config.item_window + 1):
-        together = np.flatnonzero(sessions[distance:] == sessions[:-distance])
-        for ours, theirs in ((together, together + distance), (together + distance, together)):
-            asked = ~has_vector[tracks[ours]]
-            np.add.at(sums, tracks[ours[asked]], units[tracks[theirs[asked]]])  # nothing where they have none either
+    for rows, sessions in streams:
+        tracks = rows - FIRST_TRACK
+        for distance in range(1, config.item_window + 1):
+            together = np.flatnonzero(sessions[distance:] == sessions[:-distance])
+            for ours, theirs in ((together, together + distance), (together + distance, together)):
+                asked = ~has_vector[tracks[ours]]
+                np.add.at(sums, tracks[ours[asked]], units[tracks[theirs[asked]]])  # none adds nothing
     alone = ~sums.any(axis=1)
     sums[alone] = np.random.default_rng(config.seed).standard_normal((int(alone.sum()), vectors.shape[1]))
     directions = sums / np.linalg.norm(sums, axis=1, keepdims=True)

@@ -20,9 +20,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final, Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from models.catalogue import Catalogue
 from models.checkpoint import Checkpoint
@@ -32,7 +30,8 @@ from models.network import Network
 from models.ranks import ALONE, Ranks
 from models.recommender import Recommender
 from models.run import Progress
-from models.training import fit, occurring_contexts
+from models.shards import Shard, Shards
+from models.training import fit_shards, occurring_contexts
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +74,9 @@ RECIPES: Final[Mapping[str, Recipe]] = MappingProxyType(
 
 def fit_recipe(
     recipe: Recipe,
-    histories: Histories,
+    shards: Shards,
     catalogue: Catalogue,
     *,
-    sessions: NDArray[np.int64] | None = None,
     playlists: Histories | None = None,
     start: Recommender | None = None,
     device: torch.device | str = "cpu",
@@ -90,16 +88,14 @@ def fit_recipe(
 
     Args:
         recipe: which.
-        histories: P plays, all of them for training.
+        shards: the plays, all of them for training.
         catalogue: the tracks to learn; plays of others are skipped as in serving.
-        sessions: int64 (P,), where the source knows its sessions, for the item vectors only; absent: by gaps. Not used
-            where playlists are what is learned from.
         playlists: from `playlist_histories`.
-        start: as in `fit`; its sizes count, not the recipe's.
-        device: as in `fit`.
-        progress: as in `fit`.
-        checkpoint: as in `fit`.
-        ranks: as in `fit`.
+        start: as in `fit_shards`; its sizes count, not the recipe's.
+        device: as in `fit_shards`.
+        progress: as in `fit_shards`.
+        checkpoint: as in `fit_shards`.
+        ranks: as in `fit_shards`.
 
     Returns:
         The network, in eval mode.
@@ -108,23 +104,23 @@ def fit_recipe(
         ValueError: the recipe learns from playlists and there are none, `start` is of another kind, or no listener has
             two plays of known tracks.
     """
-    learned, company = histories, playlists
+    learned = shards
+    company: Shards = () if playlists is None else [Shard(playlists)]
     if recipe.source == "playlists":
         if playlists is None:
             raise ValueError(f"recipe {recipe.name} learns from playlists, and none were given; name a file of them")
-        learned, company, sessions = playlists, histories, None
+        learned, company = company, shards
     if start is not None and start.network.config.kind != recipe.network.kind:
         raise ValueError(
             f"recipe {recipe.name} makes networks of kind {recipe.network.kind}, and none can start from one of kind "
             f"{start.network.config.kind}; start from a release of the same recipe"
         )
-    return fit(
+    return fit_shards(
         learned,
         catalogue,
         recipe.training,
         network_config=None if start else replace(recipe.network, contexts=occurring_contexts(learned)),
         start=start,
-        sessions=sessions,
         company=company,
         device=device,
         progress=progress,

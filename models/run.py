@@ -16,6 +16,7 @@ from models.config import TrainingConfig
 from models.criterion import Criterion, Pieces
 from models.network import Network
 from models.ranks import ALONE, Ranks
+from models.shards import Questions
 
 _WEIGHT: Final = "network."
 _MOMENT: Final = "optimizer."
@@ -46,8 +47,7 @@ class Run:
 
     Args:
         network: what is trained, where it is.
-        criterion: what is asked.
-        pieces: of the plays that are asked about.
+        questions: what is asked, shard by shard: an epoch takes them in random order.
         config: how.
         ranks: with whom.
     """
@@ -55,32 +55,44 @@ class Run:
     def __init__(
         self,
         network: Network,
-        criterion: Criterion,
-        pieces: Pieces,
+        questions: Questions,
         config: TrainingConfig,
         ranks: Ranks = ALONE,
     ) -> None:
         self.network = network
-        self._criterion = criterion
-        self._pieces = pieces
+        self._questions = questions
         self._config = config
         self._ranks = ranks
         self._optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
         self._rng = np.random.default_rng(config.seed)
         self._epoch = 0
-        self._done = 0  # batches of the epoch
-        self._epoch_rng = self._rng.bit_generator.state  # as it drew, or will draw, the epoch's batches
+        self._order: list[int] = []  # of the epoch's shards; empty: not drawn yet
+        self._shards_done = 0  # of the order
+        self._before = 0  # batches of the shards done
+        self._done = 0  # batches of the shard
+        self._shard_rng = self._rng.bit_generator.state  # as it drew, or will draw, the shard's batches
 
     def batches(self) -> Iterator[Progress]:
         """Train, from wherever it stands to the end; everything may be looked at or restored between two batches."""
         while self._epoch < self._config.epochs:
-            batches = self._draw_batches()
-            while self._done < len(batches):
-                loss = self._step(batches[self._done], len(batches))
-                self._done += 1
-                yield Progress(self._epoch + 1, self._config.epochs, self._done, len(batches), loss)
-            self._epoch, self._done = self._epoch + 1, 0
-            self._epoch_rng = self._rng.bit_generator.state
+            if not self._order:  # one shard costs no draw
+                self._order = self._rng.permutation(len(self._questions.num_batches)).tolist()
+                self._shard_rng = self._rng.bit_generator.state
+            while self._shards_done < len(self._order):
+                yield from self._batches_of_shard()
+            self._epoch, self._order, self._shards_done, self._before = self._epoch + 1, [], 0, 0
+
+    def _batches_of_shard(self) -> Iterator[Progress]:
+        pieces, criterion = self._questions.of(self._order[self._shards_done])
+        batches = self._draw_batches(pieces)
+        ahead = sum(self._questions.num_batches[shard] for shard in self._order[self._shards_done + 1 :])
+        num_batches = self._before + len(batches) + ahead
+        while self._done < len(batches):
+            loss = self._step(criterion, batches[self._done], num_batches)
+            self._done += 1
+            yield Progress(self._epoch + 1, self._config.epochs, self._before + self._done, num_batches, loss)
+        self._shards_done, self._before, self._done = self._shards_done + 1, self._before + len(batches), 0
+        self._shard_rng = self._rng.bit_generator.state
 
     def snapshot(self, fingerprint: Fingerprint) -> Snapshot:
         """Say how it stands."""
@@ -91,9 +103,12 @@ class Run:
             tensors[name] = state
         position = {
             "epoch": self._epoch,
+            "order": self._order,
+            "shards_done": self._shards_done,
+            "batches_before": self._before,
             "batches_done": self._done,
             "generator": self._rng.bit_generator.state,
-            "generator_at_epoch": self._epoch_rng,
+            "generator_at_shard": self._shard_rng,
         }
         return Snapshot(fingerprint, position, {name: tensor.cpu().contiguous() for name, tensor in tensors.items()})
 
@@ -110,26 +125,27 @@ class Run:
         if self.network.device.type == "cuda":
             torch.cuda.set_rng_state(tensors[f"{_GENERATOR}.cuda"], self.network.device)
         position: Any = snapshot.position
-        self._epoch, self._done = position["epoch"], position["batches_done"]
-        self._epoch_rng = position["generator_at_epoch"]
+        self._epoch, self._order, self._shards_done = position["epoch"], position["order"], position["shards_done"]
+        self._before, self._done = position["batches_before"], position["batches_done"]
+        self._shard_rng = position["generator_at_shard"]
         self._rng.bit_generator.state = position["generator"]
 
-    def _draw_batches(self) -> list[Pieces]:
-        """Draw the epoch's batches, or those it had when the run is in the middle of it."""
+    def _draw_batches(self, pieces: Pieces) -> list[Pieces]:
+        """Draw the shard's batches, or those it had when the run is in the middle of it."""
         if not self._done:
-            return draw_batches(self._pieces, self._config.batch_plays, self._rng)
+            return draw_batches(pieces, self._config.batch_plays, self._rng)
         again = np.random.default_rng()
-        again.bit_generator.state = self._epoch_rng
-        return draw_batches(self._pieces, self._config.batch_plays, again)
+        again.bit_generator.state = self._shard_rng
+        return draw_batches(pieces, self._config.batch_plays, again)
 
-    def _step(self, batch: Pieces, num_batches: int) -> float:
+    def _step(self, criterion: Criterion, batch: Pieces, num_batches: int) -> float:
         """Move the weights by a batch; return its loss."""
         self._set_rate(
-            step=self._epoch * num_batches + self._done + 1, num_steps=self._config.epochs * num_batches
+            step=self._epoch * num_batches + self._before + self._done + 1, num_steps=self._config.epochs * num_batches
         )  # fmt: skip
         part, share = self._ranks.part_of(batch)
         self._ranks.expect(self.network, part)
-        loss = share * self._criterion.loss(self.network, part, self._rng)
+        loss = share * criterion.loss(self.network, part, self._rng)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch does not annotate it
         loss = self._ranks.sum_gradients(self.network, loss)

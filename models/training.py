@@ -13,19 +13,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.batches import cut_pieces
 from models.beginning import begin_afresh, begin_from
 from models.catalogue import Catalogue
 from models.checkpoint import Checkpoint, Fingerprint, Snapshot, fingerprint_of
 from models.config import CONTEXTS, KindConfig, NetworkConfig, TrainingConfig
-from models.criterion import criterion_of
-from models.features import KnownPlays, known_plays
 from models.histories import Histories
 from models.kinds import make_network
 from models.network import Network
 from models.ranks import ALONE, Ranks
 from models.recommender import Recommender
 from models.run import Progress, Run
+from models.shards import Questions, Sentences, Shard, Shards, survey_of
 
 _MIN_CONTEXT_PLAYS: Final = 100  # fewer teach an input nothing but noise
 
@@ -44,17 +42,65 @@ def fit(
     checkpoint: Checkpoint | None = None,
     ranks: Ranks = ALONE,
 ) -> Network:
-    """Train a network.
+    """Train a network on plays in memory.
 
     Args:
         histories: P plays, all of them for training.
+        catalogue: as for `fit_shards`, like all that follow but two.
+        config: how.
+        network_config: what.
+        start: what to begin with.
+        sessions: int64 (P,), where the source knows its sessions, for the item vectors only; absent: by gaps.
+        company: further plays, for the item vectors only; sessions by gaps.
+        device: where.
+        progress: called after every batch.
+        checkpoint: where the fit goes on from.
+        ranks: with whom.
+
+    Returns:
+        The network, in eval mode.
+
+    Raises:
+        ValueError: no listener has two plays of known tracks, or `start` has another config than was asked for.
+    """
+    return fit_shards(
+        [Shard(histories, sessions)],
+        catalogue,
+        config,
+        network_config=network_config,
+        start=start,
+        company=() if company is None else [Shard(company)],
+        device=device,
+        progress=progress,
+        checkpoint=checkpoint,
+        ranks=ranks,
+    )
+
+
+def fit_shards(
+    shards: Shards,
+    catalogue: Catalogue,
+    config: TrainingConfig,
+    *,
+    network_config: KindConfig | None = None,
+    start: Recommender | None = None,
+    company: Shards = (),
+    device: torch.device | str = "cpu",
+    progress: Callable[[Progress], None] | None = None,
+    checkpoint: Checkpoint | None = None,
+    ranks: Ranks = ALONE,
+) -> Network:
+    """Train a network on plays of which one shard at a time is in memory; on a single one, as if it were all there is.
+
+    Args:
+        shards: the plays, all of them for training; gone through once to count, once in every pass of word2vec, and
+            once in every epoch.
         catalogue: the tracks to learn; plays of others are skipped as in serving.
         config: how.
         network_config: what; absent: that of `start`, else the default with inputs for the contexts that occur.
         start: an earlier network over its own catalogue, to begin with instead of item vectors alone; known tracks keep
             their vectors, new ones get that of their company. `config.refreshed()` is then enough.
-        sessions: int64 (P,), where the source knows its sessions, for the item vectors only; absent: by gaps.
-        company: further plays, for the item vectors only; sessions by gaps.
+        company: further plays, for the item vectors only.
         device: where to train; the network stays there.
         progress: called after every pass of word2vec, where one process trains alone, and after every batch; what it
             raises ends the fit, and the checkpoint keeps the batches that are done.
@@ -68,41 +114,28 @@ def fit(
     Raises:
         ValueError: no listener has two plays of known tracks, or `start` has another config than was asked for.
     """
+    survey = survey_of(shards, catalogue, config)
     if start is not None:
         network_config = _config_of(start, network_config)
-    network_config = network_config or NetworkConfig(contexts=occurring_contexts(histories))
-    known = known_plays(histories, catalogue, network_config)
-    pieces = cut_pieces(known.bounds, config.stream_plays)
-    fingerprint = fingerprint_of(histories, sessions, catalogue, (network_config, config), start=start, company=company)
+    network_config = network_config or NetworkConfig(contexts=occurring_contexts(shards))
+    fingerprint = fingerprint_of(survey, catalogue, (network_config, config), start=start, company=company)
     snapshot = _read(checkpoint, fingerprint, ranks)
     with torch.random.fork_rng(devices=_cuda_devices(device)):
         torch.manual_seed(config.seed)
         network = make_network(network_config, len(catalogue))
         if snapshot is None and ranks.rank == 0:
-            further = None if company is None else known_plays(company, catalogue, network_config)
-            rows, in_sessions = _sentences(known, sessions, further)
+            streams = Sentences([shards, company], catalogue, network_config)
             if start is None:
                 tell = _tell_passes(config, progress if ranks.size == 1 else None)
-                begin_afresh(network, config, rows=rows, sessions=in_sessions, after_pass=tell)
+                begin_afresh(network, config, streams=streams, after_pass=tell)
             else:
-                begin_from(network, config, start=start, catalogue=catalogue, rows=rows, sessions=in_sessions)
+                begin_from(network, config, start=start, catalogue=catalogue, streams=streams)
         ranks.prepare(network.to(device))
-        run = Run(network, criterion_of(known, histories.bounds, len(catalogue), config), pieces, config, ranks)
+        run = Run(network, Questions(shards, catalogue, (network_config, config), survey), config, ranks)
         if snapshot is not None:
             run.restore(snapshot)
         _train(run, fingerprint, progress, checkpoint if ranks.rank == 0 else None)
     return network.eval()
-
-
-def _sentences(
-    known: KnownPlays, sessions: NDArray[np.int64] | None, further: KnownPlays | None
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Give the rows that item vectors are learned from, and the session of each, (P,) both."""
-    in_sessions = known.sessions if sessions is None else sessions[known.indices]
-    if further is None:
-        return known.rows, in_sessions
-    later = further.sessions + 1 + in_sessions.max(initial=0)
-    return np.concatenate([known.rows, further.rows]), np.concatenate([in_sessions, later])
 
 
 def _read(checkpoint: Checkpoint | None, fingerprint: Fingerprint, ranks: Ranks) -> Snapshot | None:
@@ -151,9 +184,11 @@ def _config_of(start: Recommender, wanted: KindConfig | None) -> KindConfig:
     return config
 
 
-def occurring_contexts(histories: Histories) -> tuple[str, ...]:
+def occurring_contexts(shards: Shards) -> tuple[str, ...]:
     """Name the contexts worth an input; none if all plays have the same, which would say nothing."""
-    counts = np.bincount(np.minimum(histories.contexts, len(CONTEXTS) - 1), minlength=len(CONTEXTS))
+    counts = np.zeros(len(CONTEXTS), np.int64)
+    for shard in shards:
+        counts += np.bincount(np.minimum(shard.histories.contexts, len(CONTEXTS) - 1), minlength=len(CONTEXTS))
     occurring = tuple(name for name, count in zip(CONTEXTS, counts, strict=True) if count >= _MIN_CONTEXT_PLAYS)
     return occurring if len(occurring) > 1 else ()
 

@@ -1,6 +1,7 @@
 """A fit's checkpoint on a disk: one file, replaced atomically, so that a kill leaves the old one or the new one."""
 
 import os
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -36,6 +37,11 @@ class CheckpointFile:
     def path(self) -> Path:
         """Where it lies."""
         return self._directory / _NAME
+
+    @property
+    def shards_directory(self) -> Path:
+        """Where the plays of the fit lie, if they are copied for it."""
+        return self._directory / "shards"
 
     def read(self, fingerprint: Fingerprint) -> Snapshot | None:
         """Give the latest snapshot; none where there is none.
@@ -79,8 +85,9 @@ class CheckpointFile:
         self._due_s = ended_s + max(self._period_s, (ended_s - begun_s) / _MOST_DISK_SHARE)
 
     def remove(self) -> None:
-        """Forget the fit: its release is saved."""
+        """Forget the fit, and the plays that were copied for it."""
         self.path.unlink(missing_ok=True)
+        shutil.rmtree(self.shards_directory, ignore_errors=True)
 
     def _sync_directory(self) -> None:
         descriptor = os.open(self._directory, os.O_RDONLY)

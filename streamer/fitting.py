@@ -22,6 +22,7 @@ from models.recommender import Recommender
 from models.release import DataWindow, InvalidRelease, Json, Release, SavedRelease, load_release, save_release
 from models.reranker_fitting import RerankerTraining, add_second_stage, fit_second_stage
 from models.reranking import Reranker, RerankerConfig
+from models.shards import Shard
 from models.split import Split, split_plays
 from models.traffic import watch_traffic
 from models.training import fit, occurring_contexts
@@ -191,7 +192,7 @@ def _can_begin_from(earlier: Release, histories: Histories) -> bool:
     """Tell whether an earlier network is of the kind that is fitted here, and has an input for each context."""
     config = earlier.network.config
     is_of_this_kind = dataclasses.replace(config, contexts=()) == NetworkConfig(contexts=())
-    return is_of_this_kind and set(occurring_contexts(histories)) <= set(config.contexts)
+    return is_of_this_kind and set(occurring_contexts([Shard(histories)])) <= set(config.contexts)
 
 
 def _fit(split: Split, training: TrainingConfig, start: Release | None, plan: Plan) -> Network:

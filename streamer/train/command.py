@@ -51,22 +51,29 @@ def _run(settings: Settings, arguments: argparse.Namespace) -> None:
     from streamer.checkpoints import CheckpointFile  # noqa: PLC0415  no worker should wait for it to start
     from streamer.fit_progress import FitStopped  # noqa: PLC0415
     from streamer.playlists import read_playlists  # noqa: PLC0415
-    from streamer.train.lesson import read_archive, read_start, split_recording  # noqa: PLC0415
+    from streamer.train.lesson import lesson_of, read_archive, read_start, split_recording  # noqa: PLC0415
     from streamer.train.run import hear_signals, join_ranks, train  # noqa: PLC0415
+    from streamer.train.shuffle import ShardFolder  # noqa: PLC0415
 
     recipe, start = RECIPES[arguments.recipe], read_start(arguments.start)
     if start is not None:
         recipe = dataclasses.replace(recipe, training=recipe.training.refreshed())
     if arguments.epochs is not None:
         recipe = dataclasses.replace(recipe, training=dataclasses.replace(recipe.training, epochs=arguments.epochs))
+    checkpoint = CheckpointFile(arguments.checkpoint)
     with hear_signals() as heard, join_ranks() as ranks:
-        lesson = split_recording(read_chosen(arguments)) if arguments.data else read_archive(settings.archive_dir)
-        if arguments.playlists:
-            lesson = dataclasses.replace(lesson, playlists=read_playlists(arguments.playlists))
         try:
-            saved = train(
-                lesson, recipe, settings, CheckpointFile(arguments.checkpoint), heard, start=start, ranks=ranks
-            )
+            if arguments.data:
+                lesson = split_recording(read_chosen(arguments))
+            elif ranks.rank == 0:
+                lesson = read_archive(settings.archive_dir, checkpoint, heard=heard)
+                ranks.any(is_so=False)  # the shards are there
+            else:
+                ranks.any(is_so=False)
+                lesson = lesson_of(ShardFolder(checkpoint.shards_directory))
+            if arguments.playlists:
+                lesson = dataclasses.replace(lesson, playlists=read_playlists(arguments.playlists))
+            saved = train(lesson, recipe, settings, checkpoint, heard, start=start, ranks=ranks)
         except FitStopped:
             sys.stderr.write("stopped; start again with the same arguments to go on from the checkpoint\n")
             sys.exit(128 + (heard or [signal.SIGTERM])[0])  # another rank may have heard it

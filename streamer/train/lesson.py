@@ -1,22 +1,26 @@
 """What a command learns from: recorded plays, or the archive."""
 
+import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
+import pyarrow as pa
 
 from models.catalogue import Catalogue
 from models.histories import Histories
 from models.recommender import Recommender
-from models.release import InvalidRelease, load_release
-from models.split import Plays, split_plays
-from streamer.archive import Archive
+from models.release import DataWindow, InvalidRelease, load_release
+from models.shards import Shard, Shards
+from models.split import split_plays
+from streamer.archive_reading import ArchiveChanged, ArchiveSnapshot
+from streamer.checkpoints import CheckpointFile
 from streamer.errors import RefrainError
+from streamer.fit_progress import FitStopped
 from streamer.listening import Listening
+from streamer.train.shuffle import COLUMNS, SHARD_PLAYS, ShardFolder, open_shards, shuffle
 
-_AFTER_ALL_MS: Final = 1 << 62
+logger = logging.getLogger(__name__)
 
 
 class TrainError(RefrainError):
@@ -28,38 +32,72 @@ class Lesson:
     """What is learned from.
 
     Attributes:
-        histories: P plays.
-        sessions: int64 (P,).
+        shards: the plays.
         catalogue: the tracks.
+        data_window: what the release says of them.
         playlists: as histories, where there are any.
     """
 
-    histories: Histories
-    sessions: NDArray[np.int64]
+    shards: Shards
     catalogue: Catalogue
+    data_window: DataWindow
     playlists: Histories | None = None
 
 
 def split_recording(listening: Listening) -> Lesson:
-    """Take the first four fifths of recorded plays, in time."""
+    """Take the first four fifths of recorded plays, in time: they are in memory, one shard."""
     split = split_plays(listening.plays)
-    return Lesson(*split.training_histories(), split.catalogue)
+    histories, sessions = split.training_histories()
+    return Lesson([Shard(histories, sessions)], split.catalogue, DataWindow.of(histories))
 
 
-def read_archive(directory: Path) -> Lesson:
-    """Read everything the trainer has archived.
+def read_archive(
+    directory: Path, checkpoint: CheckpointFile, *, heard: list[int], shard_plays: int = SHARD_PLAYS
+) -> Lesson:
+    """Shuffle everything the trainer has archived into shards; those of a fit that was cut off are taken as they are.
+
+    Args:
+        directory: of the archive; a trainer may go on filling it.
+        checkpoint: of the fit; the shards lie beside it, and are what the fit learns from, whatever the archive has
+            become. Where it has forgotten somebody since, both go, and the fit begins anew.
+        heard: the signals that asked to stop, so far.
+        shard_plays: plays of a shard, about.
 
     Raises:
-        ContractError: a trainer that runs holds the archive.
+        ContractError: the archive cannot be read.
+        FitStopped: it was asked to stop.
         TrainError: there are no plays.
     """
-    with Archive(directory) as archive:
-        plays = archive.read_newest(archive.num_plays)
-    if not len(plays):
-        raise TrainError(f"the archive {directory} holds no plays; let a trainer fill it, or name recorded plays")
-    columns = Plays(plays.users, plays.tracks, plays.track_ids, plays.played_at_ms, plays.contexts)
-    split = split_plays(columns, t1_ms=_AFTER_ALL_MS, t2_ms=_AFTER_ALL_MS)
-    return Lesson(*split.training_histories(), split.catalogue)
+    snapshot, into = ArchiveSnapshot(directory), checkpoint.shards_directory
+    shards = open_shards(into)
+    if shards is not None and shards.manifest.num_forgotten == snapshot.num_forgotten:
+        return lesson_of(shards)
+    if shards is not None:
+        logger.warning("listeners were forgotten since the fit began: it begins anew, without them")
+        checkpoint.remove()
+    while True:
+        if not snapshot.num_plays:
+            raise TrainError(f"the archive {directory} holds no plays; let a trainer fill it, or name recorded plays")
+        num_shards = -(-snapshot.num_plays // shard_plays)
+        try:
+            batches = _until_stopped(snapshot.batches(COLUMNS), heard)
+            return lesson_of(shuffle(batches, into, num_shards=num_shards, num_forgotten=snapshot.num_forgotten))
+        except ArchiveChanged as changed:
+            logger.info("the archive changed while it was read, and is read anew file=%s", changed)
+            snapshot = ArchiveSnapshot(directory)
+
+
+def lesson_of(shards: ShardFolder) -> Lesson:
+    """Learn from shards on a disk."""
+    manifest = shards.manifest
+    return Lesson(shards, Catalogue(manifest.track_ids), manifest.data_window)
+
+
+def _until_stopped(batches: Iterator[pa.RecordBatch], heard: list[int]) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        if heard:
+            raise FitStopped
+        yield batch
 
 
 def read_start(location: str | None) -> Recommender | None:

@@ -12,7 +12,6 @@ import fsspec
 from rich.console import Console
 from torch import distributed
 
-from models.histories import Histories
 from models.ranks import ALONE, Ranks
 from models.recipes import Recipe, fit_recipe
 from models.recommender import Recommender
@@ -61,9 +60,8 @@ def train(
         with _report(ranks, heard) as report:
             network = fit_recipe(
                 recipe,
-                lesson.histories,
+                lesson.shards,
                 lesson.catalogue,
-                sessions=lesson.sessions,
                 playlists=lesson.playlists,
                 start=start,
                 device=device,
@@ -75,7 +73,7 @@ def train(
         raise TrainError(f"no release can be trained: {exc}") from exc
     if ranks.rank:
         return None
-    saved = _save(Recommender(network, lesson.catalogue), lesson.histories, recipe, settings.releases_url)
+    saved = _save(Recommender(network, lesson.catalogue), lesson.data_window, recipe, settings.releases_url)
     checkpoint.remove()
     return saved
 
@@ -123,13 +121,13 @@ def hear_signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _save(recommender: Recommender, histories: Histories, recipe: Recipe, releases_url: str) -> SavedRelease:
+def _save(recommender: Recommender, data_window: DataWindow, recipe: Recipe, releases_url: str) -> SavedRelease:
     files, directory = fsspec.core.url_to_fs(releases_url)
     return save_release(
         files.unstrip_protocol(directory),  # an address that holds wherever the reader stands
         recommender,
         training=recipe.training,
         metrics={"recipe": recipe.name},
-        data_window=DataWindow.of(histories),
+        data_window=data_window,
         created_at_ms=time.time_ns() // 1_000_000,
     )

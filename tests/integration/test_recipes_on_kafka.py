@@ -14,6 +14,7 @@ from models.playlists import playlist_histories
 from models.recipes import RECIPES, Recipe, fit_recipe
 from models.recommender import Recommender
 from models.release import Release, load_release, save_release
+from models.shards import Shard
 from models.step import StepInput, StepOutput, step
 from streamer.agents import Answering
 from streamer.alias import move_alias
@@ -36,7 +37,7 @@ SIZES = (5, 8)
 def release_of(recipe: Recipe, directory: Path, number: int) -> tuple[ReleaseNotice, Release]:
     """Train a tiny release, save it, and load it as a worker does."""
     lists = playlist_histories(np.zeros(len(IDS), np.int64), np.arange(len(IDS)), track_keys(IDS))
-    network = fit_recipe(tiny_recipe(recipe), rounds(5), CATALOGUE, playlists=lists)
+    network = fit_recipe(tiny_recipe(recipe), [Shard(rounds(5))], CATALOGUE, playlists=lists)
     saved = save_release(
         str(directory), Recommender(network, CATALOGUE), training=TrainingConfig(), metrics={}, data_window=WINDOW,
         created_at_ms=NOON_MS + number,

@@ -14,7 +14,7 @@ from models.recommender import Recommender
 
 CONFIG = NetworkConfig(embedding_size=8, hidden_size=16, contexts=())
 EARLIER, LATER = Catalogue(["gone", "a", "b"]), Catalogue(["b", "new", "a"])
-ROWS, SESSIONS = np.array([2, 3, 4]), np.zeros(3, np.int64)  # b, new, a
+STREAMS = [(np.array([2, 3, 4]), np.zeros(3, np.int64))]  # b, new, a
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def start() -> Recommender:
 
 def begun(start: Recommender) -> TasteNetwork:
     network = TasteNetwork(CONFIG, 3)
-    begin_from(network, TrainingConfig(), start=start, catalogue=LATER, rows=ROWS, sessions=SESSIONS)
+    begin_from(network, TrainingConfig(), start=start, catalogue=LATER, streams=STREAMS)
     return network
 
 

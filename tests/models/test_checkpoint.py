@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from models.catalogue import Catalogue
-from models.checkpoint import InvalidCheckpoint, Snapshot, differences, fingerprint_of
+from models.checkpoint import Fingerprint, InvalidCheckpoint, Snapshot, differences, fingerprint_of
 from models.config import NetworkConfig, TrainingConfig
 from models.histories import Histories
+from models.shards import Shard, survey_of
 
 SNAPSHOT = Snapshot({"plays": 3}, {"epoch": 1, "generator": {"state": 1 << 100}}, {"weight": torch.arange(6.0)})
 
@@ -35,16 +36,19 @@ def test_a_snapshot_of_another_format_is_refused() -> None:
 
 
 def test_a_fingerprint_names_what_differs(draw_histories: Callable[..., Histories], catalogue: Catalogue) -> None:
-    histories, configs = draw_histories(1), (NetworkConfig(), TrainingConfig())
-    fingerprint = fingerprint_of(histories, None, catalogue, configs)
+    def fingerprint(histories: Histories, hidden_size: int = 128, epochs: int = 6) -> Fingerprint:
+        training = TrainingConfig(epochs=epochs)
+        survey = survey_of([Shard(histories)], catalogue, training)
+        return fingerprint_of(survey, catalogue, (NetworkConfig(hidden_size=hidden_size), training))
 
+    histories = draw_histories(1)
     later = replace(histories, played_at_ms=histories.played_at_ms + 1)
-    shorter = (NetworkConfig(hidden_size=16), TrainingConfig(epochs=3))
+    first = fingerprint(histories)
 
-    assert differences(fingerprint, fingerprint_of(draw_histories(1), None, catalogue, configs)) == []
-    (plays,) = differences(fingerprint, fingerprint_of(later, None, catalogue, configs))
+    assert differences(first, fingerprint(draw_histories(1))) == []
+    (plays,) = differences(first, fingerprint(later))
     assert plays.startswith("plays_sha256 ")
-    assert differences(fingerprint, fingerprint_of(histories, None, catalogue, shorter)) == [
+    assert differences(first, fingerprint(histories, 16, 3)) == [
         "network.hidden_size 128, not 16",
         "training.epochs 6, not 3",
     ]

@@ -29,7 +29,7 @@ def test_targets_lie_between_the_offsets_as_far_as_the_listeners_plays_go() -> N
 
 
 def test_a_loss_decides_what_is_asked() -> None:
-    asked = {loss: criterion_of(KNOWN, HISTORIES.bounds, 30, TrainingConfig(loss=loss))
+    asked = {loss: criterion_of(KNOWN, HISTORIES.bounds, np.ones(30, np.int64), TrainingConfig(loss=loss))
              for loss in ("softmax", "cosine", "squared")}  # fmt: skip
 
     assert isinstance(asked["softmax"], SoftmaxCriterion)
@@ -64,3 +64,12 @@ def test_the_parts_of_a_batch_come_to_the_whole() -> None:
     first, rest = (criterion.loss(network, part, np.random.default_rng(1)) for part in parts)
 
     torch.testing.assert_close(whole, first / 3 + rest * 2 / 3)
+
+
+def test_a_part_draws_the_targets_it_has_in_the_batch() -> None:
+    batch = Pieces(np.array([0, 10]), np.array([4, 13]), np.array([10, 40]))
+    second = Pieces(batch.begins, batch.ends, batch.limits, slice(1, 2))
+
+    whole, part = (_draw_targets(pieces, (1, 9), np.random.default_rng(1)) for pieces in (batch, second))
+
+    assert part.tolist() == whole[4:].tolist()

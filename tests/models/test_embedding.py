@@ -18,7 +18,7 @@ def two_tastes(num_sessions: int = 300) -> tuple[np.ndarray, np.ndarray]:
 def test_tracks_played_together_point_the_same_way() -> None:
     rows, sessions = two_tastes()
 
-    vectors = item_vectors(rows, sessions, 10, 8, TrainingConfig())
+    vectors = item_vectors([(rows, sessions)], 10, 8, TrainingConfig())
 
     cosines = vectors @ vectors.T
     assert cosines[:5, :5].mean() > cosines[:5, 5:].mean() + 0.3
@@ -27,14 +27,14 @@ def test_tracks_played_together_point_the_same_way() -> None:
 def test_vectors_are_units_and_the_same_every_time() -> None:
     rows, sessions = two_tastes(20)
 
-    once, again = (item_vectors(rows, sessions, 10, 8, TrainingConfig()) for _ in range(2))
+    once, again = (item_vectors([(rows, sessions)], 10, 8, TrainingConfig()) for _ in range(2))
 
     np.testing.assert_array_equal(once, again)
     np.testing.assert_allclose(np.linalg.norm(once, axis=1), 1, rtol=1e-6)
 
 
 def test_tracks_always_alone_still_get_a_vector() -> None:
-    vectors = item_vectors(np.array([2, 3]), np.array([0, 1]), 2, 8, TrainingConfig())
+    vectors = item_vectors([(np.array([2, 3]), np.array([0, 1]))], 2, 8, TrainingConfig())
 
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-6)
 
@@ -43,7 +43,7 @@ def test_a_track_without_a_vector_gets_the_mean_direction_of_its_company() -> No
     vectors = np.array([[2, 0], [0, 2], [9, 9]], np.float32)
 
     filled = vectors_of_company(
-        vectors, np.array([True, True, False]), np.array([2, 4, 2, 3]), np.zeros(4, np.int64), TrainingConfig()
+        vectors, np.array([True, True, False]), [(np.array([2, 4, 2, 3]), np.zeros(4, np.int64))], TrainingConfig()
     )
 
     np.testing.assert_array_equal(filled[:2], vectors[:2])
@@ -54,8 +54,8 @@ def test_company_is_of_one_session_and_within_the_window() -> None:
     vectors, has_vector = np.eye(3, dtype=np.float32), np.array([True, True, False])
     rows, config = np.array([2, 4, 3]), TrainingConfig(item_window=1)
 
-    other_session = vectors_of_company(vectors, has_vector, rows, np.array([0, 0, 1]), config)
-    too_far = vectors_of_company(vectors, has_vector, np.array([2, 4, 4, 3, 3]), np.array([0, 0, 0, 0, 1]), config)
+    other_session = vectors_of_company(vectors, has_vector, [(rows, np.array([0, 0, 1]))], config)
+    too_far = vectors_of_company(vectors, has_vector, [(np.array([2, 4, 4, 3, 3]), np.array([0, 0, 0, 0, 1]))], config)
 
     np.testing.assert_allclose(other_session[2], [1, 0, 0])
     np.testing.assert_allclose(too_far[2], np.array([1, 1, 0]) / np.sqrt(2), rtol=1e-6)
@@ -63,10 +63,10 @@ def test_company_is_of_one_session_and_within_the_window() -> None:
 
 def test_a_track_without_company_points_anywhere() -> None:
     rows, sessions = np.array([2, 3]), np.array([0, 1])
+    vectors = np.eye(2, dtype=np.float32) * 3
 
     once, again = (
-        vectors_of_company(np.eye(2, dtype=np.float32) * 3, np.array([True, False]), rows, sessions, TrainingConfig())
-        for _ in range(2)
+        vectors_of_company(vectors, np.array([True, False]), [(rows, sessions)], TrainingConfig()) for _ in range(2)
     )
 
     np.testing.assert_array_equal(once, again)
@@ -83,5 +83,19 @@ def test_learning_ends_after_the_pass_that_is_not_wanted_any_more() -> None:
             raise TimeoutError
 
     with pytest.raises(TimeoutError):
-        item_vectors(rows, sessions, 10, 8, TrainingConfig(), after_pass=stop_after_the_second)
+        item_vectors([(rows, sessions)], 10, 8, TrainingConfig(), after_pass=stop_after_the_second)
     assert len(passes) == 2
+
+
+def test_streams_in_several_shards_teach_what_they_teach_in_one() -> None:
+    rows, sessions = two_tastes(20)
+    halves = [(rows[:60], sessions[:60]), (rows[60:], sessions[60:])]
+    vectors, has_vector = np.eye(10, dtype=np.float32), np.arange(10) < 5
+
+    np.testing.assert_array_equal(
+        item_vectors(halves, 10, 8, TrainingConfig()), item_vectors([(rows, sessions)], 10, 8, TrainingConfig())
+    )
+    np.testing.assert_allclose(
+        vectors_of_company(vectors, has_vector, halves, TrainingConfig()),
+        vectors_of_company(vectors, has_vector, [(rows, sessions)], TrainingConfig()),
+    )

@@ -14,6 +14,7 @@ from models.playlists import playlist_histories
 from models.recipes import RECIPES, Recipe, fit_recipe
 from models.recommender import Recommender
 from models.run import Progress
+from models.shards import Shard
 from models.training import fit
 from tests.builders import network_of, tiny_recipe
 from tests.models.test_training import CATALOGUE, IDS, hit_rate, rounds
@@ -32,7 +33,7 @@ def test_refrains_own_recipe_is_the_defaults() -> None:
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
 def test_every_recipe_can_be_trained(recipe: Recipe) -> None:
-    network = fit_recipe(tiny_recipe(recipe), rounds(5), CATALOGUE, playlists=PLAYLISTS)
+    network = fit_recipe(tiny_recipe(recipe), [Shard(rounds(5))], CATALOGUE, playlists=PLAYLISTS)
 
     assert not network.training
     assert type(network.config) is type(recipe.network)
@@ -56,7 +57,7 @@ def test_learned_weights_get_better() -> None:
     tiny, told = tiny_recipe(RECIPES["bW"]), list[Progress]()
 
     longer = replace(tiny, training=replace(tiny.training, epochs=20, batch_plays=256))
-    fit_recipe(longer, rounds(20, 30), CATALOGUE, progress=told.append)
+    fit_recipe(longer, [Shard(rounds(20, 30))], CATALOGUE, progress=told.append)
 
     losses = [progress.loss for progress in told]
     assert np.mean(losses[-20:]) < np.mean(losses[:20])
@@ -64,7 +65,7 @@ def test_learned_weights_get_better() -> None:
 
 def test_the_papers_song_vectors_stay_as_they_were_learned() -> None:
     untrained, trained = (
-        fit_recipe(replace(tiny, training=replace(tiny.training, epochs=epochs)), rounds(5), CATALOGUE)
+        fit_recipe(replace(tiny, training=replace(tiny.training, epochs=epochs)), [Shard(rounds(5))], CATALOGUE)
         for tiny, epochs in ((tiny_recipe(RECIPES["rH"]), 0), (tiny_recipe(RECIPES["rH"]), 2))
     )
 
@@ -75,11 +76,11 @@ def test_the_papers_song_vectors_stay_as_they_were_learned() -> None:
 
 def test_a_recipe_for_playlists_is_refused_without_any() -> None:
     with pytest.raises(ValueError, match="recipe rP learns from playlists, and none were given; name a file"):
-        fit_recipe(RECIPES["rP"], rounds(5), CATALOGUE)
+        fit_recipe(RECIPES["rP"], [Shard(rounds(5))], CATALOGUE)
 
 
 def test_song_vectors_are_learned_from_playlists_too() -> None:
-    alone, together = (fit_recipe(tiny_recipe(RECIPES["rH"]), rounds(5), CATALOGUE, playlists=playlists)
+    alone, together = (fit_recipe(tiny_recipe(RECIPES["rH"]), [Shard(rounds(5))], CATALOGUE, playlists=playlists)
                        for playlists in (None, PLAYLISTS))  # fmt: skip
 
     assert not torch.equal(alone.embedding.weight, together.embedding.weight)
@@ -89,4 +90,4 @@ def test_a_recipe_cannot_start_from_a_network_of_another_kind() -> None:
     start = Recommender(network_of(RECIPES["bW"].network, num_tracks=len(IDS)), CATALOGUE)
 
     with pytest.raises(ValueError, match=r"recipe rH makes networks of kind recurrent, .* one of kind weights"):
-        fit_recipe(RECIPES["rH"], rounds(5), CATALOGUE, start=start)
+        fit_recipe(RECIPES["rH"], [Shard(rounds(5))], CATALOGUE, start=start)

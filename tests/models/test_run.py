@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import numpy as np
 import pytest
 import torch
 
@@ -15,7 +16,8 @@ from models.histories import Histories
 from models.network import TasteNetwork
 from models.recommender import Recommender
 from models.run import Progress
-from models.training import fit
+from models.shards import Shard
+from models.training import fit, fit_shards
 
 SMALL = NetworkConfig(embedding_size=8, hidden_size=16, contexts=())
 FULL = TrainingConfig(epochs=2, batch_plays=64, stream_plays=30, item_epochs=1)
@@ -58,6 +60,12 @@ def cut_after(batches: int) -> Callable[[Progress], None]:
             raise Cut
 
     return watch
+
+
+def shards_of(histories: Histories) -> list[Shard]:
+    """Four shards of three listeners each, and one of nobody."""
+    listeners = np.arange(histories.num_listeners)
+    return [Shard(histories.of(listeners[first::4])) for first in range(4)] + [Shard(histories.of(listeners[:0]))]
 
 
 def same(one: TasteNetwork, other: TasteNetwork) -> bool:
@@ -131,3 +139,58 @@ def test_what_a_fit_starts_from_is_part_of_what_it_is(histories: Histories, cata
     assert same(
         fit(histories, catalogue, FULL, start=start, checkpoint=kept), fit(histories, catalogue, FULL, start=start)
     )
+
+
+@pytest.mark.parametrize("config", [FULL, SAMPLED])
+def test_a_fit_over_shards_cut_off_in_any_of_them_ends_in_the_same_weights(
+    histories: Histories, catalogue: Catalogue, config: TrainingConfig
+) -> None:
+    shards, told = shards_of(histories), list[Progress]()
+    whole = fit_shards(shards, catalogue, config, network_config=SMALL, progress=told.append)
+    told = [progress for progress in told if progress.epoch]
+
+    for cut in (1, told[0].num_batches // 2, told[0].num_batches, told[0].num_batches + 1):
+        kept = Kept()
+        with pytest.raises(Cut):
+            fit_shards(shards, catalogue, config, network_config=SMALL, progress=cut_after(cut), checkpoint=kept)
+        resumed = fit_shards(shards, catalogue, config, network_config=SMALL, checkpoint=kept)
+
+        assert same(resumed, whole), cut
+
+
+def test_an_epoch_goes_through_the_shards_in_an_order_of_its_own(histories: Histories, catalogue: Catalogue) -> None:
+    shards, told, orders = Watched(shards_of(histories)), list[Progress](), list[list[int]]()
+
+    def watch(progress: Progress) -> None:
+        told.append(progress)
+        if progress.batch == progress.num_batches:
+            orders.append(shards.forget())
+
+    fit_shards(shards, catalogue, TrainingConfig(epochs=5, batch_plays=64, item_epochs=1),
+               network_config=SMALL, progress=watch)  # fmt: skip
+
+    epochs = orders[1:]  # after the passes of word2vec
+    assert all(sorted(order) == [0, 1, 2, 3, 4] for order in epochs[:-1])
+    assert len({tuple(order) for order in epochs}) > 1
+    assert [progress.batch for progress in told if progress.epoch == 2] == list(
+        range(1, 1 + next(progress.num_batches for progress in told[::-1] if progress.epoch == 2))
+    )
+
+
+class Watched(Sequence[Shard]):
+    """Shards that note who was asked for."""
+
+    def __init__(self, shards: Sequence[Shard]) -> None:
+        self._shards, self._asked = shards, list[int]()
+
+    def __len__(self) -> int:
+        return len(self._shards)
+
+    def __getitem__(self, number: int) -> Shard:  # type: ignore[override]  # nobody slices
+        if number < len(self._shards):
+            self._asked.append(number)
+        return self._shards[number]
+
+    def forget(self) -> list[int]:
+        asked, self._asked = self._asked, []
+        return asked

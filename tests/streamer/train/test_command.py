@@ -15,6 +15,10 @@ import torch
 from models.checkpoint import Snapshot
 from models.release import Release, load_release
 from streamer.__main__ import main
+from streamer.archive import Archive
+from streamer.archived_plays import to_table
+from streamer.plays import decode
+from tests.builders import NOON_MS, play
 
 NUM_PLAYS = 5_000
 _TORCHRUN = (sys.executable, *["-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d"],
@@ -54,6 +58,25 @@ def test_it_says_where_the_release_is_and_what_to_do_next(
     assert f"release {release_id} saved at file://{tmp_path}/releases/{release_id}" in told
     assert f"refrain releases promote {release_id}" in told
     assert f"refrain evaluate {plays} --release" in told
+
+
+def test_without_recorded_plays_it_learns_from_the_archive_and_keeps_no_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REFRAIN_RELEASES_URL", str(tmp_path / "releases"))
+    monkeypatch.setenv("REFRAIN_ARCHIVE_DIR", str(tmp_path / "archive"))
+    records = [play(offset, f"u{offset % 7}", f"t{offset % 11}", NOON_MS + offset) for offset in range(200)]
+    decoded = decode([r.key for r in records], [r.value for r in records], [r.timestamp for r in records])
+    with Archive(tmp_path / "archive") as archive:
+        archive.append(to_table(decoded.plays, 0, np.arange(200)), {0: 200})
+
+    main(["train", "--epochs", "1", "--checkpoint", str(tmp_path / "checkpoint")])
+
+    release = only_release(tmp_path / "releases")
+    assert release.data_window.num_plays == 200
+    assert len(release.catalogue) == 11
+    assert list((tmp_path / "checkpoint").iterdir()) == []
+    assert "evaluate" not in capsys.readouterr().out
 
 
 @pytest.mark.slow

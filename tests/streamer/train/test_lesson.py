@@ -1,15 +1,34 @@
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from models.checkpoint import Snapshot
+from models.release import DataWindow
 from models.split import Plays
 from streamer.archive import Archive
 from streamer.archived_plays import to_table
+from streamer.checkpoints import CheckpointFile
+from streamer.fit_progress import FitStopped
 from streamer.listening import Listening
 from streamer.plays import decode
-from streamer.train.lesson import TrainError, read_archive, read_start, split_recording
+from streamer.train.lesson import Lesson, TrainError, read_archive, read_start, split_recording
+from streamer.train.shuffle import open_shards
 from tests.builders import NOON_MS, TRACK_IDS, play, save_tiny_release
+
+
+def archive_of(directory: Path, num_plays: int, *, next_offset: int = 0, forgotten: tuple[str, ...] = ()) -> None:
+    """Ten listeners who play eleven tracks; each append has a file or joins the one before."""
+    offsets = range(next_offset, next_offset + num_plays)
+    records = [play(offset, f"u{offset % 10}", f"t{offset % 11}", NOON_MS + offset) for offset in offsets]
+    decoded = decode([r.key for r in records], [r.value for r in records], [r.timestamp for r in records])
+    with Archive(directory) as archive:
+        archive.append(to_table(decoded.plays, 0, np.array(offsets)), {0: offsets.stop}, forgotten)
+
+
+def as_lists(lesson: Lesson) -> list[list[int]]:
+    return [shard.histories.track_keys.tolist() for shard in lesson.shards]
 
 
 def test_of_a_recording_the_first_four_fifths_are_learned() -> None:
@@ -17,26 +36,59 @@ def test_of_a_recording_the_first_four_fifths_are_learned() -> None:
 
     lesson = split_recording(Listening(plays, [f"u{n}" for n in range(5)]))
 
-    assert lesson.histories.num_plays == len(lesson.sessions) == 80
+    assert [shard.histories.num_plays for shard in lesson.shards] == [80]
     assert lesson.catalogue.track_ids == tuple(f"t{n}" for n in range(8))
 
 
-def test_of_an_archive_everything_is_learned(tmp_path: Path) -> None:
-    records = [play(offset, f"u{offset % 2}", f"t{offset}", NOON_MS + offset) for offset in range(6)]
-    decoded = decode([r.key for r in records], [r.value for r in records], [r.timestamp for r in records])
-    with Archive(tmp_path) as archive:
-        archive.append(to_table(decoded.plays, 0, np.arange(6)), {0: 6})
+def test_of_an_archive_everything_is_learned_and_its_holder_may_go_on(tmp_path: Path) -> None:
+    archive_of(tmp_path / "archive", 100)
 
-    lesson = read_archive(tmp_path)
+    with Archive(tmp_path / "archive"):
+        lesson = read_archive(tmp_path / "archive", CheckpointFile(tmp_path / "fit"), heard=[], shard_plays=40)
 
-    assert lesson.histories.num_plays == 6
-    assert lesson.histories.num_listeners == 2
-    assert len(lesson.catalogue) == 6
+    assert len(lesson.shards) == 3
+    assert sum(shard.histories.num_plays for shard in lesson.shards) == 100
+    assert sum(shard.histories.num_listeners for shard in lesson.shards) == 10
+    assert lesson.data_window == DataWindow(NOON_MS, NOON_MS + 99, 100, 10)
+    assert lesson.catalogue.track_ids == tuple(f"t{n}" for n in range(11))
+
+
+def test_a_fit_that_goes_on_learns_from_what_it_began_with(tmp_path: Path) -> None:
+    archive_of(tmp_path / "archive", 100)
+    begun = read_archive(tmp_path / "archive", CheckpointFile(tmp_path / "fit"), heard=[])
+    archive_of(tmp_path / "archive", 50, next_offset=100)
+
+    resumed = read_archive(tmp_path / "archive", CheckpointFile(tmp_path / "fit"), heard=[])
+
+    assert as_lists(resumed) == as_lists(begun)
+
+
+def test_nobody_is_learned_from_after_they_were_forgotten(tmp_path: Path) -> None:
+    archive_of(tmp_path / "archive", 100)
+    read_archive(tmp_path / "archive", CheckpointFile(tmp_path / "fit"), heard=[])
+    archive_of(tmp_path / "archive", 1, next_offset=100, forgotten=("u3",))
+    learned_from_all = CheckpointFile(tmp_path / "fit")
+    learned_from_all.write(Snapshot({}, {}, {}))
+
+    resumed = read_archive(tmp_path / "archive", CheckpointFile(tmp_path / "fit"), heard=[])
+
+    assert resumed.data_window.num_listeners == 9
+    assert resumed.data_window.num_plays == 91
+    assert not learned_from_all.path.exists()
 
 
 def test_an_empty_archive_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TrainError, match="holds no plays"):
-        read_archive(tmp_path)
+        read_archive(tmp_path, CheckpointFile(tmp_path / "fit"), heard=[])
+
+
+def test_a_shuffle_ends_when_it_should_and_does_not_count(tmp_path: Path) -> None:
+    archive_of(tmp_path / "archive", 100)
+
+    with pytest.raises(FitStopped):
+        read_archive(tmp_path / "archive", CheckpointFile(tmp_path / "fit"), heard=[signal.SIGTERM])
+
+    assert open_shards(tmp_path / "fit" / "shards") is None
 
 
 def test_a_fit_starts_from_a_release_if_one_is_named(tmp_path: Path) -> None:

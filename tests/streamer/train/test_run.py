@@ -12,7 +12,8 @@ from models.catalogue import Catalogue, track_keys
 from models.config import NetworkConfig, TrainingConfig
 from models.histories import gather_histories
 from models.recipes import Recipe
-from models.release import Release, load_release
+from models.release import DataWindow, Release, load_release
+from models.shards import Shard
 from streamer.checkpoints import CheckpointError, CheckpointFile
 from streamer.fit_progress import FitStopped
 from streamer.settings import Settings
@@ -28,7 +29,8 @@ RECIPE = Recipe(
 def lesson(num_plays: int = 400) -> Lesson:
     plays = np.arange(num_plays)
     histories = gather_histories(plays % 10, track_keys(IDS)[plays // 10 % len(IDS)], plays * 200_000)
-    return Lesson(histories, np.repeat(np.arange(10), num_plays // 10), Catalogue(IDS))
+    sessions = np.repeat(np.arange(10), num_plays // 10)
+    return Lesson([Shard(histories, sessions)], Catalogue(IDS), DataWindow.of(histories))
 
 
 class OnceKept(list[int]):
@@ -90,11 +92,10 @@ def test_a_checkpoint_of_other_plays_is_refused_and_left(tmp_path: Path) -> None
 
 def test_plays_that_teach_nothing_are_refused(tmp_path: Path) -> None:
     single = gather_histories(np.arange(3), track_keys(IDS[:3]), np.zeros(3, np.int64))
+    nothing = Lesson([Shard(single)], Catalogue(IDS), DataWindow.of(single))
 
     with pytest.raises(TrainError, match="no release can be trained: no listener has two plays"):
-        train(
-            Lesson(single, np.arange(3), Catalogue(IDS)), RECIPE, settings(tmp_path), CheckpointFile(tmp_path), []
-        )  # fmt: skip
+        train(nothing, RECIPE, settings(tmp_path), CheckpointFile(tmp_path), [])
 
 
 def test_signals_are_noted_and_handed_back() -> None:

@@ -1,0 +1,151 @@
+"""Shards: all plays of some listeners each, so that a fit needs one of them in memory, however many plays there are."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.batches import cut_pieces, draw_batches
+from models.catalogue import FIRST_TRACK, UNKNOWN, Catalogue
+from models.config import KindConfig, TrainingConfig
+from models.criterion import Criterion, Pieces, criterion_of
+from models.features import known_plays
+from models.histories import Histories
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """All plays of some listeners, whom no other shard has.
+
+    Attributes:
+        histories: P plays; none is no error.
+        sessions: int64 (P,), where the source knows its sessions, for the item vectors only; absent: by gaps.
+    """
+
+    histories: Histories
+    sessions: NDArray[np.int64] | None = None
+
+
+Shards: TypeAlias = Sequence[Shard]
+"""In an order that stays. Each is asked for many times; whether it is kept or read anew is the sequence's matter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What one pass over all shards tells before a fit.
+
+    Attributes:
+        num_plays: of all tracks.
+        plays_sha256: of every column of every shard.
+        track_counts: int64 (M,), plays by place in the catalogue.
+        num_batches: of each shard, as an epoch may draw them; another one may draw a few more or less.
+    """
+
+    num_plays: int
+    plays_sha256: str
+    track_counts: NDArray[np.int64]
+    num_batches: tuple[int, ...]
+
+
+def survey_of(shards: Shards, catalogue: Catalogue, config: TrainingConfig) -> Survey:
+    """Count what a fit must know of all plays at once.
+
+    Raises:
+        ValueError: no listener has two plays of catalogue tracks.
+    """
+    num_plays, num_batches, digest = 0, [], _Digest()
+    track_counts = np.zeros(len(catalogue), np.int64)
+    for shard in shards:
+        histories = shard.histories
+        rows = catalogue.rows(histories.track_keys)
+        is_known = rows != UNKNOWN
+        pieces = cut_pieces(np.searchsorted(np.flatnonzero(is_known), histories.bounds), config.stream_plays)
+        num_plays += histories.num_plays
+        digest.add(shard)
+        track_counts += np.bincount(rows[is_known] - FIRST_TRACK, minlength=len(catalogue))
+        num_batches.append(len(draw_batches(pieces, config.batch_plays, np.random.default_rng(config.seed))))
+    if not sum(num_batches):
+        raise ValueError("no listener has two plays of catalogue tracks, so there is nothing to learn; wait for more")
+    return Survey(num_plays, digest.sha256.hexdigest(), track_counts, tuple(num_batches))
+
+
+def sha256_of(shards: Shards) -> str:
+    """Tell plays from others by every column of every shard; no plays by an empty string."""
+    digest = _Digest()
+    for shard in shards:
+        digest.add(shard)
+    return digest.sha256.hexdigest() if len(shards) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sentences:
+    """Known tracks in listening order, shard by shard, as often as somebody iterates.
+
+    Attributes:
+        sources: of the shards, one after the other.
+        catalogue: the tracks.
+        network_config: says where a session ends if the source does not.
+    """
+
+    sources: Sequence[Shards]
+    catalogue: Catalogue
+    network_config: KindConfig
+
+    def __iter__(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Yield of each shard the K rows of known plays and the K sessions they are of, both int64."""
+        for shard in chain.from_iterable(self.sources):
+            known = known_plays(shard.histories, self.catalogue, self.network_config)
+            yield known.rows, known.sessions if shard.sessions is None else shard.sessions[known.indices]
+
+
+class Questions:
+    """What a run asks of a network, shard by shard; the latest shard is kept, so that a single one is read once.
+
+    Args:
+        shards: the plays.
+        catalogue: the tracks.
+        configs: what is trained, and how.
+        survey: of the shards.
+    """
+
+    def __init__(
+        self, shards: Shards, catalogue: Catalogue, configs: tuple[KindConfig, TrainingConfig], survey: Survey
+    ) -> None:
+        self.num_batches = survey.num_batches
+        self._shards = shards
+        self._catalogue = catalogue
+        self._network_config, self._config = configs
+        self._track_counts = survey.track_counts
+        self._latest: tuple[int, tuple[Pieces, Criterion]] | None = None
+
+    def of(self, number: int) -> tuple[Pieces, Criterion]:
+        """Give the pieces of a shard, and what is asked about them."""
+        if self._latest is None or self._latest[0] != number:
+            self._latest = None  # two at once would double the memory
+            self._latest = number, self._read(number)
+        return self._latest[1]
+
+    def _read(self, number: int) -> tuple[Pieces, Criterion]:
+        histories = self._shards[number].histories
+        known = known_plays(histories, self._catalogue, self._network_config)
+        criterion = criterion_of(known, histories.bounds, self._track_counts, self._config)
+        return cut_pieces(known.bounds, self._config.stream_plays), criterion
+
+
+class _Digest:
+    """Adds up shards."""
+
+    def __init__(self) -> None:
+        self.sha256 = hashlib.sha256()
+
+    def add(self, shard: Shard) -> None:
+        """Take in every column."""
+        columns: list[NDArray[Any]] = [getattr(shard.histories, name) for name in Histories.__slots__]
+        for column in columns if shard.sessions is None else [*columns, shard.sessions]:
+            self.sha256.update(np.ascontiguousarray(column).data)

@@ -1,0 +1,45 @@
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from streamer.archive import Archive
+from streamer.archive_reading import ArchiveChanged, ArchiveSnapshot
+from streamer.archived_plays import to_table
+from streamer.plays import decode
+from tests.builders import play
+
+
+def append(archive: Archive, offsets: range, forgotten: tuple[str, ...] = ()) -> None:
+    records = [play(offset, f"u{offset % 3}", f"t{offset}") for offset in offsets]
+    decoded = decode([r.key for r in records], [r.value for r in records], [r.timestamp for r in records])
+    archive.append(to_table(decoded.plays, 0, np.array(offsets)), {0: offsets.stop}, forgotten)
+
+
+def track_ids(batches: list[pa.RecordBatch]) -> list[str]:
+    return [track for batch in batches for track in batch.column("track_id").to_pylist()]
+
+
+def test_what_counted_is_read_while_another_goes_on_appending(tmp_path: Path) -> None:
+    with Archive(tmp_path) as archive:
+        append(archive, range(10))
+        snapshot = ArchiveSnapshot(tmp_path)
+        reading = snapshot.batches(["track_id"])
+        first = next(reading)
+
+        append(archive, range(10, 30), forgotten=("u1",))
+
+        assert track_ids([first, *reading]) == [f"t{offset}" for offset in range(10)]
+        assert (snapshot.num_plays, snapshot.num_forgotten) == (10, 0)
+        assert ArchiveSnapshot(tmp_path).num_forgotten == 1
+
+
+def test_what_went_away_before_it_was_opened_is_told(tmp_path: Path) -> None:
+    with Archive(tmp_path) as archive:
+        append(archive, range(10))
+        snapshot = ArchiveSnapshot(tmp_path)
+        append(archive, range(10, 30), forgotten=("u1",))
+
+    with pytest.raises(ArchiveChanged):
+        list(snapshot.batches(["track_id"]))

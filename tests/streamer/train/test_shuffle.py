@@ -1,0 +1,84 @@
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from models.catalogue import track_keys
+from models.histories import gather_histories
+from streamer.train.shuffle import COLUMNS, ShardFolder, open_shards, shuffle
+
+
+def batches(num_plays: int = 300, size: int = 50) -> list[pa.RecordBatch]:
+    """Plays of 23 listeners, late ones among them, in small batches."""
+    rng = np.random.default_rng(3)
+    table = pa.table(
+        {
+            "user_id": [f"u{user}" for user in rng.integers(0, 23, num_plays)],
+            "track_id": [f"t{track}" for track in rng.integers(0, 40, num_plays)],
+            "played_at_ms": np.arange(num_plays) + rng.integers(-5, 5, num_plays) // 2 * 2,
+            "context": rng.integers(0, 3, num_plays).astype(np.uint8),
+        }
+    )
+    return table.select(COLUMNS).to_batches(max_chunksize=size)
+
+
+def listeners_of(folder: ShardFolder) -> list[tuple[list[int], list[int], list[int], list[bool]]]:
+    """Every listener's plays, in an order of listeners that does not depend on the shards."""
+    found = []
+    for shard in folder:
+        histories = shard.histories
+        for begin, end in zip(histories.bounds[:-1], histories.bounds[1:], strict=True):
+            columns = (histories.track_keys, histories.played_at_ms, histories.contexts, histories.repeats)
+            found.append(tuple(column[begin:end].tolist() for column in columns))
+    return sorted(found)
+
+
+@pytest.mark.parametrize("num_shards", [1, 7, 60])
+def test_every_listeners_plays_come_together_in_order_whatever_the_shards(tmp_path: Path, num_shards: int) -> None:
+    plays = pa.Table.from_batches(batches()).to_pydict()
+    numbers = {user: number for number, user in enumerate(sorted(set(plays["user_id"])))}
+    listeners = np.array([numbers[user] for user in plays["user_id"]])
+    order = np.lexsort((plays["played_at_ms"], listeners))
+    expected = gather_histories(
+        listeners[order], track_keys(plays["track_id"])[order],
+        np.array(plays["played_at_ms"])[order], np.array(plays["context"], np.uint8)[order],
+    )  # fmt: skip
+
+    folder = shuffle(batches(), tmp_path / "shards", num_shards=num_shards, num_forgotten=2)
+
+    assert len(folder) == num_shards
+    found = listeners_of(folder)
+    assert len(found) == expected.num_listeners == folder.manifest.num_listeners
+    columns = (expected.track_keys, expected.played_at_ms, expected.contexts, expected.repeats)
+    bounds = zip(expected.bounds[:-1], expected.bounds[1:], strict=True)
+    assert found == sorted(tuple(column[begin:end].tolist() for column in columns) for begin, end in bounds)
+
+
+def test_the_manifest_tells_what_the_shards_hold(tmp_path: Path) -> None:
+    plays = pa.Table.from_batches(batches()).to_pydict()
+
+    manifest = shuffle(batches(), tmp_path / "shards", num_shards=3, num_forgotten=2).manifest
+
+    assert manifest.track_ids == list(dict.fromkeys(plays["track_id"]))
+    assert (manifest.num_plays, manifest.num_forgotten) == (300, 2)
+    assert (manifest.from_ms, manifest.until_ms) == (min(plays["played_at_ms"]), max(plays["played_at_ms"]))
+
+
+def test_a_shuffle_that_was_cut_off_does_not_count(tmp_path: Path) -> None:
+    def cut_off() -> list[pa.RecordBatch]:
+        yield batches()[0]
+        raise KeyboardInterrupt
+
+    shuffle(batches(), tmp_path / "shards", num_shards=3, num_forgotten=0)
+    with pytest.raises(KeyboardInterrupt):
+        shuffle(cut_off(), tmp_path / "shards", num_shards=3, num_forgotten=0)
+
+    assert open_shards(tmp_path / "shards") is None
+
+
+def test_there_is_no_shard_behind_the_last(tmp_path: Path) -> None:
+    folder = shuffle(batches(), tmp_path / "shards", num_shards=3, num_forgotten=0)
+
+    with pytest.raises(IndexError):
+        folder[3]
