@@ -39,7 +39,7 @@ config = TrainingConfig(epochs=2, batch_plays=150, stream_plays=25, item_epochs=
 network_config = NetworkConfig(embedding_size=8, hidden_size=16, contexts=())
 losses = []
 network = fit(histories, Catalogue(ids), config, network_config=network_config, ranks=Ranks(rank, size),
-              progress=lambda progress: losses.append(progress.loss))
+              progress=lambda progress: progress.epoch and losses.append(progress.loss))
 save_file({**network.state_dict(), "losses": torch.tensor(losses)}, f"{directory}/{num_full}-{size}-{rank}")
 if size > 1:
     distributed.destroy_process_group()
