@@ -199,12 +199,12 @@ def test_counts_go_on_beyond_the_ring_whatever_the_batches_and_the_release(
     seed: int, cuts: Sequence[tuple[int, int]], second: Release | None
 ) -> None:
     # More tracks than a state can count, and more plays than the ring holds.
-    numbers = np.random.default_rng(seed).zipf(1.2, 300) % (2 * NUM_COUNTED)
+    numbers = np.random.default_rng(seed).integers(2 * NUM_COUNTED, size=3 * NUM_COUNTED)
     plays = [play(at, "u0", f"t{number}", context="none", skipped=False) for at, number in enumerate(numbers)]
 
-    worker = Worker().serve_all({0: plays[:200], 1: []}, cuts)
+    worker = Worker().serve_all({0: plays[:NUM_COUNTED], 1: []}, cuts)
     worker.release = second or worker.release
-    worker.serve_all({0: plays[200:], 1: []}, cuts)
+    worker.serve_all({0: plays[NUM_COUNTED:], 1: []}, cuts)
 
     state = worker.states()[0, "u0"]
     at_once = Worker(second).serve_all({0: plays, 1: []}).states()[0, "u0"]

@@ -121,12 +121,12 @@ def test_a_newcomer_takes_the_place_of_the_smallest_count_and_begins_at_nothing(
     counts[9] = 3
 
     maps = count_plays(
-        CountMaps(keys[None], counts[None]), np.array([0, 1]), np.array([99], np.uint64), np.zeros(1, np.int64)
+        CountMaps(keys[None], counts[None]), np.array([0, 1]), np.array([1 << 63], np.uint64), np.zeros(1, np.int64)
     )
 
-    assert maps.track_keys[0, 9] == 99
+    assert maps.track_keys[0, 9] == 1 << 63
     assert maps.counts[0, 9] == 1
-    assert set(maps.track_keys[0].tolist()) == {99, *keys.tolist()} - {10}
+    assert set(maps.track_keys[0].tolist()) == {1 << 63, *keys.tolist()} - {10}
 
 
 @pytest.mark.parametrize("seed", range(3))
