@@ -125,7 +125,7 @@ class DiscountConfig(KindConfig):
 
     kind: ClassVar[str] = "discount"
 
-    factors: tuple[float, float] = (0.3, 0.6)
+    factors: tuple[float, float] = (0.3, 0.5)
 
     @property
     def hidden_size(self) -> int:

@@ -8,9 +8,9 @@
     bW          their learned weights for the last songs
     discount    their exponentially discounted mean
 
-The paper's abstract and introduction were at hand, its method was not. Chosen here, on 30Music's validation part where
-it says so: targets 1..10 songs ahead short-term and 25..100 long-term, as far as a history goes; epochs, sizes and
-factors by validation.
+The paper's abstract and introduction were at hand, its method was not. Chosen here: targets 1..10 songs ahead
+short-term and 25..100 long-term, as far as a history goes; the discount factors and the regulariser's weight on
+30Music's validation part; everything else as Refrain's own is trained, untuned.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ def test_learned_weights_get_better() -> None:
     longer = replace(tiny, training=replace(tiny.training, epochs=20, batch_plays=256))
     fit_recipe(longer, [Shard(rounds(20, 30))], CATALOGUE, progress=told.append)
 
-    losses = [progress.loss for progress in told]
+    losses = [progress.loss for progress in told if progress.epoch]
     assert np.mean(losses[-20:]) < np.mean(losses[:20])
 
 

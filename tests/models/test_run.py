@@ -11,9 +11,9 @@ import torch
 
 from models.catalogue import Catalogue
 from models.checkpoint import Fingerprint, Snapshot
-from models.config import NetworkConfig, TrainingConfig
+from models.config import KindConfig, NetworkConfig, RecurrentConfig, TrainingConfig, WeightsConfig
 from models.histories import Histories
-from models.network import TasteNetwork
+from models.network import Network
 from models.recommender import Recommender
 from models.run import Progress
 from models.shards import Shard
@@ -68,7 +68,7 @@ def shards_of(histories: Histories) -> list[Shard]:
     return [Shard(histories.of(listeners[first::4])) for first in range(4)] + [Shard(histories.of(listeners[:0]))]
 
 
-def same(one: TasteNetwork, other: TasteNetwork) -> bool:
+def same(one: Network, other: Network) -> bool:
     others = other.state_dict()
     return all(torch.equal(tensor, others[name]) for name, tensor in one.state_dict().items())
 
@@ -78,20 +78,28 @@ def histories(draw_histories: Callable[..., Histories]) -> Histories:
     return draw_histories(3, num_listeners=12, num_plays=400)
 
 
-@pytest.mark.parametrize("config", [FULL, SAMPLED])
+@pytest.mark.parametrize(
+    ("config", "sizes"),
+    [
+        (FULL, SMALL),
+        (SAMPLED, SMALL),
+        (dataclasses.replace(FULL, loss="cosine"), RecurrentConfig(embedding_size=8, units=5, cell="lstm")),
+        (dataclasses.replace(FULL, loss="squared"), WeightsConfig(embedding_size=8, num_songs=5)),
+    ],
+)
 def test_a_fit_cut_off_anywhere_ends_in_the_same_weights(
-    histories: Histories, catalogue: Catalogue, config: TrainingConfig
+    histories: Histories, catalogue: Catalogue, config: TrainingConfig, sizes: KindConfig
 ) -> None:
     told: list[Progress] = []
-    whole = fit(histories, catalogue, config, network_config=SMALL, progress=told.append)
+    whole = fit(histories, catalogue, config, network_config=sizes, progress=told.append)
     told = [progress for progress in told if progress.epoch]
 
     for cut in (1, told[0].num_batches, told[0].num_batches + 2):
         kept = Kept()
         with pytest.raises(Cut):
-            fit(histories, catalogue, config, network_config=SMALL, progress=cut_after(cut), checkpoint=kept)
+            fit(histories, catalogue, config, network_config=sizes, progress=cut_after(cut), checkpoint=kept)
         torch.rand(7)  # whoever goes on has another past
-        resumed = fit(histories, catalogue, config, network_config=SMALL, checkpoint=kept)
+        resumed = fit(histories, catalogue, config, network_config=sizes, checkpoint=kept)
 
         assert same(resumed, whole), cut
 

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from models.checkpoint import Snapshot
+from models.recurrent import RecurrentNetwork
 from models.release import Release, load_release
 from streamer.__main__ import main
 from streamer.archive import Archive
@@ -77,6 +78,22 @@ def test_without_recorded_plays_it_learns_from_the_archive_and_keeps_no_copy(
     assert len(release.catalogue) == 11
     assert list((tmp_path / "checkpoint").iterdir()) == []
     assert "evaluate" not in capsys.readouterr().out
+
+
+def test_it_trains_on_a_file_of_playlists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REFRAIN_RELEASES_URL", str(tmp_path / "releases"))
+    plays, playlists = write_plays(tmp_path / "plays.csv", 600), tmp_path / "playlists.csv"
+    rows = [f"p{place // 10},{place % 10},t{place}" for place in range(50)]
+    playlists.write_text("\n".join(["playlist,position,track", *rows]))
+    arguments = ["train", str(plays), "--recipe", "rP", "--epochs", "1", "--checkpoint", str(tmp_path / "checkpoint")]
+
+    with pytest.raises(SystemExit):
+        main(arguments)
+    main([*arguments, "--playlists", str(playlists)])
+
+    release = only_release(tmp_path / "releases")
+    assert release.metrics == {"recipe": "rP"}
+    assert isinstance(release.network, RecurrentNetwork)
 
 
 @pytest.mark.slow
