@@ -103,6 +103,8 @@ class Bench:
         losses: list[list[float]] = [[] for _ in range(training.epochs)]
 
         def note(progress: Progress) -> None:
+            if not progress.epoch:  # item vectors have no loss
+                return
             losses[progress.epoch - 1].append(progress.loss)
             if progress.batch == progress.num_batches:
                 self.tell(f"{name}, epoch {progress.epoch} of {progress.num_epochs}: loss {progress.loss:.3f}")

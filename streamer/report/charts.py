@@ -13,7 +13,7 @@ Point = tuple[float, float]
 
 _WIDTH: Final = 720
 _HEIGHT: Final = 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 16, 12, 46
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 36, 12, 46
 
 
 @dataclass(frozen=True, slots=True)

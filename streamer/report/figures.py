@@ -59,7 +59,7 @@ def describe(
     lists = [run.lists for run in runs.values()]
     report = evaluate(split, "test", lists, **asking.strides)
     whole = _flat([report.groups.get("short-term/all"), report.groups.get("long-term/all")])
-    is_seeded = SYSTEMS[name].is_seeded
+    is_seeded = SYSTEMS[name].max_seeds > 0
     return {
         "title": SYSTEMS[name].title,
         "about": SYSTEMS[name].about,

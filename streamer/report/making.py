@@ -80,7 +80,7 @@ def measure(bench: Bench, *, names: Sequence[str], seeds: Sequence[int], asking:
         raise ReportError(f"no system is called {', '.join(sorted(unknown))}; there are {', '.join(SYSTEMS)}")
     ordered = [name for name in SYSTEMS if name in names]
     runs: dict[str, dict[int, Run]] = {
-        name: {seed: run_system(name, bench, seed) for seed in (seeds if SYSTEMS[name].is_seeded else [0])}
+        name: {seed: run_system(name, bench, seed) for seed in seeds[: SYSTEMS[name].max_seeds] or [0]}
         for name in ordered
     }
     lists: dict[str, list[Lists]] = {name: [run.lists for run in each.values()] for name, each in runs.items()}

@@ -91,13 +91,13 @@ def _measured(systems: Systems) -> str:
     split = next(iter(systems.values()))["splits"]
     t1, t2 = (f"{datetime.fromtimestamp(split[name] / 1000, UTC):%d %B %Y}" for name in ("t1_ms", "t2_ms"))
     every = split["short_term_every"]
-    which = "Every play" if every == 1 else f"Every {every}th play"
+    which = "Each" if every == 1 else f"Every {every}th"
     return (
         f"<p>The recording holds {split['num_plays']:,} plays of {split['num_tracks']:,} tracks by "
         f"{split['num_listeners']:,} listeners. Every system learned from the {split['num_training_plays']:,} plays "
         f"before {t1}. What had to be chosen was chosen on the plays between then and {t2}. The figures are about the "
         f"plays after {t2}, which nobody learned from or chose by.</p>"
-        f"<p>{which} of those is hidden in turn, and each system is asked what comes next: "
+        f"<p>{which} of those plays is hidden in turn, and each system is asked what comes next: "
         f"{split['short_term_anchors']:,} questions about {split['test_listeners']:,} listeners. It may name 20 of all "
         f"{split['num_tracks']:,} tracks. The <b>hit rate</b> (HR@20) is how often the hidden play is among them. The "
         "<b>reciprocal rank</b> (MRR@20) also counts where: 1 on top, a half in second place, a third in third. The "

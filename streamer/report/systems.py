@@ -19,6 +19,8 @@ from streamer.report.runs import Run, keep_run, kept_run
 OURS: Final = ("refrain_served", "refrain_network")
 """Refrain's own, the one that serves first: the first that is asked for is compared with all others."""
 
+_MANY: Final = 100
+
 
 @dataclass(frozen=True, slots=True)
 class System:
@@ -27,14 +29,14 @@ class System:
     Attributes:
         title: for readers.
         about: what it does, in a sentence.
-        is_seeded: whether chance has a part in it, so that it is fitted with several seeds.
+        max_seeds: with how many seeds it is fitted at most; 0: chance has no part in it.
         settings: what it is fitted with; another answer makes kept runs void.
         fit: fits it and answers at the test anchors.
     """
 
     title: str
     about: str
-    is_seeded: bool
+    max_seeds: int
     settings: Callable[[Bench], dict[str, Any]]
     fit: Callable[[Bench, int], Run]
 
@@ -90,28 +92,28 @@ def _baseline(name: str, title: str, about: str) -> System:
         settings = {"chosen": repr(baseline), "num_trials": len(trials)}
         return Run(baseline.fit(bench.split).rank(bench.split, "test"), settings)
 
-    return System(title, about, False, lambda _: {"variants": repr(VARIANTS[name])}, fit)
+    return System(title, about, 0, lambda _: {"variants": repr(VARIANTS[name])}, fit)
 
 
 SYSTEMS: Final[Mapping[str, System]] = {
     "refrain_served": System(
         "Refrain, as served",
         "the network's best tracks and those that counts propose, put in order by a second, small network",
-        True,
+        _MANY,
         lambda bench: asdict(bench.training) | bench.reranker.to_dict() | {"second": asdict(bench.reranker_training)},
         _fit_served,
     ),
     "refrain_network": System(
         "Refrain, the network alone",
         "a recurrent network that follows each listener, and remembers their last 64 plays",
-        True,
+        _MANY,
         lambda bench: asdict(bench.training),
         _fit_network,
     ),
     "gru4rec": System(
         "GRU4Rec",
         "the best known recurrent network for sessions (Hidasi et al. 2016, 2018), its settings searched for",
-        True,
+        _MANY,
         lambda bench: asdict(bench.gru4rec),
         _fit_gru4rec,
     ),

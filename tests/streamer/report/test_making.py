@@ -33,7 +33,7 @@ def test_each_system_is_an_object_with_its_figures(written: Path) -> None:
             assert low <= figures[metric] <= high, name
         assert {"repeat", "discovery", "in_session", "session_start"} <= figures["groups"].keys()
         assert figures["splits"]["t1_ms"] < figures["splits"]["t2_ms"]
-        assert figures["seeds"] == ([1, 2] if SYSTEMS[name].is_seeded else [])
+        assert figures["seeds"] == ([1, 2] if SYSTEMS[name].max_seeds else [])
         assert figures["of_seeds"].keys() == set(map(str, figures["seeds"]))
         assert 0 < figures["coverage_at_20"] <= 1
         assert figures["settings"]
@@ -44,6 +44,13 @@ def test_a_figure_is_the_mean_of_its_seeds(written: Path) -> None:
 
     of_seeds = [each["hr_at_20"] for each in figures["of_seeds"].values()]
     assert figures["hr_at_20"] == pytest.approx(sum(of_seeds) / 2, abs=2e-5)
+
+
+def test_every_epoch_of_training_has_a_loss(written: Path) -> None:
+    systems = json.loads((written / "made-up.json").read_text(), parse_constant=pytest.fail)
+
+    for name, epochs in (("refrain_network", 1), ("gru4rec", 1), ("popularity", 0)):
+        assert [len(losses) for losses in systems[name]["losses"]] == [epochs] * len(systems[name]["seeds"])
 
 
 def test_refrains_own_are_compared_with_every_other(written: Path) -> None:
