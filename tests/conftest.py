@@ -1,11 +1,14 @@
 """Fixtures that every test directory may use."""
 
+import os
 from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
 
 from streamer.devkafka import DevKafka
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # on a busy machine tiny tensors wait long for a second thread
 
 
 @pytest.fixture(scope="session")
