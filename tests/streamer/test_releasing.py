@@ -1,0 +1,121 @@
+"""Releasing, on a real broker: what calls for a fit, and what a fit begins from."""
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from models.config import TrainingConfig
+from models.release import load_release
+from streamer.archive import Archive
+from streamer.archived_plays import SCHEMA
+from streamer.devkafka import DevKafka
+from streamer.metrics import TrainerMetrics
+from streamer.releasing import Releaser, ReleasingConfig
+from streamer.shelf import Shelf
+from streamer.triggers import Thresholds, Trigger
+
+pytestmark = pytest.mark.kafka
+
+NUM_PLAYS, NUM_USERS, NUM_TRACKS = 3000, 40, 100
+FIRST_MS, GAP_MS = 1_700_000_000_000, 200_000
+
+
+class Place:
+    """A releaser over an archive to which plays are appended."""
+
+    def __init__(self, config: ReleasingConfig, archive: Archive) -> None:
+        self.config = config
+        self.archive = archive
+        self.metrics = TrainerMetrics()
+        self.releaser = Releaser(config, self.metrics, archive)
+
+    def play(self, num_plays: int, step: int = 1) -> None:
+        """Let all listeners play on through the tracks, `step` at a time."""
+        first = self.archive.next_offsets.get(0, 0)
+        plays = np.arange(first, first + num_plays)
+        users = plays % NUM_USERS
+        tracks = (users * 37 + step * (plays // NUM_USERS)) % NUM_TRACKS
+        columns = {
+            "user_id": [f"u{user}" for user in users],
+            "track_id": [f"t{track}" for track in tracks],
+            "played_at_ms": FIRST_MS + GAP_MS * plays,
+            "context": np.zeros(num_plays, np.uint8),
+            "skipped": np.zeros(num_plays, np.bool_),
+            "partition": np.zeros(num_plays, np.int32),
+            "offset": plays,
+        }
+        self.archive.append(pa.table(columns, SCHEMA), {0: first + num_plays})
+
+    def told(self, metric: str) -> float | None:
+        return self.metrics.registry.get_sample_value(metric)
+
+
+@pytest.fixture
+async def place(kafka: DevKafka, topic_prefix: str, tmp_path: Path) -> AsyncIterator[Place]:
+    """A champion was released on the first plays, and others wait for 500 more, or for it to fall."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
+    await admin.start()
+    await admin.create_topics([NewTopic(topic_prefix, 1, 1)])
+    await admin.close()
+    config = ReleasingConfig(
+        bootstrap_servers=kafka.bootstrap_servers,
+        releases_topic=topic_prefix,
+        releases_url=str(tmp_path / "releases"),
+        checkpoint_dir=tmp_path / "fit",
+        window_plays=10 * NUM_PLAYS,
+        training=TrainingConfig(epochs=4, item_epochs=5),
+        thresholds=Thresholds(min_plays=NUM_PLAYS, max_wait_s=3600, drift_plays=400),
+        fresh_after_s=3600,
+        num_kept=3,
+    )
+    with Archive(tmp_path / "archive") as archive:
+        place = Place(config, archive)
+        place.play(NUM_PLAYS)
+        assert await place.releaser.find_trigger() is Trigger.PLAYS
+        assert await place.releaser.release(Trigger.PLAYS, asyncio.Event()) is not None
+        yield place
+
+
+async def test_a_champion_that_answers_as_well_as_ever_calls_for_no_fit(place: Place) -> None:
+    place.play(400)
+
+    assert await place.releaser.find_trigger() is None
+    assert (place.told("refrain_live_hit_rate") or 0) > 0.5
+
+
+async def test_a_champion_that_answers_worse_calls_for_a_fit_once(place: Place) -> None:
+    place.play(400, step=31)  # they have taken to leaping through the tracks
+
+    assert await place.releaser.find_trigger() is Trigger.DRIFT
+    assert (place.told("refrain_live_hit_rate") or 0) < 0.5
+    assert await place.releaser.find_trigger() is None  # looked at, with no new play since
+
+
+async def test_a_fit_begins_from_the_champion_and_afresh_where_that_was_refused(place: Place) -> None:
+    spoilt = dataclasses.replace(place.config, training=TrainingConfig(epochs=4, item_epochs=5, learning_rate=1.0))
+    place.play(400)
+    releaser = Releaser(spoilt, place.metrics, place.archive)
+
+    assert await releaser.release(Trigger.ASKED, asyncio.Event()) is None
+    began_from = [releaser._refused_from]
+    place.play(400)
+    assert await releaser.release(Trigger.ASKED, asyncio.Event()) is None
+    began_from.append(releaser._refused_from)
+
+    assert began_from == [Shelf(place.config.releases_url).ids()[0], None]
+    assert len(Shelf(place.config.releases_url).refusals()) == 2
+
+
+async def test_a_release_keeps_its_verdict_and_its_live_hit_rate(place: Place) -> None:
+    (release_id,) = Shelf(place.config.releases_url).ids()
+
+    metrics = load_release(f"{place.config.releases_url}/{release_id}").metrics
+
+    assert str(metrics["verdict"]).startswith("Published: better than popularity, and there is no champion.")
+    assert isinstance(metrics["live_hit_rate"], dict)
