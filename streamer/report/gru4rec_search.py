@@ -28,24 +28,22 @@ _COVEO: Final = Gru4RecConfig(
 _RETAIL_ROCKET: Final = replace(
     _COVEO, batch_size=80, embedding_dropout=0.5, hidden_dropout=0.05, sample_exponent=0.4, elu=0.5, regularisation=1.95
 )
-_WIDE: Final = replace(_RSC15, batch_size=128, hidden_dropout=0.2)
+_WIDE: Final = replace(_RSC15, batch_size=128, hidden_dropout=0.2, learning_rate=0.1, momentum=0.0)
 
 TRIALS: Final[Sequence[Gru4RecConfig]] = (
     _WIDE,
     replace(_WIDE, sequences="listener"),
+    replace(_WIDE, hidden_dropout=0.4),
     replace(_WIDE, logq=0.0),
-    replace(_WIDE, embedding_dropout=0.2),
-    replace(_WIDE, learning_rate=0.1, momentum=0.0),
     replace(_WIDE, sample_exponent=0.2),
-    replace(_WIDE, num_units=200, hidden_dropout=0.4),
-    replace(_WIDE, embedding_size=100),
+    replace(_WIDE, embedding_dropout=0.2),
+    replace(_WIDE, learning_rate=0.05),
     _COVEO,
-    replace(_COVEO, sequences="listener"),
     _RETAIL_ROCKET,
     _RSC15,
-    replace(_RSC15, sequences="listener"),
     _YOOCHOOSE,
 )
+
 
 BEST: Final = replace(_WIDE)
 """The best of them on 30Music's validation part: what `best` makes of docs/report/30music-s10.gru4rec.json."""
