@@ -9,8 +9,11 @@ from models.baselines import VARIANTS
 from models.evaluation import rank_anchors
 from models.gru4rec import Epoch, fit_gru4rec
 from models.network import Network
+from models.recipes import RECIPES, fit_recipe
 from models.recommender import Recommender
 from models.reranker_fitting import fit_two_stages
+from models.run import Progress
+from models.shards import Shard
 from models.split import Split
 from models.trials import choose_baseline
 from streamer.report.bench import Bench
@@ -86,6 +89,31 @@ def _fit_gru4rec(bench: Bench, seed: int) -> Run:
     return Run(model.rank(bench.split, bench.split.anchors("test")), asdict(config), losses, plays_per_s)
 
 
+def _recipe(name: str, title: str, about: str) -> System:
+    """Make a system of one of the paper's recipes, untuned and therefore fitted once."""
+
+    def fit(bench: Bench, seed: int) -> Run:
+        recipe = RECIPES[name]
+        recipe = replace(recipe, training=replace(recipe.training, seed=seed))
+        losses: dict[int, list[float]] = {}
+
+        def note(progress: Progress) -> None:
+            if progress.epoch:  # item vectors have no loss
+                losses.setdefault(progress.epoch, []).append(progress.loss)
+
+        histories, sessions = bench.split.training_histories()
+        begun_s = time.process_time()
+        network = fit_recipe(
+            recipe, [Shard(histories, sessions)], bench.split.catalogue, device=bench.device, progress=note
+        )
+        spent_s = time.process_time() - begun_s
+        lists = rank_anchors(Recommender(network, bench.split.catalogue), bench.split, "test")
+        plays_per_s = round(histories.num_plays * recipe.training.epochs / spent_s, 1) if losses else None
+        return Run(lists, asdict(recipe), [sum(each) / len(each) for each in losses.values()], plays_per_s)
+
+    return System(title, about, 1, lambda _: {"recipe": repr(RECIPES[name])}, fit)
+
+
 def _baseline(name: str, title: str, about: str) -> System:
     def fit(bench: Bench, _: int) -> Run:
         baseline, trials = choose_baseline(VARIANTS[name], bench.split)
@@ -116,6 +144,15 @@ SYSTEMS: Final[Mapping[str, System]] = {
         _MANY,
         lambda bench: asdict(bench.gru4rec),
         _fit_gru4rec,
+    ),
+    "rH": _recipe(
+        "rH", "De Boom et al., recurrent", "a GRU a horizon trained towards the vectors of later songs (rH_ST, rH_LT)"
+    ),
+    "rH-lstm": _recipe("rH-lstm", "De Boom et al., LSTM", "the same with an LSTM a horizon"),
+    "rH-l2": _recipe("rH-l2", "De Boom et al., L2 loss", "the same with the squared distance for a loss"),
+    "bW": _recipe("bW", "De Boom et al., weights", "learned weights of the last songs (bW_ST, bW_LT)"),
+    "discount": _recipe(
+        "discount", "De Boom et al., discount", "the mean of the songs so far, newer ones counting more"
     ),
     "vstan": _baseline("vstan", "VSTAN", "the sessions most like this one, recent ones before old ones"),
     "vsknn": _baseline("vsknn", "VSKNN", "the sessions most like this one"),
