@@ -323,8 +323,12 @@ class _Training:
         config, num = self.model.config, len(scores)
         if config.loss == "bpr-max":
             return bpr_max(scores, elu=config.elu, regularisation=config.regularisation)
-        expected = num * self.shares[candidates] + config.num_samples * self.drawn[candidates]
-        return cross_entropy(scores, torch.from_numpy(config.logq * np.log(expected)).to(scores))
+        log_expected = np.log(self.expected(candidates, num))
+        return cross_entropy(scores, torch.from_numpy(config.logq * log_expected).to(scores))
+
+    def expected(self, tracks: NDArray[np.int64], num_targets: int) -> NDArray[np.float64]:
+        """Say how often each track is expected among the candidates of a batch, as a target or as a sample."""
+        return num_targets * self.shares[tracks] + self.model.config.num_samples * self.drawn[tracks]
 
 
 class _Adagrad:

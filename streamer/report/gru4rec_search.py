@@ -42,6 +42,9 @@ TRIALS: Final[Sequence[Gru4RecConfig]] = (
     _RETAIL_ROCKET,
     _RSC15,
     _YOOCHOOSE,
+    replace(_WIDE, num_units=200, hidden_dropout=0.4),
+    replace(_WIDE, embedding_size=100),
+    replace(_COVEO, sequences="listener"),
 )
 
 

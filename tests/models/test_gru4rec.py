@@ -11,6 +11,7 @@ from models.gru4rec import (
     Epoch,
     Gru4Rec,
     Gru4RecConfig,
+    _Training,
     bpr_max,
     cross_entropy,
     fit_gru4rec,
@@ -67,6 +68,15 @@ def test_bpr_max_is_that_of_the_definition(elu: float) -> None:
         above = sum(share / (1 + exp(score - target)) for share, score in zip(shares, negatives, strict=True))
         losses.append(-log(above) + 0.7 * sum(s * r**2 for s, r in zip(shares, negatives, strict=True)))
     assert float(loss) == pytest.approx(sum(losses) / 3, rel=1e-5)
+
+
+def test_a_track_is_expected_as_a_target_and_as_a_sample(split: Split) -> None:
+    config = Gru4RecConfig(num_samples=50, sample_exponent=0.5)
+    counts = np.bincount(split.rows[split.histories.played_at_ms < split.t1_ms] - 2)
+
+    expected = _Training.of(Gru4Rec(config, 12), split).expected(np.arange(12), num_targets=8)
+
+    np.testing.assert_allclose(expected, 8 * counts / counts.sum() + 50 * counts**0.5 / (counts**0.5).sum())
 
 
 def test_every_play_but_the_last_of_a_sequence_is_read_once_with_its_own_state() -> None:
