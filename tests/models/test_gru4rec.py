@@ -30,7 +30,7 @@ def split() -> Split:
     for listener in range(16):
         for session in range(5):
             first = rng.integers(0, 12)
-            for play in range(8):
+            for play in range(5 + (listener + session) % 7):
                 listeners.append(listener)
                 tracks.append((first + play) % 12)
                 times_s.append(session * 86_400 + play * 200 + listener)
@@ -92,6 +92,27 @@ def test_every_play_but_the_last_of_a_sequence_is_read_once_with_its_own_state()
         states = batch.plays
 
     assert sorted(seen) == [0, 1, 2, 4, 6, 7, 9, 11, 12, 13, 14]
+
+
+def test_the_loss_of_an_epoch_is_that_of_states_followed_from_zero(split: Split) -> None:
+    num = split.histories.num_listeners
+    config = Gru4RecConfig(
+        sequences="listener", num_units=8, num_samples=0, batch_size=num, learning_rate=0.0, epochs=1
+    )
+    losses: list[float] = []
+
+    model = fit_gru4rec(split, config, progress=lambda epoch: losses.append(epoch.loss))
+
+    histories, _ = split.training_histories()
+    tracks, bounds = split.catalogue.rows(histories.track_keys) - 2, histories.bounds
+    assert len(set(np.diff(bounds).tolist())) > 1  # some end before others
+    total = 0.0
+    with torch.no_grad():
+        scores = model.states(tracks, bounds) @ model.outputs.T + model.biases
+    for step in range(int(np.diff(bounds).max()) - 1):
+        plays = bounds[:-1][np.diff(bounds) > step + 1] + step
+        total += len(plays) * float(cross_entropy(scores[plays][:, tracks[plays + 1]], torch.zeros(len(plays))))
+    assert losses[0] == pytest.approx(total / (np.diff(bounds) - 1).sum(), rel=1e-5)
 
 
 def test_states_follow_each_sequence_from_zero() -> None:

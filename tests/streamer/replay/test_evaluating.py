@@ -23,6 +23,8 @@ def reports(draw_listening: Callable[..., Listening], tmp_path_factory: pytest.T
 def test_a_release_is_scored_in_both_ways_beside_the_baselines_asked_for(reports: dict[str, Report]) -> None:
     assert list(reports) == ["by protocol", "as served", "markov", "vsknn"]
     assert reports["markov"].groups["short-term/all"].metrics["HR@20"].mean > 0.5
+    for name in ("by protocol", "as served"):  # the release knows none of these tracks
+        assert reports[name].groups["short-term/all"].metrics["HR@20"].mean == reports[name].coverage == 0
 
 
 def test_json_holds_every_group_with_its_intervals(reports: dict[str, Report]) -> None:
