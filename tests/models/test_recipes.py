@@ -79,6 +79,15 @@ def test_a_recipe_for_playlists_is_refused_without_any() -> None:
         fit_recipe(RECIPES["rP"], [Shard(rounds(5))], CATALOGUE)
 
 
+def test_a_recipe_for_playlists_learns_from_nothing_else() -> None:
+    nobody_plays_on = rounds(5, 1)  # what alone would leave nothing to learn
+
+    fit_recipe(tiny_recipe(RECIPES["rP"]), [Shard(nobody_plays_on)], CATALOGUE, playlists=PLAYLISTS)
+
+    with pytest.raises(ValueError, match="nothing to learn"):
+        fit_recipe(tiny_recipe(RECIPES["rH"]), [Shard(nobody_plays_on)], CATALOGUE, playlists=PLAYLISTS)
+
+
 def test_song_vectors_are_learned_from_playlists_too() -> None:
     alone, together = (fit_recipe(tiny_recipe(RECIPES["rH"]), [Shard(rounds(5))], CATALOGUE, playlists=playlists)
                        for playlists in (None, PLAYLISTS))  # fmt: skip
