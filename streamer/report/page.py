@@ -49,6 +49,7 @@ def draw_page(dataset: str, systems: Systems, drawn: TasteMap | None) -> str:
         "ahead": ("How sure the lead is", lambda: _ahead(systems)),
         "groups": ("Old favourites and discoveries", lambda: _groups(systems)),
         "where": ("Where the hits come from", lambda: _broken_down(systems)),
+        "swap": ("When new weights come", lambda: _swap(systems)),
         "tastes": ("A map of taste", lambda: _tastes(drawn)),
         "learning": ("How the learning went", lambda: _learning(systems)),
         "calibration": ("Does it know what it does not know?", lambda: _calibration(systems)),
@@ -210,6 +211,23 @@ def _broken_down_by(systems: Systems, by: str, label: str) -> str:
     ]
     ticks = [(float(place), text) for place, text in enumerate(labels)]
     return line_chart(series, x_label=label, y_label="hit rate", ticks=ticks) if series else ""
+
+
+def _swap(systems: Systems) -> str:
+    ahead = systems.get("refrain_network", {}).get("ahead_of", {}).get("refrain_rebuilt")
+    if ahead is None:
+        return "<p>It was not measured.</p>"
+    rows = [
+        [title, f"{each['mean']:+.4f} <small>{each['low']:+.4f} to {each['high']:+.4f}</small>"]
+        for metric, title in _METRICS.items()
+        if (each := ahead.get(metric)) is not None
+    ]
+    return (
+        "<p>A state belongs to the weights that made it. When a worker takes up new ones, it makes every listener's "
+        "state anew from the last 64 plays it remembers, and forgets what lies before. What that costs, until new "
+        "plays make up for it: the network with whole histories, less the same network with states made anew.</p>"
+        + _table(["", "difference"], rows)
+    )
 
 
 def _tastes(drawn: TasteMap | None) -> str:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from models.baselines import VARIANTS
-from models.evaluation import rank_anchors
+from models.evaluation import rank_anchors, rank_anchors_rebuilt
 from models.gru4rec import Epoch, fit_gru4rec
 from models.network import Network
 from models.recipes import RECIPES, fit_recipe
@@ -60,6 +60,12 @@ def _fit_network(bench: Bench, seed: int) -> Run:
     fitted = bench.fit_network(bench.split, "refrain_network", seed)
     lists = rank_anchors(Recommender(fitted.network, bench.split.catalogue), bench.split, "test")
     return Run(lists, asdict(replace(bench.training, seed=seed)), fitted.losses, fitted.plays_per_s)
+
+
+def _rebuild(bench: Bench, seed: int) -> Run:
+    network = bench.fit_network(bench.split, "refrain_network", seed).network
+    lists = rank_anchors_rebuilt(Recommender(network, bench.split.catalogue), bench.split, "test")
+    return Run(lists, asdict(replace(bench.training, seed=seed)))
 
 
 def _fit_served(bench: Bench, seed: int) -> Run:
@@ -137,6 +143,13 @@ SYSTEMS: Final[Mapping[str, System]] = {
         _MANY,
         lambda bench: asdict(bench.training),
         _fit_network,
+    ),
+    "refrain_rebuilt": System(
+        "Refrain, the network after new weights",
+        "the same network, as it answers right after a release: every state made anew from its last 64 plays",
+        _MANY,
+        lambda bench: asdict(bench.training),
+        _rebuild,
     ),
     "gru4rec": System(
         "GRU4Rec",

@@ -12,7 +12,9 @@ from streamer.report.making import ReportError, check_report, make_report, measu
 from streamer.report.systems import SYSTEMS
 
 #: Of each kind one; the others are fitted in the same ways.
-NAMES = ("refrain_served", "refrain_network", "gru4rec", "discount", "sequential_rules", "popularity")
+NAMES = (
+    "refrain_served", "refrain_network", "refrain_rebuilt", "gru4rec", "discount", "sequential_rules", "popularity",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -63,11 +65,21 @@ def test_refrains_own_are_compared_with_every_other(written: Path) -> None:
     assert systems["gru4rec"]["ahead_of"] == {}
 
 
+def test_the_page_tells_what_new_weights_cost(written: Path) -> None:
+    systems = json.loads((written / "made-up.json").read_text())
+    lost = systems["refrain_network"]["ahead_of"]["refrain_rebuilt"]["hr_at_20"]["mean"]
+
+    assert lost == pytest.approx(
+        systems["refrain_network"]["hr_at_20"] - systems["refrain_rebuilt"]["hr_at_20"], abs=3e-5
+    )
+    assert f"{lost:+.4f} <small>" in (written / "made-up.html").read_text()
+
+
 def test_the_page_has_every_section_and_needs_nothing_else(written: Path) -> None:
     page = (written / "made-up.html").read_text()
 
     assert sections_of(page) == [
-        "measured", "results", "ahead", "groups", "where", "tastes", "learning", "calibration", "fitted",
+        "measured", "results", "ahead", "groups", "where", "swap", "tastes", "learning", "calibration", "fitted",
     ]  # fmt: skip
     assert page.count("<svg") >= 12
     assert ">nan" not in page
