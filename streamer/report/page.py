@@ -255,14 +255,17 @@ def _learning(systems: Systems) -> str:
             Series(f"seed {seed}", number % 5, range(1, len(losses) + 1), losses)
             for number, (seed, losses) in enumerate(zip(figures["seeds"], figures["losses"], strict=True))
         ]
-        speed = f"It learned from {figures['plays_per_s']:,.0f} plays in a second of the processor's time."
         charts.append(
-            f"<h3>{escape(figures['title'])}</h3><p>{speed}</p>"
+            f"<h3>{escape(figures['title'])}</h3>"
             + line_chart(series, x_label="pass over the plays", y_label="loss", ticks=ticks)
         )
+    speeds = [[each["title"], f"{each['plays_per_s']:,.0f}"] for each in systems.values() if each["plays_per_s"]]
     return (
         "<p>The loss says how surprised a system still is by the plays it learns from. It falls with every pass; the "
-        "loss of one system does not compare with that of another.</p>" + "".join(charts)
+        "loss of one system does not compare with that of another.</p>"
+        + "".join(charts)
+        + "<h3>Speed</h3>"
+        + _table(["", "plays learned from in a second of one processor"], speeds)
     )
 
 

@@ -75,6 +75,13 @@ def test_the_page_tells_what_new_weights_cost(written: Path) -> None:
     assert f"{lost:+.4f} <small>" in (written / "made-up.html").read_text()
 
 
+def test_the_page_tells_how_fast_each_learned(written: Path) -> None:
+    systems, page = json.loads((written / "made-up.json").read_text()), (written / "made-up.html").read_text()
+
+    for name in ("refrain_network", "gru4rec"):
+        assert f"<td>{systems[name]['plays_per_s']:,.0f}</td>" in page
+
+
 def test_the_page_has_every_section_and_needs_nothing_else(written: Path) -> None:
     page = (written / "made-up.html").read_text()
 
