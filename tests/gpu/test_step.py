@@ -9,12 +9,15 @@ from models.config import CONTEXTS, NetworkConfig
 from models.histories import gather_histories
 from models.network import TasteNetwork
 from models.recommender import Recommender
+from models.reranker_fitting import counted_reranker
+from models.reranking import RerankerConfig
 from models.step import StepInput, step
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")]
 
 
-def test_cuda_and_cpu_agree_on_states_and_scores() -> None:
+@pytest.mark.parametrize("has_second_stage", [False, True])
+def test_cuda_and_cpu_agree_on_states_and_scores(*, has_second_stage: bool) -> None:
     rng = np.random.default_rng(0)
     catalogue = Catalogue([f"t{track}" for track in range(5000)])
     torch.manual_seed(0)
@@ -27,8 +30,14 @@ def test_cuda_and_cpu_agree_on_states_and_scores() -> None:
     histories = gather_histories(listeners, tracks, np.arange(20_000) * 90_000, contexts)
     step_input = StepInput.from_nothing(histories, np.arange(0, 20_000, 7), num_hidden=128)
 
-    cpu = step(Recommender(network, catalogue), step_input, heard_masked=(0, 10))
-    cuda = step(Recommender(network.to("cuda"), catalogue), step_input, heard_masked=(0, 10))
+    counted = counted_reranker(histories, catalogue, network.config, RerankerConfig()) if has_second_stage else None
+    for weights in [] if counted is None else counted.parameters():
+        torch.nn.init.normal_(weights, std=0.1)
+
+    cpu = step(Recommender(network, catalogue, counted), step_input, heard_masked=(0, 10))
+    network.to("cuda")
+    on_cuda = None if counted is None else counted.to("cuda")
+    cuda = step(Recommender(network, catalogue, on_cuda), step_input, heard_masked=(0, 10))
 
     np.testing.assert_allclose(cuda.hidden, cpu.hidden, atol=1e-4)  # without TF32 only the order of sums differs
     for found, expected in zip(cuda.ranked, cpu.ranked, strict=True):
