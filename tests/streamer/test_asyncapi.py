@@ -28,7 +28,8 @@ def references(node: Any) -> Iterator[str]:
 
 
 def test_the_committed_documents_are_up_to_date() -> None:
-    committed = {path.relative_to(DOCS): path.read_text() for path in DOCS.rglob("*.json")}
+    paths = [DOCS / "asyncapi.json", *(DOCS / "schemas").iterdir()]
+    committed = {path.relative_to(DOCS): path.read_text() for path in paths}
 
     assert committed == render_documents(), "run `python -m streamer.asyncapi`"
 
