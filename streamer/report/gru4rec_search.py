@@ -48,7 +48,7 @@ TRIALS: Final[Sequence[Gru4RecConfig]] = (
 )
 
 
-BEST: Final = replace(_WIDE)
+BEST: Final = replace(_RETAIL_ROCKET, epochs=4)
 """The best of them on 30Music's validation part: what `best` makes of docs/report/30music-s10.gru4rec.json."""
 
 
