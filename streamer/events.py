@@ -41,7 +41,7 @@ class Play(msgspec.Struct, frozen=True, gc=False):
     context: Annotated[str | None, Meta(examples=list(CONTEXTS[1:]))] = None
     ms_played: _Milliseconds | None = None
     duration_ms: _Milliseconds | None = None
-    skipped: bool | None = None
+    skipped: Annotated[bool | None, Meta(description="Remembered; no network reads it.")] = None
 
 
 class RankedTrack(msgspec.Struct, frozen=True, gc=False):
