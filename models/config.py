@@ -1,4 +1,4 @@
-"""Every size and rate, frozen: what a network is, and how one is trained."""
+"""Every size and rate, frozen: what a network and a second stage are, and how each is trained."""
 
 from __future__ import annotations
 
@@ -217,3 +217,68 @@ class TrainingConfig:
     def refreshed(self) -> TrainingConfig:
         """Say how to train on from an earlier network: a third of the passes."""
         return replace(self, epochs=max(1, round(self.epochs / 3)))
+
+
+@dataclass(frozen=True, slots=True)
+class RerankerConfig:
+    """Size a second stage; saved beside its weights.
+
+    Attributes:
+        num_first_stage: candidates of each horizon of the first stage; at least the length of the lists.
+        num_counted: candidates of each kind of counts.
+        num_neighbours: kept of each track and kind of counts.
+        num_pair_followers: kept of each pair of tracks played one after the other.
+        num_followed: latest plays whose followers count.
+        follower_decay: weight of a play among them beside the next one's.
+        num_accompanied: latest plays whose companions count.
+        companion_decays: the same for them, twice: the latest tracks, tracks of late.
+        hidden_units: of each of the two layers.
+    """
+
+    num_first_stage: int = 100
+    num_counted: int = 60
+    num_neighbours: int = 100
+    num_pair_followers: int = 8
+    num_followed: int = 5
+    follower_decay: float = 0.6
+    num_accompanied: int = 20
+    companion_decays: tuple[float, float] = (0.6, 0.9)
+    hidden_units: int = 48
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the fields as JSON can hold them."""
+        return asdict(self) | {"companion_decays": list(self.companion_decays)}
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> Self:
+        """Read what `to_dict` wrote.
+
+        Raises:
+            TypeError: a field is unknown.
+        """
+        return cls(**fields | {"companion_decays": tuple(fields["companion_decays"])})
+
+
+@dataclass(frozen=True, slots=True)
+class RerankerTraining:
+    """Say how a second stage is fitted.
+
+    Attributes:
+        epochs: passes over the anchors.
+        batch_anchors: anchors in a batch.
+        learning_rate: Adam's at its peak, falling linearly.
+        final_rate_share: of the peak, at the end.
+        weight_decay: Adam's.
+        max_anchors: asked for their next play; the newest. Their candidates take 10 KB each while a fit runs.
+        long_term_stride: every which anchor is asked for its weeks to come too.
+        seed: of every random choice.
+    """
+
+    epochs: int = 4
+    batch_anchors: int = 96
+    learning_rate: float = 3e-3
+    final_rate_share: float = 0.03
+    weight_decay: float = 1e-5
+    max_anchors: int = 32_000
+    long_term_stride: int = 2
+    seed: int = 1

@@ -30,12 +30,12 @@ from safetensors.torch import save as save_tensors
 from torch import nn
 
 from models.catalogue import Catalogue, track_key
-from models.config import TrainingConfig
+from models.config import RerankerConfig, TrainingConfig
 from models.histories import Histories
 from models.kinds import build_network
 from models.network import Network
 from models.recommender import Recommender
-from models.reranking import Reranker, RerankerConfig
+from models.reranking import Reranker
 
 FORMAT_VERSION: Final = 2
 

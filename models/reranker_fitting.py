@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.catalogue import FIRST_TRACK, Catalogue
-from models.config import HORIZONS, KindConfig
+from models.config import HORIZONS, KindConfig, RerankerConfig, RerankerTraining
 from models.cooccurrence import (
     Neighbours,
     follower_counts,
@@ -34,7 +34,7 @@ from models.features import DAY_MS, KnownPlays, known_plays
 from models.histories import Histories, bounds_of
 from models.network import Network
 from models.recommender import Recommender
-from models.reranking import Candidates, Reranker, RerankerConfig
+from models.reranking import Candidates, Reranker
 from models.split import LongTermTruths, Split, long_term_truths
 from models.step import candidates_at
 
@@ -44,31 +44,6 @@ _HALF_LIFE_MS: Final = 14 * DAY_MS  # of popularity of late
 _LEAST_PLAYS: Final = 0.5  # of a track, so that logarithms are finite
 _LEAST_LATE_PLAYS: Final = 0.05
 _LEAST_SCALE: Final = 1e-3  # a feature that never varies is not blown up
-
-
-@dataclass(frozen=True, slots=True)
-class RerankerTraining:
-    """Say how a second stage is fitted.
-
-    Attributes:
-        epochs: passes over the anchors.
-        batch_anchors: anchors in a batch.
-        learning_rate: Adam's at its peak, falling linearly.
-        final_rate_share: of the peak, at the end.
-        weight_decay: Adam's.
-        max_anchors: asked for their next play; the newest. Their candidates take 10 KB each while a fit runs.
-        long_term_stride: every which anchor is asked for its weeks to come too.
-        seed: of every random choice.
-    """
-
-    epochs: int = 4
-    batch_anchors: int = 96
-    learning_rate: float = 3e-3
-    final_rate_share: float = 0.03
-    weight_decay: float = 1e-5
-    max_anchors: int = 32_000
-    long_term_stride: int = 2
-    seed: int = 1
 
 
 def fit_two_stages(

@@ -11,14 +11,13 @@ Shapes: A anchors, M tracks, W neighbours of a track, R candidates of all anchor
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Final, NamedTuple, Self
+from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor, nn, relu
 
 from models.catalogue import FIRST_TRACK, PAD
-from models.config import HORIZONS, RING_SIZE
+from models.config import HORIZONS, RING_SIZE, RerankerConfig
 from models.ranking import largest, top_k
 from models.ring import NUM_BIGRAMS, NUM_COUNTS
 
@@ -52,46 +51,6 @@ _SCALING: Final = ("feature_means", "feature_scales")
 _SMOOTHING: Final = 2.0  # plays of an average track that are added to what came after a track
 _LEAST_SHARE: Final = 1e-5
 _LEAST_CLOSENESS: Final = 1e-3
-
-
-@dataclass(frozen=True, slots=True)
-class RerankerConfig:
-    """Size a second stage; saved beside its weights.
-
-    Attributes:
-        num_first_stage: candidates of each horizon of the first stage; at least the length of the lists.
-        num_counted: candidates of each kind of counts.
-        num_neighbours: kept of each track and kind of counts.
-        num_pair_followers: kept of each pair of tracks played one after the other.
-        num_followed: latest plays whose followers count.
-        follower_decay: weight of a play among them beside the next one's.
-        num_accompanied: latest plays whose companions count.
-        companion_decays: the same for them, twice: the latest tracks, tracks of late.
-        hidden_units: of each of the two layers.
-    """
-
-    num_first_stage: int = 100
-    num_counted: int = 60
-    num_neighbours: int = 100
-    num_pair_followers: int = 8
-    num_followed: int = 5
-    follower_decay: float = 0.6
-    num_accompanied: int = 20
-    companion_decays: tuple[float, float] = (0.6, 0.9)
-    hidden_units: int = 48
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give the fields as JSON can hold them."""
-        return asdict(self) | {"companion_decays": list(self.companion_decays)}
-
-    @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> Self:
-        """Read what `to_dict` wrote.
-
-        Raises:
-            TypeError: a field is unknown.
-        """
-        return cls(**fields | {"companion_decays": tuple(fields["companion_decays"])})
 
 
 class Moments(NamedTuple):

@@ -14,14 +14,14 @@ from typing import Final
 import fsspec
 import numpy as np
 
-from models.config import NetworkConfig, TrainingConfig
+from models.config import NetworkConfig, RerankerConfig, RerankerTraining, TrainingConfig
 from models.gate import MAX_SUSPICIOUS_SHARE, Verdict, refuse_traffic
 from models.histories import Histories
 from models.network import Network
 from models.recommender import Recommender
 from models.release import DataWindow, InvalidRelease, Json, Release, SavedRelease, load_release, save_release
-from models.reranker_fitting import RerankerTraining, add_second_stage, fit_second_stage
-from models.reranking import Reranker, RerankerConfig
+from models.reranker_fitting import add_second_stage, fit_second_stage
+from models.reranking import Reranker
 from models.shards import Shard
 from models.split import Split, split_plays
 from models.traffic import watch_traffic

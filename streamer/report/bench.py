@@ -13,13 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from models.config import TrainingConfig
+from models.config import RerankerConfig, RerankerTraining, TrainingConfig
 from models.gru4rec import Gru4RecConfig
 from models.network import Network
 from models.recommender import Recommender
 from models.release import DataWindow, load_release, save_release
-from models.reranker_fitting import RerankerTraining
-from models.reranking import RerankerConfig
 from models.run import Progress
 from models.split import Split
 from models.training import fit

@@ -13,14 +13,13 @@ import numpy as np
 import torch
 
 from models.catalogue import Catalogue
-from models.config import RING_SIZE, NetworkConfig
+from models.config import RING_SIZE, NetworkConfig, RerankerConfig
 from models.counts import CountMaps, count_plays
 from models.features import known_plays
 from models.histories import Histories, bounds_of, mark_repeats
 from models.network import TasteNetwork
 from models.recommender import Recommender
 from models.reranker_fitting import counted_reranker
-from models.reranking import RerankerConfig
 from models.ring import ring_windows
 from models.step import StepInput, _fold, step
 

@@ -5,12 +5,11 @@ import pytest
 import torch
 
 from models.catalogue import Catalogue
-from models.config import CONTEXTS, NetworkConfig
+from models.config import CONTEXTS, NetworkConfig, RerankerConfig
 from models.histories import gather_histories
 from models.network import TasteNetwork
 from models.recommender import Recommender
 from models.reranker_fitting import counted_reranker
-from models.reranking import RerankerConfig
 from models.step import StepInput, step
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")]

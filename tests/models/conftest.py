@@ -9,12 +9,11 @@ import pytest
 import torch
 
 from models.catalogue import Catalogue, track_keys
-from models.config import CONTEXTS, NetworkConfig
+from models.config import CONTEXTS, NetworkConfig, RerankerConfig
 from models.histories import Histories, gather_histories
 from models.network import Network, TasteNetwork
 from models.recommender import Recommender
 from models.reranker_fitting import counted_reranker
-from models.reranking import RerankerConfig
 from tests.builders import TINY_KINDS, network_of
 
 NUM_KNOWN = 30

@@ -5,11 +5,10 @@ import pytest
 import torch
 
 from models.catalogue import FIRST_TRACK
-from models.config import NetworkConfig
+from models.config import NetworkConfig, RerankerConfig, RerankerTraining
 from models.network import TasteNetwork
 from models.recommender import Recommender
-from models.reranker_fitting import RerankerTraining, _log_softmax, counted_reranker, fit_reranker, fit_two_stages
-from models.reranking import RerankerConfig
+from models.reranker_fitting import _log_softmax, counted_reranker, fit_reranker, fit_two_stages
 from models.split import Plays, Split, split_plays
 from models.step import StepInput, step
 

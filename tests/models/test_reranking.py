@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from models.catalogue import FIRST_TRACK, UNKNOWN, Catalogue, track_keys
-from models.config import RING_SIZE
+from models.config import RING_SIZE, RerankerConfig
 from models.histories import Histories, gather_histories
 from models.network import TasteNetwork
 from models.recommender import Recommender
 from models.reranker_fitting import counted_reranker
-from models.reranking import FEATURES, Reranker, RerankerConfig
+from models.reranking import FEATURES, Reranker
 from models.step import StepInput, StepOutput, candidates_at, step
 
 NUM_TRACKS = 30

@@ -9,10 +9,9 @@ import pytest
 import torch
 
 from models.checkpoint import Snapshot
-from models.config import TrainingConfig
+from models.config import RerankerConfig, TrainingConfig
 from models.release import Release, load_release
 from models.reranker_fitting import counted_reranker
-from models.reranking import RerankerConfig
 from streamer.archived_plays import ArchivedPlays
 from streamer.checkpoints import CheckpointFile
 from streamer.events import ReleaseNotice

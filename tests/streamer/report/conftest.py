@@ -7,10 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from models.config import TrainingConfig
+from models.config import RerankerConfig, RerankerTraining, TrainingConfig
 from models.gru4rec import Gru4RecConfig
-from models.reranker_fitting import RerankerTraining
-from models.reranking import RerankerConfig
 from models.split import Plays, Split, split_plays
 from streamer.report.bench import Bench
 from streamer.simulator import World, simulate
