@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.candidates import Candidates
 from models.catalogue import FIRST_TRACK, Catalogue
 from models.config import HORIZONS, KindConfig, RerankerConfig, RerankerTraining
 from models.cooccurrence import (
@@ -34,7 +35,7 @@ from models.features import DAY_MS, KnownPlays, known_plays
 from models.histories import Histories, bounds_of
 from models.network import Network
 from models.recommender import Recommender
-from models.reranking import Candidates, Reranker
+from models.reranking import Reranker
 from models.split import LongTermTruths, Split, long_term_truths
 from models.step import candidates_at
 

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.candidates import Candidates, Moments
 from models.catalogue import PAD, UNKNOWN
 from models.config import HORIZONS
 from models.counts import CountMaps, count_plays_at
@@ -24,7 +25,6 @@ from models.histories import Histories
 from models.network import Network
 from models.ranking import mask_tracks, score_tracks, top_k
 from models.recommender import Recommender
-from models.reranking import Candidates, Moments
 from models.ring import RingWindows, latest_known, ring_windows
 from models.situation import situations
 

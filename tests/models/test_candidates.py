@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from models.candidates import FEATURES
+from models.catalogue import Catalogue, track_keys
+from models.histories import Histories, gather_histories
+from models.network import TasteNetwork
+from models.recommender import Recommender
+from models.reranker_fitting import counted_reranker
+from models.step import StepInput, candidates_at
+
+NUM_TRACKS = 30
+
+
+def test_candidates_are_distinct_known_and_in_order(
+    reranked: Recommender, draw_histories: Callable[..., Histories]
+) -> None:
+    plays = draw_histories(4, num_listeners=6, num_plays=500)
+    everywhere = np.arange(plays.num_plays)
+    num_hidden = reranked.network.config.hidden_size
+
+    found = candidates_at(reranked, StepInput.from_nothing(plays, everywhere, num_hidden=num_hidden))
+
+    keys = found.anchors * NUM_TRACKS + found.tracks
+    assert (keys.diff() > 0).all()
+    assert found.tracks.min() >= 0
+    assert found.tracks.max() < NUM_TRACKS
+    assert found.features.shape == (len(keys), len(FEATURES))
+    assert found.features.isfinite().all()
+
+
+def test_features_say_what_they_are_called(network: TasteNetwork, reranked: Recommender) -> None:
+    catalogue = Catalogue([f"t{number}" for number in range(NUM_TRACKS)])
+    listened = ["t0", "t1", "t2", "t0", "t1", "t3", "t0", "t1"]
+    history = gather_histories(np.zeros(8, np.int64), track_keys(listened), 1_000_000_000_000 + np.arange(8) * 200_000)
+    assert reranked.reranker is not None
+    reranker = counted_reranker(history, catalogue, network.config, reranked.reranker.config)
+    recommender = Recommender(network, catalogue, reranker)
+    last = StepInput.from_nothing(history, np.array([7]), num_hidden=network.config.hidden_size)
+
+    found = candidates_at(recommender, last)
+
+    told = {
+        int(track): dict(zip(FEATURES, features.tolist(), strict=True))
+        for track, features in zip(found.tracks, found.features, strict=True)
+    }
+    popularity = (np.bincount([int(name[1:]) for name in listened], minlength=NUM_TRACKS) + 0.5) / (8 + 15)
+    after_t1 = (1 + 2 * popularity[2]) / (2 + 2)  # t1 was followed by t2 and t3, once each
+    after_both = (1 + 2 * after_t1) / (2 + 2)  # and so were t0 and t1 together
+    assert told[2]["log lift, right after the current track"] == pytest.approx(np.log(after_t1 / popularity[2]))
+    both = told[2]["log lift, right after the current track and the one before"]
+    assert both == pytest.approx(np.log(after_both / popularity[2]), abs=1e-5)
+    assert told[2]["log times it came next before"] == pytest.approx(np.log(2))
+    assert told[2]["log plays ago"] == pytest.approx(np.log(6))
+    assert told[0]["plays in the ring"] == 2  # three plays
+    assert told[1]["recency"] == 0
+    assert told[2]["log popularity"] == pytest.approx(np.log(popularity[2]), abs=1e-5)
+    assert told[1]["log p, short-term"] <= told[1]["log p of the best, short-term"] <= 0
+    unheard = next(track for track in told if track > 3)
+    assert told[unheard]["in the ring"] == told[unheard]["recency"] == told[unheard]["log plays ago"] == 0
