@@ -223,7 +223,7 @@ def _log_softmax(scores: Tensor, anchors: Tensor, num_anchors: int) -> Tensor:
 
 def _ask(recommender: Recommender, split: Split, training: RerankerTraining) -> _Asked:
     """Gather the candidates at the newest anchors of the validation part; those with nothing right teach nothing."""
-    anchors = split.anchors("validation")[-training.max_anchors :]
+    anchors = _newest(split, split.anchors("validation"), training.max_anchors)
     truths = _Truths.of(split, training.long_term_stride)
     to_split = np.concatenate([np.arange(FIRST_TRACK), split.catalogue.rows(recommender.catalogue.keys)])
     lengths, features, shares = [], [], []
@@ -288,6 +288,12 @@ def _popularities(known: KnownPlays, num_tracks: int) -> tuple[NDArray[np.float6
     counts = np.bincount(tracks, minlength=num_tracks) + _LEAST_PLAYS
     late = np.bincount(tracks, 0.5 ** (ages_ms / _HALF_LIFE_MS), minlength=num_tracks) + _LEAST_LATE_PLAYS
     return counts / counts.sum(), late / late.sum()
+
+def _newest(split: Split, anchors: NDArray[np.int64], num_anchors: int) -> NDArray[np.int64]:
+    """Keep the anchors whose next plays are the newest, rising."""
+    by_time = np.argsort(split.histories.played_at_ms[anchors + 1], kind="stable")
+    return np.sort(anchors[by_time[-num_anchors:]])
+
 
 
 def _fill(tracks: Tensor, weights: Tensor, neighbours: Neighbours) -> None:

@@ -8,7 +8,7 @@ from models.catalogue import FIRST_TRACK
 from models.config import NetworkConfig, RerankerConfig, RerankerTraining
 from models.network import TasteNetwork
 from models.recommender import Recommender
-from models.reranker_fitting import _log_softmax, counted_reranker, fit_reranker, fit_two_stages
+from models.reranker_fitting import _log_softmax, _newest, counted_reranker, fit_reranker, fit_two_stages
 from models.split import Plays, Split, split_plays
 from models.step import StepInput, step
 
@@ -90,6 +90,15 @@ def test_the_same_seed_gives_the_same_weights_and_leaves_the_counts_alone(split:
         assert torch.equal(weights, second.state_dict()[name])
     assert torch.equal(first.follower_shares, counts.follower_shares)
     assert not first.first_layer.weight.requires_grad
+
+
+def test_the_newest_anchors_are_asked(split: Split) -> None:
+    newest = _newest(split, split.anchors("validation"), 40)
+
+    next_at_ms = split.histories.played_at_ms[split.anchors("validation") + 1]
+    assert (split.histories.played_at_ms[newest + 1] >= np.sort(next_at_ms)[-40]).all()
+    assert len(newest) == 40
+    assert (np.diff(newest) > 0).all()
 
 
 def test_counts_are_those_of_the_plays_before_t1(split: Split) -> None:
