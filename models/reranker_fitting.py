@@ -36,6 +36,7 @@ from models.histories import Histories, bounds_of
 from models.network import Network
 from models.recommender import Recommender
 from models.reranking import Reranker
+from models.run import Progress
 from models.split import LongTermTruths, Split, long_term_truths
 from models.step import candidates_at
 
@@ -45,6 +46,7 @@ _HALF_LIFE_MS: Final = 14 * DAY_MS  # of popularity of late
 _LEAST_PLAYS: Final = 0.5  # of a track, so that logarithms are finite
 _LEAST_LATE_PLAYS: Final = 0.05
 _LEAST_SCALE: Final = 1e-3  # a feature that never varies is not blown up
+_MIN_ASKED: Final = 1000  # anchors: weights that were fitted on fewer are no better than an earlier fit's
 
 
 def fit_two_stages(
@@ -67,11 +69,15 @@ def fit_two_stages(
     earlier = split.earlier()
     first = fit_first(earlier)
     fitted = fit_second_stage(Recommender(first, earlier.catalogue), earlier, config, training)
-    return add_second_stage(fit_first(split), split, fitted)
+    return add_second_stage(Recommender(fit_first(split), split.catalogue), split.training_histories()[0], fitted)
 
 
 def fit_second_stage(
-    earlier: Recommender, unseen: Split, config: RerankerConfig, training: RerankerTraining
+    earlier: Recommender,
+    unseen: Split,
+    config: RerankerConfig,
+    training: RerankerTraining,
+    progress: Callable[[Progress], None] | None = None,
 ) -> Reranker:
     """Fit a second stage for recommenders to come on the plays that an earlier one has not seen.
 
@@ -80,20 +86,46 @@ def fit_second_stage(
         unseen: of plays before T1, which `earlier` may have seen, and a validation part, T1 to T2, which it has not.
         config: sizes.
         training: how.
+        progress: as in `fit_reranker`.
 
     Raises:
         ValueError: nothing is asked in the validation part.
     """
     network, catalogue = earlier.network, earlier.catalogue
     counts = counted_reranker(unseen.training_histories()[0], catalogue, network.config, config).to(network.device)
-    return fit_reranker(Recommender(network, catalogue, counts), unseen, training)
+    return fit_reranker(Recommender(network, catalogue, counts), unseen, training, progress)
 
 
-def add_second_stage(network: Network, split: Split, fitted: Reranker) -> Recommender:
-    """Put a second stage behind a network: counts of the plays before T1, and the weights of another second stage."""
-    reranker = counted_reranker(split.training_histories()[0], split.catalogue, network.config, fitted.config)
+def fit_since(
+    champion: Recommender,
+    unseen: Split,
+    config: RerankerConfig,
+    training: RerankerTraining,
+    progress: Callable[[Progress], None] | None = None,
+) -> Reranker:
+    """Fit a second stage for a champion's successor, on the plays since the champion's.
+
+    Args:
+        champion: as the earlier recommender of `fit_second_stage`, like all that follow.
+        unseen: the plays since its own are the validation part.
+        config: sizes.
+        training: how.
+        progress: what is told.
+
+    Raises:
+        ValueError: the plays are too few.
+    """
+    if (num_asked := len(unseen.anchors("validation"))) < _MIN_ASKED:
+        raise ValueError(f"{num_asked} plays since the champion's can be asked, fewer than {_MIN_ASKED}")
+    return fit_second_stage(champion, unseen, config, training, progress)
+
+
+def add_second_stage(alone: Recommender, histories: Histories, fitted: Reranker) -> Recommender:
+    """Put a second stage behind a network: counts of some plays, and the weights of another second stage."""
+    network, catalogue = alone.network, alone.catalogue
+    reranker = counted_reranker(histories, catalogue, network.config, fitted.config)
     reranker.take_weights(fitted)
-    return Recommender(network, split.catalogue, reranker.to(network.device))
+    return Recommender(network, catalogue, reranker.to(network.device))
 
 
 def counted_reranker(
@@ -132,7 +164,12 @@ def counted_reranker(
     return reranker
 
 
-def fit_reranker(recommender: Recommender, split: Split, training: RerankerTraining) -> Reranker:
+def fit_reranker(
+    recommender: Recommender,
+    split: Split,
+    training: RerankerTraining,
+    progress: Callable[[Progress], None] | None = None,
+) -> Reranker:
     """Fit the weights of a recommender's second stage on plays that it has not seen.
 
     Args:
@@ -140,6 +177,7 @@ def fit_reranker(recommender: Recommender, split: Split, training: RerankerTrain
             catalogue may be another than the split's.
         split: of plays whose validation part, T1 to T2, is asked.
         training: how.
+        progress: called after every batch, while candidates are gathered too; what it raises ends the fit.
 
     Returns:
         The second stage, with the counts it had, on the CPU.
@@ -149,7 +187,8 @@ def fit_reranker(recommender: Recommender, split: Split, training: RerankerTrain
     """
     reranker = recommender.reranker
     assert reranker is not None, "counts come first"
-    asked = _ask(recommender, split, training)
+    tell = progress or _tell_nobody
+    asked = _ask(recommender, split, training, tell)
     reranker.cpu()  # a few thousand weights, over features that lie there
     features = asked.features.astype(np.float32)
     reranker.feature_means.copy_(torch.from_numpy(features.mean(0)))
@@ -157,11 +196,15 @@ def fit_reranker(recommender: Recommender, split: Split, training: RerankerTrain
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(training.seed)
         reranker.reset_weights()
-        _minimise(reranker, asked, training)
+        _minimise(reranker, asked, training, tell)
     return reranker.requires_grad_(requires_grad=False)
 
 
-def _minimise(reranker: Reranker, asked: _Asked, training: RerankerTraining) -> None:
+def _tell_nobody(_: Progress) -> None:
+    """Do nothing."""
+
+
+def _minimise(reranker: Reranker, asked: _Asked, training: RerankerTraining, tell: Callable[[Progress], None]) -> None:
     reranker.requires_grad_(requires_grad=True)
     optimizer = torch.optim.Adam(
         reranker.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
@@ -178,6 +221,8 @@ def _minimise(reranker: Reranker, asked: _Asked, training: RerankerTraining) -> 
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch does not annotate it
         optimizer.step()
+        epoch, batch = divmod(step, num_batches)
+        tell(Progress(epoch + 1, training.epochs, batch + 1, num_batches, loss.item(), "second stage"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +266,9 @@ def _log_softmax(scores: Tensor, anchors: Tensor, num_anchors: int) -> Tensor:
     return shifted - totals.log()[anchors]
 
 
-def _ask(recommender: Recommender, split: Split, training: RerankerTraining) -> _Asked:
+def _ask(
+    recommender: Recommender, split: Split, training: RerankerTraining, tell: Callable[[Progress], None]
+) -> _Asked:
     """Gather the candidates at the newest anchors of the validation part; those with nothing right teach nothing."""
     anchors = _newest(split, split.anchors("validation"), training.max_anchors)
     truths = _Truths.of(split, training.long_term_stride)
@@ -236,9 +283,16 @@ def _ask(recommender: Recommender, split: Split, training: RerankerTraining) -> 
         lengths.append(np.bincount(numbers, minlength=len(teaches))[teaches])
         features.append(found.features[torch.from_numpy(teaches[numbers])].half().numpy())
         shares.append(right[teaches[numbers]])
+        tell(Progress(0, training.epochs, part.stop, len(anchors), float("nan"), "second stage"))
     if not lengths or not sum(map(len, lengths)):
         raise ValueError("no play to come is among the candidates, so there is nothing to fit; wait for more plays")
     return _Asked(bounds_of(np.concatenate(lengths)), np.concatenate(features), np.concatenate(shares))
+
+
+def _newest(split: Split, anchors: NDArray[np.int64], num_anchors: int) -> NDArray[np.int64]:
+    """Keep the anchors whose next plays are the newest, rising."""
+    by_time = np.argsort(split.histories.played_at_ms[anchors + 1], kind="stable")
+    return np.sort(anchors[by_time[-num_anchors:]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,12 +342,6 @@ def _popularities(known: KnownPlays, num_tracks: int) -> tuple[NDArray[np.float6
     counts = np.bincount(tracks, minlength=num_tracks) + _LEAST_PLAYS
     late = np.bincount(tracks, 0.5 ** (ages_ms / _HALF_LIFE_MS), minlength=num_tracks) + _LEAST_LATE_PLAYS
     return counts / counts.sum(), late / late.sum()
-
-def _newest(split: Split, anchors: NDArray[np.int64], num_anchors: int) -> NDArray[np.int64]:
-    """Keep the anchors whose next plays are the newest, rising."""
-    by_time = np.argsort(split.histories.played_at_ms[anchors + 1], kind="stable")
-    return np.sort(anchors[by_time[-num_anchors:]])
-
 
 
 def _fill(tracks: Tensor, weights: Tensor, neighbours: Neighbours) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -18,6 +18,8 @@ from models.network import Network
 from models.ranks import ALONE, Ranks
 from models.shards import Questions
 
+Stage: TypeAlias = Literal["network of earlier plays", "network", "second stage"]
+
 _WEIGHT: Final = "network."
 _MOMENT: Final = "optimizer."
 _GENERATOR: Final = "generator"
@@ -28,11 +30,13 @@ class Progress:
     """Say how far a training run has come.
 
     Attributes:
-        epoch: 1..num_epochs; 0 while item vectors are learned, whose "batches" are passes over the sessions.
+        epoch: 1..num_epochs; 0 while item vectors are learned, whose "batches" are passes over the sessions, or while
+            the candidates of a second stage are gathered, whose "batches" are anchors.
         num_epochs: of the run.
         batch: batches done in this epoch.
         num_batches: in this epoch.
         loss: of the latest batch, nats; NaN in epoch 0.
+        stage: what is fitted; each begins at epoch 0 or 1.
     """
 
     epoch: int
@@ -40,6 +44,7 @@ class Progress:
     batch: int
     num_batches: int
     loss: float
+    stage: Stage = "network"
 
 
 class Run:

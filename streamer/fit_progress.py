@@ -1,4 +1,4 @@
-"""Tells how far a fit has come: a bar where somebody watches, a line an epoch where nobody does.
+"""Tells how far a fit has come, stage by stage: a bar where somebody watches, lines in the log where nobody does.
 
 It is also where a fit ends early: the callback raises once the trainer is to stop.
 """
@@ -16,6 +16,7 @@ from models.run import Progress
 logger = logging.getLogger(__name__)
 
 Report = Callable[[Progress], None]
+IsStopping = Callable[[Progress], bool]
 
 
 class FitStopped(Exception):  # noqa: N818 - no error, but the wish to stop, on its way out of a fit
@@ -23,7 +24,7 @@ class FitStopped(Exception):  # noqa: N818 - no error, but the wish to stop, on 
 
 
 @contextmanager
-def report_progress(console: Console, is_stopping: Callable[[], bool]) -> Iterator[Report]:
+def report_progress(console: Console, is_stopping: IsStopping) -> Iterator[Report]:
     """Yield what a fit calls after every batch.
 
     Args:
@@ -31,30 +32,41 @@ def report_progress(console: Console, is_stopping: Callable[[], bool]) -> Iterat
         is_stopping: asked after every batch, from the thread that fits.
     """
     if not console.is_terminal:
-        yield stopping(_log_epochs, is_stopping)
+        yield stopping(_EpochLog(), is_stopping)
         return
-    columns = (TextColumn("fit, epoch {task.fields[epoch]}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Bar(*columns, TextColumn("loss {task.fields[loss]:.3f}"), console=console, transient=True) as bar:
-        task = bar.add_task("fit", epoch=1, loss=float("nan"))
+        task = bar.add_task("fit", loss=float("nan"))
 
         def show(progress: Progress) -> None:
             done = max(progress.epoch - 1, 0) * progress.num_batches + progress.batch
             total = (progress.num_epochs if progress.epoch else 1) * progress.num_batches
-            bar.update(task, completed=done, total=total, epoch=progress.epoch, loss=progress.loss)
+            bar.update(task, completed=done, total=total, loss=progress.loss,
+                       description=f"{progress.stage}, epoch {progress.epoch} of {progress.num_epochs}")  # fmt: skip
 
         yield stopping(show, is_stopping)
 
 
-def _log_epochs(progress: Progress) -> None:
-    if progress.epoch and progress.batch == progress.num_batches:
-        logger.info("fit epoch=%d of=%d loss=%.3f", progress.epoch, progress.num_epochs, progress.loss)
+class _EpochLog:
+    """Logs the beginning of each stage, and the end of each of its epochs."""
+
+    def __init__(self) -> None:
+        self._stage = ""
+
+    def __call__(self, progress: Progress) -> None:
+        if progress.stage != self._stage:
+            self._stage = progress.stage
+            logger.info("fit of the %s begins", progress.stage)
+        if progress.epoch and progress.batch == progress.num_batches:
+            epochs = progress.epoch, progress.num_epochs
+            logger.info("fit epoch=%d of=%d loss=%.3f stage=%s", *epochs, progress.loss, progress.stage)
 
 
-def stopping(report: Report, is_stopping: Callable[[], bool]) -> Report:
+def stopping(report: Report, is_stopping: IsStopping) -> Report:
     """Let a fit end once it should: asked after every batch, in the place of the report."""
 
     def report_or_stop(progress: Progress) -> None:
-        if is_stopping():
+        if is_stopping(progress):
             raise FitStopped
         report(progress)
 

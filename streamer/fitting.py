@@ -20,7 +20,7 @@ from models.histories import Histories
 from models.network import Network
 from models.recommender import Recommender
 from models.release import DataWindow, InvalidRelease, Json, Release, SavedRelease, load_release, save_release
-from models.reranker_fitting import add_second_stage, fit_second_stage
+from models.reranker_fitting import add_second_stage, fit_since
 from models.reranking import Reranker
 from models.shards import Shard
 from models.split import Split, split_plays
@@ -35,7 +35,6 @@ from streamer.judging import Terms, columns, judge_candidate
 logger = logging.getLogger(__name__)
 
 HELD_OUT_SHARE: Final = 0.1
-MIN_ASKED: Final = 1000  # plays that a second stage is fitted on: fewer teach its weights noise
 MAX_HELD_OUT_PLAYS: Final = 50_000  # tell HR@20 apart to half a percent; ranking for more takes minutes on a CPU
 
 
@@ -83,7 +82,7 @@ class Plan:
         start: an earlier release to begin from; None: afresh.
         checkpoint: where a fit goes on that was cut off.
         device: where.
-        progress: called after every batch of the fit.
+        progress: called after every batch of both stages.
     """
 
     training: TrainingConfig
@@ -170,22 +169,18 @@ def _rerank(alone: Recommender, split: Split, champion: Release | None, plan: Pl
     if champion is None:
         return alone
     fitted = _fit_since(champion, split, plan) or champion.recommender.reranker
-    return alone if fitted is None else add_second_stage(alone.network, split, fitted)
+    return alone if fitted is None else add_second_stage(alone, split.training_histories()[0], fitted)
 
 
 def _fit_since(champion: Release, split: Split, plan: Plan) -> Reranker | None:
     """Fit a second stage on the plays since the champion's; None where they are too few."""
     try:
         unseen = split.earlier(champion.data_window.until_ms + 1)
-        num_asked = len(unseen.anchors("validation"))
-        if num_asked >= MIN_ASKED:
-            training = RerankerTraining(seed=plan.training.seed)
-            return fit_second_stage(champion.recommender, unseen, RerankerConfig(), training)
+        training = RerankerTraining(seed=plan.training.seed)
+        return fit_since(champion.recommender, unseen, RerankerConfig(), training, plan.progress)
     except ValueError as exc:
         logger.info("second stage not fitted anew: %s", exc)
-    else:
-        logger.info("second stage not fitted anew: %d plays since the champion's, fewer than %d", num_asked, MIN_ASKED)
-    return None
+        return None
 
 
 def _can_begin_from(earlier: Release, histories: Histories) -> bool:

@@ -159,7 +159,7 @@ class Releaser:
         try:
             plays, traffic = await asyncio.to_thread(leave_out_scripts, plays, num_new)
             terms = Terms(self._now_ms(), config.fresh_after_s, num_new, traffic)
-            with report_progress(_CONSOLE, stopping.is_set) as report:
+            with report_progress(_CONSOLE, lambda _: stopping.is_set()) as report:
                 start = None if champion is None or champion.release_id == self._refused_from else champion
                 plan = Plan(config.training, start, self._checkpoint, config.device, report)
                 candidate = await asyncio.to_thread(fit_candidate, plays, plan, champion, terms)

@@ -7,7 +7,8 @@ from typing import Final
 _STAGES: Final = (
     (re.compile(r"trainer started"), "reads what was played"),
     (re.compile(r"fit begins"), "learns item vectors"),
-    (re.compile(r"fit epoch=(\d+) of=(\d+)"), "has done epoch {} of {}"),
+    (re.compile(r"fit of the second stage begins"), "asks what the second stage is to learn"),
+    (re.compile(r"fit epoch=(\d+) of=(\d+) loss=\S+ stage=(.+)"), "has done epoch {} of {} of the {}"),
     (re.compile(r"fit done, judging"), "judges the new weights"),
     (re.compile(r"release refused: (.*)"), "refused: {}"),
     (re.compile(r"no fit: (.*)"), "no fit: {}"),

@@ -36,7 +36,7 @@ def train_release(
     histories, sessions = split.training_histories()
     device = pick_device(device_name)
     try:
-        with report_progress(console, lambda: False) as report:
+        with report_progress(console, lambda _: False) as report:
             network = fit(histories, split.catalogue, training, sessions=sessions, device=device, progress=report)
     except ValueError as exc:
         raise ReleaseError(f"no release can be trained: {exc}") from exc

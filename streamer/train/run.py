@@ -16,6 +16,7 @@ from models.ranks import ALONE, Ranks
 from models.recipes import Recipe, fit_recipe
 from models.recommender import Recommender
 from models.release import DataWindow, SavedRelease, save_release
+from models.run import Progress
 from streamer.checkpoints import CheckpointFile
 from streamer.engine import pick_device
 from streamer.fit_progress import Report, report_progress, stopping
@@ -80,10 +81,13 @@ def train(
 
 @contextmanager
 def _report(ranks: Ranks, heard: list[int]) -> Iterator[Report]:
-    """Yield what tells of a fit on the first rank, and ends it on all of them at the same batch."""
+    """Yield what tells of a fit on the first rank, and ends it on all of them at the same batch.
 
-    def is_stopping() -> bool:
-        return ranks.any(bool(heard))
+    The second stage is the first rank's own: the others are through, and no longer to be asked.
+    """
+
+    def is_stopping(progress: Progress) -> bool:
+        return bool(heard) if progress.stage == "second stage" else ranks.any(bool(heard))
 
     if ranks.rank:
         yield stopping(lambda _: None, is_stopping)

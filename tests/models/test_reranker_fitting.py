@@ -9,6 +9,7 @@ from models.config import NetworkConfig, RerankerConfig, RerankerTraining
 from models.network import TasteNetwork
 from models.recommender import Recommender
 from models.reranker_fitting import _log_softmax, _newest, counted_reranker, fit_reranker, fit_two_stages
+from models.run import Progress
 from models.split import Plays, Split, split_plays
 from models.step import StepInput, step
 
@@ -90,6 +91,23 @@ def test_the_same_seed_gives_the_same_weights_and_leaves_the_counts_alone(split:
         assert torch.equal(weights, second.state_dict()[name])
     assert torch.equal(first.follower_shares, counts.follower_shares)
     assert not first.first_layer.weight.requires_grad
+
+
+def test_a_fit_tells_how_far_it_is_and_ends_where_it_is_stopped(split: Split) -> None:
+    told: list[Progress] = []
+
+    def stop_in_the_second_epoch(progress: Progress) -> None:
+        told.append(progress)
+        if progress.epoch == 2:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        fit_reranker(untrained(split), split, TRAINING, stop_in_the_second_epoch)
+
+    num_asked = len(split.anchors("validation"))
+    assert (told[0].epoch, told[0].batch, told[0].num_batches) == (0, num_asked, num_asked)
+    assert [progress.batch for progress in told[1:-1]] == list(range(1, told[1].num_batches + 1))
+    assert {(progress.stage, progress.num_epochs) for progress in told} == {("second stage", TRAINING.epochs)}
 
 
 def test_the_newest_anchors_are_asked(split: Split) -> None:

@@ -12,9 +12,11 @@ from models.checkpoint import Snapshot
 from models.config import RerankerConfig, TrainingConfig
 from models.release import Release, load_release
 from models.reranker_fitting import counted_reranker
+from models.run import Progress
 from streamer.archived_plays import ArchivedPlays
 from streamer.checkpoints import CheckpointFile
 from streamer.events import ReleaseNotice
+from streamer.fit_progress import FitStopped, Report
 from streamer.fitting import (
     HELD_OUT_SHARE,
     Candidate,
@@ -65,10 +67,11 @@ def fitted(
     champion: Release | None = None,
     training: TrainingConfig = TRAINING,
     start: Release | None = None,
+    progress: Report = lambda _: None,
 ) -> Candidate:
     terms = Terms(now_ms=FIRST_MS, fresh_after_s=86_400, num_new=len(plays))
     with tempfile.TemporaryDirectory() as directory:
-        plan = Plan(training, start, CheckpointFile(Path(directory)), "cpu", lambda _: None)
+        plan = Plan(training, start, CheckpointFile(Path(directory)), "cpu", progress)
         return fit_candidate(plays, plan, champion, terms)
 
 
@@ -128,6 +131,21 @@ def test_a_second_stage_is_fitted_on_what_the_champion_has_not_seen(
     assert after.recommender.reranker is not None
     assert after.recommender.reranker.last_layer.weight.any()
     assert len(after.recommender.reranker.log_popularity) == len(after.recommender.catalogue)
+
+
+def test_a_fit_ends_within_its_second_stage_when_it_should(
+    album_listeners: ArchivedPlays, candidate: Candidate, tmp_path: Path
+) -> None:
+    champion = load_release(save_candidate(candidate, str(tmp_path), created_at_ms=FIRST_MS).location)
+    halfway = dataclasses.replace(champion.data_window, until_ms=FIRST_MS + GAP_MS * len(album_listeners) // 2)
+
+    def stop_in_the_second_stage(progress: Progress) -> None:
+        if progress.stage == "second stage":
+            raise FitStopped
+
+    with pytest.raises(FitStopped):
+        fitted(album_listeners, dataclasses.replace(champion, data_window=halfway), UNTAUGHT,
+               progress=stop_in_the_second_stage)  # fmt: skip
 
 
 def test_where_few_plays_are_new_the_second_stage_of_the_champion_stays(

@@ -11,9 +11,10 @@ def test_the_latest_line_that_says_something_counts(tmp_path: Path) -> None:
     path = tmp_path / "trainer.log"
     log = TrainerLog(path)
 
-    path.write_text("12:00 INFO streamer.fit_progress fit epoch=2 of=4 loss=7.1\n12:01 WARNING elsewhere: hm\n")
+    done = "12:00 INFO streamer.fit_progress fit epoch=2 of=4 loss=7.1 stage=second stage"
+    path.write_text(f"{done}\n12:01 WARNING elsewhere: hm\n")
 
-    assert log.stage() == "has done epoch 2 of 4"
+    assert log.stage() == "has done epoch 2 of 4 of the second stage"
 
 
 def test_half_a_line_waits_for_its_other_half(tmp_path: Path) -> None:
@@ -23,9 +24,9 @@ def test_half_a_line_waits_for_its_other_half(tmp_path: Path) -> None:
     assert log.stage() == "learns item vectors"
 
     with path.open("a") as rest:
-        rest.write("of=4 loss=7.1\n")
+        rest.write("of=4 loss=7.1 stage=network\n")
 
-    assert log.stage() == "has done epoch 1 of 4"
+    assert log.stage() == "has done epoch 1 of 4 of the network"
 
 
 def test_a_refusal_is_told_with_its_reason(tmp_path: Path) -> None:
