@@ -16,7 +16,8 @@ from models.catalogue import FIRST_TRACK, UNKNOWN, Catalogue
 from models.config import KindConfig, TrainingConfig
 from models.criterion import Criterion, Pieces, criterion_of
 from models.features import known_plays
-from models.histories import Histories
+from models.histories import Histories, gather_histories
+from models.split import Plays
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +32,82 @@ class Shard:
     histories: Histories
     sessions: NDArray[np.int64] | None = None
 
+    def before(self, end_ms: int) -> Shard:
+        """Keep the plays before a time, and the listeners who have any."""
+        histories, kept = self.histories, self.histories.played_at_ms < end_ms
+        _, listeners = np.unique(histories.listeners()[kept], return_inverse=True)
+        columns = histories.track_keys[kept], histories.played_at_ms[kept], histories.contexts[kept]
+        return Shard(gather_histories(listeners, *columns), None if self.sessions is None else self.sessions[kept])
+
 
 Shards: TypeAlias = Sequence[Shard]
 """In an order that stays. Each is asked for many times; whether it is kept or read anew is the sequence's matter."""
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierShards(Sequence[Shard]):
+    """The plays of shards before a time, cut whenever a shard is asked for.
+
+    Attributes:
+        shards: with later plays.
+        end_ms: the time.
+    """
+
+    shards: Shards
+    end_ms: int
+
+    def __len__(self) -> int:
+        """Count the shards; one may be left without plays."""
+        return len(self.shards)
+
+    def __getitem__(self, number: int) -> Shard:  # type: ignore[override]  # nobody slices
+        """Cut a shard."""
+        return self.shards[number].before(self.end_ms)
+
+
+def newest_plays(shards: Shards, catalogue: Catalogue, num_plays: int) -> Plays:
+    """Gather the newest plays of catalogue tracks; beside them, one shard at a time is in memory.
+
+    Args:
+        shards: the plays.
+        catalogue: the tracks.
+        num_plays: how many, or a few more where some have the same time.
+    """
+    from_ms = _begin_of_newest(shards, num_plays)
+    columns, num_listeners = list[tuple[NDArray[Any], ...]](), 0
+    for shard in shards:
+        histories = shard.histories
+        rows = catalogue.rows(histories.track_keys)
+        kept = (histories.played_at_ms >= from_ms) & (rows != UNKNOWN)
+        listeners = histories.listeners()[kept] + num_listeners
+        columns.append((listeners, rows[kept] - FIRST_TRACK, histories.played_at_ms[kept], histories.contexts[kept]))
+        num_listeners += histories.num_listeners
+    listeners, tracks, played_at_ms, contexts = map(np.concatenate, zip(*columns, strict=True))
+    return Plays(listeners, tracks, catalogue.track_ids, played_at_ms, contexts)
+
+
+def occurring_tracks(shards: Shards, catalogue: Catalogue) -> Catalogue:
+    """Keep the tracks that somebody plays, in their order.
+
+    Raises:
+        ValueError: nobody plays any.
+    """
+    occurs = np.zeros(len(catalogue) + FIRST_TRACK, np.bool_)
+    for shard in shards:
+        occurs[catalogue.rows(shard.histories.track_keys)] = True
+    places = np.flatnonzero(occurs[FIRST_TRACK:])
+    if not len(places):
+        raise ValueError("nobody plays a catalogue track, so there is nothing to learn; wait for more plays")
+    return Catalogue([catalogue.track_ids[place] for place in places])
+
+
+def _begin_of_newest(shards: Shards, num_plays: int) -> int:
+    """Find the time of the oldest of the newest plays."""
+    newest = np.empty(0, np.int64)
+    for shard in shards:
+        newest = np.concatenate([newest, shard.histories.played_at_ms])
+        newest = np.partition(newest, max(0, len(newest) - num_plays))[-num_plays:]
+    return int(newest.min(initial=np.iinfo(np.int64).max))
 
 
 @dataclass(frozen=True, slots=True)

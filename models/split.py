@@ -93,7 +93,6 @@ class Split:
         """
         train = self.histories.played_at_ms < self.t1_ms
         sessions: NDArray[np.int64] = np.cumsum(self.session_starts)
-        times_ms = np.sort(self.served.played_at_ms[self.served.played_at_ms < self.t1_ms])
         plays = Plays(
             listeners=self.histories.listeners()[train],
             tracks=self.rows[train] - FIRST_TRACK,
@@ -102,8 +101,7 @@ class Split:
             contexts=self.histories.contexts[train],
             sessions=sessions[train],
         )
-        at_an_eighth = int(times_ms[(len(times_ms) * 7 + 4) // 8])
-        return split_plays(plays, t1_ms=at_an_eighth if t1_ms is None else t1_ms, t2_ms=self.t1_ms)
+        return split_once(plays, t1_ms=t1_ms)
 
     def anchors(self, part: Part) -> NDArray[np.int64]:
         """Give the warm plays whose next play lies in a part, rising: int64 (A,), indices into the N."""
@@ -197,6 +195,23 @@ def split_plays(plays: Plays, *, t1_ms: int | None = None, t2_ms: int | None = N
         t1_ms=t1_ms,
         t2_ms=t2_ms,
     )
+
+
+def split_once(plays: Plays, *, t1_ms: int | None = None) -> Split:
+    """Split plays in two: the newest are the validation part, and nothing is tested.
+
+    Args:
+        plays: the columns.
+        t1_ms: where the validation part begins; absent: so that it holds an eighth of the plays.
+
+    Raises:
+        ValueError: there are none.
+    """
+    if not len(plays.played_at_ms):
+        raise ValueError("there are no plays to split; wait for some")
+    times_ms = np.sort(plays.played_at_ms)
+    at_an_eighth = int(times_ms[min((len(times_ms) * 7 + 4) // 8, len(times_ms) - 1)])
+    return split_plays(plays, t1_ms=at_an_eighth if t1_ms is None else t1_ms, t2_ms=int(times_ms[-1]) + 1)
 
 
 def long_term_truths(split: Split, part: Part, *, stride: int) -> LongTermTruths:

@@ -39,6 +39,11 @@ class CheckpointFile:
         return self._directory / _NAME
 
     @property
+    def earlier(self) -> "CheckpointFile":
+        """Of the network of earlier plays, which a fit of two stages begins with."""
+        return CheckpointFile(self._directory / "earlier", period_s=self._period_s, clock=self._clock)
+
+    @property
     def shards_directory(self) -> Path:
         """Where the plays of the fit lie, if they are copied for it."""
         return self._directory / "shards"
@@ -85,8 +90,9 @@ class CheckpointFile:
         self._due_s = ended_s + max(self._period_s, (ended_s - begun_s) / _MOST_DISK_SHARE)
 
     def remove(self) -> None:
-        """Forget the fit, and the plays that were copied for it."""
+        """Forget the fit, what it began with, and the plays that were copied for it."""
         self.path.unlink(missing_ok=True)
+        shutil.rmtree(self.earlier.path.parent, ignore_errors=True)
         shutil.rmtree(self.shards_directory, ignore_errors=True)
 
     def _sync_directory(self) -> None:

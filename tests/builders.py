@@ -18,6 +18,7 @@ from models.config import (
     KindConfig,
     NetworkConfig,
     RecurrentConfig,
+    RerankerConfig,
     TrainingConfig,
     WeightsConfig,
 )
@@ -133,7 +134,10 @@ def tiny_recipe(recipe: Recipe) -> Recipe:
     names = {field.name for field in fields(recipe.network)}
     sizes = {name: size for name, size in _TINY_SIZES.items() if name in names}
     training = replace(recipe.training, epochs=min(recipe.training.epochs, 1), item_epochs=2)
-    return replace(recipe, network=replace(recipe.network, **sizes), training=training)
+    second_stage = recipe.second_stage and RerankerConfig(
+        num_first_stage=8, num_counted=4, num_neighbours=6, num_pair_followers=3, hidden_units=8
+    )
+    return replace(recipe, network=replace(recipe.network, **sizes), training=training, second_stage=second_stage)
 
 
 def random_states(plays_seen: Sequence[int], *, num_hidden: int = 6, release_key: int = 9, seed: int = 1) -> States:

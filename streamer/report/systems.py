@@ -109,11 +109,11 @@ def _recipe(name: str, title: str, about: str) -> System:
 
         histories, sessions = bench.split.training_histories()
         begun_s = time.process_time()
-        network = fit_recipe(
+        recommender = fit_recipe(
             recipe, [Shard(histories, sessions)], bench.split.catalogue, device=bench.device, progress=note
         )
         spent_s = time.process_time() - begun_s
-        lists = rank_anchors(Recommender(network, bench.split.catalogue), bench.split, "test")
+        lists = rank_anchors(recommender, bench.split, "test")
         plays_per_s = round(histories.num_plays * recipe.training.epochs / spent_s, 1) if losses else None
         return Run(lists, asdict(recipe), [sum(each) / len(each) for each in losses.values()], plays_per_s)
 

@@ -26,7 +26,8 @@ def add_train(commands: "Commands") -> None:
         "started again with the same arguments, it goes on from its checkpoint.",
         epilog="Several processes train together on CPUs, with the result of one but for the order of float32 sums, "
         "when torchrun starts them: `torchrun --nproc-per-node 2 -m streamer train ...`; on several machines, each "
-        "runs it with the same --nnodes and --rdzv-endpoint, beside the same plays. The first keeps the checkpoint.",
+        "runs it with the same --nnodes and --rdzv-endpoint, beside the same plays. The first keeps the checkpoint and "
+        "fits the second stage.",
     )
     parser.add_argument(
         "data",
@@ -38,9 +39,10 @@ def add_train(commands: "Commands") -> None:
     parser.add_argument("--recipe", choices=sorted(RECIPES), default="refrain", help="what to fit (%(default)s)")
     parser.add_argument("--playlists", type=Path, metavar="FILE",
                         help="Parquet or CSV file of playlists, positions and tracks, to learn from too")  # fmt: skip
-    parser.add_argument("--epochs", type=num, help="passes over the plays (default: the recipe's)")
+    parser.add_argument("--epochs", type=num, help="passes over the plays, of networks (default: the recipe's)")
     parser.add_argument("--start", metavar="LOCATION",
-                        help="release to train on from, in a third of the passes (default: begin afresh)")  # fmt: skip
+                        help="release to train on from, in a third of the passes; a second stage is fitted on the plays"
+                        " since its own, or stays as it was where they are few (default: begin afresh)")  # fmt: skip
     parser.add_argument("--checkpoint", type=Path, default=Path("checkpoint"), metavar="DIRECTORY",
                         help="where it is kept how far the fit has come; one fit's own (%(default)s)")  # fmt: skip
     add_columns(parser)

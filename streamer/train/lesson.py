@@ -9,8 +9,7 @@ import pyarrow as pa
 
 from models.catalogue import Catalogue
 from models.histories import Histories
-from models.recommender import Recommender
-from models.release import DataWindow, InvalidRelease, load_release
+from models.release import DataWindow, InvalidRelease, Release, load_release
 from models.shards import Shard, Shards
 from models.split import split_plays
 from streamer.archive_reading import ArchiveChanged, ArchiveSnapshot
@@ -100,7 +99,7 @@ def _until_stopped(batches: Iterator[pa.RecordBatch], heard: list[int]) -> Itera
         yield batch
 
 
-def read_start(location: str | None) -> Recommender | None:
+def read_start(location: str | None) -> Release | None:
     """Load the release a fit starts from; none where none is named.
 
     Raises:
@@ -109,6 +108,6 @@ def read_start(location: str | None) -> Recommender | None:
     if location is None:
         return None
     try:
-        return load_release(location).recommender
+        return load_release(location)
     except (InvalidRelease, OSError) as exc:
         raise TrainError(f"no fit can start from {location}: {exc}") from exc

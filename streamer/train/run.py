@@ -1,5 +1,6 @@
 """The run: fit, and save what came of it; SIGTERM and SIGINT end it between two batches."""
 
+import logging
 import signal
 import time
 from collections.abc import Iterator
@@ -15,13 +16,15 @@ from torch import distributed
 from models.ranks import ALONE, Ranks
 from models.recipes import Recipe, fit_recipe
 from models.recommender import Recommender
-from models.release import DataWindow, SavedRelease, save_release
+from models.release import DataWindow, Release, SavedRelease, save_release
 from models.run import Progress
 from streamer.checkpoints import CheckpointFile
 from streamer.engine import pick_device
 from streamer.fit_progress import Report, report_progress, stopping
 from streamer.settings import Settings
 from streamer.train.lesson import Lesson, TrainError
+
+logger = logging.getLogger(__name__)
 
 _CONSOLE: Final = Console(stderr=True)
 _PATIENCE: Final = timedelta(hours=12)  # the other ranks wait while the first learns item vectors
@@ -34,7 +37,7 @@ def train(
     checkpoint: CheckpointFile,
     heard: list[int],
     *,
-    start: Recommender | None = None,
+    start: Release | None = None,
     ranks: Ranks = ALONE,
 ) -> SavedRelease | None:
     """Fit a recipe and save what came of it.
@@ -59,7 +62,7 @@ def train(
     device = pick_device(settings.device)
     try:
         with _report(ranks, heard) as report:
-            network = fit_recipe(
+            recommender = fit_recipe(
                 recipe,
                 lesson.shards,
                 lesson.catalogue,
@@ -68,13 +71,16 @@ def train(
                 device=device,
                 progress=report,
                 checkpoint=checkpoint,
+                earlier_checkpoint=checkpoint.earlier,
                 ranks=ranks,
             )
     except ValueError as exc:
         raise TrainError(f"no release can be trained: {exc}") from exc
     if ranks.rank:
         return None
-    saved = _save(Recommender(network, lesson.catalogue), lesson.data_window, recipe, settings.releases_url)
+    if recipe.second_stage is not None and recommender.reranker is None:
+        logger.warning("no second stage: too few plays came since the release it starts from, which has none either")
+    saved = _save(recommender, lesson.data_window, recipe, settings.releases_url)
     checkpoint.remove()
     return saved
 

@@ -12,7 +12,6 @@ from models.config import HORIZONS, TrainingConfig
 from models.histories import Histories, gather_histories
 from models.playlists import playlist_histories
 from models.recipes import RECIPES, Recipe, fit_recipe
-from models.recommender import Recommender
 from models.release import Release, load_release, save_release
 from models.shards import Shard
 from models.step import StepInput, StepOutput, step
@@ -37,9 +36,9 @@ SIZES = (5, 8)
 def release_of(recipe: Recipe, directory: Path, number: int) -> tuple[ReleaseNotice, Release]:
     """Train a tiny release, save it, and load it as a worker does."""
     lists = playlist_histories(np.zeros(len(IDS), np.int64), np.arange(len(IDS)), track_keys(IDS))
-    network = fit_recipe(tiny_recipe(recipe), [Shard(rounds(5))], CATALOGUE, playlists=lists)
+    recommender = fit_recipe(tiny_recipe(recipe), [Shard(rounds(5))], CATALOGUE, playlists=lists)
     saved = save_release(
-        str(directory), Recommender(network, CATALOGUE), training=TrainingConfig(), metrics={}, data_window=WINDOW,
+        str(directory), recommender, training=TrainingConfig(), metrics={}, data_window=WINDOW,
         created_at_ms=NOON_MS + number,
     )  # fmt: skip
     return ReleaseNotice(*saved), load_release(saved.location)

@@ -16,7 +16,7 @@ from models.recommender import Recommender
 from models.run import Progress
 from models.shards import Shard
 from models.training import fit
-from tests.builders import network_of, tiny_recipe
+from tests.builders import network_of, release_of, tiny_recipe
 from tests.models.test_training import CATALOGUE, IDS, hit_rate, rounds
 
 PLAYLISTS = playlist_histories(np.repeat(np.arange(4), 20), np.tile(np.arange(20), 4), track_keys(IDS * 4))
@@ -33,11 +33,13 @@ def test_refrains_own_recipe_is_the_defaults() -> None:
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
 def test_every_recipe_can_be_trained(recipe: Recipe) -> None:
-    network = fit_recipe(tiny_recipe(recipe), [Shard(rounds(5))], CATALOGUE, playlists=PLAYLISTS)
+    recommender = fit_recipe(tiny_recipe(recipe), [Shard(rounds(5))], CATALOGUE, playlists=PLAYLISTS)
+    network = recommender.network
 
     assert not network.training
     assert type(network.config) is type(recipe.network)
     assert all(torch.isfinite(tensor).all() for tensor in network.state_dict().values())
+    assert (recommender.reranker is None) == (recipe.second_stage is None)
 
 
 @pytest.mark.parametrize("name", ["rH", "rH-lstm", "rH-l2"])
@@ -65,7 +67,7 @@ def test_learned_weights_get_better() -> None:
 
 def test_the_papers_song_vectors_stay_as_they_were_learned() -> None:
     untrained, trained = (
-        fit_recipe(replace(tiny, training=replace(tiny.training, epochs=epochs)), [Shard(rounds(5))], CATALOGUE)
+        fit_recipe(replace(tiny, training=replace(tiny.training, epochs=epochs)), [Shard(rounds(5))], CATALOGUE).network
         for tiny, epochs in ((tiny_recipe(RECIPES["rH"]), 0), (tiny_recipe(RECIPES["rH"]), 2))
     )
 
@@ -89,14 +91,15 @@ def test_a_recipe_for_playlists_learns_from_nothing_else() -> None:
 
 
 def test_song_vectors_are_learned_from_playlists_too() -> None:
-    alone, together = (fit_recipe(tiny_recipe(RECIPES["rH"]), [Shard(rounds(5))], CATALOGUE, playlists=playlists)
-                       for playlists in (None, PLAYLISTS))  # fmt: skip
+    recipe, shards = tiny_recipe(RECIPES["rH"]), [Shard(rounds(5))]
+
+    alone, together = (fit_recipe(recipe, shards, CATALOGUE, playlists=lists).network for lists in (None, PLAYLISTS))
 
     assert not torch.equal(alone.embedding.weight, together.embedding.weight)
 
 
 def test_a_recipe_cannot_start_from_a_network_of_another_kind() -> None:
-    start = Recommender(network_of(RECIPES["bW"].network, num_tracks=len(IDS)), CATALOGUE)
+    start = release_of(network_of(RECIPES["bW"].network, num_tracks=len(IDS)), 1, IDS)
 
     with pytest.raises(ValueError, match=r"recipe rH makes networks of kind recurrent, .* one of kind weights"):
         fit_recipe(RECIPES["rH"], [Shard(rounds(5))], CATALOGUE, start=start)

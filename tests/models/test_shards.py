@@ -5,10 +5,19 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from models.catalogue import Catalogue
+from models.catalogue import UNKNOWN, Catalogue, track_keys
 from models.config import NetworkConfig, TrainingConfig
 from models.histories import Histories
-from models.shards import Questions, Sentences, Shard, sha256_of, survey_of
+from models.shards import (
+    EarlierShards,
+    Questions,
+    Sentences,
+    Shard,
+    newest_plays,
+    occurring_tracks,
+    sha256_of,
+    survey_of,
+)
 
 CONFIG = TrainingConfig(batch_plays=64, max_full_softmax_tracks=1)
 
@@ -53,3 +62,45 @@ def test_sessions_the_source_knows_are_those_of_the_sentences(whole: Histories, 
     known = catalogue.rows(whole.track_keys) > 1
     assert rows.tolist() == catalogue.rows(whole.track_keys)[known].tolist()
     assert of_rows.tolist() == sessions[known].tolist()
+
+
+def test_earlier_shards_hold_the_plays_before_a_time_and_whoever_has_any(whole: Histories, halves: list[Shard]) -> None:
+    end_ms = int(np.median(whole.played_at_ms))
+
+    earlier = EarlierShards(halves, end_ms)
+
+    assert len(earlier) == 2
+    kept = whole.played_at_ms < end_ms
+    assert np.concatenate([shard.histories.track_keys for shard in earlier]).tolist() == whole.track_keys[kept].tolist()
+    num_listeners = len(np.unique(whole.listeners()[kept]))
+    assert sum(shard.histories.num_listeners for shard in earlier) == num_listeners < whole.num_listeners
+
+
+def test_sessions_are_cut_with_their_plays(whole: Histories) -> None:
+    end_ms = int(np.median(whole.played_at_ms))
+
+    cut = Shard(whole, np.arange(whole.num_plays)).before(end_ms)
+
+    assert cut.sessions is not None
+    assert cut.sessions.tolist() == np.flatnonzero(whole.played_at_ms < end_ms).tolist()
+
+
+@pytest.mark.parametrize("num_plays", [1, 90, 10_000])
+def test_the_newest_plays_are_those_of_all_shards(
+    whole: Histories, halves: list[Shard], catalogue: Catalogue, num_plays: int
+) -> None:
+    plays = newest_plays(halves, catalogue, num_plays)
+
+    oldest = np.sort(whole.played_at_ms)[-min(num_plays, whole.num_plays)]
+    kept = (whole.played_at_ms >= oldest) & (catalogue.rows(whole.track_keys) != UNKNOWN)
+    assert plays.played_at_ms.tolist() == whole.played_at_ms[kept].tolist()
+    assert track_keys(plays.track_ids)[plays.tracks].tolist() == whole.track_keys[kept].tolist()
+    assert plays.listeners.tolist() == whole.listeners()[kept].tolist()
+
+
+def test_tracks_that_nobody_plays_do_not_occur(halves: list[Shard], catalogue: Catalogue) -> None:
+    known = Catalogue([*catalogue.track_ids, "never played"])
+
+    assert occurring_tracks(halves, known).track_ids == catalogue.track_ids
+    with pytest.raises(ValueError, match="nobody plays a catalogue track"):
+        occurring_tracks(halves, Catalogue(["never played"]))

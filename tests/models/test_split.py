@@ -117,7 +117,7 @@ def test_the_plays_before_t1_can_be_split_once_more() -> None:
     earlier = split.earlier()
 
     before = np.sort(times_ms[times_ms < split.t1_ms])
-    assert earlier.t2_ms == split.t1_ms
+    assert before[-1] < earlier.t2_ms <= split.t1_ms
     assert earlier.t1_ms == before[len(before) * 7 // 8]
     assert earlier.histories.played_at_ms.max() < split.t1_ms
     assert not len(earlier.anchors("test"))

@@ -94,8 +94,19 @@ def test_what_is_slow_to_write_is_written_less_often(tmp_path: Path) -> None:
 def test_a_finished_fit_leaves_nothing(tmp_path: Path) -> None:
     file = CheckpointFile(tmp_path)
     file.write(snapshot())
+    file.earlier.write(snapshot())
 
     file.remove()
     file.remove()
 
-    assert file.read(FINGERPRINT) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_earlier_network_has_a_checkpoint_of_its_own(tmp_path: Path) -> None:
+    file = CheckpointFile(tmp_path)
+    file.write(snapshot(1))
+    file.earlier.write(snapshot(2))
+
+    both = [each.read(FINGERPRINT) for each in (file, file.earlier)]
+
+    assert [each.position for each in both if each is not None] == [{"epoch": 1}, {"epoch": 2}]

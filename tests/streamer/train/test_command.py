@@ -18,6 +18,7 @@ from models.release import Release, load_release
 from streamer.__main__ import main
 from streamer.archive import Archive
 from streamer.archived_plays import to_table
+from streamer.checkpoints import CheckpointFile
 from streamer.plays import decode
 from tests.builders import NOON_MS, play
 
@@ -43,7 +44,9 @@ def only_release(directory: Path) -> Release:
 
 
 def weights(release: Release) -> dict[str, list[float]]:
-    return {name: tensor.tolist() for name, tensor in release.network.state_dict().items()}
+    reranker = release.recommender.reranker
+    assert reranker is not None
+    return {name: tensor.tolist() for name, tensor in (release.network.state_dict() | reranker.state_dict()).items()}
 
 
 def test_it_says_where_the_release_is_and_what_to_do_next(
@@ -76,6 +79,7 @@ def test_without_recorded_plays_it_learns_from_the_archive_and_keeps_no_copy(
     release = only_release(tmp_path / "releases")
     assert release.data_window.num_plays == 200
     assert len(release.catalogue) == 11
+    assert release.recommender.reranker is not None
     assert list((tmp_path / "checkpoint").iterdir()) == []
     assert "evaluate" not in capsys.readouterr().out
 
@@ -98,18 +102,19 @@ def test_it_trains_on_a_file_of_playlists(tmp_path: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_fit_killed_twice_in_the_middle_of_an_epoch_ends_in_the_same_weights(tmp_path: Path) -> None:
-    plays, file = write_plays(tmp_path / "plays.csv", NUM_PLAYS), tmp_path / "checkpoint" / "checkpoint.safetensors"
+def test_a_fit_killed_in_every_stage_ends_in_the_same_weights(tmp_path: Path) -> None:
+    plays, checkpoint = write_plays(tmp_path / "plays.csv", NUM_PLAYS), CheckpointFile(tmp_path / "checkpoint")
     _run_to_the_end(plays, tmp_path / "whole", tmp_path / "unused")
 
-    for nth in range(2):
-        written_at = _written_at(file)
-        with _started(plays, tmp_path / "resumed", file.parent) as running:
-            _until(lambda: _written_at(file) != written_at, running)  # noqa: B023
+    for file, nth in ((checkpoint.earlier, 0), (checkpoint.earlier, 1), (checkpoint, 0), (checkpoint, 1)):
+        written_at = _written_at(file.path)
+        with _started(plays, tmp_path / "resumed", checkpoint.path.parent) as running:
+            _until(lambda: _written_at(file.path) != written_at, running)  # noqa: B023
             running.kill()
         assert running.returncode == -signal.SIGKILL
-        assert Snapshot.from_bytes(file.read_bytes()).position["batches_done"] == nth + 1
-    _run_to_the_end(plays, tmp_path / "resumed", file.parent)
+        assert Snapshot.from_bytes(file.path.read_bytes()).position["batches_done"] == nth + 1
+    _kill_in_the_second_stage(plays, tmp_path / "resumed", checkpoint.path.parent)
+    _run_to_the_end(plays, tmp_path / "resumed", checkpoint.path.parent)
 
     assert weights(only_release(tmp_path / "resumed")) == weights(only_release(tmp_path / "whole"))
 
@@ -117,13 +122,14 @@ def test_a_fit_killed_twice_in_the_middle_of_an_epoch_ends_in_the_same_weights(t
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_sigterm_ends_it_within_a_batch_and_it_goes_on(tmp_path: Path) -> None:
-    plays, file = write_plays(tmp_path / "plays.csv", NUM_PLAYS), tmp_path / "checkpoint" / "checkpoint.safetensors"
-    with _started(plays, tmp_path / "releases", file.parent) as running:
-        _until(file.exists, running)
-        running.terminate()
+    plays, checkpoint = write_plays(tmp_path / "plays.csv", NUM_PLAYS), CheckpointFile(tmp_path / "checkpoint")
+    for file in (checkpoint.earlier, checkpoint):
+        with _started(plays, tmp_path / "releases", checkpoint.path.parent) as running:
+            _until(file.path.exists, running)
+            running.terminate()
 
-    assert running.returncode == 128 + signal.SIGTERM
-    _run_to_the_end(plays, tmp_path / "releases", file.parent)
+        assert running.returncode == 128 + signal.SIGTERM
+    _run_to_the_end(plays, tmp_path / "releases", checkpoint.path.parent)
 
 
 @pytest.mark.slow
@@ -135,17 +141,35 @@ def test_two_processes_of_torchrun_make_the_release_that_one_makes(tmp_path: Pat
     with _started(plays, tmp_path / "two", tmp_path / "checkpoint", _TORCHRUN) as running:
         assert running.wait(300) == 0
 
-    one, two = (only_release(tmp_path / name).network.state_dict() for name in ("one", "two"))
-    assert not (tmp_path / "checkpoint" / "checkpoint.safetensors").exists()
-    for name, tensor in one.items():
-        torch.testing.assert_close(two[name], tensor, atol=1e-3, rtol=1e-3)
+    one, two = (only_release(tmp_path / name).recommender for name in ("one", "two"))
+    assert list((tmp_path / "checkpoint").iterdir()) == []
+    for name, tensor in one.network.state_dict().items():
+        torch.testing.assert_close(two.network.state_dict()[name], tensor, atol=1e-3, rtol=1e-3)
+    assert one.reranker is not None
+    assert two.reranker is not None
+    for name, counts in one.reranker.named_buffers():
+        if not name.startswith("feature_"):
+            assert torch.equal(dict(two.reranker.named_buffers())[name], counts)
+
+
+def _kill_in_the_second_stage(plays: Path, releases: Path, checkpoint: Path) -> None:
+    with _started(plays, releases, checkpoint, stderr=subprocess.PIPE) as running:
+        assert running.stderr is not None
+        assert any(b"fit epoch=1 of=4" in line for line in running.stderr)
+        running.kill()
+    assert running.returncode == -signal.SIGKILL
 
 
 def _started(
-    plays: Path, releases: Path, checkpoint: Path, program: Sequence[str] = (sys.executable,)
+    plays: Path,
+    releases: Path,
+    checkpoint: Path,
+    program: Sequence[str] = (sys.executable,),
+    *,
+    stderr: int | None = None,
 ) -> subprocess.Popen[bytes]:
     command = [*program, "-m", "streamer", "train", str(plays), "--epochs", "3", "--checkpoint", str(checkpoint)]
-    return subprocess.Popen(command, env={**os.environ, "REFRAIN_RELEASES_URL": str(releases)})
+    return subprocess.Popen(command, env={**os.environ, "REFRAIN_RELEASES_URL": str(releases)}, stderr=stderr)
 
 
 def _run_to_the_end(plays: Path, releases: Path, checkpoint: Path) -> None:

@@ -1,28 +1,38 @@
 """A fit that is stopped keeps what is done; the one that goes on ends in the weights of one that was not."""
 
 import dataclasses
+import itertools
 import os
 import signal
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from models.catalogue import Catalogue, track_keys
-from models.config import NetworkConfig, TrainingConfig
+from models.config import NetworkConfig, RerankerConfig, RerankerTraining, TrainingConfig
 from models.histories import gather_histories
 from models.recipes import Recipe
 from models.release import DataWindow, Release, load_release
+from models.run import Progress
 from models.shards import Shard
 from streamer.checkpoints import CheckpointError, CheckpointFile
-from streamer.fit_progress import FitStopped
+from streamer.fit_progress import FitStopped, Report, stopping
 from streamer.settings import Settings
+from streamer.train import run as running
 from streamer.train.lesson import Lesson, TrainError
 from streamer.train.run import hear_signals, train
 
 IDS = [f"t{number}" for number in range(20)]
 RECIPE = Recipe(
     "tiny", NetworkConfig(embedding_size=8, hidden_size=16), TrainingConfig(epochs=2, batch_plays=64, item_epochs=1)
+)
+BOTH = dataclasses.replace(
+    RECIPE,
+    second_stage=RerankerConfig(num_first_stage=8, num_counted=4, num_neighbours=6, hidden_units=8),
+    reranker_training=RerankerTraining(batch_anchors=8),
 )
 
 
@@ -49,7 +59,10 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def weights(release: Release) -> dict[str, list[float]]:
-    return {name: tensor.tolist() for name, tensor in release.network.state_dict().items()}
+    reranker = release.recommender.reranker
+    second_stage = {} if reranker is None else reranker.state_dict()
+    tensors = release.network.state_dict() | second_stage
+    return {name: tensor.tolist() for name, tensor in tensors.items()}
 
 
 def test_a_recipe_becomes_a_release_and_leaves_no_checkpoint(tmp_path: Path) -> None:
@@ -77,6 +90,53 @@ def test_a_stopped_fit_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     assert resumed is not None
     assert whole is not None
     assert weights(load_release(resumed.location)) == weights(load_release(whole.location))
+
+
+@pytest.mark.parametrize("stage", ["network of earlier plays", "network", "second stage"])
+def test_both_stages_go_on_to_the_same_weights_wherever_they_were_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    whole = train(lesson(), BOTH, settings(tmp_path), CheckpointFile(tmp_path / "whole"), [])
+    checkpoint, heard = CheckpointFile(tmp_path / "stopped"), list[int]()
+    monkeypatch.setattr(running, "report_progress", _hear_in(stage, heard))
+
+    with pytest.raises(FitStopped):
+        train(lesson(), BOTH, settings(tmp_path), checkpoint, heard)
+
+    resumed = train(lesson(), BOTH, settings(tmp_path), checkpoint, [])
+    assert resumed is not None
+    assert whole is not None
+    assert load_release(resumed.location).recommender.reranker is not None
+    assert weights(load_release(resumed.location)) == weights(load_release(whole.location))
+    assert list((tmp_path / "stopped").iterdir()) == []
+
+
+def _hear_in(stage: str, heard: list[int]) -> Callable[..., AbstractContextManager[Report]]:
+    """Report nothing, but hear SIGTERM once a stage has gone through a few batches."""
+
+    @contextmanager
+    def report_progress(_: object, is_stopping: Callable[[Progress], bool]) -> Iterator[Report]:
+        batches = itertools.count()
+
+        def hear(progress: Progress) -> None:
+            if progress.stage == stage and progress.epoch and next(batches) == 2:
+                heard.append(signal.SIGTERM)
+
+        yield stopping(hear, is_stopping)
+
+    return report_progress
+
+
+def test_a_release_that_starts_from_one_without_a_second_stage_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = train(lesson(), RECIPE, settings(tmp_path), CheckpointFile(tmp_path / "first"), [])
+    assert first is not None
+    start = load_release(first.location)
+
+    train(lesson(), BOTH, settings(tmp_path), CheckpointFile(tmp_path / "second"), [], start=start)
+
+    assert "no second stage: too few plays came since the release it starts from" in caplog.text
 
 
 def test_a_checkpoint_of_other_plays_is_refused_and_left(tmp_path: Path) -> None:

@@ -1,0 +1,88 @@
+"""Both stages of a recipe, on plays of which one shard at a time is in memory.
+
+    plays before T'  -> network and counts ─┐
+    plays since T'   -> anchors and targets ┴─> weights of the second stage ─┐
+    all plays        -> network and counts ──────────────────────────────────┴─> what serves
+
+Networks learn from every play. Counts and the second stage know the newest COUNTED_PLAYS alone, whoever played before
+them counting as unheard; T' leaves an eighth of those behind it. A release holds 76 bytes of every two tracks that were
+played one after the other, so counts of all plays would outgrow workers before they outgrew the fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from models.catalogue import Catalogue
+from models.config import RerankerConfig, RerankerTraining
+from models.network import Network
+from models.ranks import Ranks
+from models.recommender import Recommender
+from models.release import Release
+from models.reranker_fitting import add_second_stage, fit_second_stage, fit_since
+from models.run import Progress, Stage
+from models.shards import EarlierShards, Shards, newest_plays, occurring_tracks
+from models.split import split_once
+
+COUNTED_PLAYS: Final = 2_000_000
+
+FitNetwork: TypeAlias = Callable[[Shards, Catalogue, Stage], Network]
+
+
+@dataclass(frozen=True, slots=True)
+class SecondFit:
+    """How the second stage is fitted, and by whom.
+
+    Attributes:
+        config: sizes.
+        training: how.
+        ranks: the first alone fits it, and has it in the end; the others are through with the networks.
+        progress: as in `fit_reranker`.
+    """
+
+    config: RerankerConfig
+    training: RerankerTraining
+    ranks: Ranks
+    progress: Callable[[Progress], None] | None
+
+
+def fit_both(shards: Shards, catalogue: Catalogue, fit_network: FitNetwork, second: SecondFit) -> Recommender:
+    """Fit a network of the plays before T', one of all plays, and a second stage for it.
+
+    The networks come first: each goes on from a checkpoint, so that a kill costs no more than the second stage.
+
+    Raises:
+        ValueError: there are too few plays.
+    """
+    before = EarlierShards(shards, split_once(newest_plays(shards, catalogue, COUNTED_PLAYS)).t1_ms)
+    known_before = occurring_tracks(before, catalogue)
+    earlier = Recommender(fit_network(before, known_before, "network of earlier plays"), known_before)
+    alone = Recommender(fit_network(shards, catalogue, "network"), catalogue)
+    if second.ranks.rank:
+        return alone
+    newest = split_once(newest_plays(shards, catalogue, COUNTED_PLAYS))  # anew: the fits had better use for the memory
+    fitted = fit_second_stage(earlier, newest, second.config, second.training, second.progress)
+    return add_second_stage(alone, newest.served, fitted)
+
+
+def fit_both_from(
+    start: Release, shards: Shards, catalogue: Catalogue, fit_network: FitNetwork, second: SecondFit
+) -> Recommender:
+    """Train a release's network on, and fit a second stage on the plays since the release's, which it has not seen.
+
+    Where too few plays are new, the weights of the release's second stage do; where it has none, there is none.
+    """
+    alone = Recommender(fit_network(shards, catalogue, "network"), catalogue)
+    if second.ranks.rank:
+        return alone
+    plays = newest_plays(shards, catalogue, COUNTED_PLAYS)
+    try:
+        unseen = split_once(plays, t1_ms=start.data_window.until_ms + 1)
+        fitted = fit_since(start.recommender, unseen, second.config, second.training, second.progress)
+    except ValueError:
+        if start.recommender.reranker is None:
+            return alone
+        fitted = start.recommender.reranker
+    return add_second_stage(alone, split_once(plays).served, fitted)
