@@ -7,11 +7,10 @@ import time
 import fsspec
 from rich.console import Console
 
-from models.config import TrainingConfig
-from models.recommender import Recommender
+from models.recipes import Recipe, fit_recipe
 from models.release import DataWindow, InvalidRelease, Release, load_release, save_release
+from models.shards import Shard
 from models.split import Split
-from models.training import fit
 from streamer.engine import pick_device
 from streamer.errors import ReleaseError
 from streamer.events import ReleaseNotice
@@ -19,13 +18,13 @@ from streamer.fit_progress import report_progress
 
 
 def train_release(
-    split: Split, training: TrainingConfig, *, releases_url: str, device_name: str, console: Console
+    split: Split, recipe: Recipe, *, releases_url: str, device_name: str, console: Console
 ) -> ReleaseNotice:
-    """Train on the training part and save.
+    """Fit a recipe on the training part and save what came of it.
 
     Args:
         split: the recording.
-        training: how.
+        recipe: which.
         releases_url: where to.
         device_name: auto, cpu or cuda.
         console: shows how far it is.
@@ -37,13 +36,15 @@ def train_release(
     device = pick_device(device_name)
     try:
         with report_progress(console, lambda _: False) as report:
-            network = fit(histories, split.catalogue, training, sessions=sessions, device=device, progress=report)
+            recommender = fit_recipe(
+                recipe, [Shard(histories, sessions)], split.catalogue, device=device, progress=report
+            )
     except ValueError as exc:
         raise ReleaseError(f"no release can be trained: {exc}") from exc
     saved = save_release(
         releases_url,
-        Recommender(network, split.catalogue),
-        training=training,
+        recommender,
+        training=recipe.training,
         metrics={},
         data_window=DataWindow.of(histories),
         created_at_ms=time.time_ns() // 1_000_000,

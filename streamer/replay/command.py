@@ -4,10 +4,11 @@ import argparse
 import signal
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from models.config import TrainingConfig
+from models.recipes import RECIPES
 from streamer.listening import add_columns, num, read_chosen
 from streamer.settings import Settings
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 #: A second of work for two workers of one core each: enough to keep them busy; more would only wait longer.
 _MAX_UNDER_WAY: Final = 2000
+_SERVES: Final = RECIPES["refrain"]
 
 
 def add_replay(commands: "Commands", environment: Mapping[str, str]) -> None:
@@ -25,7 +27,9 @@ def add_replay(commands: "Commands", environment: Mapping[str, str]) -> None:
     )
     _add_listening(parser)
     parser.add_argument("--release", help="location of the release that answers (default: one is trained)")
-    parser.add_argument("--epochs", type=num, default=TrainingConfig().epochs, help="of the training (%(default)s)")
+    parser.add_argument(
+        "--epochs", type=num, default=_SERVES.training.epochs, help="of the networks that are trained (%(default)s)"
+    )
     parser.add_argument("--workers", type=num, default=2, help="processes (%(default)s)")
     parser.add_argument("--kill-halfway", action="store_true", help="kill a worker when half is answered")
     parser.add_argument("--max-batch-plays", type=num, help="plays a worker answers at once (the setting's default)")
@@ -42,7 +46,7 @@ def add_replay(commands: "Commands", environment: Mapping[str, str]) -> None:
             kill_halfway=arguments.kill_halfway,
             max_under_way=arguments.under_way,
             release=arguments.release,
-            training=TrainingConfig(epochs=arguments.epochs),
+            recipe=replace(_SERVES, training=replace(_SERVES.training, epochs=arguments.epochs)),
         )
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # processes and directories end in order
         batch = arguments.max_batch_plays

@@ -18,8 +18,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from models.config import TrainingConfig
 from models.evaluation import LONG_TERM_SIZE, SHORT_TERM_SIZE
+from models.recipes import Recipe
 from models.split import Lists, Split, split_plays
 from streamer.alias import move_alias
 from streamer.cluster import BOOTSTRAP, Cluster
@@ -52,7 +52,7 @@ class ReplayPlan:
         kill_halfway: worker 0 is killed and started again once half of the plays are answered.
         max_under_way: plays sent and not answered yet; bounds the latency.
         release: location of the release that answers; None: one is trained.
-        training: how.
+        recipe: what is trained.
     """
 
     listening: Listening
@@ -60,7 +60,7 @@ class ReplayPlan:
     kill_halfway: bool
     max_under_way: int
     release: str | None
-    training: TrainingConfig
+    recipe: Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ def _provide_release(plan: ReplayPlan, split: Split, settings: Settings) -> Rele
     if plan.release is not None:
         return notice_release(plan.release)
     return train_release(
-        split, plan.training, releases_url=settings.releases_url, device_name=settings.device, console=_CONSOLE
+        split, plan.recipe, releases_url=settings.releases_url, device_name=settings.device, console=_CONSOLE
     )
 
 

@@ -1,12 +1,14 @@
 """The release that answers a replay."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from models.config import TrainingConfig
+from models.recipes import RECIPES
 from models.split import split_plays
 from streamer.errors import ReleaseError
 from streamer.events import ReleaseNotice
@@ -42,18 +44,19 @@ def test_training_sees_the_training_part_and_no_later_play(
     draw_listening: Callable[..., Listening], tmp_path: Path
 ) -> None:
     split = split_plays(draw_listening(600).plays)
-    training = TrainingConfig(epochs=1, item_epochs=1)
+    recipe = replace(RECIPES["refrain"], training=TrainingConfig(epochs=1, item_epochs=1))
 
-    notice = train_release(split, training, releases_url=str(tmp_path), device_name="cpu", console=Console(stderr=True))
+    notice = train_release(split, recipe, releases_url=str(tmp_path), device_name="cpu", console=Console(stderr=True))
 
     release = read_release(notice, "cpu")
     assert release.catalogue.track_ids == split.catalogue.track_ids
     assert release.data_window.until_ms < split.t1_ms
     assert release.data_window.num_plays == split.training_histories()[0].num_plays
+    assert release.recommender.reranker is not None
 
 
 def test_plays_that_teach_nothing_are_refused(draw_listening: Callable[..., Listening], tmp_path: Path) -> None:
     split = split_plays(draw_listening(600).earliest(2).plays)
 
     with pytest.raises(ReleaseError, match="no release can be trained"):
-        train_release(split, TrainingConfig(), releases_url=str(tmp_path), device_name="cpu", console=Console())
+        train_release(split, RECIPES["refrain"], releases_url=str(tmp_path), device_name="cpu", console=Console())

@@ -4,12 +4,14 @@ import asyncio
 import json
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from models.config import TrainingConfig
 from models.evaluation import Estimate
+from models.recipes import RECIPES
 from streamer.devkafka import DevKafka
 from streamer.listening import Listening
 from streamer.replay.ledger import Ledger
@@ -17,7 +19,7 @@ from streamer.replay.run import ReplayError, ReplayPlan, Streamed, refuse_broken
 from streamer.replay.scoreboard import Scores
 
 NUM_PLAYS = 1500
-TRAINING = TrainingConfig(epochs=2, item_epochs=2)
+RECIPE = replace(RECIPES["refrain"], training=TrainingConfig(epochs=2, item_epochs=2))
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,7 @@ def environment(kafka: DevKafka) -> Mapping[str, str]:
 def plan_of(listening: Listening, *, num_workers: int = 1, kill_halfway: bool = False) -> ReplayPlan:
     return ReplayPlan(
         listening=listening, num_workers=num_workers, kill_halfway=kill_halfway, max_under_way=200, release=None,
-        training=TRAINING,
+        recipe=RECIPE,
     )  # fmt: skip
 
 
