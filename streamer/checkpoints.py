@@ -1,9 +1,11 @@
 """A fit's checkpoint on a disk: one file, replaced atomically, so that a kill leaves the old one or the new one."""
 
+import fcntl
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +17,7 @@ _MOST_DISK_SHARE: Final = 0.05  # of a fit's time, however large its weights
 
 
 class CheckpointError(RefrainError):
-    """Raised when a checkpoint is damaged, or is of other plays or another config."""
+    """Raised when a checkpoint is damaged, is of other plays or another config, or when another fit is at it."""
 
 
 class CheckpointFile:
@@ -37,6 +39,25 @@ class CheckpointFile:
     def path(self) -> Path:
         """Where it lies."""
         return self._directory / _NAME
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other fits out of the directory; however this process ends, the next one may have it.
+
+        Raises:
+            CheckpointError: another process holds it.
+            OSError: the directory cannot be written.
+        """
+        self._directory.mkdir(parents=True, exist_ok=True)
+        with (self._directory / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as exc:
+                raise CheckpointError(
+                    f"another process fits with the checkpoint directory {self._directory}; wait for it, stop it, or "
+                    "name another directory"
+                ) from exc
+            yield
 
     @property
     def earlier(self) -> "CheckpointFile":

@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import signal
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,8 @@ def add_train(commands: "Commands") -> None:
         epilog="Several processes train together on CPUs, with the result of one but for the order of float32 sums, "
         "when torchrun starts them: `torchrun --nproc-per-node 2 -m streamer train ...`; on several machines, each "
         "runs it with the same --nnodes and --rdzv-endpoint, beside the same plays. The first keeps the checkpoint and "
-        "fits the second stage.",
+        "fits the second stage. It also copies the archive beside the checkpoint, where all of them read it: without "
+        "recorded plays, --checkpoint must name a directory that all machines share.",
     )
     parser.add_argument(
         "data",
@@ -63,7 +65,11 @@ def _run(settings: Settings, arguments: argparse.Namespace) -> None:
     if arguments.epochs is not None:
         recipe = dataclasses.replace(recipe, training=dataclasses.replace(recipe.training, epochs=arguments.epochs))
     checkpoint = CheckpointFile(arguments.checkpoint)
-    with hear_signals() as heard, join_ranks() as ranks:
+    with (
+        hear_signals() as heard,
+        join_ranks() as ranks,
+        checkpoint.held() if ranks.rank == 0 else nullcontext(),
+    ):
         try:
             if arguments.data:
                 lesson = split_recording(read_chosen(arguments))

@@ -110,3 +110,13 @@ def test_the_earlier_network_has_a_checkpoint_of_its_own(tmp_path: Path) -> None
     both = [each.read(FINGERPRINT) for each in (file, file.earlier)]
 
     assert [each.position for each in both if each is not None] == [{"epoch": 1}, {"epoch": 2}]
+
+
+def test_one_fit_at_a_time_has_a_directory(tmp_path: Path) -> None:
+    first, second = CheckpointFile(tmp_path), CheckpointFile(tmp_path)
+
+    with first.held(), pytest.raises(CheckpointError, match=f"another process fits with .*{tmp_path}"), second.held():
+        pass
+
+    with second.held():
+        pass

@@ -80,7 +80,7 @@ def test_without_recorded_plays_it_learns_from_the_archive_and_keeps_no_copy(
     assert release.data_window.num_plays == 200
     assert len(release.catalogue) == 11
     assert release.recommender.reranker is not None
-    assert list((tmp_path / "checkpoint").iterdir()) == []
+    assert [path.name for path in (tmp_path / "checkpoint").iterdir()] == ["lock"]
     assert "evaluate" not in capsys.readouterr().out
 
 
@@ -119,6 +119,19 @@ def test_a_fit_killed_in_every_stage_ends_in_the_same_weights(tmp_path: Path) ->
     assert weights(only_release(tmp_path / "resumed")) == weights(only_release(tmp_path / "whole"))
 
 
+def test_a_fit_keeps_others_out_of_its_checkpoint_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REFRAIN_RELEASES_URL", str(tmp_path / "releases"))
+    plays = write_plays(tmp_path / "plays.csv", 600)
+
+    with CheckpointFile(tmp_path / "checkpoint").held(), pytest.raises(SystemExit):
+        main(["train", str(plays), "--checkpoint", str(tmp_path / "checkpoint")])
+
+    assert "another process fits with the checkpoint directory" in capsys.readouterr().err
+    assert not (tmp_path / "releases").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_sigterm_ends_it_within_a_batch_and_it_goes_on(tmp_path: Path) -> None:
@@ -142,7 +155,7 @@ def test_two_processes_of_torchrun_make_the_release_that_one_makes(tmp_path: Pat
         assert running.wait(300) == 0
 
     one, two = (only_release(tmp_path / name).recommender for name in ("one", "two"))
-    assert list((tmp_path / "checkpoint").iterdir()) == []
+    assert [path.name for path in (tmp_path / "checkpoint").iterdir()] == ["lock"]
     for name, tensor in one.network.state_dict().items():
         torch.testing.assert_close(two.network.state_dict()[name], tensor, atol=1e-3, rtol=1e-3)
     assert one.reranker is not None
