@@ -1,10 +1,12 @@
 """Traffic: stretches of a window of plays in which scripts were at work rather than listeners.
 
-A window is cut, in the order of arrival, into stretches; the new plays at its end begin one. Three shares are taken:
+A window is cut, in the order of arrival, into stretches; the new plays at its end begin one. Four shares are taken:
 
     busiest   plays by the busiest hundredth of the listeners: few scripts, much traffic. Where stretches have fewer
               than a hundred listeners, anybody may stand out who just listens for long: nothing is said of it
     top ten   of the pairs of a listener and a track, those with the ten most common tracks: many scripts, few tracks
+    in step   of the pairs of a listener and a step from one track to the next, those with a step that others made too:
+              many scripts, few lists
     again     plays of the track that the same listener played just before: a loop
 
 A stretch is suspicious where a share stands out from what is usual in the window: its odds are more than `ODDS` times
@@ -40,6 +42,7 @@ _FEWEST_LISTENERS: Final = 100
 _WORDS: Final = (
     "{:.0%} of the plays came from the busiest hundredth of the listeners (usual: {:.0%})",
     "{:.0%} of what the listeners played was one of the same ten tracks (usual: {:.0%})",
+    "{:.0%} of the steps from one track to the next were made by several listeners (usual: {:.0%})",
     "{:.0%} of the plays were of the track the same listener had played just before (usual: {:.0%})",
 )
 
@@ -51,9 +54,9 @@ class Traffic:
     Attributes:
         bounds: int64 (S + 1,), of the stretches among the plays.
         first_new: where the new plays begin, 0..P.
-        shares: float64 (S, 3), busiest, top ten and again; NaN where there is none.
-        usual: float64 (3,), of the window; NaN where it has nothing usual.
-        suspicious: bool (S, 3).
+        shares: float64 (S, 4), busiest, top ten, in step and again; NaN where there is none.
+        usual: float64 (4,), of the window; NaN where it has nothing usual.
+        suspicious: bool (S, 4).
     """
 
     bounds: NDArray[np.int64]
@@ -97,7 +100,15 @@ def watch_traffic(listeners: NDArray[np.int64], tracks: NDArray[np.int64], first
     again = _plays_again(listeners, tracks)
     parts = [slice(*ends) for ends in pairwise(bounds)]
     shares = np.array(
-        [(_busiest(listeners[part]), _top_ten(listeners[part], tracks[part]), again[part].mean()) for part in parts]
+        [
+            (
+                _busiest(listeners[part]),
+                _top_ten(listeners[part], tracks[part]),
+                _in_step(listeners[part], tracks[part]),
+                again[part].mean(),
+            )
+            for part in parts
+        ]
     ).reshape(-1, len(_WORDS))
     if parts and np.median([len(np.unique(listeners[part])) for part in parts]) < _FEWEST_LISTENERS:
         shares[:, 0] = np.nan
@@ -129,6 +140,17 @@ def _top_ten(listeners: NDArray[np.int64], tracks: NDArray[np.int64]) -> float:
     pairs = np.unique(np.stack([listeners, tracks]), axis=1)
     counts = np.sort(np.unique(pairs[1], return_counts=True)[1])[::-1]
     return float(counts[:_TOP_TRACKS].sum() / pairs.shape[1])
+
+
+def _in_step(listeners: NDArray[np.int64], tracks: NDArray[np.int64]) -> float:
+    """Give the share of the steps that several listeners made among what was done by whom, however often each."""
+    order = np.argsort(listeners, kind="stable")
+    whose, path = listeners[order], tracks[order]
+    goes_on = whose[1:] == whose[:-1]
+    steps = np.stack([whose[1:], path[:-1], path[1:]])[:, goes_on]
+    made = np.unique(steps, axis=1)
+    _, counts = np.unique(made[1:], axis=1, return_counts=True)
+    return float(counts[counts > 1].sum() / max(1, counts.sum()))
 
 
 def _plays_again(listeners: NDArray[np.int64], tracks: NDArray[np.int64]) -> NDArray[np.bool_]:

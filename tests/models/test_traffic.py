@@ -58,6 +58,21 @@ def test_many_fresh_scripts_with_few_tracks_stand_out(
     assert "one of the same ten tracks" in traffic.suspicions()
 
 
+def test_many_scripts_that_play_a_few_lists_stand_out(
+    listeners: np.ndarray, tracks: np.ndarray, is_sent_by_script: np.ndarray
+) -> None:
+    num = is_sent_by_script.sum()
+    listeners[is_sent_by_script] = NUM_LISTENERS + np.arange(num) % 60
+    list_of, place = np.arange(num) % 60 % 6, np.arange(num) // 60 % 15
+    tracks[is_sent_by_script] = NUM_TRACKS + 15 * list_of + place
+
+    traffic = watch_traffic(listeners, tracks, FIRST_NEW)
+
+    assert traffic.suspicious_share == 1
+    assert traffic.suspicions().count("usual") == 1
+    assert "were made by several listeners (usual: 0%)" in traffic.suspicions()
+
+
 def test_a_loop_stands_out_whoever_plays_it(
     listeners: np.ndarray, tracks: np.ndarray, is_sent_by_script: np.ndarray
 ) -> None:
