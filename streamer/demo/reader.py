@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from streamer.changelog import KIND_LISTENER
 from streamer.demo.ledger import Ledger
-from streamer.demo.scores import Scoreboard
+from streamer.demo.scores import Judge
 from streamer.events import Recommendation
 from streamer.settings import Settings
 from streamer.state import decode
@@ -31,11 +31,11 @@ class Reader:
         num_partitions: of each.
         user_ids: of the demo's own listeners.
         ledger: learns what came.
-        scores: judges the answers.
+        judge: learns what was answered.
     """
 
     def __init__(
-        self, settings: Settings, num_partitions: int, user_ids: Iterable[str], ledger: Ledger, scores: Scoreboard
+        self, settings: Settings, num_partitions: int, user_ids: Iterable[str], ledger: Ledger, judge: Judge
     ) -> None:
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=settings.kafka_bootstrap_servers,
@@ -52,7 +52,7 @@ class Reader:
         self._partitions = [TopicPartition(topic, number) for topic in self._enter for number in range(num_partitions)]
         self._keys = frozenset(user_id.encode() for user_id in user_ids)
         self._ledger = ledger
-        self._scores = scores
+        self._judge = judge
         self.releases: dict[str, float] = {}
         """When the first answer of each release was read, monotonic seconds, in that order."""
 
@@ -85,9 +85,7 @@ class Reader:
             assert record.value is not None, "nobody forgets the demo's listeners"
             answer = _read_recommendation(record.value)
             self._ledger.answer(answer.horizon, answer.source_partition, answer.source_offset, now_s)
-            self._scores.answer(
-                answer.user_id, answer.horizon, answer.plays_seen, [track.track_id for track in answer.tracks]
-            )
+            self._judge.answer(answer)
             self.releases.setdefault(answer.release, now_s)
 
     def _enter_dead_letters(self, records: Records) -> None:

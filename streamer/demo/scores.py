@@ -11,19 +11,30 @@ Popularity answers the same plays with the tracks played most so far, by anyone;
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.config import HORIZONS
 from streamer.demo.scale import LONG_TERM_SIZE, SHORT_TERM_SIZE
-from streamer.events import Horizon
+from streamer.events import Horizon, Recommendation
+from streamer.simulator import SimulatedPlay
 
 WINDOW_PLAYS: Final = 50
 MIN_TRUTH: Final = 5
 PLAYS_KEPT: Final = 256  # of a listener: an answer that comes later than that is not scored
 _RANKING_LIFE_PLAYS: Final = 100  # plays of anyone, after which popularity is ranked anew
+
+
+class Judge(Protocol):
+    """Whoever compares what was answered with what was played next; neither waits for the other."""
+
+    def play(self, play: SimulatedPlay) -> None:
+        """Note a play; those of a listener in order."""
+
+    def answer(self, answer: Recommendation) -> None:
+        """Note an answer; those of a listener and a horizon in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,22 +142,23 @@ class Scoreboard:
         self.listeners: dict[str, Listener] = {}
         self.latest_answered = ""
 
-    def play(self, user_id: str, track_id: str) -> None:
+    def play(self, play: SimulatedPlay) -> None:
         """Note a play; those of a listener in order."""
         if self._num_plays % _RANKING_LIFE_PLAYS == 0:
             self._popularity = _rank(self._counts)
-        row, listener = self._rows[track_id], self._listener(user_id)
+        row, listener = self._rows[play.track_id], self._listener(play.user_id)
         self._num_plays += 1
         self._counts[row] += 1
         listener.num_plays += 1
         listener.heard.append(HeardPlay(row, self._popularity))
         self._score(listener)
 
-    def answer(self, user_id: str, horizon: Horizon, plays_seen: int, track_ids: Sequence[str]) -> None:
-        """Note an answer given after so many plays of a listener; those of a horizon in order."""
-        listener = self._listener(user_id)
-        listener.note_answer(horizon, _Answer(plays_seen, [self._rows[track_id] for track_id in track_ids]))
-        self.latest_answered = user_id
+    def answer(self, answer: Recommendation) -> None:
+        """Note an answer; those of a listener and a horizon in order."""
+        listener = self._listener(answer.user_id)
+        rows = [self._rows[track.track_id] for track in answer.tracks]
+        listener.note_answer(answer.horizon, _Answer(answer.plays_seen, rows))
+        self.latest_answered = answer.user_id
         self._score(listener)
 
     def close(self) -> None:

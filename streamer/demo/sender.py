@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.structs import RecordMetadata
 
 from streamer.demo.ledger import Ledger
-from streamer.demo.scores import Scoreboard
+from streamer.demo.scores import Judge
 from streamer.demo.traffic import Message
 
 _TICK_S: Final = 0.02
@@ -27,11 +27,11 @@ class Sender:
         topic: of the plays.
         traffic: what to send.
         ledger: learns what Kafka has acknowledged.
-        scores: learns what was played, when it is sent.
+        judge: learns what was played, when it is sent.
     """
 
     def __init__(
-        self, bootstrap_servers: str, topic: str, traffic: Iterator[Message], ledger: Ledger, scores: Scoreboard
+        self, bootstrap_servers: str, topic: str, traffic: Iterator[Message], ledger: Ledger, judge: Judge
     ) -> None:
         self._producer = AIOKafkaProducer(
             bootstrap_servers=bootstrap_servers,
@@ -43,7 +43,7 @@ class Sender:
         self._topic = topic
         self._traffic = traffic
         self._ledger = ledger
-        self._scores = scores
+        self._judge = judge
         self._failure: BaseException | None = None
         self.num_sent = 0
         self.played_at_ms: int | None = None
@@ -64,7 +64,7 @@ class Sender:
         """
         for number, message in enumerate(islice(self._traffic, num_messages), start=1):
             if message.play is not None:
-                self._scores.play(message.play.user_id, message.play.track_id)
+                self._judge.play(message.play)
                 self.played_at_ms = message.play.played_at
             note = functools.partial(self._note, message, time.monotonic())
             (await self._producer.send(self._topic, message.value, message.key)).add_done_callback(note)

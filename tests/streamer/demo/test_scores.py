@@ -1,21 +1,30 @@
+from collections.abc import Sequence
+
 import pytest
 
 from streamer.demo.scale import LONG_TERM_SIZE
 from streamer.demo.scores import MIN_TRUTH, PLAYS_KEPT, WINDOW_PLAYS, Score, Scoreboard
+from streamer.events import Horizon, RankedTrack, Recommendation
+from streamer.simulator import SimulatedPlay
 
 TRACKS = [f"t{number}" for number in range(400)]
 
 
 def play(scores: Scoreboard, user: str, *tracks: str) -> None:
     for track in tracks:
-        scores.play(user, track)
+        scores.play(SimulatedPlay(user, track, 0, "radio", 0, 0, False))
+
+
+def answer(scores: Scoreboard, user: str, horizon: Horizon, plays_seen: int, tracks: Sequence[str]) -> None:
+    ranked = tuple(RankedTrack(track, 0.0) for track in tracks)
+    scores.answer(Recommendation(user, horizon, ranked, "release", plays_seen, 0, 0, 0, 0))
 
 
 def test_nothing_is_scored_before_there_is_something_to_score() -> None:
     scores = Scoreboard(TRACKS)
 
     play(scores, "ann", "t0", "t1")
-    scores.answer("ann", "short-term", 2, ["t5"])
+    answer(scores, "ann", "short-term", 2, ["t5"])
 
     assert scores.refrain == scores.by_popularity == Score(None, None, None)
 
@@ -23,7 +32,7 @@ def test_nothing_is_scored_before_there_is_something_to_score() -> None:
 def test_a_hit_counts_by_its_place() -> None:
     scores = Scoreboard(TRACKS)
     play(scores, "ann", "t0")
-    scores.answer("ann", "short-term", 1, ["t1", "t2", "t3", "t4"])
+    answer(scores, "ann", "short-term", 1, ["t1", "t2", "t3", "t4"])
 
     play(scores, "ann", "t4")
 
@@ -33,9 +42,9 @@ def test_a_hit_counts_by_its_place() -> None:
 def test_a_miss_counts_as_nothing() -> None:
     scores = Scoreboard(TRACKS)
     play(scores, "ann", "t0")
-    scores.answer("ann", "short-term", 1, ["t1", "t2"])
+    answer(scores, "ann", "short-term", 1, ["t1", "t2"])
     play(scores, "ann", "t2")
-    scores.answer("ann", "short-term", 2, ["t1", "t2"])
+    answer(scores, "ann", "short-term", 2, ["t1", "t2"])
 
     play(scores, "ann", "t9")
 
@@ -45,7 +54,7 @@ def test_a_miss_counts_as_nothing() -> None:
 def test_only_the_very_next_play_of_the_same_listener_counts() -> None:
     scores = Scoreboard(TRACKS)
     play(scores, "ann", "t0")
-    scores.answer("ann", "short-term", 1, ["t1"])
+    answer(scores, "ann", "short-term", 1, ["t1"])
 
     play(scores, "bob", "t1")
     play(scores, "ann", "t2", "t1")
@@ -57,8 +66,8 @@ def test_an_answer_may_be_read_after_the_next_play_was_sent() -> None:
     scores = Scoreboard(TRACKS)
     play(scores, "ann", "t0", "t1", "t2")
 
-    scores.answer("ann", "short-term", 1, ["t1"])
-    scores.answer("ann", "short-term", 2, ["t1"])
+    answer(scores, "ann", "short-term", 1, ["t1"])
+    answer(scores, "ann", "short-term", 2, ["t1"])
 
     assert scores.refrain.hr_at_20 == 0.5
     assert [heard.place for heard in scores.listeners["ann"].heard] == [None, 1, 0]
@@ -68,7 +77,7 @@ def test_an_answer_whose_plays_are_no_longer_kept_is_not_scored() -> None:
     scores = Scoreboard(TRACKS)
     play(scores, "ann", *["t0"] * (PLAYS_KEPT + 2))
 
-    scores.answer("ann", "short-term", 1, ["t0"])
+    answer(scores, "ann", "short-term", 1, ["t0"])
 
     assert scores.refrain.hr_at_20 is None
 
@@ -76,7 +85,7 @@ def test_an_answer_whose_plays_are_no_longer_kept_is_not_scored() -> None:
 def test_recall_is_the_share_of_the_distinct_tracks_of_the_window() -> None:
     scores = Scoreboard(TRACKS)
     play(scores, "ann", "t0")
-    scores.answer("ann", "long-term", 1, ["t1", "t2", "t300"])
+    answer(scores, "ann", "long-term", 1, ["t1", "t2", "t300"])
 
     play(scores, "ann", *(f"t{1 + number % 10}" for number in range(WINDOW_PLAYS)), "t300")
 
@@ -86,7 +95,7 @@ def test_recall_is_the_share_of_the_distinct_tracks_of_the_window() -> None:
 def test_a_window_is_scored_when_it_is_full() -> None:
     scores = Scoreboard(TRACKS)
     play(scores, "ann", "t0")
-    scores.answer("ann", "long-term", 1, ["t1"])
+    answer(scores, "ann", "long-term", 1, ["t1"])
 
     play(scores, "ann", *TRACKS[1:WINDOW_PLAYS])
 
@@ -96,7 +105,7 @@ def test_a_window_is_scored_when_it_is_full() -> None:
 def test_a_window_cut_off_by_the_end_counts_by_what_there_is() -> None:
     scores = Scoreboard(TRACKS)
     play(scores, "ann", "t0")
-    scores.answer("ann", "long-term", 1, ["t1", "t2"])
+    answer(scores, "ann", "long-term", 1, ["t1", "t2"])
     play(scores, "ann", *TRACKS[1 : 1 + MIN_TRUTH])
 
     scores.close()
@@ -107,7 +116,7 @@ def test_a_window_cut_off_by_the_end_counts_by_what_there_is() -> None:
 def test_too_few_tracks_are_no_truth() -> None:
     scores = Scoreboard(TRACKS)
     play(scores, "ann", "t0")
-    scores.answer("ann", "long-term", 1, ["t1"])
+    answer(scores, "ann", "long-term", 1, ["t1"])
     play(scores, "ann", *["t1"] * WINDOW_PLAYS)
 
     scores.close()
@@ -118,8 +127,8 @@ def test_too_few_tracks_are_no_truth() -> None:
 def test_popularity_answers_the_same_plays() -> None:
     scores = Scoreboard(TRACKS)
     play(scores, "ann", *["t300"] * 60, *["t200"] * 40)  # t300 comes first, then t200, then the lower rows
-    scores.answer("ann", "short-term", 100, [])
-    scores.answer("ann", "long-term", 100, [])
+    answer(scores, "ann", "short-term", 100, [])
+    answer(scores, "ann", "long-term", 100, [])
 
     play(scores, "ann", "t200", *(f"t{300 + number % 5}" for number in range(WINDOW_PLAYS - 1)))
 
@@ -132,7 +141,7 @@ def test_popularity_answers_the_same_plays() -> None:
 def test_popularity_does_not_know_the_play_it_is_asked_for() -> None:
     scores = Scoreboard(TRACKS)
     play(scores, "ann", *["t1"] * 100)
-    scores.answer("ann", "short-term", 100, [])
+    answer(scores, "ann", "short-term", 100, [])
 
     play(scores, "ann", "t399")
 
@@ -151,7 +160,7 @@ def test_the_latest_lists_are_kept_for_the_screen() -> None:
 
     for plays_seen, track in enumerate(["t3", "t4"], start=1):
         play(scores, "ann", "t0")
-        scores.answer("ann", "short-term", plays_seen, [track])
+        answer(scores, "ann", "short-term", plays_seen, [track])
 
     assert scores.listeners["ann"].lists == {"short-term": [4]}
     assert scores.latest_answered == "ann"
