@@ -10,14 +10,15 @@ import contextlib
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping
-from typing import Any, Final
+from collections.abc import AsyncIterator, Mapping
+from typing import Final
 
 import numpy as np
 from aiokafka.errors import KafkaError
 from rich.console import Console
 
 from streamer.cluster import Cluster
+from streamer.demo.exchange import connected, first_of, settle
 from streamer.demo.ledger import Ledger
 from streamer.demo.picture import Books, Camera
 from streamer.demo.processes import Processes, started
@@ -34,10 +35,7 @@ from streamer.simulator import World
 from streamer.topics import ensure_topics
 
 FIRST_ANSWER_DEADLINE_S: Final = 600.0  # it takes one minute; ten mean that weights do not pass the gate
-SETTLE_DEADLINE_S: Final = 60.0
-STOP_LIMIT_S: Final = 5.0
 _PICTURE_PERIOD_S: Final = 0.25
-_SETTLE_PERIOD_S: Final = 0.2
 _FILL_MESSAGES: Final = 1_000  # between two looks at whether anybody wants to see more
 
 
@@ -125,7 +123,8 @@ class Demo:
         async with started(self._scale.environment(environment), self._scale.num_workers) as processes:
             try:
                 async with self._opened(processes) as books:
-                    await _first_of(self._tell(processes.cluster, books, for_s), books.reader.run(), processes.watch())
+                    story = self._tell(processes.cluster, books, for_s)
+                    await first_of(story, books.reader.run(), processes.watch())
             except KafkaError as exc:
                 processes.check()
                 raise DemoError(f"Kafka runs, yet refuses: {type(exc).__name__}: {exc}") from exc
@@ -144,7 +143,7 @@ class Demo:
         self._status = "settles what is on its way, Ctrl-C again gives up"
         await books.sender.flush()
         await asyncio.to_thread(cluster.stop_trainer)
-        await _settle(books)
+        await settle(books.ledger, books.sender, books.reader)
         books.scores.close()
 
     async def _fill(self, sender: Sender) -> None:
@@ -185,13 +184,9 @@ class Demo:
         traffic = make_traffic(self._world, np.random.default_rng(scale.seed), scale.bad_share)
         sender = Sender(settings.kafka_bootstrap_servers, settings.plays_topic, traffic, ledger, scores)
         reader = Reader(settings, num_partitions, self._world.listeners.user_ids, ledger, scores)
-        try:
-            await sender.start()
-            await reader.start()
+        async with connected(sender, reader):
             self._books = Books(ledger, scores, sender, reader, TrainerLog(processes.cluster.logs / "trainer.log"))
             yield self._books
-        finally:
-            await _all_within(STOP_LIMIT_S, sender.stop(), reader.stop())
 
     async def _show(self) -> None:
         while True:
@@ -211,37 +206,3 @@ class Demo:
             plays_per_s=self._plays_per_s,
             latency_ms=books.ledger.latency_ms((50, 99)),
         )
-
-
-async def _first_of(*coroutines: Coroutine[Any, Any, None]) -> None:
-    """Run all until one ends; then end the others, and raise what it raised."""
-    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _all_within(limit_s: float, *coroutines: Coroutine[Any, Any, None]) -> None:
-    """Run all for so long at most, whatever becomes of them: a client waits for a Kafka that is gone."""
-    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
-    await asyncio.wait(tasks, timeout=limit_s)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _settle(books: Books) -> None:
-    """Wait until nothing is on its way, or has been for too long: the balance then says what is missing."""
-    deadline_s = time.monotonic() + SETTLE_DEADLINE_S
-    while time.monotonic() < deadline_s:
-        balance = books.ledger.balance()
-        is_noted = balance.plays + books.ledger.num_bad == books.sender.num_sent
-        is_done = is_noted and not (balance.lost or balance.unanswered or balance.dead_letters_lost)
-        if is_done and await books.reader.has_read_all():
-            return
-        await asyncio.sleep(_SETTLE_PERIOD_S)
