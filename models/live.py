@@ -38,18 +38,47 @@ def live_hit_rate(
     Returns:
         Weighed as a jury's figures are; None where too few listeners played.
     """
+    hits = live_hits(
+        recommender, listeners, track_keys, played_at_ms, contexts,
+        is_judged=np.arange(len(listeners)) >= len(listeners) - num_judged,
+    )  # fmt: skip
+    asked = ~np.isnan(hits)
+    if len(np.unique(listeners[asked])) < MIN_LISTENERS:
+        return None
+    return weigh(Outcomes(hits[asked], listeners[asked]))
+
+
+def live_hits(
+    recommender: Recommender,
+    listeners: NDArray[np.int64],
+    track_keys: NDArray[np.uint64],
+    played_at_ms: NDArray[np.int64],
+    contexts: NDArray[np.uint8],
+    *,
+    is_judged: NDArray[np.bool_],
+) -> NDArray[np.float64]:
+    """Tell which plays stood among the 20 that would have been answered after their listener's play before.
+
+    Args:
+        recommender: that answers.
+        listeners: int64 (P,), in the order of arrival, 0 and up.
+        track_keys: uint64 (P,).
+        played_at_ms: int64 (P,).
+        contexts: uint8 (P,).
+        is_judged: bool (P,), which are looked for.
+
+    Returns:
+        float64 (P,), 1 or 0; NaN where it is not judged, or its listener's first play, before which there is no list.
+    """
     histories = gather_histories(listeners, track_keys, played_at_ms, contexts)
     arrivals = np.argsort(listeners, kind="stable")  # of the plays of the histories
-    has_next = np.ones(len(arrivals), np.bool_)
-    has_next[histories.bounds[1:][np.diff(histories.bounds) > 0] - 1] = False
-    is_judged = np.append(arrivals[1:] >= len(arrivals) - num_judged, False)[: len(arrivals)]
-    anchors = np.flatnonzero(has_next & is_judged)
-    whose = histories.listeners()[anchors]
-    if len(np.unique(whose)) < MIN_LISTENERS:
-        return None
-    targets = recommender.catalogue.rows(histories.track_keys[anchors + 1])
-    hits = (answer(recommender, histories, anchors).short_term == targets[:, None]).any(1)
-    return weigh(Outcomes(hits.astype(np.float64), whose))
+    is_first = np.zeros(len(arrivals), np.bool_)
+    is_first[histories.bounds[:-1][np.diff(histories.bounds) > 0]] = True
+    asked = np.flatnonzero(is_judged[arrivals] & ~is_first)
+    targets = recommender.catalogue.rows(histories.track_keys[asked])
+    hits = np.full(len(listeners), np.nan)
+    hits[arrivals[asked]] = (answer(recommender, histories, asked - 1).short_term == targets[:, None]).any(1)
+    return hits
 
 
 def has_fallen(then: Estimate, now: Estimate) -> bool:

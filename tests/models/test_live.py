@@ -8,7 +8,7 @@ import pytest
 from models.catalogue import Catalogue, track_keys
 from models.evaluation import Estimate
 from models.jury import MIN_LISTENERS
-from models.live import has_fallen, live_hit_rate
+from models.live import has_fallen, live_hit_rate, live_hits
 from models.network import TasteNetwork
 from models.recommender import Recommender
 
@@ -57,6 +57,19 @@ def test_only_the_newest_plays_are_judged(recommender: Recommender) -> None:
     assert last is not None
     assert both is not None
     assert both.mean == last.mean / 2
+
+
+def test_each_play_is_told_apart_in_the_order_of_arrival(recommender: Recommender) -> None:
+    names = [["t0", "t1", "unknown"], ["unknown", "t2", "t3"]]
+    listeners, keys = np.array([0, 1] * 3), track_keys([name for pair in zip(*names, strict=True) for name in pair])
+
+    hits = live_hits(
+        recommender, listeners, keys, np.arange(6) * 1000, np.zeros(6, np.uint8), is_judged=np.arange(6) != 3
+    )
+
+    assert np.isnan(hits).tolist() == [True, True, False, True, False, False]  # first plays, and what nobody asked for
+    assert hits[4] == 0
+    assert hits[5] in {0, 1}
 
 
 def test_too_few_listeners_have_no_rate(recommender: Recommender) -> None:
