@@ -35,6 +35,36 @@ class Series:
     bands: Sequence[tuple[float, float]] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place on the axis at which something happened.
+
+    Attributes:
+        x: where.
+        name: a few letters, written above it.
+        title: what it was; shown on pointing at it.
+    """
+
+    x: float
+    name: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shade:
+    """A stretch of the axis that was unlike the rest.
+
+    Attributes:
+        begin: where.
+        end: where.
+        title: why; shown on pointing at it.
+    """
+
+    begin: float
+    end: float
+    title: str
+
+
 def line_chart(
     series: Sequence[Series],
     *,
@@ -42,6 +72,8 @@ def line_chart(
     y_label: str,
     ticks: Sequence[tuple[float, str]],
     has_diagonal: bool = False,
+    marks: Sequence[Mark] = (),
+    shades: Sequence[Shade] = (),
 ) -> str:
     """Draw lines over a common axis.
 
@@ -51,6 +83,8 @@ def line_chart(
         y_label: what the height is.
         ticks: where the axis is marked, and how.
         has_diagonal: draw the line on which both axes agree.
+        marks: are drawn as lines from top to bottom.
+        shades: are drawn behind everything.
     """
     edges = [edge for each in series for band in each.bands for edge in band]
     heights = edges + [y for each in series for y in each.ys]
@@ -58,7 +92,9 @@ def line_chart(
     x_low, x_high = min(x for x, _ in ticks), max(x for x, _ in ticks)
     to_x = _scale(x_low, x_high, _LEFT, _WIDTH - _RIGHT)
     to_y = _scale(low, high * 1.05, _HEIGHT - _BOTTOM, _TOP)
-    parts = [_grid(to_y, low, high), _x_axis(to_x, ticks), _axis_labels(x_label, y_label)]
+    parts = [_shade(shade, to_x) for shade in shades]
+    parts += [_grid(to_y, low, high), _x_axis(to_x, ticks), _axis_labels(x_label, y_label)]
+    parts += [_mark(mark, to_x) for mark in marks]
     if has_diagonal:
         end = min(x_high, high * 1.05)
         parts.append(f'<path class="diagonal" d="{_path([(to_x(0), to_y(0)), (to_x(end), to_y(end))])}"/>')
@@ -176,6 +212,22 @@ def _axis_labels(x_label: str, y_label: str) -> str:
     places = {x_label: f'x="{across}" y="{_HEIGHT - 6}"', y_label: f'transform="translate(12 {down}) rotate(-90)"'}
     return "".join(
         f'<text class="label" text-anchor="middle" {place}>{escape(label)}</text>' for label, place in places.items()
+    )
+
+
+def _mark(mark: Mark, to_x: Callable[[float], float]) -> str:
+    x = to_x(mark.x)
+    return (
+        f'<g><title>{escape(mark.title)}</title><path class="mark" d="M{x:.1f} {_TOP}V{_HEIGHT - _BOTTOM}"/>'
+        f'<text class="tick" text-anchor="middle" x="{x:.1f}" y="{_TOP - 2}">{escape(mark.name)}</text></g>'
+    )
+
+
+def _shade(shade: Shade, to_x: Callable[[float], float]) -> str:
+    begin, end = to_x(shade.begin), to_x(shade.end)
+    return (
+        f'<rect class="shade" x="{begin:.1f}" y="{_TOP}" width="{end - begin:.1f}" height="{_HEIGHT - _BOTTOM - _TOP}">'
+        f"<title>{escape(shade.title)}</title></rect>"
     )
 
 

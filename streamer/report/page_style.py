@@ -29,6 +29,8 @@ svg .name, svg .value { fill: var(--text); font-size: 13px; }
 .band { opacity: .13; }
 .whisker { stroke-width: 2.4; }
 .diagonal { stroke: var(--soft); stroke-dasharray: 5 5; fill: none; }
+.mark { stroke: var(--soft); stroke-dasharray: 3 3; fill: none; }
+.shade { fill: var(--c2); opacity: .22; }
 .track { fill: var(--soft); opacity: .35; }
 .step { fill: none; stroke-width: 2.4; stroke-linecap: round; }
 .legend { display: flex; flex-wrap: wrap; gap: 2px 18px; margin: 0 0 8px; color: var(--soft); font-size: 13px; }

@@ -2,7 +2,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from streamer.report.charts import Series, interval_chart, line_chart, plane
+from streamer.report.charts import Mark, Series, Shade, interval_chart, line_chart, plane
 
 
 def drawing(html: str) -> ET.Element:
@@ -35,6 +35,20 @@ def test_bands_stay_inside_the_drawing() -> None:
     numbers = [float(number) for point in band.attrib["d"].strip("MZ").split("L") for number in point.split()]
     assert min(numbers) >= 0
     assert max(numbers[1::2]) <= 300
+
+
+def test_marks_and_shades_stand_where_the_line_has_their_points() -> None:
+    chart = line_chart(
+        [Series("a", 0, [1, 2, 3], [0.2, 0.4, 0.3])], x_label="x", y_label="y", ticks=[(1, "one"), (3, "three")],
+        marks=[Mark(2, "B", "the <second>")], shades=[Shade(1, 3, "all of it")],
+    )  # fmt: skip
+
+    first, second, third = (float(circle["cx"]) for circle in circles(chart))
+    (mark,) = (each for each in drawing(chart).iter("path") if each.get("class") == "mark")
+    (shade,) = drawing(chart).iter("rect")
+    assert mark.attrib["d"].startswith(f"M{second:.1f} ")
+    assert (float(shade.attrib["x"]), float(shade.attrib["width"])) == (first, pytest.approx(third - first))
+    assert "the &lt;second&gt;" in chart
 
 
 def test_an_interval_holds_its_mean() -> None:
