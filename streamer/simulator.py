@@ -6,8 +6,8 @@
 
 Laws of this file:
 1. Same generator state in, same plays out. No clock, no Kafka.
-2. What a listener likes and what everybody raves about are functions of the time alone (`World.genre_weights`,
-   `World.fad`), so a test may ask for the truth at any moment.
+2. What a listener likes, what everybody raves about and what is out are functions of the time alone
+   (`World.genre_weights`, `World.fad`, `Music.is_out`), so a test may ask for the truth at any moment.
 3. Plays come in the order of time, for ever, in memory that does not grow.
 
 Rows are numbered so that an album is a run of rows, an artist a run of albums, a genre a run of artists: to draw from
@@ -17,7 +17,7 @@ any of them is to draw from a range of rows.
 import heapq
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from math import cos, log, tau
 from typing import Final, Self
@@ -62,6 +62,21 @@ class SimulatedPlay(Play, frozen=True, gc=False):
 
 
 @dataclass(frozen=True, slots=True)
+class Debuts:
+    """Albums that come out while others are listened to already, evenly over a time; every genre has one before.
+
+    Attributes:
+        share: of the albums.
+        from_ms: when the first may come out.
+        until_ms: when the last has.
+    """
+
+    share: float
+    from_ms: float
+    until_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class Music:
     """N tracks, from genres to playlists.
 
@@ -75,6 +90,7 @@ class Music:
         playlists: for each genre, its editorial playlists, each a sequence of rows.
         album_of: (N,), index into `albums`.
         genre_of: (N,), index into `genres`.
+        out_from_ms: when each album came out; nobody hears it before.
     """
 
     track_ids: tuple[str, ...]
@@ -86,6 +102,11 @@ class Music:
     playlists: tuple[tuple[tuple[int, ...], ...], ...]
     album_of: tuple[int, ...]
     genre_of: tuple[int, ...]
+    out_from_ms: tuple[float, ...]
+
+    def is_out(self, row: int, at_ms: float) -> bool:
+        """Tell whether a track can be heard at a time."""
+        return at_ms >= self.out_from_ms[self.album_of[row]]
 
     def draw(self, rows: Rows, chance: float) -> int:
         """Return the row of a range at which `chance`, 0 to 1, of the range's popularity has gone by."""
@@ -136,9 +157,22 @@ class World:
 
     @classmethod
     def build(
-        cls, rng: np.random.Generator, num_listeners: int = 500, num_tracks: int = 2_000, *, num_genres: int = 12
+        cls,
+        rng: np.random.Generator,
+        num_listeners: int = 500,
+        num_tracks: int = 2_000,
+        *,
+        num_genres: int = 12,
+        debuts: Debuts | None = None,
     ) -> Self:
         """Make up a world.
+
+        Args:
+            rng: decides everything.
+            num_listeners: in it.
+            num_tracks: that there will ever be.
+            num_genres: of the tracks.
+            debuts: which of them come out when; None: all are out from the beginning.
 
         Raises:
             ValueError: there are too few tracks for the genres, or nobody to listen.
@@ -150,7 +184,8 @@ class World:
             )
         music = _compose(rng, num_tracks, num_genres)
         listeners = _invite(rng, num_listeners, music)
-        return cls(music, listeners, tuple(rng.integers(num_tracks, size=NUM_FADS).tolist()))
+        fads = tuple(rng.integers(num_tracks, size=NUM_FADS).tolist())
+        return cls(music if debuts is None else _hold_back(rng, music, debuts), listeners, fads)
 
     def genre_weights(self, listener: int, at_ms: float) -> NDArray[np.float64]:
         """Return what a listener truly likes at a time: float64 (G,), sums to 1."""
@@ -160,8 +195,11 @@ class World:
         return np.asarray(weights / weights.sum())
 
     def fad(self, at_ms: float) -> int:
-        """Return the row everybody raves about at a time."""
-        return self.fads[int(at_ms // FAD_MS) % len(self.fads)]
+        """Return the row everybody raves about at a time: the fad's, or the next after it that is out."""
+        row = self.fads[int(at_ms // FAD_MS) % len(self.fads)]
+        while not self.music.is_out(row, at_ms):
+            row = (row + 1) % len(self.music.track_ids)
+        return row
 
 
 def simulate(world: World, rng: np.random.Generator, start_ms: int) -> Iterator[SimulatedPlay]:
@@ -189,6 +227,7 @@ class _Listening:
         self._rng = rng
         self._listener = listener
         self._ways = (self._album, self._playlist, self._library, self._radio, self._search)
+        self._at_ms = 0.0  # when the session at hand starts
         self._taste: list[float] = []  # share of each genre up to and with it, for the session at hand
         self._tracks: list[int] = []  # the library, most loved first
 
@@ -206,6 +245,7 @@ class _Listening:
     def session(self, start_ms: float) -> list[SimulatedPlay]:
         """Return the plays of one session, latest first."""
         chance = self._rng.random
+        self._at_ms = start_ms
         weights = self._world.genre_weights(self._listener, start_ms)
         self._taste = list(accumulate(weights.tolist()))
         if not self._tracks:
@@ -249,22 +289,29 @@ class _Listening:
             return favourites[int(chance() * len(favourites))]
         return self._world.music.genres[genre]
 
-    def _radio_of(self, num_tracks: int) -> list[int]:
+    def _track(self) -> int:
+        """Draw a track by taste that is out."""
         music, chance = self._world.music, self._rng.random
-        return [music.draw(self._artist(), chance()) for _ in range(num_tracks)]
+        while not music.is_out(row := music.draw(self._artist(), chance()), self._at_ms):
+            pass
+        return row
+
+    def _radio_of(self, num_tracks: int) -> list[int]:
+        return [self._track() for _ in range(num_tracks)]
 
     def _album(self) -> list[int]:
         """Play an album through, in its order."""
         music = self._world.music
-        return list(music.albums[music.album_of[music.draw(self._artist(), self._rng.random())]])
+        return list(music.albums[music.album_of[self._track()]])
 
     def _playlist(self) -> list[int]:
         """Play a stretch of a playlist of a liked genre, in its order."""
-        chance = self._rng.random
-        playlists = self._world.music.playlists[min(bisect_right(self._taste, chance()), len(self._taste) - 1)]
+        music, chance = self._world.music, self._rng.random
+        playlists = music.playlists[min(bisect_right(self._taste, chance()), len(self._taste) - 1)]
         playlist = playlists[int(len(playlists) * chance())]
         first = 0 if chance() < 0.5 else int(chance() * PLAYLIST_TRACKS)
-        return list(playlist[first : first + 4 + int(12 * chance())])
+        stretch = playlist[first : first + 4 + int(12 * chance())]
+        return [row for row in stretch if music.is_out(row, self._at_ms)]
 
     def _library(self) -> list[int]:
         """Come back to tracks of the library, to the most loved ones most."""
@@ -300,7 +347,18 @@ def _compose(rng: np.random.Generator, num_tracks: int, num_genres: int) -> Musi
         playlists=tuple(tuple(_playlist(rng, genre, weights) for _ in range(PLAYLISTS_PER_GENRE)) for genre in genres),
         album_of=tuple(index for index, album in enumerate(albums) for _ in album),
         genre_of=tuple(index for index, genre in enumerate(genres) for _ in genre),
+        out_from_ms=(0.0,) * len(albums),
     )
+
+
+def _hold_back(rng: np.random.Generator, music: Music, debuts: Debuts) -> Music:
+    """Let a share of the albums come out later, in any order, none of them the first of its genre."""
+    first = {music.album_of[genre.start] for genre in music.genres}
+    later = rng.permutation([album for album in range(len(music.albums)) if album not in first])
+    later = later[: round(debuts.share * len(music.albums))]
+    out_from_ms = np.zeros(len(music.albums))
+    out_from_ms[later] = np.linspace(debuts.from_ms, debuts.until_ms, len(later))
+    return replace(music, out_from_ms=tuple(out_from_ms.tolist()))
 
 
 def _cut(rng: np.random.Generator, rows: Rows, num_parts: int) -> Iterator[Rows]:

@@ -7,7 +7,7 @@ import pytest
 
 from models.config import CONTEXTS
 from streamer.events import Play
-from streamer.simulator import DAY_MS, FAD_MS, WAYS, SimulatedPlay, World, simulate
+from streamer.simulator import DAY_MS, FAD_MS, WAYS, Debuts, SimulatedPlay, World, simulate
 
 START_MS = 450 * FAD_MS  # a fad begins
 
@@ -182,6 +182,24 @@ def test_taste_drifts_slowly_and_is_known_at_any_time() -> None:
     assert moved[1] < 0.03
     assert moved[1] < moved[7] < moved[45]
     assert moved[45] > 0.2
+
+
+def test_albums_are_heard_once_they_are_out_and_not_before() -> None:
+    debuts = Debuts(0.4, START_MS + 2 * DAY_MS, START_MS + 8 * DAY_MS)
+    world = World.build(np.random.default_rng(5), 60, 1_200, debuts=debuts)
+    music = world.music
+    rows = {track_id: row for row, track_id in enumerate(music.track_ids)}
+    begin_ms = {album: out_ms for album, out_ms in enumerate(music.out_from_ms) if out_ms}
+
+    plays = list(islice(simulate(world, np.random.default_rng(6), START_MS), 30_000))
+
+    new = [(play.played_at, music.album_of[rows[play.track_id]]) for play in plays]
+    new = [(at_ms, album) for at_ms, album in new if album in begin_ms]
+    assert len(begin_ms) == round(0.4 * len(music.albums))
+    assert (min(begin_ms.values()), max(begin_ms.values())) == (debuts.from_ms, debuts.until_ms)
+    assert all(at_ms >= begin_ms[album] for at_ms, album in new)
+    assert {album for _, album in new} == set(begin_ms)
+    assert all(music.is_out(world.fad(at_ms), at_ms) for at_ms in range(START_MS, START_MS + 9 * DAY_MS, DAY_MS))
 
 
 def test_what_is_played_follows_the_true_taste() -> None:
