@@ -8,7 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -171,7 +171,7 @@ class Releaser:
             return None
         self._metrics.fit_seconds.observe(time.perf_counter() - begun_s)
         if candidate.verdict.may_be_released:
-            return candidate
+            return replace(candidate, metrics={**candidate.metrics, "trigger": trigger.value})
         self._refused_from = candidate.metrics["began_from"]
         await self._refuse(trigger, champion, candidate.verdict)
         return None

@@ -112,10 +112,11 @@ async def test_a_fit_begins_from_the_champion_and_afresh_where_that_was_refused(
     assert len(Shelf(place.config.releases_url).refusals()) == 2
 
 
-async def test_a_release_keeps_its_verdict_and_its_live_hit_rate(place: Place) -> None:
+async def test_a_release_keeps_its_trigger_its_verdict_and_its_live_hit_rate(place: Place) -> None:
     (release_id,) = Shelf(place.config.releases_url).ids()
 
     metrics = load_release(f"{place.config.releases_url}/{release_id}").metrics
 
+    assert metrics["trigger"] == "plays"
     assert str(metrics["verdict"]).startswith("Published: better than popularity, and there is no champion.")
     assert isinstance(metrics["live_hit_rate"], dict)
