@@ -126,7 +126,7 @@ def _results(systems: Systems) -> str:
     rows_of_table = [
         [figures["title"], *(_tell(figures, metric) for metric in columns)] for figures in systems.values()
     ]
-    return "".join(charts) + _table(["", *head], rows_of_table)
+    return "".join(charts) + table(["", *head], rows_of_table)
 
 
 def _tell(figures: Figures, metric: str) -> str:
@@ -185,7 +185,7 @@ def _groups(systems: Systems) -> str:
     return (
         "<p>To repeat what somebody loves is easy, to find what they will love is not, and the first play of a session "
         "is anybody's guess. The hit rate for each kind of play, and the recall of the weeks for two.</p>"
-        + _table(head, rows)
+        + table(head, rows)
     )
 
 
@@ -226,7 +226,7 @@ def _swap(systems: Systems) -> str:
         "<p>A state belongs to the weights that made it. When a worker takes up new ones, it makes every listener's "
         "state anew from the last 64 plays it remembers, and forgets what lies before. What that costs, until new "
         "plays make up for it: the network with whole histories, less the same network with states made anew.</p>"
-        + _table(["", "difference"], rows)
+        + table(["", "difference"], rows)
     )
 
 
@@ -265,7 +265,7 @@ def _learning(systems: Systems) -> str:
         "loss of one system does not compare with that of another.</p>"
         + "".join(charts)
         + "<h3>Speed</h3>"
-        + _table(["", "plays learned from in a second of one processor"], speeds)
+        + table(["", "plays learned from in a second of one processor"], speeds)
     )
 
 
@@ -314,7 +314,7 @@ def _settings(figures: Figures) -> str:
     return ", ".join(f"{name} = {value}" for name, value in figures["settings"].items())
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Lay out a table; the first cell of a row is text, the others may hold markup."""
     first = "".join(f"<th>{escape(cell)}</th>" for cell in head)
     body = "".join(
