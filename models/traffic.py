@@ -13,6 +13,9 @@ A stretch is suspicious where a share stands out from what is usual in the windo
 those of the usual share, and it is higher by more than `MARGIN`. Usual is the lower quartile of all stretches: up to
 three quarters of a window may be poisoned before the poison looks usual, and what has been true of most of a window is
 no attack but how people listen now.
+
+Scripts begin and end somewhere in a stretch, too few there to stand out: the two beside a suspicious one are trusted no
+more than that.
 """
 
 from __future__ import annotations
@@ -67,14 +70,15 @@ class Traffic:
 
     @property
     def is_trusted(self) -> NDArray[np.bool_]:
-        """The plays of no suspicious stretch: bool (P,)."""
-        return np.repeat(~self.suspicious.any(1), np.diff(self.bounds))
+        """The plays of no suspicious stretch, nor of one beside: bool (P,)."""
+        suspicious = np.pad(self.suspicious.any(1), 1)
+        return np.repeat(~(suspicious[:-2] | suspicious[1:-1] | suspicious[2:]), np.diff(self.bounds))
 
     @property
     def suspicious_share(self) -> float:
         """The share of the new plays that stand in suspicious stretches."""
-        new = self.is_trusted[self.first_new :]
-        return 1 - float(new.mean()) if len(new) else 0.0
+        new = np.repeat(self.suspicious.any(1), np.diff(self.bounds))[self.first_new :]
+        return float(new.mean()) if len(new) else 0.0
 
     def suspicions(self) -> str:
         """Say what stands out among the new plays, at its worst; empty: nothing does."""

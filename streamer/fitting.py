@@ -113,8 +113,8 @@ def leave_out_scripts(plays: ArchivedPlays, num_new: int) -> tuple[ArchivedPlays
     trusted = np.flatnonzero(traffic.is_trusted)
     if len(trusted) == len(plays):
         return plays, ""
-    sentence = f"Left out as of scripts: {len(plays) - len(trusted):,} of the {len(plays):,} plays of the window."
-    return plays.take(trusted), sentence
+    num_left_out = f"{len(plays) - len(trusted):,} of the {len(plays):,} plays of the window"
+    return plays.take(trusted), f"Left out as of scripts, or beside them: {num_left_out}."
 
 
 def load_champion(notice: ReleaseNotice | None, device: str) -> Release | None:

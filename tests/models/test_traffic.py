@@ -42,7 +42,7 @@ def test_few_scripts_with_much_traffic_stand_out(
 
     assert traffic.suspicious_share == 1
     assert "from the busiest hundredth of the listeners (usual: 2%)" in traffic.suspicions()
-    assert traffic.is_trusted[:FIRST_NEW].all()
+    assert traffic.is_trusted[: traffic.bounds[traffic.bounds < FIRST_NEW][-1]].all()
 
 
 def test_many_fresh_scripts_with_few_tracks_stand_out(
@@ -102,7 +102,18 @@ def test_scripts_of_the_past_are_left_out_and_no_reason_to_mistrust_what_is_new(
 
     assert traffic.suspicious_share == 0
     assert traffic.suspicions() == ""
-    assert np.flatnonzero(~traffic.is_trusted).tolist() == list(range(8_000, 12_000))
+    assert np.flatnonzero(~traffic.is_trusted).tolist() == list(range(6_000, 14_000))
+
+
+def test_where_scripts_begin_and_end_their_few_plays_are_left_out_too(
+    listeners: np.ndarray, tracks: np.ndarray
+) -> None:
+    listeners[7_800:12_200] = 5
+
+    traffic = watch_traffic(listeners, tracks, 10_000)
+
+    assert not traffic.is_trusted[7_800:12_200].any()
+    assert not traffic.suspicious.any(1)[traffic.bounds[:-1] == 6_000]
 
 
 def test_of_few_listeners_one_who_listens_for_long_is_not_suspicious(tracks: np.ndarray) -> None:
