@@ -23,9 +23,9 @@ def live_hit_rate(
     played_at_ms: NDArray[np.int64],
     contexts: NDArray[np.uint8],
     *,
-    num_judged: int,
+    is_judged: NDArray[np.bool_],
 ) -> Estimate | None:
-    """Measure HR@20 on the newest of some plays, the older ones being what their listeners had played before.
+    """Measure HR@20 on some plays, the others being what their listeners had played before.
 
     Args:
         recommender: that answers.
@@ -33,15 +33,12 @@ def live_hit_rate(
         track_keys: uint64 (P,).
         played_at_ms: int64 (P,).
         contexts: uint8 (P,).
-        num_judged: how many of the newest are looked for in the lists; a listener's first play has none.
+        is_judged: bool (P,), which are looked for in the lists; a listener's first play has none.
 
     Returns:
         Weighed as a jury's figures are; None where too few listeners played.
     """
-    hits = live_hits(
-        recommender, listeners, track_keys, played_at_ms, contexts,
-        is_judged=np.arange(len(listeners)) >= len(listeners) - num_judged,
-    )  # fmt: skip
+    hits = live_hits(recommender, listeners, track_keys, played_at_ms, contexts, is_judged=is_judged)
     asked = ~np.isnan(hits)
     if len(np.unique(listeners[asked])) < MIN_LISTENERS:
         return None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.baselines import BASELINES
 from models.catalogue import track_keys
@@ -98,8 +99,8 @@ def judge_candidate(
     )
     verdict = judge(evidence, fresh_after_s=terms.fresh_after_s)
     reports = {name: evaluate(split, "test", each).to_dict() for name, each in lists.items()}
-    num_held_out = int((plays.played_at_ms >= split.t2_ms).sum())
-    live = measure_live(candidate, plays, min(LIVE_PLAYS, num_held_out))
+    held_out = np.flatnonzero(plays.played_at_ms >= split.t2_ms)  # of a backlog, not those that arrived last
+    live = measure_live(candidate, plays, held_out[-LIVE_PLAYS:])
     return Judgement(
         {
             "held_out_from_ms": split.t2_ms,
@@ -113,11 +114,22 @@ def judge_candidate(
     )
 
 
-def measure_live(recommender: Recommender, plays: ArchivedPlays, num_judged: int) -> Estimate | None:
-    """Measure the live hit rate on the newest plays of a window; None where too few listeners played them."""
-    newest = plays.take(np.arange(max(0, len(plays) - LIVE_CONTEXT_PLAYS), len(plays)))
-    keys = track_keys(newest.track_ids)[newest.tracks]
-    return live_hit_rate(recommender, newest.users, keys, newest.played_at_ms, newest.contexts, num_judged=num_judged)
+def measure_live(recommender: Recommender, plays: ArchivedPlays, judged: NDArray[np.int64]) -> Estimate | None:
+    """Measure the live hit rate on some plays of a window; None where too few listeners played them.
+
+    Args:
+        recommender: that answers.
+        plays: the window.
+        judged: int64, which of the plays; those before the latest `LIVE_CONTEXT_PLAYS` are passed over.
+    """
+    is_judged = np.zeros(len(plays), np.bool_)
+    is_judged[judged] = True
+    newest = np.arange(max(0, len(plays) - LIVE_CONTEXT_PLAYS), len(plays))
+    of_late = plays.take(newest)
+    keys = track_keys(of_late.track_ids)[of_late.tracks]
+    return live_hit_rate(
+        recommender, of_late.users, keys, of_late.played_at_ms, of_late.contexts, is_judged=is_judged[newest]
+    )
 
 
 def _against(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 from aiokafka.errors import KafkaError
 from rich.console import Console
 
@@ -219,8 +220,8 @@ class Releaser:
         if champion is None:
             return False
         plays = await asyncio.to_thread(self._archive.read_newest, LIVE_CONTEXT_PLAYS)
-        num_judged = min(LIVE_PLAYS, self._archive.num_new)
-        now = await asyncio.to_thread(measure_live, champion.recommender, plays, num_judged)
+        judged = np.arange(len(plays))[-min(LIVE_PLAYS, self._archive.num_new) :]
+        now = await asyncio.to_thread(measure_live, champion.recommender, plays, judged)
         if now is None:
             return False
         self._metrics.live_hit_rate.set(now.mean)

@@ -26,7 +26,7 @@ def rate(
         np.repeat(track_keys(names), num_listeners),
         np.arange(num_plays) * 1000,
         np.zeros(num_plays, np.uint8),
-        num_judged=num_judged,
+        is_judged=np.arange(num_plays) >= num_plays - num_judged,
     )
 
 

@@ -93,6 +93,14 @@ def test_the_newest_plays_are_held_out(album_listeners: ArchivedPlays, candidate
     assert candidate.metrics["held_out_from_ms"] == FIRST_MS + GAP_MS * num_fitted
 
 
+def test_the_live_hit_rate_is_of_the_plays_held_out_in_whatever_order_they_arrived(
+    album_listeners: ArchivedPlays, candidate: Candidate
+) -> None:
+    backlog = album_listeners.take(np.argsort(album_listeners.users % 4, kind="stable"))  # partition by partition
+
+    assert fitted(backlog).metrics["live_hit_rate"] == candidate.metrics["live_hit_rate"]
+
+
 def test_a_release_is_the_champion_of_the_next_fit(
     album_listeners: ArchivedPlays, candidate: Candidate, tmp_path: Path
 ) -> None:
