@@ -44,7 +44,6 @@ from models.release import Release
 from models.run import Progress, Stage
 from models.shards import Shard, Shards
 from models.training import fit_shards, occurring_contexts
-from models.two_stages import SecondFit, fit_both, fit_both_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +150,8 @@ def fit_recipe(
 
     if recipe.second_stage is None:
         return Recommender(fit_network(shards, catalogue, "network"), catalogue)
+    from models.two_stages import SecondFit, fit_both, fit_both_from  # noqa: PLC0415  no worker waits for scipy
+
     second = SecondFit(recipe.second_stage, recipe.reranker_training, ranks, progress)
     if start is not None:
         return fit_both_from(start, shards, catalogue, fit_network, second)
