@@ -9,7 +9,7 @@ FAST := not kafka and not slow and not faults and not gpu
 
 .DEFAULT_GOAL := help
 .PHONY: help install lock format lint check test test-all faults mutants recovery soak coverage demo replay
-.PHONY: report kafka schemas bench manifests clean
+.PHONY: report kafka schemas bench day manifests clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ schemas: $(READY) ## docs/: AsyncAPI and JSON schemas of the topics, from the co
 
 bench: $(READY) ## plays per second and latency of a worker on this machine
 	$(BIN)/python tests/bench/throughput.py $(ARGS)
+
+day: $(READY) ## six weeks of listening in minutes, the trainer left alone: docs/day.html and .json
+	$(BIN)/python -m tests.bench.day $(ARGS)
 
 manifests: $(READY) ## render the Kubernetes manifests and hold them against the schemas of Kubernetes
 	kubectl kustomize k8s/base && $(BIN)/pytest tests/k8s

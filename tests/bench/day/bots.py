@@ -1,0 +1,55 @@
+"""Bots: accounts that play a few lists over and over, day and night, of tracks that nobody else plays."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from typing import Final
+
+from streamer.simulator import SimulatedPlay
+
+LIST_TRACKS: Final = 15
+TRACK_MS: Final = 216_000
+_PREFIX: Final = "bot-"
+
+
+@dataclass(frozen=True, slots=True)
+class Bots:
+    """Some bots.
+
+    Attributes:
+        num_bots: accounts.
+        num_lists: that they share; account by account in turn.
+        from_ms: when they begin.
+        until_ms: when they end.
+    """
+
+    num_bots: int
+    num_lists: int
+    from_ms: float
+    until_ms: float
+
+    @property
+    def user_ids(self) -> tuple[str, ...]:
+        """Name the accounts."""
+        return tuple(f"{_PREFIX}{bot:03}" for bot in range(self.num_bots))
+
+    @property
+    def track_ids(self) -> tuple[str, ...]:
+        """Name the tracks of all lists, list by list."""
+        return tuple(f"promoted-{track:03}" for track in range(self.num_lists * LIST_TRACKS))
+
+    def plays(self) -> Iterator[SimulatedPlay]:
+        """Yield what they play, in the order of time."""
+        lag_ms, users, tracks = TRACK_MS / self.num_bots, self.user_ids, self.track_ids
+        for number in count():
+            turn, bot = divmod(number, self.num_bots)
+            at_ms = self.from_ms + turn * TRACK_MS + bot * lag_ms
+            if at_ms >= self.until_ms:
+                return
+            track = tracks[bot % self.num_lists * LIST_TRACKS + turn % LIST_TRACKS]
+            yield SimulatedPlay(users[bot], track, int(at_ms), "playlist", TRACK_MS, TRACK_MS, False)
+
+
+def is_bot(user_id: str) -> bool:
+    """Tell a bot from a listener."""
+    return user_id.startswith(_PREFIX)

@@ -1,0 +1,109 @@
+"""The run of the day, told in order: history, trainer, plays and answers without a hand, settlement."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from streamer.cluster import Cluster
+from streamer.demo.exchange import connected, first_of, settle
+from streamer.demo.ledger import Balance, Ledger
+from streamer.demo.processes import started
+from streamer.demo.reader import Reader
+from streamer.demo.scale import DemoScale
+from streamer.demo.sender import Sender
+from streamer.demo.trainer_log import TrainerLog
+from streamer.errors import RefrainError
+from streamer.topics import ensure_topics
+from tests.bench.day.notebook import Notebook, Notes
+from tests.bench.day.scale import DayScale
+
+_TELL_PERIOD_S: Final = 15.0
+_LOOK_PERIOD_S: Final = 1.0
+_FIRST_RELEASE_DEADLINE_S: Final = 600.0
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What was seen from outside.
+
+    Attributes:
+        notes: every play, and whether it was a hit.
+        balance: of the ledger.
+        trainer_log: all the trainer said.
+    """
+
+    notes: Notes
+    balance: Balance
+    trainer_log: str
+
+
+async def live(scale: DayScale, environment: Mapping[str, str], releases: Path, tell: Tell) -> Told:
+    """Let the day pass.
+
+    Args:
+        scale: how large.
+        environment: that the processes inherit.
+        releases: where the trainer puts them.
+        tell: how far it is.
+
+    Raises:
+        RefrainError: a process ended by itself, or no release came.
+    """
+    world = scale.world()
+    messages = list(scale.messages(world))
+    own = scale.environment(environment) | {"REFRAIN_RELEASES_URL": str(releases)}
+    async with started(own, scale.demo.num_workers) as processes:
+        settings = processes.cluster.settings
+        num_partitions = await ensure_topics(settings)
+        ledger, notebook = Ledger(num_partitions), Notebook(time.time)
+        sender = Sender(settings.kafka_bootstrap_servers, settings.plays_topic, iter(messages), ledger, notebook)
+        user_ids = (*world.listeners.user_ids, *scale.bots.user_ids)
+        reader = Reader(settings, num_partitions, user_ids, ledger, notebook)
+        log = processes.cluster.logs / "trainer.log"
+        async with connected(sender, reader):
+            story = _pass_by(scale.demo, processes.cluster, sender, len(messages))
+            await first_of(story, reader.run(), processes.watch(), _keep_telling(tell, sender, ledger, notebook, log))
+            await first_of(settle(ledger, sender, reader), reader.run())
+        return Told(notebook.notes(), ledger.balance(), log.read_text())
+
+
+async def _pass_by(demo: DemoScale, cluster: Cluster, sender: Sender, num_messages: int) -> None:
+    """Send everything; nobody promotes anything, and nobody looks."""
+    await asyncio.to_thread(cluster.start_workers)
+    await sender.send(demo.history_plays)
+    await asyncio.to_thread(cluster.start_trainer)
+    await _first_release(cluster)
+    await sender.send_steadily(demo.plays_per_s, lambda: sender.num_sent >= num_messages)
+    await sender.flush()
+    await asyncio.to_thread(cluster.stop_trainer)
+
+
+async def _first_release(cluster: Cluster) -> None:
+    """Wait for it: until then nothing is answered, and so nothing is to be seen.
+
+    Raises:
+        RefrainError: it does not come.
+    """
+    deadline_s = time.monotonic() + _FIRST_RELEASE_DEADLINE_S
+    while not await asyncio.to_thread(cluster.total, "refrain_releases_published_total"):
+        if time.monotonic() > deadline_s:
+            raise RefrainError(f"no release in {_FIRST_RELEASE_DEADLINE_S:.0f} s: see why in {cluster.logs}")
+        await asyncio.sleep(_LOOK_PERIOD_S)
+
+
+async def _keep_telling(tell: Tell, sender: Sender, ledger: Ledger, notebook: Notebook, log: Path) -> None:
+    """Say how far it is, for ever."""
+    trainer_log = TrainerLog(log)
+    while True:
+        await asyncio.sleep(_TELL_PERIOD_S)
+        now = datetime.fromtimestamp((sender.played_at_ms or 0) / 1000, UTC)
+        tell(
+            f"{now:%d %B %H:%M}: {sender.num_sent:,} plays sent, {ledger.lag:,} on their way, "
+            f"{len(notebook.release_ids)} releases taken up; trainer: {trainer_log.stage()}"
+        )
