@@ -105,7 +105,7 @@ def _measured(systems: Systems) -> str:
         "<b>recall of the weeks</b> (recall@100) looks further: how many of the tracks the listener plays over the "
         "coming weeks stand in a list of 100.</p>"
         "<p>The thin lines are 95 % intervals: were other listeners of the same kind drawn, the figure would lie there "
-        "19 times out of 20. Systems that chance has a part in were fitted with several seeds, and their figures are "
+        "19 times out of 20. What chance has a part in was fitted with the seeds named below; its figures are their "
         f"means. {100 * split['cold_test_share']:.1f} % of the later plays are of tracks that nobody had played before "
         "and are not asked about.</p>"
     )

@@ -145,8 +145,8 @@ SYSTEMS: Final[Mapping[str, System]] = {
         _fit_network,
     ),
     "refrain_rebuilt": System(
-        "Refrain, the network after new weights",
-        "the same network, as it answers right after a release: every state made anew from its last 64 plays",
+        "Refrain, after new weights",
+        "the network alone, as it answers right after a release: every state made anew from its last 64 plays",
         _MANY,
         lambda bench: asdict(bench.training),
         _rebuild,
