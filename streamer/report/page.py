@@ -33,6 +33,7 @@ _GROUPS: Final = {
     "session_start": "first of a session",
 }
 _OTHER_COLOUR: Final = 5
+_FEWEST_ASKED: Final = 30  # questions: a hit rate of fewer is an accident
 
 
 def draw_page(dataset: str, systems: Systems, drawn: TasteMap | None) -> str:
@@ -197,20 +198,25 @@ def _broken_down(systems: Systems) -> str:
 
 
 def _broken_down_by(systems: Systems, by: str, label: str) -> str:
-    labels = [each["label"] for each in next(iter(systems.values()))["broken_down"][by]]
+    drawn = {name: figures for name, figures in systems.items() if name in _DRAWN}
+    bins = {
+        name: [each for each in figures["broken_down"][by] if each["num_anchors"] >= _FEWEST_ASKED]
+        for name, figures in drawn.items()
+    }
+    ticks = [(float(place), each["label"]) for place, each in enumerate(next(iter(bins.values()), []))]  # all alike
+    if len(ticks) < 2:
+        return "<p>Too few of the plays asked about differ in it.</p>"
     series = [
         Series(
-            figures["title"],
+            drawn[name]["title"],
             _colour(name),
-            [labels.index(each["label"]) for each in figures["broken_down"][by]],
-            [each["hit_rate"]["mean"] for each in figures["broken_down"][by]],
-            [(each["hit_rate"]["low"], each["hit_rate"]["high"]) for each in figures["broken_down"][by]],
+            range(len(of_system)),
+            [each["hit_rate"]["mean"] for each in of_system],
+            [(each["hit_rate"]["low"], each["hit_rate"]["high"]) for each in of_system],
         )
-        for name, figures in systems.items()
-        if name in _DRAWN
+        for name, of_system in bins.items()
     ]
-    ticks = [(float(place), text) for place, text in enumerate(labels)]
-    return line_chart(series, x_label=label, y_label="hit rate", ticks=ticks) if series else ""
+    return line_chart(series, x_label=label, y_label="hit rate", ticks=ticks)
 
 
 def _swap(systems: Systems) -> str:

@@ -9,6 +9,7 @@ import pytest
 from streamer.report.bench import Bench
 from streamer.report.figures import Asking
 from streamer.report.making import ReportError, check_report, make_report, measure
+from streamer.report.page import _broken_down_by
 from streamer.report.systems import SYSTEMS
 
 #: Of each kind one; the others are fitted in the same ways.
@@ -98,6 +99,19 @@ def test_the_page_names_no_track_and_no_listener(written: Path, bench: Bench) ->
     told = (written / "made-up.html").read_text() + (written / "made-up.json").read_text()
 
     assert not [track_id for track_id in bench.split.catalogue.track_ids if track_id in told]
+
+
+def test_what_was_asked_too_seldom_is_not_drawn() -> None:
+    rate = {"mean": 0.5, "low": 0.4, "high": 0.6}
+    bins = [{"label": label, "num_anchors": num, "hit_rate": rate} for label, num in (("3 min", 99), ("6 min", 40))]
+    seldom = {"label": "a week", "num_anchors": 2, "hit_rate": rate}
+    systems = {"gru4rec": {"title": "GRU4Rec", "broken_down": {"gap": [*bins, seldom]}}}
+
+    drawn = _broken_down_by(systems, "gap", "time")
+
+    assert "6 min" in drawn
+    assert "a week" not in drawn
+    assert "<svg" not in _broken_down_by({"gru4rec": {"broken_down": {"gap": [seldom]}}}, "gap", "time")
 
 
 def test_nothing_is_fitted_twice(written: Path, bench: Bench) -> None:
