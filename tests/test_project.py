@@ -1,5 +1,6 @@
 """What holds for the repository as a whole."""
 
+import json
 import re
 import subprocess
 import tomllib
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from models.baselines import VARIANTS
 from streamer.settings import Settings
 
 ROOT = Path(__file__).parents[1]
@@ -116,3 +118,20 @@ def test_make_prints_every_target_it_has() -> None:
     printed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
     assert re.findall(r"^  make (\S+)", printed, re.MULTILINE) == " ".join(phony).split()
+
+
+def test_the_readme_tells_the_figures_of_the_report() -> None:
+    systems = json.loads((ROOT / "docs" / "report" / "30music-s10.json").read_text())
+    rows = {
+        "Refrain, as served": ["refrain_served"],
+        "Refrain, the network alone": ["refrain_network"],
+        "GRU4Rec, the best of 14 settings": ["gru4rec"],
+        "the best of seven baselines in each": list(VARIANTS),
+    }
+    readme = (ROOT / "README.md").read_text()
+
+    for title, names in rows.items():
+        best = [
+            max(systems[name][metric] for name in names) for metric in ("hr_at_20", "mrr_at_20", "lt_recall_at_100")
+        ]
+        assert f"| {title} | {' | '.join(f'{figure:.3f}'.lstrip('0') for figure in best)} |" in readme
