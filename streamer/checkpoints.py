@@ -17,7 +17,7 @@ _MOST_DISK_SHARE: Final = 0.05  # of a fit's time, however large its weights
 
 
 class CheckpointError(RefrainError):
-    """Raised when a checkpoint is damaged, is of other plays or another config, or when another fit is at it."""
+    """Raised when a checkpoint is damaged, of another fit, held by another process, or has no place to be written."""
 
 
 class CheckpointFile:
@@ -45,11 +45,16 @@ class CheckpointFile:
         """Keep other fits out of the directory; however this process ends, the next one may have it.
 
         Raises:
-            CheckpointError: another process holds it.
-            OSError: the directory cannot be written.
+            CheckpointError: another process holds it, or it cannot be written.
         """
-        self._directory.mkdir(parents=True, exist_ok=True)
-        with (self._directory / "lock").open("w") as lock:
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            lock = (self._directory / "lock").open("w")
+        except OSError as exc:
+            raise CheckpointError(
+                f"the checkpoint directory {self._directory} cannot be written ({exc}); name another"
+            ) from exc
+        with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as exc:

@@ -112,6 +112,13 @@ def test_the_earlier_network_has_a_checkpoint_of_its_own(tmp_path: Path) -> None
     assert [each.position for each in both if each is not None] == [{"epoch": 1}, {"epoch": 2}]
 
 
+def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(CheckpointError, match="cannot be written"), CheckpointFile(tmp_path / "file" / "below").held():
+        pass
+
+
 def test_one_fit_at_a_time_has_a_directory(tmp_path: Path) -> None:
     first, second = CheckpointFile(tmp_path), CheckpointFile(tmp_path)
 
