@@ -15,6 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+import numpy as np
+
 from models.catalogue import Catalogue
 from models.config import RerankerConfig, RerankerTraining
 from models.network import Network
@@ -72,14 +74,15 @@ def fit_both_from(
 ) -> Recommender:
     """Train a release's network on, and fit a second stage on the plays since the release's, which it has not seen.
 
-    Where too few plays are new, the weights of the release's second stage do; where it has none, there is none.
+    Those of an old release may be nearly all; the newer half does, so that counts of the others stand beside it. Where
+    too few plays are new, the weights of the release's second stage do; where it has none, there is none.
     """
     alone = Recommender(fit_network(shards, catalogue, "network"), catalogue)
     if second.ranks.rank:
         return alone
     plays = newest_plays(shards, catalogue, COUNTED_PLAYS)
     try:
-        unseen = split_once(plays, t1_ms=start.data_window.until_ms + 1)
+        unseen = split_once(plays, t1_ms=max(start.data_window.until_ms + 1, int(np.median(plays.played_at_ms))))
         fitted = fit_since(start.recommender, unseen, second.config, second.training, second.progress)
     except ValueError:
         if start.recommender.reranker is None:

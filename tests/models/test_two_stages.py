@@ -121,10 +121,24 @@ def test_from_a_release_on_the_second_stage_is_fitted_on_the_plays_since(
     assert_equal(recommender.reranker, fit_two_stages(split, fit_alone, SIZES, TRAINING).reranker)
 
 
-@pytest.mark.parametrize("seen_until", ["all", "nothing"])
-def test_without_enough_plays_since_the_second_stage_of_the_release_stays(split: Split, seen_until: str) -> None:
+def test_an_old_release_leaves_half_of_the_plays_to_the_counts(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reranker_fitting, "_MIN_ASKED", 100)
     times_ms = split.training_histories()[0].played_at_ms
-    until_ms = int(times_ms.max() if seen_until == "all" else times_ms.min() - 1)
+    both = fit_two_stages(split, fit_alone, SIZES, TRAINING)
+
+    old, halfway = (
+        fit_recipe(RECIPE, shards_of(split), split.catalogue, start=release(both, until_ms))
+        for until_ms in (int(times_ms.min()) - 1, int(np.median(times_ms)) - 1)
+    )
+
+    assert_equal(old.reranker, halfway.reranker)
+    assert old.reranker is not None
+    assert both.reranker is not None
+    assert not torch.equal(old.reranker.trust, both.reranker.trust)
+
+
+def test_without_enough_plays_since_the_second_stage_of_the_release_stays(split: Split) -> None:
+    until_ms = int(split.training_histories()[0].played_at_ms.max())
     both = fit_two_stages(split, fit_alone, SIZES, TRAINING)
 
     kept = fit_recipe(RECIPE, shards_of(split), split.catalogue, start=release(both, until_ms))
