@@ -30,7 +30,7 @@ from models.evaluation import Estimate
 from models.jury import MAX_WEIGHT, MIN_LISTENERS
 
 MAX_SUSPICIOUS_SHARE: Final = 0.25
-"""Of the new plays: below it the suspicious ones are left out, above it there is too little left to trust."""
+"""Of the new plays: below it the suspicious ones are left out, and those beside them; above it none is trusted."""
 
 POPULARITY: Final = "popularity"
 

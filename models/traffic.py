@@ -1,6 +1,7 @@
 """Traffic: stretches of a window of plays in which scripts were at work rather than listeners.
 
-A window is cut, in the order of arrival, into stretches; the new plays at its end begin one. Four shares are taken:
+A window is cut, in the order of arrival, into stretches; the new plays at its end begin one, if they are enough for it.
+Four shares are taken:
 
     busiest   plays by the busiest hundredth of the listeners: few scripts, much traffic. Where stretches have fewer
               than a hundred listeners, anybody may stand out who just listens for long: nothing is said of it
@@ -100,7 +101,9 @@ def watch_traffic(listeners: NDArray[np.int64], tracks: NDArray[np.int64], first
         first_new: how many plays have been looked at before, 0..P.
     """
     size = min(max(len(tracks) // _NUM_STRETCHES, MIN_STRETCH_PLAYS), MAX_STRETCH_PLAYS)
-    bounds = np.concatenate([_cut(0, first_new, size), _cut(first_new, len(tracks), size), [len(tracks)]])
+    has_two_sides = min(first_new, len(tracks) - first_new) >= MIN_STRETCH_PLAYS
+    sides = [(0, first_new), (first_new, len(tracks))] if has_two_sides else [(0, len(tracks))]
+    bounds = np.concatenate([*(_cut(*ends, size) for ends in sides), [len(tracks)]])
     again = _plays_again(listeners, tracks)
     parts = [slice(*ends) for ends in pairwise(bounds)]
     shares = np.array(

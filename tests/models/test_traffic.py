@@ -116,6 +116,18 @@ def test_where_scripts_begin_and_end_their_few_plays_are_left_out_too(
     assert not traffic.suspicious.any(1)[traffic.bounds[:-1] == 6_000]
 
 
+@pytest.mark.parametrize("num_new", [1, 20, 200])
+def test_a_few_new_plays_are_too_few_to_be_suspicious(listeners: np.ndarray, tracks: np.ndarray, num_new: int) -> None:
+    assert watch_traffic(listeners, tracks, NUM_PLAYS - num_new).is_trusted.all()
+    assert watch_traffic(listeners, tracks, num_new).is_trusted.all()
+
+
+def test_scripts_stand_out_among_few_new_plays(listeners: np.ndarray, tracks: np.ndarray) -> None:
+    listeners[-700:] = 5
+
+    assert watch_traffic(listeners, tracks, NUM_PLAYS - 700).suspicious_share == 1
+
+
 def test_of_few_listeners_one_who_listens_for_long_is_not_suspicious(tracks: np.ndarray) -> None:
     listeners = np.arange(NUM_PLAYS) % 50
     listeners[FIRST_NEW:][np.arange(NUM_PLAYS - FIRST_NEW) % 2 == 0] = 5
@@ -136,12 +148,13 @@ def test_of_a_short_window_nothing_is_usual_and_nothing_suspicious(num_plays: in
     assert (len(traffic.is_trusted), traffic.is_trusted.all()) == (num_plays, True)
 
 
-@pytest.mark.parametrize("first_new", [0, 1, FIRST_NEW, NUM_PLAYS])
-def test_stretches_cover_the_window_and_new_plays_begin_one(
+@pytest.mark.parametrize("first_new", [0, 1, MIN_STRETCH_PLAYS, FIRST_NEW, NUM_PLAYS - 1, NUM_PLAYS])
+def test_stretches_cover_the_window_and_enough_new_plays_begin_one(
     listeners: np.ndarray, tracks: np.ndarray, first_new: int
 ) -> None:
     bounds = watch_traffic(listeners, tracks, first_new).bounds
 
-    assert (bounds[0], bounds[-1], first_new in bounds) == (0, NUM_PLAYS, True)
-    assert (np.diff(bounds) > 0).all()
+    assert (bounds[0], bounds[-1]) == (0, NUM_PLAYS)
+    assert (first_new in bounds) == (first_new not in {1, NUM_PLAYS - 1})
+    assert np.diff(bounds).min() >= MIN_STRETCH_PLAYS
     assert np.diff(bounds).max() < 2 * MAX_STRETCH_PLAYS
