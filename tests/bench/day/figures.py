@@ -53,7 +53,7 @@ def describe(scale: DayScale, told: Told, releases: Sequence[Release], refusals:
         "lead_of_last_days": {"days": LAST_DAYS, **_leads(notes, frozen)},
         "releases": list(_releases(notes, releases)),
         "refusals": [_refusal(notes, refusal) for refusal in refusals],
-        "bots": _bots(scale, notes, releases) | {"is_noticed": _are_noticed(releases, refusals)},
+        "bots": _bots(scale, notes, releases) | {"is_noticed": _are_noticed(notes, releases, refusals)},
     }
 
 
@@ -135,9 +135,11 @@ def _bots(scale: DayScale, notes: Notes, releases: Sequence[Release]) -> Figures
     }
 
 
-def _are_noticed(releases: Sequence[Release], refusals: Sequence[Refusal]) -> bool:
-    verdicts = [refusal.verdict for refusal in refusals] + [str(release.metrics["verdict"]) for release in releases]
-    return any("scripts" in verdict for verdict in verdicts)
+def _are_noticed(notes: Notes, releases: Sequence[Release], refusals: Sequence[Refusal]) -> bool:
+    """Tell whether a verdict speaks of scripts that was given since the bots came."""
+    verdicts = [(refusal.at_ms, refusal.verdict) for refusal in refusals]
+    verdicts += [(release.created_at_ms, str(release.metrics["verdict"])) for release in releases]
+    return any("scripts" in verdict and notes.is_bot[: _latest(notes, at_ms) + 1].any() for at_ms, verdict in verdicts)
 
 
 def _latest(notes: Notes, at_ms: int) -> int:
