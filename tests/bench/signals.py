@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from models import criterion
 from models.catalogue import FIRST_TRACK
-from models.config import CONTEXTS, RING_SIZE, TrainingConfig
+from models.config import CONTEXTS, RING_SIZE, RerankerConfig, TrainingConfig
 from models.evaluation import (
     LONG_TERM_SIZE,
     SHORT_TERM_SIZE,
@@ -44,7 +44,6 @@ from models.recipes import RECIPES, fit_recipe
 from models.recommender import Recommender
 from models.release import load_release
 from models.reranker_fitting import counted_reranker
-from models.reranking import RerankerConfig
 from models.shards import Shard
 from models.split import Lists, Part, Plays, Split, long_term_truths, split_plays
 from models.step import step
@@ -57,7 +56,7 @@ NUM_LISTENERS: Final = 500
 NUM_TRACKS: Final = 2_000
 NUM_PLAYS: Final = 40_000
 START_MS: Final = 1_790_000_000_000
-TRAINING: Final = TrainingConfig(epochs=3, item_epochs=5)  # half of what a release has, for time
+TRAINING: Final = TrainingConfig()
 
 
 @dataclass(frozen=True)
@@ -219,12 +218,11 @@ def playlists(bench: Bench) -> Iterator[str]:
     per_epoch = {"rP": bench.playlists.num_plays, "rH": bench.histories.num_plays}
     fitted: dict[str, list[Recommender]] = {"rP": [], "rH": []}
     for name, num_plays in per_epoch.items():
-        epochs = round(TRAINING.epochs * per_epoch["rH"] / num_plays)
+        training = RECIPES[name].training
+        epochs = round(training.epochs * per_epoch["rH"] / num_plays)
         for seed in bench.seeds:
-            training = replace(RECIPES[name].training, epochs=epochs, item_epochs=TRAINING.item_epochs, seed=seed)
-            recipe = replace(RECIPES[name], training=training)
-            network = fit_recipe(recipe, shards, catalogue, playlists=bench.playlists)
-            fitted[name].append(Recommender(network, catalogue))
+            recipe = replace(RECIPES[name], training=replace(training, epochs=epochs, seed=seed))
+            fitted[name].append(fit_recipe(recipe, shards, catalogue, playlists=bench.playlists))
     yield bench.compare("rP instead of rH", bench.rank(fitted["rP"]), bench.rank(fitted["rH"]))
 
 

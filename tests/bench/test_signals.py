@@ -1,0 +1,26 @@
+"""Every study can be run: what is printed in docs/signals.md takes half an hour, this takes seconds."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.bench import signals
+from tests.bench.signals import STUDIES, Bench, simulated_bench
+
+
+@pytest.fixture(scope="module")
+def bench() -> Bench:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, number in {"NUM_LISTENERS": 30, "NUM_TRACKS": 200, "NUM_PLAYS": 1_500}.items():
+            patch.setattr(signals, name, number)
+        return simulated_bench([1], "validation")
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_a_study_prints_rows_of_a_table(bench: Bench, study: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signals, "TRAINING", replace(signals.TRAINING, epochs=1, item_epochs=1))
+
+    rows = list(STUDIES[study](bench))
+
+    assert rows
+    assert all(row.startswith("| ") and row.endswith(" |") for row in rows)
