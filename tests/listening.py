@@ -73,7 +73,7 @@ def _unroll(of_listener: Sequence[Stretch]) -> Iterator[Heard | None]:
         if not stretch.num_plays:
             yield None
         for number in range(stretch.num_plays):
-            played_at_ms += stretch.gap_s * 1000
+            played_at_ms = min(played_at_ms + stretch.gap_s * 1000, NOON_MS)  # the broker's clock: later is refused
             track = TRACKS[(stretch.first + number * stretch.stride) % len(TRACKS)]
             yield Heard(track, played_at_ms, stretch.context, stretch.skipped)
 
