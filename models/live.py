@@ -16,35 +16,6 @@ from models.jury import MIN_LISTENERS, Outcomes, weigh
 from models.recommender import Recommender
 
 
-def live_hit_rate(
-    recommender: Recommender,
-    listeners: NDArray[np.int64],
-    track_keys: NDArray[np.uint64],
-    played_at_ms: NDArray[np.int64],
-    contexts: NDArray[np.uint8],
-    *,
-    is_judged: NDArray[np.bool_],
-) -> Estimate | None:
-    """Measure HR@20 on some plays, the others being what their listeners had played before.
-
-    Args:
-        recommender: that answers.
-        listeners: int64 (P,), in the order of arrival, 0 and up.
-        track_keys: uint64 (P,).
-        played_at_ms: int64 (P,).
-        contexts: uint8 (P,).
-        is_judged: bool (P,), which are looked for in the lists; a listener's first play has none.
-
-    Returns:
-        Weighed as a jury's figures are; None where too few listeners played.
-    """
-    hits = live_hits(recommender, listeners, track_keys, played_at_ms, contexts, is_judged=is_judged)
-    asked = ~np.isnan(hits)
-    if len(np.unique(listeners[asked])) < MIN_LISTENERS:
-        return None
-    return weigh(Outcomes(hits[asked], listeners[asked]))
-
-
 def live_hits(
     recommender: Recommender,
     listeners: NDArray[np.int64],
@@ -76,6 +47,22 @@ def live_hits(
     hits = np.full(len(listeners), np.nan)
     hits[arrivals[asked]] = (answer(recommender, histories, asked - 1).short_term == targets[:, None]).any(1)
     return hits
+
+
+def live_hit_rate(hits: NDArray[np.float64], listeners: NDArray[np.int64]) -> Estimate | None:
+    """Average what `live_hits` told of some plays.
+
+    Args:
+        hits: float64 (P,), NaN where nothing was judged.
+        listeners: int64 (P,).
+
+    Returns:
+        HR@20, weighed as a jury's figures are; None where too few listeners played.
+    """
+    asked = ~np.isnan(hits)
+    if len(np.unique(listeners[asked])) < MIN_LISTENERS:
+        return None
+    return weigh(Outcomes(hits[asked], listeners[asked]))
 
 
 def has_fallen(then: Estimate, now: Estimate) -> bool:

@@ -17,7 +17,7 @@ from models.catalogue import track_keys
 from models.evaluation import Estimate, evaluate, rank_anchors_as_served
 from models.gate import POPULARITY, Baseline, Champion, Evidence, Judged, Verdict, judge
 from models.jury import Jury, Outcomes, seat_jury, weigh, weigh_differences
-from models.live import live_hit_rate
+from models.live import live_hit_rate, live_hits
 from models.recommender import Recommender
 from models.release import Json, Release
 from models.split import Plays, Split, split_plays
@@ -127,9 +127,10 @@ def measure_live(recommender: Recommender, plays: ArchivedPlays, judged: NDArray
     newest = np.arange(max(0, len(plays) - LIVE_CONTEXT_PLAYS), len(plays))
     of_late = plays.take(newest)
     keys = track_keys(of_late.track_ids)[of_late.tracks]
-    return live_hit_rate(
+    hits = live_hits(
         recommender, of_late.users, keys, of_late.played_at_ms, of_late.contexts, is_judged=is_judged[newest]
     )
+    return live_hit_rate(hits, of_late.users)
 
 
 def _against(

@@ -20,14 +20,16 @@ def rate(
 ) -> Estimate | None:
     """All listeners play the tracks named, one after the other, in step."""
     num_plays = num_listeners * len(names)
-    return live_hit_rate(
+    listeners = np.tile(np.arange(num_listeners), len(names))
+    hits = live_hits(
         recommender,
-        np.tile(np.arange(num_listeners), len(names)),
+        listeners,
         np.repeat(track_keys(names), num_listeners),
         np.arange(num_plays) * 1000,
         np.zeros(num_plays, np.uint8),
         is_judged=np.arange(num_plays) >= num_plays - num_judged,
     )
+    return live_hit_rate(hits, listeners)
 
 
 @pytest.fixture
