@@ -13,7 +13,6 @@ from models.catalogue import track_keys
 from models.evaluation import estimate
 from models.release import Release
 from streamer.shelf import Refusal
-from streamer.simulator import DAY_MS
 from tests.bench.day.notebook import Notes
 from tests.bench.day.rates import binned, changes, days, hits_of, is_after
 from tests.bench.day.run import Told
@@ -148,4 +147,4 @@ def _latest(notes: Notes, at_ms: int) -> int:
 
 
 def _day(notes: Notes, play: int) -> float:
-    return round(float(notes.played_at_ms[play] - notes.played_at_ms[0]) / DAY_MS, 2)
+    return round(float(days(notes)[play]), 2)

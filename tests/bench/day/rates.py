@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.evaluation import Estimate, estimate
+from models.jury import MIN_LISTENERS
 from models.live import live_hits
 from models.recommender import Recommender
 from streamer.simulator import DAY_MS
@@ -16,7 +17,6 @@ from tests.bench.day.notebook import Notes
 NUM_AROUND: Final = 5_000
 """Plays before and after a release that are compared: two days."""
 
-_MIN_LISTENERS: Final = 10
 _NUM_RESAMPLES: Final = 1_000
 
 
@@ -79,7 +79,7 @@ def binned(hits: NDArray[np.float64], notes: Notes, bin_days: float) -> list[Bin
     found = []
     for place in range(int(places[-1]) + 1):
         chosen = (places == place) & ~np.isnan(hits) & ~notes.is_bot
-        if len(np.unique(notes.listeners[chosen])) >= _MIN_LISTENERS:
+        if len(np.unique(notes.listeners[chosen])) >= MIN_LISTENERS:
             rate = estimate(hits[chosen], notes.listeners[chosen])
             found.append(Bin((place + 0.5) * bin_days, int(chosen.sum()), rate))
     return found
@@ -99,7 +99,7 @@ def changes(notes: Notes, former: Sequence[NDArray[np.float64]]) -> Iterator[Cha
     """
     for release, would_have_hit in enumerate(former, start=1):
         before, after = _some(notes, release - 1, slice(-NUM_AROUND, None)), is_after(notes, release)
-        if min(len(np.unique(notes.listeners[chosen])) for chosen in (before, after)) < _MIN_LISTENERS:
+        if min(len(np.unique(notes.listeners[chosen])) for chosen in (before, after)) < MIN_LISTENERS:
             yield None
             continue
         yield Change(
