@@ -27,7 +27,7 @@ lint: $(READY) ## style, types and the arrows between modules
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
 
 check: lint ## lint, then the tests that need nothing but Python (a minute)
-	$(BIN)/pytest -m "$(FAST)"
+	$(BIN)/pytest -m "$(FAST)" --numprocesses auto --maxprocesses 4
 
 test: check ## check, then the tests on a real Kafka (under 15 minutes)
 	$(BIN)/pytest -m "kafka and not slow and not faults and not gpu"
