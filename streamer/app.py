@@ -11,11 +11,12 @@ from streamer.chunks.app import ChunkApp, create_chunk_app, listener_table
 from streamer.chunks.fence import Fences
 from streamer.chunks.marks import Marks
 from streamer.chunks.stream import consume
-from streamer.engine import Engine, pick_device
+from streamer.engine import Engine
 from streamer.gathering import Gate
 from streamer.metrics import WorkerMetrics
 from streamer.partitioner import PARTITIONERS
 from streamer.releases import Releases
+from streamer.runtime.device import pick_device
 from streamer.settings import Settings
 from streamer.writes import Topics
 

@@ -12,15 +12,8 @@ from models.histories import Histories
 from models.release import Release
 from models.step import StepInput, StepOutput, step
 from streamer.batch import Batch
-from streamer.crash import crash
 from streamer.errors import StepError
-
-
-def pick_device(name: str) -> torch.device:
-    """Return the device of a REFRAIN_DEVICE setting; `auto` takes the GPU where there is one."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
+from streamer.runtime.crash import crash
 
 
 class Engine:

@@ -38,7 +38,7 @@ from streamer.fitting import (
 )
 from streamer.judging import LIVE_CONTEXT_PLAYS, LIVE_PLAYS, Terms, measure_live
 from streamer.metrics import TrainerMetrics
-from streamer.persevering import remedy
+from streamer.runtime.retry import remedy
 from streamer.shelf import Refusal, Shelf
 from streamer.triggers import Thresholds, Trigger
 

@@ -17,8 +17,8 @@ from models.release import SavedRelease
 from streamer.archive import Archive
 from streamer.archiving import Archivist
 from streamer.metrics import TrainerMetrics
-from streamer.persevering import persevere
 from streamer.releasing import Releaser, ReleasingConfig
+from streamer.runtime.retry import persevere
 from streamer.triggers import Trigger
 
 logger = logging.getLogger(__name__)

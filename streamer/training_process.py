@@ -3,15 +3,15 @@
 import dataclasses
 
 from models.config import TrainingConfig
-from streamer.engine import pick_device
 from streamer.metrics import TrainerMetrics
 from streamer.releasing import ReleasingConfig
+from streamer.runtime.device import pick_device
+from streamer.runtime.stop import stop_signal
+from streamer.runtime.web import WebServer
 from streamer.settings import Settings
-from streamer.signals import stop_signal
 from streamer.topics import ensure_topics
 from streamer.trainer import TrainerConfig, run_trainer, train_once
 from streamer.triggers import Thresholds
-from streamer.web import WebServer
 
 
 def trainer_config(settings: Settings) -> TrainerConfig:

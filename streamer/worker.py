@@ -16,12 +16,12 @@ from streamer.chunks.app import (
     standby_lags,
     stop_app,
 )
-from streamer.crash import CLOCK_PERIOD_S, ClockWatch, crash
 from streamer.engine import Engine
+from streamer.runtime.crash import CLOCK_PERIOD_S, ClockWatch, crash
+from streamer.runtime.stop import stop_signal
+from streamer.runtime.web import WebServer
 from streamer.settings import Settings
-from streamer.signals import stop_signal
 from streamer.topics import ensure_topics
-from streamer.web import WebServer
 
 logger = logging.getLogger(__name__)
 

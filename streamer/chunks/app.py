@@ -11,9 +11,9 @@ from streamer.chunks.marks import Marks
 from streamer.chunks.recovery import PromptTables
 from streamer.chunks.schema import ChunkSchema
 from streamer.chunks.table import ListenerTable
-from streamer.crash import crash, refuse
 from streamer.errors import ContractError
 from streamer.offsets import MEND_CHANGELOG
+from streamer.runtime.crash import crash, refuse
 from streamer.settings import Settings
 from streamer.topics import PARTITIONS_CHANGED
 

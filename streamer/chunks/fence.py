@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 
 from aiokafka import AIOKafkaProducer
 
-from streamer.crash import crash
+from streamer.runtime.crash import crash
 
 logger = logging.getLogger(__name__)
 

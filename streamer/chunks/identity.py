@@ -15,7 +15,7 @@ from aiokafka.errors import RebalanceInProgressError, UnknownMemberIdError
 from aiokafka.protocol.commit import OffsetCommitRequest
 from aiokafka.protocol.group import HeartbeatRequest, SyncGroupRequest
 
-from streamer.crash import crash
+from streamer.runtime.crash import crash
 
 _IS_KNOWN = (0, RebalanceInProgressError.errno)
 

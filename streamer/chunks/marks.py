@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from faust.types import TP
 
-from streamer.crash import crash, refuse
 from streamer.errors import ContractError
 from streamer.offsets import explain, observing, read_offsets
+from streamer.runtime.crash import crash, refuse
 from streamer.topics import PARTITIONS_CHANGED
 
 if TYPE_CHECKING:

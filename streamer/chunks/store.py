@@ -31,7 +31,7 @@ from faust.stores.rocksdb import Store
 from faust.types import TP, CollectionT
 
 from streamer.chunks.schema import ChunkMessage
-from streamer.crash import crash
+from streamer.runtime.crash import crash
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from faust import StreamT
 
 from streamer.chunks.app import ChunkApp
 from streamer.chunks.schema import ChunkSchema
-from streamer.crash import crash
 from streamer.gathering import Chunk
+from streamer.runtime.crash import crash
 
 
 def consume(app: ChunkApp, topic: str, answer: Callable[[AsyncIterator[Chunk]], Awaitable[None]]) -> None:

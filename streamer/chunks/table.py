@@ -22,7 +22,7 @@ from aiokafka.structs import RecordMetadata
 
 from streamer.changelog import MARK_KEY, NO_MARK, Mark
 from streamer.chunks.store import ChunkStore, Item
-from streamer.crash import crash
+from streamer.runtime.crash import crash
 
 
 class Record(NamedTuple):

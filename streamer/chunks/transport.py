@@ -26,7 +26,7 @@ from faust.types.tuples import ConsumerMessage
 
 from streamer.chunks.identity import IdentityWatch
 from streamer.chunks.schema import position_chunk, records_chunk
-from streamer.crash import crash
+from streamer.runtime.crash import crash
 
 if TYPE_CHECKING:
     from streamer.chunks.marks import Marks

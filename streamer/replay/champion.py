@@ -11,10 +11,10 @@ from models.recipes import Recipe, fit_recipe
 from models.release import DataWindow, InvalidRelease, Release, load_release, save_release
 from models.shards import Shard
 from models.split import Split
-from streamer.engine import pick_device
 from streamer.errors import ReleaseError
 from streamer.events import ReleaseNotice
 from streamer.fit_progress import report_progress
+from streamer.runtime.device import pick_device
 
 
 def train_release(

@@ -34,12 +34,12 @@ def add_report(commands: "Commands") -> None:
 
 def _report(settings: Settings, arguments: argparse.Namespace) -> None:
     from models.split import split_plays  # noqa: PLC0415  no worker should wait for what only a report needs
-    from streamer.engine import pick_device  # noqa: PLC0415
     from streamer.report.bench import Bench  # noqa: PLC0415
     from streamer.report.figures import Asking  # noqa: PLC0415
     from streamer.report.gru4rec_search import search  # noqa: PLC0415
     from streamer.report.making import check_report, make_report  # noqa: PLC0415
     from streamer.report.systems import SYSTEMS  # noqa: PLC0415
+    from streamer.runtime.device import pick_device  # noqa: PLC0415
 
     dataset = arguments.data.resolve().stem
     split = split_plays(read_listening(arguments.data).plays)

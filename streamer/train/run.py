@@ -19,8 +19,8 @@ from models.recommender import Recommender
 from models.release import DataWindow, Release, SavedRelease, save_release
 from models.run import Progress
 from streamer.checkpoints import CheckpointFile
-from streamer.engine import pick_device
 from streamer.fit_progress import Report, report_progress, stopping
+from streamer.runtime.device import pick_device
 from streamer.settings import Settings
 from streamer.train.lesson import Lesson, TrainError
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Final
 
-from streamer.crash import REFUSED_STATUS
+from streamer.runtime.crash import REFUSED_STATUS
 from tests.faults.harness import Deployment
 from tests.faults.process import Fault, WorkerProcess, until
 

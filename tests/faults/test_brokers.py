@@ -13,8 +13,8 @@ import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streamer.__main__ import UNREACHABLE_STATUS
-from streamer.crash import CRASH_STATUS
 from streamer.devkafka import DevKafka
+from streamer.runtime.crash import CRASH_STATUS
 from tests.faults.brokers import ThreeBrokers
 from tests.faults.conftest import DeployOn, TinyRelease
 from tests.faults.harness import NUM_PARTITIONS, Deployment, everything_owned_by, load, start

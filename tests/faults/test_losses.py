@@ -16,7 +16,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import NewPartitions, RecordsToDelete
 
-from streamer.crash import CRASH_STATUS, REFUSED_STATUS
+from streamer.runtime.crash import CRASH_STATUS, REFUSED_STATUS
 from tests.faults.account import Place
 from tests.faults.cleaning import A_WEEK_MS, clean, feed_until_cleaned
 from tests.faults.conftest import TinyRelease

@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from streamer.crash import CRASH_STATUS
+from streamer.runtime.crash import CRASH_STATUS
 from tests.faults.conftest import TinyRelease
 from tests.faults.harness import NUM_PARTITIONS, Deployment, everything_owned_by, load
 from tests.faults.process import WorkerProcess, until

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from streamer.crash import CRASH_STATUS
+from streamer.runtime.crash import CRASH_STATUS
 from tests.faults.conftest import TinyRelease
 from tests.faults.harness import NUM_PARTITIONS, Deployment, everything_owned_by, load, start
 from tests.faults.process import until

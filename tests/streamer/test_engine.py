@@ -8,7 +8,7 @@ import torch
 
 from models.step import StepInput, StepOutput, step
 from streamer.batch import Batch, join, plan
-from streamer.engine import Engine, pick_device
+from streamer.engine import Engine
 from streamer.errors import StepError
 from streamer.intake import take_in
 from streamer.state import decode
@@ -190,8 +190,3 @@ async def test_a_step_without_end_ends_the_process(monkeypatch: pytest.MonkeyPat
         await engine.step(RELEASE, batch, batch.last_plays)
     may_end.set()
     engine.close()
-
-
-def test_a_device_is_taken_by_name_and_auto_takes_what_there_is() -> None:
-    assert pick_device("cpu") == torch.device("cpu")
-    assert pick_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")

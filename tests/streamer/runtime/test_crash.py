@@ -3,9 +3,9 @@ import sys
 
 import pytest
 
-from streamer.crash import CRASH_STATUS, REFUSED_STATUS, ClockWatch
+from streamer.runtime.crash import CRASH_STATUS, REFUSED_STATUS, ClockWatch
 
-_START = "import logging; logging.basicConfig(); from streamer.crash import crash, refuse\n"
+_START = "import logging; logging.basicConfig(); from streamer.runtime.crash import crash, refuse\n"
 _END = "\nfinally:\n    print('unwound')"
 
 

@@ -11,7 +11,7 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 
 from streamer.errors import ContractError
-from streamer.persevering import persevere, remedy
+from streamer.runtime.retry import persevere, remedy
 
 
 async def run(work: Callable[[], Awaitable[None]], stopping: asyncio.Event, retry_s: float = 0.001) -> int:

@@ -5,7 +5,7 @@ import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from streamer.web import WebServer
+from streamer.runtime.web import WebServer
 
 
 @dataclass

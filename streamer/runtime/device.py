@@ -1,0 +1,10 @@
+"""The device to compute on."""
+
+import torch
+
+
+def pick_device(name: str) -> torch.device:
+    """Return the device of a REFRAIN_DEVICE setting; `auto` takes the GPU where there is one."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
