@@ -65,7 +65,7 @@ kafka: $(READY) ## a real one-node Kafka in the foreground, until Ctrl-C
 	$(BIN)/python -m streamer.devkafka
 
 schemas: $(READY) ## docs/: AsyncAPI and JSON schemas of the topics, from the codec
-	$(BIN)/python -m streamer.asyncapi
+	$(BIN)/python -m streamer.wire.asyncapi
 
 bench: $(READY) ## plays per second and latency of a worker on this machine
 	$(BIN)/python tests/bench/throughput.py $(ARGS)

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from models.counts import CountMaps
 from streamer.batch import Batch, Listeners, join, merge, plan
-from streamer.changelog import listener_key
 from streamer.chunks.fence import Fences
 from streamer.chunks.table import ListenerTable
 from streamer.culprits import answer_all_but_culprits
@@ -22,8 +21,9 @@ from streamer.gathering import Chunk, Gate, gather_chunks
 from streamer.intake import Intake, fresh_records, take_in
 from streamer.metrics import WorkerMetrics
 from streamer.releases import Champion, Releases
-from streamer.state import NO_RELEASE, States, decode
 from streamer.tally import count_batch
+from streamer.wire.changelog import listener_key
+from streamer.wire.state import NO_RELEASE, States, decode
 from streamer.writes import Answers, Outcome, Topics, write
 
 

@@ -8,7 +8,7 @@ import msgspec
 from aiokafka import AIOKafkaProducer
 
 from streamer.backlog import read_backlog
-from streamer.events import ReleaseNotice
+from streamer.wire.messages import ReleaseNotice
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from streamer.events import PlayColumns
+from streamer.wire.plays import PlayColumns
 
 _NAMES: Final = ("user_id", "track_id")
 SCHEMA: Final = pa.schema(

@@ -18,7 +18,7 @@ from streamer.archive import Archive
 from streamer.archived_plays import forgotten_users, to_table
 from streamer.errors import ContractError
 from streamer.metrics import TrainerMetrics
-from streamer.plays import decode
+from streamer.wire.plays import decode
 
 logger = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from models.config import RING_SIZE
 from models.counts import CountMaps, count_plays
 from models.histories import Histories, bounds_of
-from streamer.events import PlayColumns
-from streamer.state import BIT_REPEATS, BIT_SKIPPED, NO_RELEASE, States
+from streamer.wire.plays import PlayColumns
+from streamer.wire.state import BIT_REPEATS, BIT_SKIPPED, NO_RELEASE, States
 
 
 @dataclass(frozen=True, slots=True)

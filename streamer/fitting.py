@@ -28,9 +28,9 @@ from models.traffic import watch_traffic
 from models.training import fit, occurring_contexts
 from streamer.archived_plays import ArchivedPlays
 from streamer.checkpoints import CheckpointError, CheckpointFile
-from streamer.events import ReleaseNotice
 from streamer.fit_progress import Report as ReportProgress
 from streamer.judging import Terms, columns, judge_candidate
+from streamer.wire.messages import ReleaseNotice
 
 logger = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ import numpy as np
 from aiokafka import ConsumerRecord
 from numpy.typing import NDArray
 
-from streamer.changelog import Mark
-from streamer.events import Cause, PlayColumns, Reject
-from streamer.plays import decode
+from streamer.wire.changelog import Mark
+from streamer.wire.messages import Cause
+from streamer.wire.plays import PlayColumns, Reject, decode
 
 _STRAY = (
     "the key does not hash to this partition; all producers must use the partitioner that REFRAIN_PARTITIONER names"

@@ -13,7 +13,7 @@ from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from streamer.changelog import MARK_KEY, NO_MARK, Mark
+from streamer.wire.changelog import MARK_KEY, NO_MARK, Mark
 
 #: What mends every contradiction; `refrain offsets` is in streamer/reset.py.
 MEND: Final = (

@@ -13,9 +13,9 @@ from typing import Final
 from models.release import InvalidRelease, Release, describe_release, load_release
 from streamer.alias import find_champions, move_alias
 from streamer.errors import ReleaseError
-from streamer.events import ReleaseNotice
 from streamer.settings import Settings
 from streamer.shelf import Shelf
+from streamer.wire.messages import ReleaseNotice
 
 _AFTERWARDS: Final = "look with `refrain releases list`"
 

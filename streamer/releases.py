@@ -19,10 +19,10 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from models.release import InvalidRelease, Release, load_release
 from streamer.alias import CHAMPION
 from streamer.errors import ReleaseError
-from streamer.events import ReleaseNotice
-from streamer.lists import ListEncoder
 from streamer.metrics import WorkerMetrics
 from streamer.runtime.crash import crash
+from streamer.wire.messages import ReleaseNotice
+from streamer.wire.recommendations import ListEncoder
 
 logger = logging.getLogger(__name__)
 

@@ -18,10 +18,10 @@ from models.gate import span
 from models.release import Description, Json
 from streamer.alias import find_champions
 from streamer.errors import ReleaseError
-from streamer.events import ReleaseNotice
 from streamer.promotion import Promotion, promote, roll_back
 from streamer.settings import Settings
 from streamer.shelf import Refusal, Shelf, Shelved
+from streamer.wire.messages import ReleaseNotice
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  argparse has no other name for it

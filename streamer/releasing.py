@@ -24,7 +24,6 @@ from models.release import Release, SavedRelease
 from streamer.alias import find_champions, move_alias
 from streamer.archive import Archive
 from streamer.checkpoints import CheckpointFile
-from streamer.events import ReleaseNotice
 from streamer.fit_progress import FitStopped, report_progress
 from streamer.fitting import (
     Candidate,
@@ -41,6 +40,7 @@ from streamer.metrics import TrainerMetrics
 from streamer.runtime.retry import remedy
 from streamer.shelf import Refusal, Shelf
 from streamer.triggers import Thresholds, Trigger
+from streamer.wire.messages import ReleaseNotice
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,6 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, ProducerFenced, for_code
 
-from streamer.changelog import MARK_KEY, NO_MARK
 from streamer.chunks.fence import Fences
 from streamer.errors import ContractError
 from streamer.offsets import (
@@ -32,6 +31,7 @@ from streamer.offsets import (
 )
 from streamer.settings import Settings
 from streamer.topics import ensure_topics
+from streamer.wire.changelog import MARK_KEY, NO_MARK
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  argparse has no other name for it

@@ -25,7 +25,7 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.events import Play
+from streamer.wire.messages import Play
 
 Rows = range
 HOUR_MS: Final = 3_600_000

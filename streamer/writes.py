@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 from models.config import HORIZONS
 from models.step import Ranked
 from streamer.batch import Batch, Events, Listeners
-from streamer.changelog import listener_key
-from streamer.chunks.store import Item
 from streamer.chunks.table import Record, Writes
-from streamer.events import DeadLetterHeaders, dead_letter
 from streamer.intake import Intake
-from streamer.lists import Lineage, ListEncoder
-from streamer.state import States, encode
+from streamer.wire.changelog import Item, listener_key
+from streamer.wire.messages import DeadLetterHeaders, dead_letter
+from streamer.wire.recommendations import Lineage, ListEncoder
+from streamer.wire.state import States, encode
 
 _WORKER_VERSION: Final = version("refrain")
 

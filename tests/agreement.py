@@ -9,8 +9,8 @@ import numpy as np
 from models.catalogue import track_key
 from models.config import CONTEXTS, HORIZONS, RING_SIZE
 from models.release import Release
-from streamer.events import Recommendation
-from streamer.state import BIT_REPEATS, BIT_SKIPPED, NO_RELEASE, States
+from streamer.wire.messages import Recommendation
+from streamer.wire.state import BIT_REPEATS, BIT_SKIPPED, NO_RELEASE, States
 from tests.builders import state_fields
 from tests.counting import counted, told
 from tests.listening import Fetched

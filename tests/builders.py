@@ -27,7 +27,7 @@ from models.network import Network, TasteNetwork
 from models.recipes import Recipe
 from models.recommender import Recommender
 from models.release import DataWindow, Release, SavedRelease, save_release
-from streamer.state import BIT_REPEATS, BIT_SKIPPED, States
+from streamer.wire.state import BIT_REPEATS, BIT_SKIPPED, States
 
 #: 2023-11-14, well behind any broker's clock.
 NOON_MS: Final = 1_700_000_000_000

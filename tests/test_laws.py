@@ -13,8 +13,8 @@ from models.config import CONTEXTS, HORIZONS, NUM_COUNTED, RING_SIZE
 from models.histories import Histories, gather_histories
 from models.release import Release
 from models.step import StepInput, StepOutput, step
-from streamer.changelog import Mark
-from streamer.plays import decode as decode_plays
+from streamer.wire.changelog import Mark
+from streamer.wire.plays import decode as decode_plays
 from tests.agreement import (
     SCORE_TOLERANCE,
     TOLERANCE,

@@ -32,6 +32,7 @@ from faust.types import TP, CollectionT
 
 from streamer.chunks.schema import ChunkMessage
 from streamer.runtime.crash import crash
+from streamer.wire.changelog import Item
 
 logger = logging.getLogger(__name__)
 
@@ -62,9 +63,6 @@ _REMEDIES = {
     "Operation not permitted": "let the worker's user read and write the directory and all in it",
 }
 _OTHERWISE = "check the disk; the directory may be deleted, it is rebuilt from the changelog"
-
-#: Keys and values as they go to the changelog; None deletes.
-Item = tuple[bytes, bytes | None]
 
 
 class _TooOldError(Exception):

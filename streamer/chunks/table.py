@@ -20,9 +20,9 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import RecordMetadata
 
-from streamer.changelog import MARK_KEY, NO_MARK, Mark
-from streamer.chunks.store import ChunkStore, Item
+from streamer.chunks.store import ChunkStore
 from streamer.runtime.crash import crash
+from streamer.wire.changelog import MARK_KEY, NO_MARK, Item, Mark
 
 
 class Record(NamedTuple):

@@ -17,8 +17,8 @@ from aiokafka.errors import KafkaError
 from streamer.dead_letters.letters import Letter, Place, read_letters, survey_letters
 from streamer.dead_letters.sending import Choice, Dispatch, send_again
 from streamer.errors import RefrainError
-from streamer.events import Cause
 from streamer.settings import Settings
+from streamer.wire.messages import Cause
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  argparse has no other name for it

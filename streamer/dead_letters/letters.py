@@ -11,8 +11,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from streamer.backlog import read_until
 from streamer.errors import ContractError
-from streamer.events import DeadLetterHeaders, ReceiptHeaders
 from streamer.settings import Settings
+from streamer.wire.messages import DeadLetterHeaders, ReceiptHeaders
 
 Ends = Mapping[TopicPartition, int]
 

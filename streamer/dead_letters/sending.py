@@ -20,9 +20,9 @@ from typing import Final
 from aiokafka import AIOKafkaProducer
 
 from streamer.dead_letters.letters import Letter, Place, count_partitions, read_letters, survey_letters
-from streamer.events import MAX_DEAD_VALUE_BYTES, Cause, ReceiptHeaders, as_headers
 from streamer.partitioner import PARTITIONERS
 from streamer.settings import Settings
+from streamer.wire.messages import MAX_DEAD_VALUE_BYTES, Cause, ReceiptHeaders, as_headers
 
 _PORTION: Final = 200  # letters in one transaction: 13 MiB where each is as large as can be
 _MAX_BATCH_BYTES: Final = 1_000_000  # in one record batch; the broker's default limit is 1 MiB and a bit

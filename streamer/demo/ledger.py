@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from models.config import HORIZONS
-from streamer.events import Horizon
+from streamer.wire.messages import Horizon
 
 LATENCIES_KEPT: Final = 200_000  # percentiles are those of the latest answers
 TAKE_UP_S: Final = 10.0  # within which every partition answers once one does

@@ -7,12 +7,12 @@ from typing import Final
 import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
-from streamer.changelog import KIND_LISTENER
 from streamer.demo.ledger import Ledger
 from streamer.demo.scores import Judge
-from streamer.events import Recommendation
 from streamer.settings import Settings
-from streamer.state import decode
+from streamer.wire.changelog import KIND_LISTENER
+from streamer.wire.messages import Recommendation
+from streamer.wire.state import decode
 
 _WAIT_MS: Final = 200
 _MAX_RECORDS: Final = 500  # at a time: the screen, too, wants its turn

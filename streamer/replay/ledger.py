@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.backlog import read_backlog
-from streamer.changelog import KIND_LISTENER, listener_key
 from streamer.replay.collector import Collector
 from streamer.replay.recording import Recording
 from streamer.settings import Settings
-from streamer.state import decode
+from streamer.wire.changelog import KIND_LISTENER, listener_key
+from streamer.wire.state import decode
 
 
 @dataclass(frozen=True, slots=True)

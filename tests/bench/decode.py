@@ -5,7 +5,7 @@ import time
 import msgspec
 import numpy as np
 
-from streamer.plays import decode
+from streamer.wire.plays import decode
 
 _NUM_PLAYS, _NUM_TRACKS, _CHUNK = 200_000, 50_000, 500
 

@@ -5,7 +5,7 @@ import time
 import numpy as np
 
 from models.catalogue import FIRST_TRACK
-from streamer.lists import Lineage, ListEncoder
+from streamer.wire.recommendations import Lineage, ListEncoder
 
 _NUM_TRACKS, _NUM_ANSWERS, _NUM_BATCHES = 50_000, 500, 40
 

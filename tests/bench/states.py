@@ -14,7 +14,7 @@ import numpy as np
 
 from models.config import NetworkConfig
 from streamer.batch import Batch, Events, merge, plan
-from streamer.state import States, decode, encode
+from streamer.wire.state import States, decode, encode
 
 NUM_TRACKS, NUM_ROUNDS, RELEASE = 10_000, 20, 9
 NUM_HIDDEN = NetworkConfig().hidden_size

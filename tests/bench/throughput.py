@@ -41,11 +41,11 @@ from streamer.batch import Batch
 from streamer.chunks.stream import consume
 from streamer.devkafka import DevKafka
 from streamer.engine import Engine
-from streamer.events import ReleaseNotice
 from streamer.gathering import Chunk, gather_chunks
 from streamer.intake import take_in
 from streamer.settings import Settings
 from streamer.topics import ensure_topics
+from streamer.wire.messages import ReleaseNotice
 from streamer.worker import spare_collector
 
 NUM_TRACKS, NUM_LISTENERS, PARTITIONS = 10_000, 20_000, 4

@@ -9,8 +9,8 @@ from itertools import pairwise
 
 from aiokafka import ConsumerRecord
 
-from streamer.changelog import MARK_KEY
-from streamer.events import Recommendation
+from streamer.wire.changelog import MARK_KEY
+from streamer.wire.messages import Recommendation
 from tests.faults.process import Fault
 
 Place = tuple[int, int]  # partition and offset of a play

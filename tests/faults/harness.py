@@ -17,10 +17,10 @@ import rocksdict
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 
 from models.release import SavedRelease
-from streamer.changelog import MARK_KEY, Mark
-from streamer.events import ReleaseNotice
 from streamer.settings import Settings
 from streamer.topics import ensure_topics
+from streamer.wire.changelog import MARK_KEY, Mark
+from streamer.wire.messages import ReleaseNotice
 from tests.faults.load import NUM_PARTITIONS, Event
 from tests.faults.mutants import mutants_of_this_run
 from tests.faults.process import PATIENCE_S, Fault, WorkerProcess

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from streamer.events import Recommendation
+from streamer.wire.messages import Recommendation
 from tests.faults.harness import Deployment
 from tests.faults.load import NUM_PARTITIONS, TRACKS
 from tests.faults.process import until

@@ -31,10 +31,10 @@ import rocksdict
 from aiokafka import AIOKafkaProducer
 
 from models.config import NUM_COUNTED, RING_SIZE, NetworkConfig
-from streamer.changelog import listener_key
 from streamer.devkafka import DevKafka
 from streamer.settings import Settings
-from streamer.state import States, encode
+from streamer.wire.changelog import listener_key
+from streamer.wire.state import States, encode
 from tests.faults.conftest import TinyRelease, save_tiny_release
 from tests.faults.harness import SESSION_TIMEOUT_S, Deployment, deploy
 from tests.faults.load import EPOCH_MS, NUM_PARTITIONS, TRACKS

@@ -12,8 +12,8 @@ from typing import Any, Final
 from hypothesis import strategies as st
 
 from models.config import CONTEXTS
-from streamer.events import MAX_ID_BYTES, Cause, Play
-from streamer.plays import EARLIEST_MS
+from streamer.wire.messages import MAX_ID_BYTES, Cause, Play
+from streamer.wire.plays import EARLIEST_MS
 from tests.faults.load import EPOCH_MS, NUM_PARTITIONS, TRACKS, Event
 
 #: Behind any broker's clock.

@@ -7,8 +7,8 @@ from typing import Final
 
 import pytest
 
-from streamer.events import Cause
 from streamer.runtime.crash import CRASH_STATUS
+from streamer.wire.messages import Cause
 from tests.faults.computing import BEGINS, Computing, broken_after, exits_after, slow_after
 from tests.faults.conftest import TinyRelease
 from tests.faults.harness import Deployment, load, start

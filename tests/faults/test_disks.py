@@ -11,8 +11,8 @@ from typing import Final
 
 import pytest
 
-from streamer.changelog import listener_key
 from streamer.runtime.crash import CRASH_STATUS
+from streamer.wire.changelog import listener_key
 from tests.faults import disks
 from tests.faults.cleaning import A_WEEK_MS, AT_ONCE_MS, clean, feed_until_cleaned
 from tests.faults.conftest import TinyRelease

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.dead_letters.sending import Choice, send_again
-from streamer.events import MAX_DEAD_KEY_BYTES, MAX_DEAD_VALUE_BYTES, Cause, DeadLetterHeaders, Recommendation
 from streamer.intake import take_in
-from streamer.plays import MAX_AHEAD_MS
+from streamer.wire.messages import MAX_DEAD_KEY_BYTES, MAX_DEAD_VALUE_BYTES, Cause, DeadLetterHeaders, Recommendation
+from streamer.wire.plays import MAX_AHEAD_MS
 from streamer.writes import _dead_letters
 from tests.builders import play_value, record
 from tests.faults.conftest import TinyRelease

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from streamer.events import Recommendation
+from streamer.wire.messages import Recommendation
 from tests.faults.account import Account
 from tests.faults.harness import Deployment, read_topic
 from tests.faults.load import Event

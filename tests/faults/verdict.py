@@ -17,9 +17,9 @@ from aiokafka import ConsumerRecord
 
 from models.config import HORIZONS
 from models.release import Release
-from streamer.changelog import MARK_KEY, Mark, listener_key
-from streamer.events import MAX_DEAD_KEY_BYTES, MAX_DEAD_VALUE_BYTES, Recommendation
-from streamer.state import BIT_REPEATS, BIT_SKIPPED, decode
+from streamer.wire.changelog import MARK_KEY, Mark, listener_key
+from streamer.wire.messages import MAX_DEAD_KEY_BYTES, MAX_DEAD_VALUE_BYTES, Recommendation
+from streamer.wire.state import BIT_REPEATS, BIT_SKIPPED, decode
 from tests.counting import told
 from tests.faults.account import Answers, Place, draw_up, explain
 from tests.faults.harness import LIST_SIZES, Deployment, Leftovers

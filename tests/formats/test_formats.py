@@ -20,8 +20,8 @@ from models.step import StepInput, step
 from streamer.archive import Archive
 from streamer.archive_manifest import read_manifest
 from streamer.archived_plays import SCHEMA
-from streamer.changelog import Mark
-from streamer.state import BIT_REPEATS, BIT_SKIPPED, decode
+from streamer.wire.changelog import Mark
+from streamer.wire.state import BIT_REPEATS, BIT_SKIPPED, decode
 from tests.counting import counted, told
 
 HERE = Path(__file__).parent

@@ -29,7 +29,6 @@ from faust.types import TP
 from mode import Service
 from yarl import URL
 
-from streamer.changelog import KIND_LISTENER, KIND_MARK
 from streamer.chunks.app import ChunkApp, create_chunk_app, listener_table
 from streamer.chunks.marks import Marks
 from streamer.chunks.recovery import ChunkRecovery
@@ -38,6 +37,7 @@ from streamer.chunks.store import ChunkStore
 from streamer.chunks.table import ListenerTable
 from streamer.chunks.transport import ChunkConsumer, ChunkTransport, ReadCommittedThread
 from streamer.settings import Settings
+from streamer.wire.changelog import KIND_LISTENER, KIND_MARK
 
 PLAYS = TP("plays", 0)
 CHANGELOG = TP("refrain-listeners-changelog", 0)

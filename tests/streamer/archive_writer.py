@@ -10,7 +10,7 @@ import numpy as np
 
 from streamer.archive import Archive
 from streamer.archived_plays import to_table
-from streamer.events import PlayColumns
+from streamer.wire.plays import PlayColumns
 
 APPEND_PLAYS = 5
 APPENDS_PER_DAY = 4

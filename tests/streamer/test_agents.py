@@ -15,10 +15,10 @@ from streamer.app import create_worker
 from streamer.chunks.app import stop_app
 from streamer.devkafka import DevKafka
 from streamer.engine import Engine
-from streamer.events import ReleaseNotice
 from streamer.gathering import Chunk, Gate
 from streamer.settings import Settings
 from streamer.topics import ensure_topics
+from streamer.wire.messages import ReleaseNotice
 from tests.builders import play, play_value, save_tiny_release
 from tests.onkafka import Record, produce, read_committed
 from tests.poison import SabotagedEngine, raises_over

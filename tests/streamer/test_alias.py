@@ -6,7 +6,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from streamer.alias import find_champions, find_release, move_alias
 from streamer.devkafka import DevKafka
-from streamer.events import ReleaseNotice
+from streamer.wire.messages import ReleaseNotice
 
 pytestmark = pytest.mark.kafka
 

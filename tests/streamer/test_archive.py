@@ -15,7 +15,7 @@ from streamer.archive import Archive
 from streamer.archive_files import FULL_FILE_PLAYS
 from streamer.archived_plays import to_table
 from streamer.errors import ContractError
-from streamer.events import PlayColumns
+from streamer.wire.plays import PlayColumns
 
 FIRST_MS = 1_795_469_401_000
 FIRST_DAY = FIRST_MS // 86_400_000

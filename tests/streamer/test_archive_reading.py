@@ -7,7 +7,7 @@ import pytest
 from streamer.archive import Archive
 from streamer.archive_reading import ArchiveChanged, ArchiveSnapshot
 from streamer.archived_plays import to_table
-from streamer.plays import decode
+from streamer.wire.plays import decode
 from tests.builders import play
 
 

@@ -11,7 +11,7 @@ from streamer.batch import Batch, join, plan
 from streamer.engine import Engine
 from streamer.errors import StepError
 from streamer.intake import take_in
-from streamer.state import decode
+from streamer.wire.state import decode
 from tests.builders import TRACK_IDS, play, tiny_release
 from tests.poison import Sabotage, SabotagedEngine, broken, in_turn, no_state_of, raises_over, sound
 

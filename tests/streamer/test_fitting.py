@@ -15,7 +15,6 @@ from models.reranker_fitting import counted_reranker
 from models.run import Progress
 from streamer.archived_plays import ArchivedPlays
 from streamer.checkpoints import CheckpointFile
-from streamer.events import ReleaseNotice
 from streamer.fit_progress import FitStopped, Report
 from streamer.fitting import (
     HELD_OUT_SHARE,
@@ -30,6 +29,7 @@ from streamer.fitting import (
     split_window,
 )
 from streamer.judging import Terms
+from streamer.wire.messages import ReleaseNotice
 from tests.builders import save_tiny_release, tiny_release
 
 TRAINING = TrainingConfig(epochs=4, item_epochs=5)

@@ -2,7 +2,6 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import RecordsToDelete
 
-from streamer.changelog import MARK_KEY, NO_MARK, Mark
 from streamer.devkafka import DevKafka
 from streamer.offsets import (
     Offsets,
@@ -13,6 +12,7 @@ from streamer.offsets import (
     read_offsets,
     timestamps_at,
 )
+from streamer.wire.changelog import MARK_KEY, NO_MARK, Mark
 from tests.builders import NOON_MS
 from tests.onkafka import admin_of, create_topic, produce
 

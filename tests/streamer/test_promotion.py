@@ -9,9 +9,9 @@ from models.release import SavedRelease
 from streamer.alias import find_champions, move_alias
 from streamer.devkafka import DevKafka
 from streamer.errors import ReleaseError
-from streamer.events import ReleaseNotice
 from streamer.promotion import promote, roll_back
 from streamer.settings import Settings
+from streamer.wire.messages import ReleaseNotice
 from tests.builders import NOON_MS, save_tiny_release
 
 pytestmark = pytest.mark.kafka

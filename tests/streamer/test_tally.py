@@ -5,10 +5,10 @@ from aiokafka import ConsumerRecord
 from models.step import Ranked
 from streamer.batch import join, merge, plan
 from streamer.intake import take_in
-from streamer.lists import ListEncoder
 from streamer.metrics import WorkerMetrics
-from streamer.state import States, decode
 from streamer.tally import count_batch
+from streamer.wire.recommendations import ListEncoder
+from streamer.wire.state import States, decode
 from streamer.writes import Answers, Outcome
 from tests.builders import NOON_MS, TRACK_IDS, play, random_states, record, tombstone
 

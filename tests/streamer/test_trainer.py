@@ -20,12 +20,12 @@ from streamer.alias import find_release, move_alias
 from streamer.archive import Archive
 from streamer.archiving import Archivist
 from streamer.devkafka import DevKafka
-from streamer.events import ReleaseNotice
 from streamer.metrics import TrainerMetrics
 from streamer.releasing import Releaser, ReleasingConfig
 from streamer.shelf import Shelf
 from streamer.trainer import TrainerConfig, run_trainer, train_once
 from streamer.triggers import Thresholds, Trigger
+from streamer.wire.messages import ReleaseNotice
 from tests.builders import save_tiny_release
 
 pytestmark = pytest.mark.kafka

@@ -6,12 +6,12 @@ from aiokafka import ConsumerRecord
 
 from models.step import Ranked
 from streamer.batch import join, merge, plan
-from streamer.changelog import Mark, listener_key
 from streamer.chunks.table import Writes
-from streamer.events import Recommendation
 from streamer.intake import take_in
-from streamer.lists import ListEncoder
-from streamer.state import decode
+from streamer.wire.changelog import Mark, listener_key
+from streamer.wire.messages import Recommendation
+from streamer.wire.recommendations import ListEncoder
+from streamer.wire.state import decode
 from streamer.writes import Answers, Outcome, Topics, write
 from tests.builders import NOON_MS, TRACK_IDS, play, record, tombstone
 

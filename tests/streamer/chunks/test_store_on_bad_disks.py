@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from faust.types import TP
 
-from streamer.changelog import MARK_KEY, NO_MARK, Mark
 from streamer.chunks import store as store_module
 from streamer.chunks.table import ListenerTable
+from streamer.wire.changelog import MARK_KEY, NO_MARK, Mark
 
 CHANGELOG = TP("refrain-listeners-changelog", 0)
 KEYS = [b"\x01%03d" % user for user in range(300)]

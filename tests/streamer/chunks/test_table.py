@@ -4,12 +4,11 @@ from dataclasses import dataclass
 import pytest
 from faust.types import TP
 
-from streamer.changelog import MARK_KEY, Mark
 from streamer.chunks import table as table_module
 from streamer.chunks.fence import MAX_BATCH_BYTES, Fences
-from streamer.chunks.store import Item
 from streamer.chunks.table import ListenerTable, Record, Writes
 from streamer.devkafka import DevKafka
+from streamer.wire.changelog import MARK_KEY, Item, Mark
 from tests.onkafka import create_topic, read_committed
 
 

@@ -10,8 +10,8 @@ from aiokafka import AIOKafkaProducer, ConsumerRecord
 
 from streamer.dead_letters.letters import Place
 from streamer.devkafka import DevKafka
-from streamer.events import Cause, DeadLetterHeaders, dead_letter
 from streamer.settings import Settings
+from streamer.wire.messages import Cause, DeadLetterHeaders, dead_letter
 from tests.onkafka import create_topic, read_committed
 
 NUM_PARTITIONS = 3

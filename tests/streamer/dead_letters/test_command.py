@@ -10,8 +10,8 @@ import pytest
 from streamer.dead_letters.command import DeadLettersError, Listing, add_dead_letters, describe, escape, report
 from streamer.dead_letters.letters import Letter, Place
 from streamer.dead_letters.sending import Choice, Dispatch
-from streamer.events import Cause, DeadLetterHeaders
 from streamer.settings import Settings
+from streamer.wire.messages import Cause, DeadLetterHeaders
 from tests.builders import NOON_MS
 from tests.streamer.dead_letters.conftest import Office
 

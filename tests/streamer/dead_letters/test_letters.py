@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaProducer
 
 from streamer.dead_letters.letters import Letter, Place, read_letters, survey_letters
 from streamer.errors import ContractError
-from streamer.events import MAX_DEAD_VALUE_BYTES, Cause, ReceiptHeaders, as_headers
+from streamer.wire.messages import MAX_DEAD_VALUE_BYTES, Cause, ReceiptHeaders, as_headers
 from tests.streamer.dead_letters.conftest import Office
 
 pytestmark = pytest.mark.kafka

@@ -11,8 +11,8 @@ from aiokafka.errors import ProducerFenced
 from streamer.dead_letters import sending
 from streamer.dead_letters.letters import Place
 from streamer.dead_letters.sending import Choice, Dispatch, send_again
-from streamer.events import MAX_DEAD_VALUE_BYTES, Cause
 from streamer.partitioner import PARTITIONERS
+from streamer.wire.messages import MAX_DEAD_VALUE_BYTES, Cause
 from tests.streamer.dead_letters.conftest import NUM_PARTITIONS, Office
 
 pytestmark = pytest.mark.kafka

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from streamer.demo.traffic import START_MS, Message, make_traffic
-from streamer.events import Cause
-from streamer.plays import decode
 from streamer.simulator import World
+from streamer.wire.messages import Cause
+from streamer.wire.plays import decode
 
 NOW_MS = 1_790_000_000_000
 

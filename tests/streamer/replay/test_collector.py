@@ -8,11 +8,11 @@ from aiokafka import ConsumerRecord
 
 from models.catalogue import FIRST_TRACK, PAD, UNKNOWN, Catalogue
 from models.split import split_plays
-from streamer.events import DeadLetterHeaders, dead_letter
 from streamer.listening import Listening
-from streamer.lists import Lineage, ListEncoder
 from streamer.replay.collector import Collector
 from streamer.replay.recording import Recording
+from streamer.wire.messages import DeadLetterHeaders, dead_letter
+from streamer.wire.recommendations import Lineage, ListEncoder
 from tests.builders import NOON_MS
 
 ASKED = np.array([3, 5, 5, 11])

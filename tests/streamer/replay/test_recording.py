@@ -7,8 +7,8 @@ import pytest
 
 from models.split import Split, split_plays
 from streamer.listening import Listening
-from streamer.plays import decode
 from streamer.replay.recording import Recording
+from streamer.wire.plays import decode
 
 NUM_PARTITIONS = 4
 NOW_MS = 1_500_000_000_000

@@ -19,7 +19,7 @@ from streamer.__main__ import main
 from streamer.archive import Archive
 from streamer.archived_plays import to_table
 from streamer.checkpoints import CheckpointFile
-from streamer.plays import decode
+from streamer.wire.plays import decode
 from tests.builders import NOON_MS, play
 
 NUM_PLAYS = 5_000

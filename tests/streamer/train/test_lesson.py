@@ -12,9 +12,9 @@ from streamer.archived_plays import to_table
 from streamer.checkpoints import CheckpointFile
 from streamer.fit_progress import FitStopped
 from streamer.listening import Listening
-from streamer.plays import decode
 from streamer.train.lesson import Lesson, TrainError, read_archive, read_start, split_recording
 from streamer.train.shuffle import open_shards
+from streamer.wire.plays import decode
 from tests.builders import NOON_MS, TRACK_IDS, play, save_tiny_release
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.config import NUM_COUNTED, RING_SIZE
-from streamer.state import NO_RELEASE, States, decode, encode
+from streamer.wire.state import NO_RELEASE, States, decode, encode
 from tests.builders import random_states, state_fields, state_of
 from tests.counting import counted, told
 

@@ -8,10 +8,10 @@ import jsonschema
 import msgspec
 import pytest
 
-from streamer.asyncapi import DOCS, main, render_documents
-from streamer.events import RankedTrack, Recommendation
-from streamer.plays import decode
 from streamer.settings import Settings
+from streamer.wire.asyncapi import DOCS, main, render_documents
+from streamer.wire.messages import RankedTrack, Recommendation
+from streamer.wire.plays import decode
 
 PLAY = {"user_id": "u17", "track_id": "t9", "played_at": 1_795_469_401_000}
 
@@ -31,7 +31,7 @@ def test_the_committed_documents_are_up_to_date() -> None:
     paths = [DOCS / "asyncapi.json", *(DOCS / "schemas").iterdir()]
     committed = {path.relative_to(DOCS): path.read_text() for path in paths}
 
-    assert committed == render_documents(), "run `python -m streamer.asyncapi`"
+    assert committed == render_documents(), "run `python -m streamer.wire.asyncapi`"
 
 
 def test_writing_the_documents_makes_their_directories(tmp_path: Any) -> None:

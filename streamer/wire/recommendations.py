@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.catalogue import FIRST_TRACK, PAD
-from streamer.events import Horizon
+from streamer.wire.messages import Horizon
 
 _TICKS: Final = 10_000  # a score is told in steps of 1e-4: more digits are noise
 _MAX_TICKS: Final = 4 * _TICKS  # scores are cosines and small terms: beyond 4 there is hardly one, and no text ready

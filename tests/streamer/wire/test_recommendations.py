@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.catalogue import FIRST_TRACK, PAD
-from streamer.events import Horizon, RankedTrack, Recommendation
-from streamer.lists import Lineage, ListEncoder
+from streamer.wire.messages import Horizon, RankedTrack, Recommendation
+from streamer.wire.recommendations import Lineage, ListEncoder
 
 TRACK_IDS = ["t0", "spotify:track:1", 'quo"te', "naïve\u2028\x00", "100%d"]
 ENCODER = ListEncoder(TRACK_IDS)

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.changelog import MARK_KEY, NO_MARK, Mark, listener_key
+from streamer.wire.changelog import MARK_KEY, NO_MARK, Mark, listener_key
 
 int64s = st.integers(-(2**63), 2**63 - 1)
 

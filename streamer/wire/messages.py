@@ -1,7 +1,7 @@
 """The messages on the wire: plays and release notices come in; recommendations, dead letters and notices go out.
 
-The schemas in docs/ are generated from these structs (`streamer.asyncapi`). `plays.decode` reads chunks of the one into
-columns, `lists.ListEncoder` writes batches of the other.
+`streamer.wire.asyncapi` generates the schemas in docs/ from these structs. `plays.decode` reads chunks of plays into
+columns; `recommendations.ListEncoder` writes the recommendations of a batch.
 """
 
 import hashlib
@@ -11,9 +11,7 @@ from enum import StrEnum
 from typing import Annotated, Final, Literal
 
 import msgspec
-import numpy as np
 from msgspec import Meta
-from numpy.typing import NDArray
 
 from models.config import CONTEXTS
 
@@ -87,50 +85,6 @@ class Cause(StrEnum):
     INVALID_TRACK_ID = "invalid-track-id"
     STRAY_PARTITION = "stray-partition"
     UNCOMPUTABLE = "uncomputable"
-
-
-@dataclass(frozen=True, slots=True)
-class PlayColumns:
-    """The n accepted events of a chunk of `plays`, in its order.
-
-    Attributes:
-        index: int64 (n,), position in the chunk, rising.
-        users: the user ids in UTF-8, which are the keys of the messages.
-        track_ids: empty where `forgets`.
-        track_keys: uint64 (n,), models.catalogue.track_key; 0 where `forgets`.
-        played_at_ms: int64 (n,), ms since the epoch; the record's timestamp where `forgets`.
-        contexts: uint8 (n,), indices of models.config.CONTEXTS.
-        skipped: bool (n,).
-        forgets: bool (n,), a tombstone: no play, but the wish to be forgotten.
-    """
-
-    index: NDArray[np.int64]
-    users: list[bytes]
-    track_ids: list[str]
-    track_keys: NDArray[np.uint64]
-    played_at_ms: NDArray[np.int64]
-    contexts: NDArray[np.uint8]
-    skipped: NDArray[np.bool_]
-    forgets: NDArray[np.bool_]
-
-    def __len__(self) -> int:
-        """Return n."""
-        return len(self.users)
-
-
-@dataclass(frozen=True, slots=True)
-class Reject:
-    """A play that was not accepted.
-
-    Attributes:
-        index: its position in the chunk.
-        cause: the stable code.
-        reason: a sentence for whoever mends the producer; names no listener.
-    """
-
-    index: int
-    cause: Cause
-    reason: str
 
 
 class DeadLetterHeaders(msgspec.Struct, frozen=True, rename="kebab", omit_defaults=True):

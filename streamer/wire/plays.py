@@ -12,14 +12,59 @@ from typing import Final
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from models.catalogue import track_key
 from models.config import CONTEXTS
-from streamer.events import MAX_ID_BYTES, Cause, Play, PlayColumns, Reject
+from streamer.wire.messages import MAX_ID_BYTES, Cause, Play
 
 MAX_PLAY_BYTES: Final = 1 << 20  # more is junk, and is not even parsed
 EARLIEST_MS: Final = 946_684_800_000  # 2000-01-01: earlier ones come from unset clocks, or are seconds
 MAX_AHEAD_MS: Final = 3_600_000  # the clocks of phones drift by minutes; an hour is a wrong time zone
+
+
+@dataclass(frozen=True, slots=True)
+class PlayColumns:
+    """The n accepted events of a chunk of `plays`, in its order.
+
+    Attributes:
+        index: int64 (n,), position in the chunk, rising.
+        users: the user ids in UTF-8, which are the keys of the messages.
+        track_ids: empty where `forgets`.
+        track_keys: uint64 (n,), models.catalogue.track_key; 0 where `forgets`.
+        played_at_ms: int64 (n,), ms since the epoch; the record's timestamp where `forgets`.
+        contexts: uint8 (n,), indices of models.config.CONTEXTS.
+        skipped: bool (n,).
+        forgets: bool (n,), a tombstone: no play, but the wish to be forgotten.
+    """
+
+    index: NDArray[np.int64]
+    users: list[bytes]
+    track_ids: list[str]
+    track_keys: NDArray[np.uint64]
+    played_at_ms: NDArray[np.int64]
+    contexts: NDArray[np.uint8]
+    skipped: NDArray[np.bool_]
+    forgets: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        """Return n."""
+        return len(self.users)
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A play that was not accepted.
+
+    Attributes:
+        index: its position in the chunk.
+        cause: the stable code.
+        reason: a sentence for whoever mends the producer; names no listener.
+    """
+
+    index: int
+    cause: Cause
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,10 @@ _MARK: Final = struct.Struct("<Bqq")
 _MARK_VERSION: Final = 1
 
 
+#: Keys and values as they go to the changelog; None deletes.
+Item = tuple[bytes, bytes | None]
+
+
 def listener_key(user_id: bytes) -> bytes:
     """Return the key under which the state of a listener stands."""
     return KIND_LISTENER + user_id

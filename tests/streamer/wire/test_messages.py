@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from models.config import HORIZONS
-from streamer.events import (
+from streamer.wire.messages import (
     MAX_DEAD_KEY_BYTES,
     MAX_DEAD_VALUE_BYTES,
     Cause,

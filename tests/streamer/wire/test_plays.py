@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from models.catalogue import track_key
 from models.config import CONTEXTS
-from streamer.events import Cause, Reject
-from streamer.plays import EARLIEST_MS, MAX_AHEAD_MS, MAX_PLAY_BYTES, Decoded, decode
+from streamer.wire.messages import Cause
+from streamer.wire.plays import EARLIEST_MS, MAX_AHEAD_MS, MAX_PLAY_BYTES, Decoded, Reject, decode
 
 NOW_MS = 1_795_469_401_000  # 2026-11-23
 PLAY = {"user_id": "u17", "track_id": "t9", "played_at": NOW_MS}

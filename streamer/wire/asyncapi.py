@@ -1,7 +1,7 @@
 """The contract as documents: JSON schemas of the messages, and an AsyncAPI description of the topics.
 
-Generated from `streamer.events` and committed in docs/, so that a change of the contract shows in review.
-`python -m streamer.asyncapi` writes them anew.
+Generated from `streamer.wire.messages` and committed in docs/, so that a change of the contract shows in review.
+`python -m streamer.wire.asyncapi` writes them anew.
 """
 
 import json
@@ -10,9 +10,9 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from streamer.events import MAX_ID_BYTES, DeadLetterHeaders, Play, ReceiptHeaders, Recommendation, ReleaseNotice
+from streamer.wire.messages import MAX_ID_BYTES, DeadLetterHeaders, Play, ReceiptHeaders, Recommendation, ReleaseNotice
 
-DOCS: Final = Path(__file__).parents[1] / "docs"
+DOCS: Final = Path(__file__).parents[2] / "docs"
 CONTRACT_VERSION: Final = "1.1.0"  # of the messages, not of the code: a field that goes or changes takes a new major
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
