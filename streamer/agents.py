@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from models.counts import CountMaps
 from streamer.batch import Batch, Listeners, join, merge, plan
-from streamer.chunks.fence import Fences
 from streamer.chunks.table import ListenerTable
 from streamer.culprits import answer_all_but_culprits
 from streamer.engine import Engine
-from streamer.gathering import Chunk, Gate, gather_chunks
+from streamer.gathering import Gate, gather_chunks
 from streamer.intake import Intake, fresh_records, take_in
+from streamer.kafka.chunk import Chunk
+from streamer.kafka.fences import Fences
 from streamer.metrics import WorkerMetrics
 from streamer.releases import Champion, Releases
 from streamer.tally import count_batch

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 from aiokafka import AIOKafkaProducer
 
-from streamer.backlog import read_backlog
+from streamer.kafka.consumers import read_backlog
 from streamer.wire.messages import ReleaseNotice
 
 logger = logging.getLogger(__name__)

@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 from streamer.agents import Answering
 from streamer.batch import Batch
 from streamer.chunks.app import ChunkApp, create_chunk_app, listener_table
-from streamer.chunks.fence import Fences
 from streamer.chunks.marks import Marks
 from streamer.chunks.stream import consume
 from streamer.engine import Engine
 from streamer.gathering import Gate
+from streamer.kafka.fences import Fences
+from streamer.kafka.partitioner import PARTITIONERS
 from streamer.metrics import WorkerMetrics
-from streamer.partitioner import PARTITIONERS
 from streamer.releases import Releases
 from streamer.runtime.device import pick_device
 from streamer.settings import Settings

@@ -1,25 +1,9 @@
 """Gathering: chunks of many partitions wait some milliseconds for company and become one batch."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 
-from aiokafka import ConsumerRecord
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Records of one partition, in order, that one fetch brought.
-
-    Attributes:
-        partition: its number.
-        records: at least one.
-        acknowledge: to be called when everything they ask for is on Kafka and on disk.
-    """
-
-    partition: int
-    records: "Sequence[ConsumerRecord[bytes, bytes]]"
-    acknowledge: Callable[[], Awaitable[object]]
+from streamer.kafka.chunk import Chunk
 
 
 async def gather_chunks(

@@ -18,9 +18,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, ProducerFenced, for_code
 
-from streamer.chunks.fence import Fences
 from streamer.errors import ContractError
-from streamer.offsets import (
+from streamer.kafka.fences import Fences
+from streamer.kafka.offsets import (
     MEND_CHANGELOG,
     Offsets,
     mark_before,
@@ -29,8 +29,8 @@ from streamer.offsets import (
     read_offsets,
     timestamps_at,
 )
+from streamer.kafka.topics import ensure_topics
 from streamer.settings import Settings
-from streamer.topics import ensure_topics
 from streamer.wire.changelog import MARK_KEY, NO_MARK
 
 if TYPE_CHECKING:

@@ -3,13 +3,13 @@
 import dataclasses
 
 from models.config import TrainingConfig
+from streamer.kafka.topics import ensure_topics
 from streamer.metrics import TrainerMetrics
 from streamer.releasing import ReleasingConfig
 from streamer.runtime.device import pick_device
 from streamer.runtime.stop import stop_signal
 from streamer.runtime.web import WebServer
 from streamer.settings import Settings
-from streamer.topics import ensure_topics
 from streamer.trainer import TrainerConfig, run_trainer, train_once
 from streamer.triggers import Thresholds
 

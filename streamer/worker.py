@@ -17,11 +17,11 @@ from streamer.chunks.app import (
     stop_app,
 )
 from streamer.engine import Engine
+from streamer.kafka.topics import ensure_topics
 from streamer.runtime.crash import CLOCK_PERIOD_S, ClockWatch, crash
 from streamer.runtime.stop import stop_signal
 from streamer.runtime.web import WebServer
 from streamer.settings import Settings
-from streamer.topics import ensure_topics
 
 logger = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from models.config import HORIZONS
 from models.step import Ranked
 from streamer.batch import Batch, Events, Listeners
-from streamer.chunks.table import Record, Writes
 from streamer.intake import Intake
+from streamer.kafka.transaction import Record, Writes
 from streamer.wire.changelog import Item, listener_key
 from streamer.wire.messages import DeadLetterHeaders, dead_letter
 from streamer.wire.recommendations import Lineage, ListEncoder

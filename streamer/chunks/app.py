@@ -12,10 +12,10 @@ from streamer.chunks.recovery import PromptTables
 from streamer.chunks.schema import ChunkSchema
 from streamer.chunks.table import ListenerTable
 from streamer.errors import ContractError
-from streamer.offsets import MEND_CHANGELOG
+from streamer.kafka.offsets import MEND_CHANGELOG
+from streamer.kafka.topics import PARTITIONS_CHANGED
 from streamer.runtime.crash import crash, refuse
 from streamer.settings import Settings
-from streamer.topics import PARTITIONS_CHANGED
 
 #: Chunks of a partition that may wait in memory: fetching goes on while a batch is in work, and no further.
 _MAX_WAITING_CHUNKS = 16

@@ -1,7 +1,7 @@
 """Where each partition goes on after recovery: behind its progress mark, if mark, topic and commit agree.
 
 Each disagreement means that something was deleted or made anew, and that going on would lose or repeat plays: the
-worker refuses, and says what happened and what mends it (`streamer.offsets`).
+worker refuses, and says what happened and what mends it (`streamer.kafka.offsets`).
 """
 
 import logging
@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from faust.types import TP
 
 from streamer.errors import ContractError
-from streamer.offsets import explain, observing, read_offsets
+from streamer.kafka.offsets import explain, observing, read_offsets
+from streamer.kafka.topics import PARTITIONS_CHANGED
 from streamer.runtime.crash import crash, refuse
-from streamer.topics import PARTITIONS_CHANGED
 
 if TYPE_CHECKING:
-    from streamer.chunks.fence import Fences
     from streamer.chunks.table import ListenerTable
+    from streamer.kafka.fences import Fences
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from faust import StreamT
 
 from streamer.chunks.app import ChunkApp
 from streamer.chunks.schema import ChunkSchema
-from streamer.gathering import Chunk
+from streamer.kafka.chunk import Chunk
 from streamer.runtime.crash import crash
 
 

@@ -24,8 +24,8 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, T
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
-from streamer.chunks.identity import IdentityWatch
 from streamer.chunks.schema import position_chunk, records_chunk
+from streamer.kafka.identity import IdentityWatch
 from streamer.runtime.crash import crash
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from streamer.backlog import read_until
 from streamer.errors import ContractError
+from streamer.kafka.consumers import read_until
 from streamer.settings import Settings
 from streamer.wire.messages import DeadLetterHeaders, ReceiptHeaders
 

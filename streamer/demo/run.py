@@ -31,8 +31,8 @@ from streamer.demo.summary import Summary
 from streamer.demo.traffic import make_traffic
 from streamer.demo.trainer_log import TrainerLog
 from streamer.errors import RefrainError
+from streamer.kafka.topics import ensure_topics
 from streamer.simulator import World
-from streamer.topics import ensure_topics
 
 FIRST_ANSWER_DEADLINE_S: Final = 600.0  # it takes one minute; ten mean that weights do not pass the gate
 _PICTURE_PERIOD_S: Final = 0.25

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.backlog import read_backlog
+from streamer.kafka.consumers import read_backlog
 from streamer.replay.collector import Collector
 from streamer.replay.recording import Recording
 from streamer.settings import Settings

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from models.histories import bounds_of
 from models.split import Split
+from streamer.kafka.partitioner import PARTITIONERS
 from streamer.listening import Listening
-from streamer.partitioner import PARTITIONERS
 
 
 @dataclass(frozen=True, slots=True)

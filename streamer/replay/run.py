@@ -24,6 +24,7 @@ from models.split import Lists, Split, split_plays
 from streamer.alias import move_alias
 from streamer.cluster import BOOTSTRAP, Cluster
 from streamer.errors import RefrainError
+from streamer.kafka.topics import ensure_topics, specs
 from streamer.listening import Listening
 from streamer.replay.champion import notice_release, read_release, train_release
 from streamer.replay.collector import Collector, Reader
@@ -32,7 +33,6 @@ from streamer.replay.playback import Playback, Watch, create_producer
 from streamer.replay.recording import Recording
 from streamer.replay.scoreboard import Scores, draw, score, score_as_served, score_baselines, score_by_protocol
 from streamer.settings import Settings
-from streamer.topics import ensure_topics, specs
 from streamer.wire.messages import ReleaseNotice
 
 _CONSOLE: Final = Console(stderr=True)

@@ -41,10 +41,11 @@ from streamer.batch import Batch
 from streamer.chunks.stream import consume
 from streamer.devkafka import DevKafka
 from streamer.engine import Engine
-from streamer.gathering import Chunk, gather_chunks
+from streamer.gathering import gather_chunks
 from streamer.intake import take_in
+from streamer.kafka.chunk import Chunk
+from streamer.kafka.topics import ensure_topics
 from streamer.settings import Settings
-from streamer.topics import ensure_topics
 from streamer.wire.messages import ReleaseNotice
 from streamer.worker import spare_collector
 

@@ -17,8 +17,8 @@ import rocksdict
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 
 from models.release import SavedRelease
+from streamer.kafka.topics import ensure_topics
 from streamer.settings import Settings
-from streamer.topics import ensure_topics
 from streamer.wire.changelog import MARK_KEY, Mark
 from streamer.wire.messages import ReleaseNotice
 from tests.faults.load import NUM_PARTITIONS, Event

@@ -47,7 +47,7 @@ def no_fence() -> Patches:
             *args, transactional_id=f"{transactional_id}-{uuid4()}", **kwargs
         )
 
-    return {"streamer.chunks.fence:AIOKafkaProducer": of_its_own}
+    return {"streamer.kafka.fences:AIOKafkaProducer": of_its_own}
 
 
 def no_transaction() -> Patches:
@@ -63,7 +63,7 @@ def no_transaction() -> Patches:
 
     steps = ("begin_transaction", "commit_transaction", "abort_transaction")
     return {
-        "streamer.chunks.fence:AIOKafkaProducer": plain,
+        "streamer.kafka.fences:AIOKafkaProducer": plain,
         **{f"aiokafka:AIOKafkaProducer.{step}": lambda _: nothing for step in steps},
     }
 

@@ -25,7 +25,7 @@ BATCH_STEPS: Final = {
     "merge": "streamer.agents:_merge",
     "commit": "streamer.chunks.table:ListenerTable.commit",
     "begin transaction": "aiokafka:AIOKafkaProducer.begin_transaction",
-    "send": "streamer.chunks.table:_send",
+    "send": "streamer.chunks.table:send",
     "end transaction": "aiokafka:AIOKafkaProducer.commit_transaction",
     "remember": "streamer.chunks.store:ChunkStore.write_batch",
     "acknowledge": "faust.streams:Stream.ack",
@@ -36,7 +36,7 @@ BATCH_STEPS: Final = {
 START_STEPS: Final = {
     "load release": "streamer.releases:_load",
     "assign": "streamer.chunks.transport:ChunkConsumer.on_partitions_assigned",
-    "take fences": "streamer.chunks.fence:Fences.take",
+    "take fences": "streamer.kafka.fences:Fences.take",
     "open store": "streamer.chunks.store:ChunkStore._open_for_partition",
     "recover": "streamer.chunks.store:ChunkStore.apply_changelog_batch",
     "start at marks": "streamer.chunks.transport:ChunkConsumer._start_at_marks",

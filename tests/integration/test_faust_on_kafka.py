@@ -13,13 +13,13 @@ from aiokafka.errors import ProducerFenced
 from faust.types import TP
 
 from streamer.chunks.app import ChunkApp, create_chunk_app, listener_table
-from streamer.chunks.fence import Fences
 from streamer.chunks.marks import Marks
 from streamer.chunks.stream import consume
 from streamer.devkafka import DevKafka
-from streamer.gathering import Chunk
+from streamer.kafka.chunk import Chunk
+from streamer.kafka.fences import Fences
+from streamer.kafka.topics import ensure_topics
 from streamer.settings import Settings
-from streamer.topics import ensure_topics
 
 pytestmark = pytest.mark.kafka
 

@@ -20,8 +20,8 @@ from streamer.alias import move_alias
 from streamer.app import create_worker
 from streamer.chunks.app import stop_app
 from streamer.devkafka import DevKafka
+from streamer.kafka.topics import ensure_topics
 from streamer.settings import Settings
-from streamer.topics import ensure_topics
 from streamer.wire.messages import Recommendation, ReleaseNotice
 from tests.agreement import SCORE_TOLERANCE
 from tests.builders import NOON_MS, WINDOW, play_value, tiny_recipe

@@ -15,9 +15,10 @@ from streamer.app import create_worker
 from streamer.chunks.app import stop_app
 from streamer.devkafka import DevKafka
 from streamer.engine import Engine
-from streamer.gathering import Chunk, Gate
+from streamer.gathering import Gate
+from streamer.kafka.chunk import Chunk
+from streamer.kafka.topics import ensure_topics
 from streamer.settings import Settings
-from streamer.topics import ensure_topics
 from streamer.wire.messages import ReleaseNotice
 from tests.builders import play, play_value, save_tiny_release
 from tests.onkafka import Record, produce, read_committed

@@ -7,12 +7,12 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import RecordsToDelete
 from aiokafka.errors import ProducerFenced
 
-from streamer.chunks.fence import Fences
 from streamer.devkafka import DevKafka
 from streamer.errors import ContractError
+from streamer.kafka.fences import Fences
+from streamer.kafka.topics import ensure_topics
 from streamer.reset import reset, show
 from streamer.settings import Settings
-from streamer.topics import ensure_topics
 from streamer.wire.changelog import MARK_KEY, NO_MARK, Mark
 from tests.builders import NOON_MS
 from tests.onkafka import admin_of, create_topic, delete_topic, produce, read_committed

@@ -6,8 +6,8 @@ from aiokafka import ConsumerRecord
 
 from models.step import Ranked
 from streamer.batch import join, merge, plan
-from streamer.chunks.table import Writes
 from streamer.intake import take_in
+from streamer.kafka.transaction import Writes
 from streamer.wire.changelog import Mark, listener_key
 from streamer.wire.messages import Recommendation
 from streamer.wire.recommendations import ListEncoder

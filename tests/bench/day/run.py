@@ -17,7 +17,7 @@ from streamer.demo.scale import DemoScale
 from streamer.demo.sender import Sender
 from streamer.demo.trainer_log import TrainerLog
 from streamer.errors import RefrainError
-from streamer.topics import ensure_topics
+from streamer.kafka.topics import ensure_topics
 from tests.bench.day.notebook import Notebook, Notes
 from tests.bench.day.scale import DayScale
 

@@ -6,11 +6,11 @@ from aiokafka.structs import TopicPartition
 from faust.types import TP
 
 from streamer.chunks import marks as marks_module
-from streamer.chunks.fence import Fences
 from streamer.chunks.marks import Marks
 from streamer.chunks.table import ListenerTable
 from streamer.devkafka import DevKafka
 from streamer.errors import ContractError
+from streamer.kafka.fences import Fences
 from streamer.wire.changelog import MARK_KEY, Mark
 from tests.builders import NOON_MS
 from tests.onkafka import admin_of, create_topic, delete_topic, produce, read_committed

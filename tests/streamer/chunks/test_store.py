@@ -13,8 +13,8 @@ from streamer.chunks import store as store_module
 from streamer.chunks.schema import ChunkMessage, position_chunk, records_chunk
 from streamer.chunks.store import MAX_AGE_S
 from streamer.chunks.table import ListenerTable
+from streamer.kafka.topics import specs
 from streamer.settings import Settings
-from streamer.topics import specs
 from streamer.wire.changelog import MARK_KEY, NO_MARK, Item, Mark
 from tests.builders import NOON_MS, record
 

@@ -5,9 +5,10 @@ import pytest
 from faust.types import TP
 
 from streamer.chunks import table as table_module
-from streamer.chunks.fence import MAX_BATCH_BYTES, Fences
-from streamer.chunks.table import ListenerTable, Record, Writes
+from streamer.chunks.table import ListenerTable
 from streamer.devkafka import DevKafka
+from streamer.kafka.fences import MAX_BATCH_BYTES, Fences
+from streamer.kafka.transaction import Record, Writes
 from streamer.wire.changelog import MARK_KEY, Item, Mark
 from tests.onkafka import create_topic, read_committed
 

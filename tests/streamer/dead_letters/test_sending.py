@@ -11,7 +11,7 @@ from aiokafka.errors import ProducerFenced
 from streamer.dead_letters import sending
 from streamer.dead_letters.letters import Place
 from streamer.dead_letters.sending import Choice, Dispatch, send_again
-from streamer.partitioner import PARTITIONERS
+from streamer.kafka.partitioner import PARTITIONERS
 from streamer.wire.messages import MAX_DEAD_VALUE_BYTES, Cause
 from tests.streamer.dead_letters.conftest import NUM_PARTITIONS, Office
 

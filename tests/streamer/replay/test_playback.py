@@ -13,13 +13,13 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from models.catalogue import Catalogue
 from models.split import split_plays
 from streamer.devkafka import DevKafka
+from streamer.kafka.topics import ensure_topics
 from streamer.listening import Listening
 from streamer.replay import playback as module
 from streamer.replay.collector import Collector, Reader
 from streamer.replay.playback import Playback, PlaybackError, create_producer
 from streamer.replay.recording import Recording
 from streamer.settings import Settings
-from streamer.topics import ensure_topics
 
 pytestmark = pytest.mark.kafka
 

@@ -6,8 +6,8 @@ import pytest
 
 from streamer.devkafka import DevKafka
 from streamer.errors import ContractError
+from streamer.kafka.topics import _risks, ensure_topics, specs
 from streamer.settings import Settings
-from streamer.topics import _risks, ensure_topics, specs
 from tests.onkafka import create_topic, describe_topic
 
 WEEK_MS = 7 * 24 * 3600 * 1000
@@ -137,7 +137,7 @@ async def test_a_topic_that_may_forget_is_accepted_with_a_warning(
     settings = settings_for(kafka, topic_prefix)
     await create_topic(kafka.bootstrap_servers, settings.plays_topic, 3, {"unclean.leader.election.enable": "true"})
 
-    with caplog.at_level(logging.WARNING, "streamer.topics"):
+    with caplog.at_level(logging.WARNING, "streamer.kafka.topics"):
         await ensure_topics(settings)
 
     (warning,) = caplog.messages

@@ -2,8 +2,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, ProducerFenced
 
-from streamer.chunks.fence import Fences
 from streamer.devkafka import DevKafka
+from streamer.kafka.fences import Fences
 from tests.onkafka import create_topic, read_committed
 
 pytestmark = pytest.mark.kafka

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.partitioner import PARTITIONERS
+from streamer.kafka.partitioner import PARTITIONERS
 from streamer.settings import Settings
 
 
