@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from models.counts import CountMaps
 from streamer.batch import Batch, Listeners, join, merge, plan
-from streamer.chunks.table import ListenerTable
 from streamer.culprits import answer_all_but_culprits
 from streamer.engine import Engine
+from streamer.faust.table import ListenerTable
 from streamer.gathering import Gate, gather_chunks
 from streamer.intake import Intake, fresh_records, take_in
 from streamer.kafka.chunk import Chunk

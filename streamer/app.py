@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 from streamer.agents import Answering
 from streamer.batch import Batch
-from streamer.chunks.app import ChunkApp, create_chunk_app, listener_table
-from streamer.chunks.marks import Marks
-from streamer.chunks.stream import consume
 from streamer.engine import Engine
+from streamer.faust.app import ChunkApp, create_chunk_app, listener_table
+from streamer.faust.marks import Marks
+from streamer.faust.stream import consume
 from streamer.gathering import Gate
 from streamer.kafka.fences import Fences
 from streamer.kafka.partitioner import PARTITIONERS

@@ -7,7 +7,8 @@ import logging
 import time
 
 from streamer.app import Worker, create_worker
-from streamer.chunks.app import (
+from streamer.engine import Engine
+from streamer.faust.app import (
     check_partitions,
     is_ready,
     num_left,
@@ -16,7 +17,6 @@ from streamer.chunks.app import (
     standby_lags,
     stop_app,
 )
-from streamer.engine import Engine
 from streamer.kafka.topics import ensure_topics
 from streamer.runtime.crash import CLOCK_PERIOD_S, ClockWatch, crash
 from streamer.runtime.stop import stop_signal

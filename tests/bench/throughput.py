@@ -38,9 +38,9 @@ from streamer.agents import Answering
 from streamer.alias import move_alias
 from streamer.app import create_worker
 from streamer.batch import Batch
-from streamer.chunks.stream import consume
 from streamer.devkafka import DevKafka
 from streamer.engine import Engine
+from streamer.faust.stream import consume
 from streamer.gathering import gather_chunks
 from streamer.intake import take_in
 from streamer.kafka.chunk import Chunk

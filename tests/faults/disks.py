@@ -14,8 +14,8 @@ from typing import Final
 import pytest
 import rocksdict
 
-from streamer.chunks import app
-from streamer.chunks.store import _CURRENT_AT_KEY, MAX_AGE_S
+from streamer.faust import app
+from streamer.faust.store import _CURRENT_AT_KEY, MAX_AGE_S
 
 Damage = Callable[[Path], None]
 

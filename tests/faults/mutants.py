@@ -71,7 +71,7 @@ def no_transaction() -> Patches:
 def no_progress_mark() -> Patches:
     """Break law 1: what was answered after the last commit of offsets is answered again after a start."""
     return {
-        "streamer.chunks.marks:Marks.starts_of": _at_the_commit,
+        "streamer.faust.marks:Marks.starts_of": _at_the_commit,
         "streamer.agents:fresh_records": lambda _: lambda fetched, _: fetched,
     }
 
@@ -90,7 +90,7 @@ def acknowledged_first() -> Patches:
 
     return {
         "streamer.agents:Answering.answer_batch": acknowledge_first,  # acknowledged again when it returns: no matter
-        "streamer.chunks.marks:Marks.starts_of": _at_the_commit,
+        "streamer.faust.marks:Marks.starts_of": _at_the_commit,
     }
 
 
@@ -110,7 +110,7 @@ def remembered_first() -> Patches:
 
     return {
         "aiokafka.producer.producer:TransactionContext.__aexit__": lambda _: leave_open,
-        "streamer.chunks.table:ListenerTable.commit": commit_last,
+        "streamer.faust.table:ListenerTable.commit": commit_last,
     }
 
 

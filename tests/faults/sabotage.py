@@ -13,37 +13,37 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
-from streamer.chunks.store import ChunkStore
+from streamer.faust.store import ChunkStore
 
 #: Where each step of a batch is taken, in order.
 BATCH_STEPS: Final = {
-    "fetch": "streamer.chunks.transport:ChunkConsumer._getmany",
+    "fetch": "streamer.faust.transport:ChunkConsumer._getmany",
     "decode": "streamer.agents:Answering._take_in",
     "gather": "streamer.agents:Answering._read_states",
     "plan": "streamer.agents:plan",
     "step": "streamer.engine:Engine.step",
     "merge": "streamer.agents:_merge",
-    "commit": "streamer.chunks.table:ListenerTable.commit",
+    "commit": "streamer.faust.table:ListenerTable.commit",
     "begin transaction": "aiokafka:AIOKafkaProducer.begin_transaction",
-    "send": "streamer.chunks.table:send",
+    "send": "streamer.faust.table:send",
     "end transaction": "aiokafka:AIOKafkaProducer.commit_transaction",
-    "remember": "streamer.chunks.store:ChunkStore.write_batch",
+    "remember": "streamer.faust.store:ChunkStore.write_batch",
     "acknowledge": "faust.streams:Stream.ack",
-    "commit offset": "streamer.chunks.transport:ChunkConsumer.commit",
+    "commit offset": "streamer.faust.transport:ChunkConsumer.commit",
 }
 
 #: Where each step of a start is taken, in order; all but the first also at each rebalance.
 START_STEPS: Final = {
     "load release": "streamer.releases:_load",
-    "assign": "streamer.chunks.transport:ChunkConsumer.on_partitions_assigned",
+    "assign": "streamer.faust.transport:ChunkConsumer.on_partitions_assigned",
     "take fences": "streamer.kafka.fences:Fences.take",
-    "open store": "streamer.chunks.store:ChunkStore._open_for_partition",
-    "recover": "streamer.chunks.store:ChunkStore.apply_changelog_batch",
-    "start at marks": "streamer.chunks.transport:ChunkConsumer._start_at_marks",
+    "open store": "streamer.faust.store:ChunkStore._open_for_partition",
+    "recover": "streamer.faust.store:ChunkStore.apply_changelog_batch",
+    "start at marks": "streamer.faust.transport:ChunkConsumer._start_at_marks",
 }
 
 #: What a worker does when the group deals its partitions out anew.
-REVOKE_STEPS: Final = {"revoke": "streamer.chunks.transport:ChunkConsumer.on_partitions_revoked"}
+REVOKE_STEPS: Final = {"revoke": "streamer.faust.transport:ChunkConsumer.on_partitions_revoked"}
 
 STEPS: Final = BATCH_STEPS | START_STEPS | REVOKE_STEPS
 

@@ -72,7 +72,7 @@ class SmallBuffers:
 
     def install(self) -> None:
         """Shrink the buffers, in this process."""
-        from streamer.chunks import app  # noqa: PLC0415  in the worker, not in the harness
+        from streamer.faust import app  # noqa: PLC0415  in the worker, not in the harness
 
         app._STORE_OPTIONS["write_buffer_bytes"] = _WRITE_BUFFER_BYTES
 

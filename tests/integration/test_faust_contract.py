@@ -1,4 +1,4 @@
-"""What `streamer.chunks` leans on in Faust, mode and aiokafka, fact by fact.
+"""What `streamer.faust` leans on in Faust, mode and aiokafka, fact by fact.
 
 Faust is pinned exactly. Whoever moves the pin runs these first: each failure says what is lost with its fact.
 Facts that need a broker are in test_faust_on_kafka.py.
@@ -29,13 +29,13 @@ from faust.types import TP
 from mode import Service
 from yarl import URL
 
-from streamer.chunks.app import ChunkApp, create_chunk_app, listener_table
-from streamer.chunks.marks import Marks
-from streamer.chunks.recovery import ChunkRecovery
-from streamer.chunks.schema import records_chunk
-from streamer.chunks.store import ChunkStore
-from streamer.chunks.table import ListenerTable
-from streamer.chunks.transport import ChunkConsumer, ChunkTransport, ReadCommittedThread
+from streamer.faust.app import ChunkApp, create_chunk_app, listener_table
+from streamer.faust.marks import Marks
+from streamer.faust.recovery import ChunkRecovery
+from streamer.faust.schema import records_chunk
+from streamer.faust.store import ChunkStore
+from streamer.faust.table import ListenerTable
+from streamer.faust.transport import ChunkConsumer, ChunkTransport, ReadCommittedThread
 from streamer.settings import Settings
 from streamer.wire.changelog import KIND_LISTENER, KIND_MARK
 

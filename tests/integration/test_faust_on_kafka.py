@@ -1,4 +1,4 @@
-"""What `streamer.chunks` leans on in Faust and aiokafka, as a real broker shows it."""
+"""What `streamer.faust` leans on in Faust and aiokafka, as a real broker shows it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import ProducerFenced
 from faust.types import TP
 
-from streamer.chunks.app import ChunkApp, create_chunk_app, listener_table
-from streamer.chunks.marks import Marks
-from streamer.chunks.stream import consume
 from streamer.devkafka import DevKafka
+from streamer.faust.app import ChunkApp, create_chunk_app, listener_table
+from streamer.faust.marks import Marks
+from streamer.faust.stream import consume
 from streamer.kafka.chunk import Chunk
 from streamer.kafka.fences import Fences
 from streamer.kafka.topics import ensure_topics

@@ -18,8 +18,8 @@ from models.step import StepInput, StepOutput, step
 from streamer.agents import Answering
 from streamer.alias import move_alias
 from streamer.app import create_worker
-from streamer.chunks.app import stop_app
 from streamer.devkafka import DevKafka
+from streamer.faust.app import stop_app
 from streamer.kafka.topics import ensure_topics
 from streamer.settings import Settings
 from streamer.wire.messages import Recommendation, ReleaseNotice

@@ -12,9 +12,9 @@ import pytest
 from streamer.agents import Answering
 from streamer.alias import move_alias
 from streamer.app import create_worker
-from streamer.chunks.app import stop_app
 from streamer.devkafka import DevKafka
 from streamer.engine import Engine
+from streamer.faust.app import stop_app
 from streamer.gathering import Gate
 from streamer.kafka.chunk import Chunk
 from streamer.kafka.topics import ensure_topics

@@ -9,11 +9,11 @@ from aiokafka import ConsumerRecord
 from aiokafka.errors import IllegalStateError
 from faust.types import TP
 
-from streamer.chunks import app as app_module
-from streamer.chunks.app import ChunkApp, check_partitions, create_chunk_app, listener_table, num_left
-from streamer.chunks.marks import Marks
-from streamer.chunks.transport import ChunkConsumer
 from streamer.errors import ContractError
+from streamer.faust import app as app_module
+from streamer.faust.app import ChunkApp, check_partitions, create_chunk_app, listener_table, num_left
+from streamer.faust.marks import Marks
+from streamer.faust.transport import ChunkConsumer
 from streamer.settings import Settings
 
 PLAYS = TP("plays", 0)

@@ -9,10 +9,10 @@ import pytest
 from faust.events import Event
 from faust.types import TP
 
-from streamer.chunks import store as store_module
-from streamer.chunks.schema import ChunkMessage, position_chunk, records_chunk
-from streamer.chunks.store import MAX_AGE_S
-from streamer.chunks.table import ListenerTable
+from streamer.faust import store as store_module
+from streamer.faust.schema import ChunkMessage, position_chunk, records_chunk
+from streamer.faust.store import MAX_AGE_S
+from streamer.faust.table import ListenerTable
 from streamer.kafka.topics import specs
 from streamer.settings import Settings
 from streamer.wire.changelog import MARK_KEY, NO_MARK, Item, Mark
@@ -88,8 +88,8 @@ def test_after_a_crash_states_mark_and_offset_stand_at_one_batch(tmp_path: Path,
         import os
         from pathlib import Path
         from faust.types import TP
-        from streamer.chunks.app import create_chunk_app, listener_table
-        from streamer.changelog import MARK_KEY, Mark
+        from streamer.faust.app import create_chunk_app, listener_table
+        from streamer.wire.changelog import MARK_KEY, Mark
         from streamer.settings import Settings
         app = create_chunk_app(Settings(state_dir=Path({str(tmp_path)!r})))
         app.finalize()

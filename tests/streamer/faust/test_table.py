@@ -4,9 +4,9 @@ from dataclasses import dataclass
 import pytest
 from faust.types import TP
 
-from streamer.chunks import table as table_module
-from streamer.chunks.table import ListenerTable
 from streamer.devkafka import DevKafka
+from streamer.faust import table as table_module
+from streamer.faust.table import ListenerTable
 from streamer.kafka.fences import MAX_BATCH_BYTES, Fences
 from streamer.kafka.transaction import Record, Writes
 from streamer.wire.changelog import MARK_KEY, Item, Mark

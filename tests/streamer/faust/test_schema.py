@@ -3,7 +3,7 @@ import pytest
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
-from streamer.chunks.schema import ChunkSchema, position_chunk, records_chunk
+from streamer.faust.schema import ChunkSchema, position_chunk, records_chunk
 from tests.builders import NOON_MS, play, record
 
 TP3 = TP("plays", 3)

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import faust
 from aiokafka import AIOKafkaProducer
 
-from streamer.chunks.store import ChunkStore
+from streamer.faust.store import ChunkStore
 from streamer.kafka.transaction import Record, Writes, send
 from streamer.runtime.crash import crash
 from streamer.wire.changelog import MARK_KEY, NO_MARK, Item, Mark

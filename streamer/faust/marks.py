@@ -16,7 +16,7 @@ from streamer.kafka.topics import PARTITIONS_CHANGED
 from streamer.runtime.crash import crash, refuse
 
 if TYPE_CHECKING:
-    from streamer.chunks.table import ListenerTable
+    from streamer.faust.table import ListenerTable
     from streamer.kafka.fences import Fences
 
 logger = logging.getLogger(__name__)

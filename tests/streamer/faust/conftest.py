@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from faust.types import TP
 
-from streamer.chunks.app import create_chunk_app, listener_table
-from streamer.chunks.table import ListenerTable
+from streamer.faust.app import create_chunk_app, listener_table
+from streamer.faust.table import ListenerTable
 from streamer.settings import Settings
 
 NUM_PARTITIONS = 4

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from faust.types import TP
 
-from streamer.chunks import store as store_module
-from streamer.chunks.table import ListenerTable
+from streamer.faust import store as store_module
+from streamer.faust.table import ListenerTable
 from streamer.wire.changelog import MARK_KEY, NO_MARK, Mark
 
 CHANGELOG = TP("refrain-listeners-changelog", 0)

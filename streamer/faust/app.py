@@ -7,11 +7,11 @@ from aiokafka.errors import IllegalStateError
 from faust.exceptions import ConsistencyError
 from faust.types import TP
 
-from streamer.chunks.marks import Marks
-from streamer.chunks.recovery import PromptTables
-from streamer.chunks.schema import ChunkSchema
-from streamer.chunks.table import ListenerTable
 from streamer.errors import ContractError
+from streamer.faust.marks import Marks
+from streamer.faust.recovery import PromptTables
+from streamer.faust.schema import ChunkSchema
+from streamer.faust.table import ListenerTable
 from streamer.kafka.offsets import MEND_CHANGELOG
 from streamer.kafka.topics import PARTITIONS_CHANGED
 from streamer.runtime.crash import crash, refuse

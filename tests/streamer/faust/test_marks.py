@@ -5,11 +5,11 @@ from aiokafka.admin import RecordsToDelete
 from aiokafka.structs import TopicPartition
 from faust.types import TP
 
-from streamer.chunks import marks as marks_module
-from streamer.chunks.marks import Marks
-from streamer.chunks.table import ListenerTable
 from streamer.devkafka import DevKafka
 from streamer.errors import ContractError
+from streamer.faust import marks as marks_module
+from streamer.faust.marks import Marks
+from streamer.faust.table import ListenerTable
 from streamer.kafka.fences import Fences
 from streamer.wire.changelog import MARK_KEY, Mark
 from tests.builders import NOON_MS

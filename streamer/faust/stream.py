@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from faust import StreamT
 
-from streamer.chunks.app import ChunkApp
-from streamer.chunks.schema import ChunkSchema
+from streamer.faust.app import ChunkApp
+from streamer.faust.schema import ChunkSchema
 from streamer.kafka.chunk import Chunk
 from streamer.runtime.crash import crash
 

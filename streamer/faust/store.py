@@ -17,7 +17,6 @@ ends, the store stays.
 
 import gc
 import logging
-import shutil
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -30,7 +29,8 @@ from faust.events import Event
 from faust.stores.rocksdb import Store
 from faust.types import TP, CollectionT
 
-from streamer.chunks.schema import ChunkMessage
+from streamer.faust.damage import discard, discard_damaged, is_damage
+from streamer.faust.schema import ChunkMessage
 from streamer.runtime.crash import crash
 from streamer.wire.changelog import Item
 
@@ -46,23 +46,6 @@ MAX_AGE_S = 6 * 24 * 3600
 #: last thousand, of any size: more than the states of a small deployment.
 _MAX_LOGS = 4
 _MAX_LOG_BYTES = 1 << 20
-
-#: What only a damaged store says. RocksDB has codes for its errors, but none of them reaches Python: words must do.
-_DAMAGE = ("Corruption: ", "No such file or directory", "Is a directory", "File exists")
-
-#: What to do about the errors that say nothing against the store itself.
-_REMEDIES = {
-    "lock hold by": "this process has opened it twice, which is a fault of the program",
-    "While lock file": "another process holds it: two workers share a state directory; give each REFRAIN_STATE_DIR",
-    "Too many open files": "raise the limit of open files (ulimit -n)",
-    "No space left on device": "the disk is full; make room and start again, nothing is lost",
-    "Disk quota exceeded": "the quota is used up; raise it and start again, nothing is lost",
-    "Read-only file system": "the file system is read-only; see why, and mount it writable",
-    "Input/output error": "the disk is failing; replace it, the states are rebuilt from the changelog",
-    "Permission denied": "let the worker's user read and write the directory and all in it",
-    "Operation not permitted": "let the worker's user read and write the directory and all in it",
-}
-_OTHERWISE = "check the disk; the directory may be deleted, it is rebuilt from the changelog"
 
 
 class _TooOldError(Exception):
@@ -190,10 +173,10 @@ class ChunkStore(Store):
             try:
                 return self._open_current(path)
             except Exception as exc:
-                if not (isinstance(exc, _TooOldError) or _is_damage(exc)):
+                if not (isinstance(exc, _TooOldError) or is_damage(exc)):
                     raise
                 logger.warning("store discarded, to be rebuilt from the changelog path=%s error=%s", path, exc)
-            _discard(path)
+            discard(path)
             return self._open_current(path)
 
     def _open_current(self, path: Path) -> rocksdict.Rdict:
@@ -216,37 +199,13 @@ class ChunkStore(Store):
             yield
         except Exception as exc:  # noqa: BLE001  any failure leaves a state unknown
             path = self.partition_path(partition)
-            crash(f"store of partition {partition} at {path}: {_discard_damaged(path, exc)}", exc)
+            crash(f"store of partition {partition} at {path}: {discard_damaged(path, exc)}", exc)
 
 
 def _check_age(db: rocksdict.Rdict) -> None:
     current_at = db.get(_CURRENT_AT_KEY)
     if current_at is not None and time.time() - int(current_at) >= MAX_AGE_S:
         raise _TooOldError(f"too old: current_at={current_at.decode()}")
-
-
-def _is_damage(exc: Exception) -> bool:
-    said = str(exc)
-    return any(word in said for word in _DAMAGE) and not any(word in said for word in _REMEDIES)
-
-
-def _discard_damaged(path: Path, exc: Exception) -> str:
-    """Discard a store if it is damaged; return what there is to do."""
-    if not _is_damage(exc):
-        return next((remedy for word, remedy in _REMEDIES.items() if word in str(exc)), _OTHERWISE)
-    try:
-        _discard(path)
-    except OSError as refused:
-        return f"it is damaged and cannot be discarded ({refused}); delete it, it is rebuilt from the changelog"
-    return "it is damaged and was discarded; the next start rebuilds it from the changelog"
-
-
-def _discard(path: Path) -> None:
-    """Delete a store. What is left when this is cut short is again a damaged store, or an empty one."""
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _without_log() -> rocksdict.WriteOptions:

@@ -24,12 +24,12 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, T
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
-from streamer.chunks.schema import position_chunk, records_chunk
+from streamer.faust.schema import position_chunk, records_chunk
 from streamer.kafka.identity import IdentityWatch
 from streamer.runtime.crash import crash
 
 if TYPE_CHECKING:
-    from streamer.chunks.marks import Marks
+    from streamer.faust.marks import Marks
 
 Records = Mapping[TP, list[ConsumerRecord[bytes, bytes]]]
 
