@@ -19,7 +19,7 @@ from streamer.reset import add_offsets
 from streamer.runtime.crash import REFUSED_STATUS
 from streamer.settings import Settings
 from streamer.train.command import add_train
-from streamer.worker import run_worker
+from streamer.worker.run import run_worker
 
 #: Exit status of a command that finds no Kafka: a restart may.
 UNREACHABLE_STATUS: Final = 4

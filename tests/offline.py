@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from models.counts import CountMaps
 from models.release import Release
 from models.step import StepInput, StepOutput, step
-from streamer.batch import Batch, Listeners, join, merge, plan
-from streamer.intake import Intake, fresh_records, take_in
 from streamer.wire.changelog import MARK_KEY, NO_MARK, Mark, listener_key
 from streamer.wire.messages import Recommendation
 from streamer.wire.recommendations import ListEncoder
 from streamer.wire.state import NO_RELEASE, States, decode
-from streamer.writes import Answers, Outcome, Topics, Writes, write
+from streamer.worker.batch import Batch, merge, plan
+from streamer.worker.events import Listeners, join
+from streamer.worker.intake import Intake, fresh_records, take_in
+from streamer.worker.outputs import Answers, Outcome, Topics, Writes, write
 from tests.builders import tiny_release
 from tests.listening import PARTITIONS, Fetched, batches
 from tests.oracle import Who

@@ -9,7 +9,7 @@ import numpy as np
 from models.catalogue import track_key
 from models.release import Release
 from models.step import Ranked, StepInput, StepOutput
-from streamer.engine import Engine
+from streamer.worker.engine import Engine
 from tests.offline import SIZES
 
 #: What a step computes, given what there is to compute: as it is, or sabotaged.

@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from models.config import NetworkConfig
-from streamer.batch import Batch, Events, merge, plan
 from streamer.wire.state import States, decode, encode
+from streamer.worker.batch import Batch, merge, plan
+from streamer.worker.events import Events
 
 NUM_TRACKS, NUM_ROUNDS, RELEASE = 10_000, 20, 9
 NUM_HIDDEN = NetworkConfig().hidden_size

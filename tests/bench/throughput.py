@@ -34,20 +34,20 @@ from models.network import TasteNetwork
 from models.recommender import Recommender
 from models.release import DataWindow, Release, save_release
 from models.step import Ranked, StepOutput
-from streamer.agents import Answering
 from streamer.alias import move_alias
-from streamer.app import create_worker
-from streamer.batch import Batch
 from streamer.devkafka import DevKafka
-from streamer.engine import Engine
 from streamer.faust.stream import consume
-from streamer.gathering import gather_chunks
-from streamer.intake import take_in
 from streamer.kafka.chunk import Chunk
 from streamer.kafka.topics import ensure_topics
 from streamer.settings import Settings
 from streamer.wire.messages import ReleaseNotice
-from streamer.worker import spare_collector
+from streamer.worker.app import create_worker
+from streamer.worker.batch import Batch
+from streamer.worker.batching import gather_chunks
+from streamer.worker.engine import Engine
+from streamer.worker.intake import take_in
+from streamer.worker.pipeline import Answering
+from streamer.worker.run import spare_collector
 
 NUM_TRACKS, NUM_LISTENERS, PARTITIONS = 10_000, 20_000, 4
 STAGES = ("fetch", "memory", "whole", "stock")

@@ -12,7 +12,7 @@ from typing import Final, NoReturn
 
 from models.release import Release
 from models.step import StepInput, StepOutput
-from streamer.engine import Engine
+from streamer.worker.engine import Engine
 from tests.poison import Sabotage, broken, in_turn, sound
 
 logger = logging.getLogger(__name__)

@@ -72,7 +72,7 @@ def no_progress_mark() -> Patches:
     """Break law 1: what was answered after the last commit of offsets is answered again after a start."""
     return {
         "streamer.faust.marks:Marks.starts_of": _at_the_commit,
-        "streamer.agents:fresh_records": lambda _: lambda fetched, _: fetched,
+        "streamer.worker.pipeline:fresh_records": lambda _: lambda fetched, _: fetched,
     }
 
 
@@ -89,7 +89,7 @@ def acknowledged_first() -> Patches:
         return answer_acknowledged
 
     return {
-        "streamer.agents:Answering.answer_batch": acknowledge_first,  # acknowledged again when it returns: no matter
+        "streamer.worker.pipeline:Answering.answer_batch": acknowledge_first,  # and again when it returns
         "streamer.faust.marks:Marks.starts_of": _at_the_commit,
     }
 

@@ -1,7 +1,8 @@
 """The oracle: what an uninterrupted worker would have remembered and answered, folded offline, listener by listener.
 
-It shares `models.step.step` with the product, whose laws have tests of their own, and nothing of `streamer.batch`,
-`streamer.wire.state` or Kafka: rings, repeats, counters and counts are plain Python, one play at a time.
+It shares `models.step.step` with the product, whose laws have tests of their own, and nothing of
+`streamer.worker.batch`, `streamer.wire.state` or Kafka: rings, repeats, counters and counts are plain Python, one play
+at a time.
 """
 
 from __future__ import annotations

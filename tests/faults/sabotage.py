@@ -18,11 +18,11 @@ from streamer.faust.store import ChunkStore
 #: Where each step of a batch is taken, in order.
 BATCH_STEPS: Final = {
     "fetch": "streamer.faust.transport:ChunkConsumer._getmany",
-    "decode": "streamer.agents:Answering._take_in",
-    "gather": "streamer.agents:Answering._read_states",
-    "plan": "streamer.agents:plan",
-    "step": "streamer.engine:Engine.step",
-    "merge": "streamer.agents:_merge",
+    "decode": "streamer.worker.pipeline:Answering._take_in",
+    "gather": "streamer.worker.pipeline:Answering._read_states",
+    "plan": "streamer.worker.pipeline:plan",
+    "step": "streamer.worker.engine:Engine.step",
+    "merge": "streamer.worker.pipeline:_merge",
     "commit": "streamer.faust.table:ListenerTable.commit",
     "begin transaction": "aiokafka:AIOKafkaProducer.begin_transaction",
     "send": "streamer.faust.table:send",
@@ -34,7 +34,7 @@ BATCH_STEPS: Final = {
 
 #: Where each step of a start is taken, in order; all but the first also at each rebalance.
 START_STEPS: Final = {
-    "load release": "streamer.releases:_load",
+    "load release": "streamer.worker.champion:_load",
     "assign": "streamer.faust.transport:ChunkConsumer.on_partitions_assigned",
     "take fences": "streamer.kafka.fences:Fences.take",
     "open store": "streamer.faust.store:ChunkStore._open_for_partition",

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.dead_letters.sending import Choice, send_again
-from streamer.intake import take_in
 from streamer.wire.messages import MAX_DEAD_KEY_BYTES, MAX_DEAD_VALUE_BYTES, Cause, DeadLetterHeaders, Recommendation
 from streamer.wire.plays import MAX_AHEAD_MS
-from streamer.writes import _dead_letters
+from streamer.worker.intake import take_in
+from streamer.worker.outputs import _dead_letters
 from tests.builders import play_value, record
 from tests.faults.conftest import TinyRelease
 from tests.faults.harness import Deployment

@@ -16,7 +16,7 @@ from typing import Any, Final
 import pytest
 
 from models.release import Release, SavedRelease
-from streamer import releases
+from streamer.worker import champion
 from tests.faults.conftest import TinyRelease
 from tests.faults.harness import Deployment, load, start
 from tests.faults.process import WorkerProcess, until
@@ -104,7 +104,7 @@ class CutOff:
 
     def install(self) -> None:
         """Cut this process off."""
-        load_release = releases.load_release
+        load_release = champion.load_release
 
         @functools.wraps(load_release)
         def load_if_in_reach(location: str, **kwargs: Any) -> Release:
@@ -112,7 +112,7 @@ class CutOff:
                 raise OSError(f"{location} is out of reach")
             return load_release(location, **kwargs)
 
-        releases.load_release = load_if_in_reach
+        champion.load_release = load_if_in_reach
 
 
 # -- what workers do

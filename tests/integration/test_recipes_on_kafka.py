@@ -15,14 +15,14 @@ from models.recipes import RECIPES, Recipe, fit_recipe
 from models.release import Release, load_release, save_release
 from models.shards import Shard
 from models.step import StepInput, StepOutput, step
-from streamer.agents import Answering
 from streamer.alias import move_alias
-from streamer.app import create_worker
 from streamer.devkafka import DevKafka
 from streamer.faust.app import stop_app
 from streamer.kafka.topics import ensure_topics
 from streamer.settings import Settings
 from streamer.wire.messages import Recommendation, ReleaseNotice
+from streamer.worker.app import create_worker
+from streamer.worker.pipeline import Answering
 from tests.agreement import SCORE_TOLERANCE
 from tests.builders import NOON_MS, WINDOW, play_value, tiny_recipe
 from tests.models.test_training import CATALOGUE, IDS, rounds

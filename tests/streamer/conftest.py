@@ -2,7 +2,7 @@
 
 import pytest
 
-from streamer import engine
+from streamer.worker import engine
 
 
 @pytest.fixture

@@ -9,17 +9,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from streamer.agents import Answering
 from streamer.alias import move_alias
-from streamer.app import create_worker
 from streamer.devkafka import DevKafka
-from streamer.engine import Engine
 from streamer.faust.app import stop_app
-from streamer.gathering import Gate
 from streamer.kafka.chunk import Chunk
 from streamer.kafka.topics import ensure_topics
 from streamer.settings import Settings
 from streamer.wire.messages import ReleaseNotice
+from streamer.worker.app import create_worker
+from streamer.worker.batching import Gate
+from streamer.worker.engine import Engine
+from streamer.worker.pipeline import Answering
 from tests.builders import play, play_value, save_tiny_release
 from tests.onkafka import Record, produce, read_committed
 from tests.poison import SabotagedEngine, raises_over

@@ -3,8 +3,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from streamer.gathering import Gate, gather_chunks
 from streamer.kafka.chunk import Chunk
+from streamer.worker.batching import Gate, gather_chunks
 from tests.builders import play
 
 LONG_S = 60.0  # a wait nobody sees the end of

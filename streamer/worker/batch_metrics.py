@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from models.config import HORIZONS
-from streamer.intake import Intake
 from streamer.metrics import WorkerMetrics
-from streamer.writes import Outcome
+from streamer.worker.intake import Intake
+from streamer.worker.outputs import Outcome
 
 
 def count_batch(metrics: WorkerMetrics, intakes: Sequence[Intake], outcome: Outcome, now_ms: float) -> None:

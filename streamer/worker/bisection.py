@@ -17,9 +17,9 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from streamer.errors import StepError
-from streamer.intake import Intake
 from streamer.metrics import WorkerMetrics
 from streamer.wire.messages import Cause
+from streamer.worker.intake import Intake
 
 logger = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from models.histories import Histories
 from models.release import Release
 from models.step import StepInput, StepOutput, step
-from streamer.batch import Batch
 from streamer.errors import StepError
 from streamer.runtime.crash import crash
+from streamer.worker.batch import Batch
 
 
 class Engine:

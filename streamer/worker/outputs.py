@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from models.config import HORIZONS
 from models.step import Ranked
-from streamer.batch import Batch, Events, Listeners
-from streamer.intake import Intake
 from streamer.kafka.transaction import Record, Writes
 from streamer.wire.changelog import Item, listener_key
 from streamer.wire.messages import DeadLetterHeaders, dead_letter
 from streamer.wire.recommendations import Lineage, ListEncoder
 from streamer.wire.state import States, encode
+from streamer.worker.batch import Batch
+from streamer.worker.events import Events, Listeners
+from streamer.worker.intake import Intake
 
 _WORKER_VERSION: Final = version("refrain")
 

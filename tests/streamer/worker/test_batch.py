@@ -6,10 +6,11 @@ from hypothesis import strategies as st
 from models.catalogue import track_key
 from models.config import COUNT_DECAY, RING_SIZE
 from models.histories import mark_repeats
-from streamer.batch import Batch, Events, join, merge, plan
 from streamer.wire.plays import PlayColumns
 from streamer.wire.plays import decode as decode_plays
 from streamer.wire.state import BIT_REPEATS, BIT_SKIPPED, NO_RELEASE, States, decode
+from streamer.worker.batch import Batch, merge, plan
+from streamer.worker.events import Events, join
 from tests.builders import NOON_MS, play_value, random_states
 from tests.counting import told
 

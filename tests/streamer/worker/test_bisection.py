@@ -11,12 +11,12 @@ from aiokafka import ConsumerRecord
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from streamer.culprits import answer_all_but_culprits, halve
-from streamer.intake import Intake, take_in
 from streamer.metrics import WorkerMetrics
 from streamer.wire.changelog import Mark, listener_key
 from streamer.wire.messages import Cause
 from streamer.wire.state import encode
+from streamer.worker.bisection import answer_all_but_culprits, halve
+from streamer.worker.intake import Intake, take_in
 from tests.agreement import assert_same_answers, assert_states_are_the_oracles, heard
 from tests.builders import NOON_MS, play, random_states, record, tiny_release, tombstone
 from tests.listening import PARTITIONS, Fetched, batches, cuts, listening

@@ -10,8 +10,8 @@ import torch
 from models.release import SavedRelease
 from streamer.devkafka import DevKafka
 from streamer.metrics import WorkerMetrics
-from streamer.releases import Releases
 from streamer.wire.messages import ReleaseNotice
+from streamer.worker.champion import Releases
 from tests.builders import NOON_MS, save_tiny_release
 from tests.onkafka import create_topic, produce
 

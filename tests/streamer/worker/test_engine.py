@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from models.step import StepInput, StepOutput, step
-from streamer.batch import Batch, join, plan
-from streamer.engine import Engine
 from streamer.errors import StepError
-from streamer.intake import take_in
 from streamer.wire.state import decode
+from streamer.worker.batch import Batch, plan
+from streamer.worker.engine import Engine
+from streamer.worker.events import join
+from streamer.worker.intake import take_in
 from tests.builders import TRACK_IDS, play, tiny_release
 from tests.poison import Sabotage, SabotagedEngine, broken, in_turn, no_state_of, raises_over, sound
 

@@ -5,14 +5,15 @@ import numpy as np
 from aiokafka import ConsumerRecord
 
 from models.step import Ranked
-from streamer.batch import join, merge, plan
-from streamer.intake import take_in
 from streamer.kafka.transaction import Writes
 from streamer.wire.changelog import Mark, listener_key
 from streamer.wire.messages import Recommendation
 from streamer.wire.recommendations import ListEncoder
 from streamer.wire.state import decode
-from streamer.writes import Answers, Outcome, Topics, write
+from streamer.worker.batch import merge, plan
+from streamer.worker.events import join
+from streamer.worker.intake import take_in
+from streamer.worker.outputs import Answers, Outcome, Topics, write
 from tests.builders import NOON_MS, TRACK_IDS, play, record, tombstone
 
 TOPICS = Topics("plays", ("short", "long"), "dead")

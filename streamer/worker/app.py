@@ -5,20 +5,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.agents import Answering
-from streamer.batch import Batch
-from streamer.engine import Engine
 from streamer.faust.app import ChunkApp, create_chunk_app, listener_table
 from streamer.faust.marks import Marks
 from streamer.faust.stream import consume
-from streamer.gathering import Gate
 from streamer.kafka.fences import Fences
 from streamer.kafka.partitioner import PARTITIONERS
 from streamer.metrics import WorkerMetrics
-from streamer.releases import Releases
 from streamer.runtime.device import pick_device
 from streamer.settings import Settings
-from streamer.writes import Topics
+from streamer.worker.batch import Batch
+from streamer.worker.batching import Gate
+from streamer.worker.champion import Releases
+from streamer.worker.engine import Engine
+from streamer.worker.outputs import Topics
+from streamer.worker.pipeline import Answering
 
 
 @dataclass(frozen=True, slots=True)

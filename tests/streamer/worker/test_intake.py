@@ -1,8 +1,8 @@
 import pytest
 
-from streamer.intake import fresh_records, take_in
 from streamer.wire.changelog import NO_MARK, Mark
 from streamer.wire.messages import Cause
+from streamer.worker.intake import fresh_records, take_in
 from tests.builders import NOON_MS, play, record, tombstone
 
 

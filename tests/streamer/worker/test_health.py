@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from streamer import worker as worker_module
-from streamer.app import create_worker
 from streamer.settings import Settings
-from streamer.worker import Watch
+from streamer.worker import health
+from streamer.worker.app import create_worker
+from streamer.worker.health import Watch
 
 PARTITION = "partition 3"
 
@@ -34,7 +34,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(worker_module, "time", clock)
+    monkeypatch.setattr(health, "time", clock)
     return clock
 
 

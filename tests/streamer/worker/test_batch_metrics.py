@@ -3,13 +3,14 @@ import pytest
 from aiokafka import ConsumerRecord
 
 from models.step import Ranked
-from streamer.batch import join, merge, plan
-from streamer.intake import take_in
 from streamer.metrics import WorkerMetrics
-from streamer.tally import count_batch
 from streamer.wire.recommendations import ListEncoder
 from streamer.wire.state import States, decode
-from streamer.writes import Answers, Outcome
+from streamer.worker.batch import merge, plan
+from streamer.worker.batch_metrics import count_batch
+from streamer.worker.events import join
+from streamer.worker.intake import take_in
+from streamer.worker.outputs import Answers, Outcome
 from tests.builders import NOON_MS, TRACK_IDS, play, random_states, record, tombstone
 
 

@@ -12,20 +12,21 @@ from aiokafka import AIOKafkaProducer, ConsumerRecord
 from numpy.typing import NDArray
 
 from models.counts import CountMaps
-from streamer.batch import Batch, Listeners, join, merge, plan
-from streamer.culprits import answer_all_but_culprits
-from streamer.engine import Engine
 from streamer.faust.table import ListenerTable
-from streamer.gathering import Gate, gather_chunks
-from streamer.intake import Intake, fresh_records, take_in
 from streamer.kafka.chunk import Chunk
 from streamer.kafka.fences import Fences
 from streamer.metrics import WorkerMetrics
-from streamer.releases import Champion, Releases
-from streamer.tally import count_batch
 from streamer.wire.changelog import listener_key
 from streamer.wire.state import NO_RELEASE, States, decode
-from streamer.writes import Answers, Outcome, Topics, write
+from streamer.worker.batch import Batch, merge, plan
+from streamer.worker.batch_metrics import count_batch
+from streamer.worker.batching import Gate, gather_chunks
+from streamer.worker.bisection import answer_all_but_culprits
+from streamer.worker.champion import Champion, Releases
+from streamer.worker.engine import Engine
+from streamer.worker.events import Listeners, join
+from streamer.worker.intake import Intake, fresh_records, take_in
+from streamer.worker.outputs import Answers, Outcome, Topics, write
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,7 @@ So "the same listener twice in a batch", "a state of an older release" and "a li
 path: a history with `fold_from` saying where it goes on.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,70 +14,8 @@ from numpy.typing import NDArray
 from models.config import RING_SIZE
 from models.counts import CountMaps, count_plays
 from models.histories import Histories, bounds_of
-from streamer.wire.plays import PlayColumns
 from streamer.wire.state import BIT_REPEATS, BIT_SKIPPED, NO_RELEASE, States
-
-
-@dataclass(frozen=True, slots=True)
-class Events:
-    """The n accepted events of a batch, partition by partition, in the order of their offsets.
-
-    Attributes:
-        listener: int64 (n,), which listener of the batch; a listener is a user id in one partition.
-        offsets: int64 (n,), source offsets.
-        track_keys: uint64 (n,).
-        played_at_ms: int64 (n,).
-        contexts: uint8 (n,).
-        skipped: bool (n,).
-        forgets: bool (n,), tombstones.
-    """
-
-    listener: NDArray[np.int64]
-    offsets: NDArray[np.int64]
-    track_keys: NDArray[np.uint64]
-    played_at_ms: NDArray[np.int64]
-    contexts: NDArray[np.uint8]
-    skipped: NDArray[np.bool_]
-    forgets: NDArray[np.bool_]
-
-    def take(self, index: NDArray[np.int64] | NDArray[np.bool_]) -> "Events":
-        """Return the events at `index`."""
-        return Events(*(getattr(self, f.name)[index] for f in fields(self)))
-
-
-@dataclass(frozen=True, slots=True)
-class Listeners:
-    """The L listeners of a batch, in the order of their first event; those of a partition stand together."""
-
-    users: list[bytes]
-    bounds: NDArray[np.int64]  # int64 (partitions + 1,): listeners of the p-th partition
-
-
-def join(columns: Sequence[PlayColumns], offsets: Sequence[NDArray[np.int64]]) -> tuple[Events, Listeners]:
-    """Lay the partitions' accepted events one behind the other, and number their listeners.
-
-    Args:
-        columns: the events of each partition.
-        offsets: their source offsets, int64, as long as the columns.
-    """
-    users: list[bytes] = []
-    bounds = [0]
-    numbers: list[int] = []
-    for plays in columns:
-        index: dict[bytes, int] = {}
-        first = len(users)
-        numbers += [first + index.setdefault(user, len(index)) for user in plays.users]
-        users += index
-        bounds.append(len(users))
-    events = Events(
-        listener=np.array(numbers, np.int64),
-        offsets=np.concatenate(offsets),
-        **{
-            name: np.concatenate([getattr(plays, name) for plays in columns])
-            for name in ("track_keys", "played_at_ms", "contexts", "skipped", "forgets")
-        },
-    )
-    return events, Listeners(users, np.array(bounds, np.int64))
+from streamer.worker.events import Events
 
 
 @dataclass(frozen=True, slots=True)

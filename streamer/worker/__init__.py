@@ -1,0 +1,1 @@
+"""The worker: a play comes in, an answer goes out."""
