@@ -26,7 +26,7 @@ from models.shards import Shard
 from models.split import Split, split_plays
 from models.traffic import watch_traffic
 from models.training import fit, occurring_contexts
-from streamer.archived_plays import ArchivedPlays
+from streamer.archive.plays import ArchivedPlays
 from streamer.checkpoints import CheckpointError, CheckpointFile
 from streamer.fit_progress import Report as ReportProgress
 from streamer.judging import Terms, columns, judge_candidate

@@ -21,7 +21,7 @@ from models.live import live_hit_rate, live_hits
 from models.recommender import Recommender
 from models.release import Json, Release
 from models.split import Plays, Split, split_plays
-from streamer.archived_plays import ArchivedPlays
+from streamer.archive.plays import ArchivedPlays
 
 MAX_REFERENCE_PLAYS: Final = 20_000  # as many held-out plays of the champion as its loss could hide in; half a minute
 LIVE_CONTEXT_PLAYS: Final = 200_000  # what the listeners of the live hit rate had played before; seconds to answer

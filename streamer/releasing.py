@@ -22,7 +22,7 @@ from models.gate import Verdict
 from models.live import has_fallen
 from models.release import Release, SavedRelease
 from streamer.alias import find_champions, move_alias
-from streamer.archive import Archive
+from streamer.archive.archive import Archive
 from streamer.checkpoints import CheckpointFile
 from streamer.fit_progress import FitStopped, report_progress
 from streamer.fitting import (

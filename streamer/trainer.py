@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.release import SavedRelease
-from streamer.archive import Archive
-from streamer.archiving import Archivist
+from streamer.archive.archive import Archive
+from streamer.archive.archiver import Archivist
 from streamer.metrics import TrainerMetrics
 from streamer.releasing import Releaser, ReleasingConfig
 from streamer.runtime.retry import persevere

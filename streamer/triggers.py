@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from streamer.archive import Archive
+from streamer.archive.archive import Archive
 
 
 class Trigger(StrEnum):

@@ -12,7 +12,7 @@ from models.histories import Histories
 from models.release import DataWindow, InvalidRelease, Release, load_release
 from models.shards import Shard, Shards
 from models.split import split_plays
-from streamer.archive_reading import ArchiveChanged, ArchiveSnapshot
+from streamer.archive.snapshot import ArchiveChanged, ArchiveSnapshot
 from streamer.checkpoints import CheckpointFile
 from streamer.errors import RefrainError
 from streamer.fit_progress import FitStopped

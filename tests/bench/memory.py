@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from models.config import NetworkConfig, TrainingConfig
 from models.training import fit_shards
-from streamer.archive import SCHEMA, Archive
+from streamer.archive.archive import SCHEMA, Archive
 from streamer.checkpoints import CheckpointFile
 from streamer.train.lesson import read_archive
 

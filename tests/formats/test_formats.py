@@ -17,9 +17,9 @@ from models.network import TasteNetwork
 from models.recurrent import RecurrentNetwork
 from models.release import InvalidRelease, load_release
 from models.step import StepInput, step
-from streamer.archive import Archive
-from streamer.archive_manifest import read_manifest
-from streamer.archived_plays import SCHEMA
+from streamer.archive.archive import Archive
+from streamer.archive.manifest import read_manifest
+from streamer.archive.plays import SCHEMA
 from streamer.wire.changelog import Mark
 from streamer.wire.state import BIT_REPEATS, BIT_SKIPPED, decode
 from tests.counting import counted, told

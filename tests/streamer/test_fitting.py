@@ -13,7 +13,7 @@ from models.config import RerankerConfig, TrainingConfig
 from models.release import Release, load_release
 from models.reranker_fitting import counted_reranker
 from models.run import Progress
-from streamer.archived_plays import ArchivedPlays
+from streamer.archive.plays import ArchivedPlays
 from streamer.checkpoints import CheckpointFile
 from streamer.fit_progress import FitStopped, Report
 from streamer.fitting import (

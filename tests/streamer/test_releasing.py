@@ -12,8 +12,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from models.config import TrainingConfig
 from models.release import load_release
-from streamer.archive import Archive
-from streamer.archived_plays import SCHEMA
+from streamer.archive.archive import Archive
+from streamer.archive.plays import SCHEMA
 from streamer.devkafka import DevKafka
 from streamer.metrics import TrainerMetrics
 from streamer.releasing import Releaser, ReleasingConfig

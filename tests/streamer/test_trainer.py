@@ -17,8 +17,8 @@ from aiokafka.errors import KafkaConnectionError
 from models.config import TrainingConfig
 from models.release import SavedRelease, load_release
 from streamer.alias import find_release, move_alias
-from streamer.archive import Archive
-from streamer.archiving import Archivist
+from streamer.archive.archive import Archive
+from streamer.archive.archiver import Archivist
 from streamer.devkafka import DevKafka
 from streamer.metrics import TrainerMetrics
 from streamer.releasing import Releaser, ReleasingConfig

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from streamer.archive import Archive
-from streamer.archived_plays import SCHEMA
+from streamer.archive.archive import Archive
+from streamer.archive.plays import SCHEMA
 from streamer.triggers import Thresholds, Trigger
 
 THRESHOLDS = Thresholds(min_plays=100, max_wait_s=3600, drift_plays=20)

@@ -16,8 +16,8 @@ from models.checkpoint import Snapshot
 from models.recurrent import RecurrentNetwork
 from models.release import Release, load_release
 from streamer.__main__ import main
-from streamer.archive import Archive
-from streamer.archived_plays import to_table
+from streamer.archive.archive import Archive
+from streamer.archive.plays import to_table
 from streamer.checkpoints import CheckpointFile
 from streamer.wire.plays import decode
 from tests.builders import NOON_MS, play

@@ -7,8 +7,8 @@ import pytest
 from models.checkpoint import Snapshot
 from models.release import DataWindow
 from models.split import Plays
-from streamer.archive import Archive
-from streamer.archived_plays import to_table
+from streamer.archive.archive import Archive
+from streamer.archive.plays import to_table
 from streamer.checkpoints import CheckpointFile
 from streamer.fit_progress import FitStopped
 from streamer.listening import Listening

@@ -14,8 +14,8 @@ import pyarrow as pa
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from streamer.archive import Archive
-from streamer.archived_plays import forgotten_users, to_table
+from streamer.archive.archive import Archive
+from streamer.archive.plays import forgotten_users, to_table
 from streamer.errors import ContractError
 from streamer.metrics import TrainerMetrics
 from streamer.wire.plays import decode

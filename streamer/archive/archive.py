@@ -17,16 +17,9 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from streamer.archive_files import (
-    next_to_pack,
-    num_to_join,
-    read_plays,
-    read_without,
-    remove_others,
-    write_plays,
-)
-from streamer.archive_manifest import ArchiveFile, FitWindow, Manifest, read_manifest, replace_manifest
-from streamer.archived_plays import SCHEMA, ArchivedPlays, to_arrays
+from streamer.archive.files import next_to_pack, num_to_join, read_plays, read_without, remove_others, write_plays
+from streamer.archive.manifest import ArchiveFile, FitWindow, Manifest, read_manifest, replace_manifest
+from streamer.archive.plays import SCHEMA, ArchivedPlays, to_arrays
 from streamer.errors import ContractError
 
 _DAY_S: Final = 86_400

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from streamer.archive_manifest import read_manifest
-from tests.streamer.archive_writer import (
+from streamer.archive.manifest import read_manifest
+from tests.streamer.archive.archive_writer import (
     APPEND_PLAYS,
     APPENDS_PER_DAY,
     MAX_DAYS,
@@ -96,7 +96,7 @@ def test_a_process_killed_at_any_moment_loses_and_doubles_nothing(tmp_path: Path
     rng = random.Random(5)
     reached = 0
     for _ in range(4):
-        writer = subprocess.Popen([sys.executable, "-m", "tests.streamer.archive_writer", str(tmp_path)])
+        writer = subprocess.Popen([sys.executable, "-m", "tests.streamer.archive.archive_writer", str(tmp_path)])
         try:
             wait_for(tmp_path, reached + rng.randrange(1, 40) * APPEND_PLAYS, writer)
             time.sleep(rng.random() * 0.02)  # anywhere within an append, not just behind one

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from streamer.archive_manifest import ArchiveFile
+from streamer.archive.manifest import ArchiveFile
 
 FULL_FILE_PLAYS: Final = 200_000  # some 3 MB, written in 0.2 s
 _GROUP_PLAYS: Final = 50_000  # rows of a row group: what a reader of some minutes reads at least

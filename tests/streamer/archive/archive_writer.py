@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from streamer.archive import Archive
-from streamer.archived_plays import to_table
+from streamer.archive.archive import Archive
+from streamer.archive.plays import to_table
 from streamer.wire.plays import PlayColumns
 
 APPEND_PLAYS = 5

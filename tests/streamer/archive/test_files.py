@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from streamer.archive_files import (
+from streamer.archive.files import (
     FULL_FILE_PLAYS,
     next_to_pack,
     num_to_join,
@@ -16,8 +16,8 @@ from streamer.archive_files import (
     remove_others,
     write_plays,
 )
-from streamer.archive_manifest import ArchiveFile, played_between
-from streamer.archived_plays import SCHEMA
+from streamer.archive.manifest import ArchiveFile, played_between
+from streamer.archive.plays import SCHEMA
 
 TODAY = 20_000
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.archive import Archive
-from streamer.archive_files import FULL_FILE_PLAYS
-from streamer.archived_plays import to_table
+from streamer.archive.archive import Archive
+from streamer.archive.files import FULL_FILE_PLAYS
+from streamer.archive.plays import to_table
 from streamer.errors import ContractError
 from streamer.wire.plays import PlayColumns
 

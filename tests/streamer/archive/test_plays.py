@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from streamer.archived_plays import forgotten_users, to_arrays, to_table
+from streamer.archive.plays import forgotten_users, to_arrays, to_table
 from streamer.wire.plays import PlayColumns
 
 FIRST_MS = 1_795_469_401_000

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from streamer.archive_manifest import ArchiveFile, FitWindow, Manifest, read_manifest, replace_manifest
+from streamer.archive.manifest import ArchiveFile, FitWindow, Manifest, read_manifest, replace_manifest
 from streamer.errors import ContractError
 
 TODAY = 20_000

@@ -4,9 +4,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from streamer.archive import Archive
-from streamer.archive_reading import ArchiveChanged, ArchiveSnapshot
-from streamer.archived_plays import to_table
+from streamer.archive.archive import Archive
+from streamer.archive.plays import to_table
+from streamer.archive.snapshot import ArchiveChanged, ArchiveSnapshot
 from streamer.wire.plays import decode
 from tests.builders import play
 

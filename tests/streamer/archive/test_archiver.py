@@ -10,8 +10,8 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 
-from streamer.archive import Archive
-from streamer.archiving import Archivist
+from streamer.archive.archive import Archive
+from streamer.archive.archiver import Archivist
 from streamer.devkafka import DevKafka
 from streamer.errors import ContractError
 from streamer.metrics import TrainerMetrics

@@ -8,7 +8,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from streamer.archive_manifest import ArchiveFile, read_manifest
+from streamer.archive.manifest import ArchiveFile, read_manifest
 
 #: An append replaces some of the newest files, erasure and packing any: so many are opened before anything is read.
 _OPENED_FIRST: Final = 256

@@ -1,0 +1,1 @@
+"""The archive: plays on the trainer's disk, each once."""
