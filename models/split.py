@@ -116,17 +116,6 @@ class Split:
         """Find, among all P plays, the one (cold or not) just before each anchor's next warm play: int64 (A,)."""
         return self.warm[self.anchors(part) + 1] - 1
 
-    def streamed_lists(self, part: Part, short_term: NDArray[np.int64], long_term: NDArray[np.int64]) -> Lists:
-        """Pick the answers at a part's anchors out of those to every play of a stream.
-
-        Args:
-            part: which anchors.
-            short_term: int64 (P, 20), in the stream's order; rows of this catalogue, `catalogue.rows(track_keys(ids))`.
-            long_term: int64 (P, 100), the same.
-        """
-        plays = self.served_anchors(part)
-        return Lists(short_term[plays], long_term[plays])
-
 
 @dataclass(frozen=True, slots=True)
 class Lists:

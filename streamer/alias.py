@@ -15,12 +15,6 @@ logger = logging.getLogger(__name__)
 CHAMPION: Final = b"champion"
 
 
-async def find_release(bootstrap_servers: str, topic: str, alias: bytes = CHAMPION) -> ReleaseNotice | None:
-    """Read which release stands under an alias; None if none does, or its notice cannot be read."""
-    newest = (await _read_values(bootstrap_servers, topic, alias))[-1:]
-    return _read(newest[0], topic) if newest and newest[0] is not None else None
-
-
 async def find_champions(bootstrap_servers: str, topic: str) -> list[ReleaseNotice]:
     """Read which releases a rollback would go through, the champion last.
 
@@ -28,11 +22,11 @@ async def find_champions(bootstrap_servers: str, topic: str) -> list[ReleaseNoti
     promote an older release is to take back the newer ones: after A, B, C and then B there is A before B, and no C.
     """
     champions: list[ReleaseNotice] = []
-    for value in await _read_values(bootstrap_servers, topic, CHAMPION):
-        notice = None if value is None else _read(value, topic)
-        if notice is None:
-            continue
-        champions = [earlier for earlier in champions if earlier.release_id < notice.release_id] + [notice]
+    async with aclosing(read_backlog(bootstrap_servers, topic, [0])) as records:
+        async for record in records:
+            if record.key != CHAMPION or record.value is None or (notice := _read(record.value, topic)) is None:
+                continue
+            champions = [earlier for earlier in champions if earlier.release_id < notice.release_id] + [notice]
     return champions
 
 
@@ -44,12 +38,6 @@ async def move_alias(bootstrap_servers: str, topic: str, notice: ReleaseNotice, 
         await producer.send_and_wait(topic, msgspec.json.encode(notice), alias, partition=0)
     finally:
         await producer.stop()
-
-
-async def _read_values(bootstrap_servers: str, topic: str, alias: bytes) -> list[bytes | None]:
-    """Read everything that was said of an alias, as far as compaction left it."""
-    async with aclosing(read_backlog(bootstrap_servers, topic, [0])) as records:
-        return [record.value async for record in records if record.key == alias]
 
 
 def _read(value: bytes, topic: str) -> ReleaseNotice | None:

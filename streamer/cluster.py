@@ -130,10 +130,6 @@ class Cluster:
         }
         self._start(name, "worker", own, port)
 
-    def stop_worker(self, number: int) -> None:
-        """Stop a worker as SIGTERM does: it ends the batch it has in work."""
-        self._end(f"worker-{number}", b"t")
-
     def kill_worker(self, number: int) -> None:
         """Kill a worker as a power cut would; its disk stays for the next start."""
         self._end(f"worker-{number}", b"k")

@@ -1,9 +1,7 @@
 """Playlists to train on: any Parquet or CSV file with a column of playlists, one of positions and one of tracks."""
 
-from itertools import chain
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
 from models.catalogue import track_keys
@@ -17,7 +15,6 @@ from streamer.listening import (
     read_table,
     without_nulls,
 )
-from streamer.simulator import Music
 
 
 def read_playlists(path: Path) -> Histories:
@@ -39,13 +36,3 @@ def read_playlists(path: Path) -> Histories:
     except pa.ArrowException as exc:
         raise ListeningError(f"column {name} holds no positions ({exc}); number the tracks of a playlist") from exc
     return playlist_histories(playlists, positions, track_keys(track_ids)[tracks])
-
-
-def simulated_playlists(music: Music) -> Histories:
-    """Take the playlists that simulated listeners play."""
-    playlists = list(chain.from_iterable(music.playlists))
-    lengths = [len(playlist) for playlist in playlists]
-    rows = np.fromiter(chain.from_iterable(playlists), np.int64)
-    return playlist_histories(
-        np.repeat(np.arange(len(playlists)), lengths), np.arange(len(rows)), track_keys(music.track_ids)[rows]
-    )

@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -150,11 +149,6 @@ class Settings:
     def changelog_topic(self) -> str:
         """Where the states are logged, as Faust names it."""
         return f"{self.app_id}-listeners-changelog"
-
-    @property
-    def member_name(self) -> str:
-        """How this worker is called in logs: its static identity, else its host."""
-        return self.instance_id or socket.gethostname()
 
     def describe(self) -> str:
         """List the settings as `NAME=value`, secrets masked, for the first line of the log."""

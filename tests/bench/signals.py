@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 from unittest import mock
@@ -24,7 +24,7 @@ import torch
 from numpy.typing import NDArray
 
 from models import criterion
-from models.catalogue import FIRST_TRACK
+from models.catalogue import FIRST_TRACK, track_keys
 from models.config import CONTEXTS, RING_SIZE, RerankerConfig, TrainingConfig
 from models.evaluation import (
     LONG_TERM_SIZE,
@@ -39,6 +39,7 @@ from models.evaluation import (
 )
 from models.histories import Histories, gather_histories
 from models.network import Network
+from models.playlists import playlist_histories
 from models.ranking import top_k
 from models.recipes import RECIPES, fit_recipe
 from models.recommender import Recommender
@@ -49,8 +50,7 @@ from models.split import Lists, Part, Plays, Split, long_term_truths, split_play
 from models.step import step
 from models.training import fit
 from streamer.listening import read_listening
-from streamer.playlists import simulated_playlists
-from streamer.simulator import World, simulate
+from streamer.simulator import Music, World, simulate
 
 NUM_LISTENERS: Final = 500
 NUM_TRACKS: Final = 2_000
@@ -166,6 +166,16 @@ def simulated_bench(seeds: Sequence[int], part: Part) -> Bench:
         is_late=np.array(world.music.album_of) % 10 == 0,
         seeds=seeds,
         part=part,
+    )
+
+
+def simulated_playlists(music: Music) -> Histories:
+    """Take the playlists that simulated listeners play."""
+    playlists = list(chain.from_iterable(music.playlists))
+    lengths = [len(playlist) for playlist in playlists]
+    rows = np.fromiter(chain.from_iterable(playlists), np.int64)
+    return playlist_histories(
+        np.repeat(np.arange(len(playlists)), lengths), np.arange(len(rows)), track_keys(music.track_ids)[rows]
     )
 
 

@@ -2,10 +2,13 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from models.catalogue import track_keys
+from streamer.simulator import World
 from tests.bench import signals
-from tests.bench.signals import STUDIES, Bench, simulated_bench
+from tests.bench.signals import STUDIES, Bench, simulated_bench, simulated_playlists
 
 
 @pytest.fixture(scope="module")
@@ -24,3 +27,13 @@ def test_a_study_prints_rows_of_a_table(bench: Bench, study: str, monkeypatch: p
 
     assert rows
     assert all(row.startswith("| ") and row.endswith(" |") for row in rows)
+
+
+def test_simulated_playlists_are_those_the_listeners_play() -> None:
+    music = World.build(np.random.default_rng(1), num_listeners=1, num_tracks=300, num_genres=2).music
+
+    playlists = simulated_playlists(music)
+
+    assert playlists.num_listeners == sum(map(len, music.playlists))
+    last = playlists.track_keys[playlists.bounds[-2] :]
+    assert last.tolist() == track_keys([music.track_ids[row] for row in music.playlists[-1][-1]]).tolist()

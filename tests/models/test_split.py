@@ -41,9 +41,6 @@ def test_served_anchors_stand_just_before_the_next_warm_play() -> None:
 
     assert split.anchors("test").tolist() == [0]
     assert split.served_anchors("test").tolist() == [2]
-    lists = split.streamed_lists("test", np.arange(4 * 20).reshape(4, 20), np.arange(4 * 100).reshape(4, 100))
-    assert lists.short_term[:, 0].tolist() == [40]
-    assert lists.long_term[:, 0].tolist() == [200]
 
 
 def test_equal_times_keep_their_order_in_the_file() -> None:

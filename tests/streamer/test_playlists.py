@@ -1,6 +1,5 @@
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
@@ -8,8 +7,7 @@ import pytest
 
 from models.catalogue import track_keys
 from streamer.listening import ListeningError
-from streamer.playlists import read_playlists, simulated_playlists
-from streamer.simulator import World
+from streamer.playlists import read_playlists
 
 TABLE = {"playlist_id": ["b", "a", "b"], "pos": [1, 0, 0], "track_id": ["t2", "t1", "t1"]}
 
@@ -41,13 +39,3 @@ def test_a_file_that_holds_no_playlists_is_refused(
 
     with pytest.raises(ListeningError, match=reason):
         read_playlists(tmp_path / "playlists.parquet")
-
-
-def test_simulated_playlists_are_those_the_listeners_play() -> None:
-    music = World.build(np.random.default_rng(1), num_listeners=1, num_tracks=300, num_genres=2).music
-
-    playlists = simulated_playlists(music)
-
-    assert playlists.num_listeners == sum(map(len, music.playlists))
-    last = playlists.track_keys[playlists.bounds[-2] :]
-    assert last.tolist() == track_keys([music.track_ids[row] for row in music.playlists[-1][-1]]).tolist()

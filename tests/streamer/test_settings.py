@@ -81,8 +81,3 @@ def test_the_description_names_every_variable() -> None:
 
 def test_the_changelog_is_named_by_the_deployment() -> None:
     assert Settings(app_id="mine").changelog_topic == "mine-listeners-changelog"
-
-
-def test_a_worker_is_called_by_its_static_identity_or_else_by_its_host() -> None:
-    assert Settings(instance_id="worker-3").member_name == "worker-3"
-    assert Settings().member_name

@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaConnectionError
 
 from models.config import TrainingConfig
 from models.release import SavedRelease, load_release
-from streamer.alias import find_release, move_alias
+from streamer.alias import find_champions, move_alias
 from streamer.archive.archive import Archive
 from streamer.archive.archiver import Archivist
 from streamer.devkafka import DevKafka
@@ -95,7 +95,8 @@ async def until(is_so: Callable[[], bool], deadline_s: float = 60) -> None:
 
 
 async def champion(config: TrainerConfig) -> ReleaseNotice | None:
-    return await find_release(config.releasing.bootstrap_servers, config.releasing.releases_topic)
+    champions = await find_champions(config.releasing.bootstrap_servers, config.releasing.releases_topic)
+    return champions[-1] if champions else None
 
 
 async def test_plays_on_the_topic_become_a_champion_that_loads(config: TrainerConfig) -> None:
