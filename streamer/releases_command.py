@@ -16,11 +16,11 @@ from rich.table import Table
 
 from models.gate import span
 from models.release import Description, Json
-from streamer.alias import find_champions
 from streamer.errors import ReleaseError
-from streamer.promotion import Promotion, promote, roll_back
+from streamer.releases.alias import find_champions
+from streamer.releases.promotion import Promotion, promote, roll_back
+from streamer.releases.registry import Refusal, Shelf, Shelved
 from streamer.settings import Settings
-from streamer.shelf import Refusal, Shelf, Shelved
 from streamer.wire.messages import ReleaseNotice
 
 if TYPE_CHECKING:

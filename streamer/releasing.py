@@ -21,7 +21,6 @@ from models.evaluation import Estimate
 from models.gate import Verdict
 from models.live import has_fallen
 from models.release import Release, SavedRelease
-from streamer.alias import find_champions, move_alias
 from streamer.archive.archive import Archive
 from streamer.checkpoints import CheckpointFile
 from streamer.fit_progress import FitStopped, report_progress
@@ -37,8 +36,9 @@ from streamer.fitting import (
 )
 from streamer.judging import LIVE_CONTEXT_PLAYS, LIVE_PLAYS, Terms, measure_live
 from streamer.metrics import TrainerMetrics
+from streamer.releases.alias import find_champions, move_alias
+from streamer.releases.registry import Refusal, Shelf
 from streamer.runtime.retry import remedy
-from streamer.shelf import Refusal, Shelf
 from streamer.triggers import Thresholds, Trigger
 from streamer.wire.messages import ReleaseNotice
 

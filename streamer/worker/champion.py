@@ -17,9 +17,9 @@ import torch
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from models.release import InvalidRelease, Release, load_release
-from streamer.alias import CHAMPION
 from streamer.errors import ReleaseError
 from streamer.metrics import WorkerMetrics
+from streamer.releases.alias import CHAMPION
 from streamer.runtime.crash import crash
 from streamer.wire.messages import ReleaseNotice
 from streamer.wire.recommendations import ListEncoder

@@ -9,8 +9,8 @@ from rich.text import Text
 
 from models.config import TrainingConfig
 from models.release import describe_release, save_release
+from streamer.releases.registry import Shelf
 from streamer.releases_command import description_text, print_table, release_row
-from streamer.shelf import Shelf
 from streamer.wire.messages import ReleaseNotice
 from tests.builders import NOON_MS, WINDOW, save_tiny_release, tiny_release
 

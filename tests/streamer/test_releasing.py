@@ -16,8 +16,8 @@ from streamer.archive.archive import Archive
 from streamer.archive.plays import SCHEMA
 from streamer.devkafka import DevKafka
 from streamer.metrics import TrainerMetrics
+from streamer.releases.registry import Shelf
 from streamer.releasing import Releaser, ReleasingConfig
-from streamer.shelf import Shelf
 from streamer.triggers import Thresholds, Trigger
 
 pytestmark = pytest.mark.kafka

@@ -16,13 +16,13 @@ from aiokafka.errors import KafkaConnectionError
 
 from models.config import TrainingConfig
 from models.release import SavedRelease, load_release
-from streamer.alias import find_champions, move_alias
 from streamer.archive.archive import Archive
 from streamer.archive.archiver import Archivist
 from streamer.devkafka import DevKafka
 from streamer.metrics import TrainerMetrics
+from streamer.releases.alias import find_champions, move_alias
+from streamer.releases.registry import Shelf
 from streamer.releasing import Releaser, ReleasingConfig
-from streamer.shelf import Shelf
 from streamer.trainer import TrainerConfig, run_trainer, train_once
 from streamer.triggers import Thresholds, Trigger
 from streamer.wire.messages import ReleaseNotice

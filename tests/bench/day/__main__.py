@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 from models.release import load_release
-from streamer.shelf import Shelf
+from streamer.releases.registry import Shelf
 from tests.bench.day.figures import complaints, describe
 from tests.bench.day.page import draw_page
 from tests.bench.day.run import live

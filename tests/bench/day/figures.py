@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from models.catalogue import track_keys
 from models.evaluation import estimate
 from models.release import Release
-from streamer.shelf import Refusal
+from streamer.releases.registry import Refusal
 from tests.bench.day.notebook import Notes
 from tests.bench.day.rates import binned, changes, days, hits_of, is_after
 from tests.bench.day.run import Told

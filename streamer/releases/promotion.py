@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from models.release import InvalidRelease, Release, describe_release, load_release
-from streamer.alias import find_champions, move_alias
 from streamer.errors import ReleaseError
+from streamer.releases.alias import find_champions, move_alias
+from streamer.releases.registry import Shelf
 from streamer.settings import Settings
-from streamer.shelf import Shelf
 from streamer.wire.messages import ReleaseNotice
 
 _AFTERWARDS: Final = "look with `refrain releases list`"

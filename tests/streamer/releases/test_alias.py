@@ -4,8 +4,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from streamer.alias import find_champions, move_alias
 from streamer.devkafka import DevKafka
+from streamer.releases.alias import find_champions, move_alias
 from streamer.wire.messages import ReleaseNotice
 
 pytestmark = pytest.mark.kafka

@@ -6,7 +6,7 @@ import pytest
 
 from models.release import load_release
 from streamer.errors import SettingsError
-from streamer.shelf import Refusal, Shelf
+from streamer.releases.registry import Refusal, Shelf
 from tests.builders import NOON_MS, save_tiny_release
 
 HOUR_MS = 3_600_000

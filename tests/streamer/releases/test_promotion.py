@@ -6,10 +6,10 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from models.release import SavedRelease
-from streamer.alias import find_champions, move_alias
 from streamer.devkafka import DevKafka
 from streamer.errors import ReleaseError
-from streamer.promotion import promote, roll_back
+from streamer.releases.alias import find_champions, move_alias
+from streamer.releases.promotion import promote, roll_back
 from streamer.settings import Settings
 from streamer.wire.messages import ReleaseNotice
 from tests.builders import NOON_MS, save_tiny_release
