@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from models.recipes import RECIPES
-from streamer.listening import add_columns, num, read_chosen
+from streamer.recordings.arguments import add_columns, num, read_chosen
 from streamer.settings import Settings
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from models.baselines import BASELINES
 from models.evaluation import Estimate, Report, evaluate, rank_anchors, rank_anchors_as_served
 from models.split import Part, split_plays
 from streamer.errors import RefrainError
-from streamer.listening import Listening
+from streamer.recordings.plays import Listening
 from streamer.replay.champion import notice_release, read_release
 
 PART: Part = "test"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from models.histories import bounds_of
 from models.split import Split
 from streamer.kafka.partitioner import PARTITIONERS
-from streamer.listening import Listening
+from streamer.recordings.plays import Listening
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from models.split import Lists, Split, split_plays
 from streamer.cluster import BOOTSTRAP, Cluster
 from streamer.errors import RefrainError
 from streamer.kafka.topics import ensure_topics, specs
-from streamer.listening import Listening
+from streamer.recordings.plays import Listening
 from streamer.releases.alias import move_alias
 from streamer.replay.champion import notice_release, read_release, train_release
 from streamer.replay.collector import Collector, Reader

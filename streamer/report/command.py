@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
-from streamer.listening import read_listening
+from streamer.recordings.plays import read_listening
 from streamer.settings import Settings
 
 if TYPE_CHECKING:

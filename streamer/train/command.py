@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.recipes import RECIPES
-from streamer.listening import add_columns, num, read_chosen
+from streamer.recordings.arguments import add_columns, num, read_chosen
 from streamer.settings import Settings
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def add_train(commands: "Commands") -> None:
 def _run(settings: Settings, arguments: argparse.Namespace) -> None:
     from streamer.checkpoints import CheckpointFile  # noqa: PLC0415  no worker should wait for it to start
     from streamer.fit_progress import FitStopped  # noqa: PLC0415
-    from streamer.playlists import read_playlists  # noqa: PLC0415
+    from streamer.recordings.playlists import read_playlists  # noqa: PLC0415
     from streamer.train.lesson import lesson_of, read_archive, read_start, split_recording  # noqa: PLC0415
     from streamer.train.run import hear_signals, join_ranks, train  # noqa: PLC0415
     from streamer.train.shuffle import ShardFolder  # noqa: PLC0415

@@ -16,7 +16,7 @@ from streamer.archive.snapshot import ArchiveChanged, ArchiveSnapshot
 from streamer.checkpoints import CheckpointFile
 from streamer.errors import RefrainError
 from streamer.fit_progress import FitStopped
-from streamer.listening import Listening
+from streamer.recordings.plays import Listening
 from streamer.train.shuffle import COLUMNS, SHARD_PLAYS, ShardFolder, open_shards, shuffle
 
 logger = logging.getLogger(__name__)

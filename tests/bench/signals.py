@@ -49,7 +49,7 @@ from models.shards import Shard
 from models.split import Lists, Part, Plays, Split, long_term_truths, split_plays
 from models.step import step
 from models.training import fit
-from streamer.listening import read_listening
+from streamer.recordings.plays import read_listening
 from streamer.simulator import Music, World, simulate
 
 NUM_LISTENERS: Final = 500

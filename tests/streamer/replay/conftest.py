@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.split import Plays
-from streamer.listening import Listening
+from streamer.recordings.plays import Listening
 
 NUM_USERS, NUM_TRACKS, ALBUM_TRACKS = 12, 40, 8
 TRACK_IDS = tuple(f'track "{number}" é' for number in range(NUM_TRACKS))

@@ -11,7 +11,7 @@ from models.config import TrainingConfig
 from models.recipes import RECIPES
 from models.split import split_plays
 from streamer.errors import ReleaseError
-from streamer.listening import Listening
+from streamer.recordings.plays import Listening
 from streamer.replay.champion import notice_release, read_release, train_release
 from streamer.wire.messages import ReleaseNotice
 from tests.builders import save_tiny_release

@@ -8,7 +8,7 @@ from aiokafka import ConsumerRecord
 
 from models.catalogue import FIRST_TRACK, PAD, UNKNOWN, Catalogue
 from models.split import split_plays
-from streamer.listening import Listening
+from streamer.recordings.plays import Listening
 from streamer.replay.collector import Collector
 from streamer.replay.recording import Recording
 from streamer.wire.messages import DeadLetterHeaders, dead_letter

@@ -11,7 +11,8 @@ import pyarrow.parquet
 import pytest
 
 from streamer.errors import ReleaseError
-from streamer.listening import Listening, ListeningError
+from streamer.recordings.plays import Listening
+from streamer.recordings.table import ListeningError
 from streamer.replay import run as running
 from streamer.replay.command import add_evaluate, add_replay
 from streamer.replay.run import ReplayPlan

@@ -7,7 +7,7 @@ import pytest
 
 from models.catalogue import Catalogue
 from models.split import split_plays
-from streamer.listening import Listening
+from streamer.recordings.plays import Listening
 from streamer.replay.collector import Collector
 from streamer.replay.ledger import Ledger, balance
 from streamer.replay.recording import Recording

@@ -14,7 +14,7 @@ from models.catalogue import Catalogue
 from models.split import split_plays
 from streamer.devkafka import DevKafka
 from streamer.kafka.topics import ensure_topics
-from streamer.listening import Listening
+from streamer.recordings.plays import Listening
 from streamer.replay import playback as module
 from streamer.replay.collector import Collector, Reader
 from streamer.replay.playback import Playback, PlaybackError, create_producer

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.split import Split, split_plays
-from streamer.listening import Listening
+from streamer.recordings.plays import Listening
 from streamer.replay.recording import Recording
 from streamer.wire.plays import decode
 

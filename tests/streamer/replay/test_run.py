@@ -13,7 +13,7 @@ from models.config import TrainingConfig
 from models.evaluation import Estimate
 from models.recipes import RECIPES
 from streamer.devkafka import DevKafka
-from streamer.listening import Listening
+from streamer.recordings.plays import Listening
 from streamer.replay.ledger import Ledger
 from streamer.replay.run import ReplayError, ReplayPlan, Streamed, refuse_broken_laws, replay
 from streamer.replay.scoreboard import Scores

@@ -10,7 +10,7 @@ from rich.console import Console
 from models.catalogue import PAD
 from models.evaluation import Estimate
 from models.split import Lists, Split, split_plays
-from streamer.listening import Listening
+from streamer.recordings.plays import Listening
 from streamer.replay.scoreboard import Scores, draw, score, score_baselines
 
 

@@ -11,7 +11,7 @@ from streamer.archive.archive import Archive
 from streamer.archive.plays import to_table
 from streamer.checkpoints import CheckpointFile
 from streamer.fit_progress import FitStopped
-from streamer.listening import Listening
+from streamer.recordings.plays import Listening
 from streamer.train.lesson import Lesson, TrainError, read_archive, read_start, split_recording
 from streamer.train.shuffle import open_shards
 from streamer.wire.plays import decode

@@ -7,14 +7,8 @@ import pyarrow as pa
 from models.catalogue import track_keys
 from models.histories import Histories
 from models.playlists import playlist_histories
-from streamer.listening import (
-    PLAYLIST_COLUMN_NAMES,
-    ListeningError,
-    find_column,
-    numbered,
-    read_table,
-    without_nulls,
-)
+from streamer.recordings.plays import PLAYLIST_COLUMN_NAMES
+from streamer.recordings.table import ListeningError, find_column, numbered, read_table, without_nulls
 
 
 def read_playlists(path: Path) -> Histories:

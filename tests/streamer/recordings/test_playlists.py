@@ -6,8 +6,8 @@ import pyarrow.parquet
 import pytest
 
 from models.catalogue import track_keys
-from streamer.listening import ListeningError
-from streamer.playlists import read_playlists
+from streamer.recordings.playlists import read_playlists
+from streamer.recordings.table import ListeningError
 
 TABLE = {"playlist_id": ["b", "a", "b"], "pos": [1, 0, 0], "track_id": ["t2", "t1", "t1"]}
 

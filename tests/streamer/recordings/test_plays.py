@@ -10,7 +10,8 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
-from streamer.listening import ColumnChoice, ListeningError, read_listening
+from streamer.recordings.plays import ColumnChoice, read_listening
+from streamer.recordings.table import ListeningError
 
 SECONDS = [1_400_000_100, 1_400_000_000, 1_400_000_200]
 MILLISECONDS = [second * 1000 for second in SECONDS]

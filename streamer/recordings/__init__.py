@@ -1,0 +1,1 @@
+"""Plays and playlists in files."""

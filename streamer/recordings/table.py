@@ -1,0 +1,75 @@
+"""A file as a table: which formats are read, and which column holds what."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet
+from numpy.typing import NDArray
+
+from streamer.errors import RefrainError
+
+
+class ListeningError(RefrainError):
+    """Raised when a file of plays cannot be read, or a column of it cannot be what it should be."""
+
+
+def read_table(path: Path) -> pa.Table:
+    """Read a file of plays, whatever it is packed in.
+
+    Raises:
+        ListeningError: it cannot be read, or is empty.
+    """
+    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
+    try:
+        if suffixes[-1:] in ([".csv"], [".tsv"]):
+            delimiter = "\t" if suffixes[-1] == ".tsv" else ","
+            table = pyarrow.csv.read_csv(path, parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter))
+        else:
+            table = pyarrow.parquet.read_table(path)
+    except (OSError, pa.ArrowException) as exc:
+        raise ListeningError(f"{path} cannot be read as plays ({exc}); name a Parquet or CSV file") from exc
+    if not table.num_rows:
+        raise ListeningError(f"{path} holds no plays; name another file")
+    return table
+
+
+def find_column(table: pa.Table, role: str, names: Sequence[str]) -> str:
+    """Find the column that holds what `role` says, under the first of the names that is there.
+
+    Raises:
+        ListeningError: none is.
+    """
+    present: dict[str, str] = {column.lower(): column for column in reversed(table.column_names)}
+    found = next((present[name] for name in names if name in present), None)
+    if found is None:
+        raise ListeningError(
+            f"no column holds the {role}: looked for {', '.join(names)}, found {', '.join(table.column_names)}; "
+            "rename one, or say what it is called"
+        )
+    return found
+
+
+def without_nulls(table: pa.Table, name: str) -> pa.ChunkedArray:
+    """Return a column.
+
+    Raises:
+        ListeningError: a value is missing.
+    """
+    values = table[name]
+    if values.null_count:
+        raise ListeningError(f"{values.null_count} plays have no {name}; leave them out of the file")
+    return values
+
+
+def numbered(table: pa.Table, name: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Number the values of a column by rank: int64 (P,), and what each number stands for."""
+    coded = pa.concat_arrays(without_nulls(table, name).chunks).dictionary_encode()
+    order = pc.sort_indices(coded.dictionary).to_numpy()
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    values = coded.dictionary.take(pa.array(order)).cast(pa.string()).to_pylist()
+    return rank[coded.indices.to_numpy()], tuple(values)
