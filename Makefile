@@ -62,7 +62,7 @@ report: $(READY) ## compare every system on recorded plays: make report DATA=pat
 	$(BIN)/refrain report $(DATA) $(if $(CHECK),--check) $(ARGS)
 
 kafka: $(READY) ## a real one-node Kafka in the foreground, until Ctrl-C
-	$(BIN)/python -m streamer.devkafka
+	$(BIN)/python -m streamer.local.devkafka
 
 schemas: $(READY) ## docs/: AsyncAPI and JSON schemas of the topics, from the codec
 	$(BIN)/python -m streamer.wire.asyncapi

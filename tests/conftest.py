@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from streamer.devkafka import DevKafka
+from streamer.local.devkafka import DevKafka
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # on a busy machine tiny tensors wait long for a second thread
 

@@ -11,7 +11,7 @@ from streamer.demo.scale import DemoScale
 from streamer.demo.scores import HeardPlay, Score, Scoreboard
 from streamer.demo.sender import Sender
 from streamer.demo.trainer_log import TrainerLog
-from streamer.simulator import Music
+from streamer.local.world import Music
 
 RATE_SPAN_S: Final = 5.0
 SPOTLIGHT_S: Final = 20.0

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from streamer.cluster import Cluster
-from streamer.devkafka import DevKafka
 from streamer.errors import KafkaUnavailableError
+from streamer.local.cluster import Cluster
+from streamer.local.devkafka import DevKafka
 
 _CHECK_PERIOD_S: Final = 0.5
 

@@ -17,7 +17,6 @@ import numpy as np
 from aiokafka.errors import KafkaError
 from rich.console import Console
 
-from streamer.cluster import Cluster
 from streamer.demo.exchange import connected, first_of, settle
 from streamer.demo.ledger import Ledger
 from streamer.demo.picture import Books, Camera
@@ -32,7 +31,8 @@ from streamer.demo.traffic import make_traffic
 from streamer.demo.trainer_log import TrainerLog
 from streamer.errors import RefrainError
 from streamer.kafka.topics import ensure_topics
-from streamer.simulator import World
+from streamer.local.cluster import Cluster
+from streamer.local.world import World
 
 FIRST_ANSWER_DEADLINE_S: Final = 600.0  # it takes one minute; ten mean that weights do not pass the gate
 _PICTURE_PERIOD_S: Final = 0.25

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from models.config import HORIZONS
 from streamer.demo.scale import LONG_TERM_SIZE, SHORT_TERM_SIZE
-from streamer.simulator import SimulatedPlay
+from streamer.local.simulator import SimulatedPlay
 from streamer.wire.messages import Horizon, Recommendation
 
 WINDOW_PLAYS: Final = 50

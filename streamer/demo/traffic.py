@@ -7,7 +7,8 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from streamer.simulator import SimulatedPlay, World, simulate
+from streamer.local.simulator import SimulatedPlay, simulate
+from streamer.local.world import World
 
 #: 2001-01-01: the listeners live some thousand times as fast as the clock, yet a play from the future would be refused.
 START_MS: Final = 978_307_200_000

@@ -21,9 +21,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from models.evaluation import LONG_TERM_SIZE, SHORT_TERM_SIZE
 from models.recipes import Recipe
 from models.split import Lists, Split, split_plays
-from streamer.cluster import BOOTSTRAP, Cluster
 from streamer.errors import RefrainError
 from streamer.kafka.topics import ensure_topics, specs
+from streamer.local.cluster import BOOTSTRAP, Cluster
 from streamer.recordings.plays import Listening
 from streamer.releases.alias import move_alias
 from streamer.replay.champion import notice_release, read_release, train_release

@@ -49,8 +49,9 @@ from models.shards import Shard
 from models.split import Lists, Part, Plays, Split, long_term_truths, split_plays
 from models.step import step
 from models.training import fit
+from streamer.local.simulator import simulate
+from streamer.local.world import Music, World
 from streamer.recordings.plays import read_listening
-from streamer.simulator import Music, World, simulate
 
 NUM_LISTENERS: Final = 500
 NUM_TRACKS: Final = 2_000

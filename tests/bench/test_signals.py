@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.catalogue import track_keys
-from streamer.simulator import World
+from streamer.local.world import World
 from tests.bench import signals
 from tests.bench.signals import STUDIES, Bench, simulated_bench, simulated_playlists
 

@@ -34,10 +34,10 @@ from models.network import TasteNetwork
 from models.recommender import Recommender
 from models.release import DataWindow, Release, save_release
 from models.step import Ranked, StepOutput
-from streamer.devkafka import DevKafka
 from streamer.faust.stream import consume
 from streamer.kafka.chunk import Chunk
 from streamer.kafka.topics import ensure_topics
+from streamer.local.devkafka import DevKafka
 from streamer.releases.alias import move_alias
 from streamer.settings import Settings
 from streamer.wire.messages import ReleaseNotice

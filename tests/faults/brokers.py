@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, Self
 
-from streamer.devkafka import BROKER_CONFIG, java_command
-from streamer.kafka_node import KafkaNode, new_cluster_id
-from streamer.ports import free_port
+from streamer.local.devkafka import BROKER_CONFIG, java_command
+from streamer.local.kafka_node import KafkaNode, new_cluster_id
+from streamer.local.ports import free_port
 from tests.onkafka import admin_of
 
 Partition = Mapping[str, Any]  # what a cluster says of one

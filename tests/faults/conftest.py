@@ -19,7 +19,7 @@ from models.config import NetworkConfig, TrainingConfig
 from models.network import TasteNetwork
 from models.recommender import Recommender
 from models.release import DataWindow, Release, SavedRelease, load_release, save_release
-from streamer.devkafka import DevKafka
+from streamer.local.devkafka import DevKafka
 from tests.faults.cleaning import CLEANING_CONFIG
 from tests.faults.harness import Deployment, deploy
 from tests.faults.load import EPOCH_MS, TRACKS, Event, draw_events

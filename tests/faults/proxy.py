@@ -21,7 +21,7 @@ from enum import IntEnum
 from functools import partial
 from typing import Final, Self
 
-from streamer.ports import free_port
+from streamer.local.ports import free_port
 
 _SIZE: Final = struct.Struct(">i")
 _REQUEST: Final = struct.Struct(">hhi")  # API key, its version, correlation id

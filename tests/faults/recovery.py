@@ -31,7 +31,7 @@ import rocksdict
 from aiokafka import AIOKafkaProducer
 
 from models.config import NUM_COUNTED, RING_SIZE, NetworkConfig
-from streamer.devkafka import DevKafka
+from streamer.local.devkafka import DevKafka
 from streamer.settings import Settings
 from streamer.wire.changelog import listener_key
 from streamer.wire.state import States, encode

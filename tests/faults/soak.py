@@ -27,7 +27,7 @@ from typing import Any, Final
 
 import psutil
 
-from streamer.devkafka import DevKafka
+from streamer.local.devkafka import DevKafka
 from tests.faults.conftest import TinyRelease, save_tiny_release
 from tests.faults.harness import SESSION_TIMEOUT_S, Deployment, deploy
 from tests.faults.load import TRACKS, draw_events

@@ -13,7 +13,7 @@ import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streamer.__main__ import UNREACHABLE_STATUS
-from streamer.devkafka import DevKafka
+from streamer.local.devkafka import DevKafka
 from streamer.runtime.crash import CRASH_STATUS
 from tests.faults.brokers import ThreeBrokers
 from tests.faults.conftest import DeployOn, TinyRelease

@@ -12,7 +12,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import NewTopic
 
-from streamer.devkafka import DevKafka
+from streamer.local.devkafka import DevKafka
 from tests.faults.brokers import ThreeBrokers
 from tests.faults.proxy import Api, Proxy
 from tests.onkafka import admin_of, create_topic, read_committed

@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 import pytest_asyncio
 
-from streamer.devkafka import DevKafka
+from streamer.local.devkafka import DevKafka
 from streamer.runtime.crash import CRASH_STATUS
 from tests.faults.conftest import DeployOn, TinyRelease
 from tests.faults.harness import NUM_PARTITIONS, SESSION_TIMEOUT_S, Deployment, load, start

@@ -12,13 +12,13 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import ProducerFenced
 from faust.types import TP
 
-from streamer.devkafka import DevKafka
 from streamer.faust.app import ChunkApp, create_chunk_app, listener_table
 from streamer.faust.marks import Marks
 from streamer.faust.stream import consume
 from streamer.kafka.chunk import Chunk
 from streamer.kafka.fences import Fences
 from streamer.kafka.topics import ensure_topics
+from streamer.local.devkafka import DevKafka
 from streamer.settings import Settings
 
 pytestmark = pytest.mark.kafka

@@ -15,9 +15,9 @@ from models.recipes import RECIPES, Recipe, fit_recipe
 from models.release import Release, load_release, save_release
 from models.shards import Shard
 from models.step import StepInput, StepOutput, step
-from streamer.devkafka import DevKafka
 from streamer.faust.app import stop_app
 from streamer.kafka.topics import ensure_topics
+from streamer.local.devkafka import DevKafka
 from streamer.releases.alias import move_alias
 from streamer.settings import Settings
 from streamer.wire.messages import Recommendation, ReleaseNotice

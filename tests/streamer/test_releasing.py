@@ -14,7 +14,7 @@ from models.config import TrainingConfig
 from models.release import load_release
 from streamer.archive.archive import Archive
 from streamer.archive.plays import SCHEMA
-from streamer.devkafka import DevKafka
+from streamer.local.devkafka import DevKafka
 from streamer.metrics import TrainerMetrics
 from streamer.releases.registry import Shelf
 from streamer.releasing import Releaser, ReleasingConfig

@@ -7,10 +7,10 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import RecordsToDelete
 from aiokafka.errors import ProducerFenced
 
-from streamer.devkafka import DevKafka
 from streamer.errors import ContractError
 from streamer.kafka.fences import Fences
 from streamer.kafka.topics import ensure_topics
+from streamer.local.devkafka import DevKafka
 from streamer.reset import reset, show
 from streamer.settings import Settings
 from streamer.wire.changelog import MARK_KEY, NO_MARK, Mark

@@ -18,7 +18,7 @@ from models.config import TrainingConfig
 from models.release import SavedRelease, load_release
 from streamer.archive.archive import Archive
 from streamer.archive.archiver import Archivist
-from streamer.devkafka import DevKafka
+from streamer.local.devkafka import DevKafka
 from streamer.metrics import TrainerMetrics
 from streamer.releases.alias import find_champions, move_alias
 from streamer.releases.registry import Shelf

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Final
 
-from streamer.simulator import SimulatedPlay
+from streamer.local.simulator import SimulatedPlay
 
 LIST_TRACKS: Final = 15
 TRACK_MS: Final = 216_000

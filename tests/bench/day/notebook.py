@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from models.catalogue import track_keys
 from models.config import CONTEXTS
-from streamer.simulator import SimulatedPlay
+from streamer.local.simulator import SimulatedPlay
 from streamer.wire.messages import Recommendation
 from tests.bench.day.bots import is_bot
 

@@ -11,7 +11,7 @@ from models.evaluation import Estimate, estimate
 from models.jury import MIN_LISTENERS
 from models.live import live_hits
 from models.recommender import Recommender
-from streamer.simulator import DAY_MS
+from streamer.local.world import DAY_MS
 from tests.bench.day.notebook import Notes
 
 NUM_AROUND: Final = 5_000

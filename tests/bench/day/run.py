@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from streamer.cluster import Cluster
 from streamer.demo.exchange import connected, first_of, settle
 from streamer.demo.ledger import Balance, Ledger
 from streamer.demo.processes import started
@@ -18,6 +17,7 @@ from streamer.demo.sender import Sender
 from streamer.demo.trainer_log import TrainerLog
 from streamer.errors import RefrainError
 from streamer.kafka.topics import ensure_topics
+from streamer.local.cluster import Cluster
 from tests.bench.day.notebook import Notebook, Notes
 from tests.bench.day.scale import DayScale
 

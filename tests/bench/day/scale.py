@@ -10,7 +10,8 @@ import numpy as np
 
 from streamer.demo.scale import DemoScale
 from streamer.demo.traffic import START_MS, Message
-from streamer.simulator import DAY_MS, Debuts, SimulatedPlay, World, simulate
+from streamer.local.simulator import SimulatedPlay, simulate
+from streamer.local.world import DAY_MS, Debuts, World
 from tests.bench.day.bots import Bots
 
 _SETTINGS: Final = {

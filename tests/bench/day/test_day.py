@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from streamer.demo.traffic import START_MS
-from streamer.simulator import DAY_MS, SimulatedPlay
+from streamer.local.simulator import SimulatedPlay
+from streamer.local.world import DAY_MS
 from streamer.wire.messages import RankedTrack, Recommendation
 from tests.bench.day.bots import LIST_TRACKS, Bots, is_bot
 from tests.bench.day.figures import complaints

@@ -12,8 +12,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 
 from streamer.archive.archive import Archive
 from streamer.archive.archiver import Archivist
-from streamer.devkafka import DevKafka
 from streamer.errors import ContractError
+from streamer.local.devkafka import DevKafka
 from streamer.metrics import TrainerMetrics
 
 pytestmark = pytest.mark.kafka

@@ -9,7 +9,7 @@ import pytest_asyncio
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 
 from streamer.dead_letters.letters import Place
-from streamer.devkafka import DevKafka
+from streamer.local.devkafka import DevKafka
 from streamer.settings import Settings
 from streamer.wire.messages import Cause, DeadLetterHeaders, dead_letter
 from tests.onkafka import create_topic, read_committed

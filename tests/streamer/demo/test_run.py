@@ -6,10 +6,10 @@ import time
 import psutil
 import pytest
 
-from streamer.cluster import ClusterError
 from streamer.demo.run import run_demo
 from streamer.demo.scale import DemoScale
 from streamer.errors import KafkaUnavailableError, RefrainError
+from streamer.local.cluster import ClusterError
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 TINY = DemoScale(

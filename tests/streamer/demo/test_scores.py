@@ -4,7 +4,7 @@ import pytest
 
 from streamer.demo.scale import LONG_TERM_SIZE
 from streamer.demo.scores import MIN_TRUTH, PLAYS_KEPT, WINDOW_PLAYS, Score, Scoreboard
-from streamer.simulator import SimulatedPlay
+from streamer.local.simulator import SimulatedPlay
 from streamer.wire.messages import Horizon, RankedTrack, Recommendation
 
 TRACKS = [f"t{number}" for number in range(400)]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from streamer.demo.traffic import START_MS, Message, make_traffic
-from streamer.simulator import World
+from streamer.local.world import World
 from streamer.wire.messages import Cause
 from streamer.wire.plays import decode
 

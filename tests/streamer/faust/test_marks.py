@@ -5,12 +5,12 @@ from aiokafka.admin import RecordsToDelete
 from aiokafka.structs import TopicPartition
 from faust.types import TP
 
-from streamer.devkafka import DevKafka
 from streamer.errors import ContractError
 from streamer.faust import marks as marks_module
 from streamer.faust.marks import Marks
 from streamer.faust.table import ListenerTable
 from streamer.kafka.fences import Fences
+from streamer.local.devkafka import DevKafka
 from streamer.wire.changelog import MARK_KEY, Mark
 from tests.builders import NOON_MS
 from tests.onkafka import admin_of, create_topic, delete_topic, produce, read_committed

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 import pytest
 from faust.types import TP
 
-from streamer.devkafka import DevKafka
 from streamer.faust import table as table_module
 from streamer.faust.table import ListenerTable
 from streamer.kafka.fences import MAX_BATCH_BYTES, Fences
 from streamer.kafka.transaction import Record, Writes
+from streamer.local.devkafka import DevKafka
 from streamer.wire.changelog import MARK_KEY, Item, Mark
 from tests.onkafka import create_topic, read_committed
 

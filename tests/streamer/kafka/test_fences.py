@@ -2,8 +2,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, ProducerFenced
 
-from streamer.devkafka import DevKafka
 from streamer.kafka.fences import Fences
+from streamer.local.devkafka import DevKafka
 from tests.onkafka import create_topic, read_committed
 
 pytestmark = pytest.mark.kafka

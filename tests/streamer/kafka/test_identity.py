@@ -10,9 +10,9 @@ from aiokafka.errors import IllegalGenerationError, RebalanceInProgressError, Un
 from aiokafka.protocol.commit import OffsetCommitRequest, OffsetCommitResponse_v3
 from aiokafka.protocol.group import HeartbeatRequest, HeartbeatResponse_v1, SyncGroupRequest, SyncGroupResponse_v3
 
-from streamer.devkafka import DevKafka
 from streamer.kafka import identity
 from streamer.kafka.identity import IdentityWatch
+from streamer.local.devkafka import DevKafka
 from tests.onkafka import create_topic
 
 HEARTBEAT = HeartbeatRequest("group", 1, "member")

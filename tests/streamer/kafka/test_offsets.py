@@ -2,8 +2,8 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import RecordsToDelete
 
-from streamer.devkafka import DevKafka
 from streamer.kafka.offsets import Offsets, explain, mark_before, newest_marks, observing, read_offsets, timestamps_at
+from streamer.local.devkafka import DevKafka
 from streamer.wire.changelog import MARK_KEY, NO_MARK, Mark
 from tests.builders import NOON_MS
 from tests.onkafka import admin_of, create_topic, produce

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from streamer.devkafka import DevKafka
 from streamer.errors import ContractError
 from streamer.kafka.topics import _risks, ensure_topics, specs
+from streamer.local.devkafka import DevKafka
 from streamer.settings import Settings
 from tests.onkafka import create_topic, describe_topic
 

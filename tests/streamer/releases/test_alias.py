@@ -4,7 +4,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from streamer.devkafka import DevKafka
+from streamer.local.devkafka import DevKafka
 from streamer.releases.alias import find_champions, move_alias
 from streamer.wire.messages import ReleaseNotice
 

@@ -6,8 +6,8 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from models.release import SavedRelease
-from streamer.devkafka import DevKafka
 from streamer.errors import ReleaseError
+from streamer.local.devkafka import DevKafka
 from streamer.releases.alias import find_champions, move_alias
 from streamer.releases.promotion import promote, roll_back
 from streamer.settings import Settings

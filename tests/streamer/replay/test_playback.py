@@ -12,8 +12,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from models.catalogue import Catalogue
 from models.split import split_plays
-from streamer.devkafka import DevKafka
 from streamer.kafka.topics import ensure_topics
+from streamer.local.devkafka import DevKafka
 from streamer.recordings.plays import Listening
 from streamer.replay import playback as module
 from streamer.replay.collector import Collector, Reader

@@ -12,7 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from models.config import TrainingConfig
 from models.evaluation import Estimate
 from models.recipes import RECIPES
-from streamer.devkafka import DevKafka
+from streamer.local.devkafka import DevKafka
 from streamer.recordings.plays import Listening
 from streamer.replay.ledger import Ledger
 from streamer.replay.run import ReplayError, ReplayPlan, Streamed, refuse_broken_laws, replay

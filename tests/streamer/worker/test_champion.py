@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from models.release import SavedRelease
-from streamer.devkafka import DevKafka
+from streamer.local.devkafka import DevKafka
 from streamer.metrics import WorkerMetrics
 from streamer.wire.messages import ReleaseNotice
 from streamer.worker.champion import Releases

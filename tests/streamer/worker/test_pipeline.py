@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from streamer.devkafka import DevKafka
 from streamer.faust.app import stop_app
 from streamer.kafka.chunk import Chunk
 from streamer.kafka.topics import ensure_topics
+from streamer.local.devkafka import DevKafka
 from streamer.releases.alias import move_alias
 from streamer.settings import Settings
 from streamer.wire.messages import ReleaseNotice

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from streamer.cluster import BOOTSTRAP, Cluster, ClusterError
-from streamer.devkafka import DevKafka
+from streamer.local.cluster import BOOTSTRAP, Cluster, ClusterError
+from streamer.local.devkafka import DevKafka
 
 pytestmark = pytest.mark.kafka
 
@@ -117,7 +117,7 @@ def test_nothing_outlives_an_owner_who_is_killed(environment: Mapping[str, str],
 
 _OWNER = """
 import os, time
-from streamer.cluster import Cluster
+from streamer.local.cluster import Cluster
 with Cluster(os.environ) as cluster:
     cluster.start_worker(0)
     print("started", flush=True)

@@ -27,9 +27,9 @@ from typing import Final, Self
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from streamer.devkafka import DevKafka
 from streamer.errors import RefrainError
-from streamer.kafka_node import LOG_TAIL_LINES, WATCHDOG
+from streamer.local.devkafka import DevKafka
+from streamer.local.kafka_node import LOG_TAIL_LINES, WATCHDOG
 from streamer.settings import Settings
 
 logger = logging.getLogger(__name__)

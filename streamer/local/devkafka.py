@@ -26,8 +26,8 @@ import jgo
 from jgo.config import GlobalSettings
 
 from streamer.errors import KafkaUnavailableError
-from streamer.kafka_node import KafkaNode, PortTakenError
-from streamer.ports import free_port, is_free
+from streamer.local.kafka_node import KafkaNode, PortTakenError
+from streamer.local.ports import free_port, is_free
 
 KAFKA_JARS: Final = "org.apache.kafka:kafka_2.13:4.4.0+org.slf4j:slf4j-simple:1.7.36"  # without slf4j-simple, no logs
 BIND_ATTEMPTS: Final = 4  # a port found free may be gone when Java binds it, a second later
@@ -249,7 +249,7 @@ def _train(java: tuple[str, ...], classes: Path) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a broker in the foreground until Ctrl-C or SIGTERM."""
-    parser = argparse.ArgumentParser(prog="python -m streamer.devkafka", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m streamer.local.devkafka", description=main.__doc__)
     parser.add_argument("--port", type=int, help="of the broker on 127.0.0.1 (default: a free one)")
     parser.add_argument("--directory", type=Path, help="of data and log, kept (default: a temporary one, deleted)")
     options = parser.parse_args(arguments)

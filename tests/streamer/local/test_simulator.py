@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from models.config import CONTEXTS
-from streamer.simulator import DAY_MS, FAD_MS, WAYS, Debuts, SimulatedPlay, World, simulate
+from streamer.local.simulator import SimulatedPlay, simulate
+from streamer.local.world import DAY_MS, FAD_MS, WAYS, Debuts, World
 from streamer.wire.messages import Play
 
 START_MS = 450 * FAD_MS  # a fad begins

@@ -14,13 +14,13 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.client import AIOKafkaClient
 
-from streamer import devkafka
-from streamer.devkafka import DevKafka, java_command, main
 from streamer.errors import KafkaUnavailableError
-from streamer.ports import free_port
+from streamer.local import devkafka
+from streamer.local.devkafka import DevKafka, java_command, main
+from streamer.local.ports import free_port
 
 pytestmark = pytest.mark.kafka
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 async def create_topic(kafka: DevKafka, topic: str) -> None:
@@ -162,7 +162,7 @@ def test_brokers_started_at_once_do_not_collide() -> None:
 
 @pytest.mark.slow
 def test_the_broker_ends_with_an_owner_killed_by_sigkill(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "streamer.devkafka", "--directory", str(tmp_path)]
+    command = [sys.executable, "-m", "streamer.local.devkafka", "--directory", str(tmp_path)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as owner:
         assert owner.stdout is not None
         assert "Kafka answers at 127.0.0.1:" in owner.stdout.readline()
@@ -176,7 +176,7 @@ def test_the_broker_ends_with_an_owner_killed_by_sigkill(tmp_path: Path) -> None
 @pytest.mark.slow
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_foreground_broker_in_order(tmp_path: Path, sign: signal.Signals) -> None:
-    command = [sys.executable, "-m", "streamer.devkafka", "--directory", str(tmp_path)]
+    command = [sys.executable, "-m", "streamer.local.devkafka", "--directory", str(tmp_path)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as owner:
         assert owner.stdout is not None
         owner.stdout.readline()

@@ -1,0 +1,1 @@
+"""Kafka, a cluster and listeners on this machine, for the demo, a replay and tests."""
