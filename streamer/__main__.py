@@ -18,7 +18,7 @@ from streamer.report.command import add_report
 from streamer.reset import add_offsets
 from streamer.runtime.crash import REFUSED_STATUS
 from streamer.settings import Settings
-from streamer.train.command import add_train
+from streamer.training.command import add_train
 from streamer.worker.run import run_worker
 
 #: Exit status of a command that finds no Kafka: a restart may.
@@ -72,11 +72,11 @@ def _worker(settings: Settings, _: argparse.Namespace) -> None:
 
 
 def _trainer(settings: Settings, arguments: argparse.Namespace) -> None:
-    from streamer import training_process  # noqa: PLC0415  no worker should wait for what only a trainer needs
+    from streamer.training import process  # noqa: PLC0415  no worker should wait for what only a trainer needs
 
     if not arguments.once:
-        asyncio.run(training_process.run(settings))
-    elif not asyncio.run(training_process.run_once(settings)):
+        asyncio.run(process.run(settings))
+    elif not asyncio.run(process.run_once(settings)):
         sys.exit(1)
 
 

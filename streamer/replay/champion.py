@@ -12,8 +12,8 @@ from models.release import DataWindow, InvalidRelease, Release, load_release, sa
 from models.shards import Shard
 from models.split import Split
 from streamer.errors import ReleaseError
-from streamer.fit_progress import report_progress
 from streamer.runtime.device import pick_device
+from streamer.training.progress import report_progress
 from streamer.wire.messages import ReleaseNotice
 
 

@@ -17,8 +17,8 @@ import pyarrow as pa
 from models.config import NetworkConfig, TrainingConfig
 from models.training import fit_shards
 from streamer.archive.archive import SCHEMA, Archive
-from streamer.checkpoints import CheckpointFile
-from streamer.train.lesson import read_archive
+from streamer.training.checkpoints import CheckpointFile
+from streamer.training.dataset import read_archive
 
 _APPENDED = 50_000
 _NETWORK = NetworkConfig(embedding_size=8, hidden_size=16, contexts=())

@@ -11,7 +11,7 @@ def test_the_latest_line_that_says_something_counts(tmp_path: Path) -> None:
     path = tmp_path / "trainer.log"
     log = TrainerLog(path)
 
-    done = "12:00 INFO streamer.fit_progress fit epoch=2 of=4 loss=7.1 stage=second stage"
+    done = "12:00 INFO streamer.training.progress fit epoch=2 of=4 loss=7.1 stage=second stage"
     path.write_text(f"{done}\n12:01 WARNING elsewhere: hm\n")
 
     assert log.stage() == "has done epoch 2 of 4 of the second stage"

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from models.run import Progress
-from streamer.fit_progress import FitStopped, report_progress
+from streamer.training.progress import FitStopped, report_progress
 
 PASSES = [Progress(0, 2, done, 4, loss=float("nan")) for done in (1, 2, 3, 4)]
 BATCHES = [Progress(epoch, 2, batch, 3, loss=1 / epoch) for epoch in (1, 2) for batch in (1, 2, 3)]

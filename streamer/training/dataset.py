@@ -13,11 +13,11 @@ from models.release import DataWindow, InvalidRelease, Release, load_release
 from models.shards import Shard, Shards
 from models.split import split_plays
 from streamer.archive.snapshot import ArchiveChanged, ArchiveSnapshot
-from streamer.checkpoints import CheckpointFile
 from streamer.errors import RefrainError
-from streamer.fit_progress import FitStopped
 from streamer.recordings.plays import Listening
-from streamer.train.shuffle import COLUMNS, SHARD_PLAYS, ShardFolder, open_shards, shuffle
+from streamer.training.checkpoints import CheckpointFile
+from streamer.training.progress import FitStopped
+from streamer.training.shards import COLUMNS, SHARD_PLAYS, ShardFolder, open_shards, shuffle
 
 logger = logging.getLogger(__name__)
 

@@ -22,9 +22,11 @@ from models.gate import Verdict
 from models.live import has_fallen
 from models.release import Release, SavedRelease
 from streamer.archive.archive import Archive
-from streamer.checkpoints import CheckpointFile
-from streamer.fit_progress import FitStopped, report_progress
-from streamer.fitting import (
+from streamer.metrics import TrainerMetrics
+from streamer.releases.alias import find_champions, move_alias
+from streamer.releases.registry import Refusal, Shelf
+from streamer.runtime.retry import remedy
+from streamer.training.candidate import (
     Candidate,
     NothingToLearnError,
     Plan,
@@ -34,12 +36,10 @@ from streamer.fitting import (
     load_champion,
     save_candidate,
 )
-from streamer.judging import LIVE_CONTEXT_PLAYS, LIVE_PLAYS, Terms, measure_live
-from streamer.metrics import TrainerMetrics
-from streamer.releases.alias import find_champions, move_alias
-from streamer.releases.registry import Refusal, Shelf
-from streamer.runtime.retry import remedy
-from streamer.triggers import Thresholds, Trigger
+from streamer.training.checkpoints import CheckpointFile
+from streamer.training.comparison import LIVE_CONTEXT_PLAYS, LIVE_PLAYS, Terms, measure_live
+from streamer.training.progress import FitStopped, report_progress
+from streamer.training.triggers import Thresholds, Trigger
 from streamer.wire.messages import ReleaseNotice
 
 logger = logging.getLogger(__name__)

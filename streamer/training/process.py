@@ -5,13 +5,13 @@ import dataclasses
 from models.config import TrainingConfig
 from streamer.kafka.topics import ensure_topics
 from streamer.metrics import TrainerMetrics
-from streamer.releasing import ReleasingConfig
 from streamer.runtime.device import pick_device
 from streamer.runtime.stop import stop_signal
 from streamer.runtime.web import WebServer
 from streamer.settings import Settings
-from streamer.trainer import TrainerConfig, run_trainer, train_once
-from streamer.triggers import Thresholds
+from streamer.training.releaser import ReleasingConfig
+from streamer.training.trainer import TrainerConfig, run_trainer, train_once
+from streamer.training.triggers import Thresholds
 
 
 def trainer_config(settings: Settings) -> TrainerConfig:

@@ -18,12 +18,12 @@ from models.recipes import Recipe
 from models.release import DataWindow, Release, load_release
 from models.run import Progress
 from models.shards import Shard
-from streamer.checkpoints import CheckpointError, CheckpointFile
-from streamer.fit_progress import FitStopped, Report, stopping
 from streamer.settings import Settings
-from streamer.train import run as running
-from streamer.train.lesson import Lesson, TrainError
-from streamer.train.run import hear_signals, train
+from streamer.training import offline as running
+from streamer.training.checkpoints import CheckpointError, CheckpointFile
+from streamer.training.dataset import Lesson, TrainError
+from streamer.training.offline import hear_signals, train
+from streamer.training.progress import FitStopped, Report, stopping
 
 IDS = [f"t{number}" for number in range(20)]
 RECIPE = Recipe(

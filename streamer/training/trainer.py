@@ -17,9 +17,9 @@ from models.release import SavedRelease
 from streamer.archive.archive import Archive
 from streamer.archive.archiver import Archivist
 from streamer.metrics import TrainerMetrics
-from streamer.releasing import Releaser, ReleasingConfig
 from streamer.runtime.retry import persevere
-from streamer.triggers import Trigger
+from streamer.training.releaser import Releaser, ReleasingConfig
+from streamer.training.triggers import Trigger
 
 logger = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from models.checkpoint import Snapshot
-from streamer.checkpoints import CheckpointError, CheckpointFile
+from streamer.training.checkpoints import CheckpointError, CheckpointFile
 
 FINGERPRINT = {"plays": 3, "training": {"epochs": 6}}
 

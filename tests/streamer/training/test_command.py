@@ -18,7 +18,7 @@ from models.release import Release, load_release
 from streamer.__main__ import main
 from streamer.archive.archive import Archive
 from streamer.archive.plays import to_table
-from streamer.checkpoints import CheckpointFile
+from streamer.training.checkpoints import CheckpointFile
 from streamer.wire.plays import decode
 from tests.builders import NOON_MS, play
 

@@ -18,11 +18,11 @@ from models.recipes import Recipe, fit_recipe
 from models.recommender import Recommender
 from models.release import DataWindow, Release, SavedRelease, save_release
 from models.run import Progress
-from streamer.checkpoints import CheckpointFile
-from streamer.fit_progress import Report, report_progress, stopping
 from streamer.runtime.device import pick_device
 from streamer.settings import Settings
-from streamer.train.lesson import Lesson, TrainError
+from streamer.training.checkpoints import CheckpointFile
+from streamer.training.dataset import Lesson, TrainError
+from streamer.training.progress import Report, report_progress, stopping
 
 logger = logging.getLogger(__name__)
 

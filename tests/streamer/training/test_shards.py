@@ -6,7 +6,7 @@ import pytest
 
 from models.catalogue import track_keys
 from models.histories import gather_histories
-from streamer.train.shuffle import COLUMNS, ShardFolder, open_shards, shuffle
+from streamer.training.shards import COLUMNS, ShardFolder, open_shards, shuffle
 
 
 def batches(num_plays: int = 300, size: int = 50) -> list[pa.RecordBatch]:

@@ -27,9 +27,9 @@ from models.split import Split, split_plays
 from models.traffic import watch_traffic
 from models.training import fit, occurring_contexts
 from streamer.archive.plays import ArchivedPlays
-from streamer.checkpoints import CheckpointError, CheckpointFile
-from streamer.fit_progress import Report as ReportProgress
-from streamer.judging import Terms, columns, judge_candidate
+from streamer.training.checkpoints import CheckpointError, CheckpointFile
+from streamer.training.comparison import Terms, columns, judge_candidate
+from streamer.training.progress import Report as ReportProgress
 from streamer.wire.messages import ReleaseNotice
 
 logger = logging.getLogger(__name__)

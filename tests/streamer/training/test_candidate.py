@@ -14,9 +14,7 @@ from models.release import Release, load_release
 from models.reranker_fitting import counted_reranker
 from models.run import Progress
 from streamer.archive.plays import ArchivedPlays
-from streamer.checkpoints import CheckpointFile
-from streamer.fit_progress import FitStopped, Report
-from streamer.fitting import (
+from streamer.training.candidate import (
     HELD_OUT_SHARE,
     Candidate,
     NothingToLearnError,
@@ -28,7 +26,9 @@ from streamer.fitting import (
     save_candidate,
     split_window,
 )
-from streamer.judging import Terms
+from streamer.training.checkpoints import CheckpointFile
+from streamer.training.comparison import Terms
+from streamer.training.progress import FitStopped, Report
 from streamer.wire.messages import ReleaseNotice
 from tests.builders import save_tiny_release, tiny_release
 

@@ -22,9 +22,9 @@ from streamer.local.devkafka import DevKafka
 from streamer.metrics import TrainerMetrics
 from streamer.releases.alias import find_champions, move_alias
 from streamer.releases.registry import Shelf
-from streamer.releasing import Releaser, ReleasingConfig
-from streamer.trainer import TrainerConfig, run_trainer, train_once
-from streamer.triggers import Thresholds, Trigger
+from streamer.training.releaser import Releaser, ReleasingConfig
+from streamer.training.trainer import TrainerConfig, run_trainer, train_once
+from streamer.training.triggers import Thresholds, Trigger
 from streamer.wire.messages import ReleaseNotice
 from tests.builders import save_tiny_release
 

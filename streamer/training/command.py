@@ -52,12 +52,12 @@ def add_train(commands: "Commands") -> None:
 
 
 def _run(settings: Settings, arguments: argparse.Namespace) -> None:
-    from streamer.checkpoints import CheckpointFile  # noqa: PLC0415  no worker should wait for it to start
-    from streamer.fit_progress import FitStopped  # noqa: PLC0415
     from streamer.recordings.playlists import read_playlists  # noqa: PLC0415
-    from streamer.train.lesson import lesson_of, read_archive, read_start, split_recording  # noqa: PLC0415
-    from streamer.train.run import hear_signals, join_ranks, train  # noqa: PLC0415
-    from streamer.train.shuffle import ShardFolder  # noqa: PLC0415
+    from streamer.training.checkpoints import CheckpointFile  # noqa: PLC0415  no worker should wait for it to start
+    from streamer.training.dataset import lesson_of, read_archive, read_start, split_recording  # noqa: PLC0415
+    from streamer.training.offline import hear_signals, join_ranks, train  # noqa: PLC0415
+    from streamer.training.progress import FitStopped  # noqa: PLC0415
+    from streamer.training.shards import ShardFolder  # noqa: PLC0415
 
     recipe, start = RECIPES[arguments.recipe], read_start(arguments.start)
     if start is not None:

@@ -7,7 +7,7 @@ import pytest
 
 from streamer.archive.archive import Archive
 from streamer.archive.plays import SCHEMA
-from streamer.triggers import Thresholds, Trigger
+from streamer.training.triggers import Thresholds, Trigger
 
 THRESHOLDS = Thresholds(min_plays=100, max_wait_s=3600, drift_plays=20)
 

@@ -9,11 +9,11 @@ from models.release import DataWindow
 from models.split import Plays
 from streamer.archive.archive import Archive
 from streamer.archive.plays import to_table
-from streamer.checkpoints import CheckpointFile
-from streamer.fit_progress import FitStopped
 from streamer.recordings.plays import Listening
-from streamer.train.lesson import Lesson, TrainError, read_archive, read_start, split_recording
-from streamer.train.shuffle import open_shards
+from streamer.training.checkpoints import CheckpointFile
+from streamer.training.dataset import Lesson, TrainError, read_archive, read_start, split_recording
+from streamer.training.progress import FitStopped
+from streamer.training.shards import open_shards
 from streamer.wire.plays import decode
 from tests.builders import NOON_MS, TRACK_IDS, play, save_tiny_release
 

@@ -17,8 +17,8 @@ from streamer.archive.plays import SCHEMA
 from streamer.local.devkafka import DevKafka
 from streamer.metrics import TrainerMetrics
 from streamer.releases.registry import Shelf
-from streamer.releasing import Releaser, ReleasingConfig
-from streamer.triggers import Thresholds, Trigger
+from streamer.training.releaser import Releaser, ReleasingConfig
+from streamer.training.triggers import Thresholds, Trigger
 
 pytestmark = pytest.mark.kafka
 

@@ -1,1 +1,0 @@
-"""The command `train`: a recipe, fitted once into a release, whatever kills it on the way."""

@@ -1,0 +1,1 @@
+"""Training: plays go in, a release comes out."""
