@@ -10,12 +10,12 @@ from typing import Final
 
 from aiokafka.errors import KafkaConnectionError
 
-from streamer.dead_letters.command import add_dead_letters
 from streamer.errors import ContractError, KafkaUnavailableError, RefrainError, SettingsError
-from streamer.releases_command import add_releases
+from streamer.operations.dead_letters import add_dead_letters
+from streamer.operations.offsets import add_offsets
+from streamer.operations.releases import add_releases
 from streamer.replay.command import add_evaluate, add_replay
 from streamer.report.command import add_report
-from streamer.reset import add_offsets
 from streamer.runtime.crash import REFUSED_STATUS
 from streamer.settings import Settings
 from streamer.training.command import add_train

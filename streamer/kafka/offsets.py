@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streamer.wire.changelog import MARK_KEY, NO_MARK, Mark
 
-#: What mends every contradiction; `refrain offsets` is in streamer/reset.py.
+#: What mends every contradiction; `refrain offsets` is in streamer/operations/offsets.py.
 MEND: Final = (
     "Stop all workers and look with `refrain offsets show`; `refrain offsets reset --to earliest` goes on with the "
     "first play there is that the states do not cover, `--to latest` with the next one to come"

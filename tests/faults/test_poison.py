@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaProducer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.dead_letters.sending import Choice, send_again
+from streamer.operations.redelivery import Choice, send_again
 from streamer.wire.messages import MAX_DEAD_KEY_BYTES, MAX_DEAD_VALUE_BYTES, Cause, DeadLetterHeaders, Recommendation
 from streamer.wire.plays import MAX_AHEAD_MS
 from streamer.worker.intake import take_in

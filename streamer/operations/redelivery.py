@@ -19,8 +19,8 @@ from typing import Final
 
 from aiokafka import AIOKafkaProducer
 
-from streamer.dead_letters.letters import Letter, Place, count_partitions, read_letters, survey_letters
 from streamer.kafka.partitioner import PARTITIONERS
+from streamer.operations.letters import Letter, Place, count_partitions, read_letters, survey_letters
 from streamer.settings import Settings
 from streamer.wire.messages import MAX_DEAD_VALUE_BYTES, Cause, ReceiptHeaders, as_headers
 

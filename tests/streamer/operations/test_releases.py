@@ -9,8 +9,8 @@ from rich.text import Text
 
 from models.config import TrainingConfig
 from models.release import describe_release, save_release
+from streamer.operations.releases import description_text, print_table, release_row
 from streamer.releases.registry import Shelf
-from streamer.releases_command import description_text, print_table, release_row
 from streamer.wire.messages import ReleaseNotice
 from tests.builders import NOON_MS, WINDOW, save_tiny_release, tiny_release
 

@@ -11,7 +11,7 @@ from streamer.errors import ContractError
 from streamer.kafka.fences import Fences
 from streamer.kafka.topics import ensure_topics
 from streamer.local.devkafka import DevKafka
-from streamer.reset import reset, show
+from streamer.operations.offsets import reset, show
 from streamer.settings import Settings
 from streamer.wire.changelog import MARK_KEY, NO_MARK, Mark
 from tests.builders import NOON_MS

@@ -8,12 +8,12 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import ProducerFenced
 
-from streamer.dead_letters import sending
-from streamer.dead_letters.letters import Place
-from streamer.dead_letters.sending import Choice, Dispatch, send_again
 from streamer.kafka.partitioner import PARTITIONERS
+from streamer.operations import redelivery
+from streamer.operations.letters import Place
+from streamer.operations.redelivery import Choice, Dispatch, send_again
 from streamer.wire.messages import MAX_DEAD_VALUE_BYTES, Cause
-from tests.streamer.dead_letters.conftest import NUM_PARTITIONS, Office
+from tests.streamer.operations.conftest import NUM_PARTITIONS, Office
 
 pytestmark = pytest.mark.kafka
 
@@ -90,7 +90,7 @@ async def test_strays_go_where_the_partitioner_of_the_settings_says(office: Offi
 
 
 async def test_a_portion_that_fails_is_sent_whole_next_time(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sending, "_PORTION", 2)
+    monkeypatch.setattr(redelivery, "_PORTION", 2)
     for number in range(5):
         await office.refuse(b"u", b"%d" % number)
     send = AIOKafkaProducer.send
@@ -101,7 +101,7 @@ async def test_a_portion_that_fails_is_sent_whole_next_time(office: Office, monk
         if value == b"3":  # somebody else begins to send, in the middle of the second portion
             rival = replace(office.settings)
             monkeypatch.setattr(AIOKafkaProducer, "send", send)
-            async with sending._fenced_producer(rival):
+            async with redelivery._fenced_producer(rival):
                 pass
         return await send(self, topic, value, *rest, **more)
 

@@ -9,10 +9,10 @@ from dataclasses import replace
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from streamer.dead_letters.letters import Letter, Place, read_letters, survey_letters
 from streamer.errors import ContractError
+from streamer.operations.letters import Letter, Place, read_letters, survey_letters
 from streamer.wire.messages import MAX_DEAD_VALUE_BYTES, Cause, ReceiptHeaders, as_headers
-from tests.streamer.dead_letters.conftest import Office
+from tests.streamer.operations.conftest import Office
 
 pytestmark = pytest.mark.kafka
 

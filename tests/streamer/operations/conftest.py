@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pytest_asyncio
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 
-from streamer.dead_letters.letters import Place
 from streamer.local.devkafka import DevKafka
+from streamer.operations.letters import Place
 from streamer.settings import Settings
 from streamer.wire.messages import Cause, DeadLetterHeaders, dead_letter
 from tests.onkafka import create_topic, read_committed

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import msgspec
 from aiokafka.errors import KafkaError
 
-from streamer.dead_letters.letters import Letter, Place, read_letters, survey_letters
-from streamer.dead_letters.sending import Choice, Dispatch, send_again
 from streamer.errors import RefrainError
+from streamer.operations.letters import Letter, Place, read_letters, survey_letters
+from streamer.operations.redelivery import Choice, Dispatch, send_again
 from streamer.settings import Settings
 from streamer.wire.messages import Cause
 

@@ -7,13 +7,13 @@ import asyncio
 
 import pytest
 
-from streamer.dead_letters.command import DeadLettersError, Listing, add_dead_letters, describe, escape, report
-from streamer.dead_letters.letters import Letter, Place
-from streamer.dead_letters.sending import Choice, Dispatch
+from streamer.operations.dead_letters import DeadLettersError, Listing, add_dead_letters, describe, escape, report
+from streamer.operations.letters import Letter, Place
+from streamer.operations.redelivery import Choice, Dispatch
 from streamer.settings import Settings
 from streamer.wire.messages import Cause, DeadLetterHeaders
 from tests.builders import NOON_MS
-from tests.streamer.dead_letters.conftest import Office
+from tests.streamer.operations.conftest import Office
 
 
 def run(settings: Settings, *arguments: str) -> None:

@@ -1,0 +1,1 @@
+"""What an operator looks at and mends: offsets, releases, dead letters."""
