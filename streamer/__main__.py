@@ -14,8 +14,8 @@ from streamer.errors import ContractError, KafkaUnavailableError, RefrainError, 
 from streamer.operations.dead_letters import add_dead_letters
 from streamer.operations.offsets import add_offsets
 from streamer.operations.releases import add_releases
-from streamer.replay.command import add_evaluate, add_replay
-from streamer.report.command import add_report
+from streamer.replay.command import add_replay
+from streamer.report.command import add_evaluate, add_report
 from streamer.runtime.crash import REFUSED_STATUS
 from streamer.settings import Settings
 from streamer.training.command import add_train

@@ -1,6 +1,7 @@
 """The arguments of a command that reads recorded plays."""
 
 import argparse
+from pathlib import Path
 
 from streamer.recordings.plays import COLUMN_NAMES, ColumnChoice, Listening, read_listening
 
@@ -29,3 +30,9 @@ def num(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{number} is not above 0")
     return number
+
+
+def add_recording(parser: argparse.ArgumentParser) -> None:
+    """Let a command read recorded plays, which it finds as `data`."""
+    parser.add_argument("data", type=Path, help="Parquet or CSV file of plays, or a folder with events.parquet")
+    add_columns(parser)

@@ -1,14 +1,11 @@
 """The release that answers a replay: one that exists, or one trained on the recording's own training part."""
 
-import hashlib
-import json
 import time
 
-import fsspec
 from rich.console import Console
 
 from models.recipes import Recipe, fit_recipe
-from models.release import DataWindow, InvalidRelease, Release, load_release, save_release
+from models.release import DataWindow, save_release
 from models.shards import Shard
 from models.split import Split
 from streamer.errors import ReleaseError
@@ -50,31 +47,3 @@ def train_release(
         created_at_ms=time.time_ns() // 1_000_000,
     )
     return ReleaseNotice(saved.release_id, saved.location, saved.manifest_sha256)
-
-
-def notice_release(location: str) -> ReleaseNotice:
-    """Write the notice of a release that exists.
-
-    Raises:
-        ReleaseError: there is none.
-    """
-    try:
-        with fsspec.open(f"{location.rstrip('/')}/manifest.json", "rb") as file:
-            manifest = file.read()
-        return ReleaseNotice(json.loads(manifest)["release_id"], location, hashlib.sha256(manifest).hexdigest())
-    except (OSError, ValueError, KeyError) as exc:
-        raise ReleaseError(f"{location} is no release ({exc}); name the directory that holds a manifest.json") from exc
-
-
-def read_release(notice: ReleaseNotice, device_name: str) -> Release:
-    """Load what a notice names.
-
-    Raises:
-        ReleaseError: it cannot be.
-    """
-    try:
-        return load_release(
-            notice.location, manifest_sha256=notice.manifest_sha256, device=pick_device(device_name)
-        )  # fmt: skip
-    except (InvalidRelease, OSError) as exc:
-        raise ReleaseError(f"the release cannot be used: {exc}") from exc

@@ -1,15 +1,13 @@
-"""The commands `replay` and `evaluate`: their arguments, and what is made of them."""
+"""The command `replay`: its arguments, and what is made of them."""
 
 import argparse
 import signal
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from models.recipes import RECIPES
-from streamer.recordings.arguments import add_columns, num, read_chosen
+from streamer.recordings.arguments import add_recording, num, read_chosen
 from streamer.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,7 +23,7 @@ def add_replay(commands: "Commands", environment: Mapping[str, str]) -> None:
     parser = commands.add_parser(
         "replay", help="answer recorded plays through Kafka, score the answers, count every play"
     )
-    _add_listening(parser)
+    add_recording(parser)
     parser.add_argument("--release", help="location of the release that answers (default: one is trained)")
     parser.add_argument(
         "--epochs", type=num, default=_SERVES.training.epochs, help="of the networks that are trained (%(default)s)"
@@ -53,40 +51,3 @@ def add_replay(commands: "Commands", environment: Mapping[str, str]) -> None:
         replay(plan, {**environment, **({"REFRAIN_MAX_BATCH_PLAYS": str(batch)} if batch else {})})
 
     parser.set_defaults(run=run)
-
-
-def add_evaluate(commands: "Commands") -> None:
-    """Add `evaluate`."""
-    parser = commands.add_parser("evaluate", help="score a release on recorded plays, without Kafka")
-    _add_listening(parser)
-    parser.add_argument("--release", required=True, help="its location")
-    parser.add_argument(
-        "--baselines",
-        type=_names,
-        default=["popularity", "markov"],
-        help="names with commas between (popularity,markov)",
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
-
-    def run(settings: Settings, arguments: argparse.Namespace) -> None:
-        from rich.console import Console  # noqa: PLC0415  no worker should wait for it to start
-
-        from streamer.replay.evaluating import draw_reports, evaluate_release, to_json  # noqa: PLC0415
-
-        reports = evaluate_release(read_chosen(arguments), arguments.release, settings.device, arguments.baselines)
-        if arguments.json:
-            sys.stdout.write(to_json(reports) + "\n")
-            return
-        for table in draw_reports(reports):
-            Console().print(table)
-
-    parser.set_defaults(run=run)
-
-
-def _names(text: str) -> list[str]:
-    return [name for name in text.split(",") if name]
-
-
-def _add_listening(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("data", type=Path, help="Parquet or CSV file of plays, or a folder with events.parquet")
-    add_columns(parser)

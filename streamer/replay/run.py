@@ -26,7 +26,8 @@ from streamer.kafka.topics import ensure_topics, specs
 from streamer.local.cluster import BOOTSTRAP, Cluster
 from streamer.recordings.plays import Listening
 from streamer.releases.alias import move_alias
-from streamer.replay.champion import notice_release, read_release, train_release
+from streamer.releases.loading import notice_release, read_release
+from streamer.replay.champion import train_release
 from streamer.replay.collector import Collector, Reader
 from streamer.replay.ledger import Ledger, balance, read_plays_seen
 from streamer.replay.playback import Playback, Watch, create_producer

@@ -1,4 +1,4 @@
-"""The command `report`: its arguments, and what is made of them."""
+"""The commands `report` and `evaluate`: their arguments, and what is made of them."""
 
 import argparse
 import sys
@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
+from streamer.recordings.arguments import add_recording, read_chosen
 from streamer.recordings.plays import read_listening
 from streamer.settings import Settings
 
@@ -70,3 +71,35 @@ def _folder(arguments: argparse.Namespace) -> Iterator[Path]:
 def _tell(text: str) -> None:
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
+
+
+def add_evaluate(commands: "Commands") -> None:
+    """Add `evaluate`."""
+    parser = commands.add_parser("evaluate", help="score a release on recorded plays, without Kafka")
+    add_recording(parser)
+    parser.add_argument("--release", required=True, help="its location")
+    parser.add_argument(
+        "--baselines",
+        type=_names,
+        default=["popularity", "markov"],
+        help="names with commas between (popularity,markov)",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
+
+    def run(settings: Settings, arguments: argparse.Namespace) -> None:
+        from rich.console import Console  # noqa: PLC0415  no worker should wait for it to start
+
+        from streamer.report.evaluation import draw_reports, evaluate_release, to_json  # noqa: PLC0415
+
+        reports = evaluate_release(read_chosen(arguments), arguments.release, settings.device, arguments.baselines)
+        if arguments.json:
+            sys.stdout.write(to_json(reports) + "\n")
+            return
+        for table in draw_reports(reports):
+            Console().print(table)
+
+    parser.set_defaults(run=run)
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in text.split(",") if name]

@@ -14,8 +14,9 @@ from streamer.errors import ReleaseError
 from streamer.recordings.plays import Listening
 from streamer.recordings.table import ListeningError
 from streamer.replay import run as running
-from streamer.replay.command import add_evaluate, add_replay
+from streamer.replay.command import add_replay
 from streamer.replay.run import ReplayPlan
+from streamer.report.command import add_evaluate
 from streamer.settings import Settings
 from tests.builders import save_tiny_release
 

@@ -11,7 +11,7 @@ from models.evaluation import Estimate, Report, evaluate, rank_anchors, rank_anc
 from models.split import Part, split_plays
 from streamer.errors import RefrainError
 from streamer.recordings.plays import Listening
-from streamer.replay.champion import notice_release, read_release
+from streamer.releases.loading import notice_release, read_release
 
 PART: Part = "test"
 

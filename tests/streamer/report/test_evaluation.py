@@ -10,7 +10,7 @@ from rich.console import Console
 from models.evaluation import Report
 from streamer.errors import ReleaseError
 from streamer.recordings.plays import Listening
-from streamer.replay.evaluating import EvaluationError, draw_reports, evaluate_release, to_json
+from streamer.report.evaluation import EvaluationError, draw_reports, evaluate_release, to_json
 from tests.builders import save_tiny_release
 
 
