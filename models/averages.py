@@ -19,9 +19,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.catalogue import FIRST_TRACK, PAD
 from models.config import HORIZONS, DiscountConfig, WeightsConfig
 from models.network import CosineNetwork
+from models.plays.catalogue import FIRST_TRACK, PAD
 
 _MAX_ROWS: Final = 1 << 24  # that float32 tells apart
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from models.catalogue import FIRST_TRACK, UNKNOWN, Catalogue
 from models.config import TrainingConfig
 from models.embedding import Streams, item_vectors, vectors_of_company
 from models.network import Network
+from models.plays.catalogue import FIRST_TRACK, UNKNOWN, Catalogue
 from models.recommender import Recommender
 
 _ITEM_VECTORS = "embedding.weight"

@@ -10,9 +10,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.catalogue import FIRST_TRACK
 from models.evaluation import Estimate, estimate, short_term_metrics
-from models.split import Lists, Part, Split
+from models.plays.catalogue import FIRST_TRACK
+from models.plays.split import Lists, Part, Split
 
 _LENGTHS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 _GAPS_S: Final = {

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from models.evaluation import SHORT_TERM_SIZE, Estimate, estimate, short_term_metrics, steps_to
+from models.plays.split import Part, Split
 from models.recommender import Recommender
-from models.split import Part, Split
 from models.step import step
 
 _NUM_BINS: Final = 10

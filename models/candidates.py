@@ -15,10 +15,10 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from models.catalogue import FIRST_TRACK, PAD
 from models.config import RerankerConfig
+from models.plays.catalogue import FIRST_TRACK, PAD
+from models.plays.ring import NUM_BIGRAMS, NUM_COUNTS
 from models.ranking import largest, top_k
-from models.ring import NUM_BIGRAMS, NUM_COUNTS
 
 FEATURES: Final = (
     "log p, short-term",
@@ -61,8 +61,8 @@ class Moments(NamedTuple):
         ring_groups: int64 (A, P), as `RingWindows.groups`.
         plays_ago: int64 (A, P), as `RingWindows.plays_ago`.
         heard: int64 (A, P), as `RingWindows.heard`.
-        situations: float32 (A, 5), see `models.situation`.
-        counted_rows: int64 (A, N), the tracks of the listener's counts (`models.counts`), PAD where none is known.
+        situations: float32 (A, 5), see `models.plays.situation`.
+        counted_rows: int64 (A, N), the tracks counted of the listener (`models.plays.counts`), PAD where unknown.
         counts: float32 (A, N), decayed plays of each.
     """
 

@@ -20,8 +20,8 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from models.catalogue import Catalogue
 from models.config import KindConfig, TrainingConfig
+from models.plays.catalogue import Catalogue
 from models.recommender import Recommender
 from models.shards import Shards, Survey, sha256_of
 

@@ -14,12 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.catalogue import FIRST_TRACK, PAD
 from models.config import TrainingConfig
-from models.features import KnownPlays, play_features
 from models.loss import RingTerms, cosine_loss, full_softmax_loss, sampled_softmax_loss, squared_loss
 from models.network import Network
-from models.ring import ring_windows
+from models.plays.catalogue import FIRST_TRACK, PAD
+from models.plays.features import KnownPlays, play_features
+from models.plays.ring import ring_windows
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from models.catalogue import FIRST_TRACK
 from models.config import TrainingConfig
+from models.plays.catalogue import FIRST_TRACK
 
 Streams: TypeAlias = Iterable[tuple[NDArray[np.int64], NDArray[np.int64]]]
 """Known tracks as rows in listening order, one listener after the other, int64 (P,), and the session of each, int64

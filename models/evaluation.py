@@ -28,10 +28,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.catalogue import FIRST_TRACK, PAD
-from models.histories import Histories
+from models.plays.catalogue import FIRST_TRACK, PAD
+from models.plays.histories import Histories
+from models.plays.split import Lists, LongTermTruths, Part, Split, long_term_truths
 from models.recommender import Recommender
-from models.split import Lists, LongTermTruths, Part, Split, long_term_truths
 from models.step import StepInput, step
 
 SHORT_TERM_SIZE: Final = 20

@@ -15,8 +15,8 @@ The rule. Differences are the candidate's minus the other's, weighed by the jury
    brings nobody anything, and costs every state a rebuild. But a champion older than `fresh_after_s` is replaced by
    what is not worse: newer weights know newer tracks, which no play held out can show.
 
-Where there is no champion, or none that can be loaded, 3 and 4 ask nothing: workers without one answer nothing at all.
-What was played by scripts is kept away before (`models.traffic`): where too much of the new plays is suspicious there
+Without a champion, or with one that cannot be loaded, 3 and 4 are not asked: workers without one answer nothing at all.
+Plays sent by scripts are kept away beforehand (`models.plays.bots`): if too many of the new plays are suspicious there
 is no candidate, and `refuse_traffic` says so.
 """
 

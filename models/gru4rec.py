@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.catalogue import FIRST_TRACK
+from models.plays.catalogue import FIRST_TRACK
+from models.plays.split import Lists, Split
 from models.ranking import top_k
-from models.split import Lists, Split
 
 _EPSILON: Final = 1e-6
 _TINY: Final = 1e-24  # keeps a logarithm finite

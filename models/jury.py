@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.evaluation import Estimate, long_term_metrics, short_term_metrics
-from models.split import Lists, Split, long_term_truths
+from models.plays.split import Lists, Split, long_term_truths
 
 MAX_WEIGHT: Final = 20
 """Plays: whoever is asked more often counts as if asked so often."""

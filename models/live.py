@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.evaluation import Estimate, answer
-from models.histories import gather_histories
 from models.jury import MIN_LISTENERS, Outcomes, weigh
+from models.plays.histories import gather_histories
 from models.recommender import Recommender
 
 

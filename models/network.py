@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.catalogue import FIRST_TRACK, PAD
 from models.config import HORIZONS, KindConfig, NetworkConfig
-from models.features import num_features
-from models.ring import NUM_BIGRAMS, NUM_COUNTS, NUM_RECENCIES
+from models.plays.catalogue import FIRST_TRACK, PAD
+from models.plays.features import num_features
+from models.plays.ring import NUM_BIGRAMS, NUM_COUNTS, NUM_RECENCIES
 
 _NUM_RING_WEIGHTS: Final = NUM_RECENCIES + NUM_COUNTS + NUM_BIGRAMS
 

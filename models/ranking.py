@@ -10,8 +10,8 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from models.catalogue import FIRST_TRACK, PAD
 from models.network import Network
+from models.plays.catalogue import FIRST_TRACK, PAD
 
 _BLOCK: Final = 16  # scores that one maximum stands for
 

@@ -24,7 +24,6 @@ from typing import Final, Literal
 
 import torch
 
-from models.catalogue import Catalogue
 from models.checkpoint import Checkpoint
 from models.config import (
     DiscountConfig,
@@ -36,8 +35,9 @@ from models.config import (
     TrainingConfig,
     WeightsConfig,
 )
-from models.histories import Histories
 from models.network import Network
+from models.plays.catalogue import Catalogue
+from models.plays.histories import Histories
 from models.ranks import ALONE, Ranks
 from models.recommender import Recommender
 from models.release import Release

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from models.catalogue import Catalogue
 from models.network import Network
+from models.plays.catalogue import Catalogue
 from models.reranking import Reranker
 
 

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from models.config import HORIZONS, RecurrentConfig
-from models.features import CONTEXT, GAP
 from models.network import CosineNetwork
+from models.plays.features import CONTEXT, GAP
 
 _Cell: TypeAlias = "nn.GRUCell | nn.LSTMCell"
 

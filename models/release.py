@@ -29,11 +29,11 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import nn
 
-from models.catalogue import Catalogue, track_key
 from models.config import RerankerConfig, TrainingConfig
-from models.histories import Histories
 from models.kinds import build_network
 from models.network import Network
+from models.plays.catalogue import Catalogue, track_key
+from models.plays.histories import Histories
 from models.recommender import Recommender
 from models.reranking import Reranker
 

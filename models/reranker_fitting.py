@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.candidates import Candidates
-from models.catalogue import FIRST_TRACK, Catalogue
 from models.config import HORIZONS, KindConfig, RerankerConfig, RerankerTraining
-from models.cooccurrence import (
+from models.evaluation import steps_to
+from models.network import Network
+from models.plays.catalogue import FIRST_TRACK, Catalogue
+from models.plays.cooccurrence import (
     Neighbours,
     follower_counts,
     pair_follower_counts,
@@ -30,14 +32,12 @@ from models.cooccurrence import (
     sessions_by_track,
     strongest,
 )
-from models.evaluation import steps_to
-from models.features import DAY_MS, KnownPlays, known_plays
-from models.histories import Histories, bounds_of
-from models.network import Network
+from models.plays.features import DAY_MS, KnownPlays, known_plays
+from models.plays.histories import Histories, bounds_of
+from models.plays.split import LongTermTruths, Split, long_term_truths
 from models.recommender import Recommender
 from models.reranking import Reranker
 from models.run import Progress
-from models.split import LongTermTruths, Split, long_term_truths
 from models.step import candidates_at
 
 _REACH: Final = 10  # plays, of what comes soon after a track

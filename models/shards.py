@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.batches import cut_pieces, draw_batches
-from models.catalogue import FIRST_TRACK, UNKNOWN, Catalogue
 from models.config import KindConfig, TrainingConfig
 from models.criterion import Criterion, Pieces, criterion_of
-from models.features import known_plays
-from models.histories import Histories, gather_histories
-from models.split import Plays
+from models.plays.catalogue import FIRST_TRACK, UNKNOWN, Catalogue
+from models.plays.features import known_plays
+from models.plays.histories import Histories, gather_histories
+from models.plays.split import Plays
 
 
 @dataclass(frozen=True, slots=True)

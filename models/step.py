@@ -17,16 +17,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.candidates import Candidates, Moments
-from models.catalogue import PAD, UNKNOWN
 from models.config import HORIZONS
-from models.counts import CountMaps, count_plays_at
-from models.features import KnownPlays, known_plays, play_features
-from models.histories import Histories
 from models.network import Network
+from models.plays.catalogue import PAD, UNKNOWN
+from models.plays.counts import CountMaps, count_plays_at
+from models.plays.features import KnownPlays, known_plays, play_features
+from models.plays.histories import Histories
+from models.plays.ring import RingWindows, latest_known, ring_windows
+from models.plays.situation import situations
 from models.ranking import mask_tracks, score_tracks, top_k
 from models.recommender import Recommender
-from models.ring import RingWindows, latest_known, ring_windows
-from models.situation import situations
 
 _MAX_SCORES: Final = {"cpu": 1 << 21, "cuda": 1 << 26}  # held at once: 8 MiB, which a CPU's cache holds; 256 MiB
 _SECOND_STAGE_SCORES: Final = 4  # times as many are held beside a second stage, so slices are that much shorter

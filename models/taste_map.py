@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.catalogue import FIRST_TRACK
-from models.histories import Histories, bounds_of
+from models.plays.catalogue import FIRST_TRACK
+from models.plays.histories import Histories, bounds_of
+from models.plays.split import Split
 from models.projection import project
 from models.recommender import Recommender
-from models.split import Split
 from models.step import StepInput, step
 
 _NUM_TRACKS: Final = 900  # the most played; a layout takes their number squared

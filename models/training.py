@@ -14,12 +14,12 @@ import torch
 from numpy.typing import NDArray
 
 from models.beginning import begin_afresh, begin_from
-from models.catalogue import Catalogue
 from models.checkpoint import Checkpoint, Fingerprint, Snapshot, fingerprint_of
 from models.config import CONTEXTS, KindConfig, NetworkConfig, TrainingConfig
-from models.histories import Histories
 from models.kinds import make_network
 from models.network import Network
+from models.plays.catalogue import Catalogue
+from models.plays.histories import Histories
 from models.ranks import ALONE, Ranks
 from models.recommender import Recommender
 from models.run import Progress, Run

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from models.baselines import Baseline, Method, rank
 from models.evaluation import long_term_metrics, short_term_metrics
-from models.split import Lists, LongTermTruths, Split, long_term_truths
+from models.plays.split import Lists, LongTermTruths, Split, long_term_truths
 
 STRIDE: Final = 4
 """Every which validation anchor is asked in a trial."""

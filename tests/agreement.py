@@ -6,8 +6,8 @@ from typing import Final
 
 import numpy as np
 
-from models.catalogue import track_key
 from models.config import CONTEXTS, HORIZONS, RING_SIZE
+from models.plays.catalogue import track_key
 from models.release import Release
 from streamer.wire.messages import Recommendation
 from streamer.wire.state import BIT_REPEATS, BIT_SKIPPED, NO_RELEASE, States

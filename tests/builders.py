@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from aiokafka import ConsumerRecord
 
-from models.catalogue import PAD, Catalogue, track_key
 from models.config import (
     NUM_COUNTED,
     RING_SIZE,
@@ -24,6 +23,7 @@ from models.config import (
 )
 from models.kinds import make_network
 from models.network import Network, TasteNetwork
+from models.plays.catalogue import PAD, Catalogue, track_key
 from models.recipes import Recipe
 from models.recommender import Recommender
 from models.release import DataWindow, Release, SavedRelease, save_release

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from models.counts import CountMaps
+from models.plays.counts import CountMaps
 from models.release import Release
 from models.step import StepInput, StepOutput, step
 from streamer.wire.changelog import MARK_KEY, NO_MARK, Mark, listener_key

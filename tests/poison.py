@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from models.catalogue import track_key
+from models.plays.catalogue import track_key
 from models.release import Release
 from models.step import Ranked, StepInput, StepOutput
 from streamer.worker.engine import Engine

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from models.catalogue import track_key
 from models.config import CONTEXTS, HORIZONS, NUM_COUNTED, RING_SIZE
-from models.histories import Histories, gather_histories
+from models.plays.catalogue import track_key
+from models.plays.histories import Histories, gather_histories
 from models.release import Release
 from models.step import StepInput, StepOutput, step
 from streamer.wire.changelog import Mark

@@ -13,9 +13,9 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from models.baselines.queries import latest_plays
-from models.catalogue import FIRST_TRACK
+from models.plays.catalogue import FIRST_TRACK
+from models.plays.split import Lists, Part, Split
 from models.ranking import top_k
-from models.split import Lists, Part, Split
 
 _SHORT_TERM_SIZE: Final = 20
 _LONG_TERM_SIZE: Final = 100

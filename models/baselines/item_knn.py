@@ -10,8 +10,8 @@ from scipy.sparse import csr_array
 
 from models.baselines.queries import decayed_query
 from models.baselines.sessions import training_sessions
-from models.cooccurrence import session_cosines
-from models.split import Split
+from models.plays.cooccurrence import session_cosines
+from models.plays.split import Split
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from models.baselines.queries import decayed_query
-from models.split import Split
+from models.plays.split import Split
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from models.catalogue import FIRST_TRACK
-from models.split import Split
+from models.plays.catalogue import FIRST_TRACK
+from models.plays.split import Split
 
 
 def latest_plays(

@@ -13,9 +13,9 @@ from scipy.sparse import csr_array, diags_array
 
 from models.baselines.queries import decayed_query, latest_plays
 from models.baselines.sessions import Sessions, training_sessions
-from models.catalogue import FIRST_TRACK
-from models.features import DAY_MS
-from models.split import Split
+from models.plays.catalogue import FIRST_TRACK
+from models.plays.features import DAY_MS
+from models.plays.split import Split
 
 _NEVER: Final = -1
 

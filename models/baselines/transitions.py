@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from models.baselines.queries import decayed_query
-from models.catalogue import FIRST_TRACK
-from models.cooccurrence import follower_counts, row_shares
-from models.split import Split
+from models.plays.catalogue import FIRST_TRACK
+from models.plays.cooccurrence import follower_counts, row_shares
+from models.plays.split import Split
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from models.catalogue import track_keys
-from models.histories import Histories
-from models.playlists import playlist_histories
+from models.plays.catalogue import track_keys
+from models.plays.histories import Histories
+from models.plays.playlists import playlist_histories
 from streamer.recordings.plays import PLAYLIST_COLUMN_NAMES
 from streamer.recordings.table import ListeningError, find_column, numbered, read_table, without_nulls
 

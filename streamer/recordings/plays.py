@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from models.split import Plays
+from models.plays.split import Plays
 from streamer.recordings.table import ListeningError, find_column, numbered, read_table, without_nulls
 
 #: How the columns are called where nobody says it, the likeliest first; capitals do not matter.

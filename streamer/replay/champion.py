@@ -4,10 +4,10 @@ import time
 
 from rich.console import Console
 
+from models.plays.split import Split
 from models.recipes import Recipe, fit_recipe
 from models.release import DataWindow, save_release
 from models.shards import Shard
-from models.split import Split
 from streamer.errors import ReleaseError
 from streamer.runtime.device import pick_device
 from streamer.training.progress import report_progress

@@ -8,7 +8,7 @@ import numpy as np
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from numpy.typing import NDArray
 
-from models.catalogue import FIRST_TRACK, PAD, UNKNOWN, Catalogue
+from models.plays.catalogue import FIRST_TRACK, PAD, UNKNOWN, Catalogue
 from streamer.replay.recording import Recording
 from streamer.settings import Settings
 

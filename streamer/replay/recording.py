@@ -7,8 +7,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from models.histories import bounds_of
-from models.split import Split
+from models.plays.histories import bounds_of
+from models.plays.split import Split
 from streamer.kafka.partitioner import PARTITIONERS
 from streamer.recordings.plays import Listening
 

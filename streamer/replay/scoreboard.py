@@ -10,8 +10,8 @@ from rich.table import Table
 
 from models.baselines import BASELINES
 from models.evaluation import Estimate, evaluate, rank_anchors, rank_anchors_as_served
+from models.plays.split import Lists, Split
 from models.release import Release
-from models.split import Lists, Split
 
 #: Scores that differ by less say the same: three decimals.
 TOLERANCE: Final = 5e-4

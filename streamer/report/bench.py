@@ -16,10 +16,10 @@ import numpy as np
 from models.config import RerankerConfig, RerankerTraining, TrainingConfig
 from models.gru4rec import Gru4RecConfig
 from models.network import Network
+from models.plays.split import Split
 from models.recommender import Recommender
 from models.release import DataWindow, load_release, save_release
 from models.run import Progress
-from models.split import Split
 from models.training import fit
 from streamer.report.gru4rec_search import BEST
 

@@ -34,7 +34,7 @@ def add_report(commands: "Commands") -> None:
 
 
 def _report(settings: Settings, arguments: argparse.Namespace) -> None:
-    from models.split import split_plays  # noqa: PLC0415  no worker should wait for what only a report needs
+    from models.plays.split import split_plays  # noqa: PLC0415  no worker should wait for what only a report needs
     from streamer.report.bench import Bench  # noqa: PLC0415
     from streamer.report.figures import Asking  # noqa: PLC0415
     from streamer.report.gru4rec_search import search  # noqa: PLC0415

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from models.baselines import BASELINES
 from models.evaluation import Estimate, Report, evaluate, rank_anchors, rank_anchors_as_served
-from models.split import Part, split_plays
+from models.plays.split import Part, split_plays
 from streamer.errors import RefrainError
 from streamer.recordings.plays import Listening
 from streamer.releases.loading import notice_release, read_release

@@ -8,7 +8,7 @@ import numpy as np
 
 from models.breakdown import break_down
 from models.evaluation import Estimate, Group, compare, evaluate
-from models.split import Lists, Split
+from models.plays.split import Lists, Split
 from streamer.report.runs import Run
 from streamer.report.systems import SYSTEMS
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from models.gru4rec import Epoch, Gru4RecConfig, fit_gru4rec
-from models.split import Split
+from models.plays.split import Split
 from models.trials import Judge
 
 _RSC15: Final = Gru4RecConfig(

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from models.split import Lists
+from models.plays.split import Lists
 
 _LISTS: Final = "lists.npz"
 _ABOUT: Final = "run.json"

@@ -9,12 +9,12 @@ from models.baselines import VARIANTS
 from models.evaluation import rank_anchors, rank_anchors_rebuilt
 from models.gru4rec import Epoch, fit_gru4rec
 from models.network import Network
+from models.plays.split import Split
 from models.recipes import RECIPES, fit_recipe
 from models.recommender import Recommender
 from models.reranker_fitting import fit_two_stages
 from models.run import Progress
 from models.shards import Shard
-from models.split import Split
 from models.trials import choose_baseline
 from streamer.report.bench import Bench
 from streamer.report.runs import Run, keep_run, kept_run

@@ -16,15 +16,15 @@ import numpy as np
 
 from models.config import NetworkConfig, RerankerConfig, RerankerTraining, TrainingConfig
 from models.gate import MAX_SUSPICIOUS_SHARE, Verdict, refuse_traffic
-from models.histories import Histories
 from models.network import Network
+from models.plays.bots import watch_traffic
+from models.plays.histories import Histories
+from models.plays.split import Split, split_plays
 from models.recommender import Recommender
 from models.release import DataWindow, InvalidRelease, Json, Release, SavedRelease, load_release, save_release
 from models.reranker_fitting import add_second_stage, fit_since
 from models.reranking import Reranker
 from models.shards import Shard
-from models.split import Split, split_plays
-from models.traffic import watch_traffic
 from models.training import fit, occurring_contexts
 from streamer.archive.plays import ArchivedPlays
 from streamer.training.checkpoints import CheckpointError, CheckpointFile

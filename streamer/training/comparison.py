@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.baselines import BASELINES
-from models.catalogue import track_keys
 from models.evaluation import Estimate, evaluate, rank_anchors_as_served
 from models.gate import POPULARITY, Baseline, Champion, Evidence, Judged, Verdict, judge
 from models.jury import Jury, Outcomes, seat_jury, weigh, weigh_differences
 from models.live import live_hit_rate, live_hits
+from models.plays.catalogue import track_keys
+from models.plays.split import Plays, Split, split_plays
 from models.recommender import Recommender
 from models.release import Json, Release
-from models.split import Plays, Split, split_plays
 from streamer.archive.plays import ArchivedPlays
 
 MAX_REFERENCE_PLAYS: Final = 20_000  # as many held-out plays of the champion as its loss could hide in; half a minute

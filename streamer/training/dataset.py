@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from models.catalogue import Catalogue
-from models.histories import Histories
+from models.plays.catalogue import Catalogue
+from models.plays.histories import Histories
+from models.plays.split import split_plays
 from models.release import DataWindow, InvalidRelease, Release, load_release
 from models.shards import Shard, Shards
-from models.split import split_plays
 from streamer.archive.snapshot import ArchiveChanged, ArchiveSnapshot
 from streamer.errors import RefrainError
 from streamer.recordings.plays import Listening

@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from models.catalogue import track_keys
-from models.histories import gather_histories
+from models.plays.catalogue import track_keys
+from models.plays.histories import gather_histories
 from models.release import DataWindow
 from models.shards import Shard
 

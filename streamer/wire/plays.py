@@ -14,8 +14,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from models.catalogue import track_key
 from models.config import CONTEXTS
+from models.plays.catalogue import track_key
 from streamer.wire.messages import MAX_ID_BYTES, Cause, Play
 
 MAX_PLAY_BYTES: Final = 1 << 20  # more is junk, and is not even parsed
@@ -31,7 +31,7 @@ class PlayColumns:
         index: int64 (n,), position in the chunk, rising.
         users: the user ids in UTF-8, which are the keys of the messages.
         track_ids: empty where `forgets`.
-        track_keys: uint64 (n,), models.catalogue.track_key; 0 where `forgets`.
+        track_keys: uint64 (n,), models.plays.catalogue.track_key; 0 where `forgets`.
         played_at_ms: int64 (n,), ms since the epoch; the record's timestamp where `forgets`.
         contexts: uint8 (n,), indices of models.config.CONTEXTS.
         skipped: bool (n,).

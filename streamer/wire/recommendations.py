@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from models.catalogue import FIRST_TRACK, PAD
+from models.plays.catalogue import FIRST_TRACK, PAD
 from streamer.wire.messages import Horizon
 
 _TICKS: Final = 10_000  # a score is told in steps of 1e-4: more digits are noise

@@ -3,7 +3,7 @@
     header    version, hidden units, release (key, promoted at), plays folded, plays seen, repeats seen,
               source offset, played at
     ring      the last RING_SIZE plays, oldest first: track key, played at, context, bits
-    counts    NUM_COUNTED tracks and how often they were played, decayed: track key, count (`models.counts`)
+    counts    NUM_COUNTED tracks and how often they were played, decayed: track key, count (`models.plays.counts`)
     hidden    float32, as many as the header says; last, so that a record reads the same whatever the release's size
 
 All little-endian. A change of layout takes a new version, keeps the reader of the old one and adds a fixture of old
@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.config import NUM_COUNTED, RING_SIZE
-from models.counts import CountMaps, count_plays
-from models.histories import bounds_of
+from models.plays.counts import CountMaps, count_plays
+from models.plays.histories import bounds_of
 
 VERSION = 2
 BIT_SKIPPED, BIT_REPEATS = 1, 2
@@ -70,7 +70,7 @@ class States:
         ring_played_at_ms: int64 (B, RING_SIZE).
         ring_contexts: uint8 (B, RING_SIZE), indices of models.config.CONTEXTS.
         ring_bits: uint8 (B, RING_SIZE), BIT_SKIPPED | BIT_REPEATS.
-        counted_track_keys: uint64 (B, NUM_COUNTED), with the counts what `models.counts.CountMaps` holds.
+        counted_track_keys: uint64 (B, NUM_COUNTED), with the counts what `models.plays.counts.CountMaps` holds.
         counts: float32 (B, NUM_COUNTED).
         hidden: float32 (B, H); zeros where the record held another number of hidden units.
     """

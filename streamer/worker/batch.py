@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.config import RING_SIZE
-from models.counts import CountMaps, count_plays
-from models.histories import Histories, bounds_of
+from models.plays.counts import CountMaps, count_plays
+from models.plays.histories import Histories, bounds_of
 from streamer.wire.state import BIT_REPEATS, BIT_SKIPPED, NO_RELEASE, States
 from streamer.worker.events import Events
 
@@ -207,7 +207,7 @@ def _histories(base: States, plays: Events, bounds: NDArray[np.int64], new: NDAr
 def _repeats(track_keys: NDArray[np.uint64], places: NDArray[np.int64], first: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Say of the n plays at `places` whether their track stands among the RING_SIZE plays before, from `first` on.
 
-    The same as models.histories.mark_repeats, for few new plays behind many remembered, which need no sorting.
+    The same as models.plays.histories.mark_repeats, for few new plays behind many remembered, which need no sorting.
     """
     before: NDArray[np.int64] = places[:, None] - np.arange(1, RING_SIZE + 1)  # (n, RING_SIZE)
     is_same = track_keys[np.maximum(before, 0)] == track_keys[places][:, None]

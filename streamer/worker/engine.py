@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.histories import Histories
+from models.plays.histories import Histories
 from models.release import Release
 from models.step import StepInput, StepOutput, step
 from streamer.errors import StepError

@@ -11,7 +11,7 @@ import numpy as np
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 from numpy.typing import NDArray
 
-from models.counts import CountMaps
+from models.plays.counts import CountMaps
 from streamer.faust.table import ListenerTable
 from streamer.kafka.chunk import Chunk
 from streamer.kafka.fences import Fences

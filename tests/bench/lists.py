@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 
-from models.catalogue import FIRST_TRACK
+from models.plays.catalogue import FIRST_TRACK
 from streamer.wire.recommendations import Lineage, ListEncoder
 
 _NUM_TRACKS, _NUM_ANSWERS, _NUM_BATCHES = 50_000, 500, 40

@@ -24,7 +24,6 @@ import torch
 from numpy.typing import NDArray
 
 from models import criterion
-from models.catalogue import FIRST_TRACK, track_keys
 from models.config import CONTEXTS, RING_SIZE, RerankerConfig, TrainingConfig
 from models.evaluation import (
     LONG_TERM_SIZE,
@@ -37,16 +36,17 @@ from models.evaluation import (
     short_term_metrics,
     steps_to,
 )
-from models.histories import Histories, gather_histories
 from models.network import Network
-from models.playlists import playlist_histories
+from models.plays.catalogue import FIRST_TRACK, track_keys
+from models.plays.histories import Histories, gather_histories
+from models.plays.playlists import playlist_histories
+from models.plays.split import Lists, Part, Plays, Split, long_term_truths, split_plays
 from models.ranking import top_k
 from models.recipes import RECIPES, fit_recipe
 from models.recommender import Recommender
 from models.release import load_release
 from models.reranker_fitting import counted_reranker
 from models.shards import Shard
-from models.split import Lists, Part, Plays, Split, long_term_truths, split_plays
 from models.step import step
 from models.training import fit
 from streamer.local.simulator import simulate

@@ -12,15 +12,15 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from models.catalogue import Catalogue
 from models.config import RING_SIZE, NetworkConfig, RerankerConfig
-from models.counts import CountMaps, count_plays
-from models.features import known_plays
-from models.histories import Histories, bounds_of, mark_repeats
 from models.network import TasteNetwork
+from models.plays.catalogue import Catalogue
+from models.plays.counts import CountMaps, count_plays
+from models.plays.features import known_plays
+from models.plays.histories import Histories, bounds_of, mark_repeats
+from models.plays.ring import ring_windows
 from models.recommender import Recommender
 from models.reranker_fitting import counted_reranker
-from models.ring import ring_windows
 from models.step import StepInput, _fold, step
 
 NUM_ROUNDS = 10

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.catalogue import track_keys
+from models.plays.catalogue import track_keys
 from streamer.local.world import World
 from tests.bench import signals
 from tests.bench.signals import STUDIES, Bench, simulated_bench, simulated_playlists

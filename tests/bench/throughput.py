@@ -28,9 +28,9 @@ import numpy as np
 import torch
 from aiokafka import AIOKafkaProducer
 
-from models.catalogue import Catalogue
 from models.config import NetworkConfig, TrainingConfig
 from models.network import TasteNetwork
+from models.plays.catalogue import Catalogue
 from models.recommender import Recommender
 from models.release import DataWindow, Release, save_release
 from models.step import Ranked, StepOutput

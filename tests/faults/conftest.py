@@ -14,9 +14,9 @@ import pytest
 import pytest_asyncio
 import torch
 
-from models.catalogue import Catalogue
 from models.config import NetworkConfig, TrainingConfig
 from models.network import TasteNetwork
+from models.plays.catalogue import Catalogue
 from models.recommender import Recommender
 from models.release import DataWindow, Release, SavedRelease, load_release, save_release
 from streamer.local.devkafka import DevKafka

@@ -14,9 +14,9 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from models.catalogue import FIRST_TRACK, track_key
 from models.config import HORIZONS, RING_SIZE
-from models.histories import Histories
+from models.plays.catalogue import FIRST_TRACK, track_key
+from models.plays.histories import Histories
 from models.release import Release
 from models.step import Ranked, StepInput, step
 from tests.counting import counted

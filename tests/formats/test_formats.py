@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from models.config import NUM_COUNTED, RING_SIZE, RecurrentConfig
-from models.histories import gather_histories
 from models.network import TasteNetwork
+from models.plays.histories import gather_histories
 from models.recurrent import RecurrentNetwork
 from models.release import InvalidRelease, load_release
 from models.step import StepInput, step

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from models.catalogue import Catalogue
 from models.config import CONTEXTS, NetworkConfig, RerankerConfig
-from models.histories import gather_histories
 from models.network import TasteNetwork
+from models.plays.catalogue import Catalogue
+from models.plays.histories import gather_histories
 from models.recommender import Recommender
 from models.reranker_fitting import counted_reranker
 from models.step import StepInput, step

@@ -7,10 +7,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from models.catalogue import track_keys
 from models.config import HORIZONS, TrainingConfig
-from models.histories import Histories, gather_histories
-from models.playlists import playlist_histories
+from models.plays.catalogue import track_keys
+from models.plays.histories import Histories, gather_histories
+from models.plays.playlists import playlist_histories
 from models.recipes import RECIPES, Recipe, fit_recipe
 from models.release import Release, load_release, save_release
 from models.shards import Shard

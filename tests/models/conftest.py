@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from models.catalogue import Catalogue, track_keys
 from models.config import CONTEXTS, NetworkConfig, RerankerConfig
-from models.histories import Histories, gather_histories
 from models.network import Network, TasteNetwork
+from models.plays.catalogue import Catalogue, track_keys
+from models.plays.histories import Histories, gather_histories
 from models.recommender import Recommender
 from models.reranker_fitting import counted_reranker
 from tests.builders import TINY_KINDS, network_of

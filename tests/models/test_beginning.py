@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from models.beginning import begin_from
-from models.catalogue import FIRST_TRACK, Catalogue
 from models.config import NetworkConfig, TrainingConfig
 from models.network import TasteNetwork
+from models.plays.catalogue import FIRST_TRACK, Catalogue
 from models.recommender import Recommender
 
 CONFIG = NetworkConfig(embedding_size=8, hidden_size=16, contexts=())

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from models.breakdown import break_down
-from models.catalogue import PAD
-from models.split import Lists, Plays, Split, split_plays
+from models.plays.catalogue import PAD
+from models.plays.split import Lists, Plays, Split, split_plays
 
 MINUTE_MS = 60_000
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from models.calibration import calibrate
-from models.catalogue import Catalogue
 from models.evaluation import evaluate, rank_anchors
 from models.network import TasteNetwork
+from models.plays.catalogue import Catalogue
+from models.plays.split import Plays, Split, split_plays
 from models.recommender import Recommender
-from models.split import Plays, Split, split_plays
 from models.step import StepInput, step
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from models.candidates import FEATURES
-from models.catalogue import Catalogue, track_keys
-from models.histories import Histories, gather_histories
 from models.network import TasteNetwork
+from models.plays.catalogue import Catalogue, track_keys
+from models.plays.histories import Histories, gather_histories
 from models.recommender import Recommender
 from models.reranker_fitting import counted_reranker
 from models.step import StepInput, candidates_at

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from models.catalogue import Catalogue
 from models.checkpoint import Fingerprint, InvalidCheckpoint, Snapshot, differences, fingerprint_of
 from models.config import NetworkConfig, TrainingConfig
-from models.histories import Histories
+from models.plays.catalogue import Catalogue
+from models.plays.histories import Histories
 from models.shards import Shard, survey_of
 
 SNAPSHOT = Snapshot({"plays": 3}, {"epoch": 1, "generator": {"state": 1 << 100}}, {"weight": torch.arange(6.0)})

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.catalogue import FIRST_TRACK
 from models.config import TrainingConfig
 from models.embedding import item_vectors, vectors_of_company
+from models.plays.catalogue import FIRST_TRACK
 
 
 def two_tastes(num_sessions: int = 300) -> tuple[np.ndarray, np.ndarray]:

@@ -8,14 +8,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from models.baselines import BASELINES
-from models.catalogue import PAD, Catalogue
 from models.config import RING_SIZE
-from models.counts import CountMaps
 from models.evaluation import compare, evaluate, rank_anchors, rank_anchors_as_served, rank_anchors_rebuilt
-from models.histories import Histories
 from models.network import TasteNetwork
+from models.plays.catalogue import PAD, Catalogue
+from models.plays.counts import CountMaps
+from models.plays.histories import Histories
+from models.plays.split import Lists, Plays, Split, long_term_truths, split_plays
 from models.recommender import Recommender
-from models.split import Lists, Plays, Split, long_term_truths, split_plays
 from models.step import StepInput, step
 
 REAL_PLAYS = Path(__file__).parents[3] / "shared/data/30music-s10/events.parquet"

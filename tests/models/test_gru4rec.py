@@ -17,7 +17,7 @@ from models.gru4rec import (
     fit_gru4rec,
     session_parallel_batches,
 )
-from models.split import Plays, Split, split_plays
+from models.plays.split import Plays, Split, split_plays
 
 TINY = Gru4RecConfig(num_units=16, batch_size=16, num_samples=8, epochs=8, learning_rate=0.3)
 

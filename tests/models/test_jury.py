@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.jury import MAX_WEIGHT, MIN_LISTENERS, Outcomes, seat_jury, weigh, weigh_differences
-from models.split import Lists, Plays, Split, split_plays
+from models.plays.split import Lists, Plays, Split, split_plays
 
 T2_MS, NEW_MS = 10_000, 9_000
 NUM_OLD, NUM_FRESH = 12, 30

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.catalogue import Catalogue, track_keys
 from models.evaluation import Estimate
 from models.jury import MIN_LISTENERS
 from models.live import has_fallen, live_hit_rate, live_hits
 from models.network import TasteNetwork
+from models.plays.catalogue import Catalogue, track_keys
 from models.recommender import Recommender
 
 NUM_LISTENERS = 2 * MIN_LISTENERS

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from models.catalogue import FIRST_TRACK, PAD
 from models.network import TasteNetwork
+from models.plays.catalogue import FIRST_TRACK, PAD
 from models.ranking import mask_tracks, score_tracks, top_k
 
 FEW_VALUES = st.sampled_from([-np.inf, -1.0, 0.0, 0.5, 1.0])  # so that ties are everywhere

@@ -21,9 +21,9 @@ import sys
 import numpy as np, torch
 from safetensors.torch import save_file
 from torch import distributed
-from models.catalogue import Catalogue, track_keys
+from models.plays.catalogue import Catalogue, track_keys
 from models.config import NetworkConfig, TrainingConfig
-from models.histories import gather_histories
+from models.plays.histories import gather_histories
 from models.ranks import Ranks
 from models.training import fit
 

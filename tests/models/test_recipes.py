@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from models.catalogue import track_keys
 from models.config import NetworkConfig, TrainingConfig
 from models.kinds import make_network
 from models.network import CosineNetwork
-from models.playlists import playlist_histories
+from models.plays.catalogue import track_keys
+from models.plays.playlists import playlist_histories
 from models.recipes import RECIPES, Recipe, fit_recipe
 from models.recommender import Recommender
 from models.run import Progress

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from models.catalogue import FIRST_TRACK
 from models.config import NetworkConfig, RerankerConfig, RerankerTraining
 from models.network import TasteNetwork
+from models.plays.catalogue import FIRST_TRACK
+from models.plays.split import Plays, Split, split_plays
 from models.recommender import Recommender
 from models.reranker_fitting import _log_softmax, _newest, counted_reranker, fit_reranker, fit_two_stages
 from models.run import Progress
-from models.split import Plays, Split, split_plays
 from models.step import StepInput, step
 
 NUM_TRACKS = 40

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from models.candidates import FEATURES
-from models.catalogue import FIRST_TRACK, UNKNOWN, Catalogue, track_keys
 from models.config import RING_SIZE, RerankerConfig
-from models.histories import Histories, gather_histories
 from models.network import TasteNetwork
+from models.plays.catalogue import FIRST_TRACK, UNKNOWN, Catalogue, track_keys
+from models.plays.histories import Histories, gather_histories
 from models.recommender import Recommender
 from models.reranker_fitting import counted_reranker
 from models.reranking import Reranker

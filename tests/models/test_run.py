@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from models.catalogue import Catalogue
 from models.checkpoint import Fingerprint, Snapshot
 from models.config import KindConfig, NetworkConfig, RecurrentConfig, TrainingConfig, WeightsConfig
-from models.histories import Histories
 from models.network import Network
+from models.plays.catalogue import Catalogue
+from models.plays.histories import Histories
 from models.recommender import Recommender
 from models.run import Progress
 from models.shards import Shard

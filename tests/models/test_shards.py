@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from models.catalogue import UNKNOWN, Catalogue, track_keys
 from models.config import NetworkConfig, TrainingConfig
-from models.histories import Histories
+from models.plays.catalogue import UNKNOWN, Catalogue, track_keys
+from models.plays.histories import Histories
 from models.shards import (
     EarlierShards,
     Questions,

@@ -9,12 +9,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.catalogue import FIRST_TRACK, PAD, UNKNOWN, Catalogue, track_keys
 from models.config import RING_SIZE
-from models.counts import CountMaps
-from models.features import known_plays, play_features
-from models.histories import Histories, bounds_of, gather_histories
 from models.network import Network, TasteNetwork
+from models.plays.catalogue import FIRST_TRACK, PAD, UNKNOWN, Catalogue, track_keys
+from models.plays.counts import CountMaps
+from models.plays.features import known_plays, play_features
+from models.plays.histories import Histories, bounds_of, gather_histories
 from models.recommender import Recommender
 from models.step import StepInput, StepOutput, step
 from tests.counting import told

@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.catalogue import Catalogue
 from models.network import TasteNetwork
+from models.plays.catalogue import Catalogue
+from models.plays.split import Plays, split_plays
 from models.recommender import Recommender
-from models.split import Plays, split_plays
 from models.taste_map import TasteMap, draw_taste_map
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from models.catalogue import Catalogue, track_keys
 from models.config import NetworkConfig, TrainingConfig
-from models.histories import Histories, gather_histories
 from models.network import Network
+from models.plays.catalogue import Catalogue, track_keys
+from models.plays.histories import Histories, gather_histories
 from models.recommender import Recommender
 from models.run import Progress
 from models.step import StepInput, step

@@ -6,7 +6,7 @@ import numpy as np
 
 from models.baselines import rank
 from models.baselines.popularity import PersonalPopularity, Popularity
-from models.split import Plays, Split, split_plays
+from models.plays.split import Plays, Split, split_plays
 from models.trials import Judge, choose_baseline
 
 

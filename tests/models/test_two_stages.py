@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from models import reranker_fitting, two_stages
-from models.catalogue import FIRST_TRACK
 from models.config import NetworkConfig, RerankerTraining, TrainingConfig
 from models.network import Network
+from models.plays.catalogue import FIRST_TRACK
+from models.plays.split import Split
 from models.ranks import Ranks
 from models.recipes import Recipe, fit_recipe
 from models.recommender import Recommender
@@ -18,7 +19,6 @@ from models.release import DataWindow, Release
 from models.reranker_fitting import fit_two_stages
 from models.run import Progress
 from models.shards import Shard, Shards
-from models.split import Split
 from models.training import fit
 from tests.builders import release_of
 from tests.models.test_reranker_fitting import SIZES, TRAINING, hit_rate, walks

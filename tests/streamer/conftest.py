@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from models.split import Plays
+from models.plays.split import Plays
 from streamer.recordings.plays import Listening
 from streamer.worker import engine
 

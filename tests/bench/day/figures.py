@@ -9,8 +9,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.catalogue import track_keys
 from models.evaluation import estimate
+from models.plays.catalogue import track_keys
 from models.release import Release
 from streamer.releases.registry import Refusal
 from tests.bench.day.notebook import Notes

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from models.catalogue import track_keys
 from models.config import CONTEXTS
+from models.plays.catalogue import track_keys
 from streamer.local.simulator import SimulatedPlay
 from streamer.wire.messages import Recommendation
 from tests.bench.day.bots import is_bot

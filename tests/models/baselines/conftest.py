@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from models.split import Plays, Split, split_plays
+from models.plays.split import Plays, Split, split_plays
 
 
 def split_of(listeners: Sequence[str], *, later: Sequence[str], num_in_session: int = 100) -> Split:

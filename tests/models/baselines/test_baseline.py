@@ -8,7 +8,7 @@ from scipy.sparse import csr_array
 
 from models.baselines import BASELINES, VARIANTS, Baseline, rank
 from models.baselines.popularity import PersonalPopularity, Popularity
-from models.split import Plays, Split, split_plays
+from models.plays.split import Plays, Split, split_plays
 from tests.models.baselines.conftest import names, split_of
 
 

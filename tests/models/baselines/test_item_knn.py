@@ -6,7 +6,7 @@ import pytest
 from models.baselines.item_knn import ItemKnn
 from models.baselines.queries import decayed_query
 from models.baselines.sessions import training_sessions
-from models.split import Split
+from models.plays.split import Split
 
 
 @pytest.mark.parametrize("method", [ItemKnn(0.6), ItemKnn(0.9, shrinkage=1, num_plays=5)])

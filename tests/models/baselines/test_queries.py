@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.baselines.queries import decayed_query, latest_plays
-from models.split import Split
+from models.plays.split import Split
 from tests.models.baselines.conftest import split_of
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from models.baselines import rank
 from models.baselines.session_knn import SessionKnn
-from models.split import Split
+from models.plays.split import Split
 from tests.models.baselines.conftest import names, split_of
 
 ALL = 1000  # neighbours: more than there are, as equally near ones may be cut either way

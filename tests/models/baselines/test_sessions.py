@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from models.baselines.sessions import training_sessions
-from models.split import Split
+from models.plays.split import Split
 from tests.models.baselines.conftest import split_of
 
 

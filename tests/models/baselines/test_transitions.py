@@ -5,7 +5,7 @@ import pytest
 
 from models.baselines import rank
 from models.baselines.transitions import Transitions
-from models.split import Split
+from models.plays.split import Split
 from tests.models.baselines.conftest import names, split_of
 
 

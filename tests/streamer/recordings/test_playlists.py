@@ -5,7 +5,7 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
-from models.catalogue import track_keys
+from models.plays.catalogue import track_keys
 from streamer.recordings.playlists import read_playlists
 from streamer.recordings.table import ListeningError
 

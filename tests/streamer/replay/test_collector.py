@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from aiokafka import ConsumerRecord
 
-from models.catalogue import FIRST_TRACK, PAD, UNKNOWN, Catalogue
-from models.split import split_plays
+from models.plays.catalogue import FIRST_TRACK, PAD, UNKNOWN, Catalogue
+from models.plays.split import split_plays
 from streamer.recordings.plays import Listening
 from streamer.replay.collector import Collector
 from streamer.replay.recording import Recording

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from models.catalogue import Catalogue
-from models.split import split_plays
+from models.plays.catalogue import Catalogue
+from models.plays.split import split_plays
 from streamer.recordings.plays import Listening
 from streamer.replay.collector import Collector
 from streamer.replay.ledger import Ledger, balance

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from models.catalogue import Catalogue
-from models.split import split_plays
+from models.plays.catalogue import Catalogue
+from models.plays.split import split_plays
 from streamer.kafka.topics import ensure_topics
 from streamer.local.devkafka import DevKafka
 from streamer.recordings.plays import Listening

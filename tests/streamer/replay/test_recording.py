@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from models.split import Split, split_plays
+from models.plays.split import Split, split_plays
 from streamer.recordings.plays import Listening
 from streamer.replay.recording import Recording
 from streamer.wire.plays import decode

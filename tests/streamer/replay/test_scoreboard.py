@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from models.catalogue import PAD
 from models.evaluation import Estimate
-from models.split import Lists, Split, split_plays
+from models.plays.catalogue import PAD
+from models.plays.split import Lists, Split, split_plays
 from streamer.recordings.plays import Listening
 from streamer.replay.scoreboard import Scores, draw, score, score_baselines
 

@@ -9,7 +9,7 @@ import torch
 
 from models.config import RerankerConfig, RerankerTraining, TrainingConfig
 from models.gru4rec import Gru4RecConfig
-from models.split import Plays, Split, split_plays
+from models.plays.split import Plays, Split, split_plays
 from streamer.local.simulator import simulate
 from streamer.local.world import World
 from streamer.report.bench import Bench

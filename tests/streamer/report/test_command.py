@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from models.split import Split
+from models.plays.split import Split
 from streamer.report.command import add_report
 from streamer.report.making import ReportError
 from streamer.settings import Settings

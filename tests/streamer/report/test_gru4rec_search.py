@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from models.gru4rec import Gru4RecConfig
-from models.split import Split
+from models.plays.split import Split
 from streamer.report.gru4rec_search import BEST, TRIALS, best, search
 
 TINY = Gru4RecConfig(num_units=4, num_samples=8, epochs=2)

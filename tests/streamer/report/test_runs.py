@@ -2,7 +2,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.split import Lists
+from models.plays.split import Lists
 from streamer.report.runs import Run, keep_run, kept_run
 
 LISTS = Lists(np.arange(40).reshape(2, 20), np.arange(200).reshape(2, 100))

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from models.checkpoint import Snapshot
+from models.plays.split import Plays
 from models.release import DataWindow
-from models.split import Plays
 from streamer.archive.archive import Archive
 from streamer.archive.plays import to_table
 from streamer.recordings.plays import Listening

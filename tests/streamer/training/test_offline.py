@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.catalogue import Catalogue, track_keys
 from models.config import NetworkConfig, RerankerConfig, RerankerTraining, TrainingConfig
-from models.histories import gather_histories
+from models.plays.catalogue import Catalogue, track_keys
+from models.plays.histories import gather_histories
 from models.recipes import Recipe
 from models.release import DataWindow, Release, load_release
 from models.run import Progress

@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from models.catalogue import track_keys
-from models.histories import gather_histories
+from models.plays.catalogue import track_keys
+from models.plays.histories import gather_histories
 from streamer.training.shards import COLUMNS, ShardFolder, open_shards, shuffle
 
 

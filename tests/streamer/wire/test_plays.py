@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.catalogue import track_key
 from models.config import CONTEXTS
+from models.plays.catalogue import track_key
 from streamer.wire.messages import Cause
 from streamer.wire.plays import EARLIEST_MS, MAX_AHEAD_MS, MAX_PLAY_BYTES, Decoded, Reject, decode
 

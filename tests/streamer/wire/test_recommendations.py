@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.catalogue import FIRST_TRACK, PAD
+from models.plays.catalogue import FIRST_TRACK, PAD
 from streamer.wire.messages import Horizon, RankedTrack, Recommendation
 from streamer.wire.recommendations import Lineage, ListEncoder
 

@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.catalogue import track_key
 from models.config import COUNT_DECAY, RING_SIZE
-from models.histories import mark_repeats
+from models.plays.catalogue import track_key
+from models.plays.histories import mark_repeats
 from streamer.wire.plays import PlayColumns
 from streamer.wire.plays import decode as decode_plays
 from streamer.wire.state import BIT_REPEATS, BIT_SKIPPED, NO_RELEASE, States, decode

@@ -9,9 +9,9 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from models.catalogue import FIRST_TRACK, Catalogue, track_keys
-from models.features import DAY_MS
-from models.histories import Histories, gather_histories
+from models.plays.catalogue import FIRST_TRACK, Catalogue, track_keys
+from models.plays.features import DAY_MS
+from models.plays.histories import Histories, gather_histories
 
 Part: TypeAlias = Literal["validation", "test"]
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.config import COUNT_DECAY, NUM_COUNTED
-from models.counts import CountMaps, count_plays, count_plays_at
-from models.histories import bounds_of
+from models.plays.counts import CountMaps, count_plays, count_plays_at
+from models.plays.histories import bounds_of
 from tests.counting import counted, told
 
 #: Few enough for every track to keep its place; and too many.

@@ -12,9 +12,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.catalogue import UNKNOWN, Catalogue
 from models.config import CONTEXTS, RING_SIZE, KindConfig
-from models.histories import Histories
+from models.plays.catalogue import UNKNOWN, Catalogue
+from models.plays.histories import Histories
 
 DAY_MS: Final = 86_400_000
 

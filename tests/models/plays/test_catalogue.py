@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models import catalogue as catalogue_module
-from models.catalogue import FIRST_TRACK, UNKNOWN, Catalogue, track_key, track_keys
+from models.plays import catalogue as catalogue_module
+from models.plays.catalogue import FIRST_TRACK, UNKNOWN, Catalogue, track_key, track_keys
 
 
 def test_a_key_is_the_first_eight_bytes_of_blake2b_little_endian() -> None:

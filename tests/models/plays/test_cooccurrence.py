@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from models.cooccurrence import (
+from models.plays.cooccurrence import (
     follower_counts,
     pair_follower_counts,
     row_shares,

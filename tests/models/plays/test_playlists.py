@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.playlists import playlist_histories
+from models.plays.playlists import playlist_histories
 
 
 def test_a_playlist_is_somebody_who_plays_it_from_top_to_bottom() -> None:

@@ -20,9 +20,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.catalogue import PAD
 from models.config import RING_SIZE
-from models.features import DAY_MS, KnownPlays
+from models.plays.catalogue import PAD
+from models.plays.features import DAY_MS, KnownPlays
 
 NUM_RECENCIES: Final = 9
 NUM_COUNTS: Final = 4

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.catalogue import Catalogue, track_keys
 from models.config import CONTEXTS, RING_SIZE, NetworkConfig
-from models.features import DAY_MS, KnownPlays, known_plays, play_features
-from models.histories import gather_histories
+from models.plays.catalogue import Catalogue, track_keys
+from models.plays.features import DAY_MS, KnownPlays, known_plays, play_features
+from models.plays.histories import gather_histories
 
 CATALOGUE = Catalogue(["a", "b"])
 

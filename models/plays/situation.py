@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.config import RING_SIZE
-from models.features import KnownPlays
+from models.plays.features import KnownPlays
 
 NUM_SITUATIONS: Final = 5
 

@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.catalogue import track_keys
 from models.config import RING_SIZE
-from models.histories import Histories, gather_histories, mark_repeats
+from models.plays.catalogue import track_keys
+from models.plays.histories import Histories, gather_histories, mark_repeats
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 90)), min_size=1, max_size=400))

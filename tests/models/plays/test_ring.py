@@ -6,11 +6,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from models.catalogue import PAD, UNKNOWN, Catalogue
 from models.config import NetworkConfig
-from models.features import DAY_MS, known_plays
-from models.histories import Histories
-from models.ring import NUM_BIGRAMS, NUM_COUNTS, ring_windows
+from models.plays.catalogue import PAD, UNKNOWN, Catalogue
+from models.plays.features import DAY_MS, known_plays
+from models.plays.histories import Histories
+from models.plays.ring import NUM_BIGRAMS, NUM_COUNTS, ring_windows
 
 CONFIG = NetworkConfig()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.traffic import MAX_STRETCH_PLAYS, MIN_STRETCH_PLAYS, watch_traffic
+from models.plays.bots import MAX_STRETCH_PLAYS, MIN_STRETCH_PLAYS, watch_traffic
 
 NUM_PLAYS, NUM_LISTENERS, NUM_TRACKS = 20_000, 1_000, 3_000
 FIRST_NEW = 15_000

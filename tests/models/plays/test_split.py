@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.catalogue import FIRST_TRACK
-from models.features import DAY_MS
-from models.split import Plays, Split, long_term_truths, split_plays
+from models.plays.catalogue import FIRST_TRACK
+from models.plays.features import DAY_MS
+from models.plays.split import Plays, Split, long_term_truths, split_plays
 
 IDS = [f"t{number}" for number in range(400)]
 

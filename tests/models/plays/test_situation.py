@@ -5,11 +5,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from models.catalogue import UNKNOWN, Catalogue
 from models.config import RING_SIZE, NetworkConfig
-from models.features import known_plays
-from models.histories import Histories
-from models.situation import situations
+from models.plays.catalogue import UNKNOWN, Catalogue
+from models.plays.features import known_plays
+from models.plays.histories import Histories
+from models.plays.situation import situations
 
 CONFIG = NetworkConfig()
 

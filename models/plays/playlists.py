@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from models.histories import Histories, gather_histories
+from models.plays.histories import Histories, gather_histories
 
 
 def playlist_histories(
