@@ -9,7 +9,7 @@ import torch
 
 from models.config import TrainingConfig
 from models.embedding import Streams, item_vectors, vectors_of_company
-from models.network import Network
+from models.networks.network import Network
 from models.plays.catalogue import FIRST_TRACK, UNKNOWN, Catalogue
 from models.recommender import Recommender
 

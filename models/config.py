@@ -95,7 +95,7 @@ class NetworkConfig(KindConfig):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecurrentConfig(KindConfig):
-    """Size a recurrent network a horizon (`models.recurrent`).
+    """Size a recurrent network a horizon (`models.networks.recurrent`).
 
     Attributes:
         cell: what recurs.
@@ -117,7 +117,7 @@ class RecurrentConfig(KindConfig):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiscountConfig(KindConfig):
-    """Say how fast an exponentially discounted mean forgets (`models.averages`).
+    """Say how fast an exponentially discounted mean forgets (`models.networks.averages`).
 
     Attributes:
         factors: what a song weighs beside the song that came after it, one a horizon, 0 (the last song alone) to 1.
@@ -145,7 +145,7 @@ class DiscountConfig(KindConfig):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightsConfig(KindConfig):
-    """Say how a learned weight for each of the last songs is learned (`models.averages`).
+    """Say how a learned weight for each of the last songs is learned (`models.networks.averages`).
 
     Attributes:
         num_songs: that have a weight; no more than a state can be rebuilt from.

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from models.config import TrainingConfig
 from models.loss import RingTerms, cosine_loss, full_softmax_loss, sampled_softmax_loss, squared_loss
-from models.network import Network
+from models.networks.network import Network
 from models.plays.catalogue import FIRST_TRACK, PAD
 from models.plays.features import KnownPlays, play_features
 from models.plays.ring import ring_windows

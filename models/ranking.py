@@ -10,7 +10,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from models.network import Network
+from models.networks.network import Network
 from models.plays.catalogue import FIRST_TRACK, PAD
 
 _BLOCK: Final = 16  # scores that one maximum stands for

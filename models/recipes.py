@@ -35,7 +35,7 @@ from models.config import (
     TrainingConfig,
     WeightsConfig,
 )
-from models.network import Network
+from models.networks.network import Network
 from models.plays.catalogue import Catalogue
 from models.plays.histories import Histories
 from models.ranks import ALONE, Ranks

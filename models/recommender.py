@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from models.network import Network
+from models.networks.network import Network
 from models.plays.catalogue import Catalogue
 from models.reranking import Reranker
 

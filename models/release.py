@@ -30,8 +30,8 @@ from safetensors.torch import save as save_tensors
 from torch import nn
 
 from models.config import RerankerConfig, TrainingConfig
-from models.kinds import build_network
-from models.network import Network
+from models.networks.architectures import build_network
+from models.networks.network import Network
 from models.plays.catalogue import Catalogue, track_key
 from models.plays.histories import Histories
 from models.recommender import Recommender

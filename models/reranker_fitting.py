@@ -21,7 +21,7 @@ from torch import Tensor
 from models.candidates import Candidates
 from models.config import HORIZONS, KindConfig, RerankerConfig, RerankerTraining
 from models.evaluation import steps_to
-from models.network import Network
+from models.networks.network import Network
 from models.plays.catalogue import FIRST_TRACK, Catalogue
 from models.plays.cooccurrence import (
     Neighbours,

@@ -14,7 +14,7 @@ from models.batches import draw_batches
 from models.checkpoint import Fingerprint, Snapshot
 from models.config import TrainingConfig
 from models.criterion import Criterion, Pieces
-from models.network import Network
+from models.networks.network import Network
 from models.ranks import ALONE, Ranks
 from models.shards import Questions
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from models.candidates import Candidates, Moments
 from models.config import HORIZONS
-from models.network import Network
+from models.networks.network import Network
 from models.plays.catalogue import PAD, UNKNOWN
 from models.plays.counts import CountMaps, count_plays_at
 from models.plays.features import KnownPlays, known_plays, play_features

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from models.beginning import begin_afresh, begin_from
 from models.checkpoint import Checkpoint, Fingerprint, Snapshot, fingerprint_of
 from models.config import CONTEXTS, KindConfig, NetworkConfig, TrainingConfig
-from models.kinds import make_network
-from models.network import Network
+from models.networks.architectures import make_network
+from models.networks.network import Network
 from models.plays.catalogue import Catalogue
 from models.plays.histories import Histories
 from models.ranks import ALONE, Ranks

@@ -18,7 +18,7 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from models.config import RerankerConfig, RerankerTraining
-from models.network import Network
+from models.networks.network import Network
 from models.plays.catalogue import Catalogue
 from models.plays.split import split_once
 from models.ranks import Ranks

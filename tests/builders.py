@@ -21,8 +21,8 @@ from models.config import (
     TrainingConfig,
     WeightsConfig,
 )
-from models.kinds import make_network
-from models.network import Network, TasteNetwork
+from models.networks.architectures import make_network
+from models.networks.network import Network, TasteNetwork
 from models.plays.catalogue import PAD, Catalogue, track_key
 from models.recipes import Recipe
 from models.recommender import Recommender

@@ -16,7 +16,7 @@ from aiokafka import ConsumerRecord
 from numpy.typing import NDArray
 
 from models.config import CONTEXTS, HORIZONS, RING_SIZE
-from models.network import TasteNetwork
+from models.networks.network import TasteNetwork
 from models.release import Release
 
 Vector = NDArray[np.float64]

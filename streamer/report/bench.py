@@ -15,7 +15,7 @@ import numpy as np
 
 from models.config import RerankerConfig, RerankerTraining, TrainingConfig
 from models.gru4rec import Gru4RecConfig
-from models.network import Network
+from models.networks.network import Network
 from models.plays.split import Split
 from models.recommender import Recommender
 from models.release import DataWindow, load_release, save_release

@@ -8,7 +8,7 @@ from typing import Any, Final
 from models.baselines import VARIANTS
 from models.evaluation import rank_anchors, rank_anchors_rebuilt
 from models.gru4rec import Epoch, fit_gru4rec
-from models.network import Network
+from models.networks.network import Network
 from models.plays.split import Split
 from models.recipes import RECIPES, fit_recipe
 from models.recommender import Recommender

@@ -16,7 +16,7 @@ import numpy as np
 
 from models.config import NetworkConfig, RerankerConfig, RerankerTraining, TrainingConfig
 from models.gate import MAX_SUSPICIOUS_SHARE, Verdict, refuse_traffic
-from models.network import Network
+from models.networks.network import Network
 from models.plays.bots import watch_traffic
 from models.plays.histories import Histories
 from models.plays.split import Split, split_plays

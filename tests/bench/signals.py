@@ -36,7 +36,7 @@ from models.evaluation import (
     short_term_metrics,
     steps_to,
 )
-from models.network import Network
+from models.networks.network import Network
 from models.plays.catalogue import FIRST_TRACK, track_keys
 from models.plays.histories import Histories, gather_histories
 from models.plays.playlists import playlist_histories

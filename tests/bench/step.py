@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from models.config import RING_SIZE, NetworkConfig, RerankerConfig
-from models.network import TasteNetwork
+from models.networks.network import TasteNetwork
 from models.plays.catalogue import Catalogue
 from models.plays.counts import CountMaps, count_plays
 from models.plays.features import known_plays

@@ -29,7 +29,7 @@ import torch
 from aiokafka import AIOKafkaProducer
 
 from models.config import NetworkConfig, TrainingConfig
-from models.network import TasteNetwork
+from models.networks.network import TasteNetwork
 from models.plays.catalogue import Catalogue
 from models.recommender import Recommender
 from models.release import DataWindow, Release, save_release

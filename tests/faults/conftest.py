@@ -15,7 +15,7 @@ import pytest_asyncio
 import torch
 
 from models.config import NetworkConfig, TrainingConfig
-from models.network import TasteNetwork
+from models.networks.network import TasteNetwork
 from models.plays.catalogue import Catalogue
 from models.recommender import Recommender
 from models.release import DataWindow, Release, SavedRelease, load_release, save_release

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from models.config import NUM_COUNTED, RING_SIZE, RecurrentConfig
-from models.network import TasteNetwork
+from models.networks.network import TasteNetwork
+from models.networks.recurrent import RecurrentNetwork
 from models.plays.histories import gather_histories
-from models.recurrent import RecurrentNetwork
 from models.release import InvalidRelease, load_release
 from models.step import StepInput, step
 from streamer.archive.archive import Archive

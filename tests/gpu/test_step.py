@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from models.config import CONTEXTS, NetworkConfig, RerankerConfig
-from models.network import TasteNetwork
+from models.networks.network import TasteNetwork
 from models.plays.catalogue import Catalogue
 from models.plays.histories import gather_histories
 from models.recommender import Recommender

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from models.config import CONTEXTS, NetworkConfig, RerankerConfig
-from models.network import Network, TasteNetwork
+from models.networks.network import Network, TasteNetwork
 from models.plays.catalogue import Catalogue, track_keys
 from models.plays.histories import Histories, gather_histories
 from models.recommender import Recommender

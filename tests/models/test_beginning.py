@@ -8,7 +8,7 @@ import torch
 
 from models.beginning import begin_from
 from models.config import NetworkConfig, TrainingConfig
-from models.network import TasteNetwork
+from models.networks.network import TasteNetwork
 from models.plays.catalogue import FIRST_TRACK, Catalogue
 from models.recommender import Recommender
 

@@ -5,7 +5,7 @@ import pytest
 
 from models.calibration import calibrate
 from models.evaluation import evaluate, rank_anchors
-from models.network import TasteNetwork
+from models.networks.network import TasteNetwork
 from models.plays.catalogue import Catalogue
 from models.plays.split import Plays, Split, split_plays
 from models.recommender import Recommender

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.candidates import FEATURES
-from models.network import TasteNetwork
+from models.networks.network import TasteNetwork
 from models.plays.catalogue import Catalogue, track_keys
 from models.plays.histories import Histories, gather_histories
 from models.recommender import Recommender

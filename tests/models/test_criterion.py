@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from models.averages import WeightedMean
 from models.config import NetworkConfig, TrainingConfig, WeightsConfig
 from models.criterion import DistanceCriterion, Pieces, SoftmaxCriterion, _draw_targets, criterion_of
 from models.loss import cosine_loss, squared_loss
+from models.networks.averages import WeightedMean
 from models.plays.catalogue import Catalogue
 from models.plays.features import known_plays
 from models.plays.histories import gather_histories

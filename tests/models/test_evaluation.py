@@ -10,7 +10,7 @@ import pytest
 from models.baselines import BASELINES
 from models.config import RING_SIZE
 from models.evaluation import compare, evaluate, rank_anchors, rank_anchors_as_served, rank_anchors_rebuilt
-from models.network import TasteNetwork
+from models.networks.network import TasteNetwork
 from models.plays.catalogue import PAD, Catalogue
 from models.plays.counts import CountMaps
 from models.plays.histories import Histories

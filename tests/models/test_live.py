@@ -8,7 +8,7 @@ import pytest
 from models.evaluation import Estimate
 from models.jury import MIN_LISTENERS
 from models.live import has_fallen, live_hit_rate, live_hits
-from models.network import TasteNetwork
+from models.networks.network import TasteNetwork
 from models.plays.catalogue import Catalogue, track_keys
 from models.recommender import Recommender
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from models.network import TasteNetwork
+from models.networks.network import TasteNetwork
 from models.plays.catalogue import FIRST_TRACK, PAD
 from models.ranking import mask_tracks, score_tracks, top_k
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from models.config import NetworkConfig, TrainingConfig
-from models.kinds import make_network
-from models.network import CosineNetwork
+from models.networks.architectures import make_network
+from models.networks.network import CosineNetwork
 from models.plays.catalogue import track_keys
 from models.plays.playlists import playlist_histories
 from models.recipes import RECIPES, Recipe, fit_recipe

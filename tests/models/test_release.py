@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from models.config import TrainingConfig
-from models.network import Network, TasteNetwork
+from models.networks.network import Network, TasteNetwork
 from models.plays.catalogue import Catalogue, track_key
 from models.recommender import Recommender
 from models.release import DataWindow, InvalidRelease, SavedRelease, describe_release, load_release, save_release

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from models.config import NetworkConfig, RerankerConfig, RerankerTraining
-from models.network import TasteNetwork
+from models.networks.network import TasteNetwork
 from models.plays.catalogue import FIRST_TRACK
 from models.plays.split import Plays, Split, split_plays
 from models.recommender import Recommender

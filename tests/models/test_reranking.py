@@ -8,7 +8,7 @@ import torch
 
 from models.candidates import FEATURES
 from models.config import RING_SIZE, RerankerConfig
-from models.network import TasteNetwork
+from models.networks.network import TasteNetwork
 from models.plays.catalogue import FIRST_TRACK, UNKNOWN, Catalogue, track_keys
 from models.plays.histories import Histories, gather_histories
 from models.recommender import Recommender

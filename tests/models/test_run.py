@@ -11,7 +11,7 @@ import torch
 
 from models.checkpoint import Fingerprint, Snapshot
 from models.config import KindConfig, NetworkConfig, RecurrentConfig, TrainingConfig, WeightsConfig
-from models.network import Network
+from models.networks.network import Network
 from models.plays.catalogue import Catalogue
 from models.plays.histories import Histories
 from models.recommender import Recommender

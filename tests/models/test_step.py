@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.config import RING_SIZE
-from models.network import Network, TasteNetwork
+from models.networks.network import Network, TasteNetwork
 from models.plays.catalogue import FIRST_TRACK, PAD, UNKNOWN, Catalogue, track_keys
 from models.plays.counts import CountMaps
 from models.plays.features import known_plays, play_features

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.network import TasteNetwork
+from models.networks.network import TasteNetwork
 from models.plays.catalogue import Catalogue
 from models.plays.split import Plays, split_plays
 from models.recommender import Recommender

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from models.config import NetworkConfig, TrainingConfig
-from models.network import Network
+from models.networks.network import Network
 from models.plays.catalogue import Catalogue, track_keys
 from models.plays.histories import Histories, gather_histories
 from models.recommender import Recommender

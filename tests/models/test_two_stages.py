@@ -9,7 +9,7 @@ from torch import nn
 
 from models import reranker_fitting, two_stages
 from models.config import NetworkConfig, RerankerTraining, TrainingConfig
-from models.network import Network
+from models.networks.network import Network
 from models.plays.catalogue import FIRST_TRACK
 from models.plays.split import Split
 from models.ranks import Ranks

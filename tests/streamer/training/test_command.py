@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from models.checkpoint import Snapshot
-from models.recurrent import RecurrentNetwork
+from models.networks.recurrent import RecurrentNetwork
 from models.release import Release, load_release
 from streamer.__main__ import main
 from streamer.archive.archive import Archive

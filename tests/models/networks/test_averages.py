@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from models.averages import WeightedMean
 from models.config import DiscountConfig, WeightsConfig
-from models.network import Network
+from models.networks.averages import WeightedMean
+from models.networks.network import Network
 from tests.builders import network_of
 
 NO_FEATURES = torch.zeros(1, 4, 0)

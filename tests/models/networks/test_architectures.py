@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from models.config import HORIZONS, KindConfig, NetworkConfig
-from models.kinds import KINDS, build_network
-from models.network import Network, TasteNetwork
+from models.networks.architectures import KINDS, build_network
+from models.networks.network import Network, TasteNetwork
 from tests.builders import TINY_KINDS
 
 

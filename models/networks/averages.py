@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.config import HORIZONS, DiscountConfig, WeightsConfig
-from models.network import CosineNetwork
+from models.networks.network import CosineNetwork
 from models.plays.catalogue import FIRST_TRACK, PAD
 
 _MAX_ROWS: Final = 1 << 24  # that float32 tells apart

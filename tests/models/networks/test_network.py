@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from models.config import CONTEXTS, HORIZONS, NetworkConfig
-from models.network import TasteNetwork
+from models.networks.network import TasteNetwork
 
 
 def test_the_recurrence_is_the_gru_of_cho_with_torchs_gates(network: TasteNetwork) -> None:

@@ -1,7 +1,7 @@
 """The network: embed -> recur -> taste vectors and ring terms; the same forward trains and serves.
 
 `Network` is what all kinds have in common; Refrain's own is the `TasteNetwork`, those of the paper stand in
-`models.recurrent` and `models.averages`, and `models.kinds` knows them all by name.
+`models.networks.recurrent` and `models.networks.averages`, and `models.networks.architectures` knows them all by name.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from models.config import HORIZONS, RecurrentConfig
-from models.network import CosineNetwork
+from models.networks.network import CosineNetwork
 from models.plays.features import CONTEXT, GAP
 
 _Cell: TypeAlias = "nn.GRUCell | nn.LSTMCell"

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from models.averages import DiscountedMean, WeightedMean
 from models.config import DiscountConfig, KindConfig, NetworkConfig, RecurrentConfig, WeightsConfig
-from models.network import Network, TasteNetwork
-from models.recurrent import RecurrentNetwork
+from models.networks.averages import DiscountedMean, WeightedMean
+from models.networks.network import Network, TasteNetwork
+from models.networks.recurrent import RecurrentNetwork
 
 
 class Kind(NamedTuple):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from models.config import CONTEXTS, RecurrentConfig
-from models.recurrent import RecurrentNetwork
+from models.networks.recurrent import RecurrentNetwork
 from tests.builders import network_of
 
 SIZES = {"embedding_size": 4, "units": 3}
