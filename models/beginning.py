@@ -11,7 +11,7 @@ from models.config import TrainingConfig
 from models.embedding import Streams, item_vectors, vectors_of_company
 from models.networks.network import Network
 from models.plays.catalogue import FIRST_TRACK, UNKNOWN, Catalogue
-from models.recommender import Recommender
+from models.serving.recommender import Recommender
 
 _ITEM_VECTORS = "embedding.weight"
 

@@ -9,10 +9,11 @@ from typing import Final
 import numpy as np
 import torch
 
-from models.evaluation import SHORT_TERM_SIZE, Estimate, estimate, short_term_metrics, steps_to
+from models.evaluation import Estimate, estimate, short_term_metrics
 from models.plays.split import Part, Split
-from models.recommender import Recommender
-from models.step import step
+from models.serving.offline import SHORT_TERM_SIZE, steps_to
+from models.serving.recommender import Recommender
+from models.serving.step import step
 
 _NUM_BINS: Final = 10
 

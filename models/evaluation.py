@@ -21,24 +21,20 @@ one a stream gave after the play just before the target.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.plays.catalogue import FIRST_TRACK, PAD
+from models.plays.catalogue import FIRST_TRACK
 from models.plays.histories import Histories
 from models.plays.split import Lists, LongTermTruths, Part, Split, long_term_truths
-from models.recommender import Recommender
-from models.step import StepInput, step
-
-SHORT_TERM_SIZE: Final = 20
-LONG_TERM_SIZE: Final = 100
+from models.serving.offline import LONG_TERM_SIZE, SHORT_TERM_SIZE, answer
+from models.serving.recommender import Recommender
 
 _NUM_RESAMPLES: Final = 300
-_MAX_STEP_PLAYS: Final = 1 << 14  # plays of one step of evaluation
 _GAINS: Final = 1 / np.log2(np.arange(2, LONG_TERM_SIZE + 2))  # of a hit at each place
 
 
@@ -167,54 +163,11 @@ def _mean(of_seeds: Iterable[Mapping[str, NDArray[np.float64]]]) -> dict[str, ND
     return {name: np.mean([each[name] for each in metrics], axis=0) for name in metrics[0]}
 
 
-def answer(recommender: Recommender, histories: Histories, anchors: NDArray[np.int64]) -> Lists:
-    """Answer after some plays, a batch of listeners at a time, each from their first play on.
-
-    Args:
-        recommender: its catalogue's rows are what the lists hold.
-        histories: what was played, known to the recommender or not.
-        anchors: int64 (A,), rising, plays of the histories.
-    """
-    short_term = np.full((len(anchors), SHORT_TERM_SIZE), PAD, np.int64)
-    long_term = np.full((len(anchors), LONG_TERM_SIZE), PAD, np.int64)
-    for part, step_input in steps_to(histories, anchors, recommender.network.config.hidden_size):
-        output = step(recommender, step_input, sizes=(SHORT_TERM_SIZE, LONG_TERM_SIZE))
-        short_term[part], long_term[part] = (ranked.rows for ranked in output.ranked)
-    return Lists(short_term, long_term)
-
-
 def _rank(recommender: Recommender, split: Split, histories: Histories, anchors: NDArray[np.int64]) -> Lists:
     """Answer in rows of the split's catalogue."""
     lists = answer(recommender, histories, anchors)
     translation = np.concatenate([np.arange(FIRST_TRACK), split.catalogue.rows(recommender.catalogue.keys)])
     return Lists(translation[lists.short_term], translation[lists.long_term])
-
-
-def steps_to(histories: Histories, anchors: NDArray[np.int64], hidden_size: int) -> Iterator[tuple[slice, StepInput]]:
-    """Lay out the steps that lead to some anchors, a batch of listeners at a time, each from their first play on.
-
-    Args:
-        histories: P plays.
-        anchors: int64 (A,), rising indices into them.
-        hidden_size: floats of a state.
-
-    Yields:
-        Which of the anchors a step answers, and the step.
-    """
-    listeners = np.searchsorted(histories.bounds, anchors, side="right") - 1  # (A,)
-    for batch in _listener_batches(histories, np.unique(listeners)):
-        part = histories.of(batch)
-        begin, end = np.searchsorted(listeners, [batch[0], batch[-1] + 1])
-        moved = part.bounds[np.searchsorted(batch, listeners[begin:end])] - histories.bounds[listeners[begin:end]]
-        yield slice(begin, end), StepInput.from_nothing(part, anchors[begin:end] + moved, num_hidden=hidden_size)
-
-
-def _listener_batches(histories: Histories, listeners: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    """Cut rising listeners into batches of about as many plays."""
-    if not len(listeners):
-        return
-    plays = np.cumsum(np.diff(histories.bounds)[listeners])
-    yield from np.split(listeners, np.flatnonzero(np.diff(plays // _MAX_STEP_PLAYS)) + 1)
 
 
 def _short_term_groups(

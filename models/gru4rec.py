@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from models.plays.catalogue import FIRST_TRACK
 from models.plays.split import Lists, Split
-from models.ranking import top_k
+from models.serving.ranking import top_k
 
 _EPSILON: Final = 1e-6
 _TINY: Final = 1e-24  # keeps a logarithm finite

@@ -10,10 +10,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from models.evaluation import Estimate, answer
+from models.evaluation import Estimate
 from models.jury import MIN_LISTENERS, Outcomes, weigh
 from models.plays.histories import gather_histories
-from models.recommender import Recommender
+from models.serving.offline import answer
+from models.serving.recommender import Recommender
 
 
 def live_hits(

@@ -39,9 +39,9 @@ from models.networks.network import Network
 from models.plays.catalogue import Catalogue
 from models.plays.histories import Histories
 from models.ranks import ALONE, Ranks
-from models.recommender import Recommender
 from models.release import Release
 from models.run import Progress, Stage
+from models.serving.recommender import Recommender
 from models.shards import Shard, Shards
 from models.training import fit_shards, occurring_contexts
 

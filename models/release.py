@@ -34,8 +34,8 @@ from models.networks.architectures import build_network
 from models.networks.network import Network
 from models.plays.catalogue import Catalogue, track_key
 from models.plays.histories import Histories
-from models.recommender import Recommender
-from models.reranking import Reranker
+from models.serving.recommender import Recommender
+from models.serving.reranker import Reranker
 
 FORMAT_VERSION: Final = 2
 

@@ -18,9 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.candidates import Candidates
 from models.config import HORIZONS, KindConfig, RerankerConfig, RerankerTraining
-from models.evaluation import steps_to
 from models.networks.network import Network
 from models.plays.catalogue import FIRST_TRACK, Catalogue
 from models.plays.cooccurrence import (
@@ -35,10 +33,12 @@ from models.plays.cooccurrence import (
 from models.plays.features import DAY_MS, KnownPlays, known_plays
 from models.plays.histories import Histories, bounds_of
 from models.plays.split import LongTermTruths, Split, long_term_truths
-from models.recommender import Recommender
-from models.reranking import Reranker
 from models.run import Progress
-from models.step import candidates_at
+from models.serving.candidates import Candidates
+from models.serving.offline import steps_to
+from models.serving.recommender import Recommender
+from models.serving.reranker import Reranker
+from models.serving.step import candidates_at
 
 _REACH: Final = 10  # plays, of what comes soon after a track
 _SHRINKAGE: Final = 5.0  # sessions

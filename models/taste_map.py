@@ -14,8 +14,9 @@ from models.plays.catalogue import FIRST_TRACK
 from models.plays.histories import Histories, bounds_of
 from models.plays.split import Split
 from models.projection import project
-from models.recommender import Recommender
-from models.step import StepInput, step
+from models.serving.recommender import Recommender
+from models.serving.step import step
+from models.serving.step_input import StepInput
 
 _NUM_TRACKS: Final = 900  # the most played; a layout takes their number squared
 _NUM_LISTENERS: Final = 5

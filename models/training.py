@@ -21,8 +21,8 @@ from models.networks.network import Network
 from models.plays.catalogue import Catalogue
 from models.plays.histories import Histories
 from models.ranks import ALONE, Ranks
-from models.recommender import Recommender
 from models.run import Progress, Run
+from models.serving.recommender import Recommender
 from models.shards import Questions, Sentences, Shard, Shards, survey_of
 
 _MIN_CONTEXT_PLAYS: Final = 100  # fewer teach an input nothing but noise

@@ -22,10 +22,10 @@ from models.networks.network import Network
 from models.plays.catalogue import Catalogue
 from models.plays.split import split_once
 from models.ranks import Ranks
-from models.recommender import Recommender
 from models.release import Release
 from models.reranker_fitting import add_second_stage, fit_second_stage, fit_since
 from models.run import Progress, Stage
+from models.serving.recommender import Recommender
 from models.shards import EarlierShards, Shards, newest_plays, occurring_tracks
 
 COUNTED_PLAYS: Final = 2_000_000

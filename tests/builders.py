@@ -25,8 +25,8 @@ from models.networks.architectures import make_network
 from models.networks.network import Network, TasteNetwork
 from models.plays.catalogue import PAD, Catalogue, track_key
 from models.recipes import Recipe
-from models.recommender import Recommender
 from models.release import DataWindow, Release, SavedRelease, save_release
+from models.serving.recommender import Recommender
 from streamer.wire.state import BIT_REPEATS, BIT_SKIPPED, States
 
 #: 2023-11-14, well behind any broker's clock.

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from models.plays.counts import CountMaps
 from models.release import Release
-from models.step import StepInput, StepOutput, step
+from models.serving.step import StepOutput, step
+from models.serving.step_input import StepInput
 from streamer.wire.changelog import MARK_KEY, NO_MARK, Mark, listener_key
 from streamer.wire.messages import Recommendation
 from streamer.wire.recommendations import ListEncoder

@@ -8,7 +8,8 @@ import numpy as np
 
 from models.plays.catalogue import track_key
 from models.release import Release
-from models.step import Ranked, StepInput, StepOutput
+from models.serving.step import Ranked, StepOutput
+from models.serving.step_input import StepInput
 from streamer.worker.engine import Engine
 from tests.offline import SIZES
 

@@ -12,7 +12,8 @@ from models.config import CONTEXTS, HORIZONS, NUM_COUNTED, RING_SIZE
 from models.plays.catalogue import track_key
 from models.plays.histories import Histories, gather_histories
 from models.release import Release
-from models.step import StepInput, StepOutput, step
+from models.serving.step import StepOutput, step
+from models.serving.step_input import StepInput
 from streamer.wire.changelog import Mark
 from streamer.wire.plays import decode as decode_plays
 from tests.agreement import (

@@ -15,7 +15,7 @@ from torch import Tensor
 from models.baselines.queries import latest_plays
 from models.plays.catalogue import FIRST_TRACK
 from models.plays.split import Lists, Part, Split
-from models.ranking import top_k
+from models.serving.ranking import top_k
 
 _SHORT_TERM_SIZE: Final = 20
 _LONG_TERM_SIZE: Final = 100

@@ -18,9 +18,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from models.evaluation import LONG_TERM_SIZE, SHORT_TERM_SIZE
 from models.plays.split import Lists, Split, split_plays
 from models.recipes import Recipe
+from models.serving.offline import LONG_TERM_SIZE, SHORT_TERM_SIZE
 from streamer.errors import RefrainError
 from streamer.kafka.topics import ensure_topics, specs
 from streamer.local.cluster import BOOTSTRAP, Cluster

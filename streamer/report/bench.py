@@ -17,9 +17,9 @@ from models.config import RerankerConfig, RerankerTraining, TrainingConfig
 from models.gru4rec import Gru4RecConfig
 from models.networks.network import Network
 from models.plays.split import Split
-from models.recommender import Recommender
 from models.release import DataWindow, load_release, save_release
 from models.run import Progress
+from models.serving.recommender import Recommender
 from models.training import fit
 from streamer.report.gru4rec_search import BEST
 

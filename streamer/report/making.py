@@ -8,7 +8,7 @@ from typing import Final
 
 from models.calibration import calibrate
 from models.plays.split import Lists
-from models.recommender import Recommender
+from models.serving.recommender import Recommender
 from models.taste_map import TasteMap, draw_taste_map
 from streamer.errors import RefrainError
 from streamer.report.bench import Bench

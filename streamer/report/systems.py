@@ -11,9 +11,9 @@ from models.gru4rec import Epoch, fit_gru4rec
 from models.networks.network import Network
 from models.plays.split import Split
 from models.recipes import RECIPES, fit_recipe
-from models.recommender import Recommender
 from models.reranker_fitting import fit_two_stages
 from models.run import Progress
+from models.serving.recommender import Recommender
 from models.shards import Shard
 from models.trials import choose_baseline
 from streamer.report.bench import Bench

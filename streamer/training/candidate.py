@@ -20,10 +20,10 @@ from models.networks.network import Network
 from models.plays.bots import watch_traffic
 from models.plays.histories import Histories
 from models.plays.split import Split, split_plays
-from models.recommender import Recommender
 from models.release import DataWindow, InvalidRelease, Json, Release, SavedRelease, load_release, save_release
 from models.reranker_fitting import add_second_stage, fit_since
-from models.reranking import Reranker
+from models.serving.recommender import Recommender
+from models.serving.reranker import Reranker
 from models.shards import Shard
 from models.training import fit, occurring_contexts
 from streamer.archive.plays import ArchivedPlays

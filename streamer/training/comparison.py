@@ -19,8 +19,8 @@ from models.jury import Jury, Outcomes, seat_jury, weigh, weigh_differences
 from models.live import live_hit_rate, live_hits
 from models.plays.catalogue import track_keys
 from models.plays.split import Plays, Split, split_plays
-from models.recommender import Recommender
 from models.release import Json, Release
+from models.serving.recommender import Recommender
 from streamer.archive.plays import ArchivedPlays
 
 MAX_REFERENCE_PLAYS: Final = 20_000  # as many held-out plays of the champion as its loss could hide in; half a minute

@@ -15,9 +15,9 @@ from torch import distributed
 
 from models.ranks import ALONE, Ranks
 from models.recipes import Recipe, fit_recipe
-from models.recommender import Recommender
 from models.release import DataWindow, Release, SavedRelease, save_release
 from models.run import Progress
+from models.serving.recommender import Recommender
 from streamer.runtime.device import pick_device
 from streamer.settings import Settings
 from streamer.training.checkpoints import CheckpointFile

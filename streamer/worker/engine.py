@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from models.plays.histories import Histories
 from models.release import Release
-from models.step import StepInput, StepOutput, step
+from models.serving.step import StepOutput, step
+from models.serving.step_input import StepInput
 from streamer.errors import StepError
 from streamer.runtime.crash import crash
 from streamer.worker.batch import Batch

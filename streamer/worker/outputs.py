@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.config import HORIZONS
-from models.step import Ranked
+from models.serving.step import Ranked
 from streamer.kafka.transaction import Record, Writes
 from streamer.wire.changelog import Item, listener_key
 from streamer.wire.messages import DeadLetterHeaders, dead_letter

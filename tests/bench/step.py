@@ -19,9 +19,11 @@ from models.plays.counts import CountMaps, count_plays
 from models.plays.features import known_plays
 from models.plays.histories import Histories, bounds_of, mark_repeats
 from models.plays.ring import ring_windows
-from models.recommender import Recommender
 from models.reranker_fitting import counted_reranker
-from models.step import StepInput, _fold, step
+from models.serving.folding import fold
+from models.serving.recommender import Recommender
+from models.serving.step import step
+from models.serving.step_input import StepInput
 
 NUM_ROUNDS = 10
 
@@ -67,7 +69,7 @@ def main(device: str = "cpu", num_tracks: str = "10000", num_listeners: str = "5
             "step": lambda: step(alone, step_input),
             "  known plays": lambda: known_plays(histories, catalogue, network.config),
             "  counts": lambda: count_plays(counts, histories.bounds, histories.track_keys, fold_from),
-            "  fold": lambda: _fold(network, known, step_input),
+            "  fold": lambda: fold(network, known, step_input),
             "  ring windows": lambda: ring_windows(known, histories.bounds, anchors),
             "step with a second stage": lambda: step(served, step_input),
         }

@@ -31,9 +31,9 @@ from aiokafka import AIOKafkaProducer
 from models.config import NetworkConfig, TrainingConfig
 from models.networks.network import TasteNetwork
 from models.plays.catalogue import Catalogue
-from models.recommender import Recommender
 from models.release import DataWindow, Release, save_release
-from models.step import Ranked, StepOutput
+from models.serving.recommender import Recommender
+from models.serving.step import Ranked, StepOutput
 from streamer.faust.stream import consume
 from streamer.kafka.chunk import Chunk
 from streamer.kafka.topics import ensure_topics

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from models.release import Release
-from models.step import StepInput, StepOutput
+from models.serving.step import StepOutput
+from models.serving.step_input import StepInput
 from streamer.worker.engine import Engine
 from tests.poison import Sabotage, broken, in_turn, sound
 

@@ -1,6 +1,6 @@
 """The oracle: what an uninterrupted worker would have remembered and answered, folded offline, listener by listener.
 
-It shares `models.step.step` with the product, whose laws have tests of their own, and nothing of
+It shares `models.serving.step.step` with the product, whose laws have tests of their own, and nothing of
 `streamer.worker.batch`, `streamer.wire.state` or Kafka: rings, repeats, counters and counts are plain Python, one play
 at a time.
 """
@@ -18,7 +18,8 @@ from models.config import HORIZONS, RING_SIZE
 from models.plays.catalogue import FIRST_TRACK, track_key
 from models.plays.histories import Histories
 from models.release import Release
-from models.step import Ranked, StepInput, step
+from models.serving.step import Ranked, step
+from models.serving.step_input import StepInput
 from tests.counting import counted
 from tests.faults.load import Event
 

@@ -16,7 +16,8 @@ from models.networks.network import TasteNetwork
 from models.networks.recurrent import RecurrentNetwork
 from models.plays.histories import gather_histories
 from models.release import InvalidRelease, load_release
-from models.step import StepInput, step
+from models.serving.step import step
+from models.serving.step_input import StepInput
 from streamer.archive.archive import Archive
 from streamer.archive.manifest import read_manifest
 from streamer.archive.plays import SCHEMA

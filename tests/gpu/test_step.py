@@ -8,9 +8,10 @@ from models.config import CONTEXTS, NetworkConfig, RerankerConfig
 from models.networks.network import TasteNetwork
 from models.plays.catalogue import Catalogue
 from models.plays.histories import gather_histories
-from models.recommender import Recommender
 from models.reranker_fitting import counted_reranker
-from models.step import StepInput, step
+from models.serving.recommender import Recommender
+from models.serving.step import step
+from models.serving.step_input import StepInput
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")]
 

@@ -13,8 +13,9 @@ from models.plays.histories import Histories, gather_histories
 from models.plays.playlists import playlist_histories
 from models.recipes import RECIPES, Recipe, fit_recipe
 from models.release import Release, load_release, save_release
+from models.serving.step import StepOutput, step
+from models.serving.step_input import StepInput
 from models.shards import Shard
-from models.step import StepInput, StepOutput, step
 from streamer.faust.app import stop_app
 from streamer.kafka.topics import ensure_topics
 from streamer.local.devkafka import DevKafka

@@ -10,7 +10,7 @@ from models.beginning import begin_from
 from models.config import NetworkConfig, TrainingConfig
 from models.networks.network import TasteNetwork
 from models.plays.catalogue import FIRST_TRACK, Catalogue
-from models.recommender import Recommender
+from models.serving.recommender import Recommender
 
 CONFIG = NetworkConfig(embedding_size=8, hidden_size=16, contexts=())
 EARLIER, LATER = Catalogue(["gone", "a", "b"]), Catalogue(["b", "new", "a"])

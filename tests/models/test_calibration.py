@@ -8,8 +8,9 @@ from models.evaluation import evaluate, rank_anchors
 from models.networks.network import TasteNetwork
 from models.plays.catalogue import Catalogue
 from models.plays.split import Plays, Split, split_plays
-from models.recommender import Recommender
-from models.step import StepInput, step
+from models.serving.recommender import Recommender
+from models.serving.step import step
+from models.serving.step_input import StepInput
 
 
 @pytest.fixture(scope="module")

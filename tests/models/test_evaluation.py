@@ -15,8 +15,9 @@ from models.plays.catalogue import PAD, Catalogue
 from models.plays.counts import CountMaps
 from models.plays.histories import Histories
 from models.plays.split import Lists, Plays, Split, long_term_truths, split_plays
-from models.recommender import Recommender
-from models.step import StepInput, step
+from models.serving.recommender import Recommender
+from models.serving.step import step
+from models.serving.step_input import StepInput
 
 REAL_PLAYS = Path(__file__).parents[3] / "shared/data/30music-s10/events.parquet"
 

@@ -10,7 +10,7 @@ from models.jury import MIN_LISTENERS
 from models.live import has_fallen, live_hit_rate, live_hits
 from models.networks.network import TasteNetwork
 from models.plays.catalogue import Catalogue, track_keys
-from models.recommender import Recommender
+from models.serving.recommender import Recommender
 
 NUM_LISTENERS = 2 * MIN_LISTENERS
 

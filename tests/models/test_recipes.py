@@ -12,8 +12,8 @@ from models.networks.network import CosineNetwork
 from models.plays.catalogue import track_keys
 from models.plays.playlists import playlist_histories
 from models.recipes import RECIPES, Recipe, fit_recipe
-from models.recommender import Recommender
 from models.run import Progress
+from models.serving.recommender import Recommender
 from models.shards import Shard
 from models.training import fit
 from tests.builders import network_of, release_of, tiny_recipe

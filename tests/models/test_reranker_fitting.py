@@ -8,10 +8,11 @@ from models.config import NetworkConfig, RerankerConfig, RerankerTraining
 from models.networks.network import TasteNetwork
 from models.plays.catalogue import FIRST_TRACK
 from models.plays.split import Plays, Split, split_plays
-from models.recommender import Recommender
 from models.reranker_fitting import _log_softmax, _newest, counted_reranker, fit_reranker, fit_two_stages
 from models.run import Progress
-from models.step import StepInput, step
+from models.serving.recommender import Recommender
+from models.serving.step import step
+from models.serving.step_input import StepInput
 
 NUM_TRACKS = 40
 SIZES = RerankerConfig(num_first_stage=12, num_counted=6, num_neighbours=8, hidden_units=8)

@@ -14,8 +14,8 @@ from models.config import KindConfig, NetworkConfig, RecurrentConfig, TrainingCo
 from models.networks.network import Network
 from models.plays.catalogue import Catalogue
 from models.plays.histories import Histories
-from models.recommender import Recommender
 from models.run import Progress
+from models.serving.recommender import Recommender
 from models.shards import Shard
 from models.training import fit, fit_shards
 

@@ -6,7 +6,7 @@ import pytest
 from models.networks.network import TasteNetwork
 from models.plays.catalogue import Catalogue
 from models.plays.split import Plays, split_plays
-from models.recommender import Recommender
+from models.serving.recommender import Recommender
 from models.taste_map import TasteMap, draw_taste_map
 
 

@@ -14,10 +14,10 @@ from models.plays.catalogue import FIRST_TRACK
 from models.plays.split import Split
 from models.ranks import Ranks
 from models.recipes import Recipe, fit_recipe
-from models.recommender import Recommender
 from models.release import DataWindow, Release
 from models.reranker_fitting import fit_two_stages
 from models.run import Progress
+from models.serving.recommender import Recommender
 from models.shards import Shard, Shards
 from models.training import fit
 from tests.builders import release_of

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from models.evaluation import Estimate, estimate
 from models.jury import MIN_LISTENERS
 from models.live import live_hits
-from models.recommender import Recommender
+from models.serving.recommender import Recommender
 from streamer.local.world import DAY_MS
 from tests.bench.day.notebook import Notes
 

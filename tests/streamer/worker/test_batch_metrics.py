@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from aiokafka import ConsumerRecord
 
-from models.step import Ranked
+from models.serving.step import Ranked
 from streamer.metrics import WorkerMetrics
 from streamer.wire.recommendations import ListEncoder
 from streamer.wire.state import States, decode

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from models.step import StepInput, StepOutput, step
+from models.serving.step import StepOutput, step
+from models.serving.step_input import StepInput
 from streamer.errors import StepError
 from streamer.wire.state import decode
 from streamer.worker.batch import Batch, plan

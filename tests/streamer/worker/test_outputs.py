@@ -4,7 +4,7 @@ import msgspec
 import numpy as np
 from aiokafka import ConsumerRecord
 
-from models.step import Ranked
+from models.serving.step import Ranked
 from streamer.kafka.transaction import Writes
 from streamer.wire.changelog import Mark, listener_key
 from streamer.wire.messages import Recommendation

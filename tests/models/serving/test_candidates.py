@@ -5,13 +5,14 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from models.candidates import FEATURES
 from models.networks.network import TasteNetwork
 from models.plays.catalogue import Catalogue, track_keys
 from models.plays.histories import Histories, gather_histories
-from models.recommender import Recommender
 from models.reranker_fitting import counted_reranker
-from models.step import StepInput, candidates_at
+from models.serving.candidates import FEATURES
+from models.serving.recommender import Recommender
+from models.serving.step import candidates_at
+from models.serving.step_input import StepInput
 
 NUM_TRACKS = 30
 

@@ -13,10 +13,10 @@ from typing import Final
 import torch
 from torch import Tensor, nn, relu
 
-from models.candidates import FEATURES, Candidates, Moments, Proposer
 from models.config import HORIZONS, RING_SIZE, RerankerConfig
 from models.plays.catalogue import FIRST_TRACK, PAD
-from models.ranking import top_k
+from models.serving.candidates import FEATURES, Candidates, Moments, Proposer
+from models.serving.ranking import top_k
 
 _SCALING: Final = ("feature_means", "feature_scales")
 

@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from models.candidates import FEATURES
 from models.config import RING_SIZE, RerankerConfig
 from models.networks.network import TasteNetwork
 from models.plays.catalogue import FIRST_TRACK, UNKNOWN, Catalogue, track_keys
 from models.plays.histories import Histories, gather_histories
-from models.recommender import Recommender
 from models.reranker_fitting import counted_reranker
-from models.reranking import Reranker
-from models.step import StepInput, StepOutput, candidates_at, step
+from models.serving.candidates import FEATURES
+from models.serving.recommender import Recommender
+from models.serving.reranker import Reranker
+from models.serving.step import StepOutput, candidates_at, step
+from models.serving.step_input import StepInput
 
 NUM_TRACKS = 30
 

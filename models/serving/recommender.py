@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from models.networks.network import Network
 from models.plays.catalogue import Catalogue
-from models.reranking import Reranker
+from models.serving.reranker import Reranker
 
 
 @dataclass(frozen=True, slots=True)

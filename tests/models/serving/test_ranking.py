@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 
 from models.networks.network import TasteNetwork
 from models.plays.catalogue import FIRST_TRACK, PAD
-from models.ranking import mask_tracks, score_tracks, top_k
+from models.serving.ranking import mask_tracks, score_tracks, top_k
 
 FEW_VALUES = st.sampled_from([-np.inf, -1.0, 0.0, 0.5, 1.0])  # so that ties are everywhere
 

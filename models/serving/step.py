@@ -9,58 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Self
+from typing import Final, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.candidates import Candidates, Moments
 from models.config import HORIZONS
-from models.networks.network import Network
 from models.plays.catalogue import PAD, UNKNOWN
 from models.plays.counts import CountMaps, count_plays_at
-from models.plays.features import KnownPlays, known_plays, play_features
-from models.plays.histories import Histories
-from models.plays.ring import RingWindows, latest_known, ring_windows
+from models.plays.features import KnownPlays, known_plays
+from models.plays.ring import RingWindows, ring_windows
 from models.plays.situation import situations
-from models.ranking import mask_tracks, score_tracks, top_k
-from models.recommender import Recommender
+from models.serving.candidates import Candidates, Moments
+from models.serving.folding import fold, to_tensor
+from models.serving.ranking import mask_tracks, score_tracks, top_k
+from models.serving.recommender import Recommender
+from models.serving.step_input import StepInput
 
 _MAX_SCORES: Final = {"cpu": 1 << 21, "cuda": 1 << 26}  # held at once: 8 MiB, which a CPU's cache holds; 256 MiB
 _SECOND_STAGE_SCORES: Final = 4  # times as many are held beside a second stage, so slices are that much shorter
-_MAX_RUN_PLAYS: Final = 1 << 15  # padded plays in one run of the recurrence: 16 MiB of states
-
-
-@dataclass(frozen=True, slots=True)
-class StepInput:
-    """What a step works on: B listeners with P plays, A anchors.
-
-    Attributes:
-        hidden: float32 (B, H), before the first play to be folded.
-        histories: the plays; those already folded in front (what the ring remembers), new ones behind.
-        fold_from: int64 (B,), how many leading plays of each listener are in `hidden` already. 0 rebuilds: hidden is
-            zeros and every play is folded.
-        counts: of the B listeners, before the first play to be counted.
-        count_from: int64 (B,), how many leading plays of each are in `counts` already; a rebuild leaves them there.
-        anchors: int64 (A,), rising indices into the P plays; an answer is given after each. None may lie before the
-            last play already folded, whose state is gone.
-    """
-
-    hidden: NDArray[np.float32]
-    histories: Histories
-    fold_from: NDArray[np.int64]
-    counts: CountMaps
-    count_from: NDArray[np.int64]
-    anchors: NDArray[np.int64]
-
-    @classmethod
-    def from_nothing(cls, histories: Histories, anchors: NDArray[np.int64], *, num_hidden: int) -> Self:
-        """Lay out whole histories: nothing of them is folded or counted yet."""
-        num, nothing = histories.num_listeners, np.zeros(histories.num_listeners, np.int64)
-        hidden = np.zeros((num, num_hidden), np.float32)
-        return cls(hidden, histories, nothing, CountMaps.empty(num), nothing, anchors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,71 +123,6 @@ def _refuse_lost_anchors(step_input: StepInput) -> None:
         )
 
 
-def _fold(network: Network, known: KnownPlays, step_input: StepInput) -> tuple[Tensor, Tensor]:
-    """Advance every listener; give the states at the end, (B, H), and at the anchors, (A, H)."""
-    bounds, anchors, device = step_input.histories.bounds, step_input.anchors, network.device
-    hidden = torch.tensor(step_input.hidden, device=device)  # (B, H), a copy
-    starts = np.searchsorted(known.indices, bounds[:-1] + step_input.fold_from)  # the first known play to be folded
-    latest = latest_known(known, bounds, anchors)  # (A,)
-    listeners = np.searchsorted(bounds, anchors, side="right") - 1  # (A,)
-    moved = latest >= starts[listeners]  # elsewhere the state stands as it came
-    wanted, places = np.unique(latest[moved], return_inverse=True)
-
-    anchor_hidden = hidden[_tensor(listeners, device)]  # (A, H)
-    wanted_hidden = hidden.new_empty(len(wanted), hidden.shape[1])
-    places_of_plays = np.full(len(known.rows), -1)
-    places_of_plays[wanted] = np.arange(len(wanted))
-    for run in _runs(starts, known.bounds[1:]):
-        states = network.recur(
-            _tensor(known.rows[run.plays], device),
-            _tensor(play_features(known, run.plays, network.config), device),
-            hidden[_tensor(run.listeners, device)],
-        )  # (b, t, H)
-        last = _tensor(run.lengths - 1, device)
-        hidden[_tensor(run.listeners, device)] = states[torch.arange(len(states), device=device), last]
-        answered, times = np.nonzero(run.is_real() & (places_of_plays[run.plays] >= 0))
-        wanted_places = places_of_plays[run.plays[answered, times]]
-        wanted_hidden[_tensor(wanted_places, device)] = states[_tensor(answered, device), _tensor(times, device)]
-    anchor_hidden[_tensor(np.flatnonzero(moved), device)] = wanted_hidden[_tensor(places, device)]
-    return hidden, anchor_hidden
-
-
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """One run of the recurrence: t more plays of those b listeners who have any left.
-
-    Attributes:
-        listeners: int64 (b,).
-        plays: int64 (b, t), indices of known plays; the last one again where a listener has fewer.
-        lengths: int64 (b,), how many of the t are real, 1..t.
-    """
-
-    listeners: NDArray[np.int64]
-    plays: NDArray[np.int64]
-    lengths: NDArray[np.int64]
-
-    def is_real(self) -> NDArray[np.bool_]:
-        """Tell plays from padding: bool (b, t)."""
-        return np.arange(self.plays.shape[1]) < self.lengths[:, None]
-
-
-def _runs(starts: NDArray[np.int64], ends: NDArray[np.int64]) -> Iterator[_Run]:
-    """Cut ragged plays into runs that pad at most as much as they fold.
-
-    Runs take 1, 1, 2, 4, ... plays and only the listeners who are not through, so one long history among many single
-    plays costs its own length.
-    """
-    lengths = ends - starts
-    done, size = 0, 1
-    while len(active := np.flatnonzero(lengths > done)):
-        size = max(1, min(size, _MAX_RUN_PLAYS // len(active)))
-        left = np.minimum(lengths[active] - done, size)
-        offsets = np.minimum(np.arange(left.max()), left[:, None] - 1)
-        yield _Run(active, starts[active, None] + done + offsets, left)
-        done += size
-        size = done
-
-
 def _count(recommender: Recommender, step_input: StepInput) -> tuple[CountMaps, CountMaps]:
     """Count the new plays: the maps after all of them, and those at the anchors where a second stage reads them."""
     anchors = step_input.anchors if recommender.reranker is not None else np.empty(0, np.int64)
@@ -231,7 +135,7 @@ def _advance(
 ) -> tuple[Tensor, Iterator[Moments]]:
     """Fold the new plays; give the states, (B, H), and what is known at the anchors, slice by slice."""
     bounds, anchors = step_input.histories.bounds, step_input.anchors
-    hidden, anchor_hidden = _fold(recommender.network, known, step_input)
+    hidden, anchor_hidden = fold(recommender.network, known, step_input)
     counted_rows = recommender.catalogue.rows(counts.track_keys)
     seen = _Seen(
         hidden=anchor_hidden,
@@ -263,7 +167,7 @@ def _moments(recommender: Recommender, seen: _Seen) -> Iterator[Moments]:
         part = slice(begin, begin + slice_size)
         read = network.read(seen.hidden[part])  # (a, H)
         rows, groups, plays_ago, heard = (
-            _tensor(columns[part], read.device).long()
+            to_tensor(columns[part], read.device).long()
             for columns in (rings.rows, rings.groups, rings.plays_ago, rings.heard)
         )  # (a, W)
         yield Moments(
@@ -276,9 +180,9 @@ def _moments(recommender: Recommender, seen: _Seen) -> Iterator[Moments]:
             ring_groups=groups,
             plays_ago=plays_ago,
             heard=heard,
-            situations=_tensor(seen.situations[part], read.device),
-            counted_rows=_tensor(seen.counted_rows[part], read.device),
-            counts=_tensor(seen.counts[part], read.device),
+            situations=to_tensor(seen.situations[part], read.device),
+            counted_rows=to_tensor(seen.counted_rows[part], read.device),
+            counts=to_tensor(seen.counts[part], read.device),
         )
 
 
@@ -309,7 +213,3 @@ def _rank_slice(
         top_k(scores if rows is None else mask_tracks(scores, rows), size)
         for scores, rows, size in zip(moments.scores, masked, sizes, strict=True)
     ]
-
-
-def _tensor(array: NDArray[Any], device: torch.device) -> Tensor:
-    return torch.from_numpy(array).to(device)

@@ -15,8 +15,9 @@ from models.plays.catalogue import FIRST_TRACK, PAD, UNKNOWN, Catalogue, track_k
 from models.plays.counts import CountMaps
 from models.plays.features import known_plays, play_features
 from models.plays.histories import Histories, bounds_of, gather_histories
-from models.recommender import Recommender
-from models.step import StepInput, StepOutput, step
+from models.serving.recommender import Recommender
+from models.serving.step import StepOutput, step
+from models.serving.step_input import StepInput
 from tests.counting import told
 
 TOLERANCE = 1e-5

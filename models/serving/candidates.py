@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from models.config import RerankerConfig
 from models.plays.catalogue import FIRST_TRACK, PAD
 from models.plays.ring import NUM_BIGRAMS, NUM_COUNTS
-from models.ranking import largest, top_k
+from models.serving.ranking import largest, top_k
 
 FEATURES: Final = (
     "log p, short-term",

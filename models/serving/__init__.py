@@ -1,0 +1,1 @@
+"""One step of serving: fold new plays into states, find candidates, rank them."""
