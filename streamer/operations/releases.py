@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from models.gate import span
-from models.release import Description, Json
+from models.release_files import Description, Json
 from streamer.errors import ReleaseError
 from streamer.releases.alias import find_champions
 from streamer.releases.promotion import Promotion, promote, roll_back

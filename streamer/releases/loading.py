@@ -5,7 +5,8 @@ import json
 
 import fsspec
 
-from models.release import InvalidRelease, Release, load_release
+from models.release import Release, load_release
+from models.release_files import InvalidRelease
 from streamer.errors import ReleaseError
 from streamer.runtime.device import pick_device
 from streamer.wire.messages import ReleaseNotice

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from models.release import InvalidRelease, Release, describe_release, load_release
+from models.release import Release, load_release
+from models.release_files import InvalidRelease, describe_release
 from streamer.errors import ReleaseError
 from streamer.releases.alias import find_champions, move_alias
 from streamer.releases.registry import Shelf

@@ -17,7 +17,7 @@ from typing import Final
 import fsspec
 import msgspec
 
-from models.release import Description, InvalidRelease, describe_release
+from models.release_files import Description, InvalidRelease, describe_release
 from streamer.errors import SettingsError
 
 logger = logging.getLogger(__name__)

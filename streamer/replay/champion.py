@@ -6,7 +6,8 @@ from rich.console import Console
 
 from models.plays.split import Split
 from models.recipes import Recipe, fit_recipe
-from models.release import DataWindow, save_release
+from models.release import save_release
+from models.release_files import DataWindow
 from models.shards import Shard
 from streamer.errors import ReleaseError
 from streamer.runtime.device import pick_device

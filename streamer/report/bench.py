@@ -17,7 +17,8 @@ from models.config import RerankerConfig, RerankerTraining, TrainingConfig
 from models.gru4rec import Gru4RecConfig
 from models.networks.network import Network
 from models.plays.split import Split
-from models.release import DataWindow, load_release, save_release
+from models.release import load_release, save_release
+from models.release_files import DataWindow
 from models.run import Progress
 from models.serving.recommender import Recommender
 from models.training import fit

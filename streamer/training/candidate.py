@@ -20,7 +20,8 @@ from models.networks.network import Network
 from models.plays.bots import watch_traffic
 from models.plays.histories import Histories
 from models.plays.split import Split, split_plays
-from models.release import DataWindow, InvalidRelease, Json, Release, SavedRelease, load_release, save_release
+from models.release import Release, SavedRelease, load_release, save_release
+from models.release_files import DataWindow, InvalidRelease, Json
 from models.reranker_fitting import add_second_stage, fit_since
 from models.serving.recommender import Recommender
 from models.serving.reranker import Reranker

@@ -19,7 +19,8 @@ from models.jury import Jury, Outcomes, seat_jury, weigh, weigh_differences
 from models.live import live_hit_rate, live_hits
 from models.plays.catalogue import track_keys
 from models.plays.split import Plays, Split, split_plays
-from models.release import Json, Release
+from models.release import Release
+from models.release_files import Json
 from models.serving.recommender import Recommender
 from streamer.archive.plays import ArchivedPlays
 

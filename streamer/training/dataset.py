@@ -10,7 +10,8 @@ import pyarrow as pa
 from models.plays.catalogue import Catalogue
 from models.plays.histories import Histories
 from models.plays.split import split_plays
-from models.release import DataWindow, InvalidRelease, Release, load_release
+from models.release import Release, load_release
+from models.release_files import DataWindow, InvalidRelease
 from models.shards import Shard, Shards
 from streamer.archive.snapshot import ArchiveChanged, ArchiveSnapshot
 from streamer.errors import RefrainError

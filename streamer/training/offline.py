@@ -15,7 +15,8 @@ from torch import distributed
 
 from models.ranks import ALONE, Ranks
 from models.recipes import Recipe, fit_recipe
-from models.release import DataWindow, Release, SavedRelease, save_release
+from models.release import Release, SavedRelease, save_release
+from models.release_files import DataWindow
 from models.run import Progress
 from models.serving.recommender import Recommender
 from streamer.runtime.device import pick_device

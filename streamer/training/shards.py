@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from models.plays.catalogue import track_keys
 from models.plays.histories import gather_histories
-from models.release import DataWindow
+from models.release_files import DataWindow
 from models.shards import Shard
 
 #: What a fit holds in memory: some 1.5 GB, most of it while word2vec passes over it.

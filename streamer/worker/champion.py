@@ -16,7 +16,8 @@ import msgspec
 import torch
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
-from models.release import InvalidRelease, Release, load_release
+from models.release import Release, load_release
+from models.release_files import InvalidRelease
 from streamer.errors import ReleaseError
 from streamer.metrics import WorkerMetrics
 from streamer.releases.alias import CHAMPION

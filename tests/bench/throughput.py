@@ -31,7 +31,8 @@ from aiokafka import AIOKafkaProducer
 from models.config import NetworkConfig, TrainingConfig
 from models.networks.network import TasteNetwork
 from models.plays.catalogue import Catalogue
-from models.release import DataWindow, Release, save_release
+from models.release import Release, save_release
+from models.release_files import DataWindow
 from models.serving.recommender import Recommender
 from models.serving.step import Ranked, StepOutput
 from streamer.faust.stream import consume

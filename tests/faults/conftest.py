@@ -17,7 +17,8 @@ import torch
 from models.config import NetworkConfig, TrainingConfig
 from models.networks.network import TasteNetwork
 from models.plays.catalogue import Catalogue
-from models.release import DataWindow, Release, SavedRelease, load_release, save_release
+from models.release import Release, SavedRelease, load_release, save_release
+from models.release_files import DataWindow
 from models.serving.recommender import Recommender
 from streamer.local.devkafka import DevKafka
 from tests.faults.cleaning import CLEANING_CONFIG

@@ -15,7 +15,8 @@ from models.config import NUM_COUNTED, RING_SIZE, RecurrentConfig
 from models.networks.network import TasteNetwork
 from models.networks.recurrent import RecurrentNetwork
 from models.plays.histories import gather_histories
-from models.release import InvalidRelease, load_release
+from models.release import load_release
+from models.release_files import InvalidRelease
 from models.serving.step import step
 from models.serving.step_input import StepInput
 from streamer.archive.archive import Archive

@@ -11,7 +11,8 @@ import torch
 from models.config import TrainingConfig
 from models.networks.network import Network, TasteNetwork
 from models.plays.catalogue import Catalogue, track_key
-from models.release import DataWindow, InvalidRelease, SavedRelease, describe_release, load_release, save_release
+from models.release import SavedRelease, load_release, save_release
+from models.release_files import DataWindow, InvalidRelease, describe_release
 from models.serving.recommender import Recommender
 
 CREATED_AT_MS = 1_795_475_700_123

@@ -14,7 +14,8 @@ from models.plays.catalogue import FIRST_TRACK
 from models.plays.split import Split
 from models.ranks import Ranks
 from models.recipes import Recipe, fit_recipe
-from models.release import DataWindow, Release
+from models.release import Release
+from models.release_files import DataWindow
 from models.reranker_fitting import fit_two_stages
 from models.run import Progress
 from models.serving.recommender import Recommender

@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.text import Text
 
 from models.config import TrainingConfig
-from models.release import describe_release, save_release
+from models.release import save_release
+from models.release_files import describe_release
 from streamer.operations.releases import description_text, print_table, release_row
 from streamer.releases.registry import Shelf
 from streamer.wire.messages import ReleaseNotice

@@ -6,7 +6,7 @@ import pytest
 
 from models.checkpoint import Snapshot
 from models.plays.split import Plays
-from models.release import DataWindow
+from models.release_files import DataWindow
 from streamer.archive.archive import Archive
 from streamer.archive.plays import to_table
 from streamer.recordings.plays import Listening

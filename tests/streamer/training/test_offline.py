@@ -15,7 +15,8 @@ from models.config import NetworkConfig, RerankerConfig, RerankerTraining, Train
 from models.plays.catalogue import Catalogue, track_keys
 from models.plays.histories import gather_histories
 from models.recipes import Recipe
-from models.release import DataWindow, Release, load_release
+from models.release import Release, load_release
+from models.release_files import DataWindow
 from models.run import Progress
 from models.shards import Shard
 from streamer.settings import Settings
