@@ -5,10 +5,10 @@ import time
 from rich.console import Console
 
 from models.plays.split import Split
-from models.recipes import Recipe, fit_recipe
 from models.release import save_release
 from models.release_files import DataWindow
-from models.shards import Shard
+from models.training.recipes import Recipe, fit_recipe
+from models.training.shards import Shard
 from streamer.errors import ReleaseError
 from streamer.runtime.device import pick_device
 from streamer.training.progress import report_progress

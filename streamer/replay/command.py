@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from models.recipes import RECIPES
+from models.training.recipes import RECIPES
 from streamer.recordings.arguments import add_recording, num, read_chosen
 from streamer.settings import Settings
 

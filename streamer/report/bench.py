@@ -19,9 +19,9 @@ from models.networks.network import Network
 from models.plays.split import Split
 from models.release import load_release, save_release
 from models.release_files import DataWindow
-from models.run import Progress
 from models.serving.recommender import Recommender
-from models.training import fit
+from models.training.fit import fit
+from models.training.loop import Progress
 from streamer.report.gru4rec_search import BEST
 
 _FIT: str = "fit.json"

@@ -10,11 +10,11 @@ from models.evaluation import rank_anchors, rank_anchors_rebuilt
 from models.gru4rec import Epoch, fit_gru4rec
 from models.networks.network import Network
 from models.plays.split import Split
-from models.recipes import RECIPES, fit_recipe
-from models.reranker_fitting import fit_two_stages
-from models.run import Progress
 from models.serving.recommender import Recommender
-from models.shards import Shard
+from models.training.loop import Progress
+from models.training.recipes import RECIPES, fit_recipe
+from models.training.reranker_fitting import fit_two_stages
+from models.training.shards import Shard
 from models.trials import choose_baseline
 from streamer.report.bench import Bench
 from streamer.report.runs import Run, keep_run, kept_run

@@ -22,11 +22,11 @@ from models.plays.histories import Histories
 from models.plays.split import Split, split_plays
 from models.release import Release, SavedRelease, load_release, save_release
 from models.release_files import DataWindow, InvalidRelease, Json
-from models.reranker_fitting import add_second_stage, fit_since
 from models.serving.recommender import Recommender
 from models.serving.reranker import Reranker
-from models.shards import Shard
-from models.training import fit, occurring_contexts
+from models.training.fit import fit, occurring_contexts
+from models.training.reranker_fitting import add_second_stage, fit_since
+from models.training.shards import Shard
 from streamer.archive.plays import ArchivedPlays
 from streamer.training.checkpoints import CheckpointError, CheckpointFile
 from streamer.training.comparison import Terms, columns, judge_candidate

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from models.checkpoint import Fingerprint, InvalidCheckpoint, Snapshot, differences
+from models.training.checkpoint import Fingerprint, InvalidCheckpoint, Snapshot, differences
 from streamer.errors import RefrainError
 
 _NAME: Final = "checkpoint.safetensors"

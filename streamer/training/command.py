@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.recipes import RECIPES
+from models.training.recipes import RECIPES
 from streamer.recordings.arguments import add_columns, num, read_chosen
 from streamer.settings import Settings
 

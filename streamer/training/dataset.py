@@ -12,7 +12,7 @@ from models.plays.histories import Histories
 from models.plays.split import split_plays
 from models.release import Release, load_release
 from models.release_files import DataWindow, InvalidRelease
-from models.shards import Shard, Shards
+from models.training.shards import Shard, Shards
 from streamer.archive.snapshot import ArchiveChanged, ArchiveSnapshot
 from streamer.errors import RefrainError
 from streamer.recordings.plays import Listening

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from models.run import Progress
+from models.training.loop import Progress
 
 logger = logging.getLogger(__name__)
 

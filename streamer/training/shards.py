@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from models.plays.catalogue import track_keys
 from models.plays.histories import gather_histories
 from models.release_files import DataWindow
-from models.shards import Shard
+from models.training.shards import Shard
 
 #: What a fit holds in memory: some 1.5 GB, most of it while word2vec passes over it.
 SHARD_PLAYS: Final = 2_000_000

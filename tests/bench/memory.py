@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from models.config import NetworkConfig, TrainingConfig
-from models.training import fit_shards
+from models.training.fit import fit_shards
 from streamer.archive.archive import SCHEMA, Archive
 from streamer.training.checkpoints import CheckpointFile
 from streamer.training.dataset import read_archive

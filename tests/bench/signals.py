@@ -23,7 +23,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models import criterion
 from models.config import CONTEXTS, RING_SIZE, RerankerConfig, TrainingConfig
 from models.evaluation import estimate, evaluate, long_term_metrics, rank_anchors, short_term_metrics
 from models.networks.network import Network
@@ -31,15 +30,16 @@ from models.plays.catalogue import FIRST_TRACK, track_keys
 from models.plays.histories import Histories, gather_histories
 from models.plays.playlists import playlist_histories
 from models.plays.split import Lists, Part, Plays, Split, long_term_truths, split_plays
-from models.recipes import RECIPES, fit_recipe
 from models.release import load_release
-from models.reranker_fitting import counted_reranker
 from models.serving.offline import LONG_TERM_SIZE, SHORT_TERM_SIZE, answer, steps_to
 from models.serving.ranking import top_k
 from models.serving.recommender import Recommender
 from models.serving.step import step
-from models.shards import Shard
-from models.training import fit
+from models.training import criterion
+from models.training.fit import fit
+from models.training.recipes import RECIPES, fit_recipe
+from models.training.reranker_counts import counted_reranker
+from models.training.shards import Shard
 from streamer.local.simulator import simulate
 from streamer.local.world import Music, World
 from streamer.recordings.plays import read_listening

@@ -19,11 +19,11 @@ from models.plays.counts import CountMaps, count_plays
 from models.plays.features import known_plays
 from models.plays.histories import Histories, bounds_of, mark_repeats
 from models.plays.ring import ring_windows
-from models.reranker_fitting import counted_reranker
 from models.serving.folding import fold
 from models.serving.recommender import Recommender
 from models.serving.step import step
 from models.serving.step_input import StepInput
+from models.training.reranker_counts import counted_reranker
 
 NUM_ROUNDS = 10
 

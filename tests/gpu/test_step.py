@@ -8,10 +8,10 @@ from models.config import CONTEXTS, NetworkConfig, RerankerConfig
 from models.networks.network import TasteNetwork
 from models.plays.catalogue import Catalogue
 from models.plays.histories import gather_histories
-from models.reranker_fitting import counted_reranker
 from models.serving.recommender import Recommender
 from models.serving.step import step
 from models.serving.step_input import StepInput
+from models.training.reranker_counts import counted_reranker
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")]
 

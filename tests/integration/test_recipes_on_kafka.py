@@ -11,11 +11,11 @@ from models.config import HORIZONS, TrainingConfig
 from models.plays.catalogue import track_keys
 from models.plays.histories import Histories, gather_histories
 from models.plays.playlists import playlist_histories
-from models.recipes import RECIPES, Recipe, fit_recipe
 from models.release import Release, load_release, save_release
 from models.serving.step import StepOutput, step
 from models.serving.step_input import StepInput
-from models.shards import Shard
+from models.training.recipes import RECIPES, Recipe, fit_recipe
+from models.training.shards import Shard
 from streamer.faust.app import stop_app
 from streamer.kafka.topics import ensure_topics
 from streamer.local.devkafka import DevKafka
@@ -26,7 +26,7 @@ from streamer.worker.app import create_worker
 from streamer.worker.pipeline import Answering
 from tests.agreement import SCORE_TOLERANCE
 from tests.builders import NOON_MS, WINDOW, play_value, tiny_recipe
-from tests.models.test_training import CATALOGUE, IDS, rounds
+from tests.models.training.test_fit import CATALOGUE, IDS, rounds
 from tests.onkafka import produce, read_committed
 
 #: What the listener plays under each release, in turn; "x" is a track nobody knows.

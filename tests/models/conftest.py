@@ -12,8 +12,8 @@ from models.config import CONTEXTS, NetworkConfig, RerankerConfig
 from models.networks.network import Network, TasteNetwork
 from models.plays.catalogue import Catalogue, track_keys
 from models.plays.histories import Histories, gather_histories
-from models.reranker_fitting import counted_reranker
 from models.serving.recommender import Recommender
+from models.training.reranker_counts import counted_reranker
 from tests.builders import TINY_KINDS, network_of
 
 NUM_KNOWN = 30

@@ -8,11 +8,11 @@ import pytest
 from models.networks.network import TasteNetwork
 from models.plays.catalogue import Catalogue, track_keys
 from models.plays.histories import Histories, gather_histories
-from models.reranker_fitting import counted_reranker
 from models.serving.candidates import FEATURES
 from models.serving.recommender import Recommender
 from models.serving.step import candidates_at
 from models.serving.step_input import StepInput
+from models.training.reranker_counts import counted_reranker
 
 NUM_TRACKS = 30
 

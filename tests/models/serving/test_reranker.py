@@ -10,12 +10,12 @@ from models.config import RING_SIZE, RerankerConfig
 from models.networks.network import TasteNetwork
 from models.plays.catalogue import FIRST_TRACK, UNKNOWN, Catalogue, track_keys
 from models.plays.histories import Histories, gather_histories
-from models.reranker_fitting import counted_reranker
 from models.serving.candidates import FEATURES
 from models.serving.recommender import Recommender
 from models.serving.reranker import Reranker
 from models.serving.step import StepOutput, candidates_at, step
 from models.serving.step_input import StepInput
+from models.training.reranker_counts import counted_reranker
 
 NUM_TRACKS = 30
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from models.checkpoint import Snapshot
 from models.config import RerankerConfig, TrainingConfig
 from models.release import Release, load_release
-from models.reranker_fitting import counted_reranker
-from models.run import Progress
+from models.training.checkpoint import Snapshot
+from models.training.loop import Progress
+from models.training.reranker_counts import counted_reranker
 from streamer.archive.plays import ArchivedPlays
 from streamer.training.candidate import (
     HELD_OUT_SHARE,

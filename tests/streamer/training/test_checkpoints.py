@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.checkpoint import Snapshot
+from models.training.checkpoint import Snapshot
 from streamer.training.checkpoints import CheckpointError, CheckpointFile
 
 FINGERPRINT = {"plays": 3, "training": {"epochs": 6}}

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from models.checkpoint import Snapshot
 from models.networks.recurrent import RecurrentNetwork
 from models.release import Release, load_release
+from models.training.checkpoint import Snapshot
 from streamer.__main__ import main
 from streamer.archive.archive import Archive
 from streamer.archive.plays import to_table

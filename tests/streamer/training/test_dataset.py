@@ -4,9 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.checkpoint import Snapshot
 from models.plays.split import Plays
 from models.release_files import DataWindow
+from models.training.checkpoint import Snapshot
 from streamer.archive.archive import Archive
 from streamer.archive.plays import to_table
 from streamer.recordings.plays import Listening

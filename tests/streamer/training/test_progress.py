@@ -7,7 +7,7 @@ import logging
 import pytest
 from rich.console import Console
 
-from models.run import Progress
+from models.training.loop import Progress
 from streamer.training.progress import FitStopped, report_progress
 
 PASSES = [Progress(0, 2, done, 4, loss=float("nan")) for done in (1, 2, 3, 4)]

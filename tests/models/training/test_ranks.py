@@ -11,8 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from models.criterion import Pieces
-from models.ranks import Ranks, SharedDropout
+from models.training.criterion import Pieces
+from models.training.ranks import Ranks, SharedDropout
 
 _TOLERANCE = 1e-5  # of weights and losses around 1, after 10 batches; 1e-6 is what was seen
 
@@ -24,8 +24,8 @@ from torch import distributed
 from models.plays.catalogue import Catalogue, track_keys
 from models.config import NetworkConfig, TrainingConfig
 from models.plays.histories import gather_histories
-from models.ranks import Ranks
-from models.training import fit
+from models.training.ranks import Ranks
+from models.training.fit import fit
 
 rank, size, num_full, directory = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 torch.set_num_threads(1)

@@ -8,11 +8,12 @@ from models.config import NetworkConfig, RerankerConfig, RerankerTraining
 from models.networks.network import TasteNetwork
 from models.plays.catalogue import FIRST_TRACK
 from models.plays.split import Plays, Split, split_plays
-from models.reranker_fitting import _log_softmax, _newest, counted_reranker, fit_reranker, fit_two_stages
-from models.run import Progress
 from models.serving.recommender import Recommender
 from models.serving.step import step
 from models.serving.step_input import StepInput
+from models.training.loop import Progress
+from models.training.reranker_counts import counted_reranker
+from models.training.reranker_fitting import _log_softmax, _newest, fit_reranker, fit_two_stages
 
 NUM_TRACKS = 40
 SIZES = RerankerConfig(num_first_stage=12, num_counted=6, num_neighbours=8, hidden_units=8)

@@ -18,33 +18,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.config import HORIZONS, KindConfig, RerankerConfig, RerankerTraining
+from models.config import HORIZONS, RerankerConfig, RerankerTraining
 from models.networks.network import Network
-from models.plays.catalogue import FIRST_TRACK, Catalogue
-from models.plays.cooccurrence import (
-    Neighbours,
-    follower_counts,
-    pair_follower_counts,
-    row_shares,
-    session_cosines,
-    sessions_by_track,
-    strongest,
-)
-from models.plays.features import DAY_MS, KnownPlays, known_plays
+from models.plays.catalogue import FIRST_TRACK
 from models.plays.histories import Histories, bounds_of
 from models.plays.split import LongTermTruths, Split, long_term_truths
-from models.run import Progress
 from models.serving.candidates import Candidates
 from models.serving.offline import steps_to
 from models.serving.recommender import Recommender
 from models.serving.reranker import Reranker
 from models.serving.step import candidates_at
+from models.training.loop import Progress
+from models.training.reranker_counts import counted_reranker
 
-_REACH: Final = 10  # plays, of what comes soon after a track
-_SHRINKAGE: Final = 5.0  # sessions
-_HALF_LIFE_MS: Final = 14 * DAY_MS  # of popularity of late
-_LEAST_PLAYS: Final = 0.5  # of a track, so that logarithms are finite
-_LEAST_LATE_PLAYS: Final = 0.05
 _LEAST_SCALE: Final = 1e-3  # a feature that never varies is not blown up
 _MIN_ASKED: Final = 1000  # anchors: weights that were fitted on fewer are no better than an earlier fit's
 
@@ -126,42 +112,6 @@ def add_second_stage(alone: Recommender, histories: Histories, fitted: Reranker)
     reranker = counted_reranker(histories, catalogue, network.config, fitted.config)
     reranker.take_weights(fitted)
     return Recommender(network, catalogue, reranker.to(network.device))
-
-
-def counted_reranker(
-    histories: Histories, catalogue: Catalogue, network_config: KindConfig, config: RerankerConfig
-) -> Reranker:
-    """Make an unfitted second stage that holds the counts of some plays.
-
-    Args:
-        histories: the plays.
-        catalogue: whose tracks are counted.
-        network_config: says what a session is.
-        config: sizes.
-    """
-    known, num_tracks = known_plays(histories, catalogue, network_config), len(catalogue)
-    tracks, listeners = known.rows - FIRST_TRACK, histories.listeners()[known.indices]
-    followers, soon = (follower_counts(tracks, listeners, num_tracks, reach=reach) for reach in (1, _REACH))
-    pairs = pair_follower_counts(tracks, listeners, num_tracks)
-    closeness = session_cosines(sessions_by_track(tracks, known.sessions, num_tracks), shrinkage=_SHRINKAGE)
-    popularity, of_late = _popularities(known, num_tracks)
-
-    reranker = Reranker(config, num_tracks, len(pairs.keys)).requires_grad_(requires_grad=False).eval()
-    width = config.num_neighbours
-    _fill(reranker.follower_tracks, reranker.follower_shares, strongest(row_shares(followers), width))
-    _fill(reranker.soon_tracks, reranker.soon_shares, strongest(row_shares(soon), width))
-    _fill(reranker.companion_tracks, reranker.companion_closeness, strongest(closeness, width))
-    _fill(reranker.pair_tracks, reranker.pair_shares, strongest(row_shares(pairs.counts), config.num_pair_followers))
-    reranker.pair_keys.copy_(torch.from_numpy(pairs.keys))
-    for buffer, counts in (
-        (reranker.num_followers, followers.sum(axis=1)),
-        (reranker.num_soon, soon.sum(axis=1)),
-        (reranker.num_pair_followers, pairs.counts.sum(axis=1)),
-        (reranker.log_popularity, np.log(popularity)),
-        (reranker.log_popularity_of_late, np.log(of_late)),
-    ):
-        buffer.copy_(torch.from_numpy(counts))
-    return reranker
 
 
 def fit_reranker(
@@ -333,17 +283,3 @@ class _Truths:
             right = np.isin(rows[bounds[number] : bounds[number + 1]], wanted)
             shares[bounds[number] : bounds[number + 1], 1] = right / max(1, right.sum())
         return shares
-
-
-def _popularities(known: KnownPlays, num_tracks: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Give each track's share of the plays, and of those of late, a play counting half after each half-life: (M,)."""
-    tracks = known.rows - FIRST_TRACK
-    ages_ms = known.played_at_ms.max(initial=0) - known.played_at_ms
-    counts = np.bincount(tracks, minlength=num_tracks) + _LEAST_PLAYS
-    late = np.bincount(tracks, 0.5 ** (ages_ms / _HALF_LIFE_MS), minlength=num_tracks) + _LEAST_LATE_PLAYS
-    return counts / counts.sum(), late / late.sum()
-
-
-def _fill(tracks: Tensor, weights: Tensor, neighbours: Neighbours) -> None:
-    tracks.copy_(torch.from_numpy(neighbours.tracks))
-    weights.copy_(torch.from_numpy(neighbours.weights))

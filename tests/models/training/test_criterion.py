@@ -4,12 +4,12 @@ import numpy as np
 import torch
 
 from models.config import NetworkConfig, TrainingConfig, WeightsConfig
-from models.criterion import DistanceCriterion, Pieces, SoftmaxCriterion, _draw_targets, criterion_of
-from models.loss import cosine_loss, squared_loss
 from models.networks.averages import WeightedMean
 from models.plays.catalogue import Catalogue
 from models.plays.features import known_plays
 from models.plays.histories import gather_histories
+from models.training.criterion import DistanceCriterion, Pieces, SoftmaxCriterion, _draw_targets, criterion_of
+from models.training.loss import cosine_loss, squared_loss
 from tests.builders import network_of
 
 CATALOGUE = Catalogue([f"t{number}" for number in range(30)])

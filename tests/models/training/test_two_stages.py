@@ -7,22 +7,22 @@ import pytest
 import torch
 from torch import nn
 
-from models import reranker_fitting, two_stages
 from models.config import NetworkConfig, RerankerTraining, TrainingConfig
 from models.networks.network import Network
 from models.plays.catalogue import FIRST_TRACK
 from models.plays.split import Split
-from models.ranks import Ranks
-from models.recipes import Recipe, fit_recipe
 from models.release import Release
 from models.release_files import DataWindow
-from models.reranker_fitting import fit_two_stages
-from models.run import Progress
 from models.serving.recommender import Recommender
-from models.shards import Shard, Shards
-from models.training import fit
+from models.training import reranker_fitting, two_stages
+from models.training.fit import fit
+from models.training.loop import Progress
+from models.training.ranks import Ranks
+from models.training.recipes import Recipe, fit_recipe
+from models.training.reranker_fitting import fit_two_stages
+from models.training.shards import Shard, Shards
 from tests.builders import release_of
-from tests.models.test_reranker_fitting import SIZES, TRAINING, hit_rate, walks
+from tests.models.training.test_reranker_fitting import SIZES, TRAINING, hit_rate, walks
 
 RECIPE = Recipe(
     "tiny",

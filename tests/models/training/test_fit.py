@@ -8,11 +8,11 @@ from models.config import NetworkConfig, TrainingConfig
 from models.networks.network import Network
 from models.plays.catalogue import Catalogue, track_keys
 from models.plays.histories import Histories, gather_histories
-from models.run import Progress
 from models.serving.recommender import Recommender
 from models.serving.step import step
 from models.serving.step_input import StepInput
-from models.training import fit
+from models.training.fit import fit
+from models.training.loop import Progress
 
 IDS = [f"t{number}" for number in range(20)]
 CATALOGUE = Catalogue(IDS)

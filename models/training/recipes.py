@@ -24,7 +24,6 @@ from typing import Final, Literal
 
 import torch
 
-from models.checkpoint import Checkpoint
 from models.config import (
     DiscountConfig,
     KindConfig,
@@ -38,12 +37,13 @@ from models.config import (
 from models.networks.network import Network
 from models.plays.catalogue import Catalogue
 from models.plays.histories import Histories
-from models.ranks import ALONE, Ranks
 from models.release import Release
-from models.run import Progress, Stage
 from models.serving.recommender import Recommender
-from models.shards import Shard, Shards
-from models.training import fit_shards, occurring_contexts
+from models.training.checkpoint import Checkpoint
+from models.training.fit import fit_shards, occurring_contexts
+from models.training.loop import Progress, Stage
+from models.training.ranks import ALONE, Ranks
+from models.training.shards import Shard, Shards
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ def fit_recipe(
 
     if recipe.second_stage is None:
         return Recommender(fit_network(shards, catalogue, "network"), catalogue)
-    from models.two_stages import SecondFit, fit_both, fit_both_from  # noqa: PLC0415  no worker waits for scipy
+    from models.training.two_stages import SecondFit, fit_both, fit_both_from  # noqa: PLC0415  no worker waits for scipy
 
     second = SecondFit(recipe.second_stage, recipe.reranker_training, ranks, progress)
     if start is not None:

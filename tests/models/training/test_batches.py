@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.batches import cut_pieces, draw_batches
 from models.plays.histories import bounds_of
+from models.training.batches import cut_pieces, draw_batches
 
 
 def test_long_histories_are_cut_and_every_play_but_the_last_is_asked() -> None:

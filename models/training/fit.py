@@ -13,17 +13,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.beginning import begin_afresh, begin_from
-from models.checkpoint import Checkpoint, Fingerprint, Snapshot, fingerprint_of
 from models.config import CONTEXTS, KindConfig, NetworkConfig, TrainingConfig
 from models.networks.architectures import make_network
 from models.networks.network import Network
 from models.plays.catalogue import Catalogue
 from models.plays.histories import Histories
-from models.ranks import ALONE, Ranks
-from models.run import Progress, Run
 from models.serving.recommender import Recommender
-from models.shards import Questions, Sentences, Shard, Shards, survey_of
+from models.training.checkpoint import Checkpoint, Fingerprint, Snapshot, fingerprint_of
+from models.training.loop import Progress, Run
+from models.training.ranks import ALONE, Ranks
+from models.training.shards import Questions, Sentences, Shard, Shards, survey_of
+from models.training.warm_start import begin_afresh, begin_from
 
 _MIN_CONTEXT_PLAYS: Final = 100  # fewer teach an input nothing but noise
 

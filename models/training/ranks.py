@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, distributed, nn
 
-from models.criterion import Pieces
+from models.training.criterion import Pieces
 
 
 @dataclass(frozen=True, slots=True)

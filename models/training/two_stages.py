@@ -21,12 +21,12 @@ from models.config import RerankerConfig, RerankerTraining
 from models.networks.network import Network
 from models.plays.catalogue import Catalogue
 from models.plays.split import split_once
-from models.ranks import Ranks
 from models.release import Release
-from models.reranker_fitting import add_second_stage, fit_second_stage, fit_since
-from models.run import Progress, Stage
 from models.serving.recommender import Recommender
-from models.shards import EarlierShards, Shards, newest_plays, occurring_tracks
+from models.training.loop import Progress, Stage
+from models.training.ranks import Ranks
+from models.training.reranker_fitting import add_second_stage, fit_second_stage, fit_since
+from models.training.shards import EarlierShards, Shards, newest_plays, occurring_tracks
 
 COUNTED_PLAYS: Final = 2_000_000
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from models.loss import RingTerms, cosine_loss, full_softmax_loss, sampled_softmax_loss, squared_loss
+from models.training.loss import RingTerms, cosine_loss, full_softmax_loss, sampled_softmax_loss, squared_loss
 
 NUM_TRACKS = 12
 

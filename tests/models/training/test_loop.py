@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from models.checkpoint import Fingerprint, Snapshot
 from models.config import KindConfig, NetworkConfig, RecurrentConfig, TrainingConfig, WeightsConfig
 from models.networks.network import Network
 from models.plays.catalogue import Catalogue
 from models.plays.histories import Histories
-from models.run import Progress
 from models.serving.recommender import Recommender
-from models.shards import Shard
-from models.training import fit, fit_shards
+from models.training.checkpoint import Fingerprint, Snapshot
+from models.training.fit import fit, fit_shards
+from models.training.loop import Progress
+from models.training.shards import Shard
 
 SMALL = NetworkConfig(embedding_size=8, hidden_size=16, contexts=())
 FULL = TrainingConfig(epochs=2, batch_plays=64, stream_plays=30, item_epochs=1)
@@ -131,7 +131,7 @@ def test_a_fit_that_goes_on_learns_no_item_vectors_again(
     with pytest.raises(Cut):
         fit(histories, catalogue, FULL, network_config=SMALL, progress=cut_after(1), checkpoint=kept)
 
-    monkeypatch.setattr("models.beginning.item_vectors", None)
+    monkeypatch.setattr("models.training.warm_start.item_vectors", None)
 
     fit(histories, catalogue, FULL, network_config=SMALL, checkpoint=kept)
 

@@ -11,13 +11,13 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from models.batches import cut_pieces, draw_batches
 from models.config import KindConfig, TrainingConfig
-from models.criterion import Criterion, Pieces, criterion_of
 from models.plays.catalogue import FIRST_TRACK, UNKNOWN, Catalogue
 from models.plays.features import known_plays
 from models.plays.histories import Histories, gather_histories
 from models.plays.split import Plays
+from models.training.batches import cut_pieces, draw_batches
+from models.training.criterion import Criterion, Pieces, criterion_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from models.checkpoint import Fingerprint, InvalidCheckpoint, Snapshot, differences, fingerprint_of
 from models.config import NetworkConfig, TrainingConfig
 from models.plays.catalogue import Catalogue
 from models.plays.histories import Histories
-from models.shards import Shard, survey_of
+from models.training.checkpoint import Fingerprint, InvalidCheckpoint, Snapshot, differences, fingerprint_of
+from models.training.shards import Shard, survey_of
 
 SNAPSHOT = Snapshot({"plays": 3}, {"epoch": 1, "generator": {"state": 1 << 100}}, {"weight": torch.arange(6.0)})
 

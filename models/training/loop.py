@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.batches import draw_batches
-from models.checkpoint import Fingerprint, Snapshot
 from models.config import TrainingConfig
-from models.criterion import Criterion, Pieces
 from models.networks.network import Network
-from models.ranks import ALONE, Ranks
-from models.shards import Questions
+from models.training.batches import draw_batches
+from models.training.checkpoint import Fingerprint, Snapshot
+from models.training.criterion import Criterion, Pieces
+from models.training.ranks import ALONE, Ranks
+from models.training.shards import Questions
 
 Stage: TypeAlias = Literal["network of earlier plays", "network", "second stage"]
 

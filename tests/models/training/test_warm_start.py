@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from models.beginning import begin_from
 from models.config import NetworkConfig, TrainingConfig
 from models.networks.network import TasteNetwork
 from models.plays.catalogue import FIRST_TRACK, Catalogue
 from models.serving.recommender import Recommender
+from models.training.warm_start import begin_from
 
 CONFIG = NetworkConfig(embedding_size=8, hidden_size=16, contexts=())
 EARLIER, LATER = Catalogue(["gone", "a", "b"]), Catalogue(["b", "new", "a"])

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.config import TrainingConfig
-from models.loss import RingTerms, cosine_loss, full_softmax_loss, sampled_softmax_loss, squared_loss
 from models.networks.network import Network
 from models.plays.catalogue import FIRST_TRACK, PAD
 from models.plays.features import KnownPlays, play_features
 from models.plays.ring import ring_windows
+from models.training.loss import RingTerms, cosine_loss, full_softmax_loss, sampled_softmax_loss, squared_loss
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from models.criterion import Pieces
+from models.training.criterion import Pieces
 
 
 def cut_pieces(bounds: NDArray[np.int64], size: int) -> Pieces:

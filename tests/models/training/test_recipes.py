@@ -11,13 +11,13 @@ from models.networks.architectures import make_network
 from models.networks.network import CosineNetwork
 from models.plays.catalogue import track_keys
 from models.plays.playlists import playlist_histories
-from models.recipes import RECIPES, Recipe, fit_recipe
-from models.run import Progress
 from models.serving.recommender import Recommender
-from models.shards import Shard
-from models.training import fit
+from models.training.fit import fit
+from models.training.loop import Progress
+from models.training.recipes import RECIPES, Recipe, fit_recipe
+from models.training.shards import Shard
 from tests.builders import network_of, release_of, tiny_recipe
-from tests.models.test_training import CATALOGUE, IDS, hit_rate, rounds
+from tests.models.training.test_fit import CATALOGUE, IDS, hit_rate, rounds
 
 PLAYLISTS = playlist_histories(np.repeat(np.arange(4), 20), np.tile(np.arange(20), 4), track_keys(IDS * 4))
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from models.config import TrainingConfig
-from models.embedding import item_vectors, vectors_of_company
 from models.plays.catalogue import FIRST_TRACK
+from models.training.item_vectors import item_vectors, vectors_of_company
 
 
 def two_tastes(num_sessions: int = 300) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ import pytest
 from models.config import NetworkConfig, TrainingConfig
 from models.plays.catalogue import UNKNOWN, Catalogue, track_keys
 from models.plays.histories import Histories
-from models.shards import (
+from models.training.shards import (
     EarlierShards,
     Questions,
     Sentences,

@@ -23,7 +23,7 @@ from torch import Tensor
 from models.config import KindConfig, TrainingConfig
 from models.plays.catalogue import Catalogue
 from models.serving.recommender import Recommender
-from models.shards import Shards, Survey, sha256_of
+from models.training.shards import Shards, Survey, sha256_of
 
 FORMAT_VERSION: Final = 1
 

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from models.config import TrainingConfig
-from models.embedding import Streams, item_vectors, vectors_of_company
 from models.networks.network import Network
 from models.plays.catalogue import FIRST_TRACK, UNKNOWN, Catalogue
 from models.serving.recommender import Recommender
+from models.training.item_vectors import Streams, item_vectors, vectors_of_company
 
 _ITEM_VECTORS = "embedding.weight"
 
