@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.evaluation import Estimate, estimate, short_term_metrics
+from models.evaluation.metrics import Estimate, estimate, short_term_metrics
 from models.plays.catalogue import FIRST_TRACK
 from models.plays.split import Lists, Part, Split
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from models.baselines import VARIANTS
+from models.evaluation.baselines import VARIANTS
 from streamer.settings import Settings
 
 ROOT = Path(__file__).parents[1]

@@ -1,4 +1,7 @@
-"""A stream of plays split by time, into what is learned from and what is asked (the rules: `models.evaluation`)."""
+"""A stream of plays split by time, into what is learned from and what is asked.
+
+`models.evaluation.protocol` states the rules.
+"""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from models.gate import span
+from models.evaluation.gate import span
 from models.release_files import Description, Json
 from streamer.errors import ReleaseError
 from streamer.releases.alias import find_champions

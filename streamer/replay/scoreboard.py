@@ -8,8 +8,9 @@ from typing import Final
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from models.baselines import BASELINES
-from models.evaluation import Estimate, evaluate, rank_anchors, rank_anchors_as_served
+from models.evaluation.baselines import BASELINES
+from models.evaluation.metrics import Estimate
+from models.evaluation.protocol import evaluate, rank_anchors, rank_anchors_as_served
 from models.plays.split import Lists, Split
 from models.release import Release
 

@@ -6,8 +6,9 @@ import msgspec
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from models.baselines import BASELINES
-from models.evaluation import Estimate, Report, evaluate, rank_anchors, rank_anchors_as_served
+from models.evaluation.baselines import BASELINES
+from models.evaluation.metrics import Estimate
+from models.evaluation.protocol import Report, evaluate, rank_anchors, rank_anchors_as_served
 from models.plays.split import Part, split_plays
 from streamer.errors import RefrainError
 from streamer.recordings.plays import Listening
@@ -29,7 +30,7 @@ def evaluate_release(
         listening: the plays; their test part is asked.
         location: of the release.
         device_name: auto, cpu or cuda.
-        baselines: names of `models.baselines.BASELINES`.
+        baselines: names of `models.evaluation.baselines.BASELINES`.
 
     Returns:
         What was found, by who answered: "by protocol" without cold plays, "as served" with them, then the baselines.

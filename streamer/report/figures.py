@@ -7,7 +7,8 @@ from typing import Any, Final
 import numpy as np
 
 from models.breakdown import break_down
-from models.evaluation import Estimate, Group, compare, evaluate
+from models.evaluation.metrics import Estimate
+from models.evaluation.protocol import Group, compare, evaluate
 from models.plays.split import Lists, Split
 from streamer.report.runs import Run
 from streamer.report.systems import SYSTEMS
@@ -40,7 +41,7 @@ class Asking:
 
     @property
     def strides(self) -> dict[str, int]:
-        """What `models.evaluation` calls it."""
+        """What `models.evaluation.protocol` calls it."""
         return {"short_term_stride": self.every, "long_term_stride": self.every * _LONG_TERM_ANCHORS}
 
 

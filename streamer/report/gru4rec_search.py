@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from models.evaluation.tuning import Judge
 from models.gru4rec import Epoch, Gru4RecConfig, fit_gru4rec
 from models.plays.split import Split
-from models.trials import Judge
 
 _RSC15: Final = Gru4RecConfig(
     batch_size=32, hidden_dropout=0.4, learning_rate=0.2, momentum=0.2, logq=1.0, epochs=5

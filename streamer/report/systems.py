@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
-from models.baselines import VARIANTS
-from models.evaluation import rank_anchors, rank_anchors_rebuilt
+from models.evaluation.baselines import VARIANTS
+from models.evaluation.protocol import rank_anchors, rank_anchors_rebuilt
+from models.evaluation.tuning import choose_baseline
 from models.gru4rec import Epoch, fit_gru4rec
 from models.networks.network import Network
 from models.plays.split import Split
@@ -15,7 +16,6 @@ from models.training.loop import Progress
 from models.training.recipes import RECIPES, fit_recipe
 from models.training.reranker_fitting import fit_two_stages
 from models.training.shards import Shard
-from models.trials import choose_baseline
 from streamer.report.bench import Bench
 from streamer.report.runs import Run, keep_run, kept_run
 

@@ -15,7 +15,7 @@ import fsspec
 import numpy as np
 
 from models.config import NetworkConfig, RerankerConfig, RerankerTraining, TrainingConfig
-from models.gate import MAX_SUSPICIOUS_SHARE, Verdict, refuse_traffic
+from models.evaluation.gate import MAX_SUSPICIOUS_SHARE, Verdict, refuse_traffic
 from models.networks.network import Network
 from models.plays.bots import watch_traffic
 from models.plays.histories import Histories

@@ -12,11 +12,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.baselines import BASELINES
-from models.evaluation import Estimate, evaluate, rank_anchors_as_served
-from models.gate import POPULARITY, Baseline, Champion, Evidence, Judged, Verdict, judge
-from models.jury import Jury, Outcomes, seat_jury, weigh, weigh_differences
-from models.live import live_hit_rate, live_hits
+from models.evaluation.baselines import BASELINES
+from models.evaluation.gate import POPULARITY, Baseline, Champion, Evidence, Judged, Verdict, judge
+from models.evaluation.live import live_hit_rate, live_hits
+from models.evaluation.metrics import Estimate
+from models.evaluation.panel import Jury, Outcomes, seat_jury, weigh, weigh_differences
+from models.evaluation.protocol import evaluate, rank_anchors_as_served
 from models.plays.catalogue import track_keys
 from models.plays.split import Plays, Split, split_plays
 from models.release import Release

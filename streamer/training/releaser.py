@@ -17,9 +17,9 @@ from aiokafka.errors import KafkaError
 from rich.console import Console
 
 from models.config import TrainingConfig
-from models.evaluation import Estimate
-from models.gate import Verdict
-from models.live import has_fallen
+from models.evaluation.gate import Verdict
+from models.evaluation.live import has_fallen
+from models.evaluation.metrics import Estimate
 from models.release import Release, SavedRelease
 from streamer.archive.archive import Archive
 from streamer.metrics import TrainerMetrics

@@ -1,7 +1,7 @@
 """What each signal is worth, beside docs/signals.md: `python -m tests.bench.signals [study ...] [--part test]`.
 
-A study ranks with and without a signal at the same anchors (`models.evaluation`), by networks of several seeds, and
-prints rows of a table: a metric without it, and by how much it is more with it, with a 95 % bootstrap over listeners.
+A study ranks with and without a signal at the same anchors (`models.evaluation.protocol`), by networks of several
+seeds, and prints rows of a table: a metric without it, and the gain with it, with a 95 % bootstrap over listeners.
 Choices are made on the validation part. Listeners are simulated; with `--data` and `--release`, those that need no fit
 are of recorded plays, ranked by a release that was fitted on those before T1.
 """
@@ -24,7 +24,8 @@ import torch
 from numpy.typing import NDArray
 
 from models.config import CONTEXTS, RING_SIZE, RerankerConfig, TrainingConfig
-from models.evaluation import estimate, evaluate, long_term_metrics, rank_anchors, short_term_metrics
+from models.evaluation.metrics import estimate, long_term_metrics, short_term_metrics
+from models.evaluation.protocol import evaluate, rank_anchors
 from models.networks.network import Network
 from models.plays.catalogue import FIRST_TRACK, track_keys
 from models.plays.histories import Histories, gather_histories

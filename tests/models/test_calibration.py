@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.calibration import calibrate
-from models.evaluation import evaluate, rank_anchors
+from models.evaluation.protocol import evaluate, rank_anchors
 from models.networks.network import TasteNetwork
 from models.plays.catalogue import Catalogue
 from models.plays.split import Plays, Split, split_plays

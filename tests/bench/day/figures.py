@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.evaluation import estimate
+from models.evaluation.metrics import estimate
 from models.plays.catalogue import track_keys
 from models.release import Release
 from streamer.releases.registry import Refusal

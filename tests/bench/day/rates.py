@@ -7,9 +7,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.evaluation import Estimate, estimate
-from models.jury import MIN_LISTENERS
-from models.live import live_hits
+from models.evaluation.live import live_hits
+from models.evaluation.metrics import Estimate, estimate
+from models.evaluation.panel import MIN_LISTENERS
 from models.serving.recommender import Recommender
 from streamer.local.world import DAY_MS
 from tests.bench.day.notebook import Notes

@@ -10,7 +10,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from models.config import TrainingConfig
-from models.evaluation import Estimate
+from models.evaluation.metrics import Estimate
 from models.training.recipes import RECIPES
 from streamer.local.devkafka import DevKafka
 from streamer.recordings.plays import Listening

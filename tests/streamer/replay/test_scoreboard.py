@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from models.evaluation import Estimate
+from models.evaluation.metrics import Estimate
 from models.plays.catalogue import PAD
 from models.plays.split import Lists, Split, split_plays
 from streamer.recordings.plays import Listening

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from models.evaluation import Report
+from models.evaluation.protocol import Report
 from streamer.errors import ReleaseError
 from streamer.recordings.plays import Listening
 from streamer.report.evaluation import EvaluationError, draw_reports, evaluate_release, to_json

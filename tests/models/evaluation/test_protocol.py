@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from models.baselines import BASELINES
 from models.config import RING_SIZE
-from models.evaluation import compare, evaluate, rank_anchors, rank_anchors_as_served, rank_anchors_rebuilt
+from models.evaluation.baselines import BASELINES
+from models.evaluation.protocol import compare, evaluate, rank_anchors, rank_anchors_as_served, rank_anchors_rebuilt
 from models.networks.network import TasteNetwork
 from models.plays.catalogue import PAD, Catalogue
 from models.plays.counts import CountMaps

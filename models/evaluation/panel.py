@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.evaluation import Estimate, long_term_metrics, short_term_metrics
+from models.evaluation.metrics import Estimate, long_term_metrics, short_term_metrics
 from models.plays.split import Lists, Split, long_term_truths
 
 MAX_WEIGHT: Final = 20

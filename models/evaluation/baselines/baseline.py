@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from torch import Tensor
 
-from models.baselines.queries import latest_plays
+from models.evaluation.baselines.queries import latest_plays
 from models.plays.catalogue import FIRST_TRACK
 from models.plays.split import Lists, Part, Split
 from models.serving.ranking import top_k

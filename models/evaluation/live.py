@@ -1,8 +1,8 @@
 """The live hit rate: of the newest plays, the share that stood in the list answered just before.
 
-What the workers answer need not be read: serving is training, so the lists are made again from the plays. Unlike the
-protocol's hit rate (`models.evaluation`) this one counts plays of tracks the release does not know as misses: new music
-is what most of all makes a release grow old.
+What the workers answer need not be read: serving is training, so the same lists can be made from the plays. Unlike the
+protocol's hit rate (`models.evaluation.protocol`), this one counts plays of tracks the release does not know as misses:
+new music is what ages a release most.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from models.evaluation import Estimate
-from models.jury import MIN_LISTENERS, Outcomes, weigh
+from models.evaluation.metrics import Estimate
+from models.evaluation.panel import MIN_LISTENERS, Outcomes, weigh
 from models.plays.histories import gather_histories
 from models.serving.offline import answer
 from models.serving.recommender import Recommender

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from models.baselines.queries import decayed_query
+from models.evaluation.baselines.queries import decayed_query
 from models.plays.catalogue import FIRST_TRACK
 from models.plays.cooccurrence import follower_counts, row_shares
 from models.plays.split import Split

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from models.evaluation import Estimate
-from models.gate import Baseline, Champion, Evidence, Judged, judge, refuse_traffic
-from models.jury import MIN_LISTENERS
+from models.evaluation.gate import Baseline, Champion, Evidence, Judged, judge, refuse_traffic
+from models.evaluation.metrics import Estimate
+from models.evaluation.panel import MIN_LISTENERS
 
 HOUR_S, DAY_S = 3_600.0, 86_400.0
 JUDGED = Judged(num_plays=2_034, num_listeners=311, is_long_known=True)

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.baselines.queries import decayed_query, latest_plays
+from models.evaluation.baselines.queries import decayed_query, latest_plays
 from models.plays.split import Split
-from tests.models.baselines.conftest import split_of
+from tests.models.evaluation.baselines.conftest import split_of
 
 
 def test_the_latest_plays_are_the_listeners_own_newest_first() -> None:

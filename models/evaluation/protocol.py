@@ -23,28 +23,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.evaluation.metrics import Estimate, estimate, long_term_metrics, short_term_metrics
 from models.plays.catalogue import FIRST_TRACK
 from models.plays.histories import Histories
 from models.plays.split import Lists, LongTermTruths, Part, Split, long_term_truths
 from models.serving.offline import LONG_TERM_SIZE, SHORT_TERM_SIZE, answer
 from models.serving.recommender import Recommender
-
-_NUM_RESAMPLES: Final = 300
-_GAINS: Final = 1 / np.log2(np.arange(2, LONG_TERM_SIZE + 2))  # of a hit at each place
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A mean and its 95 % interval."""
-
-    mean: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,20 +177,6 @@ def _short_term_groups(
     }
 
 
-def short_term_metrics(
-    split: Split, anchors: NDArray[np.int64], rows: NDArray[np.int64]
-) -> dict[str, NDArray[np.float64]]:
-    """Measure lists (A, 20) against the next plays: each metric (A,)."""
-    hits = rows == split.rows[anchors + 1][:, None]  # (A, 20)
-    places = hits.argmax(1)  # (A,)
-    found = hits.any(1)
-    return {
-        "HR@20": found.astype(np.float64),
-        "MRR@20": np.where(found, 1 / (places + 1), 0.0),
-        "nDCG@10": np.where(found & (places < 10), _GAINS[places], 0.0),
-    }
-
-
 def _long_term_groups(
     truths: LongTermTruths, of_seeds: Sequence[NDArray[np.int64]], listeners: NDArray[np.int64]
 ) -> dict[str, Group]:
@@ -219,36 +194,8 @@ def _long_term_groups(
     return groups
 
 
-def long_term_metrics(
-    truths: LongTermTruths, rows: NDArray[np.int64], chosen: NDArray[np.bool_]
-) -> dict[str, NDArray[np.float64]]:
-    """Measure lists (L, 100) against the chosen truths: each metric (L,), NaN where an anchor has none."""
-    metrics = {name: np.full(len(rows), np.nan) for name in ("recall@100", "precision@20", "nDCG@100")}
-    ideals = np.cumsum(_GAINS)
-    for place, (begin, end) in enumerate(zip(truths.bounds[:-1], truths.bounds[1:], strict=True)):
-        truth = truths.rows[begin:end][chosen[begin:end]]
-        if not len(truth):
-            continue
-        hits = np.isin(rows[place], truth)
-        metrics["recall@100"][place] = hits.sum() / len(truth)
-        metrics["precision@20"][place] = hits[:SHORT_TERM_SIZE].sum() / SHORT_TERM_SIZE
-        metrics["nDCG@100"][place] = (hits * _GAINS[: len(hits)]).sum() / ideals[min(len(truth), LONG_TERM_SIZE) - 1]
-    return metrics
-
-
 def _group(
     metrics: Mapping[str, NDArray[np.float64]], listeners: NDArray[np.int64], chosen: NDArray[np.bool_]
 ) -> Group:
     estimates = {name: estimate(values[chosen], listeners[chosen]) for name, values in metrics.items()}
     return Group(int(chosen.sum()), estimates)
-
-
-def estimate(values: NDArray[np.float64], listeners: NDArray[np.int64]) -> Estimate:
-    """Average over anchors, resampling listeners: a heavy listener's anchors go in or out together."""
-    _, places = np.unique(listeners, return_inverse=True)
-    sums, counts = np.bincount(places, values), np.bincount(places)
-    shares = np.full(len(sums), 1 / len(sums))
-    weights = np.random.default_rng(0).multinomial(len(sums), shares, size=_NUM_RESAMPLES)  # (resamples, listeners)
-    means = (weights @ sums) / np.maximum(weights @ counts, 1)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return Estimate(float(values.mean()), float(low), float(high))

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.baselines.sessions import training_sessions
+from models.evaluation.baselines.sessions import training_sessions
 from models.plays.split import Split
-from tests.models.baselines.conftest import split_of
+from tests.models.evaluation.baselines.conftest import split_of
 
 
 def test_sessions_hold_the_tracks_before_t1_each_at_its_latest_place() -> None:

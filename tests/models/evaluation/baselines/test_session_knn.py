@@ -5,10 +5,10 @@ from math import exp, isinf, log, sqrt
 import numpy as np
 import pytest
 
-from models.baselines import rank
-from models.baselines.session_knn import SessionKnn
+from models.evaluation.baselines import rank
+from models.evaluation.baselines.session_knn import SessionKnn
 from models.plays.split import Split
-from tests.models.baselines.conftest import names, split_of
+from tests.models.evaluation.baselines.conftest import names, split_of
 
 ALL = 1000  # neighbours: more than there are, as equally near ones may be cut either way
 METHODS = [

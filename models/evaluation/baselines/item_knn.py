@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from models.baselines.queries import decayed_query
-from models.baselines.sessions import training_sessions
+from models.evaluation.baselines.queries import decayed_query
+from models.evaluation.baselines.sessions import training_sessions
 from models.plays.cooccurrence import session_cosines
 from models.plays.split import Split
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.baselines.item_knn import ItemKnn
-from models.baselines.queries import decayed_query
-from models.baselines.sessions import training_sessions
+from models.evaluation.baselines.item_knn import ItemKnn
+from models.evaluation.baselines.queries import decayed_query
+from models.evaluation.baselines.sessions import training_sessions
 from models.plays.split import Split
 
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from models.baselines import rank
-from models.baselines.popularity import PersonalPopularity, Popularity
+from models.evaluation.baselines import rank
+from models.evaluation.baselines.popularity import PersonalPopularity, Popularity
+from models.evaluation.tuning import Judge, choose_baseline
 from models.plays.split import Plays, Split, split_plays
-from models.trials import Judge, choose_baseline
 
 
 def split_of_habits() -> Split:

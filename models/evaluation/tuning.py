@@ -9,8 +9,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.baselines import Baseline, Method, rank
-from models.evaluation import long_term_metrics, short_term_metrics
+from models.evaluation.baselines import Baseline, Method, rank
+from models.evaluation.metrics import long_term_metrics, short_term_metrics
 from models.plays.split import Lists, LongTermTruths, Split, long_term_truths
 
 STRIDE: Final = 4

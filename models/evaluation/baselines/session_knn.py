@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, diags_array
 
-from models.baselines.queries import decayed_query, latest_plays
-from models.baselines.sessions import Sessions, training_sessions
+from models.evaluation.baselines.queries import decayed_query, latest_plays
+from models.evaluation.baselines.sessions import Sessions, training_sessions
 from models.plays.catalogue import FIRST_TRACK
 from models.plays.features import DAY_MS
 from models.plays.split import Split

@@ -1,6 +1,7 @@
 """The gate: whether weights may be released, and one paragraph that says why.
 
-The rule. Differences are the candidate's minus the other's, weighed by the jury (`models.jury`), with 95 % intervals.
+The rule. Differences are the candidate's minus the other's, weighed by the jury (`models.evaluation.panel`), with 95 %
+intervals.
 
 1. Ten listeners at least judge: fewer make no interval.
 2. Against popularity the interval of HR@20 lies above zero: weights that are not surely better than the charts have
@@ -26,8 +27,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from models.evaluation import Estimate
-from models.jury import MAX_WEIGHT, MIN_LISTENERS
+from models.evaluation.metrics import Estimate
+from models.evaluation.panel import MAX_WEIGHT, MIN_LISTENERS
 
 MAX_SUSPICIOUS_SHARE: Final = 0.25
 """Of the new plays: below it the suspicious ones are left out, and those beside them; above it none is trusted."""

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from models.baselines import BASELINES, VARIANTS, Baseline, rank
-from models.baselines.popularity import PersonalPopularity, Popularity
+from models.evaluation.baselines import BASELINES, VARIANTS, Baseline, rank
+from models.evaluation.baselines.popularity import PersonalPopularity, Popularity
 from models.plays.split import Plays, Split, split_plays
-from tests.models.baselines.conftest import names, split_of
+from tests.models.evaluation.baselines.conftest import names, split_of
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def test_slices_do_not_show(split: Split, monkeypatch: pytest.MonkeyPatch) -> No
     method, anchors = PersonalPopularity(0.9), split.anchors("test")
     (whole,) = rank(method, split, anchors, [0.5])
 
-    monkeypatch.setattr("models.baselines.baseline._MAX_SCORES", 3 * len(split.catalogue))
+    monkeypatch.setattr("models.evaluation.baselines.baseline._MAX_SCORES", 3 * len(split.catalogue))
     (sliced,) = rank(method, split, anchors, [0.5])
 
     np.testing.assert_array_equal(whole.short_term, sliced.short_term)

@@ -14,11 +14,11 @@ from itertools import product
 from math import inf
 from typing import Final
 
-from models.baselines.baseline import Baseline, FittedBaseline, Method, Scorer, rank
-from models.baselines.item_knn import ItemKnn
-from models.baselines.popularity import PersonalPopularity, Popularity
-from models.baselines.session_knn import SessionKnn
-from models.baselines.transitions import Transitions
+from models.evaluation.baselines.baseline import Baseline, FittedBaseline, Method, Scorer, rank
+from models.evaluation.baselines.item_knn import ItemKnn
+from models.evaluation.baselines.popularity import PersonalPopularity, Popularity
+from models.evaluation.baselines.session_knn import SessionKnn
+from models.evaluation.baselines.transitions import Transitions
 
 __all__ = ["BASELINES", "VARIANTS", "Baseline", "FittedBaseline", "Method", "Scorer", "rank"]
 

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from models.baselines import rank
-from models.baselines.popularity import PersonalPopularity, Popularity
-from tests.models.baselines.conftest import names, split_of
+from models.evaluation.baselines import rank
+from models.evaluation.baselines.popularity import PersonalPopularity, Popularity
+from tests.models.evaluation.baselines.conftest import names, split_of
 
 
 def test_popularity_ranks_by_plays_before_t1_for_everybody() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.evaluation import Estimate
-from models.jury import MIN_LISTENERS
-from models.live import has_fallen, live_hit_rate, live_hits
+from models.evaluation.live import has_fallen, live_hit_rate, live_hits
+from models.evaluation.metrics import Estimate
+from models.evaluation.panel import MIN_LISTENERS
 from models.networks.network import TasteNetwork
 from models.plays.catalogue import Catalogue, track_keys
 from models.serving.recommender import Recommender

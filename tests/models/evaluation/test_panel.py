@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.jury import MAX_WEIGHT, MIN_LISTENERS, Outcomes, seat_jury, weigh, weigh_differences
+from models.evaluation.panel import MAX_WEIGHT, MIN_LISTENERS, Outcomes, seat_jury, weigh, weigh_differences
 from models.plays.split import Lists, Plays, Split, split_plays
 
 T2_MS, NEW_MS = 10_000, 9_000

@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.baselines import rank
-from models.baselines.transitions import Transitions
+from models.evaluation.baselines import rank
+from models.evaluation.baselines.transitions import Transitions
 from models.plays.split import Split
-from tests.models.baselines.conftest import names, split_of
+from tests.models.evaluation.baselines.conftest import names, split_of
 
 
 def test_markov_ranks_by_what_followed_the_current_track_then_by_popularity() -> None:
