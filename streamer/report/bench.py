@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from models.analysis.gru4rec import Gru4RecConfig
 from models.config import RerankerConfig, RerankerTraining, TrainingConfig
-from models.gru4rec import Gru4RecConfig
 from models.networks.network import Network
 from models.plays.split import Split
 from models.release import load_release, save_release

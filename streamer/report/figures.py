@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from models.breakdown import break_down
+from models.analysis.breakdown import break_down
 from models.evaluation.metrics import Estimate
 from models.evaluation.protocol import Group, compare, evaluate
 from models.plays.split import Lists, Split

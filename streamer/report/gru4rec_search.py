@@ -11,8 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from models.analysis.gru4rec import Gru4RecConfig
+from models.analysis.gru4rec_training import Epoch, fit_gru4rec
 from models.evaluation.tuning import Judge
-from models.gru4rec import Epoch, Gru4RecConfig, fit_gru4rec
 from models.plays.split import Split
 
 _RSC15: Final = Gru4RecConfig(

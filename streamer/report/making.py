@@ -6,10 +6,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final
 
-from models.calibration import calibrate
+from models.analysis.calibration import calibrate
+from models.analysis.taste_map import TasteMap, draw_taste_map
 from models.plays.split import Lists
 from models.serving.recommender import Recommender
-from models.taste_map import TasteMap, draw_taste_map
 from streamer.errors import RefrainError
 from streamer.report.bench import Bench
 from streamer.report.checking import disagreements

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from html import escape
 from typing import Final
 
-from models.taste_map import TasteMap
+from models.analysis.taste_map import TasteMap
 from streamer.report.charts import Series, interval_chart, line_chart, plane
 from streamer.report.figures import Figures
 from streamer.report.page_style import STYLE

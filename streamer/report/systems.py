@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
+from models.analysis.gru4rec_training import Epoch, fit_gru4rec
 from models.evaluation.baselines import VARIANTS
 from models.evaluation.protocol import rank_anchors, rank_anchors_rebuilt
 from models.evaluation.tuning import choose_baseline
-from models.gru4rec import Epoch, fit_gru4rec
 from models.networks.network import Network
 from models.plays.split import Split
 from models.serving.recommender import Recommender

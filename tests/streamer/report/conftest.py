@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from models.analysis.gru4rec import Gru4RecConfig
 from models.config import RerankerConfig, RerankerTraining, TrainingConfig
-from models.gru4rec import Gru4RecConfig
 from models.plays.split import Plays, Split, split_plays
 from streamer.local.simulator import simulate
 from streamer.local.world import World

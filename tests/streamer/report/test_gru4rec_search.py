@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from models.gru4rec import Gru4RecConfig
+from models.analysis.gru4rec import Gru4RecConfig
 from models.plays.split import Split
 from streamer.report.gru4rec_search import BEST, TRIALS, best, search
 

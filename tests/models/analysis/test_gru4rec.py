@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from models.gru4rec import (
+from models.analysis.gru4rec import Gru4Rec, Gru4RecConfig
+from models.analysis.gru4rec_training import (
     Epoch,
-    Gru4Rec,
-    Gru4RecConfig,
     _Training,
     bpr_max,
     cross_entropy,

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.calibration import calibrate
+from models.analysis.calibration import calibrate
 from models.evaluation.protocol import evaluate, rank_anchors
 from models.networks.network import TasteNetwork
 from models.plays.catalogue import Catalogue

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.breakdown import break_down
+from models.analysis.breakdown import break_down
 from models.plays.catalogue import PAD
 from models.plays.split import Lists, Plays, Split, split_plays
 

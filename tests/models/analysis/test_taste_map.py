@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from models.analysis.taste_map import TasteMap, draw_taste_map
 from models.networks.network import TasteNetwork
 from models.plays.catalogue import Catalogue
 from models.plays.split import Plays, split_plays
 from models.serving.recommender import Recommender
-from models.taste_map import TasteMap, draw_taste_map
 
 
 @pytest.fixture(scope="module")

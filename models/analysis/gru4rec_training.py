@@ -1,17 +1,10 @@
-"""GRU4Rec: a recurrent network over sessions, trained on mini-batches of sessions side by side.
-
-A comparison, not a product: nothing serves it. Where the two papers leave something open, what is done here is said.
-
-Source: Hidasi et al. 2016 (session-parallel mini-batches, negatives from the batch), Hidasi and Karatzoglou 2018 (extra
-samples, cross-entropy and BPR-max losses, constrained embedding). Each play is one step of the optimizer, and no
-gradient flows further back than one play, as in both.
-"""
+"""Training GRU4Rec: sessions side by side, sampled losses, Adagrad with momentum."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import torch
@@ -19,55 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.analysis.gru4rec import Gru4Rec, Gru4RecConfig, sequences_of
 from models.plays.catalogue import FIRST_TRACK
-from models.plays.split import Lists, Split
-from models.serving.ranking import top_k
+from models.plays.split import Split
 
 _EPSILON: Final = 1e-6
 _TINY: Final = 1e-24  # keeps a logarithm finite
-_MAX_SCORES: Final = 1 << 22  # held at once: 16 MiB
-
-
-@dataclass(frozen=True, slots=True)
-class Gru4RecConfig:
-    """Hyperparameters.
-
-    Attributes:
-        loss: over the targets of the batch and the samples.
-        sequences: what a hidden state follows from zero on: each session, or a listener through all of them.
-        num_units: of the recurrence; the size of the output vectors.
-        embedding_size: of the inputs; None: the output vectors are the inputs too (constrained embedding).
-        epochs: passes over the plays.
-        batch_size: sequences side by side.
-        embedding_dropout: share of an input dropped.
-        hidden_dropout: share of a state dropped, for what is read off it and for the next play.
-        learning_rate: Adagrad's.
-        momentum: share of a step that the next one repeats.
-        num_samples: negatives drawn for a batch, beside the other targets in it.
-        sample_exponent: they are drawn as popularity to this power.
-        logq: share of the logarithm of how often a track is expected among the candidates, as a target of the batch or
-            as a sample, that is taken off its score; cross-entropy only.
-        elu: negative scores go through elu with this parameter; 0: not; BPR-max only.
-        regularisation: of the scores of negatives; BPR-max only.
-        seed: of every random choice.
-    """
-
-    loss: Literal["cross-entropy", "bpr-max"] = "cross-entropy"
-    sequences: Literal["session", "listener"] = "session"
-    num_units: int = 100
-    embedding_size: int | None = None
-    epochs: int = 10
-    batch_size: int = 64
-    embedding_dropout: float = 0.0
-    hidden_dropout: float = 0.0
-    learning_rate: float = 0.1
-    momentum: float = 0.0
-    num_samples: int = 2048
-    sample_exponent: float = 0.5
-    logq: float = 0.0
-    elu: float = 0.0
-    regularisation: float = 0.0
-    seed: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,66 +33,6 @@ class Epoch:
     number: int
     loss: float
     model: Gru4Rec
-
-
-class Gru4Rec(nn.Module):
-    """The network: input vector -> GRU -> scores of tracks.
-
-    B sequences, H units, E size of an input, M tracks, Y candidates.
-    """
-
-    def __init__(self, config: Gru4RecConfig, num_tracks: int) -> None:
-        super().__init__()
-        self.config = config
-        self.outputs = _glorot(num_tracks, config.num_units)  # (M, H)
-        self.biases = nn.Parameter(torch.zeros(num_tracks))
-        size = config.embedding_size
-        self.inputs = self.outputs if size is None else _glorot(num_tracks, size)  # (M, E)
-        self.cell = nn.GRUCell(self.inputs.shape[1], config.num_units)
-        for name, weights in self.cell.named_parameters():
-            if name.startswith("bias"):
-                nn.init.zeros_(weights)
-            else:
-                bound = (6 / (weights.shape[0] / 3 + weights.shape[1])) ** 0.5  # of each gate
-                nn.init.uniform_(weights, -bound, bound)
-
-    def states(self, tracks: NDArray[np.int64], bounds: NDArray[np.int64]) -> Tensor:
-        """Follow sequences from zero states.
-
-        Args:
-            tracks: int64 (P,), 0..M-1, one sequence after the other.
-            bounds: int64 (B + 1,).
-
-        Returns:
-            float32 (P, H), after each play.
-        """
-        lengths = np.diff(bounds)
-        order = np.argsort(-lengths, kind="stable")
-        states = torch.empty(len(tracks), self.config.num_units)
-        hidden = torch.zeros(len(lengths), self.config.num_units)
-        for place in range(int(lengths.max(initial=0))):
-            plays = bounds[:-1][order[: np.searchsorted(-lengths[order], -place)]] + place  # of sequences that go on
-            hidden = self.cell(self.inputs[torch.from_numpy(tracks[plays])], hidden[: len(plays)])
-            states[torch.from_numpy(plays)] = hidden
-        return states
-
-    def rank(self, split: Split, anchors: NDArray[np.int64]) -> Lists:
-        """Rank the catalogue after some plays, rising; both horizons have the same order."""
-        plays, bounds = _sequences(split, self.config)
-        asked = np.unique(np.searchsorted(bounds, anchors, side="right") - 1)
-        kept = np.concatenate([np.empty(0, np.int64), *(plays[bounds[one] : bounds[one + 1]] for one in asked)])
-        lists = [torch.empty((0, 100), dtype=torch.int64)]
-        with torch.inference_mode():
-            states = self.states(
-                split.rows[kept] - FIRST_TRACK, np.concatenate([[0], np.cumsum(np.diff(bounds)[asked])])
-            )
-            states = states[torch.from_numpy(np.searchsorted(kept, anchors))]  # (A, H)
-            size = max(1, _MAX_SCORES // len(self.biases))
-            for begin in range(0, len(states), size):
-                scores = torch.addmm(self.biases, states[begin : begin + size], self.outputs.T)  # (a, M)
-                lists.append(top_k(scores, 100)[0])
-        rows = torch.cat(lists).numpy()
-        return Lists(rows[:, :20], rows)
 
 
 def fit_gru4rec(split: Split, config: Gru4RecConfig, *, progress: Callable[[Epoch], None] = lambda _: None) -> Gru4Rec:
@@ -268,7 +158,7 @@ class _Training:
     @classmethod
     def of(cls, model: Gru4Rec, split: Split) -> _Training:
         train = split.histories.played_at_ms < split.t1_ms
-        plays, bounds = _sequences(split, model.config, train)
+        plays, bounds = sequences_of(split, model.config, train)
         long = np.diff(bounds) > 1
         kept = np.repeat(long, np.diff(bounds))
         counts = np.bincount(split.rows[train] - FIRST_TRACK, minlength=len(split.catalogue))
@@ -376,21 +266,3 @@ class _Adagrad:
 def _cut(weights: nn.Parameter, rows: NDArray[np.int64]) -> Tensor:
     """Cut rows out, to have a gradient of their own."""
     return weights.detach().index_select(0, torch.from_numpy(rows)).requires_grad_()
-
-
-def _sequences(
-    split: Split, config: Gru4RecConfig, chosen: NDArray[np.bool_] | None = None
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Cut the (chosen) plays into sequences: int64 (P,), which plays, and int64 (S + 1,), the bounds of sequences."""
-    starts = split.session_starts
-    if config.sequences == "listener":
-        starts = np.zeros(len(split.rows), np.bool_)
-        starts[split.histories.bounds[:-1]] = True
-    plays = np.arange(len(split.rows)) if chosen is None else np.flatnonzero(chosen)
-    numbers = np.cumsum(starts)[plays]
-    return plays, np.append(np.flatnonzero(np.diff(numbers, prepend=-1)), len(plays))
-
-
-def _glorot(num_rows: int, num_columns: int) -> nn.Parameter:
-    bound = (6 / (num_rows + num_columns)) ** 0.5
-    return nn.Parameter(torch.empty(num_rows, num_columns).uniform_(-bound, bound))

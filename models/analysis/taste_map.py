@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from models.analysis.projection import project
 from models.plays.catalogue import FIRST_TRACK
 from models.plays.histories import Histories, bounds_of
 from models.plays.split import Split
-from models.projection import project
 from models.serving.recommender import Recommender
 from models.serving.step import step
 from models.serving.step_input import StepInput

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.projection import project
+from models.analysis.projection import project
 
 
 @pytest.fixture(scope="module")
