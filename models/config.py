@@ -24,7 +24,7 @@ CONTEXTS: Final = ("none", "album", "artist", "chart", "library", "playlist", "r
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KindConfig(ABC):
+class ArchitectureConfig(ABC):
     """Say what every kind of network says of itself; saved beside its weights.
 
     Attributes:
@@ -75,7 +75,7 @@ class KindConfig(ABC):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NetworkConfig(KindConfig):
+class NetworkConfig(ArchitectureConfig):
     """Size Refrain's own network.
 
     Attributes:
@@ -94,7 +94,7 @@ class NetworkConfig(KindConfig):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecurrentConfig(KindConfig):
+class RecurrentConfig(ArchitectureConfig):
     """Size a recurrent network a horizon (`models.networks.recurrent`).
 
     Attributes:
@@ -116,7 +116,7 @@ class RecurrentConfig(KindConfig):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DiscountConfig(KindConfig):
+class DiscountConfig(ArchitectureConfig):
     """Say how fast an exponentially discounted mean forgets (`models.networks.averages`).
 
     Attributes:
@@ -138,13 +138,13 @@ class DiscountConfig(KindConfig):
         Raises:
             ValueError: a factor is below 0, or 1 or more, or a size is impossible.
         """
-        KindConfig.__post_init__(self)  # super() means the class before its slots
+        ArchitectureConfig.__post_init__(self)  # super() means the class before its slots
         if not all(0 <= factor < 1 for factor in self.factors):
             raise ValueError(f"a discount factor must be at least 0 and below 1, got {self.factors}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WeightsConfig(KindConfig):
+class WeightsConfig(ArchitectureConfig):
     """Say how a learned weight for each of the last songs is learned (`models.networks.averages`).
 
     Attributes:

@@ -13,8 +13,8 @@ from aiokafka import ConsumerRecord
 from models.config import (
     NUM_COUNTED,
     RING_SIZE,
+    ArchitectureConfig,
     DiscountConfig,
-    KindConfig,
     NetworkConfig,
     RecurrentConfig,
     RerankerConfig,
@@ -37,7 +37,7 @@ NOON_MS: Final = 1_700_000_000_000
 TRACK_IDS: Final = tuple(f"t{number}" for number in range(12))
 
 #: One of every kind of network, and of every cell.
-TINY_KINDS: Final[Mapping[str, KindConfig]] = {
+TINY_KINDS: Final[Mapping[str, ArchitectureConfig]] = {
     "refrain": NetworkConfig(embedding_size=4, hidden_size=6),
     "recurrent-gru": RecurrentConfig(embedding_size=4, units=5),
     "recurrent-lstm": RecurrentConfig(embedding_size=4, units=3, cell="lstm"),
@@ -91,7 +91,7 @@ def tiny_network(
     return network.eval().requires_grad_(requires_grad=False)
 
 
-def network_of(config: KindConfig, seed: int = 7, *, num_tracks: int = len(TRACK_IDS)) -> Network:
+def network_of(config: ArchitectureConfig, seed: int = 7, *, num_tracks: int = len(TRACK_IDS)) -> Network:
     """A network of any kind, none of whose weights are what training begins with."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)

@@ -98,7 +98,7 @@ def bpr_max(scores: Tensor, *, elu: float, regularisation: float) -> Tensor:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class SessionBatch:
     """One step of B sequences side by side.
 
     Attributes:
@@ -112,7 +112,9 @@ class Batch:
     fresh: NDArray[np.bool_]
 
 
-def session_parallel_batches(bounds: NDArray[np.int64], order: NDArray[np.int64], batch_size: int) -> Iterator[Batch]:
+def session_parallel_batches(
+    bounds: NDArray[np.int64], order: NDArray[np.int64], batch_size: int
+) -> Iterator[SessionBatch]:
     """Walk through sequences side by side; where one ends, the next takes its place, as long as there are any.
 
     Args:
@@ -123,7 +125,7 @@ def session_parallel_batches(bounds: NDArray[np.int64], order: NDArray[np.int64]
     lanes, waiting = order[:batch_size], order[batch_size:]
     plays, kept, fresh = bounds[lanes], np.arange(len(lanes)), np.ones(len(lanes), np.bool_)
     while len(plays):
-        yield Batch(plays, kept, fresh)
+        yield SessionBatch(plays, kept, fresh)
         plays = plays + 1
         fresh = plays >= bounds[lanes + 1] - 1
         ended = np.flatnonzero(fresh)
@@ -188,7 +190,7 @@ class _Training:
             num_plays += len(batch.plays)
         return total / num_plays
 
-    def _step(self, batch: Batch, samples: NDArray[np.int64], hidden: Tensor) -> tuple[float, Tensor]:
+    def _step(self, batch: SessionBatch, samples: NDArray[np.int64], hidden: Tensor) -> tuple[float, Tensor]:
         """Move every sequence by one play and the weights by one gradient; only rows that take part are touched."""
         model = self.model
         read = self.tracks[batch.plays]  # (B,)

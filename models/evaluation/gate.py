@@ -18,7 +18,7 @@ intervals.
 
 Without a champion, or with one that cannot be loaded, 3 and 4 are not asked: workers without one answer nothing at all.
 Plays sent by scripts are kept away beforehand (`models.plays.bots`): if too many of the new plays are suspicious there
-is no candidate, and `refuse_traffic` says so.
+is no candidate, and `refuse_bots` says so.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class Baseline:
+class BaselineLead:
     """Something that learns nothing but counts, against the candidate and the champion.
 
     Attributes:
@@ -67,7 +67,7 @@ class Baseline:
 
 
 @dataclass(frozen=True, slots=True)
-class Champion:
+class ChampionLead:
     """What is released now, against the candidate.
 
     Attributes:
@@ -99,8 +99,8 @@ class Evidence:
 
     judged: Judged
     candidate: Mapping[str, Estimate]
-    baselines: Mapping[str, Baseline]
-    champion: Champion | None
+    baselines: Mapping[str, BaselineLead]
+    champion: ChampionLead | None
     traffic: str
 
 
@@ -136,7 +136,7 @@ def judge(evidence: Evidence, *, fresh_after_s: float) -> Verdict:
     return _verdict(evidence, reason, may_be_released=False)
 
 
-def refuse_traffic(num_new: int, suspicious_share: float, suspicions: str) -> Verdict:
+def refuse_bots(num_new: int, suspicious_share: float, suspicions: str) -> Verdict:
     """Refuse plays that nobody should learn from.
 
     Args:

@@ -41,7 +41,7 @@ class Outcomes:
 
 
 @dataclass(frozen=True, slots=True)
-class Jury:
+class Panel:
     """Who judges, on the test part of a split.
 
     Attributes:
@@ -74,7 +74,7 @@ class Jury:
         }
 
 
-def seat_jury(split: Split, known_before_ms: int) -> Jury:
+def choose_panel(split: Split, known_before_ms: int) -> Panel:
     """Choose who judges on the test part: those who had played a known track before a time."""
     histories = split.histories
     firsts_ms = np.minimum.reduceat(histories.played_at_ms, histories.bounds[:-1])
@@ -82,7 +82,7 @@ def seat_jury(split: Split, known_before_ms: int) -> Jury:
     long_known = (asked > 0) & (firsts_ms < known_before_ms)
     is_long_known = int(long_known.sum()) >= MIN_LISTENERS
     seats = long_known if is_long_known else asked > 0
-    return Jury(split, seats, is_long_known, int(asked[seats].sum()), int(seats.sum()))
+    return Panel(split, seats, is_long_known, int(asked[seats].sum()), int(seats.sum()))
 
 
 def _outcomes(split: Split, lists: Lists) -> dict[str, Outcomes]:

@@ -21,7 +21,7 @@ _DAMPINGS: Final = (1.0, 0.5, 0.25, 0.1, 0.01)
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class ValidationScore:
     """What lists are worth on the validation part."""
 
     hr_at_20: float
@@ -35,7 +35,7 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
-class Judge:
+class ValidationScorer:
     """Asks some of the validation anchors.
 
     Attributes:
@@ -49,17 +49,17 @@ class Judge:
     truths: LongTermTruths
 
     @classmethod
-    def of(cls, split: Split) -> Judge:
+    def of(cls, split: Split) -> ValidationScorer:
         """Pick the anchors."""
         anchors = split.anchors("validation")[::STRIDE]
         return cls(split, anchors, long_term_truths(split, "validation", stride=STRIDE * _LONG_TERM_STRIDE))
 
-    def score(self, lists: Lists) -> Score:
+    def score(self, lists: Lists) -> ValidationScore:
         """Compare the lists at the anchors with what the listeners played."""
         short_term = short_term_metrics(self.split, self.anchors, lists.short_term)
         asked = lists.long_term[np.searchsorted(self.anchors, self.truths.anchors)]
         long_term = long_term_metrics(self.truths, asked, np.ones(len(self.truths.rows), np.bool_))
-        return Score(
+        return ValidationScore(
             hr_at_20=float(short_term["HR@20"].mean()),
             mrr_at_20=float(short_term["MRR@20"].mean()),
             lt_recall_at_100=float(long_term["recall@100"].mean()) if len(asked) else 0.0,
@@ -76,7 +76,7 @@ class Trial:
     """
 
     settings: dict[str, Any]
-    score: Score
+    score: ValidationScore
 
 
 def choose_baseline(variants: Sequence[Method], split: Split) -> tuple[Baseline, list[Trial]]:
@@ -89,8 +89,8 @@ def choose_baseline(variants: Sequence[Method], split: Split) -> tuple[Baseline,
     Returns:
         The baseline, short-term by HR@20 + MRR@20, long-term by recall@100, and all that was tried.
     """
-    judge = Judge.of(split)
-    tried: list[tuple[Score, Method, float]] = []
+    judge = ValidationScorer.of(split)
+    tried: list[tuple[ValidationScore, Method, float]] = []
     for method in variants:
         lists_by_damping = rank(method.fit(split), split, judge.anchors, _DAMPINGS)
         tried += [

@@ -6,46 +6,46 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from models.config import DiscountConfig, KindConfig, NetworkConfig, RecurrentConfig, WeightsConfig
+from models.config import ArchitectureConfig, DiscountConfig, NetworkConfig, RecurrentConfig, WeightsConfig
 from models.networks.averages import DiscountedMean, WeightedMean
 from models.networks.network import Network, TasteNetwork
 from models.networks.recurrent import RecurrentNetwork
 
 
-class Kind(NamedTuple):
+class Architecture(NamedTuple):
     """How networks of a kind are sized and made."""
 
-    config: type[KindConfig]
+    config: type[ArchitectureConfig]
     network: Callable[[Any, int], Network]
 
 
-KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
+ARCHITECTURES: Final[Mapping[str, Architecture]] = MappingProxyType(
     {
         kind.config.kind: kind
         for kind in (
-            Kind(NetworkConfig, TasteNetwork),
-            Kind(RecurrentConfig, RecurrentNetwork),
-            Kind(DiscountConfig, DiscountedMean),
-            Kind(WeightsConfig, WeightedMean),
+            Architecture(NetworkConfig, TasteNetwork),
+            Architecture(RecurrentConfig, RecurrentNetwork),
+            Architecture(DiscountConfig, DiscountedMean),
+            Architecture(WeightsConfig, WeightedMean),
         )
     }
 )
 """Every kind, by its name."""
 
 
-def make_network(config: KindConfig, num_tracks: int) -> Network:
+def make_network(config: ArchitectureConfig, num_tracks: int) -> Network:
     """Make a network of the kind its sizes are for, untrained."""
-    return KINDS[config.kind].network(config, num_tracks)
+    return ARCHITECTURES[config.kind].network(config, num_tracks)
 
 
 def build_network(fields: Mapping[str, Any], num_tracks: int) -> Network:
-    """Make the network that `KindConfig.to_dict` describes; without a kind, as in old releases, Refrain's own.
+    """Make the network that `ArchitectureConfig.to_dict` describes; without a kind, as in old releases, Refrain's own.
 
     Raises:
         TypeError: a field is unknown.
         ValueError: the kind is unknown, or a field has an impossible value.
     """
     name = fields.get("kind", NetworkConfig.kind)
-    if name not in KINDS:
-        raise ValueError(f"networks of kind {name!r} are unknown, {sorted(KINDS)} are not; upgrade the program")
-    return make_network(KINDS[name].config.from_dict(fields), num_tracks)
+    if name not in ARCHITECTURES:
+        raise ValueError(f"networks of kind {name!r} are unknown, {sorted(ARCHITECTURES)} are not; upgrade the program")
+    return make_network(ARCHITECTURES[name].config.from_dict(fields), num_tracks)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.config import HORIZONS, KindConfig, NetworkConfig
+from models.config import HORIZONS, ArchitectureConfig, NetworkConfig
 from models.plays.catalogue import FIRST_TRACK, PAD
 from models.plays.features import num_features
 from models.plays.ring import NUM_BIGRAMS, NUM_COUNTS, NUM_RECENCIES
@@ -38,7 +38,7 @@ class Network(nn.Module, ABC):
     temperature: Tensor
     """float32 (), what a cosine is multiplied by before ring terms are added to it."""
 
-    def __init__(self, config: KindConfig, num_tracks: int) -> None:
+    def __init__(self, config: ArchitectureConfig, num_tracks: int) -> None:
         super().__init__()
         self.config = config
         self.embedding = nn.Embedding(num_tracks + FIRST_TRACK, config.embedding_size, padding_idx=PAD)
@@ -113,7 +113,7 @@ class CosineNetwork(Network):
     Source: De Boom et al. 2018.
     """
 
-    def __init__(self, config: KindConfig, num_tracks: int) -> None:
+    def __init__(self, config: ArchitectureConfig, num_tracks: int) -> None:
         super().__init__(config, num_tracks)
         self.embedding.requires_grad_(requires_grad=False)
         self.register_buffer("temperature", torch.ones(()), persistent=False)

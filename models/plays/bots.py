@@ -1,4 +1,4 @@
-"""Traffic: stretches of a window of plays in which scripts were at work rather than listeners.
+"""Bots: stretches of a window of plays in which scripts were at work rather than listeners.
 
 A window is cut, in the order of arrival, into stretches; the new plays at its end begin one, if they are enough for it.
 Four shares are taken:
@@ -52,7 +52,7 @@ _WORDS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Traffic:
+class BotActivity:
     """What the S stretches of a window of P plays are like.
 
     Attributes:
@@ -92,7 +92,7 @@ class Traffic:
                 yield words.format(found.max(), self.usual[share])
 
 
-def watch_traffic(listeners: NDArray[np.int64], tracks: NDArray[np.int64], first_new: int) -> Traffic:
+def find_bots(listeners: NDArray[np.int64], tracks: NDArray[np.int64], first_new: int) -> BotActivity:
     """Look for scripts in a window; in one too short to have anything usual, nothing is suspicious.
 
     Args:
@@ -121,7 +121,7 @@ def watch_traffic(listeners: NDArray[np.int64], tracks: NDArray[np.int64], first
         shares[:, 0] = np.nan
     usual = np.array([_usual(of_stretches) for of_stretches in shares.T])
     suspicious = (_odds(shares) > ODDS * _odds(usual)) & (shares > usual + MARGIN)  # nothing is more than NaN
-    return Traffic(bounds, first_new, shares, usual, suspicious)
+    return BotActivity(bounds, first_new, shares, usual, suspicious)
 
 
 def _usual(shares: NDArray[np.float64]) -> float:

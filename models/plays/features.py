@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.config import CONTEXTS, RING_SIZE, KindConfig
+from models.config import CONTEXTS, RING_SIZE, ArchitectureConfig
 from models.plays.catalogue import UNKNOWN, Catalogue
 from models.plays.histories import Histories
 
@@ -52,12 +52,12 @@ class KnownPlays:
     repeats: NDArray[np.bool_]
 
 
-def num_features(config: KindConfig) -> int:
+def num_features(config: ArchitectureConfig) -> int:
     """Count the features of a play, F."""
     return CONTEXT + len(config.contexts)
 
 
-def known_plays(histories: Histories, catalogue: Catalogue, config: KindConfig) -> KnownPlays:
+def known_plays(histories: Histories, catalogue: Catalogue, config: ArchitectureConfig) -> KnownPlays:
     """Leave out the tracks the catalogue does not know; derive gaps and sessions from the rest."""
     all_rows = catalogue.rows(histories.track_keys)
     indices = np.flatnonzero(all_rows != UNKNOWN)
@@ -84,7 +84,7 @@ def known_plays(histories: Histories, catalogue: Catalogue, config: KindConfig) 
     )
 
 
-def play_features(known: KnownPlays, plays: NDArray[np.int64], config: KindConfig) -> NDArray[np.float32]:
+def play_features(known: KnownPlays, plays: NDArray[np.int64], config: ArchitectureConfig) -> NDArray[np.float32]:
     """Describe some known plays beside their tracks.
 
     Args:
@@ -106,7 +106,7 @@ def play_features(known: KnownPlays, plays: NDArray[np.int64], config: KindConfi
     return features
 
 
-def _context_inputs(config: KindConfig) -> NDArray[np.int64]:
+def _context_inputs(config: ArchitectureConfig) -> NDArray[np.int64]:
     """Give each context code its one-hot place: that of "other" where it has none of its own, -1 where neither has."""
     places = {context: place for place, context in enumerate(config.contexts)}
     other = places.get("other", -1)

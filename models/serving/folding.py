@@ -49,7 +49,7 @@ def fold(network: Network, known: KnownPlays, step_input: StepInput) -> tuple[Te
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class _PaddedRun:
     """One run of the recurrence: t more plays of those b listeners who have any left.
 
     Attributes:
@@ -67,7 +67,7 @@ class _Run:
         return np.arange(self.plays.shape[1]) < self.lengths[:, None]
 
 
-def _runs(starts: NDArray[np.int64], ends: NDArray[np.int64]) -> Iterator[_Run]:
+def _runs(starts: NDArray[np.int64], ends: NDArray[np.int64]) -> Iterator[_PaddedRun]:
     """Cut ragged plays into runs that pad at most as much as they fold.
 
     Runs take 1, 1, 2, 4, ... plays and only the listeners who are not through, so one long history among many single
@@ -79,7 +79,7 @@ def _runs(starts: NDArray[np.int64], ends: NDArray[np.int64]) -> Iterator[_Run]:
         size = max(1, min(size, _MAX_RUN_PLAYS // len(active)))
         left = np.minimum(lengths[active] - done, size)
         offsets = np.minimum(np.arange(left.max()), left[:, None] - 1)
-        yield _Run(active, starts[active, None] + done + offsets, left)
+        yield _PaddedRun(active, starts[active, None] + done + offsets, left)
         done += size
         size = done
 

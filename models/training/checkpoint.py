@@ -20,10 +20,10 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from models.config import KindConfig, TrainingConfig
+from models.config import ArchitectureConfig, TrainingConfig
 from models.plays.catalogue import Catalogue
 from models.serving.recommender import Recommender
-from models.training.shards import Shards, Survey, sha256_of
+from models.training.shards import Shards, ShardStatistics, sha256_of
 
 FORMAT_VERSION: Final = 1
 
@@ -90,9 +90,9 @@ class Checkpoint(Protocol):
 
 
 def fingerprint_of(
-    survey: Survey,
+    survey: ShardStatistics,
     catalogue: Catalogue,
-    configs: tuple[KindConfig, TrainingConfig],
+    configs: tuple[ArchitectureConfig, TrainingConfig],
     *,
     start: Recommender | None = None,
     company: Shards = (),

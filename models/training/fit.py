@@ -13,17 +13,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.config import CONTEXTS, KindConfig, NetworkConfig, TrainingConfig
+from models.config import CONTEXTS, ArchitectureConfig, NetworkConfig, TrainingConfig
 from models.networks.architectures import make_network
 from models.networks.network import Network
 from models.plays.catalogue import Catalogue
 from models.plays.histories import Histories
 from models.serving.recommender import Recommender
 from models.training.checkpoint import Checkpoint, Fingerprint, Snapshot, fingerprint_of
-from models.training.loop import Progress, Run
+from models.training.loop import Progress, TrainingRun
 from models.training.ranks import ALONE, Ranks
-from models.training.shards import Questions, Sentences, Shard, Shards, survey_of
-from models.training.warm_start import begin_afresh, begin_from
+from models.training.shards import Questions, Shard, Shards, ShardSentences, survey_of
+from models.training.warm_start import start_afresh, start_from
 
 _MIN_CONTEXT_PLAYS: Final = 100  # fewer teach an input nothing but noise
 
@@ -33,7 +33,7 @@ def fit(
     catalogue: Catalogue,
     config: TrainingConfig,
     *,
-    network_config: KindConfig | None = None,
+    network_config: ArchitectureConfig | None = None,
     start: Recommender | None = None,
     sessions: NDArray[np.int64] | None = None,
     company: Histories | None = None,
@@ -82,7 +82,7 @@ def fit_shards(
     catalogue: Catalogue,
     config: TrainingConfig,
     *,
-    network_config: KindConfig | None = None,
+    network_config: ArchitectureConfig | None = None,
     start: Recommender | None = None,
     company: Shards = (),
     device: torch.device | str = "cpu",
@@ -124,14 +124,14 @@ def fit_shards(
         torch.manual_seed(config.seed)
         network = make_network(network_config, len(catalogue))
         if snapshot is None and ranks.rank == 0:
-            streams = Sentences([shards, company], catalogue, network_config)
+            streams = ShardSentences([shards, company], catalogue, network_config)
             if start is None:
                 tell = _tell_passes(config, progress if ranks.size == 1 else None)
-                begin_afresh(network, config, streams=streams, after_pass=tell)
+                start_afresh(network, config, streams=streams, after_pass=tell)
             else:
-                begin_from(network, config, start=start, catalogue=catalogue, streams=streams)
+                start_from(network, config, start=start, catalogue=catalogue, streams=streams)
         ranks.prepare(network.to(device))
-        run = Run(network, Questions(shards, catalogue, (network_config, config), survey), config, ranks)
+        run = TrainingRun(network, Questions(shards, catalogue, (network_config, config), survey), config, ranks)
         if snapshot is not None:
             run.restore(snapshot)
         _train(run, fingerprint, progress, checkpoint if ranks.rank == 0 else None)
@@ -157,7 +157,10 @@ def _tell_passes(config: TrainingConfig, progress: Callable[[Progress], None] | 
 
 
 def _train(
-    run: Run, fingerprint: Fingerprint, progress: Callable[[Progress], None] | None, checkpoint: Checkpoint | None
+    run: TrainingRun,
+    fingerprint: Fingerprint,
+    progress: Callable[[Progress], None] | None,
+    checkpoint: Checkpoint | None,
 ) -> None:
     """Train to the end, telling and keeping how far it has come."""
     for told in run.batches():
@@ -172,7 +175,7 @@ def _train(
             raise
 
 
-def _config_of(start: Recommender, wanted: KindConfig | None) -> KindConfig:
+def _config_of(start: Recommender, wanted: ArchitectureConfig | None) -> ArchitectureConfig:
     """Give the config of the network a fit starts from, which no fit can change.
 
     Raises:

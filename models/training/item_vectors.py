@@ -81,7 +81,7 @@ def item_vectors(
     return vectors / lengths
 
 
-def vectors_of_company(
+def vectors_of_neighbours(
     vectors: NDArray[np.float32],
     has_vector: NDArray[np.bool_],
     streams: Streams,

@@ -47,7 +47,7 @@ class Progress:
     stage: Stage = "network"
 
 
-class Run:
+class TrainingRun:
     """Trains a network batch by batch, with torch's global generator and one of its own.
 
     Args:

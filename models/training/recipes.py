@@ -25,8 +25,8 @@ from typing import Final, Literal
 import torch
 
 from models.config import (
+    ArchitectureConfig,
     DiscountConfig,
-    KindConfig,
     NetworkConfig,
     RecurrentConfig,
     RerankerConfig,
@@ -60,7 +60,7 @@ class Recipe:
     """
 
     name: str
-    network: KindConfig = field(default_factory=NetworkConfig)
+    network: ArchitectureConfig = field(default_factory=NetworkConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     source: Literal["histories", "playlists"] = "histories"
     second_stage: RerankerConfig | None = field(default=None, repr=False)  # reports keep networks under the repr

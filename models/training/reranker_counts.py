@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.config import KindConfig, RerankerConfig
+from models.config import ArchitectureConfig, RerankerConfig
 from models.plays.catalogue import FIRST_TRACK, Catalogue
 from models.plays.cooccurrence import (
     Neighbours,
@@ -32,7 +32,7 @@ _LEAST_LATE_PLAYS: Final = 0.05
 
 
 def counted_reranker(
-    histories: Histories, catalogue: Catalogue, network_config: KindConfig, config: RerankerConfig
+    histories: Histories, catalogue: Catalogue, network_config: ArchitectureConfig, config: RerankerConfig
 ) -> Reranker:
     """Make an unfitted second stage that holds the counts of some plays.
 

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from models.config import KindConfig, TrainingConfig
+from models.config import ArchitectureConfig, TrainingConfig
 from models.plays.catalogue import FIRST_TRACK, UNKNOWN, Catalogue
 from models.plays.features import known_plays
 from models.plays.histories import Histories, gather_histories
@@ -111,7 +111,7 @@ def _begin_of_newest(shards: Shards, num_plays: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class ShardStatistics:
     """What one pass over all shards tells before a fit.
 
     Attributes:
@@ -127,7 +127,7 @@ class Survey:
     num_batches: tuple[int, ...]
 
 
-def survey_of(shards: Shards, catalogue: Catalogue, config: TrainingConfig) -> Survey:
+def survey_of(shards: Shards, catalogue: Catalogue, config: TrainingConfig) -> ShardStatistics:
     """Count what a fit must know of all plays at once.
 
     Raises:
@@ -146,7 +146,7 @@ def survey_of(shards: Shards, catalogue: Catalogue, config: TrainingConfig) -> S
         num_batches.append(len(draw_batches(pieces, config.batch_plays, np.random.default_rng(config.seed))))
     if not sum(num_batches):
         raise ValueError("no listener has two plays of catalogue tracks, so there is nothing to learn; wait for more")
-    return Survey(num_plays, digest.sha256.hexdigest(), track_counts, tuple(num_batches))
+    return ShardStatistics(num_plays, digest.sha256.hexdigest(), track_counts, tuple(num_batches))
 
 
 def sha256_of(shards: Shards) -> str:
@@ -158,7 +158,7 @@ def sha256_of(shards: Shards) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Sentences:
+class ShardSentences:
     """Known tracks in listening order, shard by shard, as often as somebody iterates.
 
     Attributes:
@@ -169,7 +169,7 @@ class Sentences:
 
     sources: Sequence[Shards]
     catalogue: Catalogue
-    network_config: KindConfig
+    network_config: ArchitectureConfig
 
     def __iter__(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
         """Yield of each shard the K rows of known plays and the K sessions they are of, both int64."""
@@ -189,7 +189,11 @@ class Questions:
     """
 
     def __init__(
-        self, shards: Shards, catalogue: Catalogue, configs: tuple[KindConfig, TrainingConfig], survey: Survey
+        self,
+        shards: Shards,
+        catalogue: Catalogue,
+        configs: tuple[ArchitectureConfig, TrainingConfig],
+        survey: ShardStatistics,
     ) -> None:
         self.num_batches = survey.num_batches
         self._shards = shards

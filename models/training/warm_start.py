@@ -11,12 +11,12 @@ from models.config import TrainingConfig
 from models.networks.network import Network
 from models.plays.catalogue import FIRST_TRACK, UNKNOWN, Catalogue
 from models.serving.recommender import Recommender
-from models.training.item_vectors import Streams, item_vectors, vectors_of_company
+from models.training.item_vectors import Streams, item_vectors, vectors_of_neighbours
 
 _ITEM_VECTORS = "embedding.weight"
 
 
-def begin_afresh(
+def start_afresh(
     network: Network,
     config: TrainingConfig,
     *,
@@ -38,7 +38,7 @@ def begin_afresh(
         weight[FIRST_TRACK:] = torch.from_numpy(vectors)
 
 
-def begin_from(
+def start_from(
     network: Network,
     config: TrainingConfig,
     *,
@@ -58,6 +58,6 @@ def begin_from(
     weights = {name: tensor.detach().cpu() for name, tensor in start.network.state_dict().items()}
     earlier = weights[_ITEM_VECTORS].numpy()
     places = start.catalogue.rows(catalogue.keys)
-    items = vectors_of_company(earlier[places], places != UNKNOWN, streams, config)
+    items = vectors_of_neighbours(earlier[places], places != UNKNOWN, streams, config)
     weights[_ITEM_VECTORS] = torch.from_numpy(np.concatenate([earlier[:FIRST_TRACK], items]))
     network.load_state_dict(weights)

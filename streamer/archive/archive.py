@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from streamer.archive.files import next_to_pack, num_to_join, read_plays, read_without, remove_others, write_plays
-from streamer.archive.manifest import ArchiveFile, FitWindow, Manifest, read_manifest, replace_manifest
+from streamer.archive.manifest import ArchiveFile, ArchiveManifest, FitWindow, read_manifest, replace_manifest
 from streamer.archive.plays import SCHEMA, ArchivedPlays, to_arrays
 from streamer.errors import ContractError
 
@@ -203,7 +203,7 @@ class Archive:
         return (*files[: packed.start], *new, *files[packed.stop :])
 
     def _change(self, **changes: Any) -> None:
-        manifest: Manifest = msgspec.structs.replace(self._manifest, **changes)
+        manifest: ArchiveManifest = msgspec.structs.replace(self._manifest, **changes)
         try:
             replace_manifest(self._directory, manifest)
         except OSError:  # whether the disk has it nobody knows: what it names must not be written again

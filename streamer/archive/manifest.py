@@ -44,7 +44,7 @@ class FitWindow(msgspec.Struct, frozen=True):
     num_appended: int
 
 
-class Manifest(msgspec.Struct, frozen=True):
+class ArchiveManifest(msgspec.Struct, frozen=True):
     """What counts.
 
     Attributes:
@@ -88,7 +88,7 @@ class _ManifestV1(msgspec.Struct, frozen=True):
     next_file: int
 
 
-def read_manifest(directory: Path, today: int) -> Manifest:
+def read_manifest(directory: Path, today: int) -> ArchiveManifest:
     """Read the manifest; that of an empty archive where there is none.
 
     Args:
@@ -100,12 +100,12 @@ def read_manifest(directory: Path, today: int) -> Manifest:
     """
     path = directory / _NAME
     if not path.exists():
-        return Manifest()
+        return ArchiveManifest()
     content = path.read_bytes()
     try:
         version = msgspec.json.decode(content, type=_Version).format_version
         if version == FORMAT_VERSION:
-            return msgspec.json.decode(content, type=Manifest)
+            return msgspec.json.decode(content, type=ArchiveManifest)
         if version == 1:
             return _upgrade(directory, msgspec.json.decode(content, type=_ManifestV1), today)
     except msgspec.DecodeError as exc:
@@ -117,7 +117,7 @@ def read_manifest(directory: Path, today: int) -> Manifest:
     )
 
 
-def replace_manifest(directory: Path, manifest: Manifest) -> None:
+def replace_manifest(directory: Path, manifest: ArchiveManifest) -> None:
     """Put a manifest in the place of the old one, so that a crash leaves either of the two."""
     sync_directory(directory)  # the files it names are found whenever it is
     beside = directory / f"{_NAME}.new"
@@ -145,9 +145,9 @@ def played_between(statistics: pq.FileMetaData) -> tuple[int, int]:
     return min(int(group.min) for group in groups), max(int(group.max) for group in groups)
 
 
-def _upgrade(directory: Path, old: _ManifestV1, today: int) -> Manifest:
+def _upgrade(directory: Path, old: _ManifestV1, today: int) -> ArchiveManifest:
     files = (ArchiveFile(file.name, file.num_plays, today, *_times(directory / file.name)) for file in old.files)
-    return Manifest(
+    return ArchiveManifest(
         next_offsets=old.next_offsets,
         files=tuple(files),
         num_appended=old.num_appended,

@@ -62,7 +62,7 @@ class HeardPlay:
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class _PendingAnswer:
     plays_seen: int
     rows: list[int]
 
@@ -80,21 +80,23 @@ class Listener:
     num_plays: int = 0
     heard: deque[HeardPlay] = field(default_factory=lambda: deque(maxlen=PLAYS_KEPT))
     lists: dict[Horizon, list[int]] = field(default_factory=dict)
-    _unscored: dict[Horizon, deque[_Answer]] = field(default_factory=lambda: {horizon: deque() for horizon in HORIZONS})
+    _unscored: dict[Horizon, deque[_PendingAnswer]] = field(
+        default_factory=lambda: {horizon: deque() for horizon in HORIZONS}
+    )
 
-    def note_answer(self, horizon: Horizon, answer: _Answer) -> None:
+    def note_answer(self, horizon: Horizon, answer: _PendingAnswer) -> None:
         """Keep an answer until it can be scored."""
         self.lists[horizon] = answer.rows
         self._unscored[horizon].append(answer)
 
-    def pop_ripe(self, horizon: Horizon, num_later_plays: int) -> _Answer | None:
+    def pop_ripe(self, horizon: Horizon, num_later_plays: int) -> _PendingAnswer | None:
         """Take out the oldest answer that so many plays have followed."""
         unscored = self._unscored[horizon]
         if unscored and unscored[0].plays_seen + num_later_plays <= self.num_plays:
             return unscored.popleft()
         return None
 
-    def plays_after(self, answer: _Answer, num_plays: int) -> list[HeardPlay]:
+    def plays_after(self, answer: _PendingAnswer, num_plays: int) -> list[HeardPlay]:
         """Return the plays that followed an answer, up to `num_plays`; none where they are no longer kept."""
         first = answer.plays_seen - (self.num_plays - len(self.heard))
         return [self.heard[at] for at in range(first, min(first + num_plays, len(self.heard)))] if first >= 0 else []
@@ -157,7 +159,7 @@ class Scoreboard:
         """Note an answer; those of a listener and a horizon in order."""
         listener = self._listener(answer.user_id)
         rows = [self._rows[track.track_id] for track in answer.tracks]
-        listener.note_answer(answer.horizon, _Answer(answer.plays_seen, rows))
+        listener.note_answer(answer.horizon, _PendingAnswer(answer.plays_seen, rows))
         self.latest_answered = answer.user_id
         self._score(listener)
 
@@ -197,13 +199,13 @@ class Scoreboard:
         while (answer := listener.pop_ripe("long-term", WINDOW_PLAYS)) is not None:
             self._score_window(listener, answer)
 
-    def _score_next(self, listener: Listener, answer: _Answer) -> None:
+    def _score_next(self, listener: Listener, answer: _PendingAnswer) -> None:
         for heard in listener.plays_after(answer, 1):
             heard.place = answer.rows.index(heard.row) + 1 if heard.row in answer.rows else 0
             self._refrain.add_next(heard.place)
             self._by_popularity.add_next(int(heard.popularity[heard.row]) + 1)
 
-    def _score_window(self, listener: Listener, answer: _Answer) -> None:
+    def _score_window(self, listener: Listener, answer: _PendingAnswer) -> None:
         window = listener.plays_after(answer, WINDOW_PLAYS)
         truth = {heard.row for heard in window}
         if len(truth) < MIN_TRUTH:

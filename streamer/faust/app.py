@@ -9,10 +9,10 @@ from faust.types import TP
 
 from streamer.errors import ContractError
 from streamer.faust.marks import Marks
-from streamer.faust.recovery import PromptTables
+from streamer.faust.recovery import EagerTables
 from streamer.faust.schema import ChunkSchema
 from streamer.faust.table import ListenerTable
-from streamer.kafka.offsets import MEND_CHANGELOG
+from streamer.kafka.offsets import CHANGELOG_REMEDY
 from streamer.kafka.topics import PARTITIONS_CHANGED
 from streamer.runtime.crash import crash, refuse
 from streamer.settings import Settings
@@ -42,7 +42,7 @@ class ChunkApp(faust.App):
         called on the failing one alone.
         """
         if isinstance(reason, ConsistencyError):
-            refuse(ContractError(f"the states on disk are ahead of the changelog, which was lost. {MEND_CHANGELOG}"))
+            refuse(ContractError(f"the states on disk are ahead of the changelog, which was lost. {CHANGELOG_REMEDY}"))
         crash("the stream processor failed; see the cause", reason)
 
 
@@ -54,7 +54,7 @@ def create_chunk_app(settings: Settings) -> ChunkApp:
         store="refrain://",
         datadir=Path(settings.state_dir).absolute(),
         Table=ListenerTable,
-        TableManager=PromptTables,
+        TableManager=EagerTables,
         value_serializer="raw",
         consumer_group_instance_id=settings.instance_id or None,
         consumer_auto_offset_reset="earliest",

@@ -29,7 +29,7 @@ class ChunkRecovery(Recovery):
                 destination[tp] = max(destination[tp], self.standby_offsets[tp])
 
 
-class PromptTables(TableManager):
+class EagerTables(TableManager):
     """The tables of an app that joins its group at once."""
 
     _recovery: ChunkRecovery | None = None

@@ -16,14 +16,14 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from streamer.wire.changelog import MARK_KEY, NO_MARK, Mark
 
 #: What mends every contradiction; `refrain offsets` is in streamer/operations/offsets.py.
-MEND: Final = (
+REMEDY: Final = (
     "Stop all workers and look with `refrain offsets show`; `refrain offsets reset --to earliest` goes on with the "
     "first play there is that the states do not cover, `--to latest` with the next one to come"
 )
 
 #: What has to be done first where the states in the changelog are gone: those on disk belong to no changelog any more.
-MEND_CHANGELOG: Final = (
-    f"Restore the changelog; or give its states up and delete the state directories of all workers. {MEND}"
+CHANGELOG_REMEDY: Final = (
+    f"Restore the changelog; or give its states up and delete the state directories of all workers. {REMEDY}"
 )
 
 #: The timestamp of a mark whose record nobody can look at any more: there is nothing to compare.
@@ -61,7 +61,7 @@ class Offsets:
         return self.committed is not None and self.committed > self.mark.offset + 1
 
     @property
-    def is_made_anew(self) -> bool:
+    def is_recreated(self) -> bool:
         """The topic is not the one the mark was made on."""
         if self.mark.offset >= self.end:
             return self.mark != NO_MARK
@@ -72,12 +72,12 @@ class Offsets:
     @property
     def num_deleted(self) -> int:
         """How many offsets are gone that the states do not cover; of a topic older than the deployment none counts."""
-        return 0 if self.mark == NO_MARK or self.is_made_anew else max(0, self.begin - self.mark.offset - 1)
+        return 0 if self.mark == NO_MARK or self.is_recreated else max(0, self.begin - self.mark.offset - 1)
 
     @property
     def earliest(self) -> int:
         """The first offset there is that the states do not cover."""
-        return self.begin if self.is_made_anew else max(self.begin, self.mark.offset + 1)
+        return self.begin if self.is_recreated else max(self.begin, self.mark.offset + 1)
 
     @property
     def contradiction(self) -> str:
@@ -86,9 +86,9 @@ class Offsets:
             return (
                 f"offset {self.committed} is committed but the states end at {self.mark.offset}: the changelog was lost"
             )
-        if self.is_made_anew and self.mark.offset >= self.end:
+        if self.is_recreated and self.mark.offset >= self.end:
             return f"ends at offset {self.end}, before the progress mark {self.mark.offset}: the topic was made anew"
-        if self.is_made_anew:
+        if self.is_recreated:
             return (
                 f"holds another record at offset {self.mark.offset} than the one the progress mark covers: "
                 "the topic was made anew"
@@ -100,9 +100,9 @@ class Offsets:
             )
         return ""
 
-    def num_passed_over(self, target: int) -> int:
+    def num_skipped(self, target: int) -> int:
         """Count the offsets that are never applied if the partition goes on at `target`."""
-        first = self.begin if self.is_made_anew or self.mark == NO_MARK else self.mark.offset + 1
+        first = self.begin if self.is_recreated or self.mark == NO_MARK else self.mark.offset + 1
         return max(0, target - first)
 
     def num_answered_again(self, target: int) -> int:
@@ -115,7 +115,7 @@ def explain(topic: str, found: list[Offsets]) -> str:
     wrong = [offsets for offsets in found if offsets.contradiction]
     if not wrong:
         return ""
-    mend = MEND_CHANGELOG if any(offsets.is_changelog_lost for offsets in wrong) else MEND
+    mend = CHANGELOG_REMEDY if any(offsets.is_changelog_lost for offsets in wrong) else REMEDY
     return "; ".join(f"{topic}-{offsets.partition}: {offsets.contradiction}" for offsets in wrong) + f". {mend}"
 
 

@@ -42,7 +42,7 @@ class SimulatedPlay(Play, frozen=True, gc=False):
 
 def simulate(world: World, rng: np.random.Generator, start_ms: int) -> Iterator[SimulatedPlay]:
     """Let all listeners listen from a time on, for ever; equal times come in the order of the listeners."""
-    listening = [_Listening(world, rng, listener) for listener in range(len(world.listeners.user_ids))]
+    listening = [_ListenerSimulation(world, rng, listener) for listener in range(len(world.listeners.user_ids))]
     sessions = [one.session(one.rest(start_ms)) for one in listening]
     queue = [(plays[-1].played_at, listener) for listener, plays in enumerate(sessions)]
     heapq.heapify(queue)
@@ -57,7 +57,7 @@ def simulate(world: World, rng: np.random.Generator, start_ms: int) -> Iterator[
         heapq.heapreplace(queue, (plays[-1].played_at, listener))
 
 
-class _Listening:
+class _ListenerSimulation:
     """One listener at it, with the library of tracks they come back to."""
 
     def __init__(self, world: World, rng: np.random.Generator, listener: int) -> None:

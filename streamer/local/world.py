@@ -88,7 +88,7 @@ class Music:
 
 
 @dataclass(frozen=True, slots=True)
-class Listeners:
+class SimulatedListeners:
     """L listeners and what makes them different, over G genres.
 
     Attributes:
@@ -125,7 +125,7 @@ class World:
     """
 
     music: Music
-    listeners: Listeners
+    listeners: SimulatedListeners
     fads: tuple[int, ...]
 
     @classmethod
@@ -225,10 +225,10 @@ def _playlist(rng: np.random.Generator, genre: Rows, weights: NDArray[np.float64
     return tuple(rows.tolist())
 
 
-def _invite(rng: np.random.Generator, num_listeners: int, music: Music) -> Listeners:
+def _invite(rng: np.random.Generator, num_listeners: int, music: Music) -> SimulatedListeners:
     shape = (num_listeners, len(music.genres))
     habits = rng.dirichlet(8 * np.array(MEAN_HABITS), size=num_listeners)
-    return Listeners(
+    return SimulatedListeners(
         user_ids=tuple(f"listener-{index:06d}" for index in range(num_listeners)),
         fondness=rng.normal(scale=1.6, size=shape),
         swings=rng.normal(scale=0.9, size=shape),

@@ -15,7 +15,7 @@ import msgspec
 from aiokafka.errors import KafkaError
 
 from streamer.errors import RefrainError
-from streamer.operations.letters import Letter, Place, read_letters, survey_letters
+from streamer.operations.letters import Letter, RecordId, read_letters, survey_letters
 from streamer.operations.redelivery import Choice, Dispatch, send_again
 from streamer.settings import Settings
 from streamer.wire.messages import Cause
@@ -89,12 +89,12 @@ def _add_send_again(actions: "Commands") -> None:
     parser.set_defaults(run=run)
 
 
-def _place(text: str) -> Place:
+def _place(text: str) -> RecordId:
     try:
         partition, offset = map(int, text.split(":"))
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not PARTITION:OFFSET, as `list` names a letter") from None
-    return Place(partition, offset)
+    return RecordId(partition, offset)
 
 
 def _choice(arguments: argparse.Namespace) -> Choice:
@@ -121,7 +121,7 @@ async def _list(settings: Settings, choice: Choice, limit: int) -> str:
     return listing.to_text()
 
 
-async def _show(settings: Settings, place: Place) -> str:
+async def _show(settings: Settings, place: RecordId) -> str:
     survey = await survey_letters(settings)
     async with aclosing(read_letters(settings, survey)) as letters:
         async for letter in letters:
@@ -141,7 +141,7 @@ class Listing:
 
     limit: int
     num_foreign: int
-    _newest: list[tuple[int, Place, str]] = field(default_factory=list)
+    _newest: list[tuple[int, RecordId, str]] = field(default_factory=list)
     _num_letters: Counter[Cause] = field(default_factory=Counter)
     _num_sent: Counter[Cause] = field(default_factory=Counter)
 

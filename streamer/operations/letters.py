@@ -19,7 +19,7 @@ Ends = Mapping[TopicPartition, int]
 _Headers = TypeVar("_Headers", DeadLetterHeaders, ReceiptHeaders)
 
 
-class Place(NamedTuple):
+class RecordId(NamedTuple):
     """Where a letter stands on its topic; written `partition:offset`."""
 
     partition: int
@@ -43,7 +43,7 @@ class Letter:
         is_sent: whether it has a receipt.
     """
 
-    place: Place
+    place: RecordId
     at_ms: int
     headers: DeadLetterHeaders
     key: bytes | None
@@ -57,7 +57,7 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class LetterIndex:
     """What stood on the topic at one moment. What came later is of no concern: it may be of a play sent again since.
 
     Attributes:
@@ -67,34 +67,34 @@ class Survey:
     """
 
     ends: Ends
-    sent: frozenset[Place]
+    sent: frozenset[RecordId]
     num_foreign: int
 
 
-async def survey_letters(settings: Settings) -> Survey:
+async def survey_letters(settings: Settings) -> LetterIndex:
     """Read the topic for receipts: they stand behind their letters, which are read a second time, one by one.
 
     Raises:
         ContractError: there is no such topic.
     """
     ends = await _find_ends(settings.kafka_bootstrap_servers, settings.dead_letter_topic)
-    sent: set[Place] = set()
+    sent: set[RecordId] = set()
     num_foreign = 0
     async with aclosing(read_until(settings.kafka_bootstrap_servers, ends)) as records:
         async for record in records:
             if (receipt := _read_headers(record, ReceiptHeaders)) is not None:
-                sent.add(Place(record.partition, receipt.sent_again))
+                sent.add(RecordId(record.partition, receipt.sent_again))
             elif _read_headers(record, DeadLetterHeaders) is None:
                 num_foreign += 1
-    return Survey(ends, frozenset(sent), num_foreign)
+    return LetterIndex(ends, frozenset(sent), num_foreign)
 
 
-async def read_letters(settings: Settings, survey: Survey) -> AsyncGenerator[Letter, None]:
+async def read_letters(settings: Settings, survey: LetterIndex) -> AsyncGenerator[Letter, None]:
     """Yield the letters of a survey, partition by partition, in order."""
     async with aclosing(read_until(settings.kafka_bootstrap_servers, survey.ends)) as records:
         async for record in records:
             if (headers := _read_headers(record, DeadLetterHeaders)) is not None:
-                place = Place(record.partition, record.offset)
+                place = RecordId(record.partition, record.offset)
                 is_sent = place in survey.sent
                 yield Letter(place, record.timestamp, headers, record.key, record.value, is_sent)
 

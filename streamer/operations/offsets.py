@@ -21,7 +21,7 @@ from aiokafka.errors import KafkaError, ProducerFenced, for_code
 from streamer.errors import ContractError
 from streamer.kafka.fences import Fences
 from streamer.kafka.offsets import (
-    MEND_CHANGELOG,
+    CHANGELOG_REMEDY,
     Offsets,
     mark_before,
     newest_marks,
@@ -125,7 +125,7 @@ def _target(offsets: Offsets, to: str) -> int:
 
 def _plan(offsets: Offsets, to: str) -> str:
     target = _target(offsets, to)
-    passed_over, again = offsets.num_passed_over(target), offsets.num_answered_again(target)
+    passed_over, again = offsets.num_skipped(target), offsets.num_answered_again(target)
     return f"{to} goes on at {target}, passes {passed_over} plays over and applies {again} again"
 
 
@@ -148,7 +148,7 @@ def _table(found: Sequence[Offsets]) -> str:
         if offsets.contradiction:
             lines += [f"{'':10}reset --to {_plan(offsets, to)}\n" for to in (_EARLIEST, _LATEST)]
     if any(offsets.is_changelog_lost for offsets in found):
-        lines.append(f"{MEND_CHANGELOG}.\n")
+        lines.append(f"{CHANGELOG_REMEDY}.\n")
     return "".join(lines)
 
 

@@ -20,7 +20,7 @@ from typing import Final
 from aiokafka import AIOKafkaProducer
 
 from streamer.kafka.partitioner import PARTITIONERS
-from streamer.operations.letters import Letter, Place, count_partitions, read_letters, survey_letters
+from streamer.operations.letters import Letter, RecordId, count_partitions, read_letters, survey_letters
 from streamer.settings import Settings
 from streamer.wire.messages import MAX_DEAD_VALUE_BYTES, Cause, ReceiptHeaders, as_headers
 
@@ -38,7 +38,7 @@ class Choice:
     """
 
     causes: Collection[Cause] = ()
-    places: Collection[Place] = ()
+    places: Collection[RecordId] = ()
 
     def covers(self, letter: Letter) -> bool:
         """Tell whether a letter is meant."""
@@ -67,7 +67,7 @@ class Dispatch:
     num_sent: int = 0
     num_sent_before: int = 0
     refused: Counter[str] = field(default_factory=Counter)
-    missing: set[Place] = field(init=False)
+    missing: set[RecordId] = field(init=False)
 
     def __post_init__(self) -> None:
         """Miss every letter that is named."""

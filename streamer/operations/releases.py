@@ -19,7 +19,7 @@ from models.release_files import Description, Json
 from streamer.errors import ReleaseError
 from streamer.releases.alias import find_champions
 from streamer.releases.promotion import Promotion, promote, roll_back
-from streamer.releases.registry import Refusal, Shelf, Shelved
+from streamer.releases.registry import Refusal, RegisteredRelease, Registry
 from streamer.settings import Settings
 from streamer.wire.messages import ReleaseNotice
 
@@ -59,7 +59,7 @@ def add_releases(commands: "Commands") -> None:
 
 def _list(settings: Settings) -> None:
     champions = _wait_for(find_champions(settings.kafka_bootstrap_servers, settings.releases_topic))
-    shelf = Shelf(settings.releases_url)
+    shelf = Registry(settings.releases_url)
     try:
         shelved = [shelf.look_at(release_id) for release_id in shelf.ids()]
         refusals = shelf.refusals()[-_NUM_REFUSALS:]
@@ -80,7 +80,7 @@ def _list(settings: Settings) -> None:
 
 
 def _show(settings: Settings, release_id: str) -> None:
-    shelf = Shelf(settings.releases_url)
+    shelf = Registry(settings.releases_url)
     try:
         shelved = shelf.look_at(release_id)
     except OSError as exc:
@@ -90,7 +90,7 @@ def _show(settings: Settings, release_id: str) -> None:
     sys.stdout.write(description_text(shelved.location, shelved.description))
 
 
-def release_row(shelved: Shelved, champions: Sequence[ReleaseNotice], now_ms: int) -> tuple[str, ...]:
+def release_row(shelved: RegisteredRelease, champions: Sequence[ReleaseNotice], now_ms: int) -> tuple[str, ...]:
     """Tell of a release in a line: mark, id, age, plays, HR@20, verdict in short."""
     ids = [notice.release_id for notice in champions]
     mark = (
@@ -168,7 +168,7 @@ def _wait_for(answer: Coroutine[None, None, _Told]) -> _Told:
         raise ReleaseError(f"{exc}; see that REFRAIN_RELEASES_URL can be reached, then call again") from exc
 
 
-def _gone(champions: Sequence[ReleaseNotice], shelved: Sequence[Shelved]) -> str:
+def _gone(champions: Sequence[ReleaseNotice], shelved: Sequence[RegisteredRelease]) -> str:
     if not champions:
         return "No release is champion: workers answer nothing." if shelved else ""
     champion = champions[-1]

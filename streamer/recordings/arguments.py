@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from streamer.recordings.plays import COLUMN_NAMES, ColumnChoice, Listening, read_listening
+from streamer.recordings.plays import COLUMN_NAMES, ColumnChoice, RecordedPlays, read_plays
 
 
 def add_columns(parser: argparse.ArgumentParser) -> None:
@@ -13,14 +13,14 @@ def add_columns(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{role}", metavar="COLUMN", help=f"column of the {role} (default: {', '.join(names)})")
 
 
-def read_chosen(arguments: argparse.Namespace) -> Listening:
+def read_chosen(arguments: argparse.Namespace) -> RecordedPlays:
     """Read the plays that a command's arguments choose.
 
     Raises:
-        ListeningError: there are none, or they cannot be read.
+        RecordingError: there are none, or they cannot be read.
     """
     columns = ColumnChoice(**{role: getattr(arguments, role) for role in COLUMN_NAMES})
-    listening = read_listening(arguments.data, columns)
+    listening = read_plays(arguments.data, columns)
     return listening.earliest(arguments.limit) if arguments.limit else listening
 
 

@@ -8,7 +8,7 @@ from models.plays.catalogue import track_keys
 from models.plays.histories import Histories
 from models.plays.playlists import playlist_histories
 from streamer.recordings.plays import PLAYLIST_COLUMN_NAMES
-from streamer.recordings.table import ListeningError, find_column, numbered, read_table, without_nulls
+from streamer.recordings.table import RecordingError, find_column, numbered, read_table, without_nulls
 
 
 def read_playlists(path: Path) -> Histories:
@@ -18,7 +18,7 @@ def read_playlists(path: Path) -> Histories:
         path: a Parquet file, or a CSV file with a header (`.csv`, `.tsv`, either packed as `.gz`).
 
     Raises:
-        ListeningError: there is no such file or column, or a position is no whole number.
+        RecordingError: there is no such file or column, or a position is no whole number.
     """
     table = read_table(path)
     columns = {role: find_column(table, role, names) for role, names in PLAYLIST_COLUMN_NAMES.items()}
@@ -28,5 +28,5 @@ def read_playlists(path: Path) -> Histories:
     try:
         positions = without_nulls(table, name).cast(pa.int64()).to_numpy()
     except pa.ArrowException as exc:
-        raise ListeningError(f"column {name} holds no positions ({exc}); number the tracks of a playlist") from exc
+        raise RecordingError(f"column {name} holds no positions ({exc}); number the tracks of a playlist") from exc
     return playlist_histories(playlists, positions, track_keys(track_ids)[tracks])

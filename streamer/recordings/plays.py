@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from models.plays.split import Plays
-from streamer.recordings.table import ListeningError, find_column, numbered, read_table, without_nulls
+from streamer.recordings.table import RecordingError, find_column, numbered, read_table, without_nulls
 
 #: How the columns are called where nobody says it, the likeliest first; capitals do not matter.
 COLUMN_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -34,7 +34,7 @@ _MILLISECONDS: Final = pa.timestamp("ms", "UTC")
 
 
 @dataclass(frozen=True, slots=True)
-class Listening:
+class RecordedPlays:
     """P plays, in the order of the file.
 
     Attributes:
@@ -45,7 +45,7 @@ class Listening:
     plays: Plays
     user_ids: Sequence[str]
 
-    def earliest(self, num_plays: int) -> "Listening":
+    def earliest(self, num_plays: int) -> "RecordedPlays":
         """Keep the first plays in time, in the order of the file."""
         plays = self.plays
         kept = np.sort(np.argsort(plays.played_at_ms, kind="stable")[:num_plays])
@@ -56,7 +56,7 @@ class Listening:
             played_at_ms=plays.played_at_ms[kept],
             sessions=None if plays.sessions is None else plays.sessions[kept],
         )
-        return Listening(fewer, self.user_ids)
+        return RecordedPlays(fewer, self.user_ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class ColumnChoice:
     session: str | None = None
 
 
-def read_listening(path: Path, columns: ColumnChoice | None = None) -> Listening:
+def read_plays(path: Path, columns: ColumnChoice | None = None) -> RecordedPlays:
     """Read plays.
 
     Args:
@@ -78,7 +78,7 @@ def read_listening(path: Path, columns: ColumnChoice | None = None) -> Listening
         columns: their names.
 
     Raises:
-        ListeningError: there is no such file or column, or a column holds what it should not.
+        RecordingError: there is no such file or column, or a column holds what it should not.
     """
     columns = columns or ColumnChoice()
     table = read_table(path / _FILE_IN_FOLDER if path.is_dir() else path)
@@ -93,14 +93,14 @@ def read_listening(path: Path, columns: ColumnChoice | None = None) -> Listening
         played_at_ms=_milliseconds(time, without_nulls(table, time)),
         sessions=None if session is None else numbered(table, session)[0],
     )
-    return Listening(plays, user_ids)
+    return RecordedPlays(plays, user_ids)
 
 
 def _column(table: pa.Table, role: str, name: str | None) -> str:
     if name is None:
         return find_column(table, role, COLUMN_NAMES[role])
     if name not in table.column_names:
-        raise ListeningError(f"no column is called {name}; there are {', '.join(table.column_names)}")
+        raise RecordingError(f"no column is called {name}; there are {', '.join(table.column_names)}")
     return name
 
 
@@ -120,9 +120,9 @@ def _milliseconds(name: str, column: pa.ChunkedArray) -> NDArray[np.int64]:
             return played_at_ms
         times: NDArray[np.float64] = column.cast(pa.float64()).to_numpy()
     except pa.ArrowException as exc:
-        raise ListeningError(f"column {name} holds no times ({exc}); name another with --time") from exc
+        raise RecordingError(f"column {name} holds no times ({exc}); name another with --time") from exc
     if not (np.isfinite(times).all() and times.min() > 0 and times.max() < _FIRST_US):
-        raise ListeningError(
+        raise RecordingError(
             f"column {name} runs from {times.min():g} to {times.max():g}: neither seconds nor milliseconds since the "
             "epoch; convert it, or name another with --time"
         )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from streamer.errors import RefrainError
 
 
-class ListeningError(RefrainError):
+class RecordingError(RefrainError):
     """Raised when a file of plays cannot be read, or a column of it cannot be what it should be."""
 
 
@@ -21,7 +21,7 @@ def read_table(path: Path) -> pa.Table:
     """Read a file of plays, whatever it is packed in.
 
     Raises:
-        ListeningError: it cannot be read, or is empty.
+        RecordingError: it cannot be read, or is empty.
     """
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
     try:
@@ -31,9 +31,9 @@ def read_table(path: Path) -> pa.Table:
         else:
             table = pyarrow.parquet.read_table(path)
     except (OSError, pa.ArrowException) as exc:
-        raise ListeningError(f"{path} cannot be read as plays ({exc}); name a Parquet or CSV file") from exc
+        raise RecordingError(f"{path} cannot be read as plays ({exc}); name a Parquet or CSV file") from exc
     if not table.num_rows:
-        raise ListeningError(f"{path} holds no plays; name another file")
+        raise RecordingError(f"{path} holds no plays; name another file")
     return table
 
 
@@ -41,12 +41,12 @@ def find_column(table: pa.Table, role: str, names: Sequence[str]) -> str:
     """Find the column that holds what `role` says, under the first of the names that is there.
 
     Raises:
-        ListeningError: none is.
+        RecordingError: none is.
     """
     present: dict[str, str] = {column.lower(): column for column in reversed(table.column_names)}
     found = next((present[name] for name in names if name in present), None)
     if found is None:
-        raise ListeningError(
+        raise RecordingError(
             f"no column holds the {role}: looked for {', '.join(names)}, found {', '.join(table.column_names)}; "
             "rename one, or say what it is called"
         )
@@ -57,11 +57,11 @@ def without_nulls(table: pa.Table, name: str) -> pa.ChunkedArray:
     """Return a column.
 
     Raises:
-        ListeningError: a value is missing.
+        RecordingError: a value is missing.
     """
     values = table[name]
     if values.null_count:
-        raise ListeningError(f"{values.null_count} plays have no {name}; leave them out of the file")
+        raise RecordingError(f"{values.null_count} plays have no {name}; leave them out of the file")
     return values
 
 

@@ -14,7 +14,7 @@ from models.release import Release, load_release
 from models.release_files import InvalidRelease, describe_release
 from streamer.errors import ReleaseError
 from streamer.releases.alias import find_champions, move_alias
-from streamer.releases.registry import Shelf
+from streamer.releases.registry import Registry
 from streamer.settings import Settings
 from streamer.wire.messages import ReleaseNotice
 
@@ -44,7 +44,7 @@ async def promote(settings: Settings, release_id: str) -> Promotion:
         KafkaError: Kafka cannot be reached.
         OSError: the shelf cannot be reached.
     """
-    shelf = Shelf(settings.releases_url)
+    shelf = Registry(settings.releases_url)
     if release_id not in await asyncio.to_thread(shelf.ids):
         raise ReleaseError(f"there is no release {release_id} under {shelf.url}; {_AFTERWARDS}")
     champions = await find_champions(settings.kafka_bootstrap_servers, settings.releases_topic)
@@ -63,7 +63,7 @@ async def roll_back(settings: Settings) -> Promotion:
         KafkaError: Kafka cannot be reached.
         OSError: the shelf cannot be reached.
     """
-    shelf = Shelf(settings.releases_url)
+    shelf = Registry(settings.releases_url)
     champions = await find_champions(settings.kafka_bootstrap_servers, settings.releases_topic)
     if not champions:
         raise ReleaseError("there is no champion to roll back from; promote a release by its name")
@@ -86,7 +86,7 @@ def _before(champions: Sequence[ReleaseNotice], shelved: Sequence[str]) -> Itera
     yield from (each for each in reversed(shelved) if each < champion and each not in earlier)
 
 
-async def _promote(settings: Settings, shelf: Shelf, release_id: str, champions: Sequence[ReleaseNotice]) -> Release:
+async def _promote(settings: Settings, shelf: Registry, release_id: str, champions: Sequence[ReleaseNotice]) -> Release:
     """Verify every byte, against what was announced where that is known, then move the alias."""
     known = {notice.release_id: notice for notice in champions}.get(release_id)
     location = f"{shelf.url}/{release_id}" if known is None else known.location

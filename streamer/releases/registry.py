@@ -46,7 +46,7 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Shelved:
+class RegisteredRelease:
     """A release as it stands on the shelf, not verified.
 
     Attributes:
@@ -62,7 +62,7 @@ class Shelved:
     fault: str
 
 
-class Shelf:
+class Registry:
     """The releases under a URL.
 
     Args:
@@ -88,7 +88,7 @@ class Shelf:
         names = (str(path).rstrip("/").rsplit("/", 1)[-1] for path in self._list(self._directory))
         return sorted(name for name in names if _RELEASE_ID.fullmatch(name))
 
-    def look_at(self, release_id: str) -> Shelved:
+    def look_at(self, release_id: str) -> RegisteredRelease:
         """Read what a release says of itself.
 
         Raises:
@@ -96,9 +96,9 @@ class Shelf:
         """
         location = f"{self.url}/{release_id}"
         try:
-            return Shelved(release_id, location, describe_release(location), "")
+            return RegisteredRelease(release_id, location, describe_release(location), "")
         except InvalidRelease as exc:
-            return Shelved(release_id, location, None, str(exc))
+            return RegisteredRelease(release_id, location, None, str(exc))
 
     def prune(self, num_kept: int, needed: Collection[str], before_ms: int) -> list[str]:
         """Remove the oldest releases, and what is left of unfinished ones.

@@ -19,23 +19,23 @@ _PARTITION_BYTES: Final = 4 << 20
 Records = Sequence[ConsumerRecord[bytes, bytes]]
 
 
-class _Lineage(msgspec.Struct, gc=False):
+class _LineageFields(msgspec.Struct, gc=False):
     """What names the play of an answer; its lists are skipped, for most are not scored."""
 
     source_partition: int
     source_offset: int
 
 
-class _Track(msgspec.Struct, gc=False):
+class _TrackFields(msgspec.Struct, gc=False):
     track_id: str
 
 
-class _Answer(msgspec.Struct, gc=False):
-    tracks: list[_Track]
+class _AnswerFields(msgspec.Struct, gc=False):
+    tracks: list[_TrackFields]
 
 
-_read_lineage = msgspec.json.Decoder(_Lineage).decode
-_read_answer = msgspec.json.Decoder(_Answer).decode
+_read_lineage = msgspec.json.Decoder(_LineageFields).decode
+_read_answer = msgspec.json.Decoder(_AnswerFields).decode
 
 
 class Collector:
@@ -102,7 +102,7 @@ class Collector:
         self.is_dead[self._recording.places(partitions, offsets)] = True
 
 
-class Reader:
+class AnswerReader:
     """Reads the three topics that workers answer on into a collector; an asynchronous context.
 
     Args:

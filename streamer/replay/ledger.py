@@ -16,7 +16,7 @@ from streamer.wire.state import decode
 
 
 @dataclass(frozen=True, slots=True)
-class Ledger:
+class ReplayLedger:
     """What became of the plays.
 
     Attributes:
@@ -34,7 +34,7 @@ class Ledger:
     dead_letters: int
 
 
-def balance(recording: Recording, collector: Collector, plays_seen: NDArray[np.int64]) -> Ledger:
+def balance(recording: Recording, collector: Collector, plays_seen: NDArray[np.int64]) -> ReplayLedger:
     """Add up, listener by listener: a play lost here must not make up for one counted twice there.
 
     Args:
@@ -50,7 +50,7 @@ def balance(recording: Recording, collector: Collector, plays_seen: NDArray[np.i
         return np.bincount(listeners[plays], minlength=num_listeners)
 
     missing = per_listener(~collector.is_dead) - plays_seen
-    return Ledger(
+    return ReplayLedger(
         plays=len(recording),
         applied=int(plays_seen.sum()),
         lost=int(np.maximum(missing, per_listener(unanswered)).sum()),

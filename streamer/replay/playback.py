@@ -15,7 +15,7 @@ from aiokafka.structs import RecordMetadata
 from numpy.typing import NDArray
 
 from streamer.errors import RefrainError
-from streamer.replay.collector import Collector, Reader
+from streamer.replay.collector import AnswerReader, Collector
 from streamer.replay.recording import Recording
 
 #: Called with how many plays are sent and how many are answered, some times a second; may raise to end it all.
@@ -48,7 +48,7 @@ class Playback:
         self,
         recording: Recording,
         collector: Collector,
-        reader: Reader,
+        reader: AnswerReader,
         producer: AIOKafkaProducer,
         *,
         topic: str,

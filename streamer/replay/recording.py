@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from models.plays.histories import bounds_of
 from models.plays.split import Split
 from streamer.kafka.partitioner import PARTITIONERS
-from streamer.recordings.plays import Listening
+from streamer.recordings.plays import RecordedPlays
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Recording:
     bounds: NDArray[np.int64]
 
     @classmethod
-    def of(cls, listening: Listening, split: Split, num_partitions: int) -> "Recording":
+    def of(cls, listening: RecordedPlays, split: Split, num_partitions: int) -> "Recording":
         """Lay the plays of a split out for a topic that nothing else writes to."""
         plays, listeners = listening.plays, split.served.listeners()
         users = [listening.user_ids[user].encode() for user in np.unique(plays.listeners)]

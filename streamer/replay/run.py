@@ -24,12 +24,12 @@ from models.training.recipes import Recipe
 from streamer.errors import RefrainError
 from streamer.kafka.topics import ensure_topics, specs
 from streamer.local.cluster import BOOTSTRAP, Cluster
-from streamer.recordings.plays import Listening
+from streamer.recordings.plays import RecordedPlays
 from streamer.releases.alias import move_alias
 from streamer.releases.loading import notice_release, read_release
 from streamer.replay.champion import train_release
-from streamer.replay.collector import Collector, Reader
-from streamer.replay.ledger import Ledger, balance, read_plays_seen
+from streamer.replay.collector import AnswerReader, Collector
+from streamer.replay.ledger import ReplayLedger, balance, read_plays_seen
 from streamer.replay.playback import Playback, Watch, create_producer
 from streamer.replay.recording import Recording
 from streamer.replay.scoreboard import Scores, draw, score, score_as_served, score_baselines, score_by_protocol
@@ -56,7 +56,7 @@ class ReplayPlan:
         recipe: what is trained.
     """
 
-    listening: Listening
+    listening: RecordedPlays
     num_workers: int
     kill_halfway: bool
     max_under_way: int
@@ -77,7 +77,7 @@ class Streamed:
     """
 
     scores: Scores
-    ledger: Ledger
+    ledger: ReplayLedger
     plays_per_s: float
     latency_ms_p50: float
     latency_ms_p99: float
@@ -111,7 +111,7 @@ def replay(plan: ReplayPlan, environment: Mapping[str, str]) -> None:
     refuse_broken_laws(streamed, offline)
 
 
-def _split(listening: Listening) -> Split:
+def _split(listening: RecordedPlays) -> Split:
     try:
         return split_plays(listening.plays)
     except ValueError as exc:
@@ -169,7 +169,7 @@ async def _stream(plan: ReplayPlan, split: Split, notice: ReleaseNotice, cluster
     playback = Playback(
         recording,
         collector,
-        Reader(settings, num_partitions, collector),
+        AnswerReader(settings, num_partitions, collector),
         create_producer(settings.kafka_bootstrap_servers),
         topic=settings.plays_topic,
         max_under_way=plan.max_under_way,
@@ -183,7 +183,7 @@ async def _stream(plan: ReplayPlan, split: Split, notice: ReleaseNotice, cluster
     )
 
 
-def _take_stock(scores: Scores, ledger: Ledger, playback: Playback) -> Streamed:
+def _take_stock(scores: Scores, ledger: ReplayLedger, playback: Playback) -> Streamed:
     sent_at_ms, answered_at_ms = playback.times_ms()
     latency_ms_p50, latency_ms_p99 = np.percentile(answered_at_ms - sent_at_ms, [50, 99])
     return Streamed(

@@ -36,7 +36,7 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class Annotation:
     """A place on the axis at which something happened.
 
     Attributes:
@@ -72,7 +72,7 @@ def line_chart(
     y_label: str,
     ticks: Sequence[tuple[float, str]],
     has_diagonal: bool = False,
-    marks: Sequence[Mark] = (),
+    marks: Sequence[Annotation] = (),
     shades: Sequence[Shade] = (),
 ) -> str:
     """Draw lines over a common axis.
@@ -215,7 +215,7 @@ def _axis_labels(x_label: str, y_label: str) -> str:
     )
 
 
-def _mark(mark: Mark, to_x: Callable[[float], float]) -> str:
+def _mark(mark: Annotation, to_x: Callable[[float], float]) -> str:
     x = to_x(mark.x)
     return (
         f'<g><title>{escape(mark.title)}</title><path class="mark" d="M{x:.1f} {_TOP}V{_HEIGHT - _BOTTOM}"/>'

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 from streamer.recordings.arguments import add_recording, read_chosen
-from streamer.recordings.plays import read_listening
+from streamer.recordings.plays import read_plays
 from streamer.settings import Settings
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def _report(settings: Settings, arguments: argparse.Namespace) -> None:
     from streamer.runtime.device import pick_device  # noqa: PLC0415
 
     dataset = arguments.data.resolve().stem
-    split = split_plays(read_listening(arguments.data).plays)
+    split = split_plays(read_plays(arguments.data).plays)
     if arguments.search:
         search(split, arguments.into / f"{dataset}.gru4rec.json", tell=_tell)
         return

@@ -11,7 +11,7 @@ from models.evaluation.metrics import Estimate
 from models.evaluation.protocol import Report, evaluate, rank_anchors, rank_anchors_as_served
 from models.plays.split import Part, split_plays
 from streamer.errors import RefrainError
-from streamer.recordings.plays import Listening
+from streamer.recordings.plays import RecordedPlays
 from streamer.releases.loading import notice_release, read_release
 
 PART: Part = "test"
@@ -22,7 +22,7 @@ class EvaluationError(RefrainError):
 
 
 def evaluate_release(
-    listening: Listening, location: str, device_name: str, baselines: Sequence[str]
+    listening: RecordedPlays, location: str, device_name: str, baselines: Sequence[str]
 ) -> dict[str, Report]:
     """Score a release offline, and what a network must beat.
 

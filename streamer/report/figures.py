@@ -10,7 +10,7 @@ from models.analysis.breakdown import break_down
 from models.evaluation.metrics import Estimate
 from models.evaluation.protocol import Group, compare, evaluate
 from models.plays.split import Lists, Split
-from streamer.report.runs import Run
+from streamer.report.runs import SystemRun
 from streamer.report.systems import SYSTEMS
 
 #: What metrics are called in JSON.
@@ -46,7 +46,7 @@ class Asking:
 
 
 def describe(
-    name: str, runs: Mapping[int, Run], split: Split, asking: Asking, *, others: Mapping[str, Sequence[Lists]]
+    name: str, runs: Mapping[int, SystemRun], split: Split, asking: Asking, *, others: Mapping[str, Sequence[Lists]]
 ) -> Figures:
     """Evaluate a system.
 
@@ -148,6 +148,6 @@ def _rounded(estimate: Estimate) -> dict[str, float]:
     return {name: round(value, _DIGITS) for name, value in asdict(estimate).items()}
 
 
-def _mean_speed(runs: Mapping[int, Run]) -> float | None:
+def _mean_speed(runs: Mapping[int, SystemRun]) -> float | None:
     speeds = [run.plays_per_s for run in runs.values() if run.plays_per_s is not None]
     return round(float(np.mean(speeds)), 1) if speeds else None

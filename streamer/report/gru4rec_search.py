@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from models.analysis.gru4rec import Gru4RecConfig
 from models.analysis.gru4rec_training import Epoch, fit_gru4rec
-from models.evaluation.tuning import Judge
+from models.evaluation.tuning import ValidationScorer
 from models.plays.split import Split
 
 _RSC15: Final = Gru4RecConfig(
@@ -68,7 +68,7 @@ def search(
         The table: settings, plays per second of training, and for each epoch the loss and the scores on validation.
     """
     table: list[dict[str, Any]] = json.loads(path.read_text()) if path.exists() else []
-    judge = Judge.of(split)
+    judge = ValidationScorer.of(split)
     for config in trials:
         settings = dataclasses.asdict(config)
         if any(row["settings"] == settings for row in table):
@@ -92,7 +92,7 @@ def best(table: Sequence[dict[str, Any]]) -> Gru4RecConfig:
     return Gru4RecConfig(**settings | {"epochs": epochs})
 
 
-def _run(split: Split, judge: Judge, config: Gru4RecConfig, tell: Callable[[str], None]) -> dict[str, Any]:
+def _run(split: Split, judge: ValidationScorer, config: Gru4RecConfig, tell: Callable[[str], None]) -> dict[str, Any]:
     """Train once, with a look at the validation part after every epoch."""
     epochs: list[dict[str, Any]] = []
     busy_s, begun_s = 0.0, time.process_time()

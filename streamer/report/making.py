@@ -15,7 +15,7 @@ from streamer.report.bench import Bench
 from streamer.report.checking import disagreements
 from streamer.report.figures import Asking, Figures, describe
 from streamer.report.page import draw_page
-from streamer.report.runs import Run
+from streamer.report.runs import SystemRun
 from streamer.report.systems import OURS, SYSTEMS, run_system
 
 _NETWORK: Final = "refrain_network"
@@ -79,7 +79,7 @@ def measure(bench: Bench, *, names: Sequence[str], seeds: Sequence[int], asking:
     if unknown := set(names) - SYSTEMS.keys():
         raise ReportError(f"no system is called {', '.join(sorted(unknown))}; there are {', '.join(SYSTEMS)}")
     ordered = [name for name in SYSTEMS if name in names]
-    runs: dict[str, dict[int, Run]] = {
+    runs: dict[str, dict[int, SystemRun]] = {
         name: {seed: run_system(name, bench, seed) for seed in seeds[: SYSTEMS[name].max_seeds] or [0]}
         for name in ordered
     }

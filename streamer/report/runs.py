@@ -14,7 +14,7 @@ _ABOUT: Final = "run.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class SystemRun:
     """One system, fitted with one seed.
 
     Attributes:
@@ -30,7 +30,7 @@ class Run:
     plays_per_s: float | None = None
 
 
-def keep_run(folder: Path, key: dict[str, Any], run: Run) -> None:
+def keep_run(folder: Path, key: dict[str, Any], run: SystemRun) -> None:
     """Keep a run in a folder of its own, under the key that says what it is a run of."""
     folder.mkdir(parents=True, exist_ok=True)
     lists = {name: rows.astype(np.int32) for name, rows in asdict(run.lists).items()}
@@ -39,7 +39,7 @@ def keep_run(folder: Path, key: dict[str, Any], run: Run) -> None:
     (folder / _ABOUT).write_text(json.dumps(about, indent=1) + "\n")  # last: a run without it was interrupted
 
 
-def kept_run(folder: Path, key: dict[str, Any]) -> Run | None:
+def kept_run(folder: Path, key: dict[str, Any]) -> SystemRun | None:
     """Take the run that is kept in a folder; None if there is none, or if it is one of other settings."""
     if not (folder / _ABOUT).exists():
         return None
@@ -48,4 +48,4 @@ def kept_run(folder: Path, key: dict[str, Any]) -> Run | None:
         return None
     with np.load(folder / _LISTS) as kept:
         lists = Lists(kept["short_term"].astype(np.int64), kept["long_term"].astype(np.int64))
-    return Run(lists, **about)
+    return SystemRun(lists, **about)

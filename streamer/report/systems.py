@@ -17,7 +17,7 @@ from models.training.recipes import RECIPES, fit_recipe
 from models.training.reranker_fitting import fit_two_stages
 from models.training.shards import Shard
 from streamer.report.bench import Bench
-from streamer.report.runs import Run, keep_run, kept_run
+from streamer.report.runs import SystemRun, keep_run, kept_run
 
 OURS: Final = ("refrain_served", "refrain_network")
 """Refrain's own, the one that serves first: the first that is asked for is compared with all others."""
@@ -41,10 +41,10 @@ class System:
     about: str
     max_seeds: int
     settings: Callable[[Bench], dict[str, Any]]
-    fit: Callable[[Bench, int], Run]
+    fit: Callable[[Bench, int], SystemRun]
 
 
-def run_system(name: str, bench: Bench, seed: int) -> Run:
+def run_system(name: str, bench: Bench, seed: int) -> SystemRun:
     """Fit a system and let it answer, or take the run that was kept."""
     system, folder = SYSTEMS[name], bench.folder / f"{name}-{seed}"
     key = system.settings(bench) | {"seed": seed}
@@ -56,19 +56,19 @@ def run_system(name: str, bench: Bench, seed: int) -> Run:
     return run
 
 
-def _fit_network(bench: Bench, seed: int) -> Run:
+def _fit_network(bench: Bench, seed: int) -> SystemRun:
     fitted = bench.fit_network(bench.split, "refrain_network", seed)
     lists = rank_anchors(Recommender(fitted.network, bench.split.catalogue), bench.split, "test")
-    return Run(lists, asdict(replace(bench.training, seed=seed)), fitted.losses, fitted.plays_per_s)
+    return SystemRun(lists, asdict(replace(bench.training, seed=seed)), fitted.losses, fitted.plays_per_s)
 
 
-def _rebuild(bench: Bench, seed: int) -> Run:
+def _rebuild(bench: Bench, seed: int) -> SystemRun:
     network = bench.fit_network(bench.split, "refrain_network", seed).network
     lists = rank_anchors_rebuilt(Recommender(network, bench.split.catalogue), bench.split, "test")
-    return Run(lists, asdict(replace(bench.training, seed=seed)))
+    return SystemRun(lists, asdict(replace(bench.training, seed=seed)))
 
 
-def _fit_served(bench: Bench, seed: int) -> Run:
+def _fit_served(bench: Bench, seed: int) -> SystemRun:
     def fit_first(split: Split) -> Network:
         name = "refrain_network" if split is bench.split else "refrain_network.earlier"
         return bench.fit_network(split, name, seed).network
@@ -77,10 +77,10 @@ def _fit_served(bench: Bench, seed: int) -> Run:
     recommender = fit_two_stages(bench.split, fit_first, bench.reranker, training)
     bench.save(f"refrain_served-{seed}", recommender, bench.split, replace(bench.training, seed=seed))
     settings = bench.reranker.to_dict() | asdict(training)
-    return Run(rank_anchors(recommender, bench.split, "test"), settings)
+    return SystemRun(rank_anchors(recommender, bench.split, "test"), settings)
 
 
-def _fit_gru4rec(bench: Bench, seed: int) -> Run:
+def _fit_gru4rec(bench: Bench, seed: int) -> SystemRun:
     config = replace(bench.gru4rec, seed=seed)
     losses: list[float] = []
 
@@ -92,13 +92,13 @@ def _fit_gru4rec(bench: Bench, seed: int) -> Run:
     model = fit_gru4rec(bench.split, config, progress=note)
     num_plays = int((bench.split.histories.played_at_ms < bench.split.t1_ms).sum())
     plays_per_s = round(num_plays * config.epochs / (time.process_time() - begun_s), 1)
-    return Run(model.rank(bench.split, bench.split.anchors("test")), asdict(config), losses, plays_per_s)
+    return SystemRun(model.rank(bench.split, bench.split.anchors("test")), asdict(config), losses, plays_per_s)
 
 
 def _recipe(name: str, title: str, about: str) -> System:
     """Make a system of one of the paper's recipes, untuned and therefore fitted once."""
 
-    def fit(bench: Bench, seed: int) -> Run:
+    def fit(bench: Bench, seed: int) -> SystemRun:
         recipe = RECIPES[name]
         recipe = replace(recipe, training=replace(recipe.training, seed=seed))
         losses: dict[int, list[float]] = {}
@@ -115,16 +115,16 @@ def _recipe(name: str, title: str, about: str) -> System:
         spent_s = time.process_time() - begun_s
         lists = rank_anchors(recommender, bench.split, "test")
         plays_per_s = round(histories.num_plays * recipe.training.epochs / spent_s, 1) if losses else None
-        return Run(lists, asdict(recipe), [sum(each) / len(each) for each in losses.values()], plays_per_s)
+        return SystemRun(lists, asdict(recipe), [sum(each) / len(each) for each in losses.values()], plays_per_s)
 
     return System(title, about, 1, lambda _: {"recipe": repr(RECIPES[name])}, fit)
 
 
 def _baseline(name: str, title: str, about: str) -> System:
-    def fit(bench: Bench, _: int) -> Run:
+    def fit(bench: Bench, _: int) -> SystemRun:
         baseline, trials = choose_baseline(VARIANTS[name], bench.split)
         settings = {"chosen": repr(baseline), "num_trials": len(trials)}
-        return Run(baseline.fit(bench.split).rank(bench.split, "test"), settings)
+        return SystemRun(baseline.fit(bench.split).rank(bench.split, "test"), settings)
 
     return System(title, about, 0, lambda _: {"variants": repr(VARIANTS[name])}, fit)
 

@@ -18,7 +18,7 @@ MAX_RETRY_S: Final = 3600.0
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
-async def persevere(
+async def retry_forever(
     work: Callable[[], Awaitable[None]],
     stopping: asyncio.Event,
     *,

@@ -15,9 +15,9 @@ import fsspec
 import numpy as np
 
 from models.config import NetworkConfig, RerankerConfig, RerankerTraining, TrainingConfig
-from models.evaluation.gate import MAX_SUSPICIOUS_SHARE, Verdict, refuse_traffic
+from models.evaluation.gate import MAX_SUSPICIOUS_SHARE, Verdict, refuse_bots
 from models.networks.network import Network
-from models.plays.bots import watch_traffic
+from models.plays.bots import find_bots
 from models.plays.histories import Histories
 from models.plays.split import Split, split_plays
 from models.release import Release, SavedRelease, load_release, save_release
@@ -43,7 +43,7 @@ class NothingToLearnError(Exception):
     """Raised when a window holds too little to fit weights on, or to judge them by."""
 
 
-class SuspiciousTrafficError(Exception):
+class BotTrafficError(Exception):
     """Raised when so many of the new plays look like scripts' that nothing is to be learned from them.
 
     Attributes:
@@ -104,13 +104,11 @@ def leave_out_scripts(plays: ArchivedPlays, num_new: int) -> tuple[ArchivedPlays
         The plays that can be trusted, and a sentence on the others; empty where there are none.
 
     Raises:
-        SuspiciousTrafficError: too many of the new plays cannot.
+        BotTrafficError: too many of the new plays cannot.
     """
-    traffic = watch_traffic(plays.users, plays.tracks, max(0, len(plays) - num_new))
+    traffic = find_bots(plays.users, plays.tracks, max(0, len(plays) - num_new))
     if traffic.suspicious_share > MAX_SUSPICIOUS_SHARE:
-        raise SuspiciousTrafficError(
-            refuse_traffic(min(num_new, len(plays)), traffic.suspicious_share, traffic.suspicions())
-        )
+        raise BotTrafficError(refuse_bots(min(num_new, len(plays)), traffic.suspicious_share, traffic.suspicions()))
     trusted = np.flatnonzero(traffic.is_trusted)
     if len(trusted) == len(plays):
         return plays, ""

@@ -54,7 +54,7 @@ def add_train(commands: "Commands") -> None:
 def _run(settings: Settings, arguments: argparse.Namespace) -> None:
     from streamer.recordings.playlists import read_playlists  # noqa: PLC0415
     from streamer.training.checkpoints import CheckpointFile  # noqa: PLC0415  no worker should wait for it to start
-    from streamer.training.dataset import lesson_of, read_archive, read_start, split_recording  # noqa: PLC0415
+    from streamer.training.dataset import dataset_of, read_archive, read_start, split_recording  # noqa: PLC0415
     from streamer.training.offline import hear_signals, join_ranks, train  # noqa: PLC0415
     from streamer.training.progress import FitStopped  # noqa: PLC0415
     from streamer.training.shards import ShardFolder  # noqa: PLC0415
@@ -78,7 +78,7 @@ def _run(settings: Settings, arguments: argparse.Namespace) -> None:
                 ranks.any(is_so=False)  # the shards are there
             else:
                 ranks.any(is_so=False)
-                lesson = lesson_of(ShardFolder(checkpoint.shards_directory))
+                lesson = dataset_of(ShardFolder(checkpoint.shards_directory))
             if arguments.playlists:
                 lesson = dataclasses.replace(lesson, playlists=read_playlists(arguments.playlists))
             saved = train(lesson, recipe, settings, checkpoint, heard, start=start, ranks=ranks)

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.evaluation.baselines import BASELINES
-from models.evaluation.gate import POPULARITY, Baseline, Champion, Evidence, Judged, Verdict, judge
+from models.evaluation.gate import POPULARITY, BaselineLead, ChampionLead, Evidence, Judged, Verdict, judge
 from models.evaluation.live import live_hit_rate, live_hits
 from models.evaluation.metrics import Estimate
-from models.evaluation.panel import Jury, Outcomes, seat_jury, weigh, weigh_differences
+from models.evaluation.panel import Outcomes, Panel, choose_panel, weigh, weigh_differences
 from models.evaluation.protocol import evaluate, rank_anchors_as_served
 from models.plays.catalogue import track_keys
 from models.plays.split import Plays, Split, split_plays
@@ -84,13 +84,13 @@ def judge_candidate(
     if champion is not None:
         lists[champion.release_id] = rank_anchors_as_served(champion.recommender, split, "test")
     lists |= {name: BASELINES[name].fit(split).rank(split, "test") for name in CHEAP_BASELINES}
-    jury = seat_jury(split, _known_before_ms(plays, split, terms.num_new))
+    jury = choose_panel(split, _known_before_ms(plays, split, terms.num_new))
     measured = {name: jury.measure(each) for name, each in lists.items()}
     evidence = Evidence(
         judged=_judged(jury),
         candidate={metric: weigh(outcome) for metric, outcome in measured["candidate"].items()},
         baselines={
-            name: Baseline(
+            name: BaselineLead(
                 candidate=weigh_differences(measured["candidate"], measured[name]),
                 champion=None if champion is None else weigh_differences(measured[champion.release_id], measured[name]),
             )
@@ -141,7 +141,7 @@ def _against(
     candidate: Recommender,
     measured: Mapping[str, Mapping[str, Outcomes]],
     now_ms: int,
-) -> Champion:
+) -> ChampionLead:
     reference = _seat_reference(champion, plays)
     then = {}
     if reference is not None:
@@ -150,7 +150,7 @@ def _against(
             for each in (candidate, champion.recommender)
         )
         then = weigh_differences(mine, theirs)
-    return Champion(
+    return ChampionLead(
         release_id=champion.release_id,
         age_s=max(0.0, (now_ms - champion.created_at_ms) / 1000),
         newest=weigh_differences(measured["candidate"], measured[champion.release_id]),
@@ -159,7 +159,7 @@ def _against(
     )
 
 
-def _seat_reference(champion: Release, plays: ArchivedPlays) -> Jury | None:
+def _seat_reference(champion: Release, plays: ArchivedPlays) -> Panel | None:
     """Seat those who judged the champion, on its own held-out plays; None if the window holds too few of them."""
     from_ms, until_ms = (champion.metrics.get(name) for name in ("held_out_from_ms", "held_out_until_ms"))
     if not isinstance(from_ms, int) or not isinstance(until_ms, int):  # of a trainer that did not tell
@@ -169,7 +169,7 @@ def _seat_reference(champion: Release, plays: ArchivedPlays) -> Jury | None:
     if not len(newest_ms) or not (then.played_at_ms < from_ms).any():
         return None
     from_ms = max(from_ms, int(newest_ms[0]))
-    jury = seat_jury(split_plays(columns(then), t1_ms=from_ms, t2_ms=from_ms), from_ms)
+    jury = choose_panel(split_plays(columns(then), t1_ms=from_ms, t2_ms=from_ms), from_ms)
     return jury if jury.is_large_enough else None
 
 
@@ -179,5 +179,5 @@ def _known_before_ms(plays: ArchivedPlays, split: Split, num_new: int) -> int:
     return min(int(np.sort(plays.played_at_ms)[place]), split.t2_ms) if place < len(plays) else split.t2_ms
 
 
-def _judged(jury: Jury) -> Judged:
+def _judged(jury: Panel) -> Judged:
     return Judged(jury.num_plays, jury.num_listeners, jury.is_long_known)

@@ -15,20 +15,20 @@ from models.release_files import DataWindow, InvalidRelease
 from models.training.shards import Shard, Shards
 from streamer.archive.snapshot import ArchiveChanged, ArchiveSnapshot
 from streamer.errors import RefrainError
-from streamer.recordings.plays import Listening
+from streamer.recordings.plays import RecordedPlays
 from streamer.training.checkpoints import CheckpointFile
 from streamer.training.progress import FitStopped
-from streamer.training.shards import COLUMNS, SHARD_PLAYS, ShardFolder, open_shards, shuffle
+from streamer.training.shards import COLUMNS, SHARD_PLAYS, ShardFolder, open_shards, write_shards
 
 logger = logging.getLogger(__name__)
 
 
-class TrainError(RefrainError):
+class TrainingError(RefrainError):
     """Raised when there is nothing to train on."""
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class Dataset:
     """What is learned from.
 
     Attributes:
@@ -44,16 +44,16 @@ class Lesson:
     playlists: Histories | None = None
 
 
-def split_recording(listening: Listening) -> Lesson:
+def split_recording(listening: RecordedPlays) -> Dataset:
     """Take the first four fifths of recorded plays, in time: they are in memory, one shard."""
     split = split_plays(listening.plays)
     histories, sessions = split.training_histories()
-    return Lesson([Shard(histories, sessions)], split.catalogue, DataWindow.of(histories))
+    return Dataset([Shard(histories, sessions)], split.catalogue, DataWindow.of(histories))
 
 
 def read_archive(
     directory: Path, checkpoint: CheckpointFile, *, heard: list[int], shard_plays: int = SHARD_PLAYS
-) -> Lesson:
+) -> Dataset:
     """Shuffle everything the trainer has archived into shards; those of a fit that was cut off are taken as they are.
 
     Args:
@@ -66,31 +66,33 @@ def read_archive(
     Raises:
         ContractError: the archive cannot be read.
         FitStopped: it was asked to stop.
-        TrainError: there are no plays.
+        TrainingError: there are no plays.
     """
     snapshot, into = ArchiveSnapshot(directory), checkpoint.shards_directory
     shards = open_shards(into)
     if shards is not None and shards.manifest.num_forgotten == snapshot.num_forgotten:
-        return lesson_of(shards)
+        return dataset_of(shards)
     if shards is not None:
         logger.warning("listeners were forgotten since the fit began: it begins anew, without them")
         checkpoint.remove()
     while True:
         if not snapshot.num_plays:
-            raise TrainError(f"the archive {directory} holds no plays; let a trainer fill it, or name recorded plays")
+            raise TrainingError(
+                f"the archive {directory} holds no plays; let a trainer fill it, or name recorded plays"
+            )
         num_shards = -(-snapshot.num_plays // shard_plays)
         try:
             batches = _until_stopped(snapshot.batches(COLUMNS), heard)
-            return lesson_of(shuffle(batches, into, num_shards=num_shards, num_forgotten=snapshot.num_forgotten))
+            return dataset_of(write_shards(batches, into, num_shards=num_shards, num_forgotten=snapshot.num_forgotten))
         except ArchiveChanged as changed:
             logger.info("the archive changed while it was read, and is read anew file=%s", changed)
             snapshot = ArchiveSnapshot(directory)
 
 
-def lesson_of(shards: ShardFolder) -> Lesson:
+def dataset_of(shards: ShardFolder) -> Dataset:
     """Learn from shards on a disk."""
     manifest = shards.manifest
-    return Lesson(shards, Catalogue(manifest.track_ids), manifest.data_window)
+    return Dataset(shards, Catalogue(manifest.track_ids), manifest.data_window)
 
 
 def _until_stopped(batches: Iterator[pa.RecordBatch], heard: list[int]) -> Iterator[pa.RecordBatch]:
@@ -104,11 +106,11 @@ def read_start(location: str | None) -> Release | None:
     """Load the release a fit starts from; none where none is named.
 
     Raises:
-        TrainError: it cannot be loaded.
+        TrainingError: it cannot be loaded.
     """
     if location is None:
         return None
     try:
         return load_release(location)
     except (InvalidRelease, OSError) as exc:
-        raise TrainError(f"no fit can start from {location}: {exc}") from exc
+        raise TrainingError(f"no fit can start from {location}: {exc}") from exc

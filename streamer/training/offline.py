@@ -22,7 +22,7 @@ from models.training.recipes import Recipe, fit_recipe
 from streamer.runtime.device import pick_device
 from streamer.settings import Settings
 from streamer.training.checkpoints import CheckpointFile
-from streamer.training.dataset import Lesson, TrainError
+from streamer.training.dataset import Dataset, TrainingError
 from streamer.training.progress import Report, report_progress, stopping
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ _PATIENCE: Final = timedelta(hours=12)  # the other ranks wait while the first l
 
 
 def train(
-    lesson: Lesson,
+    lesson: Dataset,
     recipe: Recipe,
     settings: Settings,
     checkpoint: CheckpointFile,
@@ -58,7 +58,7 @@ def train(
     Raises:
         CheckpointError: the checkpoint is damaged, or of another fit.
         FitStopped: it was asked to stop; the checkpoint is up to date.
-        TrainError: there is nothing to learn from.
+        TrainingError: there is nothing to learn from.
     """
     device = pick_device(settings.device)
     try:
@@ -76,7 +76,7 @@ def train(
                 ranks=ranks,
             )
     except ValueError as exc:
-        raise TrainError(f"no release can be trained: {exc}") from exc
+        raise TrainingError(f"no release can be trained: {exc}") from exc
     if ranks.rank:
         return None
     if recipe.second_stage is not None and recommender.reranker is None:

@@ -24,13 +24,13 @@ from models.release import Release, SavedRelease
 from streamer.archive.archive import Archive
 from streamer.metrics import TrainerMetrics
 from streamer.releases.alias import find_champions, move_alias
-from streamer.releases.registry import Refusal, Shelf
+from streamer.releases.registry import Refusal, Registry
 from streamer.runtime.retry import remedy
 from streamer.training.candidate import (
+    BotTrafficError,
     Candidate,
     NothingToLearnError,
     Plan,
-    SuspiciousTrafficError,
     fit_candidate,
     leave_out_scripts,
     load_champion,
@@ -97,7 +97,7 @@ class Releaser:
         self._metrics = metrics
         self._archive = archive
         self._clock = clock
-        self._shelf = Shelf(config.releases_url)
+        self._shelf = Registry(config.releases_url)
         self._champion: Release | None = None
         self._num_looked_at = 0
         self._passed: Candidate | None = None
@@ -167,7 +167,7 @@ class Releaser:
         except NothingToLearnError as exc:
             logger.warning("no fit: %s", exc)
             return None
-        except SuspiciousTrafficError as exc:
+        except BotTrafficError as exc:
             await self._refuse(trigger, champion, exc.verdict)
             return None
         self._metrics.fit_seconds.observe(time.perf_counter() - begun_s)

@@ -1,4 +1,4 @@
-"""The shuffle: an archive of any size, by time of arrival, becomes shards on a disk, by listener.
+"""The write_shards: an archive of any size, by time of arrival, becomes shards on a disk, by listener.
 
 Plays of a listener must come together, and an archive has them wherever they arrived. One pass over its row groups
 appends every play to the shard its listener hashes to, so memory holds a row group, the ids of the tracks, and later
@@ -30,7 +30,7 @@ _MANIFEST: Final = "shards.json"
 _RECORD: Final = np.dtype([("user", "<u8"), ("track", "<u8"), ("played_at_ms", "<i8"), ("context", "u1")])
 
 
-class Manifest(msgspec.Struct, frozen=True):
+class ShardManifest(msgspec.Struct, frozen=True):
     """What a folder of shards holds.
 
     Attributes:
@@ -66,7 +66,7 @@ class ShardFolder(Sequence[Shard]):
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self.manifest = msgspec.json.decode((directory / _MANIFEST).read_bytes(), type=Manifest)
+        self.manifest = msgspec.json.decode((directory / _MANIFEST).read_bytes(), type=ShardManifest)
 
     def __len__(self) -> int:
         """Count the shards."""
@@ -89,7 +89,9 @@ def open_shards(directory: Path) -> ShardFolder | None:
     return ShardFolder(directory) if (directory / _MANIFEST).exists() else None
 
 
-def shuffle(batches: Iterable[pa.RecordBatch], directory: Path, *, num_shards: int, num_forgotten: int) -> ShardFolder:
+def write_shards(
+    batches: Iterable[pa.RecordBatch], directory: Path, *, num_shards: int, num_forgotten: int
+) -> ShardFolder:
     """Write plays into shards, whatever lay there.
 
     Args:
@@ -113,7 +115,7 @@ def shuffle(batches: Iterable[pa.RecordBatch], directory: Path, *, num_shards: i
     finally:
         for file in files:
             file.close()
-    manifest = Manifest(
+    manifest = ShardManifest(
         num_shards, num_forgotten, list(track_ids), from_ms, until_ms, num_plays,
         sum(_num_listeners(_file(directory, number)) for number in range(num_shards)),
     )  # fmt: skip

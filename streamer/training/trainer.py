@@ -17,7 +17,7 @@ from models.release import SavedRelease
 from streamer.archive.archive import Archive
 from streamer.archive.archiver import Archivist
 from streamer.metrics import TrainerMetrics
-from streamer.runtime.retry import persevere
+from streamer.runtime.retry import retry_forever
 from streamer.training.releaser import Releaser, ReleasingConfig
 from streamer.training.triggers import Trigger
 
@@ -97,7 +97,7 @@ async def _keep_archiving(
         await archivist.follow(config.archive_period_s, stopping)
         await asyncio.to_thread(archive.tidy, config.archive_days)
 
-    await persevere(
+    await retry_forever(
         archive_on, stopping, period_s=0, retry_s=config.retry_s, tolerated=OSError, count_failure=metrics.failures.inc
     )
 
@@ -109,7 +109,7 @@ async def _keep_releasing(
         if (trigger := await releaser.find_trigger()) is not None:
             await releaser.release(trigger, stopping)
 
-    await persevere(
+    await retry_forever(
         release_if_due, stopping, period_s=config.archive_period_s, retry_s=config.retry_s, tolerated=Exception,
         count_failure=metrics.failures.inc,
     )  # fmt: skip

@@ -14,7 +14,7 @@ from streamer.metrics import WorkerMetrics
 from streamer.runtime.device import pick_device
 from streamer.settings import Settings
 from streamer.worker.batch import Batch
-from streamer.worker.batching import Gate
+from streamer.worker.batching import Drain
 from streamer.worker.champion import Releases
 from streamer.worker.engine import Engine
 from streamer.worker.outputs import Topics
@@ -61,7 +61,7 @@ def create_worker(settings: Settings, num_partitions: int, engine: Engine | None
         ),
         pick_answered=_PICK_ANSWERED[settings.answer],
         belongs_here=partition_of and (lambda partition, key: partition_of(key, num_partitions) == partition),
-        gate=Gate(),
+        gate=Drain(),
         max_plays=settings.max_batch_plays,
         max_wait_s=settings.max_wait_s,
     )

@@ -36,7 +36,7 @@ async def gather_chunks(
         upcoming.cancel()
 
 
-class Gate:
+class Drain:
     """Lets batches through until it is closed: the way to stop between two batches, with none half done."""
 
     def __init__(self) -> None:

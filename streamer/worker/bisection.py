@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 Intakes = Sequence[Intake]
 
 
-async def answer_all_but_culprits(
+async def answer_bisecting(
     intakes: Intakes,
     answer: Callable[[Intakes], Awaitable[None]],
     check_device: Callable[[], Awaitable[None]],
@@ -44,7 +44,7 @@ async def answer_all_but_culprits(
         return
     if _num_records(intakes) > 1:
         for half in halve(intakes):
-            await answer_all_but_culprits(half, answer, check_device, metrics)
+            await answer_bisecting(half, answer, check_device, metrics)
         return
     await check_device()
     if reason := await _failure(intakes, answer, metrics):

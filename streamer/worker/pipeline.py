@@ -20,8 +20,8 @@ from streamer.wire.changelog import listener_key
 from streamer.wire.state import NO_RELEASE, States, decode
 from streamer.worker.batch import Batch, merge, plan
 from streamer.worker.batch_metrics import count_batch
-from streamer.worker.batching import Gate, gather_chunks
-from streamer.worker.bisection import answer_all_but_culprits
+from streamer.worker.batching import Drain, gather_chunks
+from streamer.worker.bisection import answer_bisecting
 from streamer.worker.champion import Champion, Releases
 from streamer.worker.engine import Engine
 from streamer.worker.events import Listeners, join
@@ -55,7 +55,7 @@ class Answering:
     topics: Topics
     pick_answered: Callable[[Batch], NDArray[np.int64]]
     belongs_here: Callable[[int, bytes], bool] | None
-    gate: Gate
+    gate: Drain
     max_plays: int
     max_wait_s: float
 
@@ -74,7 +74,7 @@ class Answering:
             intakes = self._take_in(chunks)
         if intakes:
             answer = functools.partial(self._answer, fences)
-            await answer_all_but_culprits(intakes, answer, self._check_device, self.metrics)
+            await answer_bisecting(intakes, answer, self._check_device, self.metrics)
 
     async def _answer(self, fences: Mapping[int, AIOKafkaProducer], intakes: Sequence[Intake]) -> None:
         """Answer what was taken in.

@@ -43,7 +43,7 @@ from models.training.reranker_counts import counted_reranker
 from models.training.shards import Shard
 from streamer.local.simulator import simulate
 from streamer.local.world import Music, World
-from streamer.recordings.plays import read_listening
+from streamer.recordings.plays import read_plays
 
 NUM_LISTENERS: Final = 500
 NUM_TRACKS: Final = 2_000
@@ -173,7 +173,7 @@ def simulated_playlists(music: Music) -> Histories:
 
 
 def recorded_bench(path: Path, release: str, part: Part) -> Bench:
-    plays = read_listening(path).plays
+    plays = read_plays(path).plays
     return Bench(
         plays=plays,
         skipped=np.zeros(len(plays.tracks), np.bool_),

@@ -336,7 +336,7 @@ async def test_the_flag_of_a_rebalance_is_up_from_its_start_to_its_end(app: Chun
 def test_faust_sleeps_before_it_joins_its_group_and_where_nothing_may_be_fetched() -> None:
     sources = inspect.getsource(TableManager.on_start), inspect.getsource(BaseConsumer._wait_next_records)
 
-    assert "self.sleep(1.0)" in sources[0], "the second before the first rebalance is gone: PromptTables may go"
+    assert "self.sleep(1.0)" in sources[0], "the second before the first rebalance is gone: EagerTables may go"
     assert "self.sleep(1)" in sources[1], "so is the one in each rebalance: ChunkConsumer._wait_next_records may go"
 
 

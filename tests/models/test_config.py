@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from models.config import CONTEXTS, KindConfig, NetworkConfig, TrainingConfig
+from models.config import CONTEXTS, ArchitectureConfig, NetworkConfig, TrainingConfig
 from tests.builders import TINY_KINDS
 
 
 @pytest.mark.parametrize("config", TINY_KINDS.values(), ids=TINY_KINDS)
-def test_a_config_survives_json(config: KindConfig) -> None:
+def test_a_config_survives_json(config: ArchitectureConfig) -> None:
     config = replace(config, contexts=("album", "other"))
 
     assert type(config).from_dict(json.loads(json.dumps(config.to_dict()))) == config

@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 
 from models.plays.split import Plays
-from streamer.recordings.plays import Listening
+from streamer.recordings.plays import RecordedPlays
 from streamer.worker import engine
 
 NUM_USERS, NUM_TRACKS, ALBUM_TRACKS = 12, 40, 8
 TRACK_IDS = tuple(f'track "{number}" é' for number in range(NUM_TRACKS))
-DrawListening = Callable[..., Listening]
+DrawListening = Callable[..., RecordedPlays]
 
 
 @pytest.fixture(scope="session")
 def draw_listening() -> DrawListening:
     """Plays in the order of a file: by listener. The last tracks come up only late, so that some plays are cold."""
 
-    def draw(num_plays: int = 600, *, seed: int = 1) -> Listening:
+    def draw(num_plays: int = 600, *, seed: int = 1) -> RecordedPlays:
         rng = np.random.default_rng(seed)
         users = np.sort(rng.integers(0, NUM_USERS, num_plays))
         albums = rng.integers(0, NUM_TRACKS // ALBUM_TRACKS - 1, num_plays // ALBUM_TRACKS + 1)
@@ -29,7 +29,7 @@ def draw_listening() -> DrawListening:
         tracks[progress > 0.95] = NUM_TRACKS - 1
         played_at_ms = 1_400_000_000_000 + ((90 * progress + users) * 86_400_000).astype(np.int64)
         plays = Plays(users, tracks, TRACK_IDS, played_at_ms)
-        return Listening(plays, tuple(f"user {number} ü" for number in range(NUM_USERS)))
+        return RecordedPlays(plays, tuple(f"user {number} ü" for number in range(NUM_USERS)))
 
     return draw
 

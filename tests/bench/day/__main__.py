@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 from models.release import load_release
-from streamer.releases.registry import Shelf
+from streamer.releases.registry import Registry
 from tests.bench.day.figures import complaints, describe
 from tests.bench.day.page import draw_page
 from tests.bench.day.run import live
@@ -31,7 +31,7 @@ def main() -> None:
 
     scale = DayScale()
     with tempfile.TemporaryDirectory(prefix="refrain-day-") as directory:
-        shelf = Shelf(directory)
+        shelf = Registry(directory)
         told = asyncio.run(live(scale, os.environ, Path(directory), _tell))
         releases = [load_release(f"{shelf.url}/{release_id}") for release_id in told.notes.release_ids]
         figures = describe(scale, told, releases, shelf.refusals())

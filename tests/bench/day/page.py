@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any, Final
 
-from streamer.report.charts import Mark, Series, Shade, line_chart
+from streamer.report.charts import Annotation, Series, Shade, line_chart
 from streamer.report.page import table
 from streamer.report.page_style import STYLE
 
@@ -63,7 +63,9 @@ def _over_time(figures: Figures) -> str:
         )
         for name, bins in figures["lines"].items()
     ]
-    marks = [Mark(each["day"], str(number), each["release"]) for number, each in enumerate(figures["releases"], 1)]
+    marks = [
+        Annotation(each["day"], str(number), each["release"]) for number, each in enumerate(figures["releases"], 1)
+    ]
     chart = line_chart(
         series,
         x_label="days of the listeners' time",

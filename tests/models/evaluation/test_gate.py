@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from models.evaluation.gate import Baseline, Champion, Evidence, Judged, judge, refuse_traffic
+from models.evaluation.gate import BaselineLead, ChampionLead, Evidence, Judged, judge, refuse_bots
 from models.evaluation.metrics import Estimate
 from models.evaluation.panel import MIN_LISTENERS
 
@@ -24,12 +24,12 @@ def everywhere(estimate: Estimate, **others: Estimate) -> Mapping[str, Estimate]
 
 def champion(
     newest: Mapping[str, Estimate], then: Mapping[str, Estimate] | None = None, *, age_s: float = HOUR_S
-) -> Champion:
-    return Champion("r1", age_s, newest, None if then is None else JUDGED, then or {})
+) -> ChampionLead:
+    return ChampionLead("r1", age_s, newest, None if then is None else JUDGED, then or {})
 
 
 def evidence(
-    rival: Champion | None = None,
+    rival: ChampionLead | None = None,
     *,
     judged: Judged = JUDGED,
     popularity: Estimate = BETTER,
@@ -40,8 +40,8 @@ def evidence(
         judged=judged,
         candidate=everywhere(Estimate(0.312, 0.29, 0.33)),
         baselines={
-            "popularity": Baseline(everywhere(popularity), rival and everywhere(BETTER)),
-            "markov": Baseline(everywhere(markov), rival and everywhere(champion_to_markov)),
+            "popularity": BaselineLead(everywhere(popularity), rival and everywhere(BETTER)),
+            "markov": BaselineLead(everywhere(markov), rival and everywhere(champion_to_markov)),
         },
         champion=rival,
         traffic="",
@@ -132,7 +132,7 @@ def test_the_paragraph_tells_figures_plays_and_rivals() -> None:
 
 
 def test_suspicious_plays_are_refused_with_what_stands_out() -> None:
-    verdict = refuse_traffic(20_000, 0.62, "90% of the plays were of one track (usual: 2%)")
+    verdict = refuse_bots(20_000, 0.62, "90% of the plays were of one track (usual: 2%)")
 
     assert not verdict.may_be_released
     assert verdict.reason == "62% of the new plays look as if scripts had sent them"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.evaluation.panel import MAX_WEIGHT, MIN_LISTENERS, Outcomes, seat_jury, weigh, weigh_differences
+from models.evaluation.panel import MAX_WEIGHT, MIN_LISTENERS, Outcomes, choose_panel, weigh, weigh_differences
 from models.plays.split import Lists, Plays, Split, split_plays
 
 T2_MS, NEW_MS = 10_000, 9_000
@@ -22,7 +22,7 @@ def split_of(num_old: int = NUM_OLD) -> Split:
 
 
 def test_those_who_were_there_before_judge() -> None:
-    jury = seat_jury(split_of(), NEW_MS)
+    jury = choose_panel(split_of(), NEW_MS)
 
     assert (jury.is_long_known, jury.num_listeners, jury.num_plays) == (True, NUM_OLD, 4 * NUM_OLD)
     assert jury.seats.tolist() == [True] * NUM_OLD + [False] * NUM_FRESH
@@ -30,7 +30,7 @@ def test_those_who_were_there_before_judge() -> None:
 
 
 def test_where_hardly_anybody_was_there_before_all_judge() -> None:
-    jury = seat_jury(split_of(MIN_LISTENERS - 1), NEW_MS)
+    jury = choose_panel(split_of(MIN_LISTENERS - 1), NEW_MS)
 
     assert (jury.is_long_known, jury.num_listeners) == (False, MIN_LISTENERS - 1 + NUM_FRESH)
 
@@ -43,7 +43,7 @@ def test_only_the_plays_of_the_jury_are_measured() -> None:
     short_term = np.where(is_old, 0, right)[:, None] * np.ones(20, np.int64)  # the fresh ones are always served well
     lists = Lists(short_term, np.zeros((len(anchors), 100), np.int64))
 
-    measured = seat_jury(split, NEW_MS).measure(lists)
+    measured = choose_panel(split, NEW_MS).measure(lists)
 
     assert set(measured) == {"HR@20", "MRR@20"}  # two tracks are no truth for the long term
     assert (len(measured["HR@20"].values), measured["HR@20"].values.max()) == (4 * NUM_OLD, 0)

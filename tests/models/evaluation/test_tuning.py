@@ -6,7 +6,7 @@ import numpy as np
 
 from models.evaluation.baselines import rank
 from models.evaluation.baselines.popularity import PersonalPopularity, Popularity
-from models.evaluation.tuning import Judge, choose_baseline
+from models.evaluation.tuning import ValidationScorer, choose_baseline
 from models.plays.split import Plays, Split, split_plays
 
 
@@ -41,7 +41,7 @@ def test_the_test_part_changes_no_score() -> None:
     split = split_of_habits()
     is_test = split.histories.played_at_ms >= split.t2_ms
     garbled = replace(split, rows=np.where(is_test, 2, split.rows))
-    judge, judge_of_garbled = Judge.of(split), Judge.of(garbled)
+    judge, judge_of_garbled = ValidationScorer.of(split), ValidationScorer.of(garbled)
 
     (lists,) = rank(PersonalPopularity(0.9), split, judge.anchors, [1.0])
     (garbled_lists,) = rank(PersonalPopularity(0.9), garbled, judge_of_garbled.anchors, [1.0])

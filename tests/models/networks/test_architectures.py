@@ -5,21 +5,21 @@ import json
 import pytest
 import torch
 
-from models.config import HORIZONS, KindConfig, NetworkConfig
-from models.networks.architectures import KINDS, build_network
+from models.config import HORIZONS, ArchitectureConfig, NetworkConfig
+from models.networks.architectures import ARCHITECTURES, build_network
 from models.networks.network import Network, TasteNetwork
 from tests.builders import TINY_KINDS
 
 
 def test_every_kind_has_a_tiny_one_for_the_tests() -> None:
-    assert {config.kind for config in TINY_KINDS.values()} == set(KINDS)
+    assert {config.kind for config in TINY_KINDS.values()} == set(ARCHITECTURES)
 
 
 @pytest.mark.parametrize("config", TINY_KINDS.values(), ids=TINY_KINDS)
-def test_a_network_is_built_from_what_its_config_says_in_json(config: KindConfig) -> None:
+def test_a_network_is_built_from_what_its_config_says_in_json(config: ArchitectureConfig) -> None:
     network = build_network(json.loads(json.dumps(config.to_dict())), 7)
 
-    assert type(network) is KINDS[config.kind].network
+    assert type(network) is ARCHITECTURES[config.kind].network
     assert network.config == config
 
 

@@ -1,11 +1,11 @@
-"""Traffic: what scripts do stands out, what listeners do does not."""
+"""Bots: what scripts do stands out, what listeners do does not."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from models.plays.bots import MAX_STRETCH_PLAYS, MIN_STRETCH_PLAYS, watch_traffic
+from models.plays.bots import MAX_STRETCH_PLAYS, MIN_STRETCH_PLAYS, find_bots
 
 NUM_PLAYS, NUM_LISTENERS, NUM_TRACKS = 20_000, 1_000, 3_000
 FIRST_NEW = 15_000
@@ -27,7 +27,7 @@ def is_sent_by_script() -> np.ndarray:
 
 
 def test_listeners_are_not_suspicious(listeners: np.ndarray, tracks: np.ndarray) -> None:
-    traffic = watch_traffic(listeners, tracks, FIRST_NEW)
+    traffic = find_bots(listeners, tracks, FIRST_NEW)
 
     assert traffic.is_trusted.all()
     assert (traffic.suspicious_share, traffic.suspicions()) == (0, "")
@@ -38,7 +38,7 @@ def test_few_scripts_with_much_traffic_stand_out(
 ) -> None:
     listeners[is_sent_by_script] = 5
 
-    traffic = watch_traffic(listeners, tracks, FIRST_NEW)
+    traffic = find_bots(listeners, tracks, FIRST_NEW)
 
     assert traffic.suspicious_share == 1
     assert "from the busiest hundredth of the listeners (usual: 2%)" in traffic.suspicions()
@@ -52,7 +52,7 @@ def test_many_fresh_scripts_with_few_tracks_stand_out(
     listeners[is_sent_by_script] = NUM_LISTENERS + np.arange(num) // 3
     tracks[is_sent_by_script] = NUM_TRACKS + np.arange(num) % 10
 
-    traffic = watch_traffic(listeners, tracks, FIRST_NEW)
+    traffic = find_bots(listeners, tracks, FIRST_NEW)
 
     assert traffic.suspicious_share == 1
     assert "one of the same ten tracks" in traffic.suspicions()
@@ -66,7 +66,7 @@ def test_many_scripts_that_play_a_few_lists_stand_out(
     list_of, place = np.arange(num) % 60 % 6, np.arange(num) // 60 % 15
     tracks[is_sent_by_script] = NUM_TRACKS + 15 * list_of + place
 
-    traffic = watch_traffic(listeners, tracks, FIRST_NEW)
+    traffic = find_bots(listeners, tracks, FIRST_NEW)
 
     assert traffic.suspicious_share == 1
     assert traffic.suspicions().count("usual") == 1
@@ -79,7 +79,7 @@ def test_a_loop_stands_out_whoever_plays_it(
     listeners[is_sent_by_script] %= 150  # many, none of them busy by itself, each with a track of their own
     tracks[is_sent_by_script] = NUM_TRACKS + listeners[is_sent_by_script]
 
-    traffic = watch_traffic(listeners, tracks, FIRST_NEW)
+    traffic = find_bots(listeners, tracks, FIRST_NEW)
 
     assert traffic.suspicious_share == 1
     assert "the track the same listener had played just before" in traffic.suspicions()
@@ -90,7 +90,7 @@ def test_one_listener_who_loves_ten_tracks_is_not_ten_scripts(listeners: np.ndar
     listeners[fond] = 5
     tracks[fond] = NUM_TRACKS + np.arange(fond.sum()) % 10
 
-    assert watch_traffic(listeners, tracks, FIRST_NEW).suspicious_share == 0
+    assert find_bots(listeners, tracks, FIRST_NEW).suspicious_share == 0
 
 
 def test_scripts_of_the_past_are_left_out_and_no_reason_to_mistrust_what_is_new(
@@ -98,7 +98,7 @@ def test_scripts_of_the_past_are_left_out_and_no_reason_to_mistrust_what_is_new(
 ) -> None:
     listeners[8_000:12_000] = 5
 
-    traffic = watch_traffic(listeners, tracks, 12_000)
+    traffic = find_bots(listeners, tracks, 12_000)
 
     assert traffic.suspicious_share == 0
     assert traffic.suspicions() == ""
@@ -110,7 +110,7 @@ def test_where_scripts_begin_and_end_their_few_plays_are_left_out_too(
 ) -> None:
     listeners[7_800:12_200] = 5
 
-    traffic = watch_traffic(listeners, tracks, 10_000)
+    traffic = find_bots(listeners, tracks, 10_000)
 
     assert not traffic.is_trusted[7_800:12_200].any()
     assert not traffic.suspicious.any(1)[traffic.bounds[:-1] == 6_000]
@@ -118,32 +118,32 @@ def test_where_scripts_begin_and_end_their_few_plays_are_left_out_too(
 
 @pytest.mark.parametrize("num_new", [1, 20, 200])
 def test_a_few_new_plays_are_too_few_to_be_suspicious(listeners: np.ndarray, tracks: np.ndarray, num_new: int) -> None:
-    assert watch_traffic(listeners, tracks, NUM_PLAYS - num_new).is_trusted.all()
-    assert watch_traffic(listeners, tracks, num_new).is_trusted.all()
+    assert find_bots(listeners, tracks, NUM_PLAYS - num_new).is_trusted.all()
+    assert find_bots(listeners, tracks, num_new).is_trusted.all()
 
 
 def test_scripts_stand_out_among_few_new_plays(listeners: np.ndarray, tracks: np.ndarray) -> None:
     listeners[-700:] = 5
 
-    assert watch_traffic(listeners, tracks, NUM_PLAYS - 700).suspicious_share == 1
+    assert find_bots(listeners, tracks, NUM_PLAYS - 700).suspicious_share == 1
 
 
 def test_of_few_listeners_one_who_listens_for_long_is_not_suspicious(tracks: np.ndarray) -> None:
     listeners = np.arange(NUM_PLAYS) % 50
     listeners[FIRST_NEW:][np.arange(NUM_PLAYS - FIRST_NEW) % 2 == 0] = 5
 
-    assert watch_traffic(listeners, tracks, FIRST_NEW).is_trusted.all()
+    assert find_bots(listeners, tracks, FIRST_NEW).is_trusted.all()
 
 
 def test_what_lasts_for_most_of_a_window_is_usual(listeners: np.ndarray, tracks: np.ndarray) -> None:
     listeners[2_000:][np.arange(NUM_PLAYS - 2_000) % 2 == 0] = 5
 
-    assert watch_traffic(listeners, tracks, FIRST_NEW).is_trusted.all()
+    assert find_bots(listeners, tracks, FIRST_NEW).is_trusted.all()
 
 
 @pytest.mark.parametrize("num_plays", [0, 1, 2 * MIN_STRETCH_PLAYS])
 def test_of_a_short_window_nothing_is_usual_and_nothing_suspicious(num_plays: int) -> None:
-    traffic = watch_traffic(np.zeros(num_plays, np.int64), np.zeros(num_plays, np.int64), num_plays // 2)
+    traffic = find_bots(np.zeros(num_plays, np.int64), np.zeros(num_plays, np.int64), num_plays // 2)
 
     assert (len(traffic.is_trusted), traffic.is_trusted.all()) == (num_plays, True)
 
@@ -152,7 +152,7 @@ def test_of_a_short_window_nothing_is_usual_and_nothing_suspicious(num_plays: in
 def test_stretches_cover_the_window_and_enough_new_plays_begin_one(
     listeners: np.ndarray, tracks: np.ndarray, first_new: int
 ) -> None:
-    bounds = watch_traffic(listeners, tracks, first_new).bounds
+    bounds = find_bots(listeners, tracks, first_new).bounds
 
     assert (bounds[0], bounds[-1]) == (0, NUM_PLAYS)
     assert (first_new in bounds) == (first_new not in {1, NUM_PLAYS - 1})

@@ -5,7 +5,7 @@ import pytest
 
 from models.config import TrainingConfig
 from models.plays.catalogue import FIRST_TRACK
-from models.training.item_vectors import item_vectors, vectors_of_company
+from models.training.item_vectors import item_vectors, vectors_of_neighbours
 
 
 def two_tastes(num_sessions: int = 300) -> tuple[np.ndarray, np.ndarray]:
@@ -42,7 +42,7 @@ def test_tracks_always_alone_still_get_a_vector() -> None:
 def test_a_track_without_a_vector_gets_the_mean_direction_of_its_company() -> None:
     vectors = np.array([[2, 0], [0, 2], [9, 9]], np.float32)
 
-    filled = vectors_of_company(
+    filled = vectors_of_neighbours(
         vectors, np.array([True, True, False]), [(np.array([2, 4, 2, 3]), np.zeros(4, np.int64))], TrainingConfig()
     )
 
@@ -54,8 +54,10 @@ def test_company_is_of_one_session_and_within_the_window() -> None:
     vectors, has_vector = np.eye(3, dtype=np.float32), np.array([True, True, False])
     rows, config = np.array([2, 4, 3]), TrainingConfig(item_window=1)
 
-    other_session = vectors_of_company(vectors, has_vector, [(rows, np.array([0, 0, 1]))], config)
-    too_far = vectors_of_company(vectors, has_vector, [(np.array([2, 4, 4, 3, 3]), np.array([0, 0, 0, 0, 1]))], config)
+    other_session = vectors_of_neighbours(vectors, has_vector, [(rows, np.array([0, 0, 1]))], config)
+    too_far = vectors_of_neighbours(
+        vectors, has_vector, [(np.array([2, 4, 4, 3, 3]), np.array([0, 0, 0, 0, 1]))], config
+    )
 
     np.testing.assert_allclose(other_session[2], [1, 0, 0])
     np.testing.assert_allclose(too_far[2], np.array([1, 1, 0]) / np.sqrt(2), rtol=1e-6)
@@ -66,7 +68,7 @@ def test_a_track_without_company_points_anywhere() -> None:
     vectors = np.eye(2, dtype=np.float32) * 3
 
     once, again = (
-        vectors_of_company(vectors, np.array([True, False]), [(rows, sessions)], TrainingConfig()) for _ in range(2)
+        vectors_of_neighbours(vectors, np.array([True, False]), [(rows, sessions)], TrainingConfig()) for _ in range(2)
     )
 
     np.testing.assert_array_equal(once, again)
@@ -96,6 +98,6 @@ def test_streams_in_several_shards_teach_what_they_teach_in_one() -> None:
         item_vectors(halves, 10, 8, TrainingConfig()), item_vectors([(rows, sessions)], 10, 8, TrainingConfig())
     )
     np.testing.assert_allclose(
-        vectors_of_company(vectors, has_vector, halves, TrainingConfig()),
-        vectors_of_company(vectors, has_vector, [(rows, sessions)], TrainingConfig()),
+        vectors_of_neighbours(vectors, has_vector, halves, TrainingConfig()),
+        vectors_of_neighbours(vectors, has_vector, [(rows, sessions)], TrainingConfig()),
     )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.config import KindConfig, NetworkConfig, RecurrentConfig, TrainingConfig, WeightsConfig
+from models.config import ArchitectureConfig, NetworkConfig, RecurrentConfig, TrainingConfig, WeightsConfig
 from models.networks.network import Network
 from models.plays.catalogue import Catalogue
 from models.plays.histories import Histories
@@ -88,7 +88,7 @@ def histories(draw_histories: Callable[..., Histories]) -> Histories:
     ],
 )
 def test_a_fit_cut_off_anywhere_ends_in_the_same_weights(
-    histories: Histories, catalogue: Catalogue, config: TrainingConfig, sizes: KindConfig
+    histories: Histories, catalogue: Catalogue, config: TrainingConfig, sizes: ArchitectureConfig
 ) -> None:
     told: list[Progress] = []
     whole = fit(histories, catalogue, config, network_config=sizes, progress=told.append)

@@ -11,8 +11,8 @@ from models.plays.histories import Histories
 from models.training.shards import (
     EarlierShards,
     Questions,
-    Sentences,
     Shard,
+    ShardSentences,
     newest_plays,
     occurring_tracks,
     sha256_of,
@@ -57,7 +57,7 @@ def test_negatives_are_drawn_as_popular_as_they_are_among_all_plays(halves: list
 def test_sessions_the_source_knows_are_those_of_the_sentences(whole: Histories, catalogue: Catalogue) -> None:
     sessions = np.arange(whole.num_plays) // 3
 
-    ((rows, of_rows),) = Sentences([[Shard(whole, sessions)]], catalogue, NetworkConfig())
+    ((rows, of_rows),) = ShardSentences([[Shard(whole, sessions)]], catalogue, NetworkConfig())
 
     known = catalogue.rows(whole.track_keys) > 1
     assert rows.tolist() == catalogue.rows(whole.track_keys)[known].tolist()

@@ -10,7 +10,7 @@ from models.config import NetworkConfig, TrainingConfig
 from models.networks.network import TasteNetwork
 from models.plays.catalogue import FIRST_TRACK, Catalogue
 from models.serving.recommender import Recommender
-from models.training.warm_start import begin_from
+from models.training.warm_start import start_from
 
 CONFIG = NetworkConfig(embedding_size=8, hidden_size=16, contexts=())
 EARLIER, LATER = Catalogue(["gone", "a", "b"]), Catalogue(["b", "new", "a"])
@@ -25,7 +25,7 @@ def start() -> Recommender:
 
 def begun(start: Recommender) -> TasteNetwork:
     network = TasteNetwork(CONFIG, 3)
-    begin_from(network, TrainingConfig(), start=start, catalogue=LATER, streams=STREAMS)
+    start_from(network, TrainingConfig(), start=start, catalogue=LATER, streams=STREAMS)
     return network
 
 

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from streamer.archive.manifest import ArchiveFile, FitWindow, Manifest, read_manifest, replace_manifest
+from streamer.archive.manifest import ArchiveFile, ArchiveManifest, FitWindow, read_manifest, replace_manifest
 from streamer.errors import ContractError
 
 TODAY = 20_000
 
 
 def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
-    manifest = Manifest(
+    manifest = ArchiveManifest(
         next_offsets={0: 7, 3: 2},
         files=(ArchiveFile("plays-00000004.parquet", 9, TODAY, 1_700_000_000_000, 1_700_000_000_009),),
         num_appended=12,
@@ -19,21 +19,21 @@ def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
         fitting=FitWindow({0: 4}, 8),
     )
 
-    replace_manifest(tmp_path, Manifest())
+    replace_manifest(tmp_path, ArchiveManifest())
     replace_manifest(tmp_path, manifest)
 
     assert read_manifest(tmp_path, TODAY) == manifest
 
 
 def test_what_a_crash_left_half_written_is_not_read(tmp_path: Path) -> None:
-    replace_manifest(tmp_path, Manifest(num_appended=1))
+    replace_manifest(tmp_path, ArchiveManifest(num_appended=1))
     (tmp_path / "manifest.json.new").write_bytes(b"half a mani")
 
     assert read_manifest(tmp_path, TODAY).num_appended == 1
 
 
 def test_without_a_manifest_the_archive_is_empty(tmp_path: Path) -> None:
-    assert read_manifest(tmp_path, TODAY) == Manifest()
+    assert read_manifest(tmp_path, TODAY) == ArchiveManifest()
 
 
 @pytest.mark.parametrize(

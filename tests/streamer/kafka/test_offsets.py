@@ -75,7 +75,7 @@ def test_a_reset_goes_on_with_the_first_play_not_covered_or_the_next_one(
     targets = (found.earliest, found.end)
 
     assert found.earliest == earliest
-    assert tuple(map(found.num_passed_over, targets)) == passed_over
+    assert tuple(map(found.num_skipped, targets)) == passed_over
     assert tuple(map(found.num_answered_again, targets)) == again
 
 

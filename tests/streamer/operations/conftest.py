@@ -9,7 +9,7 @@ import pytest_asyncio
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 
 from streamer.local.devkafka import DevKafka
-from streamer.operations.letters import Place
+from streamer.operations.letters import RecordId
 from streamer.settings import Settings
 from streamer.wire.messages import Cause, DeadLetterHeaders, dead_letter
 from tests.onkafka import create_topic, read_committed
@@ -33,7 +33,7 @@ class Office:
         partition: int = 0,
         source_offset: int = 0,
         source_topic: str | None = None,
-    ) -> Place:
+    ) -> RecordId:
         """Write a dead letter; its source is the partition of its number."""
         headers = DeadLetterHeaders(
             error=cause,
@@ -47,7 +47,7 @@ class Office:
         sent = await self.producer.send_and_wait(
             self.settings.dead_letter_topic, letter.value, letter.key, partition, headers=letter.headers
         )
-        return Place(sent.partition, sent.offset)
+        return RecordId(sent.partition, sent.offset)
 
     async def plays(self, partition: int = 0) -> list[tuple[bytes | None, bytes | None]]:
         """Return keys and values of a partition of plays."""

@@ -8,7 +8,7 @@ import asyncio
 import pytest
 
 from streamer.operations.dead_letters import DeadLettersError, Listing, add_dead_letters, describe, escape, report
-from streamer.operations.letters import Letter, Place
+from streamer.operations.letters import Letter, RecordId
 from streamer.operations.redelivery import Choice, Dispatch
 from streamer.settings import Settings
 from streamer.wire.messages import Cause, DeadLetterHeaders
@@ -34,7 +34,7 @@ def letter(
     is_sent: bool = False,
 ) -> Letter:
     headers = DeadLetterHeaders(cause, "Input data was truncated", "plays", 3, 90125, "0.1.0")
-    return Letter(Place(3, offset), at_ms, headers, key, value, is_sent)
+    return Letter(RecordId(3, offset), at_ms, headers, key, value, is_sent)
 
 
 @pytest.mark.kafka
@@ -136,7 +136,7 @@ def test_a_time_no_calendar_has_is_a_number(at_ms: int) -> None:
 
 
 def test_a_report_names_what_was_not_sent() -> None:
-    dispatch = Dispatch(Settings(), 8, Choice(places=[Place(3, 1), Place(3, 2), Place(3, 9)]))
+    dispatch = Dispatch(Settings(), 8, Choice(places=[RecordId(3, 1), RecordId(3, 2), RecordId(3, 9)]))
     for each in (letter(1, key=None), letter(2), letter(3)):
         dispatch.admits(each)
 

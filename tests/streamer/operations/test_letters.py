@@ -10,7 +10,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from streamer.errors import ContractError
-from streamer.operations.letters import Letter, Place, read_letters, survey_letters
+from streamer.operations.letters import Letter, RecordId, read_letters, survey_letters
 from streamer.wire.messages import MAX_DEAD_VALUE_BYTES, Cause, ReceiptHeaders, as_headers
 from tests.streamer.operations.conftest import Office
 
@@ -84,4 +84,4 @@ async def test_a_topic_that_is_not_there_is_named_and_not_made(office: Office) -
 
 
 def test_a_place_is_written_as_partition_and_offset() -> None:
-    assert str(Place(3, 17)) == "3:17"
+    assert str(RecordId(3, 17)) == "3:17"

@@ -10,7 +10,7 @@ from aiokafka.errors import ProducerFenced
 
 from streamer.kafka.partitioner import PARTITIONERS
 from streamer.operations import redelivery
-from streamer.operations.letters import Place
+from streamer.operations.letters import RecordId
 from streamer.operations.redelivery import Choice, Dispatch, send_again
 from streamer.wire.messages import MAX_DEAD_VALUE_BYTES, Cause
 from tests.streamer.operations.conftest import NUM_PARTITIONS, Office
@@ -72,9 +72,9 @@ async def test_what_cannot_be_sent_is_counted_by_its_reason(office: Office) -> N
 async def test_a_letter_named_that_does_not_exist_is_missing(office: Office) -> None:
     place = await office.refuse(b"u", b"{")
 
-    dispatch = await send_again(office.settings, Choice(places=[place, Place(2, 9)]))
+    dispatch = await send_again(office.settings, Choice(places=[place, RecordId(2, 9)]))
 
-    assert (dispatch.num_sent, dispatch.missing) == (1, {Place(2, 9)})
+    assert (dispatch.num_sent, dispatch.missing) == (1, {RecordId(2, 9)})
 
 
 async def test_strays_go_where_the_partitioner_of_the_settings_says(office: Office) -> None:

@@ -11,7 +11,7 @@ from models.config import TrainingConfig
 from models.release import save_release
 from models.release_files import describe_release
 from streamer.operations.releases import description_text, print_table, release_row
-from streamer.releases.registry import Shelf
+from streamer.releases.registry import Registry
 from streamer.wire.messages import ReleaseNotice
 from tests.builders import NOON_MS, WINDOW, save_tiny_release, tiny_release
 
@@ -33,7 +33,7 @@ def notice(release_id: str) -> ReleaseNotice:
 
 
 def test_a_release_is_told_in_a_line(tmp_path: Path, judged: str) -> None:
-    shelved = Shelf(str(tmp_path)).look_at(judged)
+    shelved = Registry(str(tmp_path)).look_at(judged)
 
     assert release_row(shelved, [notice(judged)], NOON_MS + 7_200_001) == (
         "champion", judged, "2 h", "2", "0.412",
@@ -42,7 +42,7 @@ def test_a_release_is_told_in_a_line(tmp_path: Path, judged: str) -> None:
 
 
 def test_champion_and_the_one_before_are_marked(tmp_path: Path, judged: str) -> None:
-    shelf = Shelf(str(tmp_path))
+    shelf = Registry(str(tmp_path))
     marks = [
         release_row(shelf.look_at(judged), [notice(each) for each in history], NOON_MS)[0]
         for history in ([], ["r1", judged], [judged, "r1"], [judged, "r1", "r2"])
@@ -53,7 +53,7 @@ def test_champion_and_the_one_before_are_marked(tmp_path: Path, judged: str) -> 
 
 def test_a_release_of_another_maker_or_damaged_is_told_too(tmp_path: Path) -> None:
     plain = save_tiny_release(tmp_path)
-    shelf = Shelf(str(tmp_path))
+    shelf = Registry(str(tmp_path))
     assert release_row(shelf.look_at(plain.release_id), [], NOON_MS + 60_000)[2:] == ("60 s", "2", "-", "-")
 
     Path(plain.location, "manifest.json").write_text("{}")

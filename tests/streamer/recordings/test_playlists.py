@@ -7,7 +7,7 @@ import pytest
 
 from models.plays.catalogue import track_keys
 from streamer.recordings.playlists import read_playlists
-from streamer.recordings.table import ListeningError
+from streamer.recordings.table import RecordingError
 
 TABLE = {"playlist_id": ["b", "a", "b"], "pos": [1, 0, 0], "track_id": ["t2", "t1", "t1"]}
 
@@ -37,5 +37,5 @@ def test_a_file_that_holds_no_playlists_is_refused(
     table = {name: values for name, values in (TABLE | columns).items() if values is not None}
     pyarrow.parquet.write_table(pa.table(table), tmp_path / "playlists.parquet")
 
-    with pytest.raises(ListeningError, match=reason):
+    with pytest.raises(RecordingError, match=reason):
         read_playlists(tmp_path / "playlists.parquet")

@@ -10,8 +10,8 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
-from streamer.recordings.plays import ColumnChoice, read_listening
-from streamer.recordings.table import ListeningError
+from streamer.recordings.plays import ColumnChoice, read_plays
+from streamer.recordings.table import RecordingError
 
 SECONDS = [1_400_000_100, 1_400_000_000, 1_400_000_200]
 MILLISECONDS = [second * 1000 for second in SECONDS]
@@ -33,7 +33,7 @@ def save(tmp_path: Path) -> Save:
 def test_users_and_tracks_are_numbered_in_the_order_of_their_names(save: Save) -> None:
     path = save(user=[10, 9, 10], track=["b", "a", "c"], ts=SECONDS)
 
-    listening = read_listening(path)
+    listening = read_plays(path)
 
     assert listening.user_ids == ("9", "10")
     assert listening.plays.listeners.tolist() == [1, 0, 1]
@@ -56,7 +56,7 @@ def test_users_and_tracks_are_numbered_in_the_order_of_their_names(save: Save) -
     ids=["seconds", "int32", "floats", "milliseconds", "timestamps", "nanoseconds", "text"],
 )
 def test_times_come_out_in_milliseconds(save: Save, times: pa.Array) -> None:
-    listening = read_listening(save(user=[1, 1, 2], track=[1, 2, 3], played_at=times))
+    listening = read_plays(save(user=[1, 1, 2], track=[1, 2, 3], played_at=times))
 
     assert listening.plays.played_at_ms.dtype == np.int64
     assert listening.plays.played_at_ms.tolist() == MILLISECONDS
@@ -67,7 +67,7 @@ def test_text_files_are_read_by_their_suffix(tmp_path: Path, name: str, delimite
     lines = ["UserId,item,timestamp,session", "u1,t1,1400000100,7", "u2,t2,1400000000,9"]
     (tmp_path / name).write_text("\n".join(lines).replace(",", delimiter))
 
-    listening = read_listening(tmp_path / name)
+    listening = read_plays(tmp_path / name)
 
     assert listening.user_ids == ("u1", "u2")
     assert listening.plays.played_at_ms.tolist() == MILLISECONDS[:2]
@@ -78,13 +78,13 @@ def test_text_files_are_read_by_their_suffix(tmp_path: Path, name: str, delimite
 def test_a_folder_means_its_events(save: Save, tmp_path: Path) -> None:
     save("events.parquet", user=[1, 1, 2], track=[1, 2, 3], ts=SECONDS)
 
-    assert len(read_listening(tmp_path).plays.tracks) == 3
+    assert len(read_plays(tmp_path).plays.tracks) == 3
 
 
 def test_columns_can_be_named(save: Save) -> None:
     path = save(user=[1, 1, 2], who=["x", "y", "x"], track=[1, 2, 3], ts=SECONDS)
 
-    listening = read_listening(path, ColumnChoice(user="who"))
+    listening = read_plays(path, ColumnChoice(user="who"))
 
     assert listening.user_ids == ("x", "y")
 
@@ -92,7 +92,7 @@ def test_columns_can_be_named(save: Save) -> None:
 def test_the_earliest_plays_stay_in_the_order_of_the_file(save: Save) -> None:
     path = save(user=[1, 1, 2, 2], track=[1, 2, 3, 4], ts=[*SECONDS, SECONDS[0]], session=[1, 2, 3, 4])
 
-    earliest = read_listening(path).earliest(3).plays
+    earliest = read_plays(path).earliest(3).plays
 
     assert earliest.tracks.tolist() == [0, 1, 3]
     assert earliest.sessions is not None
@@ -113,17 +113,17 @@ def test_the_earliest_plays_stay_in_the_order_of_the_file(save: Save) -> None:
 def test_a_file_that_holds_no_listening_is_refused(save: Save, columns: dict[str, Any], told: str) -> None:
     path = save(**columns)
 
-    with pytest.raises(ListeningError, match=told):
-        read_listening(path)
+    with pytest.raises(RecordingError, match=told):
+        read_plays(path)
 
 
 def test_a_column_that_is_not_there_is_named(save: Save) -> None:
     path = save(user=[1], track=[1], ts=SECONDS[:1])
 
-    with pytest.raises(ListeningError, match="no column is called who; there are user, track, ts"):
-        read_listening(path, ColumnChoice(user="who"))
+    with pytest.raises(RecordingError, match="no column is called who; there are user, track, ts"):
+        read_plays(path, ColumnChoice(user="who"))
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ListeningError, match=r"absent\.parquet cannot be read"):
-        read_listening(tmp_path / "absent.parquet")
+    with pytest.raises(RecordingError, match=r"absent\.parquet cannot be read"):
+        read_plays(tmp_path / "absent.parquet")

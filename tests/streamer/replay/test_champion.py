@@ -11,13 +11,13 @@ from models.config import TrainingConfig
 from models.plays.split import split_plays
 from models.training.recipes import RECIPES
 from streamer.errors import ReleaseError
-from streamer.recordings.plays import Listening
+from streamer.recordings.plays import RecordedPlays
 from streamer.releases.loading import read_release
 from streamer.replay.champion import train_release
 
 
 def test_training_sees_the_training_part_and_no_later_play(
-    draw_listening: Callable[..., Listening], tmp_path: Path
+    draw_listening: Callable[..., RecordedPlays], tmp_path: Path
 ) -> None:
     split = split_plays(draw_listening(600).plays)
     recipe = replace(RECIPES["refrain"], training=TrainingConfig(epochs=1, item_epochs=1))
@@ -31,7 +31,7 @@ def test_training_sees_the_training_part_and_no_later_play(
     assert release.recommender.reranker is not None
 
 
-def test_plays_that_teach_nothing_are_refused(draw_listening: Callable[..., Listening], tmp_path: Path) -> None:
+def test_plays_that_teach_nothing_are_refused(draw_listening: Callable[..., RecordedPlays], tmp_path: Path) -> None:
     split = split_plays(draw_listening(600).earliest(2).plays)
 
     with pytest.raises(ReleaseError, match="no release can be trained"):

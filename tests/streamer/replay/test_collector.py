@@ -8,7 +8,7 @@ from aiokafka import ConsumerRecord
 
 from models.plays.catalogue import FIRST_TRACK, PAD, UNKNOWN, Catalogue
 from models.plays.split import split_plays
-from streamer.recordings.plays import Listening
+from streamer.recordings.plays import RecordedPlays
 from streamer.replay.collector import Collector
 from streamer.replay.recording import Recording
 from streamer.wire.messages import DeadLetterHeaders, dead_letter
@@ -20,7 +20,7 @@ LISTED = ("a", "b", "c")  # a release may know tracks that the recording's catal
 
 
 @pytest.fixture
-def recording(draw_listening: Callable[..., Listening]) -> Recording:
+def recording(draw_listening: Callable[..., RecordedPlays]) -> Recording:
     listening = draw_listening()
     return Recording.of(listening, split_plays(listening.plays), 2)
 

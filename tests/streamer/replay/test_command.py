@@ -11,8 +11,8 @@ import pyarrow.parquet
 import pytest
 
 from streamer.errors import ReleaseError
-from streamer.recordings.plays import Listening
-from streamer.recordings.table import ListeningError
+from streamer.recordings.plays import RecordedPlays
+from streamer.recordings.table import RecordingError
 from streamer.replay import run as running
 from streamer.replay.command import add_replay
 from streamer.replay.run import ReplayPlan
@@ -93,7 +93,7 @@ def test_evaluation_needs_a_release(run: Run, data: str, tmp_path: Path) -> None
 
 
 def test_an_evaluation_can_be_read_by_programs(
-    run: Run, tmp_path: Path, draw_listening: Callable[..., Listening], capsys: pytest.CaptureFixture[str]
+    run: Run, tmp_path: Path, draw_listening: Callable[..., RecordedPlays], capsys: pytest.CaptureFixture[str]
 ) -> None:
     plays = draw_listening(600).plays
     columns = {"user": plays.listeners, "track": plays.tracks, "ts": plays.played_at_ms}
@@ -106,5 +106,5 @@ def test_an_evaluation_can_be_read_by_programs(
 
 
 def test_data_that_is_not_there_is_an_error_of_one_line(run: Run, tmp_path: Path) -> None:
-    with pytest.raises(ListeningError, match="cannot be read"):
+    with pytest.raises(RecordingError, match="cannot be read"):
         run(["replay", str(tmp_path / "absent.csv")])

@@ -7,16 +7,16 @@ import pytest
 
 from models.plays.catalogue import Catalogue
 from models.plays.split import split_plays
-from streamer.recordings.plays import Listening
+from streamer.recordings.plays import RecordedPlays
 from streamer.replay.collector import Collector
-from streamer.replay.ledger import Ledger, balance
+from streamer.replay.ledger import ReplayLedger, balance
 from streamer.replay.recording import Recording
 
 NUM_PLAYS = 600
 
 
 @pytest.fixture
-def recording(draw_listening: Callable[..., Listening]) -> Recording:
+def recording(draw_listening: Callable[..., RecordedPlays]) -> Recording:
     listening = draw_listening(NUM_PLAYS)
     return Recording.of(listening, split_plays(listening.plays), 2)
 
@@ -40,7 +40,7 @@ def test_books_balance_when_each_play_counts_once(
 ) -> None:
     ledger = balance(recording, collector, plays_seen)
 
-    assert ledger == Ledger(plays=NUM_PLAYS, applied=NUM_PLAYS, lost=0, twice=0, dead_letters=0)
+    assert ledger == ReplayLedger(plays=NUM_PLAYS, applied=NUM_PLAYS, lost=0, twice=0, dead_letters=0)
 
 
 def test_a_play_lost_by_one_listener_does_not_make_up_for_one_counted_twice_by_another(
@@ -84,4 +84,4 @@ def test_a_refused_play_is_neither_applied_nor_lost(
 
     ledger = balance(recording, collector, plays_seen)
 
-    assert ledger == Ledger(plays=NUM_PLAYS, applied=NUM_PLAYS - 1, lost=0, twice=0, dead_letters=1)
+    assert ledger == ReplayLedger(plays=NUM_PLAYS, applied=NUM_PLAYS - 1, lost=0, twice=0, dead_letters=1)

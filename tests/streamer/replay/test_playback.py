@@ -14,9 +14,9 @@ from models.plays.catalogue import Catalogue
 from models.plays.split import split_plays
 from streamer.kafka.topics import ensure_topics
 from streamer.local.devkafka import DevKafka
-from streamer.recordings.plays import Listening
+from streamer.recordings.plays import RecordedPlays
 from streamer.replay import playback as module
-from streamer.replay.collector import Collector, Reader
+from streamer.replay.collector import AnswerReader, Collector
 from streamer.replay.playback import Playback, PlaybackError, create_producer
 from streamer.replay.recording import Recording
 from streamer.settings import Settings
@@ -37,7 +37,7 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(kafka: DevKafka, topic_prefix: str, draw_listening: Callable[..., Listening]) -> Stage:
+async def stage(kafka: DevKafka, topic_prefix: str, draw_listening: Callable[..., RecordedPlays]) -> Stage:
     settings = Settings(
         kafka_bootstrap_servers=kafka.bootstrap_servers, app_id=topic_prefix, partitions=NUM_PARTITIONS,
         plays_topic=f"{topic_prefix}.plays", short_term_topic=f"{topic_prefix}.short",
@@ -49,8 +49,8 @@ async def stage(kafka: DevKafka, topic_prefix: str, draw_listening: Callable[...
     recording = Recording.of(listening, split_plays(listening.plays), NUM_PARTITIONS)
     collector = Collector(recording, np.array([0]), Catalogue(["a"]), (1, 1))
     playback = Playback(
-        recording, collector, Reader(settings, NUM_PARTITIONS, collector), create_producer(kafka.bootstrap_servers),
-        topic=settings.plays_topic, max_under_way=MAX_UNDER_WAY,
+        recording, collector, AnswerReader(settings, NUM_PARTITIONS, collector),
+        create_producer(kafka.bootstrap_servers), topic=settings.plays_topic, max_under_way=MAX_UNDER_WAY,
     )  # fmt: skip
     return Stage(settings, recording, collector, playback)
 

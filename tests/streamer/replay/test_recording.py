@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.plays.split import Split, split_plays
-from streamer.recordings.plays import Listening
+from streamer.recordings.plays import RecordedPlays
 from streamer.replay.recording import Recording
 from streamer.wire.plays import decode
 
@@ -15,17 +15,17 @@ NOW_MS = 1_500_000_000_000
 
 
 @pytest.fixture
-def listening(draw_listening: Callable[..., Listening]) -> Listening:
+def listening(draw_listening: Callable[..., RecordedPlays]) -> RecordedPlays:
     return draw_listening()
 
 
 @pytest.fixture
-def split(listening: Listening) -> Split:
+def split(listening: RecordedPlays) -> Split:
     return split_plays(listening.plays)
 
 
 @pytest.fixture
-def recording(listening: Listening, split: Split) -> Recording:
+def recording(listening: RecordedPlays, split: Split) -> Recording:
     return Recording.of(listening, split, NUM_PARTITIONS)
 
 
@@ -57,7 +57,7 @@ def test_the_play_at_an_offset_is_the_one_sent_there(recording: Recording) -> No
     assert sum(ends) == len(recording)
 
 
-def test_messages_say_who_played_what_and_when(listening: Listening, split: Split, recording: Recording) -> None:
+def test_messages_say_who_played_what_and_when(listening: RecordedPlays, split: Split, recording: Recording) -> None:
     places = recording.order[:50]
 
     keys, values = zip(*recording.encode(places), strict=True)
@@ -72,7 +72,7 @@ def test_messages_say_who_played_what_and_when(listening: Listening, split: Spli
     assert decoded.plays.track_keys.tolist() == split.served.track_keys[places].tolist()
 
 
-def test_listeners_without_a_play_left_have_no_number(draw_listening: Callable[..., Listening]) -> None:
+def test_listeners_without_a_play_left_have_no_number(draw_listening: Callable[..., RecordedPlays]) -> None:
     few = draw_listening(600).earliest(10)
 
     recording = Recording.of(few, split_plays(few.plays), NUM_PARTITIONS)

@@ -13,8 +13,8 @@ from models.config import TrainingConfig
 from models.evaluation.metrics import Estimate
 from models.training.recipes import RECIPES
 from streamer.local.devkafka import DevKafka
-from streamer.recordings.plays import Listening
-from streamer.replay.ledger import Ledger
+from streamer.recordings.plays import RecordedPlays
+from streamer.replay.ledger import ReplayLedger
 from streamer.replay.run import ReplayError, ReplayPlan, Streamed, refuse_broken_laws, replay
 from streamer.replay.scoreboard import Scores
 
@@ -23,7 +23,7 @@ RECIPE = replace(RECIPES["refrain"], training=TrainingConfig(epochs=2, item_epoc
 
 
 @pytest.fixture(scope="module")
-def listening(draw_listening: Callable[..., Listening]) -> Listening:
+def listening(draw_listening: Callable[..., RecordedPlays]) -> RecordedPlays:
     return draw_listening(NUM_PLAYS)
 
 
@@ -34,7 +34,7 @@ def environment(kafka: DevKafka) -> Mapping[str, str]:
     return clean | {"REFRAIN_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers, "REFRAIN_PARTITIONS": "4"}
 
 
-def plan_of(listening: Listening, *, num_workers: int = 1, kill_halfway: bool = False) -> ReplayPlan:
+def plan_of(listening: RecordedPlays, *, num_workers: int = 1, kill_halfway: bool = False) -> ReplayPlan:
     return ReplayPlan(
         listening=listening, num_workers=num_workers, kill_halfway=kill_halfway, max_under_way=200, release=None,
         recipe=RECIPE,
@@ -42,7 +42,7 @@ def plan_of(listening: Listening, *, num_workers: int = 1, kill_halfway: bool = 
 
 
 def streamed_of(hr: float, *, lost: int = 0, twice: int = 0) -> Streamed:
-    ledger = Ledger(plays=9, applied=9 - lost + twice, lost=lost, twice=twice, dead_letters=0)
+    ledger = ReplayLedger(plays=9, applied=9 - lost + twice, lost=lost, twice=twice, dead_letters=0)
     return Streamed(scores_of(hr), ledger, plays_per_s=1.0, latency_ms_p50=1.0, latency_ms_p99=1.0)
 
 
@@ -61,7 +61,7 @@ async def list_topics(bootstrap_servers: str) -> list[str]:
 
 @pytest.mark.kafka
 def test_a_replay_answers_every_play_as_the_release_would_offline(
-    listening: Listening, environment: Mapping[str, str], kafka: DevKafka, capsys: pytest.CaptureFixture[str]
+    listening: RecordedPlays, environment: Mapping[str, str], kafka: DevKafka, capsys: pytest.CaptureFixture[str]
 ) -> None:
     replay(plan_of(listening), environment)
 
@@ -77,7 +77,7 @@ def test_a_replay_answers_every_play_as_the_release_would_offline(
 @pytest.mark.kafka
 @pytest.mark.faults
 def test_a_worker_killed_halfway_loses_nothing_and_counts_nothing_twice(
-    listening: Listening, environment: Mapping[str, str], capsys: pytest.CaptureFixture[str]
+    listening: RecordedPlays, environment: Mapping[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     replay(plan_of(listening, num_workers=2, kill_halfway=True), environment)
 
@@ -104,7 +104,7 @@ def test_a_replay_that_keeps_the_laws_passes() -> None:
     refuse_broken_laws(streamed_of(0.47), scores_of(0.4702))
 
 
-def test_plays_too_few_to_split_are_refused(draw_listening: Callable[..., Listening]) -> None:
+def test_plays_too_few_to_split_are_refused(draw_listening: Callable[..., RecordedPlays]) -> None:
     alone = draw_listening(600).earliest(1)
 
     with pytest.raises(ReplayError, match="1 plays cannot be split by time"):

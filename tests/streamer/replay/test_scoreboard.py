@@ -10,12 +10,12 @@ from rich.console import Console
 from models.evaluation.metrics import Estimate
 from models.plays.catalogue import PAD
 from models.plays.split import Lists, Split, split_plays
-from streamer.recordings.plays import Listening
+from streamer.recordings.plays import RecordedPlays
 from streamer.replay.scoreboard import Scores, draw, score, score_baselines
 
 
 @pytest.fixture(scope="module")
-def split(draw_listening: Callable[..., Listening]) -> Split:
+def split(draw_listening: Callable[..., RecordedPlays]) -> Split:
     return split_plays(draw_listening(2000).plays)
 
 
@@ -39,7 +39,7 @@ def test_transitions_beat_popularity_where_albums_are_played_in_order(split: Spl
     assert baselines["markov"].mrr_at_20.mean > baselines["popularity"].mrr_at_20.mean + 0.1
 
 
-def test_what_cannot_be_asked_scores_nothing(draw_listening: Callable[..., Listening]) -> None:
+def test_what_cannot_be_asked_scores_nothing(draw_listening: Callable[..., RecordedPlays]) -> None:
     split = split_plays(draw_listening(12).plays, t2_ms=1_500_000_000_000)
 
     assert np.isnan(list(score(split, Lists(np.empty((0, 20), int), np.empty((0, 100), int))).means().values())).all()

@@ -2,7 +2,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from streamer.report.charts import Mark, Series, Shade, interval_chart, line_chart, plane
+from streamer.report.charts import Annotation, Series, Shade, interval_chart, line_chart, plane
 
 
 def drawing(html: str) -> ET.Element:
@@ -40,7 +40,7 @@ def test_bands_stay_inside_the_drawing() -> None:
 def test_marks_and_shades_stand_where_the_line_has_their_points() -> None:
     chart = line_chart(
         [Series("a", 0, [1, 2, 3], [0.2, 0.4, 0.3])], x_label="x", y_label="y", ticks=[(1, "one"), (3, "three")],
-        marks=[Mark(2, "B", "the <second>")], shades=[Shade(1, 3, "all of it")],
+        marks=[Annotation(2, "B", "the <second>")], shades=[Shade(1, 3, "all of it")],
     )  # fmt: skip
 
     first, second, third = (float(circle["cx"]) for circle in circles(chart))

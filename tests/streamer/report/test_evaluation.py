@@ -9,13 +9,15 @@ from rich.console import Console
 
 from models.evaluation.protocol import Report
 from streamer.errors import ReleaseError
-from streamer.recordings.plays import Listening
+from streamer.recordings.plays import RecordedPlays
 from streamer.report.evaluation import EvaluationError, draw_reports, evaluate_release, to_json
 from tests.builders import save_tiny_release
 
 
 @pytest.fixture(scope="module")
-def reports(draw_listening: Callable[..., Listening], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Report]:
+def reports(
+    draw_listening: Callable[..., RecordedPlays], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Report]:
     saved = save_tiny_release(tmp_path_factory.mktemp("releases"))
     return evaluate_release(draw_listening(2000), saved.location, "cpu", ["markov", "vsknn"])
 
@@ -49,18 +51,18 @@ def test_tables_fit_a_terminal_and_show_every_group(reports: dict[str, Report]) 
 
 
 def test_a_release_that_cannot_be_read_is_not_evaluated(
-    draw_listening: Callable[..., Listening], tmp_path: Path
+    draw_listening: Callable[..., RecordedPlays], tmp_path: Path
 ) -> None:
     with pytest.raises(ReleaseError, match="is no release"):
         evaluate_release(draw_listening(600), str(tmp_path), "cpu", [])
 
 
-def test_an_unknown_baseline_is_refused(draw_listening: Callable[..., Listening], tmp_path: Path) -> None:
+def test_an_unknown_baseline_is_refused(draw_listening: Callable[..., RecordedPlays], tmp_path: Path) -> None:
     with pytest.raises(EvaluationError, match="no baseline is called oracle; there are popularity, personal"):
         evaluate_release(draw_listening(600), str(tmp_path), "cpu", ["oracle"])
 
 
-def test_plays_too_few_to_split_are_refused(draw_listening: Callable[..., Listening], tmp_path: Path) -> None:
+def test_plays_too_few_to_split_are_refused(draw_listening: Callable[..., RecordedPlays], tmp_path: Path) -> None:
     saved = save_tiny_release(tmp_path)
 
     with pytest.raises(EvaluationError, match="1 plays cannot be split by time"):

@@ -11,14 +11,16 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 
 from streamer.errors import ContractError
-from streamer.runtime.retry import persevere, remedy
+from streamer.runtime.retry import remedy, retry_forever
 
 
 async def run(work: Callable[[], Awaitable[None]], stopping: asyncio.Event, retry_s: float = 0.001) -> int:
     """Do the work until it asks to stop; return how often it failed."""
     failures = itertools.count()
     await asyncio.wait_for(
-        persevere(work, stopping, period_s=0, retry_s=retry_s, tolerated=OSError, count_failure=lambda: next(failures)),
+        retry_forever(
+            work, stopping, period_s=0, retry_s=retry_s, tolerated=OSError, count_failure=lambda: next(failures)
+        ),
         30,
     )
     return next(failures)

@@ -16,10 +16,10 @@ from models.training.reranker_counts import counted_reranker
 from streamer.archive.plays import ArchivedPlays
 from streamer.training.candidate import (
     HELD_OUT_SHARE,
+    BotTrafficError,
     Candidate,
     NothingToLearnError,
     Plan,
-    SuspiciousTrafficError,
     fit_candidate,
     leave_out_scripts,
     load_champion,
@@ -212,7 +212,7 @@ def test_plays_of_scripts_are_refused_where_they_are_many_and_left_out_afterward
     tracks, users = rng.integers(0, NUM_TRACKS, 24_000), np.arange(24_000) % 200
     users[12_000:16_000], tracks[12_000:16_000] = 7, 3
 
-    with pytest.raises(SuspiciousTrafficError) as refused:
+    with pytest.raises(BotTrafficError) as refused:
         leave_out_scripts(window(users[:16_000], tracks[:16_000]), num_new=4_000)
     trusted, sentence = leave_out_scripts(window(users, tracks), num_new=8_000)
 

@@ -9,9 +9,9 @@ from models.release_files import DataWindow
 from models.training.checkpoint import Snapshot
 from streamer.archive.archive import Archive
 from streamer.archive.plays import to_table
-from streamer.recordings.plays import Listening
+from streamer.recordings.plays import RecordedPlays
 from streamer.training.checkpoints import CheckpointFile
-from streamer.training.dataset import Lesson, TrainError, read_archive, read_start, split_recording
+from streamer.training.dataset import Dataset, TrainingError, read_archive, read_start, split_recording
 from streamer.training.progress import FitStopped
 from streamer.training.shards import open_shards
 from streamer.wire.plays import decode
@@ -27,14 +27,14 @@ def archive_of(directory: Path, num_plays: int, *, next_offset: int = 0, forgott
         archive.append(to_table(decoded.plays, 0, np.array(offsets)), {0: offsets.stop}, forgotten)
 
 
-def as_lists(lesson: Lesson) -> list[list[int]]:
+def as_lists(lesson: Dataset) -> list[list[int]]:
     return [shard.histories.track_keys.tolist() for shard in lesson.shards]
 
 
 def test_of_a_recording_the_first_four_fifths_are_learned() -> None:
     plays = Plays(np.arange(100) % 5, np.arange(100) // 10, [f"t{n}" for n in range(10)], np.arange(100) * 1000)
 
-    lesson = split_recording(Listening(plays, [f"u{n}" for n in range(5)]))
+    lesson = split_recording(RecordedPlays(plays, [f"u{n}" for n in range(5)]))
 
     assert [shard.histories.num_plays for shard in lesson.shards] == [80]
     assert lesson.catalogue.track_ids == tuple(f"t{n}" for n in range(8))
@@ -78,7 +78,7 @@ def test_nobody_is_learned_from_after_they_were_forgotten(tmp_path: Path) -> Non
 
 
 def test_an_empty_archive_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(TrainError, match="holds no plays"):
+    with pytest.raises(TrainingError, match="holds no plays"):
         read_archive(tmp_path, CheckpointFile(tmp_path / "fit"), heard=[])
 
 
@@ -102,5 +102,5 @@ def test_a_fit_starts_from_a_release_if_one_is_named(tmp_path: Path) -> None:
 
 
 def test_a_release_that_cannot_be_loaded_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(TrainError, match=r"no fit can start from .*gone"):
+    with pytest.raises(TrainingError, match=r"no fit can start from .*gone"):
         read_start(str(tmp_path / "gone"))

@@ -22,7 +22,7 @@ from models.training.shards import Shard
 from streamer.settings import Settings
 from streamer.training import offline as running
 from streamer.training.checkpoints import CheckpointError, CheckpointFile
-from streamer.training.dataset import Lesson, TrainError
+from streamer.training.dataset import Dataset, TrainingError
 from streamer.training.offline import hear_signals, train
 from streamer.training.progress import FitStopped, Report, stopping
 
@@ -37,11 +37,11 @@ BOTH = dataclasses.replace(
 )
 
 
-def lesson(num_plays: int = 400) -> Lesson:
+def lesson(num_plays: int = 400) -> Dataset:
     plays = np.arange(num_plays)
     histories = gather_histories(plays % 10, track_keys(IDS)[plays // 10 % len(IDS)], plays * 200_000)
     sessions = np.repeat(np.arange(10), num_plays // 10)
-    return Lesson([Shard(histories, sessions)], Catalogue(IDS), DataWindow.of(histories))
+    return Dataset([Shard(histories, sessions)], Catalogue(IDS), DataWindow.of(histories))
 
 
 class OnceKept(list[int]):
@@ -153,9 +153,9 @@ def test_a_checkpoint_of_other_plays_is_refused_and_left(tmp_path: Path) -> None
 
 def test_plays_that_teach_nothing_are_refused(tmp_path: Path) -> None:
     single = gather_histories(np.arange(3), track_keys(IDS[:3]), np.zeros(3, np.int64))
-    nothing = Lesson([Shard(single)], Catalogue(IDS), DataWindow.of(single))
+    nothing = Dataset([Shard(single)], Catalogue(IDS), DataWindow.of(single))
 
-    with pytest.raises(TrainError, match="no release can be trained: no listener has two plays"):
+    with pytest.raises(TrainingError, match="no release can be trained: no listener has two plays"):
         train(nothing, RECIPE, settings(tmp_path), CheckpointFile(tmp_path), [])
 
 

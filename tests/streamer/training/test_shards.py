@@ -6,7 +6,7 @@ import pytest
 
 from models.plays.catalogue import track_keys
 from models.plays.histories import gather_histories
-from streamer.training.shards import COLUMNS, ShardFolder, open_shards, shuffle
+from streamer.training.shards import COLUMNS, ShardFolder, open_shards, write_shards
 
 
 def batches(num_plays: int = 300, size: int = 50) -> list[pa.RecordBatch]:
@@ -45,7 +45,7 @@ def test_every_listeners_plays_come_together_in_order_whatever_the_shards(tmp_pa
         np.array(plays["played_at_ms"])[order], np.array(plays["context"], np.uint8)[order],
     )  # fmt: skip
 
-    folder = shuffle(batches(), tmp_path / "shards", num_shards=num_shards, num_forgotten=2)
+    folder = write_shards(batches(), tmp_path / "shards", num_shards=num_shards, num_forgotten=2)
 
     assert len(folder) == num_shards
     found = listeners_of(folder)
@@ -58,7 +58,7 @@ def test_every_listeners_plays_come_together_in_order_whatever_the_shards(tmp_pa
 def test_the_manifest_tells_what_the_shards_hold(tmp_path: Path) -> None:
     plays = pa.Table.from_batches(batches()).to_pydict()
 
-    manifest = shuffle(batches(), tmp_path / "shards", num_shards=3, num_forgotten=2).manifest
+    manifest = write_shards(batches(), tmp_path / "shards", num_shards=3, num_forgotten=2).manifest
 
     assert manifest.track_ids == list(dict.fromkeys(plays["track_id"]))
     assert (manifest.num_plays, manifest.num_forgotten) == (300, 2)
@@ -70,15 +70,15 @@ def test_a_shuffle_that_was_cut_off_does_not_count(tmp_path: Path) -> None:
         yield batches()[0]
         raise KeyboardInterrupt
 
-    shuffle(batches(), tmp_path / "shards", num_shards=3, num_forgotten=0)
+    write_shards(batches(), tmp_path / "shards", num_shards=3, num_forgotten=0)
     with pytest.raises(KeyboardInterrupt):
-        shuffle(cut_off(), tmp_path / "shards", num_shards=3, num_forgotten=0)
+        write_shards(cut_off(), tmp_path / "shards", num_shards=3, num_forgotten=0)
 
     assert open_shards(tmp_path / "shards") is None
 
 
 def test_there_is_no_shard_behind_the_last(tmp_path: Path) -> None:
-    folder = shuffle(batches(), tmp_path / "shards", num_shards=3, num_forgotten=0)
+    folder = write_shards(batches(), tmp_path / "shards", num_shards=3, num_forgotten=0)
 
     with pytest.raises(IndexError):
         folder[3]

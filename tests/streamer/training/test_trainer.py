@@ -21,7 +21,7 @@ from streamer.archive.archiver import Archivist
 from streamer.local.devkafka import DevKafka
 from streamer.metrics import TrainerMetrics
 from streamer.releases.alias import find_champions, move_alias
-from streamer.releases.registry import Shelf
+from streamer.releases.registry import Registry
 from streamer.training.releaser import Releaser, ReleasingConfig
 from streamer.training.trainer import TrainerConfig, run_trainer, train_once
 from streamer.training.triggers import Thresholds, Trigger
@@ -125,7 +125,7 @@ async def test_weights_that_fail_the_gate_move_no_alias(
     assert await champion(config) is None
     assert metrics.registry.get_sample_value("refrain_releases_refused_total") == 1
     assert "release refused: not surely better than popularity in HR@20" in caplog.text
-    (refusal,) = Shelf(config.releasing.releases_url).refusals()
+    (refusal,) = Registry(config.releasing.releases_url).refusals()
     assert refusal.verdict.startswith("Refused: not surely better than popularity in HR@20. Judged on 29")
 
 
@@ -206,7 +206,7 @@ async def test_what_kafka_does_not_take_is_announced_later(
 
     notice = await champion(config)
     assert notice is not None
-    assert Shelf(config.releasing.releases_url).ids() == [notice.release_id]
+    assert Registry(config.releasing.releases_url).ids() == [notice.release_id]
     assert metrics.registry.get_sample_value("refrain_fits_total", {"trigger": "plays"}) == 1
 
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from streamer.kafka.chunk import Chunk
-from streamer.worker.batching import Gate, gather_chunks
+from streamer.worker.batching import Drain, gather_chunks
 from tests.builders import play
 
 LONG_S = 60.0  # a wait nobody sees the end of
@@ -124,7 +124,7 @@ async def test_who_stops_listening_leaves_no_task_behind() -> None:
 
 
 async def test_an_open_gate_lets_everything_through() -> None:
-    queue, gate = Queue(3, 4), Gate()
+    queue, gate = Queue(3, 4), Drain()
     queue.end()
 
     through = [sizes(b) async for b in gate.guard(gather_chunks(queue.chunks(), max_plays=3, max_wait_s=0.0))]
@@ -133,7 +133,7 @@ async def test_an_open_gate_lets_everything_through() -> None:
 
 
 async def test_closing_waits_for_the_batch_in_work_and_lets_no_other_begin() -> None:
-    queue, gate, begun, has_begun, may_end = Queue(3, 4), Gate(), list[list[int]](), asyncio.Event(), asyncio.Event()
+    queue, gate, begun, has_begun, may_end = Queue(3, 4), Drain(), list[list[int]](), asyncio.Event(), asyncio.Event()
 
     async def work() -> None:
         async for batch in gate.guard(gather_chunks(queue.chunks(), max_plays=3, max_wait_s=0.0)):
@@ -155,4 +155,4 @@ async def test_closing_waits_for_the_batch_in_work_and_lets_no_other_begin() -> 
 
 
 async def test_a_gate_without_work_closes_at_once() -> None:
-    await asyncio.wait_for(Gate().close(), 5)
+    await asyncio.wait_for(Drain().close(), 5)

@@ -15,7 +15,7 @@ from streamer.metrics import WorkerMetrics
 from streamer.wire.changelog import Mark, listener_key
 from streamer.wire.messages import Cause
 from streamer.wire.state import encode
-from streamer.worker.bisection import answer_all_but_culprits, halve
+from streamer.worker.bisection import answer_bisecting, halve
 from streamer.worker.intake import Intake, take_in
 from tests.agreement import assert_same_answers, assert_states_are_the_oracles, heard
 from tests.builders import NOON_MS, play, random_states, record, tiny_release, tombstone
@@ -58,7 +58,7 @@ class Court:
         check_device = functools.partial(self.engine.check, CHAMPION)
         for batch in batches({number: records.get(number, []) for number in PARTITIONS}, cut):
             if intakes := self.worker.take_in(batch):
-                await answer_all_but_culprits(intakes, self._answer, check_device, self.metrics)
+                await answer_bisecting(intakes, self._answer, check_device, self.metrics)
 
     async def _answer(self, intakes: Sequence[Intake]) -> None:
         self.worker.answer(intakes)

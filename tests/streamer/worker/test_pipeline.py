@@ -17,7 +17,7 @@ from streamer.releases.alias import move_alias
 from streamer.settings import Settings
 from streamer.wire.messages import ReleaseNotice
 from streamer.worker.app import create_worker
-from streamer.worker.batching import Gate
+from streamer.worker.batching import Drain
 from streamer.worker.engine import Engine
 from streamer.worker.pipeline import Answering
 from tests.builders import play, play_value, save_tiny_release
@@ -43,7 +43,7 @@ class Story(Answering):
 
 def story(*, fails: bool) -> Story:
     names = ("table", "fences", "engine", "releases", "metrics", "topics", "pick_answered", "belongs_here")
-    told = Story(**dict.fromkeys(names, UNUSED), gate=Gate(), max_plays=1, max_wait_s=0.0)
+    told = Story(**dict.fromkeys(names, UNUSED), gate=Drain(), max_plays=1, max_wait_s=0.0)
     object.__setattr__(told, "diary", [])
     object.__setattr__(told, "fails", fails)
     return told
