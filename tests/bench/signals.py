@@ -272,14 +272,14 @@ def _successors(
 
     first = fit(without_contexts(before.training_histories()[0]), before.catalogue, config)
     champion, epochs = Recommender(first, before.catalogue), config.refreshed().epochs
-    of_company = begun_from(champion, 0)
-    at_random = Recommender(_scatter(of_company.network, is_new, config.seed), catalogue)
+    of_neighbours = begun_from(champion, 0)
+    at_random = Recommender(_scatter(of_neighbours.network, is_new, config.seed), catalogue)
     return {
         "unknown until the next release": champion,
         "a random vector, no training": at_random,
-        "the vector of its company, no training": of_company,
+        "the vector of its neighbours, no training": of_neighbours,
         "a random vector, trained on": begun_from(at_random, epochs),
-        "the vector of its company, trained on": begun_from(champion, epochs),
+        "the vector of its neighbours, trained on": begun_from(champion, epochs),
     }
 
 
@@ -309,7 +309,7 @@ def cold_listeners(bench: Bench) -> Iterator[str]:
         for popularity in (counted.log_popularity_of_late, counted.log_popularity)
     )
     for name, asked in {"first play": nth == 0, "first 20 plays": nth < 20}.items():
-        yield table_row(f"{name}, popular of late", difference(of_late[asked], ever[asked], listeners[asked]))
+        yield table_row(f"{name}, recently popular", difference(of_late[asked], ever[asked], listeners[asked]))
     for num_heard in (1, 2, 5, 10):
         anchors = np.flatnonzero((nth == num_heard - 1) & (np.diff(heard.bounds)[listeners] > num_heard))
         targets = split.catalogue.keys[rows[anchors + 1] - FIRST_TRACK]
@@ -328,7 +328,7 @@ def variety(bench: Bench) -> Iterator[str]:
     short-term and in long-term lists.
     """
     split, anchors = bench.split, bench.split.anchors(bench.part)
-    for name, heard_masked in (("everything", (0, 0)), ("less what was just heard", (1, RING_SIZE))):
+    for name, heard_masked in (("everything", (0, 0)), ("without recent plays", (1, RING_SIZE))):
         lists = [_rank_masked(each, split, anchors, heard_masked) for each in bench.plain]
         report = evaluate(split, bench.part, lists)
         figures = [
