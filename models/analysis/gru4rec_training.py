@@ -103,8 +103,8 @@ class SessionBatch:
 
     Attributes:
         plays: int64 (B,), the current play of each; the target is the one after it.
-        kept: int64 (B,), where in the batch before each of them stood.
-        fresh: bool (B,), it has just begun, in the place of one that ended.
+        kept: int64 (B,), the index of each sequence in the previous batch.
+        fresh: bool (B,), the sequence has just begun, in place of one that ended.
     """
 
     plays: NDArray[np.int64]
@@ -115,15 +115,26 @@ class SessionBatch:
 def session_parallel_batches(
     bounds: NDArray[np.int64], order: NDArray[np.int64], batch_size: int
 ) -> Iterator[SessionBatch]:
-    """Walk through sequences side by side; where one ends, the next takes its place, as long as there are any.
+    """Walk through sequences side by side; when one ends, the next takes its lane, as long as there are any.
+
+    Four sequences, three lanes; a play is the current one, its target the one after it:
+
+        sequences   A = a0 a1 a2    B = b0 b1    C = c0 c1 c2 c3    D = d0 d1
+
+        batch   lane 0   lane 1   lane 2     kept      fresh
+          0       a0       b0       c0       0 1 2     yes yes yes
+          1       a1       d0*      c1       0 1 2     no  yes no        * B has ended: D takes lane 1
+          2       -        -        c2       2         no                A and D have ended: two lanes close
 
     Args:
-        bounds: int64 (S + 1,), of sequences of two plays at least.
-        order: int64 (S,), in which they come.
-        batch_size: how many at a time.
+        bounds: int64 (S + 1,), of sequences of at least two plays.
+        order: int64 (S,), the order in which they enter.
+        batch_size: number of lanes.
+
+    Source: Hidasi et al. 2016, figure 2.
     """
-    lanes, waiting = order[:batch_size], order[batch_size:]
-    plays, kept, fresh = bounds[lanes], np.arange(len(lanes)), np.ones(len(lanes), np.bool_)
+    lanes, waiting = order[:batch_size], order[batch_size:]  # (B,), the sequences in the lanes; those yet to enter
+    plays, kept, fresh = bounds[lanes], np.arange(len(lanes)), np.ones(len(lanes), np.bool_)  # (B,) each
     while len(plays):
         yield SessionBatch(plays, kept, fresh)
         plays = plays + 1

@@ -31,7 +31,7 @@ class TasteMap:
     Attributes:
         tracks: float32 (N, 2), of the most played tracks.
         shares: float64 (N,), of their plays before T1, the most played one's being 1.
-        paths: float32 (moments, 2) each, where the taste of a listener stood, oldest first.
+        paths: float32 (moments, 2) each, the taste of one listener over time, oldest first.
     """
 
     tracks: NDArray[np.float32]
@@ -42,17 +42,23 @@ class TasteMap:
 def draw_taste_map(recommender: Recommender, split: Split) -> TasteMap:
     """Lay out the most played tracks together with the short-term tastes of the listeners with the most plays.
 
+    Tracks and tastes are projected together, so that they share one plane, and then taken apart again:
+
+        vectors   [ items: N tracks | tastes of listener 0 | tastes of listener 1 | ... ]   (N + moments of all, E)
+                                            |  project
+        placed    [ tracks          | path 0               | path 1               | ... ]   (N + moments of all, 2)
+
     Args:
         recommender: its network's vectors are drawn; its catalogue is the split's.
         split: the plays.
     """
     train = split.histories.played_at_ms < split.t1_ms
-    counts = np.bincount(split.rows[train] - FIRST_TRACK, minlength=len(split.catalogue))
-    tracks = np.sort(np.argsort(-counts, kind="stable")[:_NUM_TRACKS])
+    counts = np.bincount(split.rows[train] - FIRST_TRACK, minlength=len(split.catalogue))  # (M,)
+    tracks = np.sort(np.argsort(-counts, kind="stable")[:_NUM_TRACKS])  # (N,)
     lengths = np.diff(split.histories.bounds)
     listeners = np.argsort(-lengths, kind="stable")[:_NUM_LISTENERS]
-    tastes = [_tastes(recommender, split, int(listener)) for listener in listeners]
-    items = recommender.network.items().detach().cpu().numpy()[tracks]
+    tastes = [_tastes(recommender, split, int(listener)) for listener in listeners]  # (moments, E) each
+    items = recommender.network.items().detach().cpu().numpy()[tracks]  # (N, E)
     vectors = np.concatenate([items, *tastes])
     placed = project(vectors, perplexity=min(30.0, (len(vectors) - 1) / 3))
     paths = np.split(placed[len(tracks) :], np.cumsum([len(each) for each in tastes])[:-1])
@@ -62,7 +68,7 @@ def draw_taste_map(recommender: Recommender, split: Split) -> TasteMap:
 def _tastes(recommender: Recommender, split: Split, listener: int) -> NDArray[np.float32]:
     """Follow a listener's short-term taste through their plays, at evenly spread moments: float32 (moments, E)."""
     one = split.histories.of(np.array([listener]))
-    moments = np.unique(np.linspace(1, one.num_plays, _NUM_MOMENTS).astype(np.int64))
+    moments = np.unique(np.linspace(1, one.num_plays, _NUM_MOMENTS).astype(np.int64))  # plays heard at each moment
     plays = np.concatenate([np.arange(moment) for moment in moments])
     prefixes = Histories(
         bounds_of(moments), one.track_keys[plays], one.played_at_ms[plays], one.contexts[plays], one.repeats[plays]

@@ -207,28 +207,23 @@ def split_once(plays: Plays, *, t1_ms: int | None = None) -> Split:
 
 
 def long_term_truths(split: Split, part: Part, *, stride: int) -> LongTermTruths:
-    """Say what every `stride`-th anchor of a part is asked, leaving out those with too little ahead of them."""
-    times_ms, bounds = split.histories.played_at_ms, split.histories.bounds
-    listeners = split.histories.listeners()
-    anchors, far, rows, repeats = [], [], [], []
+    """Find the truth of every `stride`-th anchor of a part, leaving out anchors with too little ahead of them.
+
+    A listener's plays after an anchor; in the validation part only those before T2:
+
+        with 50 or more ahead, "far":     anchor  . . . . [ 25 ......... 100 ]  . . .     plays ahead
+        with fewer, "near":               anchor [ ......... 30 days ]  . . .             plays up to 30 days later
+
+    The truth is the set of distinct tracks in the brackets; with fewer than 5, the anchor is left out.
+    """
+    found = []
     for anchor in split.anchors(part)[::stride].tolist():
-        begin, end = bounds[listeners[anchor]], bounds[listeners[anchor] + 1]
-        if part == "validation":
-            end = anchor + 1 + np.searchsorted(times_ms[anchor + 1 : end], split.t2_ms)
-        ahead = end - anchor - 1
-        is_far = bool(ahead >= _MIN_PLAYS_FOR_FAR)
-        if is_far:
-            window = slice(anchor + _FAR_PLAYS[0], anchor + min(_FAR_PLAYS[1], ahead) + 1)
-        else:
-            near = np.searchsorted(times_ms[anchor + 1 : end], times_ms[anchor] + _NEAR_MS, side="right")
-            window = slice(anchor + 1, anchor + 1 + near)
+        begin, end = _listener_plays(split, anchor, part)
+        window, is_far = _truth_window(split, anchor, end)
         truth = np.unique(split.rows[window])
-        if len(truth) < _MIN_TRUTH:
-            continue
-        anchors.append(anchor)
-        far.append(is_far)
-        rows.append(truth)
-        repeats.append(np.isin(truth, split.rows[begin : anchor + 1]))
+        if len(truth) >= _MIN_TRUTH:
+            found.append((anchor, is_far, truth, np.isin(truth, split.rows[begin : anchor + 1])))
+    anchors, far, rows, repeats = zip(*found, strict=True) if found else ((),) * 4
     return LongTermTruths(
         anchors=np.array(anchors, np.int64),
         far=np.array(far, np.bool_),
@@ -236,6 +231,26 @@ def long_term_truths(split: Split, part: Part, *, stride: int) -> LongTermTruths
         rows=np.concatenate([np.empty(0, np.int64), *rows]),
         repeats=np.concatenate([np.empty(0, np.bool_), *repeats]),
     )
+
+
+def _listener_plays(split: Split, anchor: int, part: Part) -> tuple[int, int]:
+    """Bound the plays of an anchor's listener; those from T2 on are beyond the end of the validation part."""
+    bounds, times_ms = split.histories.bounds, split.histories.played_at_ms
+    listener = np.searchsorted(bounds, anchor, side="right") - 1
+    begin, end = int(bounds[listener]), int(bounds[listener + 1])
+    if part == "validation":
+        end = anchor + 1 + int(np.searchsorted(times_ms[anchor + 1 : end], split.t2_ms))
+    return begin, end
+
+
+def _truth_window(split: Split, anchor: int, end: int) -> tuple[slice, bool]:
+    """Give the plays ahead of an anchor that hold its truth, and whether they are the far ones."""
+    ahead = end - anchor - 1
+    if ahead >= _MIN_PLAYS_FOR_FAR:
+        return slice(anchor + _FAR_PLAYS[0], anchor + min(_FAR_PLAYS[1], ahead) + 1), True
+    times_ms = split.histories.played_at_ms
+    near = int(np.searchsorted(times_ms[anchor + 1 : end], times_ms[anchor] + _NEAR_MS, side="right"))
+    return slice(anchor + 1, anchor + 1 + near), False
 
 
 def _numbered(listeners: NDArray[np.int64]) -> NDArray[np.int64]:

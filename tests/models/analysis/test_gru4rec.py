@@ -93,6 +93,16 @@ def test_every_play_but_the_last_of_a_sequence_is_read_once_with_its_own_state()
     assert sorted(seen) == [0, 1, 2, 4, 6, 7, 9, 11, 12, 13, 14]
 
 
+def test_sequences_take_lanes_as_drawn() -> None:
+    names = np.array(["a0", "a1", "a2", "b0", "b1", "c0", "c1", "c2", "c3", "d0", "d1"])
+
+    batches = list(session_parallel_batches(np.array([0, 3, 5, 9, 11]), np.arange(4), 3))
+
+    assert [names[batch.plays].tolist() for batch in batches] == [["a0", "b0", "c0"], ["a1", "d0", "c1"], ["c2"]]
+    assert [batch.kept.tolist() for batch in batches] == [[0, 1, 2], [0, 1, 2], [2]]
+    assert [batch.fresh.tolist() for batch in batches] == [[True] * 3, [False, True, False], [False]]
+
+
 def test_the_loss_of_an_epoch_is_that_of_states_followed_from_zero(split: Split) -> None:
     num = split.histories.num_listeners
     config = Gru4RecConfig(

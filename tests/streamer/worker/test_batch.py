@@ -41,6 +41,10 @@ def unheard(num: int) -> States:
     return decode([None] * (num + 1), 6)
 
 
+def and_a_new_listener(states: States) -> States:
+    return States(*(np.concatenate([getattr(s, n) for s in (states, unheard(0))]) for n in States.__slots__))
+
+
 def after(batch: Batch, release_key: int = RELEASE) -> States:
     return merge(batch, batch.hidden, batch.count_plays(), release_key=release_key, promoted_at_ms=5)
 
@@ -65,6 +69,22 @@ def test_partitions_are_joined_with_their_listeners_apart() -> None:
     assert events.listener.tolist() == [0, 1, 0, 2, 3]
     assert events.offsets.tolist() == [0, 10, 20, 3, 4]
     assert events.track_keys.tolist() == keys("a", "b", "c", "d", "e")
+
+
+def test_a_batch_is_laid_out_as_drawn() -> None:
+    heard = after(plan(events_of(("a", "a1"), ("a", "a2"), ("b", "b1")), unheard(2), RELEASE))
+    plays = events_of(("a", "x"), ("b", "z"), ("a", ""), ("a", "y"), ("b", "w"))
+
+    batch = plan(plays, and_a_new_listener(heard), RELEASE)
+
+    assert batch.listener.tolist() == [0, 0, 1]
+    assert batch.is_last.tolist() == [False, True, True]
+    assert batch.fold_from.tolist() == [2, 0, 1]
+    assert batch.histories.track_keys.tolist() == keys("a1", "a2", "x", "y", "b1", "z", "w")
+    assert batch.histories.bounds.tolist() == [0, 3, 4, 7]
+    assert batch.new.tolist() == [2, 3, 5, 6]
+    assert tracks(batch) == keys("x", "y", "z", "w")
+    assert batch.bounds.tolist() == [0, 1, 2, 4]
 
 
 def test_the_plays_of_a_listener_stand_together_in_order() -> None:
@@ -133,7 +153,7 @@ def test_a_state_of_the_running_release_goes_on() -> None:
 def test_before_the_first_release_nothing_is_folded_and_then_everything_remembered_is() -> None:
     remembered = after(plan(events_of(("u", "a"), ("u", "b")), unheard(1), None), NO_RELEASE)
 
-    states = States(*(np.concatenate([getattr(s, n) for s in (remembered, unheard(0))]) for n in States.__slots__))
+    states = and_a_new_listener(remembered)
     batch = plan(events_of(("u", "c")), states, RELEASE)
 
     assert remembered.plays_folded.tolist() == [0]
@@ -191,7 +211,7 @@ def test_a_repeat_is_forgotten_with_the_ring(num_between: int, *, is_repeat: boo
 
     at_once = plan(events_of(("u", "a"), *others, ("u", "a")), unheard(1), RELEASE)
     before = after(plan(events_of(("u", "a"), *others), unheard(1), RELEASE))
-    states = States(*(np.concatenate([getattr(s, n) for s in (before, unheard(0))]) for n in States.__slots__))
+    states = and_a_new_listener(before)
     later = plan(events_of(("u", "a")), states, RELEASE)
 
     assert at_once.histories.repeats[-1] == later.histories.repeats[-1] == is_repeat
