@@ -1,8 +1,9 @@
 """One step of serving: fold new plays into hidden states, count them, and rank after the anchors.
 
-Laws: batching is invisible and serving is training. Workers and offline evaluation call the same `step`; however a
-history is split into steps, whatever else shares its batch, states and scores agree within 1e-5 absolute (float32
-sums are taken in another order where shapes differ); counts agree to the last bit.
+Laws: batching is invisible, and serving is training. Workers and offline evaluation call the same `step`. However a
+history is split into steps, and whatever shares its batch, states agree within 1e-5 absolute (float32 sums are taken in
+another order when shapes differ), scores within 5e-5 (a cosine magnifies the rounding of a short taste vector), and
+counts agree to the last bit.
 """
 
 from __future__ import annotations

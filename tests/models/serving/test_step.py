@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from models.config import RING_SIZE
@@ -21,6 +21,7 @@ from models.serving.step_input import StepInput
 from tests.counting import told
 
 TOLERANCE = 1e-5
+SCORE_TOLERANCE = 5e-5  # a cosine magnifies the rounding of a taste vector that is far shorter than 1
 
 
 def between(begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
@@ -54,6 +55,7 @@ def splits(histories: Histories, rng: np.random.Generator, sizes: list[int]) -> 
         done = until
 
 
+@example(seed=217, cuts=[1, 40])  # a short taste vector: scores differ by 1.05e-5
 @settings(max_examples=5, deadline=None)
 @given(seed=st.integers(0, 1000), cuts=st.lists(st.sampled_from([0, 1, 3, 40, 90]), min_size=1, max_size=12))
 def test_any_split_of_the_histories_gives_the_states_and_scores_of_one_fold(
@@ -77,7 +79,7 @@ def test_any_split_of_the_histories_gives_the_states_and_scores_of_one_fold(
         scores[between(histories.bounds[:-1] + done, histories.bounds[:-1] + until)] = output.ranked[1].scores
 
     np.testing.assert_allclose(hidden, expected.hidden, atol=TOLERANCE)
-    np.testing.assert_allclose(scores, expected.ranked[1].scores, atol=TOLERANCE)
+    np.testing.assert_allclose(scores, expected.ranked[1].scores, atol=SCORE_TOLERANCE)
     np.testing.assert_array_equal(counts.track_keys, expected.counts.track_keys)
     np.testing.assert_array_equal(counts.counts, expected.counts.counts)
 
