@@ -1,4 +1,4 @@
-"""The page: a report that somebody reads who reads no code; one file that needs nothing else."""
+"""The page: a report for readers who read no code, in one self-contained file."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -13,17 +13,17 @@ from streamer.report.systems import OURS
 
 Systems = Mapping[str, Figures]
 
-_METRICS: Final = {"hr_at_20": "hit rate", "mrr_at_20": "reciprocal rank", "lt_recall_at_100": "recall of the weeks"}
+_METRICS: Final = {"hr_at_20": "hit rate", "mrr_at_20": "reciprocal rank", "lt_recall_at_100": "long-term recall"}
 _DRAWN: Final = ("refrain_served", "refrain_network", "gru4rec", "vstan", "sequential_rules")
 _BROKEN_DOWN: Final = {
-    "history_length": ("plays the listener has made so far", "A listener of few plays is hard to know."),
+    "history_length": ("plays the listener has made so far", "Little is known of a listener with few plays."),
     "gap": (
-        "time between the last play and the one guessed at",
-        "Within a session the last tracks say much; after a night they say little.",
+        "time between the last play and the one to predict",
+        "Within a session, the last tracks say a lot; after a night, they say little.",
     ),
     "popularity_decile": (
-        "popularity of the track: 1 is the tenth of the catalogue played most",
-        "What is popular is easy to guess. A good system also finds what is not.",
+        "popularity of the track: 1 is the most played tenth of the catalogue",
+        "Popular tracks are easy to predict. A good system also finds the others.",
     ),
 }
 _GROUPS: Final = {
@@ -33,7 +33,7 @@ _GROUPS: Final = {
     "session_start": "first of a session",
 }
 _OTHER_COLOUR: Final = 5
-_FEWEST_ASKED: Final = 30  # questions: a hit rate of fewer is an accident
+_FEWEST_ASKED: Final = 30  # questions: a hit rate over fewer is chance
 
 
 def draw_page(dataset: str, systems: Systems, drawn: TasteMap | None) -> str:
@@ -42,17 +42,17 @@ def draw_page(dataset: str, systems: Systems, drawn: TasteMap | None) -> str:
     Args:
         dataset: its name.
         systems: the figures of each.
-        drawn: of a network; None where none was fitted.
+        drawn: the map of a network's taste; None if no network was fitted.
     """
     sections: dict[str, tuple[str, Callable[[], str]]] = {
         "measured": ("What is measured", lambda: _measured(systems)),
-        "results": ("Who guesses best", lambda: _results(systems)),
-        "ahead": ("How sure the lead is", lambda: _ahead(systems)),
+        "results": ("Which system predicts best", lambda: _results(systems)),
+        "ahead": ("How certain the lead is", lambda: _ahead(systems)),
         "groups": ("Old favourites and discoveries", lambda: _groups(systems)),
         "where": ("Where the hits come from", lambda: _broken_down(systems)),
-        "swap": ("When new weights come", lambda: _swap(systems)),
+        "swap": ("What new weights cost", lambda: _swap(systems)),
         "tastes": ("A map of taste", lambda: _tastes(drawn)),
-        "learning": ("How the learning went", lambda: _learning(systems)),
+        "learning": ("How training went", lambda: _learning(systems)),
         "calibration": ("Does it know what it does not know?", lambda: _calibration(systems)),
         "fitted": ("The systems, and how each was fitted", lambda: _fitted(systems)),
     }
@@ -80,12 +80,12 @@ def _colour(name: str) -> int:
 def _headline(systems: Systems) -> str:
     ours = systems[_ours(systems)]
     cards = [
-        (f"{100 * ours['hr_at_20']:.0f} %", "of next plays stand in a list of 20"),
-        (f"{100 * ours['mrr_at_20']:.0f} %", "mean reciprocal rank: 100 % would be always on top"),
+        (f"{100 * ours['hr_at_20']:.0f} %", "of next plays are in a list of 20"),
+        (f"{100 * ours['mrr_at_20']:.0f} %", "mean reciprocal rank: 100 % would mean always in first place"),
     ]
     if "lt_recall_at_100" in ours:
-        cards.append((f"{100 * ours['lt_recall_at_100']:.0f} %", "of the coming weeks' tracks stand in a list of 100"))
-    cards.append((f"{100 * ours['coverage_at_20']:.0f} %", "of the catalogue is recommended to somebody"))
+        cards.append((f"{100 * ours['lt_recall_at_100']:.0f} %", "of the coming weeks' tracks are in a list of 100"))
+    cards.append((f"{100 * ours['coverage_at_20']:.0f} %", "of the catalogue is recommended to someone"))
     return f'<div class="cards">{"".join(f"<p><b>{figure}</b>{text}</p>" for figure, text in cards)}</div>'
 
 
@@ -95,20 +95,20 @@ def _measured(systems: Systems) -> str:
     every = split["short_term_every"]
     which = "Each" if every == 1 else f"Every {every}th"
     return (
-        f"<p>The recording holds {split['num_plays']:,} plays of {split['num_tracks']:,} tracks by "
+        f"<p>The dataset has {split['num_plays']:,} plays of {split['num_tracks']:,} tracks by "
         f"{split['num_listeners']:,} listeners. Every system learned from the {split['num_training_plays']:,} plays "
-        f"before {t1}. What had to be chosen was chosen on the plays between then and {t2}. The figures are about the "
-        f"plays after {t2}, which nobody learned from or chose by.</p>"
+        f"before {t1}. Every choice was made on the plays between then and {t2}. The figures describe the plays after "
+        f"{t2}, which no system learned from and no choice was made on.</p>"
         f"<p>{which} of those plays is hidden in turn, and each system is asked what comes next: "
         f"{split['short_term_anchors']:,} questions about {split['test_listeners']:,} listeners. It may name 20 of all "
-        f"{split['num_tracks']:,} tracks. The <b>hit rate</b> (HR@20) is how often the hidden play is among them. The "
-        "<b>reciprocal rank</b> (MRR@20) also counts where: 1 on top, a half in second place, a third in third. The "
-        "<b>recall of the weeks</b> (recall@100) looks further: how many of the tracks the listener plays over the "
-        "coming weeks stand in a list of 100.</p>"
-        "<p>The thin lines are 95 % intervals: were other listeners of the same kind drawn, the figure would lie there "
-        "19 times out of 20. What chance has a part in was fitted with the seeds named below; its figures are their "
-        f"means. {100 * split['cold_test_share']:.1f} % of the later plays are of tracks that nobody had played before "
-        "and are not asked about.</p>"
+        f"{split['num_tracks']:,} tracks. The <b>hit rate</b> (HR@20) is the share of hidden plays among them. The "
+        "<b>reciprocal rank</b> (MRR@20) also counts the place: 1 for the first, a half for the second, a third for "
+        "the third. The <b>long-term recall</b> (recall@100) looks further ahead: it is the share of the tracks a "
+        "listener plays over the coming weeks that are in a list of 100.</p>"
+        "<p>The thin lines are 95 % intervals: with other listeners of the same kind, the figure would lie within them "
+        "19 times out of 20. Systems that involve chance were fitted with the seeds named below; their figures are "
+        f"means over seeds. {100 * split['cold_test_share']:.1f} % of the later plays are of tracks that nobody had "
+        "played before, and are not asked about.</p>"
     )
 
 
@@ -123,14 +123,14 @@ def _results(systems: Systems) -> str:
         if rows:
             charts.append(f"<h3>{title.capitalize()}</h3>{interval_chart(rows)}")
     columns = [*_METRICS, "ndcg_at_10", "coverage_at_20"]
-    head = ["hit rate", "reciprocal rank", "recall of the weeks", "nDCG@10", "coverage"]
+    head = ["hit rate", "reciprocal rank", "long-term recall", "nDCG@10", "coverage"]
     rows_of_table = [
-        [figures["title"], *(_tell(figures, metric) for metric in columns)] for figures in systems.values()
+        [figures["title"], *(_with_interval(figures, metric) for metric in columns)] for figures in systems.values()
     ]
     return "".join(charts) + table(["", *head], rows_of_table)
 
 
-def _tell(figures: Figures, metric: str) -> str:
+def _with_interval(figures: Figures, metric: str) -> str:
     if metric not in figures:
         return ""
     interval = figures["intervals"].get(metric)
@@ -161,8 +161,8 @@ def _ahead(systems: Systems) -> str:
         if any(metric in each for each in ahead.values())
     ]
     return (
-        f"<p>By how much “{escape(systems[name]['title'])}” is ahead of each other system, question by question. Where "
-        "the whole line lies to the right of zero, the lead is no accident of which listeners were asked.</p>"
+        f"<p>The lead of “{escape(systems[name]['title'])}” over each other system, question by question. If the whole "
+        "line is to the right of zero, the lead does not depend on which listeners happened to be asked.</p>"
         + "".join(charts)
     )
 
@@ -182,10 +182,10 @@ def _groups(systems: Systems) -> str:
         ]
         for figures in systems.values()
     ]
-    head = ["", *_GROUPS.values(), "weeks: heard before", "weeks: never heard before"]
+    head = ["", *_GROUPS.values(), "long-term: heard before", "long-term: never heard before"]
     return (
-        "<p>To repeat what somebody loves is easy, to find what they will love is not, and the first play of a session "
-        "is anybody's guess. The hit rate for each kind of play, and the recall of the weeks for two.</p>"
+        "<p>Repeating what a listener loves is easy, finding what they will love is not, and the first play of a "
+        "session is the hardest to predict. The hit rate for each kind of play, and the long-term recall for two.</p>"
         + table(head, rows)
     )
 
@@ -205,7 +205,7 @@ def _broken_down_by(systems: Systems, by: str, label: str) -> str:
     }
     ticks = [(float(place), each["label"]) for place, each in enumerate(next(iter(bins.values()), []))]  # all alike
     if len(ticks) < 2:
-        return "<p>Too few of the plays asked about differ in it.</p>"
+        return "<p>Too few of these plays differ in it.</p>"
     series = [
         Series(
             drawn[name]["title"],
@@ -222,17 +222,17 @@ def _broken_down_by(systems: Systems, by: str, label: str) -> str:
 def _swap(systems: Systems) -> str:
     ahead = systems.get("refrain_network", {}).get("ahead_of", {}).get("refrain_rebuilt")
     if ahead is None:
-        return "<p>It was not measured.</p>"
+        return "<p>Not measured.</p>"
     rows = [
         [title, f"{each['mean']:+.4f} <small>{each['low']:+.4f} to {each['high']:+.4f}</small>"]
         for metric, title in _METRICS.items()
         if (each := ahead.get(metric)) is not None
     ]
     return (
-        "<p>A state belongs to the weights that made it. When a worker takes up new ones, it makes every listener's "
-        "state anew from the last 64 plays it remembers, and forgets what lies before. What that costs, until new "
-        "plays make up for it: the network with whole histories, less the same network with states made anew.</p>"
-        + table(["", "difference"], rows)
+        "<p>A state belongs to the weights that produced it. When a worker takes up new weights, it rebuilds every "
+        "listener's state from the last 64 plays it remembers, and forgets older ones. Until new plays make up for it, "
+        "this costs the difference between the network with rebuilt states and the same network with whole "
+        "histories; the table shows whole histories minus rebuilt states.</p>" + table(["", "difference"], rows)
     )
 
 
@@ -242,10 +242,10 @@ def _tastes(drawn: TasteMap | None) -> str:
     tracks: list[tuple[float, float]] = [(float(x), float(y)) for x, y in drawn.tracks]
     paths = [[(float(x), float(y)) for x, y in path] for path in drawn.paths]
     return (
-        f"<p>Each grey dot is one of the {len(tracks)} tracks played most, the larger the more played. Tracks that are "
-        "played in the same company lie close together: nobody told the network about artists or genres, it learned "
-        "them by listening. Each coloured line is how the taste of one listener moved through this country from their "
-        "first play (faint) to their last (strong). The map names nobody and nothing.</p>"
+        f"<p>Each grey dot is one of the {len(tracks)} most played tracks; larger dots were played more. Tracks played "
+        "together lie close together: the network was given nothing about artists or genres, it learned them from "
+        "plays. Each coloured line shows how one listener's taste moved across this map, from their first play "
+        "(faint) to their last (strong). The map names no listener and no track.</p>"
         f'<div class="plane">{plane(tracks, [float(share) for share in drawn.shares], paths)}</div>'
     )
 
@@ -267,11 +267,11 @@ def _learning(systems: Systems) -> str:
         )
     speeds = [[each["title"], f"{each['plays_per_s']:,.0f}"] for each in systems.values() if each["plays_per_s"]]
     return (
-        "<p>The loss says how surprised a system still is by the plays it learns from. It falls with every pass; the "
-        "loss of one system does not compare with that of another.</p>"
+        "<p>The loss says how much the plays that a system learns from still surprise it. It falls with every pass. "
+        "Losses of different systems cannot be compared.</p>"
         + "".join(charts)
         + "<h3>Speed</h3>"
-        + table(["", "plays learned from in a second of one processor"], speeds)
+        + table(["", "plays learned per second of CPU time"], speeds)
     )
 
 
@@ -289,15 +289,15 @@ def _calibration(systems: Systems) -> str:
     ticks = [(step / 5, f"{step / 5:.1f}") for step in range(6)]
     chart = line_chart(
         [series],
-        x_label="how sure the network was that the list holds the next play",
-        y_label="how often it did",
+        x_label="probability the network gave that the list contains the next play",
+        y_label="share of lists that did",
         ticks=ticks,
         has_diagonal=True,
     )
     return (
-        "<p>With every list the network says how probable it is that the next play is on it. If it says 70 % a hundred "
-        "times, about 70 of those lists should hold the next play. On the dashed line it would always be right about "
-        f"itself; below the line it is too sure of itself, above it too modest.</p>{chart}"
+        "<p>With every list, the network states the probability that the next play is on it. If it says 70 % a hundred "
+        "times, about 70 of those lists should contain the next play. On the dashed line its estimate would be exactly "
+        f"right; below the line it is overconfident, above it too cautious.</p>{chart}"
     )
 
 
@@ -312,7 +312,7 @@ def _fitted(systems: Systems) -> str:
 
 def _seeds(figures: Figures) -> str:
     if not figures["seeds"]:
-        return "It counts, so that chance has no part in it; its settings were chosen on the validation plays."
+        return "It is deterministic: it only counts. Its settings were chosen on the validation plays."
     return f"Fitted with seed{'s' * (len(figures['seeds']) > 1)} {', '.join(map(str, figures['seeds']))}."
 
 
@@ -321,7 +321,7 @@ def _settings(figures: Figures) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Lay out a table; the first cell of a row is text, the others may hold markup."""
+    """Lay out a table; the first cell of a row is text, the others may contain markup."""
     first = "".join(f"<th>{escape(cell)}</th>" for cell in head)
     body = "".join(
         f"<tr><th>{escape(row[0])}</th>{''.join(f'<td>{cell}</td>' for cell in row[1:])}</tr>" for row in rows

@@ -132,49 +132,53 @@ def _baseline(name: str, title: str, about: str) -> System:
 SYSTEMS: Final[Mapping[str, System]] = {
     "refrain_served": System(
         "Refrain, as served",
-        "the network's best tracks and those that counts propose, put in order by a second, small network",
+        "the network's best tracks and the proposals of counts, ordered by a second, small network",
         _MANY,
         lambda bench: asdict(bench.training) | bench.reranker.to_dict() | {"second": asdict(bench.reranker_training)},
         _fit_served,
     ),
     "refrain_network": System(
         "Refrain, the network alone",
-        "a recurrent network that follows each listener, and remembers their last 64 plays",
+        "a recurrent network that follows each listener and remembers their last 64 plays",
         _MANY,
         lambda bench: asdict(bench.training),
         _fit_network,
     ),
     "refrain_rebuilt": System(
         "Refrain, after new weights",
-        "the network alone, as it answers right after a release: every state made anew from its last 64 plays",
+        "the network alone, right after a release: every state rebuilt from its last 64 plays",
         _MANY,
         lambda bench: asdict(bench.training),
         _rebuild,
     ),
     "gru4rec": System(
         "GRU4Rec",
-        "the best known recurrent network for sessions (Hidasi et al. 2016, 2018), its settings searched for",
+        "the best known recurrent network for sessions (Hidasi et al. 2016, 2018), with tuned settings",
         _MANY,
         lambda bench: asdict(bench.gru4rec),
         _fit_gru4rec,
     ),
     "rH": _recipe(
-        "rH", "De Boom et al., recurrent", "a GRU a horizon trained towards the vectors of later songs (rH_ST, rH_LT)"
+        "rH",
+        "De Boom et al., recurrent",
+        "one GRU per horizon, trained towards the vectors of later songs (rH_ST, rH_LT)",
     ),
-    "rH-lstm": _recipe("rH-lstm", "De Boom et al., LSTM", "the same with an LSTM a horizon"),
-    "rH-l2": _recipe("rH-l2", "De Boom et al., L2 loss", "the same with the squared distance for a loss"),
-    "bW": _recipe("bW", "De Boom et al., weights", "learned weights of the last songs (bW_ST, bW_LT)"),
+    "rH-lstm": _recipe("rH-lstm", "De Boom et al., LSTM", "the same with one LSTM per horizon"),
+    "rH-l2": _recipe("rH-l2", "De Boom et al., L2 loss", "the same with squared distance as the loss"),
+    "bW": _recipe(
+        "bW", "De Boom et al., weights", "a weighted mean of the last songs, with learned weights (bW_ST, bW_LT)"
+    ),
     "discount": _recipe(
-        "discount", "De Boom et al., discount", "the mean of the songs so far, newer ones counting more"
+        "discount", "De Boom et al., discount", "the mean of all songs so far, with newer ones counting more"
     ),
-    "vstan": _baseline("vstan", "VSTAN", "the sessions most like this one, recent ones before old ones"),
-    "vsknn": _baseline("vsknn", "VSKNN", "the sessions most like this one"),
-    "item_knn": _baseline("item_knn", "Item kNN", "tracks that were played in the same sessions"),
+    "vstan": _baseline("vstan", "VSTAN", "the sessions most similar to this one, recent ones first"),
+    "vsknn": _baseline("vsknn", "VSKNN", "the sessions most similar to this one"),
+    "item_knn": _baseline("item_knn", "Item kNN", "tracks that occurred in the same sessions"),
     "sequential_rules": _baseline("sequential_rules", "Sequential rules", "what came soon after the latest tracks"),
     "markov": _baseline("markov", "Markov chain", "what came right after the current track"),
     "personal_popularity": _baseline(
-        "personal_popularity", "Personal popularity", "what the listener played most, of late"
+        "personal_popularity", "Personal popularity", "what the listener played most, with recent plays counting more"
     ),
-    "popularity": _baseline("popularity", "Popularity", "what everybody played most"),
+    "popularity": _baseline("popularity", "Popularity", "what all listeners played most"),
 }
 """By name, in the order they are shown."""
