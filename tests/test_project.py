@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from setuptools import Distribution
+from setuptools.config.pyprojecttoml import apply_configuration
 
 from models.evaluation.baselines import VARIANTS
 from streamer.settings import Settings
@@ -70,6 +72,18 @@ def test_faust_is_pinned_exactly(pyproject: dict[str, Any]) -> None:
     (faust,) = [line for line in pyproject["project"]["dependencies"] if line.startswith("faust-streaming")]
 
     assert re.fullmatch(r"faust-streaming\[rocksdict\]==\d+\.\d+\.\d+", faust)
+
+
+def test_a_wheel_marks_its_packages_as_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)  # where setuptools looks for packages
+    distribution = apply_configuration(Distribution(), "pyproject.toml")
+    distribution.include_package_data = False  # else a manifest is written here
+    build = distribution.get_command_obj("build_py")
+    build.ensure_finalized()
+
+    shipped = {f"{package}/{name}" for package, _, _, names in build.data_files for name in names}
+
+    assert shipped == {"models/py.typed", "streamer/py.typed"}
 
 
 def test_no_file_is_large(tracked: list[Path]) -> None:
