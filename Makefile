@@ -9,7 +9,7 @@ FAST := not kafka and not slow and not faults and not gpu
 
 .DEFAULT_GOAL := help
 .PHONY: help install lock format lint check test test-all faults mutants recovery soak coverage demo replay
-.PHONY: report kafka schemas bench day manifests clean
+.PHONY: report kafka schemas public bench day manifests clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ kafka: $(READY) ## a real one-node Kafka in the foreground, until Ctrl-C
 
 schemas: $(READY) ## docs/: AsyncAPI and JSON schemas of the topics, from the codec
 	$(BIN)/python -m streamer.wire.asyncapi
+
+public: $(READY) ## docs/public.md: commands, settings, topics, metrics and formats, from the code
+	$(BIN)/python -m tests.public
 
 bench: $(READY) ## plays per second and latency of a worker on this machine
 	$(BIN)/python tests/bench/throughput.py $(ARGS)

@@ -1,0 +1,219 @@
+"""The public interface as the code declares it: the tables of docs/public.md.
+
+`python -m tests.public` (or `make public`) writes the tables between their markers; the prose around them is written by
+hand. Wording stays out of the tables, so that a change of one is a change of the interface.
+"""
+
+import argparse
+import dataclasses
+import re
+from collections.abc import Iterator, Sequence
+from enum import Enum
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import numpy as np
+
+from models import release_files
+from models.config import NetworkConfig, RerankerConfig, TrainingConfig
+from models.plays.catalogue import Catalogue
+from models.plays.histories import gather_histories
+from models.release import save_release
+from models.serving.recommender import Recommender
+from models.training import checkpoint
+from models.training.reranker_counts import counted_reranker
+from streamer import __main__ as command_line
+from streamer.archive import manifest
+from streamer.kafka.topics import TopicSpec, specs
+from streamer.metrics import TrainerMetrics, WorkerMetrics
+from streamer.runtime.crash import CRASH_STATUS, REFUSED_STATUS
+from streamer.settings import PREFIX, Settings
+from streamer.wire import asyncapi, changelog, state
+from tests.builders import NOON_MS, TRACK_IDS, WINDOW, tiny_network
+
+PAGE: Final = Path(__file__).parents[1] / "docs" / "public.md"
+FORMATS: Final = Path(__file__).parent / "formats"
+
+Rows = Sequence[Sequence[str]]
+
+
+def render_page(page: str) -> str:
+    """Replace the tables of a page by those of the code.
+
+    Raises:
+        ValueError: the page lacks the markers of a table, or has those of one that does not exist.
+    """
+    tables = render_tables()
+    marked = re.findall(r"<!-- table: (\S+) -->", page)
+    if sorted(marked) != sorted(tables):
+        raise ValueError(f"the page has the tables {sorted(marked)}, the code has {sorted(tables)}: add their markers")
+    for name, table in tables.items():
+        begin, end = f"<!-- table: {name} -->\n", "<!-- end -->"
+        before, _, rest = page.partition(begin)
+        page = before + begin + table + end + rest.partition(end)[2]
+    return page
+
+
+def render_tables() -> dict[str, str]:
+    """Return each table by its name, in Markdown."""
+    return {
+        "commands": _table(("command", "argument", "values", "default"), list(command_rows(command_line._parser()))),
+        "statuses": _table(("status", "meaning"), status_rows()),
+        "settings": _table(("variable", "type", "default"), list(setting_rows())),
+        "topics": _table(("topic", "named by", "partitions", "required configuration"), topic_rows()),
+        "worker-metrics": _table(("metric", "type", "labels"), metric_rows(WorkerMetrics())),
+        "trainer-metrics": _table(("metric", "type", "labels"), metric_rows(TrainerMetrics())),
+        "release-files": _table(("file", ""), release_file_rows()),
+        "formats": _table(("format", "writes", "reads"), format_rows()),
+    }
+
+
+def command_rows(parser: argparse.ArgumentParser) -> Iterator[Sequence[str]]:
+    """Yield a row for each argument of each command below a parser; a command without arguments has one row."""
+    actions = [action for action in parser._actions if not isinstance(action, argparse._HelpAction)]
+    groups = [action for action in actions if isinstance(action, argparse._SubParsersAction)]
+    for group in groups:
+        for command in group.choices.values():
+            yield from command_rows(command)
+    arguments = [action for action in actions if action not in groups]
+    for action in arguments:
+        yield _code(parser.prog), _code(_usage(action)), _values(action), _default(action)
+    if not groups and not arguments:
+        yield _code(parser.prog), "", "", ""
+
+
+def status_rows() -> Rows:
+    """Return a row for each exit status.
+
+    Raises:
+        ValueError: the command line maps an error to a status that has no meaning here.
+    """
+    meanings = {
+        0: "done; a worker or a trainer ends with it after SIGTERM or SIGINT",
+        1: "an error that the last line on stderr explains; or nothing was released (`trainer --once`), a play was "
+        "lost or repeated (`demo`, `replay`), figures differ (`report --check`), or a letter was not sent "
+        "(`dead-letters send-again`)",
+        2: "wrong arguments or settings; nothing was started",
+        REFUSED_STATUS: "refused: Kafka contradicts the states; a restart changes nothing, an operator must act",
+        command_line.UNREACHABLE_STATUS: "Kafka does not answer; try again later",
+        CRASH_STATUS: "a worker ended itself because an outcome was unknown; a restart recovers",
+        130: "interrupted by SIGINT; `train` continues from its checkpoint when it is run again",
+        143: "`train` was stopped by SIGTERM; it continues from its checkpoint when it is run again",
+    }
+    if unknown := set(command_line._STATUSES.values()) - meanings.keys():
+        raise ValueError(f"no meaning is given for the exit statuses {sorted(unknown)}: add it to tests/public.py")
+    return [(str(status), meaning) for status, meaning in sorted(meanings.items())]
+
+
+def setting_rows() -> Iterator[Sequence[str]]:
+    """Yield a row for each setting."""
+    for setting in dataclasses.fields(Settings):
+        kind = setting.type if isinstance(setting.type, str) else setting.type.__name__
+        yield _code(PREFIX + setting.name.upper()), kind, _code(_text(setting.default))
+
+
+def topic_rows() -> Rows:
+    """Return a row for each topic, `plays` first."""
+    settings = Settings()
+    num_partitions = settings.partitions
+    plays = TopicSpec(settings.plays_topic, None, {"cleanup.policy": "delete"})
+    named_by = {getattr(settings, field.name): field.name for field in dataclasses.fields(settings)
+                if field.name.endswith("_topic")}  # fmt: skip
+    return [
+        (
+            _code(topic.name if topic.name in named_by else topic.name.replace(settings.app_id, "<app>", 1)),
+            _code(PREFIX + named_by.get(topic.name, "app_id").upper()),
+            {None: "any number", num_partitions: "as many as `plays`"}.get(topic.partitions, str(topic.partitions)),
+            ", ".join(_code(f"{name}={value}") for name, value in topic.configs.items()),
+        )
+        for topic in [plays, *specs(settings, num_partitions)]
+    ]
+
+
+def metric_rows(metrics: WorkerMetrics | TrainerMetrics) -> Rows:
+    """Return a row for each metric of a registry, by name; a counter is named as it is exposed."""
+    rows = []
+    for collector in metrics.registry._collector_to_names:
+        (family,) = (collector.describe if hasattr(collector, "describe") else collector.collect)()
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        rows.append((_code(name), family.type, ", ".join(map(_code, getattr(collector, "_labelnames", ())))))
+    return sorted(rows)
+
+
+def release_file_rows() -> Rows:
+    """Return a row for each file of a release, those found where one is saved with a second stage and without."""
+    catalogue, config = Catalogue(TRACK_IDS), NetworkConfig(embedding_size=4, hidden_size=6)
+    num_plays = len(TRACK_IDS)
+    counted = gather_histories(np.zeros(num_plays, np.int64), catalogue.keys, np.arange(num_plays))
+    reranker = counted_reranker(counted, catalogue, config, RerankerConfig(num_first_stage=4, num_neighbours=2))
+    plain, whole = (_saved(Recommender(tiny_network(), catalogue, second)) for second in (None, reranker))
+    return [(_code(name), "" if name in plain else "only with a second stage") for name in sorted(whole)]
+
+
+def format_rows() -> Rows:
+    """Return a row for each format that outlives a process: it reads the versions that tests/formats has bytes of."""
+    written = {
+        "state record": ("state-v*-full.bin", state.VERSION),
+        "progress mark": ("mark-v*.bin", changelog._MARK_VERSION),
+        "release directory": ("release-v*", release_files.FORMAT_VERSION),
+        "archive manifest": ("archive-v*", manifest.FORMAT_VERSION),
+        "training checkpoint": ("checkpoint-v*", checkpoint.FORMAT_VERSION),
+    }
+    rows = []
+    for name, (fixtures, version) in written.items():
+        kept = {int(found[1]) for path in FORMATS.glob(fixtures) if (found := re.search(r"-v(\d+)", path.name))}
+        rows.append((name, str(version), ", ".join(map(str, sorted(kept | {version})))))
+    return [*rows, ("message schemas", asyncapi.CONTRACT_VERSION, f"{asyncapi.CONTRACT_VERSION.split('.')[0]}.x")]
+
+
+def _saved(recommender: Recommender) -> set[str]:
+    with TemporaryDirectory() as directory:
+        saved = save_release(
+            directory, recommender, training=TrainingConfig(), metrics={}, data_window=WINDOW, created_at_ms=NOON_MS
+        )
+        return {path.name for path in Path(saved.location).iterdir()}
+
+
+def _usage(action: argparse.Action) -> str:
+    value = action.metavar if isinstance(action.metavar, str) else action.dest.upper()
+    if not action.option_strings:
+        return {"?": f"[{value}]", "*": f"[{value} ...]"}.get(str(action.nargs), value)
+    name = action.option_strings[-1]
+    if action.nargs == 0:
+        return name
+    return f"{name} {value}"
+
+
+def _values(action: argparse.Action) -> str:
+    return ", ".join(_code(str(choice)) for choice in action.choices or ())
+
+
+def _default(action: argparse.Action) -> str:
+    if action.required:
+        return "required"
+    return "" if action.default in (None, False, []) else _code(_text(action.default))
+
+
+def _text(value: object) -> str:
+    if isinstance(value, Enum):
+        return str(value.value)
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text else ""
+
+
+def _table(head: Sequence[str], rows: Rows) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def main() -> None:
+    """Write the tables of docs/public.md."""
+    PAGE.write_text(render_page(PAGE.read_text()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""The public interface in docs/public.md: exactly what the code has."""
+
+import argparse
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.public import PAGE, command_rows, format_rows, render_page, render_tables
+
+CHANGELOG = Path(__file__).parents[1] / "CHANGELOG.md"
+
+
+def test_the_committed_page_lists_the_public_interface() -> None:
+    page = PAGE.read_text()
+
+    assert page == render_page(page), "run `make public`, and say in CHANGELOG.md what changed"
+
+
+def test_what_the_code_does_not_have_is_dropped() -> None:
+    page = PAGE.read_text()
+    stale = page.replace("| `refrain worker` |", "| `refrain listener` |")
+
+    assert stale != page
+    assert render_page(stale) == page
+
+
+def test_a_page_without_a_table_is_refused() -> None:
+    page = PAGE.read_text().replace("<!-- table: settings -->", "")
+
+    with pytest.raises(ValueError, match="add their markers"):
+        render_page(page)
+
+
+def test_every_argument_of_a_command_below_a_command_has_a_row() -> None:
+    parser = argparse.ArgumentParser("refrain")
+    actions = parser.add_subparsers().add_parser("look").add_subparsers()
+    looking = actions.add_parser("at")
+    looking.add_argument("place")
+    looking.add_argument("--how", choices=["near", "far"], default="far")
+    looking.add_argument("--twice", action="store_true")
+    actions.add_parser("away")
+
+    assert list(command_rows(parser)) == [
+        ("`refrain look at`", "`PLACE`", "", "required"),
+        ("`refrain look at`", "`--how HOW`", "`near`, `far`", "`far`"),
+        ("`refrain look at`", "`--twice`", "", ""),
+        ("`refrain look away`", "", "", ""),
+    ]
+
+
+def test_every_row_of_a_table_is_named_once() -> None:
+    for name, table in render_tables().items():
+        keys = re.findall(r"^\| ([^|]+ \| [^|]*) \|", table, re.MULTILINE)
+        assert len(keys) == len(set(keys)), name
+
+
+def test_the_changelog_names_every_format_with_its_version() -> None:
+    changelog = CHANGELOG.read_text()
+
+    unnamed = [row for row in format_rows() if f"| {' | '.join(row)} |" not in changelog]
+
+    assert unnamed == [], "say under Unreleased which format changed, and what to upgrade first"
