@@ -24,10 +24,10 @@ from models.config import (
 from models.networks.architectures import make_network
 from models.networks.network import Network, TasteNetwork
 from models.plays.catalogue import PAD, Catalogue, track_key
+from models.recipes import Recipe
 from models.release import Release, SavedRelease, save_release
 from models.release_files import DataWindow
 from models.serving.recommender import Recommender
-from models.training.recipes import Recipe
 from streamer.wire.state import BIT_REPEATS, BIT_SKIPPED, States
 
 #: 2023-11-14, well behind any broker's clock.

@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from models.evaluation.age import span
 from models.evaluation.metrics import Estimate
 from models.evaluation.panel import MAX_WEIGHT, MIN_LISTENERS
 
@@ -216,11 +217,3 @@ def _names(differences: Differences, is_so: Callable[[Estimate], bool]) -> str:
 
 def _enumerate(words: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
-
-
-def span(seconds: float) -> str:
-    """Write an age in the unit that suits it."""
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"

@@ -2,8 +2,12 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from streamer.recordings.plays import COLUMN_NAMES, ColumnChoice, RecordedPlays, read_plays
+from streamer.recordings.columns import COLUMN_NAMES, ColumnChoice
+
+if TYPE_CHECKING:
+    from streamer.recordings.plays import RecordedPlays
 
 
 def add_columns(parser: argparse.ArgumentParser) -> None:
@@ -13,12 +17,14 @@ def add_columns(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{role}", metavar="COLUMN", help=f"column of the {role} (default: {', '.join(names)})")
 
 
-def read_chosen(arguments: argparse.Namespace) -> RecordedPlays:
+def read_chosen(arguments: argparse.Namespace) -> "RecordedPlays":
     """Read the plays that a command's arguments choose.
 
     Raises:
         RecordingError: there are none, or they cannot be read.
     """
+    from streamer.recordings.plays import read_plays
+
     columns = ColumnChoice(**{role: getattr(arguments, role) for role in COLUMN_NAMES})
     listening = read_plays(arguments.data, columns)
     return listening.earliest(arguments.limit) if arguments.limit else listening

@@ -7,7 +7,7 @@ import pyarrow as pa
 from models.plays.catalogue import track_keys
 from models.plays.histories import Histories
 from models.plays.playlists import playlist_histories
-from streamer.recordings.plays import PLAYLIST_COLUMN_NAMES
+from streamer.recordings.columns import PLAYLIST_COLUMN_NAMES
 from streamer.recordings.table import RecordingError, find_column, numbered, read_table, without_nulls
 
 

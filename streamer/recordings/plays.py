@@ -1,6 +1,6 @@
 """Recorded listening: any Parquet or CSV file with a column of users, one of tracks and one of times."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -10,22 +10,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from models.plays.split import Plays
+from streamer.recordings.columns import COLUMN_NAMES, ColumnChoice
 from streamer.recordings.table import RecordingError, find_column, numbered, read_table, without_nulls
-
-#: How the columns are called where nobody says it, the likeliest first; capitals do not matter.
-COLUMN_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
-    "user": ("user", "user_id", "userid", "listener", "listener_id"),
-    "track": ("track", "track_id", "trackid", "item", "item_id", "itemid", "song", "song_id"),
-    "time": ("played_at", "ts", "timestamp", "time", "datetime"),
-    "session": ("session", "session_id", "sessionid"),
-}
-
-#: The same, in files of playlists.
-PLAYLIST_COLUMN_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
-    "playlist": ("playlist", "playlist_id", "playlistid", "pid"),
-    "position": ("position", "pos"),
-    "track": COLUMN_NAMES["track"],
-}
 
 _FILE_IN_FOLDER: Final = "events.parquet"
 _FIRST_MS: Final = 100_000_000_000  # as seconds the year 5138, as milliseconds 1973: no play can be taken for the other
@@ -57,16 +43,6 @@ class RecordedPlays:
             sessions=None if plays.sessions is None else plays.sessions[kept],
         )
         return RecordedPlays(fewer, self.user_ids)
-
-
-@dataclass(frozen=True, slots=True)
-class ColumnChoice:
-    """What the columns of a file are called; absent: one of `COLUMN_NAMES`."""
-
-    user: str | None = None
-    track: str | None = None
-    time: str | None = None
-    session: str | None = None
 
 
 def read_plays(path: Path, columns: ColumnChoice | None = None) -> RecordedPlays:

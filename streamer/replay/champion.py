@@ -5,9 +5,10 @@ import time
 from rich.console import Console
 
 from models.plays.split import Split
+from models.recipes import Recipe
 from models.release import save_release
 from models.release_files import DataWindow
-from models.training.recipes import Recipe, fit_recipe
+from models.training.recipes import fit_recipe
 from models.training.shards import Shard
 from streamer.errors import ReleaseError
 from streamer.runtime.device import pick_device

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from models.training.recipes import RECIPES
+from models.recipes import RECIPES
 from streamer.recordings.arguments import add_recording, num, read_chosen
 from streamer.settings import Settings
 
@@ -36,7 +36,7 @@ def add_replay(commands: "Commands", environment: Mapping[str, str]) -> None:
     )
 
     def run(_: Settings, arguments: argparse.Namespace) -> None:
-        from streamer.replay.run import ReplayPlan, replay  # noqa: PLC0415  no worker should wait for it to start
+        from streamer.replay.run import ReplayPlan, replay
 
         plan = ReplayPlan(
             listening=read_chosen(arguments),

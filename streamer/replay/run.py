@@ -19,8 +19,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from models.plays.split import Lists, Split, split_plays
+from models.recipes import Recipe
 from models.serving.offline import LONG_TERM_SIZE, SHORT_TERM_SIZE
-from models.training.recipes import Recipe
 from streamer.errors import RefrainError
 from streamer.kafka.topics import ensure_topics, specs
 from streamer.local.cluster import BOOTSTRAP, Cluster

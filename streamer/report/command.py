@@ -9,7 +9,6 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 from streamer.recordings.arguments import add_recording, read_chosen
-from streamer.recordings.plays import read_plays
 from streamer.settings import Settings
 
 if TYPE_CHECKING:
@@ -34,13 +33,14 @@ def add_report(commands: "Commands") -> None:
 
 
 def _report(settings: Settings, arguments: argparse.Namespace) -> None:
-    from models.plays.split import split_plays  # noqa: PLC0415  no worker should wait for what only a report needs
-    from streamer.report.bench import Bench  # noqa: PLC0415
-    from streamer.report.figures import Asking  # noqa: PLC0415
-    from streamer.report.gru4rec_search import search  # noqa: PLC0415
-    from streamer.report.making import check_report, make_report  # noqa: PLC0415
-    from streamer.report.systems import SYSTEMS  # noqa: PLC0415
-    from streamer.runtime.device import pick_device  # noqa: PLC0415
+    from models.plays.split import split_plays
+    from streamer.recordings.plays import read_plays
+    from streamer.report.bench import Bench
+    from streamer.report.figures import Asking
+    from streamer.report.gru4rec_search import search
+    from streamer.report.making import check_report, make_report
+    from streamer.report.systems import SYSTEMS
+    from streamer.runtime.device import pick_device
 
     dataset = arguments.data.resolve().stem
     split = split_plays(read_plays(arguments.data).plays)
@@ -87,9 +87,9 @@ def add_evaluate(commands: "Commands") -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
 
     def run(settings: Settings, arguments: argparse.Namespace) -> None:
-        from rich.console import Console  # noqa: PLC0415  no worker should wait for it to start
+        from rich.console import Console
 
-        from streamer.report.evaluation import draw_reports, evaluate_release, to_json  # noqa: PLC0415
+        from streamer.report.evaluation import draw_reports, evaluate_release, to_json
 
         reports = evaluate_release(read_chosen(arguments), arguments.release, settings.device, arguments.baselines)
         if arguments.json:

@@ -11,9 +11,10 @@ from models.evaluation.protocol import rank_anchors, rank_anchors_rebuilt
 from models.evaluation.tuning import choose_baseline
 from models.networks.network import Network
 from models.plays.split import Split
+from models.recipes import RECIPES
 from models.serving.recommender import Recommender
 from models.training.loop import Progress
-from models.training.recipes import RECIPES, fit_recipe
+from models.training.recipes import fit_recipe
 from models.training.reranker_fitting import fit_two_stages
 from models.training.shards import Shard
 from streamer.report.bench import Bench

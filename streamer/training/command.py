@@ -1,6 +1,7 @@
-"""The command `train`: its arguments, and what is made of them."""
+"""The commands `trainer` and `train`: their arguments, and what is made of them."""
 
 import argparse
+import asyncio
 import dataclasses
 import signal
 import sys
@@ -8,7 +9,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.training.recipes import RECIPES
+from models.recipes import RECIPES
 from streamer.recordings.arguments import add_columns, num, read_chosen
 from streamer.settings import Settings
 
@@ -16,6 +17,22 @@ if TYPE_CHECKING:
     from models.release import SavedRelease
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  argparse has no other name for it
+
+
+def add_trainer(commands: "Commands") -> None:
+    """Add `trainer`."""
+    parser = commands.add_parser("trainer", help="archive plays, learn from them, release what passes")
+    parser.add_argument("--once", action="store_true", help="fit once on what there is, then exit; 1 if nothing came")
+    parser.set_defaults(run=_run_trainer)
+
+
+def _run_trainer(settings: Settings, arguments: argparse.Namespace) -> None:
+    from streamer.training import process
+
+    if not arguments.once:
+        asyncio.run(process.run(settings))
+    elif not asyncio.run(process.run_once(settings)):
+        sys.exit(1)
 
 
 def add_train(commands: "Commands") -> None:
@@ -48,16 +65,16 @@ def add_train(commands: "Commands") -> None:
     parser.add_argument("--checkpoint", type=Path, default=Path("checkpoint"), metavar="DIRECTORY",
                         help="where it is kept how far the fit has come; one fit's own (%(default)s)")  # fmt: skip
     add_columns(parser)
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=_run_train)
 
 
-def _run(settings: Settings, arguments: argparse.Namespace) -> None:
-    from streamer.recordings.playlists import read_playlists  # noqa: PLC0415
-    from streamer.training.checkpoints import CheckpointFile  # noqa: PLC0415  no worker should wait for it to start
-    from streamer.training.dataset import dataset_of, read_archive, read_start, split_recording  # noqa: PLC0415
-    from streamer.training.offline import hear_signals, join_ranks, train  # noqa: PLC0415
-    from streamer.training.progress import FitStopped  # noqa: PLC0415
-    from streamer.training.shards import ShardFolder  # noqa: PLC0415
+def _run_train(settings: Settings, arguments: argparse.Namespace) -> None:
+    from streamer.recordings.playlists import read_playlists
+    from streamer.training.checkpoints import CheckpointFile
+    from streamer.training.dataset import dataset_of, read_archive, read_start, split_recording
+    from streamer.training.offline import hear_signals, join_ranks, train
+    from streamer.training.progress import FitStopped
+    from streamer.training.shards import ShardFolder
 
     recipe, start = RECIPES[arguments.recipe], read_start(arguments.start)
     if start is not None:

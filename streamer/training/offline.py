@@ -13,12 +13,13 @@ import fsspec
 from rich.console import Console
 from torch import distributed
 
+from models.recipes import Recipe
 from models.release import Release, SavedRelease, save_release
 from models.release_files import DataWindow
 from models.serving.recommender import Recommender
 from models.training.loop import Progress
 from models.training.ranks import ALONE, Ranks
-from models.training.recipes import Recipe, fit_recipe
+from models.training.recipes import fit_recipe
 from streamer.runtime.device import pick_device
 from streamer.settings import Settings
 from streamer.training.checkpoints import CheckpointFile

@@ -31,6 +31,7 @@ from models.plays.catalogue import FIRST_TRACK, track_keys
 from models.plays.histories import Histories, gather_histories
 from models.plays.playlists import playlist_histories
 from models.plays.split import Lists, Part, Plays, Split, long_term_truths, split_plays
+from models.recipes import RECIPES
 from models.release import load_release
 from models.serving.offline import LONG_TERM_SIZE, SHORT_TERM_SIZE, answer, steps_to
 from models.serving.ranking import top_k
@@ -38,7 +39,7 @@ from models.serving.recommender import Recommender
 from models.serving.step import step
 from models.training import criterion
 from models.training.fit import fit
-from models.training.recipes import RECIPES, fit_recipe
+from models.training.recipes import fit_recipe
 from models.training.reranker_counts import counted_reranker
 from models.training.shards import Shard
 from streamer.local.simulator import simulate

@@ -192,7 +192,7 @@ class WorkerProcess:
 def _forks() -> ForkServerContext:
     """Return where workers are forked: a process that has imported all they need, and `pytest`, which they inherit."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["pytest", "tests.faults.process"])
+    context.set_forkserver_preload(["pytest", "streamer.worker.run", "tests.faults.process"])
     return context
 
 

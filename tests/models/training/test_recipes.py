@@ -11,10 +11,11 @@ from models.networks.architectures import make_network
 from models.networks.network import CosineNetwork
 from models.plays.catalogue import track_keys
 from models.plays.playlists import playlist_histories
+from models.recipes import RECIPES, Recipe
 from models.serving.recommender import Recommender
 from models.training.fit import fit
 from models.training.loop import Progress
-from models.training.recipes import RECIPES, Recipe, fit_recipe
+from models.training.recipes import fit_recipe
 from models.training.shards import Shard
 from tests.builders import network_of, release_of, tiny_recipe
 from tests.models.training.test_fit import CATALOGUE, IDS, hit_rate, rounds

@@ -11,6 +11,7 @@ from models.config import NetworkConfig, RerankerTraining, TrainingConfig
 from models.networks.network import Network
 from models.plays.catalogue import FIRST_TRACK
 from models.plays.split import Split
+from models.recipes import Recipe
 from models.release import Release
 from models.release_files import DataWindow
 from models.serving.recommender import Recommender
@@ -18,7 +19,7 @@ from models.training import reranker_fitting, two_stages
 from models.training.fit import fit
 from models.training.loop import Progress
 from models.training.ranks import Ranks
-from models.training.recipes import Recipe, fit_recipe
+from models.training.recipes import fit_recipe
 from models.training.reranker_fitting import fit_two_stages
 from models.training.shards import Shard, Shards
 from tests.builders import release_of

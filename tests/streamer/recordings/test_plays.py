@@ -10,7 +10,8 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
-from streamer.recordings.plays import ColumnChoice, read_plays
+from streamer.recordings.columns import ColumnChoice
+from streamer.recordings.plays import read_plays
 from streamer.recordings.table import RecordingError
 
 SECONDS = [1_400_000_100, 1_400_000_000, 1_400_000_200]

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from models.config import TrainingConfig
 from models.plays.split import split_plays
-from models.training.recipes import RECIPES
+from models.recipes import RECIPES
 from streamer.errors import ReleaseError
 from streamer.recordings.plays import RecordedPlays
 from streamer.releases.loading import read_release

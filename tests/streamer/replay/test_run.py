@@ -11,7 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from models.config import TrainingConfig
 from models.evaluation.metrics import Estimate
-from models.training.recipes import RECIPES
+from models.recipes import RECIPES
 from streamer.local.devkafka import DevKafka
 from streamer.recordings.plays import RecordedPlays
 from streamer.replay.ledger import ReplayLedger

@@ -14,10 +14,10 @@ import pytest
 from models.config import NetworkConfig, RerankerConfig, RerankerTraining, TrainingConfig
 from models.plays.catalogue import Catalogue, track_keys
 from models.plays.histories import gather_histories
+from models.recipes import Recipe
 from models.release import Release, load_release
 from models.release_files import DataWindow
 from models.training.loop import Progress
-from models.training.recipes import Recipe
 from models.training.shards import Shard
 from streamer.settings import Settings
 from streamer.training import offline as running

@@ -10,7 +10,7 @@ from rich.text import Text
 from models.config import TrainingConfig
 from models.release import save_release
 from models.release_files import describe_release
-from streamer.operations.releases import description_text, print_table, release_row
+from streamer.operations.release_listing import description_text, print_table, release_row
 from streamer.releases.registry import Registry
 from streamer.wire.messages import ReleaseNotice
 from tests.builders import NOON_MS, WINDOW, save_tiny_release, tiny_release

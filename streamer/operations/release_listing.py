@@ -1,0 +1,155 @@
+"""What `releases list` and `releases show` print."""
+
+import json
+import sys
+import textwrap
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from models.evaluation.age import span
+from models.release_files import Description, Json
+from streamer.errors import ReleaseError
+from streamer.releases.registry import Refusal, RegisteredRelease, Registry
+from streamer.wire.messages import ReleaseNotice
+
+_COLUMNS: Final = ("", "release", "age", "plays", "HR@20", "verdict")
+_RIGHT: Final = ("age", "plays", "HR@20")
+_NUM_REFUSALS: Final = 5  # the latest are what explains why the champion is old
+_PLAIN_WIDTH: Final = 100
+
+
+def print_releases(releases_url: str, champions: Sequence[ReleaseNotice]) -> None:
+    """Print what there is, which is champion, and what was refused lately.
+
+    Args:
+        releases_url: fsspec URL of the directory that holds the releases.
+        champions: what the alias has named, oldest first.
+
+    Raises:
+        ReleaseError: the directory cannot be read.
+    """
+    shelf = Registry(releases_url)
+    try:
+        shelved = [shelf.look_at(release_id) for release_id in shelf.ids()]
+        refusals = shelf.refusals()[-_NUM_REFUSALS:]
+    except OSError as exc:
+        raise ReleaseError(f"{shelf.url} cannot be read: {exc}; see that REFRAIN_RELEASES_URL can be reached") from exc
+    now_ms = time.time_ns() // 1_000_000
+    console = Console()
+    if not shelved:
+        console.print(f"There is no release under {shelf.url} yet.", soft_wrap=True, highlight=False)
+    else:
+        rows = [release_row(each, champions, now_ms) for each in reversed(shelved)]
+        print_table(console, _COLUMNS, rows)
+    if gone := _gone(champions, shelved):
+        console.print(gone, style="bold red", soft_wrap=True, highlight=False)
+    if refusals:
+        console.print(f"Refused, the latest {len(refusals)}:", highlight=False)
+        print_table(console, ("age", "trigger", "reason"), [_refusal_row(each, now_ms) for each in reversed(refusals)])
+
+
+def print_release(releases_url: str, release_id: str) -> None:
+    """Print all that is known of a release.
+
+    Raises:
+        ReleaseError: it is damaged, or the directory cannot be read.
+    """
+    shelf = Registry(releases_url)
+    try:
+        shelved = shelf.look_at(release_id)
+    except OSError as exc:
+        raise ReleaseError(f"{shelf.url} cannot be read: {exc}; see that REFRAIN_RELEASES_URL can be reached") from exc
+    if shelved.description is None:
+        raise ReleaseError(shelved.fault)
+    sys.stdout.write(description_text(shelved.location, shelved.description))
+
+
+def release_row(shelved: RegisteredRelease, champions: Sequence[ReleaseNotice], now_ms: int) -> tuple[str, ...]:
+    """Tell of a release in a line: mark, id, age, plays, HR@20, verdict in short."""
+    ids = [notice.release_id for notice in champions]
+    mark = (
+        {1: "champion", 2: "before"}.get(len(ids) - ids.index(shelved.release_id), "")
+        if shelved.release_id in ids
+        else ""
+    )
+    description = shelved.description
+    if description is None:
+        return mark, shelved.release_id, "-", "-", "-", f"DAMAGED: {shelved.fault}"
+    verdict = description.metrics.get("verdict")
+    return (
+        mark,
+        shelved.release_id,
+        span((now_ms - description.created_at_ms) / 1000),
+        f"{description.data_window.num_plays:,}",
+        _hit_rate(description.metrics),
+        verdict.split(". ")[0] if isinstance(verdict, str) else "-",
+    )
+
+
+def description_text(location: str, description: Description) -> str:
+    """Tell all of a release: manifest, verdict and metrics."""
+    window = description.data_window
+    verdict = description.metrics.get("verdict")
+    facts = {
+        "release": description.release_id,
+        "location": location,
+        "created": _date(description.created_at_ms),
+        "manifest": f"sha256 {description.manifest_sha256}",
+        "fitted on": f"{window.num_plays:,} plays of {window.num_listeners:,} listeners",
+        "": f"from {_date(window.from_ms)} to {_date(window.until_ms)}",
+    }
+    lines = [f"{name:10} {fact}" for name, fact in facts.items()]
+    lines += [f"{'file' if not place else '':10} {name:20} sha256 {sha256}"
+              for place, (name, sha256) in enumerate(sorted(description.files.items()))]  # fmt: skip
+    lines += ["", *textwrap.wrap(verdict if isinstance(verdict, str) else "There is no verdict on it.", _PLAIN_WIDTH)]
+    measured = {name: value for name, value in description.metrics.items() if name != "verdict"}
+    return "\n".join([*lines, "", json.dumps(measured, indent=2, ensure_ascii=False), ""])
+
+
+def print_table(console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table: to look at where the console is a terminal, a line a row where something else reads it."""
+    if not console.is_terminal:
+        widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+        for row in (columns, *rows):
+            cells = [
+                cell.rjust(width) if name in _RIGHT else cell.ljust(width)
+                for name, cell, width in zip(columns, row, widths, strict=True)
+            ]
+            console.file.write("  ".join(cells).rstrip() + "\n")
+        return
+    table = Table(box=SIMPLE_HEAD)
+    for name in columns:
+        table.add_column(name, justify="right" if name in _RIGHT else "left", no_wrap=name not in {"verdict", "reason"})
+    for row in rows:
+        table.add_row(*row, style="bold green" if row[0] == "champion" else None)
+    console.print(table)
+
+
+def _gone(champions: Sequence[ReleaseNotice], shelved: Sequence[RegisteredRelease]) -> str:
+    if not champions:
+        return "No release is champion: workers answer nothing." if shelved else ""
+    champion = champions[-1]
+    if champion.release_id in {each.release_id for each in shelved}:
+        return ""
+    return f"The champion {champion.release_id} is not among them; it was announced at {champion.location}."
+
+
+def _refusal_row(refusal: Refusal, now_ms: int) -> tuple[str, ...]:
+    return span((now_ms - refusal.at_ms) / 1000), refusal.trigger, refusal.reason
+
+
+def _hit_rate(metrics: Mapping[str, Json]) -> str:
+    found: Json = dict(metrics)
+    for name in ("gate", "candidate", "HR@20", "mean"):
+        found = found.get(name) if isinstance(found, dict) else None
+    return f"{found:.3f}" if isinstance(found, float) else "-"
+
+
+def _date(at_ms: int) -> str:
+    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
