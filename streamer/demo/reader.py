@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -9,7 +10,6 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from streamer.demo.ledger import Ledger
 from streamer.demo.scores import Judge
-from streamer.settings import Settings
 from streamer.wire.changelog import KIND_LISTENER
 from streamer.wire.messages import Recommendation
 from streamer.wire.state import decode
@@ -21,13 +21,31 @@ _read_recommendation = msgspec.json.Decoder(Recommendation).decode
 Records = Sequence["ConsumerRecord[bytes, bytes]"]
 
 
+@dataclass(frozen=True, slots=True)
+class WrittenTopics:
+    """What the workers write to.
+
+    Attributes:
+        short_term: answers for the next play.
+        long_term: answers for the coming weeks.
+        dead_letters: plays that were refused.
+        changelog: the states.
+    """
+
+    short_term: str
+    long_term: str
+    dead_letters: str
+    changelog: str
+
+
 class Reader:
     """Reads answers, dead letters and the changelog from their beginning.
 
     Whoever sends plays of their own to the demo's Kafka is a guest: answered like anybody, and not entered here.
 
     Args:
-        settings: how the topics are called, and where.
+        bootstrap_servers: where Kafka answers.
+        topics: what is read.
         num_partitions: of each.
         user_ids: of the demo's own listeners.
         ledger: learns what came.
@@ -35,19 +53,26 @@ class Reader:
     """
 
     def __init__(
-        self, settings: Settings, num_partitions: int, user_ids: Iterable[str], ledger: Ledger, judge: Judge
+        self,
+        bootstrap_servers: str,
+        topics: WrittenTopics,
+        num_partitions: int,
+        *,
+        user_ids: Iterable[str],
+        ledger: Ledger,
+        judge: Judge,
     ) -> None:
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=settings.kafka_bootstrap_servers,
+            bootstrap_servers=bootstrap_servers,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             isolation_level="read_committed",
         )
         self._enter: dict[str, Callable[[Records], None]] = {
-            settings.short_term_topic: self._enter_answers,
-            settings.long_term_topic: self._enter_answers,
-            settings.dead_letter_topic: self._enter_dead_letters,
-            settings.changelog_topic: self._enter_states,
+            topics.short_term: self._enter_answers,
+            topics.long_term: self._enter_answers,
+            topics.dead_letters: self._enter_dead_letters,
+            topics.changelog: self._enter_states,
         }
         self._partitions = [TopicPartition(topic, number) for topic in self._enter for number in range(num_partitions)]
         self._keys = frozenset(user_id.encode() for user_id in user_ids)

@@ -21,7 +21,7 @@ from streamer.demo.exchange import connected, first_of, settle
 from streamer.demo.ledger import Ledger
 from streamer.demo.picture import Books, Camera
 from streamer.demo.processes import Processes, started
-from streamer.demo.reader import Reader
+from streamer.demo.reader import Reader, WrittenTopics
 from streamer.demo.scale import DemoScale
 from streamer.demo.scores import Scoreboard
 from streamer.demo.screen import Screen, open_screen
@@ -183,7 +183,17 @@ class Demo:
         ledger, scores = Ledger(num_partitions), Scoreboard(self._world.music.track_ids)
         traffic = make_traffic(self._world, np.random.default_rng(scale.seed), scale.bad_share)
         sender = Sender(settings.kafka_bootstrap_servers, settings.plays_topic, traffic, ledger, scores)
-        reader = Reader(settings, num_partitions, self._world.listeners.user_ids, ledger, scores)
+        written = WrittenTopics(
+            settings.short_term_topic, settings.long_term_topic, settings.dead_letter_topic, settings.changelog_topic
+        )
+        reader = Reader(
+            settings.kafka_bootstrap_servers,
+            written,
+            num_partitions,
+            user_ids=self._world.listeners.user_ids,
+            ledger=ledger,
+            judge=scores,
+        )
         async with connected(sender, reader):
             self._books = Books(ledger, scores, sender, reader, TrainerLog(processes.cluster.logs / "trainer.log"))
             yield self._books

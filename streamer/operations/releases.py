@@ -10,7 +10,7 @@ from streamer.errors import ReleaseError
 from streamer.settings import Settings
 
 if TYPE_CHECKING:
-    from streamer.releases.promotion import Promotion
+    from streamer.releases.promotion import Promoter, Promotion
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  argparse has no other name for it
 
@@ -55,15 +55,17 @@ def _show(settings: Settings, arguments: argparse.Namespace) -> None:
 
 
 def _promote(settings: Settings, arguments: argparse.Namespace) -> None:
-    from streamer.releases.promotion import promote
-
-    _print_promotion(_wait_for(promote(settings, arguments.release)))
+    _print_promotion(_wait_for(_promoter(settings).promote(arguments.release)))
 
 
 def _roll_back(settings: Settings, _: argparse.Namespace) -> None:
-    from streamer.releases.promotion import roll_back
+    _print_promotion(_wait_for(_promoter(settings).roll_back()))
 
-    _print_promotion(_wait_for(roll_back(settings)))
+
+def _promoter(settings: Settings) -> "Promoter":
+    from streamer.releases.promotion import Promoter
+
+    return Promoter(settings.kafka_bootstrap_servers, settings.releases_topic, settings.releases_url)
 
 
 def _print_promotion(promotion: "Promotion") -> None:

@@ -15,7 +15,6 @@ from models.release_files import InvalidRelease, describe_release
 from streamer.errors import ReleaseError
 from streamer.releases.alias import find_champions, move_alias
 from streamer.releases.registry import Registry
-from streamer.settings import Settings
 from streamer.wire.messages import ReleaseNotice
 
 _AFTERWARDS: Final = "look with `refrain releases list`"
@@ -36,47 +35,72 @@ class Promotion:
     passed_over: Sequence[str]
 
 
-async def promote(settings: Settings, release_id: str) -> Promotion:
-    """Make a release of the shelf champion.
+@dataclass(frozen=True, slots=True)
+class Promoter:
+    """Makes releases champion.
 
-    Raises:
-        ReleaseError: it is not there, or damaged.
-        KafkaError: Kafka cannot be reached.
-        OSError: the shelf cannot be reached.
+    Attributes:
+        bootstrap_servers: where Kafka answers.
+        releases_topic: where the alias is moved.
+        releases_url: fsspec URL of the directory that holds the releases.
     """
-    shelf = Registry(settings.releases_url)
-    if release_id not in await asyncio.to_thread(shelf.ids):
-        raise ReleaseError(f"there is no release {release_id} under {shelf.url}; {_AFTERWARDS}")
-    champions = await find_champions(settings.kafka_bootstrap_servers, settings.releases_topic)
-    try:
-        release = await _promote(settings, shelf, release_id, champions)
-    except InvalidRelease as exc:
-        raise ReleaseError(f"release {release_id} was not promoted: {exc}") from exc
-    return Promotion(release, champions[-1].release_id if champions else None, [])
 
+    bootstrap_servers: str
+    releases_topic: str
+    releases_url: str
 
-async def roll_back(settings: Settings) -> Promotion:
-    """Make the release champion that was champion before.
+    async def promote(self, release_id: str) -> Promotion:
+        """Make a release of the shelf champion.
 
-    Raises:
-        ReleaseError: there is none that could be.
-        KafkaError: Kafka cannot be reached.
-        OSError: the shelf cannot be reached.
-    """
-    shelf = Registry(settings.releases_url)
-    champions = await find_champions(settings.kafka_bootstrap_servers, settings.releases_topic)
-    if not champions:
-        raise ReleaseError("there is no champion to roll back from; promote a release by its name")
-    passed_over = []
-    for release_id in _before(champions, await asyncio.to_thread(shelf.ids)):
+        Raises:
+            ReleaseError: it is not there, or damaged.
+            KafkaError: Kafka cannot be reached.
+            OSError: the shelf cannot be reached.
+        """
+        shelf = Registry(self.releases_url)
+        if release_id not in await asyncio.to_thread(shelf.ids):
+            raise ReleaseError(f"there is no release {release_id} under {shelf.url}; {_AFTERWARDS}")
+        champions = await find_champions(self.bootstrap_servers, self.releases_topic)
         try:
-            release = await _promote(settings, shelf, release_id, champions)
+            release = await self._verify_and_move(shelf, release_id, champions)
         except InvalidRelease as exc:
-            passed_over.append(f"{release_id}: {exc}")
-            continue
-        return Promotion(release, champions[-1].release_id, passed_over)
-    tried = "".join(f"; {each}" for each in passed_over)
-    raise ReleaseError(f"there is no release before {champions[-1].release_id}{tried}; {_AFTERWARDS}")
+            raise ReleaseError(f"release {release_id} was not promoted: {exc}") from exc
+        return Promotion(release, champions[-1].release_id if champions else None, [])
+
+    async def roll_back(self) -> Promotion:
+        """Make the release champion that was champion before.
+
+        Raises:
+            ReleaseError: there is none that could be.
+            KafkaError: Kafka cannot be reached.
+            OSError: the shelf cannot be reached.
+        """
+        shelf = Registry(self.releases_url)
+        champions = await find_champions(self.bootstrap_servers, self.releases_topic)
+        if not champions:
+            raise ReleaseError("there is no champion to roll back from; promote a release by its name")
+        passed_over = []
+        for release_id in _before(champions, await asyncio.to_thread(shelf.ids)):
+            try:
+                release = await self._verify_and_move(shelf, release_id, champions)
+            except InvalidRelease as exc:
+                passed_over.append(f"{release_id}: {exc}")
+                continue
+            return Promotion(release, champions[-1].release_id, passed_over)
+        tried = "".join(f"; {each}" for each in passed_over)
+        raise ReleaseError(f"there is no release before {champions[-1].release_id}{tried}; {_AFTERWARDS}")
+
+    async def _verify_and_move(self, shelf: Registry, release_id: str, champions: Sequence[ReleaseNotice]) -> Release:
+        """Verify every byte, against what was announced where that is known, then move the alias."""
+        known = {notice.release_id: notice for notice in champions}.get(release_id)
+        if known is None:
+            location = f"{shelf.url}/{release_id}"
+            sha256 = (await asyncio.to_thread(describe_release, location)).manifest_sha256
+        else:
+            location, sha256 = known.location, known.manifest_sha256
+        release = await asyncio.to_thread(load_release, location, manifest_sha256=sha256)
+        await move_alias(self.bootstrap_servers, self.releases_topic, ReleaseNotice(release_id, location, sha256))
+        return release
 
 
 def _before(champions: Sequence[ReleaseNotice], shelved: Sequence[str]) -> Iterator[str]:
@@ -84,14 +108,3 @@ def _before(champions: Sequence[ReleaseNotice], shelved: Sequence[str]) -> Itera
     *earlier, champion = [notice.release_id for notice in champions]
     yield from reversed(earlier)
     yield from (each for each in reversed(shelved) if each < champion and each not in earlier)
-
-
-async def _promote(settings: Settings, shelf: Registry, release_id: str, champions: Sequence[ReleaseNotice]) -> Release:
-    """Verify every byte, against what was announced where that is known, then move the alias."""
-    known = {notice.release_id: notice for notice in champions}.get(release_id)
-    location = f"{shelf.url}/{release_id}" if known is None else known.location
-    sha256 = known.manifest_sha256 if known else (await asyncio.to_thread(describe_release, location)).manifest_sha256
-    release = await asyncio.to_thread(load_release, location, manifest_sha256=sha256)
-    notice = ReleaseNotice(release_id, location, sha256)
-    await move_alias(settings.kafka_bootstrap_servers, settings.releases_topic, notice)
-    return release

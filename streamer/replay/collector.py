@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from models.plays.catalogue import FIRST_TRACK, PAD, UNKNOWN, Catalogue
 from streamer.replay.recording import Recording
-from streamer.settings import Settings
 
 _FETCH_MS: Final = 200
 _FETCH_RECORDS: Final = 2000  # some 10 MB of lists
@@ -106,22 +105,30 @@ class AnswerReader:
     """Reads the three topics that workers answer on into a collector; an asynchronous context.
 
     Args:
-        settings: how the topics are called, and where.
+        bootstrap_servers: where Kafka answers.
+        answer_topics: of the short-term lists and of the long-term ones.
+        dead_letter_topic: of the plays that were refused.
         num_partitions: of each.
         collector: notes what is read.
     """
 
-    def __init__(self, settings: Settings, num_partitions: int, collector: Collector) -> None:
-        answer_topics = (settings.short_term_topic, settings.long_term_topic)
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        answer_topics: tuple[str, str],
+        dead_letter_topic: str,
+        num_partitions: int,
+        collector: Collector,
+    ) -> None:
         self._horizons = {topic: horizon for horizon, topic in enumerate(answer_topics)}
         self._collector = collector
         self._partitions = [
             TopicPartition(topic, number)
-            for topic in (*answer_topics, settings.dead_letter_topic)
+            for topic in (*answer_topics, dead_letter_topic)
             for number in range(num_partitions)
         ]
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=settings.kafka_bootstrap_servers,
+            bootstrap_servers=bootstrap_servers,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             isolation_level="read_committed",

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from streamer.kafka.consumers import read_backlog
 from streamer.replay.collector import Collector
 from streamer.replay.recording import Recording
-from streamer.settings import Settings
 from streamer.wire.changelog import KIND_LISTENER, listener_key
 from streamer.wire.state import decode
 
@@ -59,9 +58,11 @@ def balance(recording: Recording, collector: Collector, plays_seen: NDArray[np.i
     )
 
 
-async def read_plays_seen(settings: Settings, num_partitions: int, users: Sequence[bytes]) -> NDArray[np.int64]:
+async def read_plays_seen(
+    bootstrap_servers: str, changelog_topic: str, num_partitions: int, users: Sequence[bytes]
+) -> NDArray[np.int64]:
     """Return the plays each listener's final state has seen, by a changelog read to its end: int64 (B,)."""
-    newest = await _read_newest(settings.kafka_bootstrap_servers, settings.changelog_topic, num_partitions)
+    newest = await _read_newest(bootstrap_servers, changelog_topic, num_partitions)
     states = decode([newest.get(listener_key(user)) for user in users], 0)
     return states.plays_seen
 

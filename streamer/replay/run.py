@@ -160,24 +160,26 @@ async def _delete_topics(settings: Settings) -> None:
 async def _stream(plan: ReplayPlan, split: Split, notice: ReleaseNotice, cluster: Cluster) -> Streamed:
     """Send the plays to workers that answer with the release, and take stock."""
     settings = cluster.settings
+    servers = settings.kafka_bootstrap_servers
     num_partitions = await ensure_topics(settings)
-    await move_alias(settings.kafka_bootstrap_servers, settings.releases_topic, notice)
+    await move_alias(servers, settings.releases_topic, notice)
     cluster.start_workers()
     recording = Recording.of(plan.listening, split, num_partitions)
     asked = split.served_anchors("test")
+    answer_topics = (settings.short_term_topic, settings.long_term_topic)
     collector = Collector(recording, asked, split.catalogue, (SHORT_TERM_SIZE, LONG_TERM_SIZE))
     playback = Playback(
         recording,
         collector,
-        AnswerReader(settings, num_partitions, collector),
-        create_producer(settings.kafka_bootstrap_servers),
+        AnswerReader(servers, answer_topics, settings.dead_letter_topic, num_partitions, collector),
+        create_producer(servers),
         topic=settings.plays_topic,
         max_under_way=plan.max_under_way,
     )
     await asyncio.to_thread(cluster.wait_ready)
     with _watching(cluster, len(recording), kill_halfway=plan.kill_halfway) as watch:
         await playback.run(watch)
-    plays_seen = await read_plays_seen(settings, num_partitions, recording.users)
+    plays_seen = await read_plays_seen(servers, settings.changelog_topic, num_partitions, recording.users)
     return _take_stock(
         score(split, Lists(*collector.lists_at(asked))), balance(recording, collector, plays_seen), playback
     )

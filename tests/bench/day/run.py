@@ -11,7 +11,7 @@ from typing import Final
 from streamer.demo.exchange import connected, first_of, settle
 from streamer.demo.ledger import Balance, Ledger
 from streamer.demo.processes import started
-from streamer.demo.reader import Reader
+from streamer.demo.reader import Reader, WrittenTopics
 from streamer.demo.scale import DemoScale
 from streamer.demo.sender import Sender
 from streamer.demo.trainer_log import TrainerLog
@@ -64,7 +64,12 @@ async def live(scale: DayScale, environment: Mapping[str, str], releases: Path, 
         ledger, notebook = Ledger(num_partitions), Notebook(time.time)
         sender = Sender(settings.kafka_bootstrap_servers, settings.plays_topic, iter(messages), ledger, notebook)
         user_ids = (*world.listeners.user_ids, *scale.bots.user_ids)
-        reader = Reader(settings, num_partitions, user_ids, ledger, notebook)
+        written = WrittenTopics(
+            settings.short_term_topic, settings.long_term_topic, settings.dead_letter_topic, settings.changelog_topic
+        )
+        reader = Reader(
+            settings.kafka_bootstrap_servers, written, num_partitions, user_ids=user_ids, ledger=ledger, judge=notebook
+        )
         log = processes.cluster.logs / "trainer.log"
         async with connected(sender, reader):
             story = _pass_by(scale.demo, processes.cluster, sender, len(messages))
