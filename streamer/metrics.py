@@ -13,6 +13,13 @@ from prometheus_client.core import HistogramMetricFamily
 #: Steps of the life of a play, in order; the label of `refrain_step_seconds`.
 STEPS: Final = ("decode", "gather", "plan", "step", "merge", "commit")
 
+#: What a trainer does, in order; the label of `refrain_trainer_stage`. It archives the plays it missed and waits for a
+#: trigger. A fit reads its window, learns item vectors and the network, gathers candidates, fits the second stage on
+#: them and judges the result; weights that pass the gate are published.
+TRAINER_STAGES: Final = (
+    "catch-up", "wait", "read", "items", "network", "candidates", "second-stage", "judge", "publish",
+)  # fmt: skip
+
 _SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 _LATENCY_SECONDS: Final = (*_SECONDS, 60, 300)
 _FIT_SECONDS: Final = (1, 10, 60, 300, 900, 1800, 3600, 3 * 3600, 12 * 3600)
@@ -20,11 +27,16 @@ _PLAYS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
 
 
 class WorkerMetrics:
-    """What a worker tells; one instance a process, in a registry of its own."""
+    """The metrics of a worker; one instance a process, in a registry of its own."""
 
     def __init__(self) -> None:
-        registry = self.registry = CollectorRegistry()
+        self.registry = CollectorRegistry()
+        self._declare_plays(self.registry)
+        self._declare_batches(self.registry)
+        self._declare_partitions(self.registry)
+        self._declare_releases(self.registry)
 
+    def _declare_plays(self, registry: CollectorRegistry) -> None:
         # Falls to zero while `refrain_lag_plays` rises: the worker stands still; read its log, then restart it.
         self.plays = Counter("refrain_plays", "Plays applied to a listener's state.", registry=registry)
         # Well below `refrain_plays` is normal: `latest` answers once per listener and batch. Zero: no release yet.
@@ -47,6 +59,8 @@ class WorkerMetrics:
         self.rebuilds = Counter(
             "refrain_states_rebuilt", "States rebuilt from remembered plays under another release.", registry=registry
         )
+
+    def _declare_batches(self, registry: CollectorRegistry) -> None:
         # Near max_batch_plays all the time: the worker is behind, add workers. Near one: raise max_wait_s to save CPU.
         self.batch_plays = Histogram("refrain_batch_plays", "Plays in a batch.", buckets=_PLAYS, registry=registry)
         # Says where the time goes: step is the model, commit is Kafka and the disk.
@@ -66,6 +80,8 @@ class WorkerMetrics:
             "From a play's Kafka timestamp to its committed answer.",
             registry,
         )
+
+    def _declare_partitions(self, registry: CollectorRegistry) -> None:
         # Rises on one partition: a hot key or a stuck worker; rises on all: add workers.
         self.lag_plays = Gauge(
             "refrain_lag_plays", "Records of a partition not yet applied.", ["partition"], registry=registry
@@ -75,16 +91,6 @@ class WorkerMetrics:
             "refrain_listeners", "Listeners with a state; each version not yet compacted counts.", ["partition"],
             registry=registry,
         )  # fmt: skip
-        # Older than the trainer's rhythm: look at the trainer. 0: no release was ever taken up.
-        self.release_created = Gauge(
-            "refrain_release_created_timestamp_seconds", "When the running release was made.", registry=registry
-        )
-        # Above zero: a release was announced and could not be taken up; the log says why, the old one runs on.
-        self.release_failures = Counter(
-            "refrain_release_failures", "Releases announced that could not be taken up.", registry=registry
-        )
-        # Moves once per release; a worker that stays behind the others could not load it.
-        self.releases = Counter("refrain_releases_taken_up", "Releases taken up.", registry=registry)
         # Stays above zero: recovery hangs or the changelog is long; a standby or a kept disk shortens it.
         self.recovery_remaining = Gauge(
             "refrain_recovery_remaining_records", "Changelog records still to be read before this worker answers.",
@@ -97,6 +103,18 @@ class WorkerMetrics:
         )  # fmt: skip
         # 0 for longer than a rebalance takes: the worker owns nothing; it is spare, or was refused.
         self.partitions_owned = Gauge("refrain_partitions_owned", "Partitions this worker answers.", registry=registry)
+
+    def _declare_releases(self, registry: CollectorRegistry) -> None:
+        # Older than the trainer's rhythm: look at the trainer. 0: no release was ever taken up.
+        self.release_created = Gauge(
+            "refrain_release_created_timestamp_seconds", "When the running release was made.", registry=registry
+        )
+        # Above zero: a release was announced and could not be taken up; the log says why, the old one runs on.
+        self.release_failures = Counter(
+            "refrain_release_failures", "Releases announced that could not be taken up.", registry=registry
+        )
+        # Moves once per release; a worker that stays behind the others could not load it.
+        self.releases = Counter("refrain_releases_taken_up", "Releases taken up.", registry=registry)
 
     @contextmanager
     def timed(self, step: str) -> Iterator[None]:
@@ -122,11 +140,15 @@ class WorkerMetrics:
 
 
 class TrainerMetrics:
-    """What a trainer tells; one instance a process, in a registry of its own."""
+    """The metrics of a trainer; one instance a process, in a registry of its own."""
 
     def __init__(self) -> None:
-        registry = self.registry = CollectorRegistry()
+        self.registry = CollectorRegistry()
+        self._declare_archive(self.registry)
+        self._declare_fits(self.registry)
+        self._declare_releases(self.registry)
 
+    def _declare_archive(self, registry: CollectorRegistry) -> None:
         # Stands still while plays arrive: the trainer is stuck or cannot reach Kafka; read its log, then restart it.
         self.plays_archived = Counter("refrain_plays_archived", "Plays written to the archive.", registry=registry)
         # Moves with the worker's `refrain_dead_letters`, which say why.
@@ -141,11 +163,31 @@ class TrainerMetrics:
         )
         # Rises without end: the archive falls behind; the disk is slow or full.
         self.plays_new = Gauge("refrain_plays_since_fit", "Plays archived since the latest fit.", registry=registry)
+
+    def _declare_fits(self, registry: CollectorRegistry) -> None:
+        # One stage is 1, the others 0. `wait` while `refrain_plays_since_fit` is far above train_min_plays: fits fail,
+        # see `refrain_trainer_failures`. Any other for much longer than `refrain_fit_seconds`: the process is stuck.
+        self.stage = Gauge("refrain_trainer_stage", "What the trainer is doing.", ["stage"], registry=registry)
+        for stage in TRAINER_STAGES:
+            self.stage.labels(stage).set(0)
+        # Says how far the network or the second stage is; 0 in every other stage.
+        self.fit_epoch = Gauge("refrain_fit_epoch", "Epoch being fitted, from 1.", registry=registry)
+        # Changes with train_epochs; a fit that starts from the champion takes a third.
+        self.fit_epochs = Gauge("refrain_fit_epochs", "Epochs the stage being fitted takes.", registry=registry)
         # Nears the time that `train_min_plays` take to come: fit on a smaller window, or on a GPU.
         self.fit_seconds = Histogram(
             "refrain_fit_seconds", "Seconds from a window of plays to its evaluated weights.",
             buckets=_FIT_SECONDS, registry=registry,
         )  # fmt: skip
+        # Says what the trainer lives by. Mostly `drift`: releases grow old before enough plays come, lower
+        # train_min_plays; `resumed` again and again: the process dies during fits, see its memory.
+        self.fits = Counter("refrain_fits", "Fits begun, by what called for them.", ["trigger"], registry=registry)
+        # Rises: the trainer cannot do its work and tries again, later and later; the log says what to do.
+        self.failures = Counter(
+            "refrain_trainer_failures", "Attempts to archive, fit or publish that failed.", registry=registry
+        )
+
+    def _declare_releases(self, registry: CollectorRegistry) -> None:
         # Moves once per release; workers should take each up within seconds.
         self.releases_published = Counter(
             "refrain_releases_published", "Releases saved and made champion.", registry=registry
@@ -153,14 +195,6 @@ class TrainerMetrics:
         # Above zero: the gate refused; `refrain releases list` says why. Look at the plays, then at the settings.
         self.releases_refused = Counter(
             "refrain_releases_refused", "Fits whose weights did not pass the gate.", registry=registry
-        )
-
-        # Says what the trainer lives by. Mostly `drift`: releases grow old before enough plays come, lower
-        # train_min_plays; `resumed` again and again: the process dies during fits, see its memory.
-        self.fits = Counter("refrain_fits", "Fits begun, by what called for them.", ["trigger"], registry=registry)
-        # Rises: the trainer cannot do its work and tries again, later and later; the log says what to do.
-        self.failures = Counter(
-            "refrain_trainer_failures", "Attempts to archive, fit or publish that failed.", registry=registry
         )
         # Falls: listeners have moved on, and a fit follows by itself. Stays low after a release: look at the plays.
         self.live_hit_rate = Gauge(
@@ -171,6 +205,14 @@ class TrainerMetrics:
         self.champion_created = Gauge(
             "refrain_champion_created_timestamp_seconds", "When the champion was made.", registry=registry
         )
+
+    def show_stage(self, stage: str, epoch: int = 0, num_epochs: int = 0) -> None:
+        """Show what the trainer is doing, one of `TRAINER_STAGES`, and how far the fit is."""
+        for each in TRAINER_STAGES:
+            self.stage.labels(each).set(0)
+        self.fit_epoch.set(epoch)
+        self.fit_epochs.set(num_epochs)
+        self.stage.labels(stage).set(1)  # last: a scrape never sees two stages, nor a stage with the epoch of another
 
 
 class Latencies:

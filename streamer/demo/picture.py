@@ -10,7 +10,7 @@ from streamer.demo.reader import Reader
 from streamer.demo.scale import DemoScale
 from streamer.demo.scores import HeardPlay, Score, Scoreboard
 from streamer.demo.sender import Sender
-from streamer.demo.trainer_log import TrainerLog
+from streamer.demo.trainer_stage import TrainerStage
 from streamer.local.world import Music
 
 RATE_SPAN_S: Final = 5.0
@@ -141,7 +141,7 @@ class Books:
     scores: Scoreboard
     sender: Sender
     reader: Reader
-    trainer_log: TrainerLog
+    trainer: TrainerStage
 
 
 class Camera:
@@ -165,7 +165,7 @@ class Camera:
         elapsed_s = now_s - self._begun_s
         if books is None:
             return Picture(elapsed_s, status, phases=(Phase("Kafka starts", None), *self._phases(0, 0, "")))
-        trainer = books.trainer_log.stage()
+        trainer = books.trainer.words
         phases = (Phase("Kafka runs", 1.0), *self._phases(books.sender.num_sent, books.ledger.num_applied, trainer))
         return Picture(elapsed_s, status, books.sender.played_at_ms, trainer, phases, self._live(now_s, books))
 

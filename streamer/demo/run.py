@@ -28,7 +28,7 @@ from streamer.demo.screen import Screen, open_screen
 from streamer.demo.sender import Sender
 from streamer.demo.summary import Summary
 from streamer.demo.traffic import make_traffic
-from streamer.demo.trainer_log import TrainerLog
+from streamer.demo.trainer_stage import TrainerStage
 from streamer.errors import RefrainError
 from streamer.kafka.topics import ensure_topics
 from streamer.local.cluster import Cluster
@@ -124,7 +124,7 @@ class Demo:
             try:
                 async with self._opened(processes) as books:
                     story = self._tell(processes.cluster, books, for_s)
-                    await first_of(story, books.reader.run(), processes.watch())
+                    await first_of(story, books.reader.run(), books.trainer.run(), processes.watch())
             except KafkaError as exc:
                 processes.check()
                 raise DemoError(f"Kafka runs, yet refuses: {type(exc).__name__}: {exc}") from exc
@@ -167,7 +167,7 @@ class Demo:
         now_s, first_s = time.monotonic(), books.ledger.first_answer_s
         if first_s is None:
             if now_s - self._begun_s > FIRST_ANSWER_DEADLINE_S:
-                raise DemoError(f"no answer in {FIRST_ANSWER_DEADLINE_S:.0f} s; trainer: {books.trainer_log.stage()}")
+                raise DemoError(f"no answer in {FIRST_ANSWER_DEADLINE_S:.0f} s; trainer: {books.trainer.words}")
             return self._asked_to_stop.is_set()
         left_s = None if for_s is None else first_s + for_s - now_s
         end = "Ctrl-C ends it" if left_s is None else f"ends in {max(0.0, left_s):.0f} s"
@@ -195,7 +195,7 @@ class Demo:
             judge=scores,
         )
         async with connected(sender, reader):
-            self._books = Books(ledger, scores, sender, reader, TrainerLog(processes.cluster.logs / "trainer.log"))
+            self._books = Books(ledger, scores, sender, reader, TrainerStage(processes.cluster))
             yield self._books
 
     async def _show(self) -> None:

@@ -19,13 +19,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from streamer.errors import RefrainError
 from streamer.local.devkafka import DevKafka
@@ -175,9 +176,15 @@ class Cluster:
 
         A process that was killed begins its counters anew.
         """
-        pages = [_get(process.web_port, "/metrics") or "" for process in self._processes.values()]
-        families = [family for page in pages for family in text_string_to_metric_families(page)]
-        return sum(found.value for family in families for found in family.samples if found.name == sample)
+        return sum(
+            found.value for name in tuple(self._processes) for found in self.samples(name) if found.name == sample
+        )
+
+    def samples(self, name: str) -> Sequence[Sample]:
+        """Return the metrics of one process, e.g. `trainer`; none if it does not run or does not answer."""
+        process = self._processes.get(name)
+        page = None if process is None else _get(process.web_port, "/metrics")
+        return [] if page is None else _read_samples(page)
 
     def _start(self, name: str, command: str, own: Mapping[str, str], web_port: int) -> None:
         if name in self._processes:
@@ -236,6 +243,10 @@ def _get(port: int, path: str) -> str | None:
     finally:
         connection.close()
     return page if response.status == http.HTTPStatus.OK else None
+
+
+def _read_samples(page: str) -> list[Sample]:
+    return [sample for family in text_string_to_metric_families(page) for sample in family.samples]
 
 
 def _last_words(log: Path) -> str:

@@ -7,7 +7,7 @@ the trainer calls it in a thread.
 
 import dataclasses
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -74,6 +74,10 @@ class Candidate:
     verdict: Verdict
 
 
+def _nothing() -> None:
+    """Show no stage: most callers have no metrics."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How weights are fitted.
@@ -84,6 +88,7 @@ class Plan:
         checkpoint: where a fit goes on that was cut off.
         device: where.
         progress: called after every batch of both stages.
+        begin_judging: called once, between fit and judgement.
     """
 
     training: TrainingConfig
@@ -91,6 +96,7 @@ class Plan:
     checkpoint: CheckpointFile
     device: str
     progress: ReportProgress
+    begin_judging: Callable[[], None] = _nothing
 
 
 def leave_out_scripts(plays: ArchivedPlays, num_new: int) -> tuple[ArchivedPlays, str]:
@@ -148,6 +154,7 @@ def fit_candidate(plays: ArchivedPlays, plan: Plan, champion: Release | None, te
     start = plan.start if plan.start is not None and _can_begin_from(plan.start, histories) else None
     training = plan.training if start is None else plan.training.refreshed()
     recommender = _rerank(Recommender(_fit(split, training, start, plan), split.catalogue), split, champion, plan)
+    plan.begin_judging()
     logger.info("fit done, judging plays=%d", int((plays.played_at_ms >= split.t2_ms).sum()))
     judgement = judge_candidate(plays, split, recommender, champion, terms)
     return Candidate(

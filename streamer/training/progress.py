@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 
 from models.training.loop import Progress
+from streamer.metrics import TrainerMetrics
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +61,28 @@ class _EpochLog:
         if progress.epoch and progress.batch == progress.num_batches:
             epochs = progress.epoch, progress.num_epochs
             logger.info("fit epoch=%d of=%d loss=%.3f stage=%s", *epochs, progress.loss, progress.stage)
+
+
+def show_progress(metrics: TrainerMetrics, report: Report) -> Report:
+    """Show in the metrics each stage and epoch of a fit, as it begins, and report every batch as before."""
+    shown: tuple[str, int] | None = None
+
+    def show_and_report(progress: Progress) -> None:
+        nonlocal shown
+        stage = _stage(progress)
+        if shown != (stage, progress.epoch):
+            shown = stage, progress.epoch
+            metrics.show_stage(stage, progress.epoch, progress.num_epochs if progress.epoch else 0)
+        report(progress)
+
+    return show_and_report
+
+
+def _stage(progress: Progress) -> str:
+    """Name the stage as `refrain_trainer_stage` does."""
+    if progress.stage == "second stage":
+        return "second-stage" if progress.epoch else "candidates"
+    return "network" if progress.epoch else "items"
 
 
 def stopping(report: Report, is_stopping: IsStopping) -> Report:

@@ -38,7 +38,7 @@ from streamer.training.candidate import (
 )
 from streamer.training.checkpoints import CheckpointFile
 from streamer.training.comparison import LIVE_CONTEXT_PLAYS, LIVE_PLAYS, Terms, measure_live
-from streamer.training.progress import FitStopped, report_progress
+from streamer.training.progress import FitStopped, report_progress, show_progress
 from streamer.training.triggers import Thresholds, Trigger
 from streamer.wire.messages import ReleaseNotice
 
@@ -148,6 +148,7 @@ class Releaser:
 
     async def _fit(self, trigger: Trigger, stopping: asyncio.Event) -> Candidate | None:
         """Fit and judge; None if nothing may be released."""
+        self._metrics.show_stage("read")
         config, archive = self._config, self._archive
         champion = await self._load_champion()
         num_before = archive.num_appended - archive.num_new
@@ -162,7 +163,9 @@ class Releaser:
             terms = Terms(self._now_ms(), config.fresh_after_s, num_new, traffic)
             with report_progress(_CONSOLE, lambda _: stopping.is_set()) as report:
                 start = None if champion is None or champion.release_id == self._refused_from else champion
-                plan = Plan(config.training, start, self._checkpoint, config.device, report)
+                progress = show_progress(self._metrics, report)
+                plan = Plan(config.training, start, self._checkpoint, config.device, progress, self._begin_judging)
+                self._metrics.show_stage("items")
                 candidate = await asyncio.to_thread(fit_candidate, plays, plan, champion, terms)
         except NothingToLearnError as exc:
             logger.warning("no fit: %s", exc)
@@ -177,7 +180,11 @@ class Releaser:
         await self._refuse(trigger, champion, candidate.verdict)
         return None
 
+    def _begin_judging(self) -> None:
+        self._metrics.show_stage("judge")
+
     async def _publish(self, candidate: Candidate) -> SavedRelease:
+        self._metrics.show_stage("publish")
         if self._saved is None:
             self._saved = await asyncio.to_thread(save_candidate, candidate, self._shelf.url, self._now_ms())
         saved = self._saved

@@ -84,6 +84,7 @@ async def _archiving(config: TrainerConfig, metrics: TrainerMetrics) -> AsyncIte
         archivist = Archivist(config.releasing.bootstrap_servers, config.plays_topic, archive, metrics)
         try:
             await archivist.start()
+            metrics.show_stage("catch-up")
             logger.info("trainer started archived_plays=%d new_plays=%d", archive.num_plays, archive.num_new)
             yield archive, archivist
         finally:
@@ -106,8 +107,12 @@ async def _keep_releasing(
     config: TrainerConfig, metrics: TrainerMetrics, releaser: Releaser, stopping: asyncio.Event
 ) -> None:
     async def release_if_due() -> None:
+        metrics.show_stage("wait")
         if (trigger := await releaser.find_trigger()) is not None:
-            await releaser.release(trigger, stopping)
+            try:
+                await releaser.release(trigger, stopping)
+            finally:
+                metrics.show_stage("wait")
 
     await retry_forever(
         release_if_due, stopping, period_s=config.archive_period_s, retry_s=config.retry_s, tolerated=Exception,

@@ -7,15 +7,16 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from streamer import metrics as metrics_module
-from streamer.metrics import STEPS, WorkerMetrics
+from streamer.metrics import STEPS, TRAINER_STAGES, TrainerMetrics, WorkerMetrics
 
 
 def value(metrics: WorkerMetrics, name: str, **labels: str) -> float | None:
     return metrics.registry.get_sample_value(name, labels)
 
 
-def test_every_metric_is_ours_and_says_what_it_is() -> None:
-    text = generate_latest(WorkerMetrics().registry).decode()
+@pytest.mark.parametrize("metrics", [WorkerMetrics(), TrainerMetrics()], ids=["worker", "trainer"])
+def test_every_metric_is_ours_and_says_what_it_is(metrics: WorkerMetrics | TrainerMetrics) -> None:
+    text = generate_latest(metrics.registry).decode()
 
     families = list(text_string_to_metric_families(text))
     assert len(families) > 10
@@ -92,6 +93,23 @@ def test_partitions_that_moved_on_are_shown_no_more() -> None:
     assert value(metrics, "refrain_lag_plays", partition="1") == 9
     assert value(metrics, "refrain_listeners", partition="1") == 90
     assert value(metrics, "refrain_standby_lag_records", partition="2") is None
+
+
+def test_a_trainer_shows_every_stage_from_its_start() -> None:
+    metrics = TrainerMetrics().registry
+
+    assert [metrics.get_sample_value("refrain_trainer_stage", {"stage": stage}) for stage in TRAINER_STAGES] == [0] * 9
+
+
+def test_a_trainer_is_in_one_stage_at_a_time() -> None:
+    metrics = TrainerMetrics()
+    metrics.show_stage("network", 2, 6)
+    metrics.show_stage("judge")
+
+    shown = {stage: metrics.registry.get_sample_value("refrain_trainer_stage", {"stage": stage})
+             for stage in TRAINER_STAGES}  # fmt: skip
+    assert [stage for stage, is_shown in shown.items() if is_shown] == ["judge"]
+    assert metrics.registry.get_sample_value("refrain_fit_epoch") == 0
 
 
 def test_a_release_taken_up_says_when_it_was_made() -> None:

@@ -14,7 +14,7 @@ from streamer.demo.processes import started
 from streamer.demo.reader import Reader, WrittenTopics
 from streamer.demo.scale import DemoScale
 from streamer.demo.sender import Sender
-from streamer.demo.trainer_log import TrainerLog
+from streamer.demo.trainer_stage import TrainerStage
 from streamer.errors import RefrainError
 from streamer.kafka.topics import ensure_topics
 from streamer.local.cluster import Cluster
@@ -70,10 +70,16 @@ async def live(scale: DayScale, environment: Mapping[str, str], releases: Path, 
         reader = Reader(
             settings.kafka_bootstrap_servers, written, num_partitions, user_ids=user_ids, ledger=ledger, judge=notebook
         )
-        log = processes.cluster.logs / "trainer.log"
+        log, trainer = processes.cluster.logs / "trainer.log", TrainerStage(processes.cluster)
         async with connected(sender, reader):
             story = _pass_by(scale.demo, processes.cluster, sender, len(messages))
-            await first_of(story, reader.run(), processes.watch(), _keep_telling(tell, sender, ledger, notebook, log))
+            await first_of(
+                story,
+                reader.run(),
+                processes.watch(),
+                trainer.run(),
+                _keep_telling(tell, sender, ledger, notebook, trainer),
+            )
             await first_of(settle(ledger, sender, reader), reader.run())
         return Told(notebook.notes(), ledger.balance(), log.read_text())
 
@@ -102,13 +108,12 @@ async def _first_release(cluster: Cluster) -> None:
         await asyncio.sleep(_LOOK_PERIOD_S)
 
 
-async def _keep_telling(tell: Tell, sender: Sender, ledger: Ledger, notebook: Notebook, log: Path) -> None:
+async def _keep_telling(tell: Tell, sender: Sender, ledger: Ledger, notebook: Notebook, trainer: TrainerStage) -> None:
     """Say how far it is, for ever."""
-    trainer_log = TrainerLog(log)
     while True:
         await asyncio.sleep(_TELL_PERIOD_S)
         now = datetime.fromtimestamp((sender.played_at_ms or 0) / 1000, UTC)
         tell(
             f"{now:%d %B %H:%M}: {sender.num_sent:,} plays sent, {ledger.lag:,} on their way, "
-            f"{len(notebook.release_ids)} releases taken up; trainer: {trainer_log.stage()}"
+            f"{len(notebook.release_ids)} releases taken up; trainer: {trainer.words}"
         )

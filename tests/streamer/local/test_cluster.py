@@ -74,6 +74,7 @@ def test_a_killed_worker_starts_again(environment: Mapping[str, str]) -> None:
 
         cluster.kill_worker(0)
         assert not workers_alive()
+        assert cluster.samples("worker-0") == []
         cluster.check()
 
         cluster.start_worker(0)

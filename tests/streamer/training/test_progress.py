@@ -8,7 +8,8 @@ import pytest
 from rich.console import Console
 
 from models.training.loop import Progress
-from streamer.training.progress import FitStopped, report_progress
+from streamer.metrics import TrainerMetrics
+from streamer.training.progress import FitStopped, report_progress, show_progress
 
 PASSES = [Progress(0, 2, done, 4, loss=float("nan")) for done in (1, 2, 3, 4)]
 BATCHES = [Progress(epoch, 2, batch, 3, loss=1 / epoch) for epoch in (1, 2) for batch in (1, 2, 3)]
@@ -44,6 +45,32 @@ def test_a_terminal_gets_a_bar(caplog: pytest.LogCaptureFixture) -> None:
     assert "second stage, epoch 2" in terminal.getvalue()
     assert "6/6" in terminal.getvalue()
     assert caplog.messages == []
+
+
+class StagesShown(TrainerMetrics):
+    """Metrics that keep what they have shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shown: list[tuple[str, int, int]] = []
+
+    def show_stage(self, stage: str, epoch: int = 0, num_epochs: int = 0) -> None:
+        super().show_stage(stage, epoch, num_epochs)
+        self.shown.append((stage, epoch, num_epochs))
+
+
+def test_the_metrics_show_each_stage_and_epoch_once() -> None:
+    metrics, reported = StagesShown(), list[Progress]()
+    report = show_progress(metrics, reported.append)
+
+    for progress in PASSES + BATCHES + SECOND:
+        report(progress)
+
+    assert reported == PASSES + BATCHES + SECOND
+    assert metrics.shown == [
+        ("items", 0, 0), ("network", 1, 2), ("network", 2, 2),
+        ("candidates", 0, 0), ("second-stage", 1, 2), ("second-stage", 2, 2),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("is_terminal", [True, False])

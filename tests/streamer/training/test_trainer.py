@@ -99,13 +99,26 @@ async def champion(config: TrainerConfig) -> ReleaseNotice | None:
     return champions[-1] if champions else None
 
 
+class StagesShown(TrainerMetrics):
+    """Metrics that keep the stages they have shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shown: list[str] = []
+
+    def show_stage(self, stage: str, epoch: int = 0, num_epochs: int = 0) -> None:
+        super().show_stage(stage, epoch, num_epochs)
+        self.shown.append(stage)
+
+
 async def test_plays_on_the_topic_become_a_champion_that_loads(config: TrainerConfig) -> None:
     await produce(config, album_order())
-    metrics = TrainerMetrics()
+    metrics = StagesShown()
 
     saved = await train_once(config, metrics, asyncio.Event())
 
     assert saved is not None
+    assert list(dict.fromkeys(metrics.shown)) == ["catch-up", "read", "items", "network", "judge", "publish"]
     assert await champion(config) == ReleaseNotice(saved.release_id, saved.location, saved.manifest_sha256)
     release = load_release(saved.location, manifest_sha256=saved.manifest_sha256)
     assert len(release.catalogue) == NUM_TRACKS

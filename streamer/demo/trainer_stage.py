@@ -1,0 +1,63 @@
+"""What the trainer is doing, in a few words, read from the metrics it serves."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from prometheus_client.samples import Sample
+
+from streamer.local.cluster import Cluster
+
+_PERIOD_S: Final = 0.5
+
+_WORDS: Final = {
+    "catch-up": "reads what was played",
+    "read": "reads what it learns from",
+    "items": "learns item vectors",
+    "network": "learns the network, epoch {epoch:.0f} of {epochs:.0f}",
+    "candidates": "gathers candidates for the second stage to rank",
+    "second-stage": "learns the second stage, epoch {epoch:.0f} of {epochs:.0f}",
+    "judge": "judges the new weights",
+    "publish": "publishes a release",
+}
+
+
+class TrainerStage:
+    """Follows the trainer of a cluster.
+
+    Args:
+        cluster: its trainer need not run yet.
+
+    Attributes:
+        words: what it is doing; empty before it has started.
+    """
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self.words = ""
+
+    async def run(self) -> None:
+        """Keep the words up to date, for ever; they stay as they are while the trainer does not answer."""
+        while True:
+            samples = await asyncio.to_thread(self._cluster.samples, "trainer")
+            self.words = in_words(samples) or self.words
+            await asyncio.sleep(_PERIOD_S)
+
+
+def in_words(samples: Sequence[Sample]) -> str:
+    """Say what a trainer with these metrics is doing; nothing where they do not show it."""
+    stage = next(
+        (each.labels["stage"] for each in samples if each.name == "refrain_trainer_stage" and each.value), None
+    )
+    if stage is None:
+        return ""
+    values = {each.name: each.value for each in samples if not each.labels}
+    if stage == "wait":
+        return _waiting(int(values["refrain_releases_refused_total"]))
+    return _WORDS[stage].format(epoch=values["refrain_fit_epoch"], epochs=values["refrain_fit_epochs"])
+
+
+def _waiting(num_refused: int) -> str:
+    if not num_refused:
+        return "gathers plays for the next release"
+    return f"gathers plays for the next release; the gate has refused {num_refused}"

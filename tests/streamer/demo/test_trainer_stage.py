@@ -1,0 +1,50 @@
+from collections.abc import Sequence
+
+import pytest
+from prometheus_client.exposition import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
+from streamer.demo.trainer_stage import in_words
+from streamer.metrics import TRAINER_STAGES, TrainerMetrics
+
+
+def served(metrics: TrainerMetrics) -> Sequence[Sample]:
+    """The samples of a trainer's page, as whoever scrapes it reads them."""
+    page = generate_latest(metrics.registry).decode()
+    return [sample for family in text_string_to_metric_families(page) for sample in family.samples]
+
+
+def test_a_trainer_that_does_not_answer_says_nothing() -> None:
+    assert in_words([]) == ""
+
+
+def test_a_trainer_that_has_just_started_says_nothing() -> None:
+    assert in_words(served(TrainerMetrics())) == ""
+
+
+@pytest.mark.parametrize("stage", TRAINER_STAGES)
+def test_there_are_words_for_every_stage(stage: str) -> None:
+    metrics = TrainerMetrics()
+    metrics.show_stage("catch-up")
+    before = in_words(served(metrics))
+
+    metrics.show_stage(stage)
+
+    assert in_words(served(metrics))
+    assert (in_words(served(metrics)) == before) == (stage == "catch-up")
+
+
+def test_the_epoch_of_a_fit_is_shown() -> None:
+    metrics = TrainerMetrics()
+    metrics.show_stage("second-stage", 2, 4)
+
+    assert in_words(served(metrics)) == "learns the second stage, epoch 2 of 4"
+
+
+def test_refusals_of_the_gate_are_shown_while_the_trainer_waits() -> None:
+    metrics = TrainerMetrics()
+    metrics.releases_refused.inc()
+    metrics.show_stage("wait")
+
+    assert in_words(served(metrics)) == "gathers plays for the next release; the gate has refused 1"
