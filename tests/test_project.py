@@ -12,6 +12,7 @@ from setuptools import Distribution
 from setuptools.config.pyprojecttoml import apply_configuration
 
 from models.evaluation.baselines import VARIANTS
+from streamer.__main__ import EXTRA_OF
 from streamer.settings import Settings
 
 ROOT = Path(__file__).parents[1]
@@ -34,7 +35,10 @@ def tracked() -> list[Path]:
 
 
 def declared(pyproject: dict[str, Any]) -> list[str]:
-    return pyproject["project"]["dependencies"] + pyproject["dependency-groups"]["dev"]
+    """List every requirement; an extra that includes another adds none of its own by that."""
+    extras = [line for lines in pyproject["project"]["optional-dependencies"].values() for line in lines]
+    own = [line for line in extras if not line.startswith("refrain[")]
+    return pyproject["project"]["dependencies"] + own + pyproject["dependency-groups"]["dev"]
 
 
 def pins() -> dict[str, str]:
@@ -66,6 +70,24 @@ def test_every_dependency_has_a_lower_bound(pyproject: dict[str, Any]) -> None:
     unbounded = [line for line in declared(pyproject) if not re.search(r">=|==", line)]
 
     assert unbounded == []
+
+
+def test_a_missing_package_of_an_extra_is_known_to_the_command_line(pyproject: dict[str, Any]) -> None:
+    extras = pyproject["project"]["optional-dependencies"]
+    extra_of = {
+        re.split(r"[\[><=]", line)[0]: extra
+        for extra, lines in extras.items()
+        for line in lines
+        if not line.startswith("refrain[")
+    }
+
+    assert extra_of == EXTRA_OF
+
+
+def test_no_package_is_both_in_an_extra_and_without_one(pyproject: dict[str, Any]) -> None:
+    always = {re.split(r"[\[><=]", line)[0] for line in pyproject["project"]["dependencies"]}
+
+    assert always & EXTRA_OF.keys() == set()
 
 
 def test_faust_is_pinned_exactly(pyproject: dict[str, Any]) -> None:

@@ -195,6 +195,19 @@ def test_the_image_runs_as_the_user_the_pods_name(workload: Object) -> None:
     assert users == [(str(context["runAsUser"]), str(context["runAsGroup"]))]
 
 
+def test_a_pod_runs_an_image_of_its_own_target(workload: Object) -> None:
+    dockerfile = (K8S / "Dockerfile").read_text()
+    container = container_of(workload)
+    target = container["name"]
+
+    named = re.search(rf"--target {target} -t (\S+) ", dockerfile)
+
+    assert named
+    assert container["image"] == named[1]
+    assert re.search(rf"^FROM runtime AS {target}$", dockerfile, re.MULTILINE)
+    assert re.search(rf'^COPY --from=build-{target} .*\n.*\nCMD \["{target}"\]$', dockerfile, re.MULTILINE)
+
+
 def test_the_image_is_built_from_files_there_are() -> None:
     dockerfile = (K8S / "Dockerfile").read_text().replace("${LOCK}", "requirements.lock")
     allowed = (ROOT / ".dockerignore").read_text().replace("requirements*.lock", "requirements.lock")

