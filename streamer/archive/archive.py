@@ -6,7 +6,6 @@ crash leaves behind is a file that no manifest names: it is removed at the next 
 their arrival, and the plays of one partition in the order of their offsets.
 """
 
-import fcntl
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -21,6 +20,7 @@ from streamer.archive.files import next_to_pack, num_to_join, read_plays, read_w
 from streamer.archive.manifest import ArchiveFile, ArchiveManifest, FitWindow, read_manifest, replace_manifest
 from streamer.archive.plays import SCHEMA, ArchivedPlays, to_arrays
 from streamer.errors import ContractError
+from streamer.runtime.files import hold_directory
 
 _DAY_S: Final = 86_400
 
@@ -40,7 +40,6 @@ class Archive:
         self._directory = directory
         self._clock = clock
         self._turn = threading.Lock()  # reading must not meet a file that an append takes away
-        directory.mkdir(parents=True, exist_ok=True)
         self._lock = _hold(directory)
         try:
             self._manifest = read_manifest(directory, self._today())
@@ -237,13 +236,9 @@ def _is_before(next_offsets: Mapping[int, int]) -> pc.Expression:
 
 
 def _hold(directory: Path) -> IO[str]:
-    """Lock an archive for as long as the file returned is open."""
-    lock = (directory / "lock").open("w")
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as exc:
-        lock.close()
+        return hold_directory(directory)
+    except BlockingIOError as exc:
         raise ContractError(
             f"another process holds the archive {directory}; stop it, or give each trainer its own directory"
         ) from exc
-    return lock

@@ -6,7 +6,6 @@ has a handful of files, and a play is written some ten times in all. Files of da
 small, are packed into full ones.
 """
 
-import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
@@ -16,13 +15,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from streamer.archive.manifest import ArchiveFile
+from streamer.runtime.files import sync_file
 
 FULL_FILE_PLAYS: Final = 200_000  # some 3 MB, written in 0.2 s
 _GROUP_PLAYS: Final = 50_000  # rows of a row group: what a reader of some minutes reads at least
 
 
 def write_plays(directory: Path, number: int, plays: pa.Table, day: int) -> list[ArchiveFile]:
-    """Write a file and see it on the disk; none for no plays.
+    """Write a file and flush it to the disk; none for no plays.
 
     Args:
         directory: of the archive.
@@ -35,8 +35,7 @@ def write_plays(directory: Path, number: int, plays: pa.Table, day: int) -> list
     name = f"plays-{number:08d}.parquet"
     with (directory / name).open("wb") as file:
         pq.write_table(plays, file, compression="zstd", row_group_size=_GROUP_PLAYS)
-        file.flush()
-        os.fsync(file.fileno())
+        sync_file(file)
     times = pc.min_max(plays["played_at_ms"]).as_py()
     return [ArchiveFile(name, len(plays), day, times["min"], times["max"])]
 

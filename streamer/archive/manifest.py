@@ -1,6 +1,5 @@
 """What of an archive counts: its files, in order, how far each partition has come, and which fit is under way."""
 
-import os
 from pathlib import Path
 from typing import Final
 
@@ -8,6 +7,7 @@ import msgspec
 import pyarrow.parquet as pq
 
 from streamer.errors import ContractError
+from streamer.runtime.files import replace_file, sync_directory
 
 FORMAT_VERSION: Final = 2
 
@@ -118,24 +118,9 @@ def read_manifest(directory: Path, today: int) -> ArchiveManifest:
 
 
 def replace_manifest(directory: Path, manifest: ArchiveManifest) -> None:
-    """Put a manifest in the place of the old one, so that a crash leaves either of the two."""
-    sync_directory(directory)  # the files it names are found whenever it is
-    beside = directory / f"{_NAME}.new"
-    with beside.open("wb") as file:
-        file.write(msgspec.json.encode(manifest))
-        file.flush()
-        os.fsync(file.fileno())
-    beside.rename(directory / _NAME)
-    sync_directory(directory)  # else the old one may come back with the power
-
-
-def sync_directory(directory: Path) -> None:
-    """See the names of a directory on the disk."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """Replace the manifest, so that a crash leaves the old one or the new one."""
+    sync_directory(directory)  # the files it names, which are flushed, must not lose their names
+    replace_file(directory / _NAME, msgspec.json.encode(manifest))
 
 
 def played_between(statistics: pq.FileMetaData) -> tuple[int, int]:

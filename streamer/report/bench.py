@@ -23,6 +23,7 @@ from models.serving.recommender import Recommender
 from models.training.fit import fit
 from models.training.loop import Progress
 from streamer.report.gru4rec_search import BEST
+from streamer.runtime.files import replace_file
 
 _FIT: str = "fit.json"
 
@@ -77,7 +78,8 @@ class Bench:
         fitted = self._fit(split, name, training)
         release = self.save(f"{name}-{seed}", Recommender(fitted.network, split.catalogue), split, training)
         about = {"training": _plain(training), "release": release, "losses": fitted.losses}
-        (folder / _FIT).write_text(json.dumps(about | {"plays_per_s": fitted.plays_per_s}, indent=1) + "\n")
+        about["plays_per_s"] = fitted.plays_per_s
+        replace_file(folder / _FIT, f"{json.dumps(about, indent=1)}\n".encode())
         return fitted
 
     def save(self, name: str, recommender: Recommender, split: Split, training: TrainingConfig) -> str:

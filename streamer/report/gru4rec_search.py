@@ -15,6 +15,7 @@ from models.analysis.gru4rec import Gru4RecConfig
 from models.analysis.gru4rec_training import Epoch, fit_gru4rec
 from models.evaluation.tuning import ValidationScorer
 from models.plays.split import Split
+from streamer.runtime.files import replace_file
 
 _RSC15: Final = Gru4RecConfig(
     batch_size=32, hidden_dropout=0.4, learning_rate=0.2, momentum=0.2, logq=1.0, epochs=5
@@ -75,7 +76,7 @@ def search(
             continue
         table.append(_run(split, judge, config, tell))
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(table, indent=1) + "\n")
+        replace_file(path, f"{json.dumps(table, indent=1)}\n".encode())
     return table
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from models.plays.split import Lists
+from streamer.runtime.files import replace_file, sync_directory, sync_file
 
 _LISTS: Final = "lists.npz"
 _ABOUT: Final = "run.json"
@@ -34,9 +35,12 @@ def keep_run(folder: Path, key: dict[str, Any], run: SystemRun) -> None:
     """Keep a run in a folder of its own, under the key that says what it is a run of."""
     folder.mkdir(parents=True, exist_ok=True)
     lists = {name: rows.astype(np.int32) for name, rows in asdict(run.lists).items()}
-    np.savez_compressed(folder / _LISTS, **lists)
+    with (folder / _LISTS).open("wb") as file:
+        np.savez_compressed(file, **lists)
+        sync_file(file)
+    sync_directory(folder)
     about = {"key": key, "settings": run.settings, "losses": run.losses, "plays_per_s": run.plays_per_s}
-    (folder / _ABOUT).write_text(json.dumps(about, indent=1) + "\n")  # last: a run without it was interrupted
+    replace_file(folder / _ABOUT, f"{json.dumps(about, indent=1)}\n".encode())  # last: a run without it is incomplete
 
 
 def kept_run(folder: Path, key: dict[str, Any]) -> SystemRun | None:

@@ -1,1 +1,1 @@
-"""What any process does: end at once, stop when asked, try again, serve its health, find its device."""
+"""What any process does: end at once, stop when asked, retry, serve its health, find its device, keep its files."""

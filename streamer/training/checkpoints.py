@@ -1,7 +1,5 @@
 """A fit's checkpoint on a disk: one file, replaced atomically, so that a kill leaves the old one or the new one."""
 
-import fcntl
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +9,8 @@ from typing import Final
 
 from models.training.checkpoint import Fingerprint, InvalidCheckpoint, Snapshot, differences
 from streamer.errors import RefrainError
+from streamer.runtime.files import hold_directory, replace_file
+from streamer.training.shards import remove_shards
 
 _NAME: Final = "checkpoint.safetensors"
 _MOST_DISK_SHARE: Final = 0.05  # of a fit's time, however large its weights
@@ -48,20 +48,17 @@ class CheckpointFile:
             CheckpointError: another process holds it, or it cannot be written.
         """
         try:
-            self._directory.mkdir(parents=True, exist_ok=True)
-            lock = (self._directory / "lock").open("w")
+            lock = hold_directory(self._directory)
+        except BlockingIOError as exc:
+            raise CheckpointError(
+                f"another process fits with the checkpoint directory {self._directory}; wait for it, stop it, or "
+                "name another directory"
+            ) from exc
         except OSError as exc:
             raise CheckpointError(
                 f"the checkpoint directory {self._directory} cannot be written ({exc}); name another"
             ) from exc
         with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as exc:
-                raise CheckpointError(
-                    f"another process fits with the checkpoint directory {self._directory}; wait for it, stop it, or "
-                    "name another directory"
-                ) from exc
             yield
 
     @property
@@ -98,20 +95,14 @@ class CheckpointFile:
         return epoch_ended or self._clock() >= self._due_s
 
     def write(self, snapshot: Snapshot) -> None:
-        """Put a snapshot in the place of the one before, and see it on the disk.
+        """Replace the latest snapshot, and flush it to the disk.
 
         Raises:
             OSError: the directory cannot be written.
         """
         begun_s = self._clock()
         self._directory.mkdir(parents=True, exist_ok=True)
-        beside = self.path.with_suffix(".new")
-        with beside.open("wb") as file:
-            file.write(snapshot.to_bytes())
-            file.flush()
-            os.fsync(file.fileno())
-        beside.rename(self.path)
-        self._sync_directory()
+        replace_file(self.path, snapshot.to_bytes())
         ended_s = self._clock()
         self._due_s = ended_s + max(self._period_s, (ended_s - begun_s) / _MOST_DISK_SHARE)
 
@@ -119,11 +110,4 @@ class CheckpointFile:
         """Forget the fit, what it began with, and the plays that were copied for it."""
         self.path.unlink(missing_ok=True)
         shutil.rmtree(self.earlier.path.parent, ignore_errors=True)
-        shutil.rmtree(self.shards_directory, ignore_errors=True)
-
-    def _sync_directory(self) -> None:
-        descriptor = os.open(self._directory, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)  # else the old one may come back with the power
-        finally:
-            os.close(descriptor)
+        remove_shards(self.shards_directory)

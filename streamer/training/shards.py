@@ -1,12 +1,14 @@
-"""The write_shards: an archive of any size, by time of arrival, becomes shards on a disk, by listener.
+"""Shards: an archive of any size, ordered by arrival, rewritten on a disk so that a listener's plays are together.
 
-Plays of a listener must come together, and an archive has them wherever they arrived. One pass over its row groups
-appends every play to the shard its listener hashes to, so memory holds a row group, the ids of the tracks, and later
-one shard. A manifest, written last, makes the folder count; without it the pass begins anew.
+One pass over the archive's row groups appends every play to the shard its listener hashes to, so memory holds a row
+group, the ids of the tracks, and later one shard. A manifest makes the folder count; without it the pass starts over.
+It is written after the shards have been flushed to the disk, and removed before them, so that neither a kill nor a
+power cut leaves a manifest that names missing shards.
 """
 
 import shutil
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -19,6 +21,7 @@ from models.plays.catalogue import track_keys
 from models.plays.histories import gather_histories
 from models.release_files import DataWindow
 from models.training.shards import Shard
+from streamer.runtime.files import replace_file, sync_directory, sync_file
 
 #: What a fit holds in memory: some 1.5 GB, most of it while word2vec passes over it.
 SHARD_PLAYS: Final = 2_000_000
@@ -92,37 +95,43 @@ def open_shards(directory: Path) -> ShardFolder | None:
 def write_shards(
     batches: Iterable[pa.RecordBatch], directory: Path, *, num_shards: int, num_forgotten: int
 ) -> ShardFolder:
-    """Write plays into shards, whatever lay there.
+    """Write plays into shards, in place of any that were there.
 
     Args:
         batches: plays with `COLUMNS`, in the order of arrival; one at a time is held.
-        directory: emptied, or made.
+        directory: emptied, or created.
         num_shards: files that plays go to.
         num_forgotten: of the archive.
     """
-    shutil.rmtree(directory, ignore_errors=True)
+    remove_shards(directory)
     directory.mkdir(parents=True)
     track_ids: dict[str, None] = {}  # a set that keeps the order
     num_plays, from_ms, until_ms = 0, np.iinfo(np.int64).max, np.iinfo(np.int64).min
-    files = [_file(directory, number).open("wb") for number in range(num_shards)]
-    try:
+    with ExitStack() as stack:
+        files = [stack.enter_context(_file(directory, number).open("wb")) for number in range(num_shards)]
         for batch in batches:
             records = _records(batch, track_ids)
             _append(records, files)
             num_plays += len(records)
             from_ms = min(from_ms, int(records["played_at_ms"].min(initial=from_ms)))
             until_ms = max(until_ms, int(records["played_at_ms"].max(initial=until_ms)))
-    finally:
         for file in files:
-            file.close()
+            sync_file(file)
     manifest = ShardManifest(
         num_shards, num_forgotten, list(track_ids), from_ms, until_ms, num_plays,
         sum(_num_listeners(_file(directory, number)) for number in range(num_shards)),
     )  # fmt: skip
-    beside = directory / f"{_MANIFEST}.new"
-    beside.write_bytes(msgspec.json.encode(manifest))
-    beside.rename(directory / _MANIFEST)
+    sync_directory(directory)
+    replace_file(directory / _MANIFEST, msgspec.json.encode(manifest))
     return ShardFolder(directory)
+
+
+def remove_shards(directory: Path) -> None:
+    """Remove a folder of shards, complete or not, if there is one."""
+    if (directory / _MANIFEST).exists():
+        (directory / _MANIFEST).unlink()
+        sync_directory(directory)  # else the manifest may come back after a power cut, but not its shards
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 def _records(batch: pa.RecordBatch, track_ids: dict[str, None]) -> NDArray[np.void]:

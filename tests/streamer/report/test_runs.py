@@ -1,9 +1,11 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from models.plays.split import Lists
 from streamer.report.runs import SystemRun, keep_run, kept_run
+from tests.durability import observe_disk
 
 LISTS = Lists(np.arange(40).reshape(2, 20), np.arange(200).reshape(2, 100))
 KEY = {"seed": 1, "offsets": (1, 100)}
@@ -31,3 +33,14 @@ def test_a_run_that_was_interrupted_is_not_taken(tmp_path: Path) -> None:
     (tmp_path / "run.json").unlink()
 
     assert kept_run(tmp_path, KEY) is None
+
+
+def test_lists_are_flushed_before_the_file_that_makes_them_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = observe_disk(tmp_path, monkeypatch)
+
+    keep_run(tmp_path, KEY, SystemRun(LISTS, {}))
+
+    assert steps[:2] == [("sync", "lists.npz"), ("sync", ".")]
+    assert steps[2:] == [("sync", "run.json.new"), ("rename", "run.json"), ("sync", ".")]

@@ -57,7 +57,7 @@ def test_a_damaged_one_is_refused(tmp_path: Path) -> None:
 def test_a_write_that_was_cut_off_leaves_the_one_before(tmp_path: Path) -> None:
     file = CheckpointFile(tmp_path)
     file.write(snapshot(1))
-    file.path.with_suffix(".new").write_bytes(b"half")
+    (tmp_path / "checkpoint.safetensors.new").write_bytes(b"half")
 
     latest = file.read(FINGERPRINT)
 

@@ -1,3 +1,5 @@
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +8,8 @@ import pytest
 
 from models.plays.catalogue import track_keys
 from models.plays.histories import gather_histories
-from streamer.training.shards import COLUMNS, ShardFolder, open_shards, write_shards
+from streamer.training.shards import COLUMNS, ShardFolder, open_shards, remove_shards, write_shards
+from tests.durability import observe_disk
 
 
 def batches(num_plays: int = 300, size: int = 50) -> list[pa.RecordBatch]:
@@ -75,6 +78,42 @@ def test_a_shuffle_that_was_cut_off_does_not_count(tmp_path: Path) -> None:
         write_shards(cut_off(), tmp_path / "shards", num_shards=3, num_forgotten=0)
 
     assert open_shards(tmp_path / "shards") is None
+
+
+def test_shards_are_flushed_before_the_manifest_that_names_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = tmp_path / "shards"
+    steps = observe_disk(directory, monkeypatch)
+
+    write_shards(batches(), directory, num_shards=3, num_forgotten=0)
+
+    assert sorted(steps[:3]) == [("sync", f"{number:05d}.plays") for number in range(3)]
+    assert steps[3:] == [("sync", "."), ("sync", "shards.json.new"), ("rename", "shards.json"), ("sync", ".")]
+
+
+@pytest.mark.parametrize("remove", [remove_shards, lambda into: write_shards([], into, num_shards=1, num_forgotten=0)])
+def test_a_manifest_goes_before_the_shards_it_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, remove: Callable[[Path], object]
+) -> None:
+    def cut_off(directory: Path, **_: object) -> None:
+        assert (directory / "00000.plays").exists()
+        raise KeyboardInterrupt
+
+    directory = tmp_path / "shards"
+    write_shards(batches(), directory, num_shards=3, num_forgotten=0)
+    steps = observe_disk(directory, monkeypatch)
+    monkeypatch.setattr(shutil, "rmtree", cut_off)
+
+    with pytest.raises(KeyboardInterrupt):
+        remove(directory)
+
+    assert steps == [("unlink", "shards.json"), ("sync", ".")]
+    assert open_shards(directory) is None
+
+
+def test_shards_that_are_not_there_are_removed_in_silence(tmp_path: Path) -> None:
+    remove_shards(tmp_path / "shards")
 
 
 def test_there_is_no_shard_behind_the_last(tmp_path: Path) -> None:
