@@ -11,12 +11,13 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from streamer.archive.archive import Archive
 from streamer.archive.plays import forgotten_users, to_table
 from streamer.errors import ContractError
+from streamer.kafka.consumers import create_consumer
 from streamer.metrics import TrainerMetrics
 from streamer.wire.plays import decode
 
@@ -43,11 +44,9 @@ class Archivist:
         self._topic = topic
         self._archive = archive
         self._metrics = metrics
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap_servers,
-            enable_auto_commit=False,
+        self._consumer = create_consumer(
+            bootstrap_servers,
             auto_offset_reset="none",  # retention overtook the reading: end, and count what is lost at the next start
-            isolation_level="read_committed",
         )
         self._held: dict[int, list[ConsumerRecord[bytes, bytes]]] = {}
         self._num_held = 0

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 
 from streamer.demo.ledger import Ledger
 from streamer.demo.scores import Judge
+from streamer.kafka.consumers import create_consumer
 from streamer.wire.changelog import KIND_LISTENER
 from streamer.wire.messages import Recommendation
 from streamer.wire.state import decode
@@ -62,12 +63,7 @@ class Reader:
         ledger: Ledger,
         judge: Judge,
     ) -> None:
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap_servers,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            isolation_level="read_committed",
-        )
+        self._consumer = create_consumer(bootstrap_servers)
         self._enter: dict[str, Callable[[Records], None]] = {
             topics.short_term: self._enter_answers,
             topics.long_term: self._enter_answers,

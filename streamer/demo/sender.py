@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Final
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.structs import RecordMetadata
 
 from streamer.demo.ledger import Ledger
 from streamer.demo.scores import Judge
 from streamer.demo.traffic import Message
+from streamer.kafka.producers import create_producer
 
 _TICK_S: Final = 0.02
 _BREATH_PLAYS: Final = 100  # after which others have their turn
@@ -33,13 +33,7 @@ class Sender:
     def __init__(
         self, bootstrap_servers: str, topic: str, traffic: Iterator[Message], ledger: Ledger, judge: Judge
     ) -> None:
-        self._producer = AIOKafkaProducer(
-            bootstrap_servers=bootstrap_servers,
-            acks="all",
-            enable_idempotence=True,
-            max_batch_size=1 << 17,
-            linger_ms=2,
-        )
+        self._producer = create_producer(bootstrap_servers, max_batch_bytes=1 << 17, linger_ms=2)
         self._topic = topic
         self._traffic = traffic
         self._ledger = ledger

@@ -1,45 +1,60 @@
-"""The backlog of a topic: everything committed on it so far."""
+"""The consumers: read-committed, in no group, each reading the partitions it is assigned."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+
+from streamer.kafka.clients import running
+
+
+def create_consumer(
+    bootstrap_servers: str,
+    *,
+    group_id: str | None = None,
+    auto_offset_reset: str = "earliest",
+    isolation_level: str = "read_committed",
+    fetch_max_wait_ms: int = 500,
+    max_partition_fetch_bytes: int = 1 << 20,
+) -> AIOKafkaConsumer:
+    """Create a consumer, to be assigned its partitions. Outside Faust every consumer is created here.
+
+    Args:
+        bootstrap_servers: where Kafka answers.
+        group_id: the group whose offsets it may commit; it does not join that group.
+        auto_offset_reset: where it goes on when the offset it reads does not exist: `earliest`, `latest` or, to raise
+            an error, `none`.
+        isolation_level: `read_uncommitted` counts open transactions among a partition's records.
+        fetch_max_wait_ms: how long the broker may wait for records; other requests to that broker wait behind it.
+        max_partition_fetch_bytes: of one partition in one response.
+    """
+    return AIOKafkaConsumer(
+        bootstrap_servers=bootstrap_servers,
+        group_id=group_id,
+        enable_auto_commit=False,
+        auto_offset_reset=auto_offset_reset,
+        isolation_level=isolation_level,
+        fetch_max_wait_ms=fetch_max_wait_ms,
+        max_partition_fetch_bytes=max_partition_fetch_bytes,
+    )
 
 
 async def read_backlog(
     bootstrap_servers: str, topic: str, partitions: Sequence[int]
 ) -> "AsyncGenerator[ConsumerRecord[bytes, bytes], None]":
     """Yield the committed records of some partitions up to their present ends; those of a partition in order."""
-    read = [TopicPartition(topic, number) for number in partitions]
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, isolation_level="read_committed")
-    async with _running(consumer):
-        ends = await consumer.end_offsets(read)
+    async with running(create_consumer(bootstrap_servers)) as consumer:
+        ends = await consumer.end_offsets([TopicPartition(topic, number) for number in partitions])
     async with aclosing(read_until(bootstrap_servers, ends)) as records:
         async for record in records:
             yield record
-
-
-@asynccontextmanager
-async def _running(consumer: AIOKafkaConsumer) -> AsyncGenerator[None, None]:
-    """Start a consumer and stop it, also one that finds no Kafka: its own context leaves that open."""
-    try:
-        await consumer.start()
-        yield
-    finally:
-        await consumer.stop()
 
 
 async def read_until(
     bootstrap_servers: str, ends: Mapping[TopicPartition, int]
 ) -> "AsyncGenerator[ConsumerRecord[bytes, bytes], None]":
     """Yield the committed records before the ends, partition by partition; wait for transactions open there."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap_servers,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        isolation_level="read_committed",
-    )
-    async with _running(consumer):
+    async with running(create_consumer(bootstrap_servers)) as consumer:
         consumer.assign(list(ends))
         for partition, end in ends.items():
             while await consumer.position(partition) < end:

@@ -13,12 +13,10 @@ from collections.abc import Iterable, Mapping
 
 from aiokafka import AIOKafkaProducer
 
+from streamer.kafka.producers import create_transactional_producer
 from streamer.runtime.crash import crash
 
 logger = logging.getLogger(__name__)
-
-#: How much of a partition's batch goes to Kafka in one record batch; the broker's default limit is 1 MiB and a bit.
-MAX_BATCH_BYTES = 1_000_000
 
 #: How long an old producer may take to say goodbye, seconds.
 _STOP_LIMIT_S = 5.0
@@ -36,7 +34,7 @@ class Fences:
     def __init__(self, bootstrap_servers: str, app_id: str, transaction_timeout_s: float) -> None:
         self._bootstrap_servers = bootstrap_servers
         self._app_id = app_id
-        self._transaction_timeout_ms = int(transaction_timeout_s * 1000)
+        self._transaction_timeout_s = transaction_timeout_s
         self._held: dict[int, AIOKafkaProducer] = {}
 
     @property
@@ -61,12 +59,10 @@ class Fences:
         await asyncio.gather(*(self._stop(partition, producer) for partition, producer in dropped.items()))
 
     async def _make(self, partition: int) -> AIOKafkaProducer:
-        producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap_servers,
+        producer = create_transactional_producer(
+            self._bootstrap_servers,
             transactional_id=f"{self._app_id}-{partition}",
-            transaction_timeout_ms=self._transaction_timeout_ms,
-            max_batch_size=MAX_BATCH_BYTES,
-            linger_ms=0,
+            transaction_timeout_s=self._transaction_timeout_s,
         )
         await producer.start()
         return producer

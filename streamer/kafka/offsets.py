@@ -5,14 +5,15 @@ refuses, and `refrain offsets` mends it. Transactional producers leave offsets w
 are counts of plays at most.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from streamer.kafka.clients import running
+from streamer.kafka.consumers import create_consumer
 from streamer.wire.changelog import MARK_KEY, NO_MARK, Mark
 
 #: What mends every contradiction; `refrain offsets` is in streamer/operations/offsets.py.
@@ -129,26 +130,18 @@ def mark_before(target: int, timestamp_ms: int | None) -> Mark:
     return Mark(target - 1, _UNKNOWN_MS if timestamp_ms is None else timestamp_ms) if target else NO_MARK
 
 
-@asynccontextmanager
-async def observing(bootstrap_servers: str) -> AsyncIterator[AIOKafkaConsumer]:
-    """Run a consumer of committed records, outside of any group, that looks at one thing after the other.
+def observing(bootstrap_servers: str) -> AbstractAsyncContextManager[AIOKafkaConsumer]:
+    """Run a consumer that looks at one thing after another.
 
-    Whatever is asked for on a connection waits for the fetch before it: hence the short one. aiokafka fails to stop a
-    consumer whose tasks have not begun, and hangs where it stops right behind a change of its assignment: who assigns
-    must have read something since.
+    Requests on a connection wait for the fetch before them, hence its short wait. aiokafka hangs when a consumer stops
+    right after a change of its assignment: after assigning, read something before leaving the context.
     """
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap_servers,
-        enable_auto_commit=False,
-        isolation_level="read_committed",
+    consumer = create_consumer(
+        bootstrap_servers,
+        auto_offset_reset="latest",  # records that are deleted while they are searched are passed over
         fetch_max_wait_ms=_FETCH_MAX_WAIT_MS,
     )
-    await consumer.start()
-    await asyncio.sleep(0)
-    try:
-        yield consumer
-    finally:
-        await consumer.stop()
+    return running(consumer)
 
 
 async def read_offsets(

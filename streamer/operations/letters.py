@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from streamer.errors import ContractError
-from streamer.kafka.consumers import read_until
+from streamer.kafka.clients import running
+from streamer.kafka.consumers import create_consumer, read_until
 from streamer.settings import Settings
 from streamer.wire.messages import DeadLetterHeaders, ReceiptHeaders
 
@@ -120,13 +121,8 @@ async def count_partitions(bootstrap_servers: str, topic: str) -> int:
 async def _find_ends(bootstrap_servers: str, topic: str) -> Ends:
     """Say where each partition ends, transactions still open included: a receipt may stand behind one."""
     partitions = [TopicPartition(topic, number) for number in range(await count_partitions(bootstrap_servers, topic))]
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, isolation_level="read_uncommitted")
-    await consumer.start()
-    try:
-        ends = await consumer.end_offsets(partitions)
-    finally:
-        await consumer.stop()
-    return dict(sorted(ends.items()))
+    async with running(create_consumer(bootstrap_servers, isolation_level="read_uncommitted")) as consumer:
+        return dict(sorted((await consumer.end_offsets(partitions)).items()))
 
 
 def _read_headers(record: "ConsumerRecord[bytes, bytes]", kind: type[_Headers]) -> _Headers | None:

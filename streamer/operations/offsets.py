@@ -14,11 +14,13 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, ProducerFenced, for_code
 
 from streamer.errors import ContractError
+from streamer.kafka.clients import running
+from streamer.kafka.consumers import create_consumer
 from streamer.kafka.fences import Fences
 from streamer.kafka.offsets import (
     CHANGELOG_REMEDY,
@@ -221,14 +223,9 @@ async def _write_marks(settings: Settings, fences: Mapping[int, AIOKafkaProducer
 
 async def _commit(settings: Settings, targets: dict[int, int]) -> None:
     partitions = {TopicPartition(settings.plays_topic, number): target for number, target in targets.items()}
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap_servers, group_id=settings.app_id, enable_auto_commit=False
-    )
-    await consumer.start()
-    try:
-        consumer.assign(list(partitions))
-        await consumer.commit(partitions)
-    except KafkaError as exc:
-        raise ContractError(_INTERRUPTED) from exc
-    finally:
-        await consumer.stop()
+    async with running(create_consumer(settings.kafka_bootstrap_servers, group_id=settings.app_id)) as consumer:
+        try:
+            consumer.assign(list(partitions))
+            await consumer.commit(partitions)
+        except KafkaError as exc:
+            raise ContractError(_INTERRUPTED) from exc

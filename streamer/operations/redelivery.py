@@ -12,20 +12,21 @@ belongs to, which is the same but for strays.
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Collection, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final
 
 from aiokafka import AIOKafkaProducer
 
+from streamer.kafka.clients import running
 from streamer.kafka.partitioner import PARTITIONERS
+from streamer.kafka.producers import create_transactional_producer
 from streamer.operations.letters import Letter, RecordId, count_partitions, read_letters, survey_letters
 from streamer.settings import Settings
 from streamer.wire.messages import MAX_DEAD_VALUE_BYTES, Cause, ReceiptHeaders, as_headers
 
 _PORTION: Final = 200  # letters in one transaction: 13 MiB where each is as large as can be
-_MAX_BATCH_BYTES: Final = 1_000_000  # in one record batch; the broker's default limit is 1 MiB and a bit
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,26 +115,19 @@ async def send_again(settings: Settings, choice: Choice) -> Dispatch:
     """
     num_partitions = await count_partitions(settings.kafka_bootstrap_servers, settings.plays_topic)
     dispatch = Dispatch(settings, num_partitions, choice)
-    async with _fenced_producer(settings) as producer, aclosing(_portions(settings, dispatch)) as portions:
+    async with running(_create_fence(settings)) as fence, aclosing(_portions(settings, dispatch)) as portions:
         async for portion in portions:
-            await _send(producer, dispatch, portion)
+            await _send(fence, dispatch, portion)
     return dispatch
 
 
-@asynccontextmanager
-async def _fenced_producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
-    """Yield a producer; whoever held it before can send no more, and what they had begun is decided."""
-    producer = AIOKafkaProducer(
-        bootstrap_servers=settings.kafka_bootstrap_servers,
+def _create_fence(settings: Settings) -> AIOKafkaProducer:
+    """Create a producer whose start fences the previous sender and completes or aborts its open transaction."""
+    return create_transactional_producer(
+        settings.kafka_bootstrap_servers,
         transactional_id=f"{settings.app_id}-dead-letters",
-        transaction_timeout_ms=int(settings.transaction_timeout_s * 1000),
-        max_batch_size=_MAX_BATCH_BYTES,
+        transaction_timeout_s=settings.transaction_timeout_s,
     )
-    await producer.start()
-    try:
-        yield producer
-    finally:
-        await producer.stop()
 
 
 async def _portions(settings: Settings, dispatch: Dispatch) -> AsyncGenerator[list[Letter], None]:
@@ -149,15 +143,15 @@ async def _portions(settings: Settings, dispatch: Dispatch) -> AsyncGenerator[li
         yield portion
 
 
-async def _send(producer: AIOKafkaProducer, dispatch: Dispatch, letters: Sequence[Letter]) -> None:
+async def _send(fence: AIOKafkaProducer, dispatch: Dispatch, letters: Sequence[Letter]) -> None:
     """Send letters with their receipts, all or none."""
     plays_topic, dead_letter_topic = dispatch.settings.plays_topic, dispatch.settings.dead_letter_topic
-    async with producer.transaction():
+    async with fence.transaction():
         deliveries = []
         for letter in letters:
             receipt = as_headers(ReceiptHeaders(sent_again=letter.place.offset))
             deliveries += [
-                await producer.send(plays_topic, letter.value, letter.key, dispatch.home(letter)),
-                await producer.send(dead_letter_topic, b"", None, letter.place.partition, headers=receipt),
+                await fence.send(plays_topic, letter.value, letter.key, dispatch.home(letter)),
+                await fence.send(dead_letter_topic, b"", None, letter.place.partition, headers=receipt),
             ]
         await asyncio.gather(*deliveries)

@@ -5,9 +5,10 @@ from contextlib import aclosing
 from typing import Final
 
 import msgspec
-from aiokafka import AIOKafkaProducer
 
+from streamer.kafka.clients import running
 from streamer.kafka.consumers import read_backlog
+from streamer.kafka.producers import create_producer
 from streamer.wire.messages import ReleaseNotice
 
 logger = logging.getLogger(__name__)
@@ -32,12 +33,8 @@ async def find_champions(bootstrap_servers: str, topic: str) -> list[ReleaseNoti
 
 async def move_alias(bootstrap_servers: str, topic: str, notice: ReleaseNotice, alias: bytes = CHAMPION) -> None:
     """Put a release under an alias; returns when every replica of the notice is written."""
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, acks="all", enable_idempotence=True)
-    try:
-        await producer.start()
+    async with running(create_producer(bootstrap_servers)) as producer:
         await producer.send_and_wait(topic, msgspec.json.encode(notice), alias, partition=0)
-    finally:
-        await producer.stop()
 
 
 def _read(value: bytes, topic: str) -> ReleaseNotice | None:

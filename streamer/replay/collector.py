@@ -1,14 +1,15 @@
 """Collects the answers to a recording, as a `read_committed` consumer sees them, and what of them is to be scored."""
 
 from collections.abc import Sequence
-from typing import Final, Self
+from typing import Final
 
 import msgspec
 import numpy as np
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 from numpy.typing import NDArray
 
 from models.plays.catalogue import FIRST_TRACK, PAD, UNKNOWN, Catalogue
+from streamer.kafka.consumers import create_consumer
 from streamer.replay.recording import Recording
 
 _FETCH_MS: Final = 200
@@ -102,7 +103,7 @@ class Collector:
 
 
 class AnswerReader:
-    """Reads the three topics that workers answer on into a collector; an asynchronous context.
+    """Reads the three topics that workers answer on into a collector.
 
     Args:
         bootstrap_servers: where Kafka answers.
@@ -127,21 +128,15 @@ class AnswerReader:
             for topic in (*answer_topics, dead_letter_topic)
             for number in range(num_partitions)
         ]
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap_servers,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            isolation_level="read_committed",
-            max_partition_fetch_bytes=_PARTITION_BYTES,
-        )
+        self._consumer = create_consumer(bootstrap_servers, max_partition_fetch_bytes=_PARTITION_BYTES)
 
-    async def __aenter__(self) -> Self:
-        """Begin at the beginning of the topics, which exist."""
+    async def start(self) -> None:
+        """Connect, at the beginning of the topics, which exist."""
         await self._consumer.start()
         self._consumer.assign(self._partitions)
-        return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def stop(self) -> None:
+        """Disconnect."""
         await self._consumer.stop()
 
     async def read(self) -> None:

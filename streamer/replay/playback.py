@@ -10,11 +10,12 @@ from collections.abc import Callable
 from typing import Final
 
 import numpy as np
-from aiokafka import AIOKafkaProducer
 from aiokafka.structs import RecordMetadata
 from numpy.typing import NDArray
 
 from streamer.errors import RefrainError
+from streamer.kafka.clients import running
+from streamer.kafka.producers import create_producer
 from streamer.replay.collector import AnswerReader, Collector
 from streamer.replay.recording import Recording
 
@@ -39,7 +40,7 @@ class Playback:
         recording: P plays.
         collector: notes the answers.
         reader: fills the collector.
-        producer: sends; starts and stops with the playback.
+        bootstrap_servers: where Kafka answers.
         topic: of plays, empty.
         max_under_way: plays sent and not answered yet.
     """
@@ -49,7 +50,7 @@ class Playback:
         recording: Recording,
         collector: Collector,
         reader: AnswerReader,
-        producer: AIOKafkaProducer,
+        bootstrap_servers: str,
         *,
         topic: str,
         max_under_way: int,
@@ -57,7 +58,7 @@ class Playback:
         self._recording = recording
         self._collector = collector
         self._reader = reader
-        self._producer = producer
+        self._producer = create_producer(bootstrap_servers, max_batch_bytes=_MAX_BATCH_BYTES)
         self._topic = topic
         self._max_under_way = max_under_way
         self._num_sent = 0
@@ -70,7 +71,7 @@ class Playback:
         Raises:
             PlaybackError: no play was answered for a long time, or somebody else writes to the topic.
         """
-        async with self._producer, self._reader:
+        async with running(self._producer), running(self._reader):
             num_settled, moved_s = 0, time.monotonic()
             while num_settled < len(self._recording):
                 while self._num_sent < min(len(self._recording), num_settled + self._max_under_way):
@@ -120,10 +121,3 @@ class Playback:
                 f"no play was answered for {standstill_s:.0f} s; {num_settled} of {len(self._recording)} are, "
                 f"{self._num_sent} were sent: read the logs of the workers"
             )
-
-
-def create_producer(bootstrap_servers: str) -> AIOKafkaProducer:
-    """Make what a playback sends with: in order, each play once."""
-    return AIOKafkaProducer(
-        bootstrap_servers=bootstrap_servers, acks="all", enable_idempotence=True, max_batch_size=_MAX_BATCH_BYTES
-    )

@@ -30,7 +30,7 @@ from streamer.releases.loading import notice_release, read_release
 from streamer.replay.champion import train_release
 from streamer.replay.collector import AnswerReader, Collector
 from streamer.replay.ledger import ReplayLedger, balance, read_plays_seen
-from streamer.replay.playback import Playback, Watch, create_producer
+from streamer.replay.playback import Playback, Watch
 from streamer.replay.recording import Recording
 from streamer.replay.scoreboard import Scores, draw, score, score_as_served, score_baselines, score_by_protocol
 from streamer.settings import Settings
@@ -172,7 +172,7 @@ async def _stream(plan: ReplayPlan, split: Split, notice: ReleaseNotice, cluster
         recording,
         collector,
         AnswerReader(servers, answer_topics, settings.dead_letter_topic, num_partitions, collector),
-        create_producer(servers),
+        servers,
         topic=settings.plays_topic,
         max_under_way=plan.max_under_way,
     )

@@ -14,11 +14,12 @@ from typing import Final
 
 import msgspec
 import torch
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 
 from models.release import Release, load_release
 from models.release_files import InvalidRelease
 from streamer.errors import ReleaseError
+from streamer.kafka.consumers import create_consumer
 from streamer.metrics import WorkerMetrics
 from streamer.releases.alias import CHAMPION
 from streamer.runtime.crash import crash
@@ -62,12 +63,7 @@ class Releases:
 
     def __init__(self, bootstrap_servers: str, topic: str, device: torch.device, metrics: WorkerMetrics) -> None:
         self._partition = TopicPartition(topic, 0)
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap_servers,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            isolation_level="read_committed",
-        )
+        self._consumer = create_consumer(bootstrap_servers)
         self._device = device
         self._metrics = metrics
         self._newer: deque[ConsumerRecord[bytes, bytes]] = deque(maxlen=_MAX_NOTICES)  # than the champion, newest last

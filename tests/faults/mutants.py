@@ -25,6 +25,7 @@ from typing import Any, Final
 from uuid import uuid4
 from xml.etree import ElementTree as ET
 
+from streamer.kafka.producers import MAX_BATCH_BYTES, create_producer
 from tests.faults.sabotage import place_of
 
 #: The variable that says which mutant the workers of a run are.
@@ -47,23 +48,21 @@ def no_fence() -> Patches:
             *args, transactional_id=f"{transactional_id}-{uuid4()}", **kwargs
         )
 
-    return {"streamer.kafka.fences:AIOKafkaProducer": of_its_own}
+    return {"streamer.kafka.fences:create_transactional_producer": of_its_own}
 
 
 def no_transaction() -> Patches:
     """Break law 1: whatever a batch has said before its worker dies is seen, and said again."""
 
-    def plain(make: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda *args, transactional_id, transaction_timeout_ms, **kwargs: make(  # noqa: ARG005  it has none
-            *args, enable_idempotence=True, **kwargs
-        )
+    def plain(_: object) -> Callable[..., Any]:
+        return lambda bootstrap_servers, **_: create_producer(bootstrap_servers, max_batch_bytes=MAX_BATCH_BYTES)
 
     async def nothing(_: object) -> None:
         pass
 
     steps = ("begin_transaction", "commit_transaction", "abort_transaction")
     return {
-        "streamer.kafka.fences:AIOKafkaProducer": plain,
+        "streamer.kafka.fences:create_transactional_producer": plain,
         **{f"aiokafka:AIOKafkaProducer.{step}": lambda _: nothing for step in steps},
     }
 

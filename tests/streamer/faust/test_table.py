@@ -6,7 +6,8 @@ from faust.types import TP
 
 from streamer.faust import table as table_module
 from streamer.faust.table import ListenerTable
-from streamer.kafka.fences import MAX_BATCH_BYTES, Fences
+from streamer.kafka.fences import Fences
+from streamer.kafka.producers import MAX_BATCH_BYTES
 from streamer.kafka.transaction import Record, Writes
 from streamer.local.devkafka import DevKafka
 from streamer.wire.changelog import MARK_KEY, Item, Mark

@@ -8,6 +8,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import ProducerFenced
 
+from streamer.kafka.clients import running
 from streamer.kafka.partitioner import PARTITIONERS
 from streamer.operations import redelivery
 from streamer.operations.letters import RecordId
@@ -101,7 +102,7 @@ async def test_a_portion_that_fails_is_sent_whole_next_time(office: Office, monk
         if value == b"3":  # somebody else begins to send, in the middle of the second portion
             rival = replace(office.settings)
             monkeypatch.setattr(AIOKafkaProducer, "send", send)
-            async with redelivery._fenced_producer(rival):
+            async with running(redelivery._create_fence(rival)):
                 pass
         return await send(self, topic, value, *rest, **more)
 

@@ -17,7 +17,7 @@ from streamer.local.devkafka import DevKafka
 from streamer.recordings.plays import RecordedPlays
 from streamer.replay import playback as module
 from streamer.replay.collector import AnswerReader, Collector
-from streamer.replay.playback import Playback, PlaybackError, create_producer
+from streamer.replay.playback import Playback, PlaybackError
 from streamer.replay.recording import Recording
 from streamer.settings import Settings
 
@@ -51,7 +51,7 @@ async def stage(kafka: DevKafka, topic_prefix: str, draw_listening: Callable[...
     answer_topics = (settings.short_term_topic, settings.long_term_topic)
     reader = AnswerReader(kafka.bootstrap_servers, answer_topics, settings.dead_letter_topic, NUM_PARTITIONS, collector)
     playback = Playback(
-        recording, collector, reader, create_producer(kafka.bootstrap_servers),
+        recording, collector, reader, kafka.bootstrap_servers,
         topic=settings.plays_topic, max_under_way=MAX_UNDER_WAY,
     )  # fmt: skip
     return Stage(settings, recording, collector, playback)
