@@ -12,11 +12,11 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 from aiokafka import ConsumerRecord, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 
 from streamer.archive.archive import Archive
 from streamer.archive.plays import forgotten_users, to_table
 from streamer.errors import ContractError
+from streamer.kafka.admin import KafkaAdmin
 from streamer.kafka.consumers import create_consumer
 from streamer.metrics import TrainerMetrics
 from streamer.wire.plays import decode
@@ -98,13 +98,8 @@ class Archivist:
         await self._archive_held()
 
     async def _find_partitions(self) -> list[int]:
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap_servers)
-        await admin.start()
-        try:
-            (description,) = await admin.describe_topics([self._topic])
-        finally:
-            await admin.close()
-        found = sorted(partition["partition"] for partition in description["partitions"])
+        async with KafkaAdmin(self._bootstrap_servers) as admin:
+            found = list(await admin.find_partitions(self._topic))
         if not found:
             raise ContractError(f"there is no topic {self._topic}; start a worker, which makes it, or create it")
         if missing := sorted(self._archive.next_offsets.keys() - set(found)):

@@ -5,11 +5,8 @@ import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import TopicAlreadyExistsError, for_code
-
 from streamer.errors import ContractError
+from streamer.kafka.admin import KafkaAdmin
 from streamer.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -61,21 +58,16 @@ async def ensure_topics(settings: Settings) -> int:
     Raises:
         ContractError: a topic exists with settings that would lose or reorder something; says which and what to do.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers)
-    await admin.start()
-    try:
+    async with KafkaAdmin(settings.kafka_bootstrap_servers) as admin:
         plays = TopicSpec(settings.plays_topic, None, {"cleanup.policy": "delete"})
         partitions = await _ensure(admin, plays, settings, create_with=settings.partitions)
         for spec in specs(settings, partitions):
             await _ensure(admin, spec, settings, create_with=spec.partitions or 1)
-    finally:
-        await admin.close()
     return partitions
 
 
-async def _ensure(admin: AIOKafkaAdminClient, spec: TopicSpec, settings: Settings, *, create_with: int) -> int:
-    # To ask for a topic by its name would make it, as the broker likes it, where brokers create topics by themselves.
-    if spec.name not in await admin.list_topics():
+async def _ensure(admin: KafkaAdmin, spec: TopicSpec, settings: Settings, *, create_with: int) -> int:
+    if not await admin.find_partitions(spec.name):
         await _create(admin, spec, create_with, settings.replication)
     found, replicas = await _layout(admin, spec.name)
     if spec.partitions is not None and found != spec.partitions:
@@ -92,32 +84,24 @@ async def _ensure(admin: AIOKafkaAdminClient, spec: TopicSpec, settings: Setting
     return found
 
 
-async def _create(admin: AIOKafkaAdminClient, spec: TopicSpec, partitions: int, replication: int) -> None:
+async def _create(admin: KafkaAdmin, spec: TopicSpec, partitions: int, replication: int) -> None:
     configs = dict(spec.configs)
     if replication > 1:  # with a lower one, what one broker alone had would count as written
         configs["min.insync.replicas"] = str(min(2, replication - 1))
-    topic = NewTopic(spec.name, partitions, replication, topic_configs=configs)
-    try:
-        response = await admin.create_topics([topic])
-    except TopicAlreadyExistsError:  # somebody else was quicker; what they made is checked like any other
-        return
-    for name, code, *rest in response.topic_errors:
-        if code not in (0, TopicAlreadyExistsError.errno):
-            raise ContractError(f"topic {name} cannot be created: {for_code(code).__name__} {rest}; create it by hand")
-    logger.info("topic created name=%s partitions=%d", spec.name, partitions)
+    if await admin.create_topic(spec.name, partitions, replication, configs):
+        logger.info("topic created name=%s partitions=%d", spec.name, partitions)
 
 
-async def _layout(admin: AIOKafkaAdminClient, name: str) -> tuple[int, int]:
+async def _layout(admin: KafkaAdmin, name: str) -> tuple[int, int]:
     """Count partitions and replicas of a topic that exists; a broker may hear of it a moment after the controller."""
     async with asyncio.timeout(_VISIBLE_LIMIT_S):
-        while not (partitions := (await admin.describe_topics([name]))[0]["partitions"]):  # noqa: ASYNC110  Kafka calls nobody
+        while not (replicas := await admin.find_partitions(name)):  # noqa: ASYNC110  Kafka calls nobody
             await asyncio.sleep(0.05)
-    return len(partitions), min(len(partition["replicas"]) for partition in partitions)
+    return len(replicas), min(replicas.values())
 
 
-async def _check_configs(admin: AIOKafkaAdminClient, spec: TopicSpec, replicas: int) -> None:
-    (response,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, spec.name)])
-    found = {name: value for *_, entries in response.resources for name, value, *_ in entries}
+async def _check_configs(admin: KafkaAdmin, spec: TopicSpec, replicas: int) -> None:
+    found = await admin.read_topic_configs(spec.name)
     for name, wanted in spec.configs.items():
         if not _acceptable(name, wanted, found.get(name, wanted)):
             raise ContractError(

@@ -7,9 +7,9 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 from aiokafka import ConsumerRecord, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 
 from streamer.errors import ContractError
+from streamer.kafka.admin import KafkaAdmin
 from streamer.kafka.clients import running
 from streamer.kafka.consumers import create_consumer, read_until
 from streamer.settings import Settings
@@ -106,16 +106,10 @@ async def count_partitions(bootstrap_servers: str, topic: str) -> int:
     Raises:
         ContractError: there is none of this name.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
-    await admin.start()
-    try:
-        # To ask for a topic by its name would make it, where brokers create topics by themselves.
-        if topic not in await admin.list_topics():
-            raise ContractError(f"there is no topic {topic}; check the settings, or start a worker, which makes it")
-        (description,) = await admin.describe_topics([topic])
-    finally:
-        await admin.close()
-    return len(description["partitions"])
+    async with KafkaAdmin(bootstrap_servers) as admin:
+        if num_partitions := len(await admin.find_partitions(topic)):
+            return num_partitions
+    raise ContractError(f"there is no topic {topic}; check the settings, or start a worker, which makes it")
 
 
 async def _find_ends(bootstrap_servers: str, topic: str) -> Ends:

@@ -10,15 +10,14 @@ Rules of this file:
 import argparse
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError, ProducerFenced, for_code
+from aiokafka.errors import KafkaError, ProducerFenced
 
 from streamer.errors import ContractError
+from streamer.kafka.admin import KafkaAdmin
 from streamer.kafka.clients import running
 from streamer.kafka.consumers import create_consumer
 from streamer.kafka.fences import Fences
@@ -160,52 +159,32 @@ def _table(found: Sequence[Offsets]) -> str:
 async def _read_all(settings: Settings) -> list[Offsets]:
     """Look where every partition stands; a changelog that is not there covers nothing."""
     topic, changelog = settings.plays_topic, settings.changelog_topic
-    async with _admin_of(settings) as admin:
-        marked = await _partitions(admin, changelog)
-        committed = await admin.list_consumer_group_offsets(settings.app_id)
+    async with KafkaAdmin(settings.kafka_bootstrap_servers) as admin:
+        marked = await admin.find_partitions(changelog)
+        committed = await admin.read_committed_offsets(settings.app_id)
     async with observing(settings.kafka_bootstrap_servers) as consumer:
         marks = dict.fromkeys(range(await _num_partitions(settings)), NO_MARK)
-        found = await newest_marks(consumer, [TopicPartition(changelog, number) for number in range(marked)])
+        found = await newest_marks(consumer, [TopicPartition(changelog, number) for number in marked])
         marks |= {tp.partition: mark for tp, mark in found.items() if tp.partition in marks}
-        commits = {tp.partition: offset.offset for tp, offset in committed.items() if tp.topic == topic}
+        commits = {tp.partition: offset for tp, offset in committed.items() if tp.topic == topic}
         return await read_offsets(consumer, topic, marks, commits)
 
 
 async def _num_partitions(settings: Settings) -> int:
-    async with _admin_of(settings) as admin:
-        if found := await _partitions(admin, settings.plays_topic):
-            return found
+    async with KafkaAdmin(settings.kafka_bootstrap_servers) as admin:
+        if num_partitions := len(await admin.find_partitions(settings.plays_topic)):
+            return num_partitions
     raise ContractError(f"there is no topic {settings.plays_topic}; a worker makes it, or say REFRAIN_PLAYS_TOPIC")
 
 
-async def _partitions(admin: AIOKafkaAdminClient, topic: str) -> int:
-    """Count the partitions of a topic; to ask for one that is not there would make it where brokers do so."""
-    if topic not in await admin.list_topics():
-        return 0
-    return len((await admin.describe_topics([topic]))[0]["partitions"])
-
-
 async def _refuse_members(settings: Settings) -> None:
-    async with _admin_of(settings) as admin:
-        (response,) = await admin.describe_consumer_groups([settings.app_id])
-    error_code, _, _, _, _, members, *_ = response.groups[0]
-    if error_code:
-        raise ContractError(f"group {settings.app_id} cannot be described: {for_code(error_code).__name__}")
-    if members:
+    async with KafkaAdmin(settings.kafka_bootstrap_servers) as admin:
+        num_members = await admin.count_members(settings.app_id)
+    if num_members:
         raise ContractError(
-            f"{len(members)} workers of {settings.app_id} still run: stop them first. One that was killed, or stopped "
+            f"{num_members} workers of {settings.app_id} still run: stop them first. One that was killed, or stopped "
             f"under a REFRAIN_INSTANCE_ID, counts until its session is over ({settings.session_timeout_s:.0f} s)"
         )
-
-
-@asynccontextmanager
-async def _admin_of(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers)
-    await admin.start()
-    try:
-        yield admin
-    finally:
-        await admin.close()
 
 
 # -- what is written

@@ -14,7 +14,6 @@ from uuid import uuid4
 
 import msgspec
 import numpy as np
-from aiokafka.admin import AIOKafkaAdminClient
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -22,6 +21,7 @@ from models.plays.split import Lists, Split, split_plays
 from models.recipes import Recipe
 from models.serving.offline import LONG_TERM_SIZE, SHORT_TERM_SIZE
 from streamer.errors import RefrainError
+from streamer.kafka.admin import KafkaAdmin
 from streamer.kafka.topics import ensure_topics, specs
 from streamer.local.cluster import BOOTSTRAP, Cluster
 from streamer.recordings.plays import RecordedPlays
@@ -149,12 +149,8 @@ def _names_of_its_own(environment: Mapping[str, str]) -> Iterator[dict[str, str]
 
 
 async def _delete_topics(settings: Settings) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers)
-    await admin.start()
-    try:
+    async with KafkaAdmin(settings.kafka_bootstrap_servers) as admin:
         await admin.delete_topics([settings.plays_topic, *(spec.name for spec in specs(settings, 1))])
-    finally:
-        await admin.close()
 
 
 async def _stream(plan: ReplayPlan, split: Split, notice: ReleaseNotice, cluster: Cluster) -> Streamed:

@@ -1,6 +1,4 @@
 import logging
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -150,14 +148,6 @@ async def test_topics_that_cannot_be_created_are_refused(kafka: DevKafka, topic_
 
     with pytest.raises(ContractError, match="cannot be created: InvalidTopic"):
         await ensure_topics(settings)
-
-
-@pytest.fixture(scope="module")
-def obliging_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevKafka]:
-    """A broker with Kafka's own default: it creates whatever topic it is asked about."""
-    directory: Path = tmp_path_factory.mktemp("obliging-kafka")
-    with DevKafka(directory, broker_config={"auto.create.topics.enable": "true"}) as broker:
-        yield broker
 
 
 @pytest.mark.kafka

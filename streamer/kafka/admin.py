@@ -1,0 +1,90 @@
+"""The Kafka admin client."""
+
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+
+from streamer.errors import ContractError
+
+
+class KafkaAdmin:
+    """An admin client; an asynchronous context that closes even if it finds no Kafka.
+
+    No query creates a topic, not even where brokers create each topic that is asked for by name.
+
+    Args:
+        bootstrap_servers: where Kafka answers.
+    """
+
+    def __init__(self, bootstrap_servers: str) -> None:
+        self._client = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._client.start()
+        except BaseException:
+            await self._client.close()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._client.close()
+
+    async def find_partitions(self, topic: str) -> dict[int, int]:
+        """Return how many replicas each partition of a topic has, in order of partitions; empty if there is no topic.
+
+        For a moment after its creation a broker may not know of a topic.
+        """
+        for description in await self._client.describe_topics():  # all of them: naming one might create it
+            if description["topic"] == topic:
+                found = description["partitions"]
+                return dict(sorted((partition["partition"], len(partition["replicas"])) for partition in found))
+        return {}
+
+    async def read_topic_configs(self, topic: str) -> dict[str, str]:
+        """Return the settings of a topic that exists."""
+        (response,) = await self._client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+        return {name: value for *_, entries in response.resources for name, value, *_ in entries}
+
+    async def create_topic(self, topic: str, num_partitions: int, replication: int, configs: Mapping[str, str]) -> bool:
+        """Create a topic; return False if there already is one of this name.
+
+        Raises:
+            ContractError: Kafka refuses.
+        """
+        new_topic = NewTopic(topic, num_partitions, replication, topic_configs=dict(configs))
+        ((_, code, *reason),) = (await self._client.create_topics([new_topic])).topic_errors
+        if code not in (0, TopicAlreadyExistsError.errno):
+            error = for_code(code).__name__
+            raise ContractError(f"topic {topic} cannot be created: {error} {reason}; create it by hand")
+        return bool(code == 0)
+
+    async def delete_topics(self, topics: Sequence[str]) -> None:
+        """Delete topics; those that do not exist are ignored."""
+        await self._client.delete_topics(list(topics))
+
+    async def count_members(self, group_id: str) -> int:
+        """Count the members of a consumer group; 0 if there is no such group.
+
+        Raises:
+            ContractError: the group cannot be described.
+            KafkaError: Kafka has no coordinator for it yet.
+        """
+        (response,) = await self._client.describe_consumer_groups([group_id])
+        error_code, _, _, _, _, members, *_ = response.groups[0]
+        if error_code:
+            raise ContractError(f"group {group_id} cannot be described: {for_code(error_code).__name__}")
+        return len(members)
+
+    async def read_committed_offsets(self, group_id: str) -> dict[TopicPartition, int]:
+        """Return the offsets that a group has committed; partitions without one are left out.
+
+        Raises:
+            KafkaError: Kafka has no coordinator for it yet.
+        """
+        committed = await self._client.list_consumer_group_offsets(group_id)
+        return {partition: offset.offset for partition, offset in committed.items()}
