@@ -79,6 +79,10 @@ class Snapshot:
 class Checkpoint(Protocol):
     """Where a fit keeps its snapshots, and how often; `models` knows neither disk nor clock."""
 
+    @property
+    def earlier(self) -> Checkpoint:
+        """The checkpoint of the network of earlier plays, which a fit of two stages begins with."""
+
     def read(self, fingerprint: Fingerprint) -> Snapshot | None:
         """Give the latest snapshot, or none; one with another fingerprint must be refused."""
 

@@ -19,9 +19,9 @@ from models.networks.network import Network
 from models.plays.catalogue import Catalogue
 from models.plays.histories import Histories
 from models.serving.recommender import Recommender
-from models.training.checkpoint import Checkpoint, Fingerprint, Snapshot, fingerprint_of
+from models.training.checkpoint import Fingerprint, fingerprint_of
+from models.training.context import DEFAULT_CONTEXT, FitContext, ignore_progress
 from models.training.loop import Progress, TrainingRun
-from models.training.ranks import ALONE, Ranks
 from models.training.shards import Questions, Shard, Shards, ShardSentences, survey_of
 from models.training.warm_start import start_afresh, start_from
 
@@ -37,25 +37,19 @@ def fit(
     start: Recommender | None = None,
     sessions: NDArray[np.int64] | None = None,
     company: Histories | None = None,
-    device: torch.device | str = "cpu",
-    progress: Callable[[Progress], None] | None = None,
-    checkpoint: Checkpoint | None = None,
-    ranks: Ranks = ALONE,
+    context: FitContext = DEFAULT_CONTEXT,
 ) -> Network:
     """Train a network on plays in memory.
 
     Args:
         histories: P plays, all of them for training.
-        catalogue: as for `fit_shards`, like all that follow but two.
-        config: how.
-        network_config: what.
+        catalogue: as for `fit_shards`, like every argument but the next two.
+        config: how to train.
+        network_config: what to train.
         start: what to begin with.
         sessions: int64 (P,), where the source knows its sessions, for the item vectors only; absent: by gaps.
         company: further plays, for the item vectors only; sessions by gaps.
-        device: where.
-        progress: called after every batch.
-        checkpoint: where the fit goes on from.
-        ranks: with whom.
+        context: where to train.
 
     Returns:
         The network, in eval mode.
@@ -70,10 +64,7 @@ def fit(
         network_config=network_config,
         start=start,
         company=() if company is None else [Shard(company)],
-        device=device,
-        progress=progress,
-        checkpoint=checkpoint,
-        ranks=ranks,
+        context=context,
     )
 
 
@@ -85,10 +76,7 @@ def fit_shards(
     network_config: ArchitectureConfig | None = None,
     start: Recommender | None = None,
     company: Shards = (),
-    device: torch.device | str = "cpu",
-    progress: Callable[[Progress], None] | None = None,
-    checkpoint: Checkpoint | None = None,
-    ranks: Ranks = ALONE,
+    context: FitContext = DEFAULT_CONTEXT,
 ) -> Network:
     """Train a network on plays of which one shard at a time is in memory; on a single one, as if it were all there is.
 
@@ -96,17 +84,13 @@ def fit_shards(
         shards: the plays, all of them for training; gone through once to count, once in every pass of word2vec, and
             once in every epoch.
         catalogue: the tracks to learn; plays of others are skipped as in serving.
-        config: how.
-        network_config: what; absent: that of `start`, else the default with inputs for the contexts that occur.
+        config: how to train.
+        network_config: what to train; absent: that of `start`, else the default with inputs for the contexts that
+            occur.
         start: an earlier network over its own catalogue, to begin with instead of item vectors alone; known tracks keep
-            their vectors, new ones get that of their company. `config.refreshed()` is then enough.
+            their vectors, new ones get that of their neighbours. `config.refreshed()` is then enough.
         company: further plays, for the item vectors only.
-        device: where to train; the network stays there.
-        progress: called after every pass of word2vec, where one process trains alone, and after every batch; what it
-            raises ends the fit, and the checkpoint keeps the batches that are done.
-        checkpoint: where the fit goes on from, and how far it has come is kept: it ends in the weights it would have
-            ended in without a break, to the bit on a CPU.
-        ranks: with whom; each is given all the plays, and ends with the same network.
+        context: where to train, with which other processes, what follows the progress and where the fit resumes.
 
     Returns:
         The network, in eval mode.
@@ -119,57 +103,45 @@ def fit_shards(
         network_config = _config_of(start, network_config)
     network_config = network_config or NetworkConfig(contexts=occurring_contexts(shards))
     fingerprint = fingerprint_of(survey, catalogue, (network_config, config), start=start, company=company)
-    snapshot = _read(checkpoint, fingerprint, ranks)
-    with torch.random.fork_rng(devices=_cuda_devices(device)):
+    snapshot = context.read_snapshot(fingerprint)
+    with torch.random.fork_rng(devices=_cuda_devices(context.device)):
         torch.manual_seed(config.seed)
         network = make_network(network_config, len(catalogue))
-        if snapshot is None and ranks.rank == 0:
+        if snapshot is None and context.ranks.rank == 0:
             streams = ShardSentences([shards, company], catalogue, network_config)
             if start is None:
-                tell = _tell_passes(config, progress if ranks.size == 1 else None)
-                start_afresh(network, config, streams=streams, after_pass=tell)
+                start_afresh(network, config, streams=streams, after_pass=_report_passes(config, context))
             else:
                 start_from(network, config, start=start, catalogue=catalogue, streams=streams)
-        ranks.prepare(network.to(device))
-        run = TrainingRun(network, Questions(shards, catalogue, (network_config, config), survey), config, ranks)
+        context.ranks.prepare(network.to(context.device))
+        questions = Questions(shards, catalogue, (network_config, config), survey)
+        run = TrainingRun(network, questions, config, context.ranks)
         if snapshot is not None:
             run.restore(snapshot)
-        _train(run, fingerprint, progress, checkpoint if ranks.rank == 0 else None)
+        _train(run, fingerprint, context)
     return network.eval()
 
 
-def _read(checkpoint: Checkpoint | None, fingerprint: Fingerprint, ranks: Ranks) -> Snapshot | None:
-    """Give every rank the snapshot the first one has."""
-    snapshot = checkpoint.read(fingerprint) if checkpoint is not None and ranks.rank == 0 else None
-    content = ranks.hand_out(b"" if snapshot is None else snapshot.to_bytes())
-    return Snapshot.from_bytes(content) if content else None
+def _report_passes(config: TrainingConfig, context: FitContext) -> Callable[[], None]:
+    """Make what word2vec calls after every pass; of several ranks, the others would not report it."""
+    passes_done = itertools.count(1)
+    progress = context.progress if context.ranks.size == 1 else ignore_progress
+
+    def report_pass() -> None:
+        progress(Progress(0, config.epochs, next(passes_done), config.item_epochs, float("nan")))
+
+    return report_pass
 
 
-def _tell_passes(config: TrainingConfig, progress: Callable[[Progress], None] | None) -> Callable[[], None]:
-    """Make what word2vec calls after every pass."""
-    done = itertools.count(1)
-
-    def tell() -> None:
-        if progress is not None:
-            progress(Progress(0, config.epochs, next(done), config.item_epochs, float("nan")))
-
-    return tell
-
-
-def _train(
-    run: TrainingRun,
-    fingerprint: Fingerprint,
-    progress: Callable[[Progress], None] | None,
-    checkpoint: Checkpoint | None,
-) -> None:
-    """Train to the end, telling and keeping how far it has come."""
-    for told in run.batches():
-        if checkpoint is not None and checkpoint.is_due(epoch_ended=told.batch == told.num_batches):
+def _train(run: TrainingRun, fingerprint: Fingerprint, context: FitContext) -> None:
+    """Train to the end; report progress and, on the first rank, keep snapshots."""
+    checkpoint = context.checkpoint if context.ranks.rank == 0 else None
+    for progress in run.batches():
+        if checkpoint is not None and checkpoint.is_due(epoch_ended=progress.batch == progress.num_batches):
             checkpoint.write(run.snapshot(fingerprint))
         try:
-            if progress is not None:
-                progress(told)
-        except Exception:  # the wish to stop, as a rule
+            context.progress(progress)
+        except Exception:  # usually a request to stop
             if checkpoint is not None:
                 checkpoint.write(run.snapshot(fingerprint))
             raise

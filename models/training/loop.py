@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
@@ -45,6 +45,9 @@ class Progress:
     num_batches: int
     loss: float
     stage: Stage = "network"
+
+
+ReportProgress: TypeAlias = Callable[[Progress], None]
 
 
 class TrainingRun:

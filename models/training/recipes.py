@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-
-import torch
 
 from models.networks.network import Network
 from models.plays.catalogue import Catalogue
@@ -13,10 +10,9 @@ from models.plays.histories import Histories
 from models.recipes import Recipe
 from models.release import Release
 from models.serving.recommender import Recommender
-from models.training.checkpoint import Checkpoint
+from models.training.context import DEFAULT_CONTEXT, FitContext
 from models.training.fit import fit_shards, occurring_contexts
-from models.training.loop import Progress, Stage
-from models.training.ranks import ALONE, Ranks
+from models.training.loop import Stage
 from models.training.shards import Shard, Shards
 
 
@@ -27,11 +23,7 @@ def fit_recipe(
     *,
     playlists: Histories | None = None,
     start: Release | None = None,
-    device: torch.device | str = "cpu",
-    progress: Callable[[Progress], None] | None = None,
-    checkpoint: Checkpoint | None = None,
-    earlier_checkpoint: Checkpoint | None = None,
-    ranks: Ranks = ALONE,
+    context: FitContext = DEFAULT_CONTEXT,
 ) -> Recommender:
     """Fit what a recipe says.
 
@@ -41,11 +33,7 @@ def fit_recipe(
         catalogue: the tracks to learn; plays of others are skipped as in serving.
         playlists: from `playlist_histories`.
         start: as in `fit_shards`; its sizes count, not the recipe's. A second stage is fitted as `fit_both_from` says.
-        device: as in `fit_shards`.
-        progress: as in `fit_shards` and `fit_reranker`.
-        checkpoint: of the network, as in `fit_shards`.
-        earlier_checkpoint: of the network that the second stage is fitted behind, another one.
-        ranks: as in `fit_shards`; the first alone has the second stage.
+        context: of every stage; the first rank alone has the second stage.
 
     Returns:
         The network, in eval mode, and what re-ranks.
@@ -73,17 +61,14 @@ def fit_recipe(
             network_config=None if start else replace(recipe.network, contexts=occurring_contexts(learned)),
             start=None if start is None else start.recommender,
             company=company,
-            device=device,
-            progress=None if progress is None else lambda told: progress(replace(told, stage=stage)),
-            checkpoint=checkpoint if stage == "network" else earlier_checkpoint,
-            ranks=ranks,
+            context=context.of_stage(stage),
         )
 
     if recipe.second_stage is None:
         return Recommender(fit_network(shards, catalogue, "network"), catalogue)
     from models.training.two_stages import SecondFit, fit_both, fit_both_from  # noqa: PLC0415  no worker waits for scipy
 
-    second = SecondFit(recipe.second_stage, recipe.reranker_training, ranks, progress)
+    second = SecondFit(recipe.second_stage, recipe.reranker_training, context)
     if start is not None:
         return fit_both_from(start, shards, catalogue, fit_network, second)
     return fit_both(shards, catalogue, fit_network, second)

@@ -28,7 +28,8 @@ from models.serving.offline import steps_to
 from models.serving.recommender import Recommender
 from models.serving.reranker import Reranker
 from models.serving.step import candidates_at
-from models.training.loop import Progress
+from models.training.context import ignore_progress
+from models.training.loop import Progress, ReportProgress
 from models.training.reranker_counts import counted_reranker
 
 _LEAST_SCALE: Final = 1e-3  # a feature that never varies is not blown up
@@ -63,7 +64,7 @@ def fit_second_stage(
     unseen: Split,
     config: RerankerConfig,
     training: RerankerTraining,
-    progress: Callable[[Progress], None] | None = None,
+    progress: ReportProgress = ignore_progress,
 ) -> Reranker:
     """Fit a second stage for recommenders to come on the plays that an earlier one has not seen.
 
@@ -87,7 +88,7 @@ def fit_since(
     unseen: Split,
     config: RerankerConfig,
     training: RerankerTraining,
-    progress: Callable[[Progress], None] | None = None,
+    progress: ReportProgress = ignore_progress,
 ) -> Reranker:
     """Fit a second stage for a champion's successor, on the plays since the champion's.
 
@@ -96,7 +97,7 @@ def fit_since(
         unseen: the plays since its own are the validation part.
         config: sizes.
         training: how.
-        progress: what is told.
+        progress: as in `fit_reranker`.
 
     Raises:
         ValueError: the plays are too few.
@@ -118,7 +119,7 @@ def fit_reranker(
     recommender: Recommender,
     split: Split,
     training: RerankerTraining,
-    progress: Callable[[Progress], None] | None = None,
+    progress: ReportProgress = ignore_progress,
 ) -> Reranker:
     """Fit the weights of a recommender's second stage on plays that it has not seen.
 
@@ -137,8 +138,7 @@ def fit_reranker(
     """
     reranker = recommender.reranker
     assert reranker is not None, "counts come first"
-    tell = progress or _tell_nobody
-    asked = _ask(recommender, split, training, tell)
+    asked = _ask(recommender, split, training, progress)
     reranker.cpu()  # a few thousand weights, over features that lie there
     features = asked.features.astype(np.float32)
     reranker.feature_means.copy_(torch.from_numpy(features.mean(0)))
@@ -146,15 +146,11 @@ def fit_reranker(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(training.seed)
         reranker.reset_weights()
-        _minimise(reranker, asked, training, tell)
+        _minimise(reranker, asked, training, progress)
     return reranker.requires_grad_(requires_grad=False)
 
 
-def _tell_nobody(_: Progress) -> None:
-    """Do nothing."""
-
-
-def _minimise(reranker: Reranker, asked: _Asked, training: RerankerTraining, tell: Callable[[Progress], None]) -> None:
+def _minimise(reranker: Reranker, asked: _Asked, training: RerankerTraining, progress: ReportProgress) -> None:
     reranker.requires_grad_(requires_grad=True)
     optimizer = torch.optim.Adam(
         reranker.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
@@ -172,7 +168,7 @@ def _minimise(reranker: Reranker, asked: _Asked, training: RerankerTraining, tel
         loss.backward()  # type: ignore[no-untyped-call]  # torch does not annotate it
         optimizer.step()
         epoch, batch = divmod(step, num_batches)
-        tell(Progress(epoch + 1, training.epochs, batch + 1, num_batches, loss.item(), "second stage"))
+        progress(Progress(epoch + 1, training.epochs, batch + 1, num_batches, loss.item(), "second stage"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,9 +212,7 @@ def _log_softmax(scores: Tensor, anchors: Tensor, num_anchors: int) -> Tensor:
     return shifted - totals.log()[anchors]
 
 
-def _ask(
-    recommender: Recommender, split: Split, training: RerankerTraining, tell: Callable[[Progress], None]
-) -> _Asked:
+def _ask(recommender: Recommender, split: Split, training: RerankerTraining, progress: ReportProgress) -> _Asked:
     """Gather the candidates at the newest anchors of the validation part; those with nothing right teach nothing."""
     anchors = _newest(split, split.anchors("validation"), training.max_anchors)
     truths = _Truths.of(split, training.long_term_stride)
@@ -233,7 +227,7 @@ def _ask(
         lengths.append(np.bincount(numbers, minlength=len(teaches))[teaches])
         features.append(found.features[torch.from_numpy(teaches[numbers])].half().numpy())
         shares.append(right[teaches[numbers]])
-        tell(Progress(0, training.epochs, part.stop, len(anchors), float("nan"), "second stage"))
+        progress(Progress(0, training.epochs, part.stop, len(anchors), float("nan"), "second stage"))
     if not lengths or not sum(map(len, lengths)):
         raise ValueError("no play to come is among the candidates, so there is nothing to fit; wait for more plays")
     return _Asked(bounds_of(np.concatenate(lengths)), np.concatenate(features), np.concatenate(shares))

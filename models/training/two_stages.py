@@ -23,8 +23,8 @@ from models.plays.catalogue import Catalogue
 from models.plays.split import split_once
 from models.release import Release
 from models.serving.recommender import Recommender
-from models.training.loop import Progress, Stage
-from models.training.ranks import Ranks
+from models.training.context import FitContext
+from models.training.loop import Stage
 from models.training.reranker_fitting import add_second_stage, fit_second_stage, fit_since
 from models.training.shards import EarlierShards, Shards, newest_plays, occurring_tracks
 
@@ -40,14 +40,12 @@ class SecondFit:
     Attributes:
         config: sizes.
         training: how.
-        ranks: the first alone fits it, and has it in the end; the others are through with the networks.
-        progress: as in `fit_reranker`.
+        context: its first rank alone fits it, and has it in the end; the others finish with the networks.
     """
 
     config: RerankerConfig
     training: RerankerTraining
-    ranks: Ranks
-    progress: Callable[[Progress], None] | None
+    context: FitContext
 
 
 def fit_both(shards: Shards, catalogue: Catalogue, fit_network: FitNetwork, second: SecondFit) -> Recommender:
@@ -62,10 +60,10 @@ def fit_both(shards: Shards, catalogue: Catalogue, fit_network: FitNetwork, seco
     known_before = occurring_tracks(before, catalogue)
     earlier = Recommender(fit_network(before, known_before, "network of earlier plays"), known_before)
     alone = Recommender(fit_network(shards, catalogue, "network"), catalogue)
-    if second.ranks.rank:
+    if second.context.ranks.rank:
         return alone
     newest = split_once(newest_plays(shards, catalogue, COUNTED_PLAYS))  # anew: the fits had better use for the memory
-    fitted = fit_second_stage(earlier, newest, second.config, second.training, second.progress)
+    fitted = fit_second_stage(earlier, newest, second.config, second.training, second.context.progress)
     return add_second_stage(alone, newest.served, fitted)
 
 
@@ -78,12 +76,12 @@ def fit_both_from(
     too few plays are new, the weights of the release's second stage do; where it has none, there is none.
     """
     alone = Recommender(fit_network(shards, catalogue, "network"), catalogue)
-    if second.ranks.rank:
+    if second.context.ranks.rank:
         return alone
     plays = newest_plays(shards, catalogue, COUNTED_PLAYS)
     try:
         unseen = split_once(plays, t1_ms=max(start.data_window.until_ms + 1, int(np.median(plays.played_at_ms))))
-        fitted = fit_since(start.recommender, unseen, second.config, second.training, second.progress)
+        fitted = fit_since(start.recommender, unseen, second.config, second.training, second.context.progress)
     except ValueError:
         if start.recommender.reranker is None:
             return alone

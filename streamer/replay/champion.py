@@ -8,6 +8,7 @@ from models.plays.split import Split
 from models.recipes import Recipe
 from models.release import save_release
 from models.release_files import DataWindow
+from models.training.context import FitContext
 from models.training.recipes import fit_recipe
 from models.training.shards import Shard
 from streamer.errors import ReleaseError
@@ -35,9 +36,8 @@ def train_release(
     device = pick_device(device_name)
     try:
         with report_progress(console, lambda _: False) as report:
-            recommender = fit_recipe(
-                recipe, [Shard(histories, sessions)], split.catalogue, device=device, progress=report
-            )
+            context = FitContext(device, report)
+            recommender = fit_recipe(recipe, [Shard(histories, sessions)], split.catalogue, context=context)
     except ValueError as exc:
         raise ReleaseError(f"no release can be trained: {exc}") from exc
     saved = save_release(

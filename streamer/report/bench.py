@@ -20,6 +20,7 @@ from models.plays.split import Split
 from models.release import load_release, save_release
 from models.release_files import DataWindow
 from models.serving.recommender import Recommender
+from models.training.context import FitContext
 from models.training.fit import fit
 from models.training.loop import Progress
 from streamer.report.gru4rec_search import BEST
@@ -112,9 +113,8 @@ class Bench:
 
         histories, sessions = split.training_histories()
         begun_s = time.process_time()
-        network = fit(
-            histories, split.catalogue, training, sessions=sessions, device=self.device, progress=note
-        )  # fmt: skip
+        context = FitContext(self.device, note)
+        network = fit(histories, split.catalogue, training, sessions=sessions, context=context)
         plays_per_s = histories.num_plays * training.epochs / (time.process_time() - begun_s)
         return FittedNetwork(network, [float(np.mean(each)) for each in losses], round(plays_per_s, 1))
 

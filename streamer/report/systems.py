@@ -13,6 +13,7 @@ from models.networks.network import Network
 from models.plays.split import Split
 from models.recipes import RECIPES
 from models.serving.recommender import Recommender
+from models.training.context import FitContext
 from models.training.loop import Progress
 from models.training.recipes import fit_recipe
 from models.training.reranker_fitting import fit_two_stages
@@ -110,9 +111,8 @@ def _recipe(name: str, title: str, about: str) -> System:
 
         histories, sessions = bench.split.training_histories()
         begun_s = time.process_time()
-        recommender = fit_recipe(
-            recipe, [Shard(histories, sessions)], bench.split.catalogue, device=bench.device, progress=note
-        )
+        context = FitContext(bench.device, note)
+        recommender = fit_recipe(recipe, [Shard(histories, sessions)], bench.split.catalogue, context=context)
         spent_s = time.process_time() - begun_s
         lists = rank_anchors(recommender, bench.split, "test")
         plays_per_s = round(histories.num_plays * recipe.training.epochs / spent_s, 1) if losses else None

@@ -24,13 +24,14 @@ from models.release import Release, SavedRelease, load_release, save_release
 from models.release_files import DataWindow, InvalidRelease, Json
 from models.serving.recommender import Recommender
 from models.serving.reranker import Reranker
+from models.training.context import FitContext
 from models.training.fit import fit, occurring_contexts
+from models.training.loop import ReportProgress
 from models.training.reranker_fitting import add_second_stage, fit_since
 from models.training.shards import Shard
 from streamer.archive.plays import ArchivedPlays
 from streamer.training.checkpoints import CheckpointError, CheckpointFile
 from streamer.training.comparison import Terms, columns, judge_candidate
-from streamer.training.progress import Report as ReportProgress
 from streamer.wire.messages import ReleaseNotice
 
 logger = logging.getLogger(__name__)
@@ -207,9 +208,7 @@ def _fit(split: Split, training: TrainingConfig, start: Release | None, plan: Pl
             training,
             start=None if start is None else start.recommender,
             sessions=sessions,
-            device=plan.device,
-            progress=plan.progress,
-            checkpoint=plan.checkpoint,
+            context=FitContext(plan.device, plan.progress, plan.checkpoint),
         )
 
     try:

@@ -17,14 +17,15 @@ from models.recipes import Recipe
 from models.release import Release, SavedRelease, save_release
 from models.release_files import DataWindow
 from models.serving.recommender import Recommender
-from models.training.loop import Progress
+from models.training.context import FitContext
+from models.training.loop import Progress, ReportProgress
 from models.training.ranks import ALONE, Ranks
 from models.training.recipes import fit_recipe
 from streamer.runtime.device import pick_device
 from streamer.settings import Settings
 from streamer.training.checkpoints import CheckpointFile
 from streamer.training.dataset import Dataset, TrainingError
-from streamer.training.progress import Report, report_progress, stopping
+from streamer.training.progress import report_progress, stopping
 
 logger = logging.getLogger(__name__)
 
@@ -70,11 +71,7 @@ def train(
                 lesson.catalogue,
                 playlists=lesson.playlists,
                 start=start,
-                device=device,
-                progress=report,
-                checkpoint=checkpoint,
-                earlier_checkpoint=checkpoint.earlier,
-                ranks=ranks,
+                context=FitContext(device, report, checkpoint, ranks),
             )
     except ValueError as exc:
         raise TrainingError(f"no release can be trained: {exc}") from exc
@@ -88,7 +85,7 @@ def train(
 
 
 @contextmanager
-def _report(ranks: Ranks, heard: list[int]) -> Iterator[Report]:
+def _report(ranks: Ranks, heard: list[int]) -> Iterator[ReportProgress]:
     """Yield what tells of a fit on the first rank, and ends it on all of them at the same batch.
 
     The second stage is the first rank's own: the others are through, and no longer to be asked.

@@ -11,12 +11,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from models.training.loop import Progress
+from models.training.loop import Progress, ReportProgress
 from streamer.metrics import TrainerMetrics
 
 logger = logging.getLogger(__name__)
 
-Report = Callable[[Progress], None]
 IsStopping = Callable[[Progress], bool]
 
 
@@ -25,7 +24,7 @@ class FitStopped(Exception):  # noqa: N818 - no error, but the wish to stop, on 
 
 
 @contextmanager
-def report_progress(console: Console, is_stopping: IsStopping) -> Iterator[Report]:
+def report_progress(console: Console, is_stopping: IsStopping) -> Iterator[ReportProgress]:
     """Yield what a fit calls after every batch.
 
     Args:
@@ -63,7 +62,7 @@ class _EpochLog:
             logger.info("fit epoch=%d of=%d loss=%.3f stage=%s", *epochs, progress.loss, progress.stage)
 
 
-def show_progress(metrics: TrainerMetrics, report: Report) -> Report:
+def show_progress(metrics: TrainerMetrics, report: ReportProgress) -> ReportProgress:
     """Show in the metrics each stage and epoch of a fit, as it begins, and report every batch as before."""
     shown: tuple[str, int] | None = None
 
@@ -85,7 +84,7 @@ def _stage(progress: Progress) -> str:
     return "network" if progress.epoch else "items"
 
 
-def stopping(report: Report, is_stopping: IsStopping) -> Report:
+def stopping(report: ReportProgress, is_stopping: IsStopping) -> ReportProgress:
     """Let a fit end once it should: asked after every batch, in the place of the report."""
 
     def report_or_stop(progress: Progress) -> None:

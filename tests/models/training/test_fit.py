@@ -11,6 +11,7 @@ from models.plays.histories import Histories, gather_histories
 from models.serving.recommender import Recommender
 from models.serving.step import step
 from models.serving.step_input import StepInput
+from models.training.context import FitContext
 from models.training.fit import fit
 from models.training.loop import Progress
 
@@ -69,7 +70,7 @@ def test_training_is_repeatable_and_leaves_the_global_generator_alone() -> None:
 def test_progress_is_told_after_every_pass_and_every_batch() -> None:
     told: list[Progress] = []
 
-    fit(rounds(), CATALOGUE, QUICK, network_config=SMALL, progress=told.append)
+    fit(rounds(), CATALOGUE, QUICK, network_config=SMALL, context=FitContext(progress=told.append))
 
     passes, told = told[:2], told[2:]
     assert [(progress.epoch, progress.batch, progress.num_batches) for progress in passes] == [(0, 1, 2), (0, 2, 2)]

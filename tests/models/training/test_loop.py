@@ -15,6 +15,7 @@ from models.plays.catalogue import Catalogue
 from models.plays.histories import Histories
 from models.serving.recommender import Recommender
 from models.training.checkpoint import Fingerprint, Snapshot
+from models.training.context import FitContext
 from models.training.fit import fit, fit_shards
 from models.training.loop import Progress
 from models.training.shards import Shard
@@ -91,15 +92,21 @@ def test_a_fit_cut_off_anywhere_ends_in_the_same_weights(
     histories: Histories, catalogue: Catalogue, config: TrainingConfig, sizes: ArchitectureConfig
 ) -> None:
     told: list[Progress] = []
-    whole = fit(histories, catalogue, config, network_config=sizes, progress=told.append)
+    whole = fit(histories, catalogue, config, network_config=sizes, context=FitContext(progress=told.append))
     told = [progress for progress in told if progress.epoch]
 
     for cut in (1, told[0].num_batches, told[0].num_batches + 2):
         kept = Kept()
         with pytest.raises(Cut):
-            fit(histories, catalogue, config, network_config=sizes, progress=cut_after(cut), checkpoint=kept)
+            fit(
+                histories,
+                catalogue,
+                config,
+                network_config=sizes,
+                context=FitContext(progress=cut_after(cut), checkpoint=kept),
+            )
         torch.rand(7)  # whoever goes on has another past
-        resumed = fit(histories, catalogue, config, network_config=sizes, checkpoint=kept)
+        resumed = fit(histories, catalogue, config, network_config=sizes, context=FitContext(checkpoint=kept))
 
         assert same(resumed, whole), cut
 
@@ -107,20 +114,22 @@ def test_a_fit_cut_off_anywhere_ends_in_the_same_weights(
 def test_a_fit_killed_between_checkpoints_repeats_what_was_not_kept(histories: Histories, catalogue: Catalogue) -> None:
     whole = fit(histories, catalogue, FULL, network_config=SMALL)
     kept = Kept(every=4)
-    fit(histories, catalogue, FULL, network_config=SMALL, progress=lambda _: None, checkpoint=kept)
+    fit(histories, catalogue, FULL, network_config=SMALL, context=FitContext(progress=lambda _: None, checkpoint=kept))
 
     assert kept.asked % 4 != 0  # so the latest snapshot is older than the end
-    assert same(fit(histories, catalogue, FULL, network_config=SMALL, checkpoint=kept), whole)
+    assert same(fit(histories, catalogue, FULL, network_config=SMALL, context=FitContext(checkpoint=kept)), whole)
 
 
 def test_what_ends_a_fit_is_kept_to_the_batch(histories: Histories, catalogue: Catalogue) -> None:
     kept = Kept(every=1000)
 
     with pytest.raises(Cut):
-        fit(histories, catalogue, FULL, network_config=SMALL, progress=cut_after(5), checkpoint=kept)
+        fit(
+            histories, catalogue, FULL, network_config=SMALL, context=FitContext(progress=cut_after(5), checkpoint=kept)
+        )
 
     told: list[Progress] = []
-    fit(histories, catalogue, FULL, network_config=SMALL, progress=told.append, checkpoint=kept)
+    fit(histories, catalogue, FULL, network_config=SMALL, context=FitContext(progress=told.append, checkpoint=kept))
     assert (told[0].epoch - 1) * told[0].num_batches + told[0].batch == 6
 
 
@@ -129,23 +138,26 @@ def test_a_fit_that_goes_on_learns_no_item_vectors_again(
 ) -> None:
     kept = Kept()
     with pytest.raises(Cut):
-        fit(histories, catalogue, FULL, network_config=SMALL, progress=cut_after(1), checkpoint=kept)
+        fit(
+            histories, catalogue, FULL, network_config=SMALL, context=FitContext(progress=cut_after(1), checkpoint=kept)
+        )
 
     monkeypatch.setattr("models.training.warm_start.item_vectors", None)
 
-    fit(histories, catalogue, FULL, network_config=SMALL, checkpoint=kept)
+    fit(histories, catalogue, FULL, network_config=SMALL, context=FitContext(checkpoint=kept))
 
 
 def test_what_a_fit_starts_from_is_part_of_what_it_is(histories: Histories, catalogue: Catalogue) -> None:
     start = Recommender(fit(histories, catalogue, FULL, network_config=SMALL), catalogue)
     kept = Kept()
     with pytest.raises(Cut):
-        fit(histories, catalogue, FULL, start=start, progress=cut_after(1), checkpoint=kept)
+        fit(histories, catalogue, FULL, start=start, context=FitContext(progress=cut_after(1), checkpoint=kept))
 
     with pytest.raises(AssertionError):
-        fit(histories, catalogue, FULL, network_config=SMALL, checkpoint=kept)
+        fit(histories, catalogue, FULL, network_config=SMALL, context=FitContext(checkpoint=kept))
     assert same(
-        fit(histories, catalogue, FULL, start=start, checkpoint=kept), fit(histories, catalogue, FULL, start=start)
+        fit(histories, catalogue, FULL, start=start, context=FitContext(checkpoint=kept)),
+        fit(histories, catalogue, FULL, start=start),
     )
 
 
@@ -154,14 +166,20 @@ def test_a_fit_over_shards_cut_off_in_any_of_them_ends_in_the_same_weights(
     histories: Histories, catalogue: Catalogue, config: TrainingConfig
 ) -> None:
     shards, told = shards_of(histories), list[Progress]()
-    whole = fit_shards(shards, catalogue, config, network_config=SMALL, progress=told.append)
+    whole = fit_shards(shards, catalogue, config, network_config=SMALL, context=FitContext(progress=told.append))
     told = [progress for progress in told if progress.epoch]
 
     for cut in (1, told[0].num_batches // 2, told[0].num_batches, told[0].num_batches + 1):
         kept = Kept()
         with pytest.raises(Cut):
-            fit_shards(shards, catalogue, config, network_config=SMALL, progress=cut_after(cut), checkpoint=kept)
-        resumed = fit_shards(shards, catalogue, config, network_config=SMALL, checkpoint=kept)
+            fit_shards(
+                shards,
+                catalogue,
+                config,
+                network_config=SMALL,
+                context=FitContext(progress=cut_after(cut), checkpoint=kept),
+            )
+        resumed = fit_shards(shards, catalogue, config, network_config=SMALL, context=FitContext(checkpoint=kept))
 
         assert same(resumed, whole), cut
 
@@ -175,7 +193,7 @@ def test_an_epoch_goes_through_the_shards_in_an_order_of_its_own(histories: Hist
             orders.append(shards.forget())
 
     fit_shards(shards, catalogue, TrainingConfig(epochs=5, batch_plays=64, item_epochs=1),
-               network_config=SMALL, progress=watch)  # fmt: skip
+               network_config=SMALL, context=FitContext(progress=watch))  # fmt: skip
 
     epochs = orders[1:]  # after the passes of word2vec
     assert all(sorted(order) == [0, 1, 2, 3, 4] for order in epochs[:-1])

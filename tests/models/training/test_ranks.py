@@ -24,6 +24,7 @@ from torch import distributed
 from models.plays.catalogue import Catalogue, track_keys
 from models.config import NetworkConfig, TrainingConfig
 from models.plays.histories import gather_histories
+from models.training.context import FitContext
 from models.training.ranks import Ranks
 from models.training.fit import fit
 
@@ -38,8 +39,8 @@ histories = gather_histories(listeners, track_keys(ids)[tracks], np.arange(600) 
 config = TrainingConfig(epochs=2, batch_plays=150, stream_plays=25, item_epochs=1, max_full_softmax_tracks=num_full)
 network_config = NetworkConfig(embedding_size=8, hidden_size=16, contexts=())
 losses = []
-network = fit(histories, Catalogue(ids), config, network_config=network_config, ranks=Ranks(rank, size),
-              progress=lambda progress: progress.epoch and losses.append(progress.loss))
+context = FitContext(progress=lambda progress: progress.epoch and losses.append(progress.loss), ranks=Ranks(rank, size))
+network = fit(histories, Catalogue(ids), config, network_config=network_config, context=context)
 save_file({**network.state_dict(), "losses": torch.tensor(losses)}, f"{directory}/{num_full}-{size}-{rank}")
 if size > 1:
     distributed.destroy_process_group()

@@ -13,6 +13,7 @@ from models.plays.catalogue import track_keys
 from models.plays.playlists import playlist_histories
 from models.recipes import RECIPES, Recipe
 from models.serving.recommender import Recommender
+from models.training.context import FitContext
 from models.training.fit import fit
 from models.training.loop import Progress
 from models.training.recipes import fit_recipe
@@ -60,7 +61,7 @@ def test_learned_weights_get_better() -> None:
     tiny, told = tiny_recipe(RECIPES["bW"]), list[Progress]()
 
     longer = replace(tiny, training=replace(tiny.training, epochs=20, batch_plays=256))
-    fit_recipe(longer, [Shard(rounds(20, 30))], CATALOGUE, progress=told.append)
+    fit_recipe(longer, [Shard(rounds(20, 30))], CATALOGUE, context=FitContext(progress=told.append))
 
     losses = [progress.loss for progress in told if progress.epoch]
     assert np.mean(losses[-20:]) < np.mean(losses[:20])

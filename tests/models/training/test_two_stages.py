@@ -16,6 +16,7 @@ from models.release import Release
 from models.release_files import DataWindow
 from models.serving.recommender import Recommender
 from models.training import reranker_fitting, two_stages
+from models.training.context import FitContext
 from models.training.fit import fit
 from models.training.loop import Progress
 from models.training.ranks import Ranks
@@ -98,7 +99,7 @@ def test_counts_are_of_the_newest_plays_alone(split: Split, monkeypatch: pytest.
 def test_the_stages_are_told_in_turn(split: Split) -> None:
     told = list[Progress]()
 
-    fit_recipe(RECIPE, shards_of(split), split.catalogue, progress=told.append)
+    fit_recipe(RECIPE, shards_of(split), split.catalogue, context=FitContext(progress=told.append))
 
     stages = [progress.stage for progress in told]
     assert list(dict.fromkeys(stages)) == ["network of earlier plays", "network", "second stage"]
@@ -152,7 +153,7 @@ def test_without_enough_plays_since_the_second_stage_of_the_release_stays(split:
 
 def test_the_first_rank_alone_has_the_second_stage(split: Split) -> None:
     network = fit_alone(split)
-    second = two_stages.SecondFit(SIZES, RerankerTraining(), Ranks(rank=1, size=2), None)
+    second = two_stages.SecondFit(SIZES, RerankerTraining(), FitContext(ranks=Ranks(rank=1, size=2)))
 
     recommender = two_stages.fit_both(shards_of(split), split.catalogue, lambda *_: network, second)
 

@@ -11,7 +11,7 @@ import torch
 from models.config import RerankerConfig, TrainingConfig
 from models.release import Release, load_release
 from models.training.checkpoint import Snapshot
-from models.training.loop import Progress
+from models.training.loop import Progress, ReportProgress
 from models.training.reranker_counts import counted_reranker
 from streamer.archive.plays import ArchivedPlays
 from streamer.training.candidate import (
@@ -28,7 +28,7 @@ from streamer.training.candidate import (
 )
 from streamer.training.checkpoints import CheckpointFile
 from streamer.training.comparison import Terms
-from streamer.training.progress import FitStopped, Report
+from streamer.training.progress import FitStopped
 from streamer.wire.messages import ReleaseNotice
 from tests.builders import save_tiny_release, tiny_release
 
@@ -67,7 +67,7 @@ def fitted(
     champion: Release | None = None,
     training: TrainingConfig = TRAINING,
     start: Release | None = None,
-    progress: Report = lambda _: None,
+    progress: ReportProgress = lambda _: None,
 ) -> Candidate:
     terms = Terms(now_ms=FIRST_MS, fresh_after_s=86_400, num_new=len(plays))
     with tempfile.TemporaryDirectory() as directory:

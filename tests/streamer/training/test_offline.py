@@ -17,14 +17,14 @@ from models.plays.histories import gather_histories
 from models.recipes import Recipe
 from models.release import Release, load_release
 from models.release_files import DataWindow
-from models.training.loop import Progress
+from models.training.loop import Progress, ReportProgress
 from models.training.shards import Shard
 from streamer.settings import Settings
 from streamer.training import offline as running
 from streamer.training.checkpoints import CheckpointError, CheckpointFile
 from streamer.training.dataset import Dataset, TrainingError
 from streamer.training.offline import hear_signals, train
-from streamer.training.progress import FitStopped, Report, stopping
+from streamer.training.progress import FitStopped, stopping
 
 IDS = [f"t{number}" for number in range(20)]
 RECIPE = Recipe(
@@ -112,11 +112,11 @@ def test_both_stages_go_on_to_the_same_weights_wherever_they_were_stopped(
     assert list((tmp_path / "stopped").iterdir()) == []
 
 
-def _hear_in(stage: str, heard: list[int]) -> Callable[..., AbstractContextManager[Report]]:
+def _hear_in(stage: str, heard: list[int]) -> Callable[..., AbstractContextManager[ReportProgress]]:
     """Report nothing, but hear SIGTERM once a stage has gone through a few batches."""
 
     @contextmanager
-    def report_progress(_: object, is_stopping: Callable[[Progress], bool]) -> Iterator[Report]:
+    def report_progress(_: object, is_stopping: Callable[[Progress], bool]) -> Iterator[ReportProgress]:
         batches = itertools.count()
 
         def hear(progress: Progress) -> None:
