@@ -86,26 +86,6 @@ class Split:
         sessions: NDArray[np.int64] = np.cumsum(self.session_starts)
         return histories, sessions[train]
 
-    def earlier(self, t1_ms: int | None = None) -> Split:
-        """Split the plays before T1 once more: the newest of them are the validation part, and nothing is tested.
-
-        What is fitted on the plays before them can be judged, and improved upon, without a look at this split's parts.
-
-        Args:
-            t1_ms: where that validation part begins; absent: so that it holds an eighth of the plays.
-        """
-        train = self.histories.played_at_ms < self.t1_ms
-        sessions: NDArray[np.int64] = np.cumsum(self.session_starts)
-        plays = Plays(
-            listeners=self.histories.listeners()[train],
-            tracks=self.rows[train] - FIRST_TRACK,
-            track_ids=self.catalogue.track_ids,
-            played_at_ms=self.histories.played_at_ms[train],
-            contexts=self.histories.contexts[train],
-            sessions=sessions[train],
-        )
-        return split_once(plays, t1_ms=t1_ms)
-
     def anchors(self, part: Part) -> NDArray[np.int64]:
         """Give the warm plays whose next play lies in a part, rising: int64 (A,), indices into the N."""
         has_next = np.ones(len(self.rows), np.bool_)

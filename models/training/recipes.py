@@ -32,7 +32,7 @@ def fit_recipe(
         shards: the plays, all of them for training.
         catalogue: the tracks to learn; plays of others are skipped as in serving.
         playlists: from `playlist_histories`.
-        start: as in `fit_shards`; its sizes count, not the recipe's. A second stage is fitted as `fit_both_from` says.
+        start: as in `fit_shards`; its sizes count, not the recipe's. It is `fit_pipeline`'s champion too.
         context: of every stage; the first rank alone has the second stage.
 
     Returns:
@@ -42,13 +42,8 @@ def fit_recipe(
         ValueError: the recipe learns from playlists and there are none, `start` is of another kind, or there are too
             few plays.
     """
-    if recipe.source == "playlists" and playlists is None:
-        raise ValueError(f"recipe {recipe.name} learns from playlists, and none were given; name a file of them")
-    if start is not None and start.network.config.kind != recipe.network.kind:
-        raise ValueError(
-            f"recipe {recipe.name} makes networks of kind {recipe.network.kind}, and none can start from one of kind "
-            f"{start.network.config.kind}; start from a release of the same recipe"
-        )
+    _refuse_misfits(recipe, playlists, start)
+    from models.training.two_stages import SecondStagePlan, fit_pipeline  # noqa: PLC0415  no worker waits for scipy
 
     def fit_network(shards: Shards, catalogue: Catalogue, stage: Stage) -> Network:
         learned, company = shards, () if playlists is None else [Shard(playlists)]
@@ -64,11 +59,20 @@ def fit_recipe(
             context=context.of_stage(stage),
         )
 
-    if recipe.second_stage is None:
-        return Recommender(fit_network(shards, catalogue, "network"), catalogue)
-    from models.training.two_stages import SecondFit, fit_both, fit_both_from  # noqa: PLC0415  no worker waits for scipy
+    second = None if recipe.second_stage is None else SecondStagePlan(recipe.second_stage, recipe.reranker_training)
+    return fit_pipeline(shards, catalogue, fit_network, second, champion=start, context=context).recommender
 
-    second = SecondFit(recipe.second_stage, recipe.reranker_training, context)
-    if start is not None:
-        return fit_both_from(start, shards, catalogue, fit_network, second)
-    return fit_both(shards, catalogue, fit_network, second)
+
+def _refuse_misfits(recipe: Recipe, playlists: Histories | None, start: Release | None) -> None:
+    """Refuse what a recipe cannot be fitted on or from.
+
+    Raises:
+        ValueError: the recipe learns from playlists and there are none, or `start` is of another kind.
+    """
+    if recipe.source == "playlists" and playlists is None:
+        raise ValueError(f"recipe {recipe.name} learns from playlists, and none were given; name a file of them")
+    if start is not None and start.network.config.kind != recipe.network.kind:
+        raise ValueError(
+            f"recipe {recipe.name} makes networks of kind {recipe.network.kind}, and none can start from one of kind "
+            f"{start.network.config.kind}; start from a release of the same recipe"
+        )

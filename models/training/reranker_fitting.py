@@ -9,7 +9,7 @@ stage nor the counts have seen; they serve beside a first stage and counts of al
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.config import HORIZONS, RerankerConfig, RerankerTraining
-from models.networks.network import Network
 from models.plays.catalogue import FIRST_TRACK
 from models.plays.histories import Histories, bounds_of
 from models.plays.split import LongTermTruths, Split, long_term_truths
@@ -33,30 +32,6 @@ from models.training.loop import Progress, ReportProgress
 from models.training.reranker_counts import counted_reranker
 
 _LEAST_SCALE: Final = 1e-3  # a feature that never varies is not blown up
-_MIN_ASKED: Final = 1000  # anchors: weights that were fitted on fewer are no better than an earlier fit's
-
-
-def fit_two_stages(
-    split: Split,
-    fit_first: Callable[[Split], Network],
-    config: RerankerConfig,
-    training: RerankerTraining,
-) -> Recommender:
-    """Fit a network and a second stage on the plays before a split's T1.
-
-    Args:
-        split: the plays.
-        fit_first: fits a network on the plays before the T1 of a split; called for the earlier plays, then for all.
-        config: of the second stage.
-        training: of the second stage.
-
-    Raises:
-        ValueError: there are too few plays.
-    """
-    earlier = split.earlier()
-    first = fit_first(earlier)
-    fitted = fit_second_stage(Recommender(first, earlier.catalogue), earlier, config, training)
-    return add_second_stage(Recommender(fit_first(split), split.catalogue), split.training_histories()[0], fitted)
 
 
 def fit_second_stage(
@@ -81,30 +56,6 @@ def fit_second_stage(
     network, catalogue = earlier.network, earlier.catalogue
     counts = counted_reranker(unseen.training_histories()[0], catalogue, network.config, config).to(network.device)
     return fit_reranker(Recommender(network, catalogue, counts), unseen, training, progress)
-
-
-def fit_since(
-    champion: Recommender,
-    unseen: Split,
-    config: RerankerConfig,
-    training: RerankerTraining,
-    progress: ReportProgress = ignore_progress,
-) -> Reranker:
-    """Fit a second stage for a champion's successor, on the plays since the champion's.
-
-    Args:
-        champion: as the earlier recommender of `fit_second_stage`, like all that follow.
-        unseen: the plays since its own are the validation part.
-        config: sizes.
-        training: how.
-        progress: as in `fit_reranker`.
-
-    Raises:
-        ValueError: the plays are too few.
-    """
-    if (num_asked := len(unseen.anchors("validation"))) < _MIN_ASKED:
-        raise ValueError(f"{num_asked} plays since the champion's can be asked, fewer than {_MIN_ASKED}")
-    return fit_second_stage(champion, unseen, config, training, progress)
 
 
 def add_second_stage(alone: Recommender, histories: Histories, fitted: Reranker) -> Recommender:

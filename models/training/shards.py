@@ -15,7 +15,7 @@ from models.config import ArchitectureConfig, TrainingConfig
 from models.plays.catalogue import FIRST_TRACK, UNKNOWN, Catalogue
 from models.plays.features import known_plays
 from models.plays.histories import Histories, gather_histories
-from models.plays.split import Plays
+from models.plays.split import Plays, Split
 from models.training.batches import cut_pieces, draw_batches
 from models.training.criterion import Criterion, Pieces, criterion_of
 
@@ -42,6 +42,11 @@ class Shard:
 
 Shards: TypeAlias = Sequence[Shard]
 """In an order that stays. Each is asked for many times; whether it is kept or read anew is the sequence's matter."""
+
+
+def training_shard(split: Split) -> Shard:
+    """Give the plays of a split before T1, with their sessions, as the only shard."""
+    return Shard(*split.training_histories())
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,14 @@
-"""Both stages of a recipe, on plays of which one shard at a time is in memory.
+"""Both stages of what serves: a network, and the second stage that is fitted on plays a network has not seen.
 
     plays before T'  -> network and counts ─┐
     plays since T'   -> anchors and targets ┴─> weights of the second stage ─┐
     all plays        -> network and counts ──────────────────────────────────┴─> what serves
 
-Networks learn from every play. Counts and the second stage know the newest COUNTED_PLAYS alone, whoever played before
-them counting as unheard; T' leaves an eighth of those behind it. A release holds 76 bytes of every two tracks that were
-played one after the other, so counts of all plays would outgrow workers before they outgrew the fit.
+Where there is a champion, it is the network of earlier plays, and T' is the end of its plays.
+
+Networks learn from every play. Counts and the second stage know the newest plays alone, and listeners without any of
+those are new to them. A release holds 76 bytes of every two tracks that were played one after the other, so counts of
+all plays would outgrow workers before they outgrew the fit.
 """
 
 from __future__ import annotations
@@ -20,70 +22,116 @@ import numpy as np
 from models.config import RerankerConfig, RerankerTraining
 from models.networks.network import Network
 from models.plays.catalogue import Catalogue
-from models.plays.split import split_once
+from models.plays.split import Plays, split_once
 from models.release import Release
 from models.serving.recommender import Recommender
-from models.training.context import FitContext
-from models.training.loop import Stage
-from models.training.reranker_fitting import add_second_stage, fit_second_stage, fit_since
+from models.serving.reranker import Reranker
+from models.training.context import DEFAULT_CONTEXT, FitContext
+from models.training.loop import ReportProgress, Stage
+from models.training.reranker_fitting import add_second_stage, fit_second_stage
 from models.training.shards import EarlierShards, Shards, newest_plays, occurring_tracks
 
 COUNTED_PLAYS: Final = 2_000_000
+_MIN_ASKED: Final = 1000  # anchors: weights that were fitted on fewer are no better than an earlier fit's
 
 FitNetwork: TypeAlias = Callable[[Shards, Catalogue, Stage], Network]
 
 
 @dataclass(frozen=True, slots=True)
-class SecondFit:
-    """How the second stage is fitted, and by whom.
+class SecondStagePlan:
+    """How a second stage is fitted.
 
     Attributes:
-        config: sizes.
-        training: how.
-        context: its first rank alone fits it, and has it in the end; the others finish with the networks.
+        config: its sizes.
+        training: how its weights are fitted.
+        num_counted: how many plays, the newest, counts and second stage are of.
+        max_unseen_share: of those plays, how many at most are kept from the counts that a champion's second stage is
+            fitted beside. An old champion has seen almost none of them, and counts of nothing teach nothing.
     """
 
     config: RerankerConfig
     training: RerankerTraining
-    context: FitContext
+    num_counted: int = COUNTED_PLAYS
+    max_unseen_share: float = 0.5
 
 
-def fit_both(shards: Shards, catalogue: Catalogue, fit_network: FitNetwork, second: SecondFit) -> Recommender:
-    """Fit a network of the plays before T', one of all plays, and a second stage for it.
+@dataclass(frozen=True, slots=True)
+class PipelineFit:
+    """What a fit of both stages ends in.
 
-    The networks come first: each goes on from a checkpoint, so that a kill costs no more than the second stage.
+    Attributes:
+        recommender: the network of all plays; a second stage behind it, on the first rank.
+        kept_because: why that second stage has the champion's weights, or is absent as the champion's is; empty where
+            it was fitted, and where none was wanted.
+    """
+
+    recommender: Recommender
+    kept_because: str = ""
+
+
+def fit_pipeline(
+    shards: Shards,
+    catalogue: Catalogue,
+    fit_network: FitNetwork,
+    second: SecondStagePlan | None,
+    *,
+    champion: Release | None = None,
+    context: FitContext = DEFAULT_CONTEXT,
+) -> PipelineFit:
+    """Fit a network of all plays, and a second stage behind it on plays that an earlier network has not seen.
+
+    The networks come first: each resumes from a checkpoint, so that a kill costs no more than the second stage.
+
+    Args:
+        shards: the plays, all of them for training.
+        catalogue: the tracks to learn.
+        fit_network: fits a network on some plays of some tracks; called for the earlier plays too where there is no
+            champion.
+        second: how the second stage is fitted; None: the network serves alone.
+        champion: serves as the network of earlier plays; too few plays since its own leave its second stage's weights.
+        context: of the second stage, which only the first rank fits.
 
     Raises:
         ValueError: there are too few plays.
     """
-    before = EarlierShards(shards, split_once(newest_plays(shards, catalogue, COUNTED_PLAYS)).t1_ms)
+    if second is None:
+        return PipelineFit(Recommender(fit_network(shards, catalogue, "network"), catalogue))
+    earlier = _fit_earlier(shards, catalogue, fit_network, second) if champion is None else champion.recommender
+    alone = Recommender(fit_network(shards, catalogue, "network"), catalogue)
+    if context.ranks.rank:
+        return PipelineFit(alone)
+    plays = newest_plays(shards, catalogue, second.num_counted)  # a second time: the fits needed the memory
+    fitted, kept_because = _fit_second_stage(earlier, champion, plays, second, progress=context.progress)
+    if fitted is None:
+        return PipelineFit(alone, kept_because)
+    return PipelineFit(add_second_stage(alone, split_once(plays).served, fitted), kept_because)
+
+
+def _fit_earlier(shards: Shards, catalogue: Catalogue, fit_network: FitNetwork, second: SecondStagePlan) -> Recommender:
+    """Fit a network of the plays before the newest eighth of those that are counted."""
+    before = EarlierShards(shards, split_once(newest_plays(shards, catalogue, second.num_counted)).t1_ms)
     known_before = occurring_tracks(before, catalogue)
-    earlier = Recommender(fit_network(before, known_before, "network of earlier plays"), known_before)
-    alone = Recommender(fit_network(shards, catalogue, "network"), catalogue)
-    if second.context.ranks.rank:
-        return alone
-    newest = split_once(newest_plays(shards, catalogue, COUNTED_PLAYS))  # anew: the fits had better use for the memory
-    fitted = fit_second_stage(earlier, newest, second.config, second.training, second.context.progress)
-    return add_second_stage(alone, newest.served, fitted)
+    return Recommender(fit_network(before, known_before, "network of earlier plays"), known_before)
 
 
-def fit_both_from(
-    start: Release, shards: Shards, catalogue: Catalogue, fit_network: FitNetwork, second: SecondFit
-) -> Recommender:
-    """Train a release's network on, and fit a second stage on the plays since the release's, which it has not seen.
-
-    Those of an old release may be nearly all; the newer half does, so that counts of the others stand beside it. Where
-    too few plays are new, the weights of the release's second stage do; where it has none, there is none.
-    """
-    alone = Recommender(fit_network(shards, catalogue, "network"), catalogue)
-    if second.context.ranks.rank:
-        return alone
-    plays = newest_plays(shards, catalogue, COUNTED_PLAYS)
+def _fit_second_stage(
+    earlier: Recommender,
+    champion: Release | None,
+    plays: Plays,
+    second: SecondStagePlan,
+    *,
+    progress: ReportProgress,
+) -> tuple[Reranker | None, str]:
+    """Fit a second stage, or give the champion's and why it was kept."""
+    if champion is None:
+        return fit_second_stage(earlier, split_once(plays), second.config, second.training, progress), ""
+    newer_from_ms = int(np.quantile(plays.played_at_ms, 1 - second.max_unseen_share))
     try:
-        unseen = split_once(plays, t1_ms=max(start.data_window.until_ms + 1, int(np.median(plays.played_at_ms))))
-        fitted = fit_since(start.recommender, unseen, second.config, second.training, second.context.progress)
-    except ValueError:
-        if start.recommender.reranker is None:
-            return alone
-        fitted = start.recommender.reranker
-    return add_second_stage(alone, split_once(plays).served, fitted)
+        unseen = split_once(plays, t1_ms=max(champion.data_window.until_ms + 1, newer_from_ms))
+        num_asked = len(unseen.anchors("validation"))
+        if num_asked < _MIN_ASKED:
+            too_few = f"{num_asked} plays since the champion's can be asked, fewer than {_MIN_ASKED}"
+            return champion.recommender.reranker, too_few
+        return fit_second_stage(earlier, unseen, second.config, second.training, progress), ""
+    except ValueError as exc:
+        return champion.recommender.reranker, str(exc)

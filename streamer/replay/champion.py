@@ -10,7 +10,7 @@ from models.release import save_release
 from models.release_files import DataWindow
 from models.training.context import FitContext
 from models.training.recipes import fit_recipe
-from models.training.shards import Shard
+from models.training.shards import training_shard
 from streamer.errors import ReleaseError
 from streamer.runtime.device import pick_device
 from streamer.training.progress import report_progress
@@ -32,12 +32,12 @@ def train_release(
     Raises:
         ReleaseError: there is nothing to learn from.
     """
-    histories, sessions = split.training_histories()
+    shard = training_shard(split)
     device = pick_device(device_name)
     try:
         with report_progress(console, lambda _: False) as report:
             context = FitContext(device, report)
-            recommender = fit_recipe(recipe, [Shard(histories, sessions)], split.catalogue, context=context)
+            recommender = fit_recipe(recipe, [shard], split.catalogue, context=context)
     except ValueError as exc:
         raise ReleaseError(f"no release can be trained: {exc}") from exc
     saved = save_release(
@@ -45,7 +45,7 @@ def train_release(
         recommender,
         training=recipe.training,
         metrics={},
-        data_window=DataWindow.of(histories),
+        data_window=DataWindow.of(shard.histories),
         created_at_ms=time.time_ns() // 1_000_000,
     )
     return ReleaseNotice(saved.release_id, saved.location, saved.manifest_sha256)

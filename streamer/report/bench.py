@@ -7,26 +7,33 @@ A fitted network is kept as an ordinary release, so that a report that was inter
 import dataclasses
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
 from models.analysis.gru4rec import Gru4RecConfig
 from models.config import RerankerConfig, RerankerTraining, TrainingConfig
 from models.networks.network import Network
+from models.plays.catalogue import Catalogue
 from models.plays.split import Split
 from models.release import load_release, save_release
 from models.release_files import DataWindow
 from models.serving.recommender import Recommender
 from models.training.context import FitContext
-from models.training.fit import fit
-from models.training.loop import Progress
+from models.training.fit import fit_shards
+from models.training.loop import Progress, Stage
+from models.training.shards import Shard, training_shard
 from streamer.report.gru4rec_search import BEST
 from streamer.runtime.files import replace_file
 
-_FIT: str = "fit.json"
+_FIT: Final = "fit.json"
+_NAMES: Final[Mapping[Stage, str]] = {
+    "network": "refrain_network",
+    "network of earlier plays": "refrain_network.earlier",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,40 +75,39 @@ class Bench:
     gru4rec: Gru4RecConfig = BEST
     tell: Callable[[str], None] = lambda _: None
 
-    def fit_network(self, split: Split, name: str, seed: int) -> FittedNetwork:
-        """Fit a network on the plays before a split's T1, or take the one that was kept under a name."""
-        folder, training = self.folder / f"{name}-{seed}", replace(self.training, seed=seed)
+    def fit_whole_network(self, seed: int) -> FittedNetwork:
+        """Fit Refrain's network on all plays before T1, or take the one that was kept."""
+        return self.fit_network(training_shard(self.split), self.split.catalogue, "network", seed)
+
+    def fit_network(self, shard: Shard, catalogue: Catalogue, stage: Stage, seed: int) -> FittedNetwork:
+        """Fit Refrain's network for a stage on some plays, or take the one that was kept of that stage."""
+        name, training = f"{_NAMES[stage]}-{seed}", replace(self.training, seed=seed)
+        folder = self.folder / name
         if (folder / _FIT).exists():
             kept = json.loads((folder / _FIT).read_text())
             if kept["training"] == _plain(training):
                 network = load_release(str(folder / kept["release"]), device=self.device).network
                 return FittedNetwork(network, kept["losses"], kept["plays_per_s"])
-        fitted = self._fit(split, name, training)
-        release = self.save(f"{name}-{seed}", Recommender(fitted.network, split.catalogue), split, training)
+        fitted = self._fit(shard, catalogue, _NAMES[stage], training)
+        release = self.save(name, Recommender(fitted.network, catalogue), shard, training)
         about = {"training": _plain(training), "release": release, "losses": fitted.losses}
         about["plays_per_s"] = fitted.plays_per_s
         replace_file(folder / _FIT, f"{json.dumps(about, indent=1)}\n".encode())
         return fitted
 
-    def save(self, name: str, recommender: Recommender, split: Split, training: TrainingConfig) -> str:
-        """Save a release fitted on the plays before a split's T1 under a name; give the name of its directory."""
-        histories, _ = split.training_histories()
+    def save(self, name: str, recommender: Recommender, shard: Shard, training: TrainingConfig) -> str:
+        """Save a release fitted on some plays under a name; give the name of its directory."""
         saved = save_release(
             str(self.folder / name),
             recommender,
             training=training,
             metrics={},
-            data_window=DataWindow(
-                from_ms=int(histories.played_at_ms.min()),
-                until_ms=int(histories.played_at_ms.max()),
-                num_plays=histories.num_plays,
-                num_listeners=histories.num_listeners,
-            ),
+            data_window=DataWindow.of(shard.histories),
             created_at_ms=time.time_ns() // 1_000_000,
         )
         return saved.release_id
 
-    def _fit(self, split: Split, name: str, training: TrainingConfig) -> FittedNetwork:
+    def _fit(self, shard: Shard, catalogue: Catalogue, name: str, training: TrainingConfig) -> FittedNetwork:
         losses: list[list[float]] = [[] for _ in range(training.epochs)]
 
         def note(progress: Progress) -> None:
@@ -111,11 +117,9 @@ class Bench:
             if progress.batch == progress.num_batches:
                 self.tell(f"{name}, epoch {progress.epoch} of {progress.num_epochs}: loss {progress.loss:.3f}")
 
-        histories, sessions = split.training_histories()
         begun_s = time.process_time()
-        context = FitContext(self.device, note)
-        network = fit(histories, split.catalogue, training, sessions=sessions, context=context)
-        plays_per_s = histories.num_plays * training.epochs / (time.process_time() - begun_s)
+        network = fit_shards([shard], catalogue, training, context=FitContext(self.device, note))
+        plays_per_s = shard.histories.num_plays * training.epochs / (time.process_time() - begun_s)
         return FittedNetwork(network, [float(np.mean(each)) for each in losses], round(plays_per_s, 1))
 
 

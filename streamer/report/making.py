@@ -95,7 +95,7 @@ def measure(bench: Bench, *, names: Sequence[str], seeds: Sequence[int], asking:
 
 
 def _recommender(bench: Bench, seed: int) -> Recommender:
-    return Recommender(bench.fit_network(bench.split, _NETWORK, seed).network, bench.split.catalogue)
+    return Recommender(bench.fit_whole_network(seed).network, bench.split.catalogue)
 
 
 def _calibrate(bench: Bench, seed: int) -> list[Figures]:

@@ -10,14 +10,14 @@ from models.evaluation.baselines import VARIANTS
 from models.evaluation.protocol import rank_anchors, rank_anchors_rebuilt
 from models.evaluation.tuning import choose_baseline
 from models.networks.network import Network
-from models.plays.split import Split
+from models.plays.catalogue import Catalogue
 from models.recipes import RECIPES
 from models.serving.recommender import Recommender
 from models.training.context import FitContext
-from models.training.loop import Progress
+from models.training.loop import Progress, Stage
 from models.training.recipes import fit_recipe
-from models.training.reranker_fitting import fit_two_stages
-from models.training.shards import Shard
+from models.training.shards import Shards, training_shard
+from models.training.two_stages import SecondStagePlan, fit_pipeline
 from streamer.report.bench import Bench
 from streamer.report.runs import SystemRun, keep_run, kept_run
 
@@ -59,25 +59,26 @@ def run_system(name: str, bench: Bench, seed: int) -> SystemRun:
 
 
 def _fit_network(bench: Bench, seed: int) -> SystemRun:
-    fitted = bench.fit_network(bench.split, "refrain_network", seed)
+    fitted = bench.fit_whole_network(seed)
     lists = rank_anchors(Recommender(fitted.network, bench.split.catalogue), bench.split, "test")
     return SystemRun(lists, asdict(replace(bench.training, seed=seed)), fitted.losses, fitted.plays_per_s)
 
 
 def _rebuild(bench: Bench, seed: int) -> SystemRun:
-    network = bench.fit_network(bench.split, "refrain_network", seed).network
+    network = bench.fit_whole_network(seed).network
     lists = rank_anchors_rebuilt(Recommender(network, bench.split.catalogue), bench.split, "test")
     return SystemRun(lists, asdict(replace(bench.training, seed=seed)))
 
 
 def _fit_served(bench: Bench, seed: int) -> SystemRun:
-    def fit_first(split: Split) -> Network:
-        name = "refrain_network" if split is bench.split else "refrain_network.earlier"
-        return bench.fit_network(split, name, seed).network
+    def fit_network(shards: Shards, catalogue: Catalogue, stage: Stage) -> Network:
+        (shard,) = shards
+        return bench.fit_network(shard, catalogue, stage, seed).network
 
-    training = replace(bench.reranker_training, seed=seed)
-    recommender = fit_two_stages(bench.split, fit_first, bench.reranker, training)
-    bench.save(f"refrain_served-{seed}", recommender, bench.split, replace(bench.training, seed=seed))
+    shard, training = training_shard(bench.split), replace(bench.reranker_training, seed=seed)
+    second = SecondStagePlan(bench.reranker, training, num_counted=shard.histories.num_plays)
+    recommender = fit_pipeline([shard], bench.split.catalogue, fit_network, second).recommender
+    bench.save(f"refrain_served-{seed}", recommender, shard, replace(bench.training, seed=seed))
     settings = bench.reranker.to_dict() | asdict(training)
     return SystemRun(rank_anchors(recommender, bench.split, "test"), settings)
 
@@ -109,13 +110,13 @@ def _recipe(name: str, title: str, about: str) -> System:
             if progress.epoch:  # item vectors have no loss
                 losses.setdefault(progress.epoch, []).append(progress.loss)
 
-        histories, sessions = bench.split.training_histories()
+        shard = training_shard(bench.split)
         begun_s = time.process_time()
         context = FitContext(bench.device, note)
-        recommender = fit_recipe(recipe, [Shard(histories, sessions)], bench.split.catalogue, context=context)
+        recommender = fit_recipe(recipe, [shard], bench.split.catalogue, context=context)
         spent_s = time.process_time() - begun_s
         lists = rank_anchors(recommender, bench.split, "test")
-        plays_per_s = round(histories.num_plays * recipe.training.epochs / spent_s, 1) if losses else None
+        plays_per_s = round(shard.histories.num_plays * recipe.training.epochs / spent_s, 1) if losses else None
         return SystemRun(lists, asdict(recipe), [sum(each) / len(each) for each in losses.values()], plays_per_s)
 
     return System(title, about, 1, lambda _: {"recipe": repr(RECIPES[name])}, fit)

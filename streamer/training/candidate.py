@@ -6,6 +6,7 @@ the trainer calls it in a thread.
 """
 
 import dataclasses
+import functools
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,17 +19,16 @@ from models.config import NetworkConfig, RerankerConfig, RerankerTraining, Train
 from models.evaluation.gate import MAX_SUSPICIOUS_SHARE, Verdict, refuse_bots
 from models.networks.network import Network
 from models.plays.bots import find_bots
-from models.plays.histories import Histories
+from models.plays.catalogue import Catalogue
 from models.plays.split import Split, split_plays
 from models.release import Release, SavedRelease, load_release, save_release
 from models.release_files import DataWindow, InvalidRelease, Json
 from models.serving.recommender import Recommender
-from models.serving.reranker import Reranker
 from models.training.context import FitContext
-from models.training.fit import fit, occurring_contexts
-from models.training.loop import ReportProgress
-from models.training.reranker_fitting import add_second_stage, fit_since
-from models.training.shards import Shard
+from models.training.fit import fit_shards, occurring_contexts
+from models.training.loop import ReportProgress, Stage
+from models.training.shards import Shard, Shards, training_shard
+from models.training.two_stages import SecondStagePlan, fit_pipeline
 from streamer.archive.plays import ArchivedPlays
 from streamer.training.checkpoints import CheckpointError, CheckpointFile
 from streamer.training.comparison import Terms, columns, judge_candidate
@@ -99,6 +99,12 @@ class Plan:
     progress: ReportProgress
     begin_judging: Callable[[], None] = _nothing
 
+    def for_plays(self, shard: Shard) -> "Plan":
+        """Start afresh where these plays need another network; from an earlier release, take a third of the passes."""
+        if self.start is None or not _can_begin_from(self.start, shard):
+            return dataclasses.replace(self, start=None)
+        return dataclasses.replace(self, training=self.training.refreshed())
+
 
 def leave_out_scripts(plays: ArchivedPlays, num_new: int) -> tuple[ArchivedPlays, str]:
     """Leave out the stretches of a window in which scripts were at work.
@@ -151,72 +157,64 @@ def fit_candidate(plays: ArchivedPlays, plan: Plan, champion: Release | None, te
         NothingToLearnError: the window holds too little.
     """
     split = split_window(plays)
-    histories, _ = split.training_histories()
-    start = plan.start if plan.start is not None and _can_begin_from(plan.start, histories) else None
-    training = plan.training if start is None else plan.training.refreshed()
-    recommender = _rerank(Recommender(_fit(split, training, start, plan), split.catalogue), split, champion, plan)
+    shard = training_shard(split)
+    plan = plan.for_plays(shard)
+    recommender = _fit(shard, split.catalogue, champion, plan)
     plan.begin_judging()
     logger.info("fit done, judging plays=%d", int((plays.played_at_ms >= split.t2_ms).sum()))
     judgement = judge_candidate(plays, split, recommender, champion, terms)
     return Candidate(
         recommender=recommender,
-        metrics=judgement.metrics | {"began_from": None if start is None else start.release_id},
-        data_window=DataWindow.of(histories),
-        training=training,
+        metrics=judgement.metrics | {"began_from": None if plan.start is None else plan.start.release_id},
+        data_window=DataWindow.of(shard.histories),
+        training=plan.training,
         verdict=judgement.verdict,
     )
 
 
-def _rerank(alone: Recommender, split: Split, champion: Release | None, plan: Plan) -> Recommender:
-    """Put a second stage behind a network.
+def _fit(shard: Shard, catalogue: Catalogue, champion: Release | None, plan: Plan) -> Recommender:
+    """Fit a network, and a second stage on the plays since the champion's, which the champion has not seen.
 
-    It is fitted on the plays since the champion's, which the champion has not seen; a first release goes without, since
-    a second fit just for that would double the wait for it. Where too few plays are new, the champion's weights do.
+    A first release has no second stage: a second fit just for that would double the wait for it.
     """
-    if champion is None:
-        return alone
-    fitted = _fit_since(champion, split, plan) or champion.recommender.reranker
-    return alone if fitted is None else add_second_stage(alone, split.training_histories()[0], fitted)
+    second = None
+    if champion is not None:
+        training, num_plays = RerankerTraining(seed=plan.training.seed), shard.histories.num_plays
+        second = SecondStagePlan(RerankerConfig(), training, num_counted=num_plays, max_unseen_share=1.0)
+    context = FitContext(plan.device, plan.progress, plan.checkpoint)
+
+    def fit_network(shards: Shards, catalogue: Catalogue, stage: Stage) -> Network:
+        return _fit_network(shards, catalogue, plan, context.of_stage(stage))
+
+    fitted = fit_pipeline([shard], catalogue, fit_network, second, champion=champion, context=context)
+    if fitted.kept_because:
+        logger.info("second stage not fitted: %s", fitted.kept_because)
+    return fitted.recommender
 
 
-def _fit_since(champion: Release, split: Split, plan: Plan) -> Reranker | None:
-    """Fit a second stage on the plays since the champion's; None where they are too few."""
-    try:
-        unseen = split.earlier(champion.data_window.until_ms + 1)
-        training = RerankerTraining(seed=plan.training.seed)
-        return fit_since(champion.recommender, unseen, RerankerConfig(), training, plan.progress)
-    except ValueError as exc:
-        logger.info("second stage not fitted anew: %s", exc)
-        return None
-
-
-def _can_begin_from(earlier: Release, histories: Histories) -> bool:
+def _can_begin_from(earlier: Release, shard: Shard) -> bool:
     """Tell whether an earlier network is of the kind that is fitted here, and has an input for each context."""
     config = earlier.network.config
     is_of_this_kind = dataclasses.replace(config, contexts=()) == NetworkConfig(contexts=())
-    return is_of_this_kind and set(occurring_contexts([Shard(histories)])) <= set(config.contexts)
+    return is_of_this_kind and set(occurring_contexts([shard])) <= set(config.contexts)
 
 
-def _fit(split: Split, training: TrainingConfig, start: Release | None, plan: Plan) -> Network:
-    """Fit; from the checkpoint on where it is of this fit, else from the beginning."""
-    histories, sessions = split.training_histories()
-
-    def fit_on() -> Network:
-        return fit(
-            histories,
-            split.catalogue,
-            training,
-            start=None if start is None else start.recommender,
-            sessions=sessions,
-            context=FitContext(plan.device, plan.progress, plan.checkpoint),
-        )
-
+def _fit_network(shards: Shards, catalogue: Catalogue, plan: Plan, context: FitContext) -> Network:
+    """Fit a network; resume from the checkpoint if it is of this fit, else start over."""
+    fit = functools.partial(
+        fit_shards,
+        shards,
+        catalogue,
+        plan.training,
+        start=None if plan.start is None else plan.start.recommender,
+        context=context,
+    )
     try:
-        return fit_on()
+        return fit()
     except CheckpointError as exc:
-        logger.info("fit begins anew: %s", exc)
+        logger.info("fit starts over: %s", exc)
         plan.checkpoint.remove()
-        return fit_on()
+        return fit()
 
 
 def split_window(plays: ArchivedPlays) -> Split:

@@ -12,7 +12,7 @@ from models.plays.histories import Histories
 from models.plays.split import split_plays
 from models.release import Release, load_release
 from models.release_files import DataWindow, InvalidRelease
-from models.training.shards import Shard, Shards
+from models.training.shards import Shards, training_shard
 from streamer.archive.snapshot import ArchiveChanged, ArchiveSnapshot
 from streamer.errors import RefrainError
 from streamer.recordings.plays import RecordedPlays
@@ -47,8 +47,8 @@ class Dataset:
 def split_recording(listening: RecordedPlays) -> Dataset:
     """Take the first four fifths of recorded plays, in time: they are in memory, one shard."""
     split = split_plays(listening.plays)
-    histories, sessions = split.training_histories()
-    return Dataset([Shard(histories, sessions)], split.catalogue, DataWindow.of(histories))
+    shard = training_shard(split)
+    return Dataset([shard], split.catalogue, DataWindow.of(shard.histories))
 
 
 def read_archive(

@@ -5,7 +5,7 @@ import pytest
 
 from models.plays.catalogue import FIRST_TRACK
 from models.plays.features import DAY_MS
-from models.plays.split import Plays, Split, long_term_truths, split_plays
+from models.plays.split import Plays, Split, long_term_truths, split_once, split_plays
 
 IDS = [f"t{number}" for number in range(400)]
 
@@ -105,19 +105,24 @@ def everything_known(times_ms: list[int]) -> Split:
     return split_of([0] * len(tracks) + [1] * 400, tracks + list(range(400)), times_ms + [0] * 400, t1_ms=1, t2_ms=1)
 
 
-def test_the_plays_before_t1_can_be_split_once_more() -> None:
+def test_plays_split_once_leave_the_newest_eighth_unseen() -> None:
     rng = np.random.default_rng(2)
     times_ms = 1_400_000_000_000 + rng.permutation(800) * 100_000
     plays = Plays(rng.integers(0, 9, 800), rng.integers(0, 50, 800), [f"t{n}" for n in range(50)], times_ms)
-    split = split_plays(plays)
 
-    earlier = split.earlier()
+    split = split_once(plays)
 
-    before = np.sort(times_ms[times_ms < split.t1_ms])
-    assert before[-1] < earlier.t2_ms <= split.t1_ms
-    assert earlier.t1_ms == before[len(before) * 7 // 8]
-    assert earlier.histories.played_at_ms.max() < split.t1_ms
-    assert not len(earlier.anchors("test"))
-    assert set(earlier.catalogue.track_ids) <= set(split.catalogue.track_ids)
-    warm = np.isin(plays.tracks, plays.tracks[times_ms < earlier.t1_ms])
-    assert earlier.histories.num_plays == (warm & (times_ms < split.t1_ms)).sum()
+    assert split.t1_ms == np.sort(times_ms)[len(times_ms) * 7 // 8]
+    assert times_ms.max() < split.t2_ms
+    assert len(split.anchors("validation"))
+    assert not len(split.anchors("test"))
+    warm = np.isin(plays.tracks, plays.tracks[times_ms < split.t1_ms])
+    assert split.histories.num_plays == warm.sum()
+
+
+def test_plays_may_be_split_once_anywhere() -> None:
+    plays = Plays(np.zeros(9, np.int64), np.arange(9) % 3, ["a", "b", "c"], np.arange(9))
+
+    assert [split_once(plays, t1_ms=t1_ms).t1_ms for t1_ms in (4, 8)] == [4, 8]
+    with pytest.raises(ValueError, match="no plays to split"):
+        split_once(Plays(*(np.zeros(0, np.int64),) * 2, [], np.zeros(0, np.int64)))

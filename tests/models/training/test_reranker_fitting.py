@@ -13,7 +13,7 @@ from models.serving.step import step
 from models.serving.step_input import StepInput
 from models.training.loop import Progress
 from models.training.reranker_counts import counted_reranker
-from models.training.reranker_fitting import _log_softmax, _newest, fit_reranker, fit_two_stages
+from models.training.reranker_fitting import _log_softmax, _newest, fit_reranker
 
 NUM_TRACKS = 40
 SIZES = RerankerConfig(num_first_stage=12, num_counted=6, num_neighbours=8, hidden_units=8)
@@ -41,10 +41,14 @@ def split() -> Split:
     return walks()
 
 
-def untrained(split: Split) -> Recommender:
+def untrained_network(num_tracks: int) -> TasteNetwork:
     torch.manual_seed(1)
-    network = TasteNetwork(NetworkConfig(embedding_size=8, hidden_size=8), len(split.catalogue)).eval()
-    network.requires_grad_(requires_grad=False)
+    network = TasteNetwork(NetworkConfig(embedding_size=8, hidden_size=8), num_tracks).eval()
+    return network.requires_grad_(requires_grad=False)
+
+
+def untrained(split: Split) -> Recommender:
+    network = untrained_network(len(split.catalogue))
     reranker = counted_reranker(split.training_histories()[0], split.catalogue, network.config, SIZES)
     return Recommender(network, split.catalogue, reranker)
 
@@ -65,23 +69,6 @@ def test_a_second_stage_learns_to_trust_the_counts_where_the_first_knows_nothing
 
     assert before < 0.2
     assert hit_rate(recommender, split) > 0.75
-
-
-def test_two_stages_are_fitted_on_earlier_plays_and_serve_with_all(split: Split) -> None:
-    fitted_until: list[int] = []
-
-    def fit_first(part: Split) -> TasteNetwork:
-        fitted_until.append(part.t1_ms)
-        return untrained(part).network
-
-    recommender = fit_two_stages(split, fit_first, SIZES, TRAINING)
-
-    assert fitted_until == [split.earlier().t1_ms, split.t1_ms]
-    assert hit_rate(recommender, split) > 0.75
-    counts = untrained(split).reranker
-    assert counts is not None
-    assert recommender.reranker is not None
-    assert torch.equal(recommender.reranker.soon_shares, counts.soon_shares)
 
 
 def test_the_same_seed_gives_the_same_weights_and_leaves_the_counts_alone(split: Split) -> None:

@@ -7,24 +7,26 @@ import pytest
 import torch
 from torch import nn
 
-from models.config import NetworkConfig, RerankerTraining, TrainingConfig
+from models.config import NetworkConfig, TrainingConfig
 from models.networks.network import Network
-from models.plays.catalogue import FIRST_TRACK
-from models.plays.split import Split
+from models.plays.catalogue import FIRST_TRACK, Catalogue
+from models.plays.split import Plays, Split, split_once
 from models.recipes import Recipe
 from models.release import Release
 from models.release_files import DataWindow
 from models.serving.recommender import Recommender
-from models.training import reranker_fitting, two_stages
+from models.training import two_stages
 from models.training.context import FitContext
-from models.training.fit import fit
-from models.training.loop import Progress
+from models.training.fit import fit, fit_shards
+from models.training.loop import Progress, Stage
 from models.training.ranks import Ranks
 from models.training.recipes import fit_recipe
-from models.training.reranker_fitting import fit_two_stages
-from models.training.shards import Shard, Shards
+from models.training.reranker_counts import counted_reranker
+from models.training.reranker_fitting import add_second_stage, fit_second_stage
+from models.training.shards import Shard, Shards, occurring_tracks, training_shard
+from models.training.two_stages import SecondStagePlan, fit_pipeline
 from tests.builders import release_of
-from tests.models.training.test_reranker_fitting import SIZES, TRAINING, hit_rate, walks
+from tests.models.training.test_reranker_fitting import SIZES, TRAINING, hit_rate, untrained_network, walks
 
 RECIPE = Recipe(
     "tiny",
@@ -33,6 +35,7 @@ RECIPE = Recipe(
     second_stage=SIZES,
     reranker_training=TRAINING,
 )
+PLAN = SecondStagePlan(SIZES, TRAINING)
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +45,9 @@ def split() -> Split:
 
 def shards_of(split: Split, num_shards: int = 1) -> Shards:
     """The plays before T1, a part of the listeners in each shard."""
-    histories, sessions = split.training_histories()
     if num_shards == 1:
-        return [Shard(histories, sessions)]
+        return [training_shard(split)]
+    histories, _ = split.training_histories()
     return [Shard(histories.of(part)) for part in np.array_split(np.arange(histories.num_listeners), num_shards)]
 
 
@@ -52,6 +55,27 @@ def fit_alone(split: Split) -> Network:
     histories, sessions = split.training_histories()
     config = replace(RECIPE.network, contexts=())
     return fit(histories, split.catalogue, RECIPE.training, network_config=config, sessions=sessions)
+
+
+def earlier_plays(split: Split) -> Split:
+    """Split the plays before T1 once more."""
+    train = split.histories.played_at_ms < split.t1_ms
+    plays = Plays(
+        listeners=split.histories.listeners()[train],
+        tracks=split.rows[train] - FIRST_TRACK,
+        track_ids=split.catalogue.track_ids,
+        played_at_ms=split.histories.played_at_ms[train],
+        contexts=split.histories.contexts[train],
+        sessions=np.cumsum(split.session_starts)[train],
+    )
+    return split_once(plays)
+
+
+def fit_stage_by_stage(split: Split) -> Recommender:
+    """Both stages of a split, without shards: what `fit_pipeline` must end in."""
+    earlier = earlier_plays(split)
+    fitted = fit_second_stage(Recommender(fit_alone(earlier), earlier.catalogue), earlier, SIZES, TRAINING)
+    return add_second_stage(Recommender(fit_alone(split), split.catalogue), split.training_histories()[0], fitted)
 
 
 def assert_equal(one: nn.Module | None, other: nn.Module | None) -> None:
@@ -62,7 +86,7 @@ def assert_equal(one: nn.Module | None, other: nn.Module | None) -> None:
 
 
 def test_of_one_shard_both_stages_are_those_of_a_split(split: Split) -> None:
-    expected = fit_two_stages(split, fit_alone, SIZES, TRAINING)
+    expected = fit_stage_by_stage(split)
 
     recommender = fit_recipe(RECIPE, shards_of(split), split.catalogue)
 
@@ -83,10 +107,15 @@ def test_shards_give_the_counts_of_all_plays_and_what_there_is_to_ask(split: Spl
     assert hit_rate(recommender, split) > 0.75
 
 
-def test_counts_are_of_the_newest_plays_alone(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(two_stages, "COUNTED_PLAYS", 300)
+def fit_network(shards: Shards, catalogue: Catalogue, _: Stage) -> Network:
+    config = replace(RECIPE.network, contexts=())
+    return fit_shards(shards, catalogue, RECIPE.training, network_config=config)
 
-    recommender = fit_recipe(RECIPE, shards_of(split, 3), split.catalogue)
+
+def test_counts_are_of_the_newest_plays_alone(split: Split) -> None:
+    newest_only = replace(PLAN, num_counted=300)
+
+    recommender = fit_pipeline(shards_of(split, 3), split.catalogue, fit_network, newest_only).recommender
 
     assert recommender.reranker is not None
     newest = np.sort(split.training_histories()[0].played_at_ms)[-300]
@@ -94,6 +123,25 @@ def test_counts_are_of_the_newest_plays_alone(split: Split, monkeypatch: pytest.
     rows = split.catalogue.rows(histories.track_keys[histories.played_at_ms >= newest])
     counts = np.bincount(rows - FIRST_TRACK, minlength=len(split.catalogue)) + 0.5
     np.testing.assert_allclose(recommender.reranker.log_popularity.exp(), counts / counts.sum(), rtol=1e-5)
+
+
+def test_networks_are_fitted_on_earlier_plays_and_serve_with_all(split: Split) -> None:
+    fitted_until = dict[Stage, int]()
+
+    def fit_untrained(shards: Shards, catalogue: Catalogue, stage: Stage) -> Network:
+        fitted_until[stage] = max(int(shard.histories.played_at_ms.max()) for shard in shards)
+        return untrained_network(len(catalogue))
+
+    recommender = fit_pipeline(shards_of(split), split.catalogue, fit_untrained, PLAN).recommender
+
+    histories = split.training_histories()[0]
+    assert list(fitted_until) == ["network of earlier plays", "network"]
+    assert fitted_until["network of earlier plays"] < earlier_plays(split).t1_ms
+    assert fitted_until["network"] == histories.played_at_ms.max()
+    assert hit_rate(recommender, split) > 0.75
+    counts = counted_reranker(histories, split.catalogue, recommender.network.config, SIZES)
+    assert recommender.reranker is not None
+    assert torch.equal(recommender.reranker.soon_shares, counts.soon_shares)
 
 
 def test_the_stages_are_told_in_turn(split: Split) -> None:
@@ -115,19 +163,19 @@ def release(recommender: Recommender, until_ms: int) -> Release:
 def test_from_a_release_on_the_second_stage_is_fitted_on_the_plays_since(
     split: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reranker_fitting, "_MIN_ASKED", 100)
-    earlier = split.earlier()
+    monkeypatch.setattr(two_stages, "_MIN_ASKED", 100)
+    earlier = earlier_plays(split)
     start = release(Recommender(fit_alone(earlier), earlier.catalogue), earlier.t1_ms - 1)
 
     recommender = fit_recipe(RECIPE, shards_of(split), split.catalogue, start=start)
 
-    assert_equal(recommender.reranker, fit_two_stages(split, fit_alone, SIZES, TRAINING).reranker)
+    assert_equal(recommender.reranker, fit_stage_by_stage(split).reranker)
 
 
 def test_an_old_release_leaves_half_of_the_plays_to_the_counts(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reranker_fitting, "_MIN_ASKED", 100)
+    monkeypatch.setattr(two_stages, "_MIN_ASKED", 100)
     times_ms = split.training_histories()[0].played_at_ms
-    both = fit_two_stages(split, fit_alone, SIZES, TRAINING)
+    both = fit_stage_by_stage(split)
 
     old, halfway = (
         fit_recipe(RECIPE, shards_of(split), split.catalogue, start=release(both, until_ms))
@@ -142,7 +190,7 @@ def test_an_old_release_leaves_half_of_the_plays_to_the_counts(split: Split, mon
 
 def test_without_enough_plays_since_the_second_stage_of_the_release_stays(split: Split) -> None:
     until_ms = int(split.training_histories()[0].played_at_ms.max())
-    both = fit_two_stages(split, fit_alone, SIZES, TRAINING)
+    both = fit_stage_by_stage(split)
 
     kept = fit_recipe(RECIPE, shards_of(split), split.catalogue, start=release(both, until_ms))
     none = fit_recipe(RECIPE, shards_of(split), split.catalogue, start=release(replace(both, reranker=None), until_ms))
@@ -151,11 +199,50 @@ def test_without_enough_plays_since_the_second_stage_of_the_release_stays(split:
     assert none.reranker is None
 
 
-def test_the_first_rank_alone_has_the_second_stage(split: Split) -> None:
-    network = fit_alone(split)
-    second = two_stages.SecondFit(SIZES, RerankerTraining(), FitContext(ranks=Ranks(rank=1, size=2)))
+def test_the_trainer_may_fit_on_every_play_since_its_champion(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(two_stages, "_MIN_ASKED", 100)
+    histories = split.training_histories()[0]
+    until_ms = int(np.quantile(histories.played_at_ms, 0.3))
+    before = [Shard(histories).before(until_ms + 1)]
+    known = occurring_tracks(before, split.catalogue)
+    champion = release(Recommender(fit_network(before, known, "network"), known), until_ms)
 
-    recommender = two_stages.fit_both(shards_of(split), split.catalogue, lambda *_: network, second)
+    half, all_since = (
+        fit_pipeline(shards_of(split), split.catalogue, fit_network, replace(PLAN, max_unseen_share=share),
+                     champion=champion)
+        for share in (0.5, 1.0)
+    )  # fmt: skip
+
+    plays = Plays(histories.listeners(), split.catalogue.rows(histories.track_keys) - FIRST_TRACK,
+                  split.catalogue.track_ids, histories.played_at_ms, histories.contexts)  # fmt: skip
+    unseen = split_once(plays, t1_ms=until_ms + 1)
+    expected = fit_second_stage(champion.recommender, unseen, SIZES, TRAINING)
+    assert all_since.recommender.reranker is not None
+    assert half.recommender.reranker is not None
+    assert torch.equal(all_since.recommender.reranker.trust, expected.trust)
+    assert not torch.equal(half.recommender.reranker.trust, expected.trust)
+
+
+def test_a_second_stage_that_is_not_fitted_says_why(split: Split) -> None:
+    until_ms = int(split.training_histories()[0].played_at_ms.max())
+    champion = release(fit_stage_by_stage(split), until_ms)
+
+    kept, fitted, unwanted = (
+        fit_pipeline(shards_of(split), split.catalogue, fit_network, second, champion=start)
+        for second, start in ((PLAN, champion), (PLAN, None), (None, champion))
+    )
+
+    assert kept.kept_because == "0 plays since the champion's can be asked, fewer than 1000"
+    assert (fitted.kept_because, unwanted.kept_because) == ("", "")
+    assert unwanted.recommender.reranker is None
+
+
+def test_the_first_rank_alone_has_the_second_stage(split: Split) -> None:
+    network, second_rank = fit_alone(split), FitContext(ranks=Ranks(rank=1, size=2))
+
+    recommender = fit_pipeline(
+        shards_of(split), split.catalogue, lambda *_: network, PLAN, context=second_rank
+    ).recommender  # fmt: skip
 
     assert recommender.network is network
     assert recommender.reranker is None
