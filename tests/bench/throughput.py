@@ -1,6 +1,6 @@
 """CPU per play of a worker, stage by stage, and of the same job written the stock way in Faust, on a real Kafka.
 
-    python tests/bench/throughput.py [--plays N]
+    python tests/bench/throughput.py [--plays N] [--limit SECONDS]
 
     fetch     fetch, framework, decode: chunks are read into columns and acknowledged
     memory    and states, changelog, answers, exactly once: everything but the model (lists of 20 and 20)
@@ -8,7 +8,8 @@
     stock     plain Faust, at least once: one JSON play an event, a table in RocksDB, one answer a play
 
 Each stage is a process of its own that works off a topic filled before. What counts is the CPU time of all its threads
-between its first and its last batch, over the plays in between; start-up is not in it. The last line is JSON.
+between its first and its last batch, over the plays in between; start-up is not in it. The last line is JSON. A stage
+that fails, or does not finish within the limit, is null there; the others are measured all the same.
 """
 
 import argparse
@@ -16,11 +17,12 @@ import asyncio
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -53,6 +55,8 @@ from streamer.worker.run import spare_collector
 NUM_TRACKS, NUM_LISTENERS, PARTITIONS = 10_000, 20_000, 4
 STAGES = ("fetch", "memory", "whole", "stock")
 STOCK_ANSWERS = "stock.answers"
+#: Seconds a stage may take; with 200,000 plays the slowest takes about a minute on two cores.
+LIMIT_S = 300.0
 #: Stock Faust takes 60 times as long a play.
 SHARES = {"stock": 0.02}
 
@@ -105,13 +109,12 @@ async def read_only(answering: Answering, chunks: AsyncIterator[Chunk], counted:
 
 
 async def watch(done: Callable[[], float], num_plays: int) -> dict[str, float]:
-    """Wait until all plays are done, at most ten minutes."""
-    async with asyncio.timeout(600):
-        while not done():
-            await asyncio.sleep(0.01)
-        first, cpu_s, wall_s = done(), time.process_time(), time.perf_counter()
-        while done() < num_plays:
-            await asyncio.sleep(0.01)
+    """Wait until all plays are done; the process that started this one limits the time."""
+    while not done():
+        await asyncio.sleep(0.01)
+    first, cpu_s, wall_s = done(), time.process_time(), time.perf_counter()
+    while done() < num_plays:
+        await asyncio.sleep(0.01)
     plays = num_plays - first
     cpu_s, wall_s = time.process_time() - cpu_s, time.perf_counter() - wall_s
     return {"cpu_us_per_play": cpu_s / plays * 1e6, "plays_per_s": plays / wall_s, "plays": plays}
@@ -172,46 +175,88 @@ async def fill(bootstrap_servers: str, num_plays: int, directory: Path) -> None:
 
 
 def main() -> None:
-    """Fill a topic, then measure stage after stage."""
+    """Fill a topic, then measure stage after stage; 1 if one of them came to no figure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--plays", type=int, default=200_000)
     parser.add_argument("--batch", type=int, default=2000, help="plays in a full batch")
     parser.add_argument("--stages", nargs="+", default=STAGES, choices=STAGES)
+    parser.add_argument("--limit", type=float, default=LIMIT_S, help="seconds a stage may take (%(default)s)")
     parser.add_argument("--stage", help=argparse.SUPPRESS)
     parser.add_argument("--at", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.stage:
-        measure_here(options)
+        asyncio.run(measure_here(options))
+    costs = {}
     with tempfile.TemporaryDirectory() as directory, DevKafka() as kafka:
         asyncio.run(fill(kafka.bootstrap_servers, options.plays, Path(directory)))
-        costs = {stage: measure_apart(stage, options, kafka.bootstrap_servers, directory) for stage in options.stages}
+        for stage in options.stages:
+            command = command_of(stage, options, kafka.bootstrap_servers, directory)
+            costs[stage] = measure_apart(stage, command, options.limit)
     sys.stdout.write(json.dumps(costs) + "\n")
+    if None in costs.values():
+        sys.exit(1)
 
 
-def measure_apart(stage: str, options: argparse.Namespace, bootstrap_servers: str, directory: str) -> float:
-    """Measure a stage in a process of its own; return its CPU in us a play."""
+def command_of(stage: str, options: argparse.Namespace, bootstrap_servers: str, directory: str) -> list[str]:
+    """Return the command that measures a stage in a process of its own."""
     plays = str(int(options.plays * SHARES.get(stage, 1)))
     command = [sys.executable, __file__, "--stage", stage, "--plays", plays, "--batch", str(options.batch)]
-    done = subprocess.run(
-        [*command, "--at", bootstrap_servers, directory], stdout=subprocess.PIPE, check=True, text=True
-    )
-    figures = json.loads(done.stdout.splitlines()[-1])
+    return [*command, "--at", bootstrap_servers, directory]
+
+
+def measure_apart(stage: str, command: Sequence[str], limit_s: float) -> float | None:
+    """Run a stage's process and print a line; return its CPU in us a play, None if it failed or did not finish."""
+    try:
+        output = run_within(command, limit_s)
+    except subprocess.TimeoutExpired:
+        tell(f"{stage:8}did not finish within {limit_s:g} s")
+        return None
+    except subprocess.CalledProcessError as exc:
+        tell(f"{stage:8}failed with status {exc.returncode}")
+        return None
+    figures = json.loads(output.splitlines()[-1])
     cost_us = round(figures["cpu_us_per_play"], 1)
-    sys.stdout.write(f"{stage:8}{cost_us:8.1f} us of CPU a play{figures['plays_per_s']:10.0f} plays/s\n")
-    sys.stdout.flush()
+    tell(f"{stage:8}{cost_us:8.1f} us of CPU a play{figures['plays_per_s']:10.0f} plays/s")
     return cost_us
 
 
-def measure_here(options: argparse.Namespace) -> NoReturn:
-    """Measure a stage in this process, and end it: there is nothing to save."""
+def run_within(command: Sequence[str], limit_s: float) -> str:
+    """Return what a command writes; whatever ends this early also ends the command and all it has started.
+
+    Raises:
+        CalledProcessError: it failed.
+        TimeoutExpired: it did not finish in time.
+    """
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        try:
+            output, _ = process.communicate(timeout=limit_s)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return output
+
+
+def tell(line: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+async def measure_here(options: argparse.Namespace) -> NoReturn:
+    """Measure a stage in this process, and end it from inside the event loop.
+
+    `asyncio.run` would first cancel what still runs and wait for it; agents of Faust swallow the cancellation, and
+    wait for ever.
+    """
     bootstrap_servers, directory = options.at[0], Path(options.at[1])
     if options.stage == "stock":
-        measuring = measure_stock(bootstrap_servers, directory, options.plays)
+        figures = await measure_stock(bootstrap_servers, directory, options.plays)
     else:
         settings = settings_of(bootstrap_servers, directory, options.stage, options.batch)
-        measuring = measure(settings, options.stage, options.plays)
-    sys.stdout.write(json.dumps(asyncio.run(measuring)) + "\n")
-    sys.stdout.flush()
+        figures = await measure(settings, options.stage, options.plays)
+    tell(json.dumps(figures))
     os._exit(0)
 
 
