@@ -103,7 +103,7 @@ def test_the_lead_is_drawn_over_every_other_system(systems: dict[str, Figures]) 
 
     for name in ("markov", "popularity"):
         assert section.count(f">{systems[name]['title']}</text>") == 3  # one chart a metric
-    assert "By how much “Refrain" in section
+    assert "The lead of “Refrain" in section
 
 
 def test_losses_are_drawn_where_something_was_trained(systems: dict[str, Figures]) -> None:
@@ -116,7 +116,7 @@ def test_losses_are_drawn_where_something_was_trained(systems: dict[str, Figures
 def test_what_was_not_measured_is_said(systems: dict[str, Figures]) -> None:
     found = sections(draw_page("made-up", systems, None))
 
-    assert found["swap"].endswith("<p>It was not measured.</p>")
+    assert found["swap"].endswith("<p>Not measured.</p>")
     for name in ("tastes", "calibration"):
         assert found[name].endswith("<p>No network was fitted.</p>")
 
@@ -142,7 +142,7 @@ def test_the_map_shows_tracks_and_paths(systems: dict[str, Figures]) -> None:
 
     section = sections(draw_page("made-up", systems, drawn))["tastes"]
 
-    assert "the 4 tracks played most" in section
+    assert "the 4 most played tracks" in section
     assert section.count('class="track"') == 4
     assert section.count('class="step"') == 2
 
