@@ -14,12 +14,10 @@ import contextlib
 import http.client
 import logging
 import shutil
-import socket
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -29,8 +27,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from streamer.errors import RefrainError
+from streamer.local.child import ChildProcess
 from streamer.local.devkafka import DevKafka
-from streamer.local.kafka_node import LOG_TAIL_LINES, WATCHDOG
+from streamer.local.ports import free_port
 from streamer.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -48,16 +47,14 @@ class ClusterError(RefrainError):
 
 @dataclass(frozen=True, slots=True)
 class _Process:
-    """A process as it runs below its watchdog.
+    """A worker or a trainer.
 
     Attributes:
-        watchdog: its parent, told by a pipe to end it, as Kafka's is; ends with its status.
-        log: what it writes, one start after the other.
-        web_port: where it tells its metrics.
+        child: what runs.
+        web_port: where it serves its metrics.
     """
 
-    watchdog: "subprocess.Popen[bytes]"
-    log: Path
+    child: ChildProcess
     web_port: int
 
 
@@ -122,7 +119,7 @@ class Cluster:
     def start_worker(self, number: int) -> None:
         """Start a worker, for the first time or again: it finds the identity and the states it had."""
         name = f"worker-{number}"
-        port = _free_port()
+        port = self._draw_port()
         own = {
             "REFRAIN_INSTANCE_ID": name,
             "REFRAIN_STATE_DIR": str(self._directory / name),
@@ -133,17 +130,17 @@ class Cluster:
 
     def kill_worker(self, number: int) -> None:
         """Kill a worker as a power cut would; its disk stays for the next start."""
-        self._end(f"worker-{number}", b"k")
+        self._end(f"worker-{number}", ChildProcess.kill)
 
     def start_trainer(self) -> None:
         """Start the trainer, for the first time or again."""
-        port = _free_port()
+        port = self._draw_port()
         own = {"REFRAIN_WEB_HOST": "127.0.0.1", "REFRAIN_TRAINER_WEB_PORT": str(port)}
         self._start("trainer", "trainer", own, port)
 
     def stop_trainer(self) -> None:
         """Stop the trainer as SIGTERM does."""
-        self._end("trainer", b"t")
+        self._end("trainer", ChildProcess.stop)
 
     def wait_ready(self, deadline_s: float = READY_DEADLINE_S) -> None:
         """Wait until every process that was started does its work.
@@ -158,7 +155,7 @@ class Cluster:
             waiting = {name: process for name, process in waiting.items() if _get(process.web_port, "/readyz") is None}
             if waiting and time.monotonic() > ends_s:
                 name, process = next(iter(waiting.items()))
-                raise ClusterError(f"{name} is not ready after {deadline_s:.0f} s. {_last_words(process.log)}")
+                raise ClusterError(f"{name} is not ready after {deadline_s:.0f} s. {process.child.last_words()}")
             time.sleep(_POLL_S if waiting else 0)
 
     def check(self) -> None:
@@ -168,8 +165,8 @@ class Cluster:
             ClusterError: one ended by itself.
         """
         for name, process in self._processes.items():
-            if (status := process.watchdog.poll()) is not None:
-                raise ClusterError(f"{name} ended by itself with status {status}. {_last_words(process.log)}")
+            if (status := process.child.status) is not None:
+                raise ClusterError(f"{name} ended by itself with status {status}. {process.child.last_words()}")
 
     def total(self, sample: str) -> float:
         """Add a metric up over labels and the processes that answer, e.g. `refrain_plays_total`.
@@ -190,45 +187,24 @@ class Cluster:
         if name in self._processes:
             raise ClusterError(f"{name} already runs; stop or kill it first")
         environment = {**self._environment, "OMP_NUM_THREADS": "1", **own}  # more threads only fight over a laptop
-        path = self._logs / f"{name}.log"
-        with path.open("ab") as log:
-            watchdog = subprocess.Popen(  # noqa: S603 - our own command
-                [sys.executable, "-I", "-S", "-c", WATCHDOG, sys.executable, "-m", "streamer", command],
-                env=environment,
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # Ctrl-C reaches the owner, who stops the processes in order
-            )
-        self._processes[name] = _Process(watchdog, path, web_port)
+        child = ChildProcess([sys.executable, "-m", "streamer", command], self._logs / f"{name}.log", environment)
+        self._processes[name] = _Process(child, web_port)
 
-    def _end(self, name: str, signal: bytes) -> None:
-        """Send a signal to a process and wait until it is gone; nothing happens when it does not run."""
+    def _draw_port(self) -> int:
+        """Draw a free port; processes that have not bound theirs yet are considered too."""
+        return free_port(other_than={process.web_port for process in self._processes.values()})
+
+    def _end(self, name: str, how: Callable[[ChildProcess], None]) -> None:
+        """Stop or kill a process and wait until it is gone; nothing happens when it does not run."""
         if (process := self._processes.pop(name, None)) is not None:
-            _tell(process, signal)
-            process.watchdog.wait()
+            how(process.child)
 
     def _end_all(self) -> None:
         """Stop everything at once: each then waits for what it has in work, not for the others."""
         for process in self._processes.values():
-            _tell(process, b"t")
+            process.child.request_stop()
         for name in tuple(self._processes):
-            self._end(name, b"t")
-
-
-def _tell(process: _Process, signal: bytes) -> None:
-    """Write to the watchdog's pipe: `t` stops, `k` kills."""
-    pipe = process.watchdog.stdin
-    assert pipe is not None, "it was made with a pipe"
-    if not pipe.closed:
-        with contextlib.suppress(BrokenPipeError), pipe:  # it has ended by itself
-            pipe.write(signal)
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+            self._end(name, ChildProcess.stop)
 
 
 def _get(port: int, path: str) -> str | None:
@@ -247,8 +223,3 @@ def _get(port: int, path: str) -> str | None:
 
 def _read_samples(page: str) -> list[Sample]:
     return [sample for family in text_string_to_metric_families(page) for sample in family.samples]
-
-
-def _last_words(log: Path) -> str:
-    tail = "".join(log.read_text(errors="replace").splitlines(keepends=True)[-LOG_TAIL_LINES:])
-    return f"The end of {log} says:\n{tail}"

@@ -177,7 +177,7 @@ class DevKafka:
         for _ in range(BIND_ATTEMPTS):
             port = fixed_port or free_port()
             with contextlib.suppress(PortTakenError):
-                node.start({**self._config, **config, **self._listeners(port, free_port(other_than=port))}, port)
+                node.start({**self._config, **config, **self._listeners(port, free_port(other_than={port}))}, port)
                 return port
         raise KafkaUnavailableError(f"Kafka lost {BIND_ATTEMPTS} races for a free port. {node.last_words()}")
 

@@ -6,39 +6,19 @@ Rules of this file:
 """
 
 import base64
-import contextlib
 import socket
 import struct
 import subprocess
-import sys
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from streamer.errors import KafkaUnavailableError
+from streamer.local.child import ChildProcess, last_words
 
 START_DEADLINE_S: Final = 90.0  # 1 s where nothing else runs; a laptop that builds wheels takes its time
-LOG_TAIL_LINES: Final = 25
-
-# The broker's parent. A pipe that closes with the owner is the one sign of a death by SIGKILL that Linux and macOS
-# share, and that does not mistake the end of the owner's thread for it, as PR_SET_PDEATHSIG does. A parent of its own
-# (rather than a sibling that knows the pid) can never signal a stranger. `t`, or the end of the pipe: stop; `k`: kill.
-WATCHDOG: Final = """
-import os, subprocess, sys, threading
-broker = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
-def obey():
-    if os.read(0, 1) == b"k":
-        broker.kill()
-    broker.terminate()
-    try:
-        broker.wait(60)
-    except subprocess.TimeoutExpired:
-        broker.kill()
-threading.Thread(target=obey, daemon=True).start()
-sys.exit(broker.wait() % 256)
-"""
 
 
 class PortTakenError(Exception):
@@ -60,7 +40,7 @@ class KafkaNode:
         self._directory = directory
         self._java = java
         self._cluster_id = cluster_id
-        self._watchdog: subprocess.Popen[bytes] | None = None
+        self._child: ChildProcess | None = None
 
     @property
     def log(self) -> Path:
@@ -84,46 +64,37 @@ class KafkaNode:
         config = {**config, "log.dirs": str(self._directory / "topics")}
         properties.write_text("".join(f"{name}={value}\n" for name, value in config.items()))
         cluster_id = self._format(properties)
-        with self.log.open("ab") as log:
-            log_start = log.tell()
-            self._watchdog = subprocess.Popen(  # noqa: S603 - our own command
-                [sys.executable, "-I", "-S", "-c", WATCHDOG, *self._java, "kafka.Kafka", str(properties)],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # Ctrl-C reaches the owner, who stops the broker when done with it
-            )
+        child = self._child = ChildProcess([*self._java, "kafka.Kafka", str(properties)], self.log)
         try:
-            self._await_answer(self._watchdog, port, cluster_id)
+            self._await_answer(child, port, cluster_id)
         except BaseException as exc:  # Ctrl-C while it starts included
             self.kill()
-            if b"Address already in use" in self.log.read_bytes()[log_start:]:
+            if b"Address already in use" in child.read_output():
                 raise PortTakenError(self.last_words()) from exc
             raise
 
     def stop(self) -> None:
         """Stop it in order, as SIGTERM does; nothing happens when it does not run."""
-        self._end(b"t")
+        self._end(ChildProcess.stop)
 
     def kill(self) -> None:
         """Kill it as a power cut would."""
-        self._end(b"k")
+        self._end(ChildProcess.kill)
 
     def wait(self) -> int:
         """Wait until it ends by itself; return its status."""
-        assert self._watchdog is not None, "wait() follows start()"
-        return self._watchdog.wait()
+        assert self._child is not None, "wait() follows start()"
+        return self._child.wait()
 
     def last_words(self) -> str:
         """Quote the end of its log."""
-        tail = "".join(self.log.read_text(errors="replace").splitlines(keepends=True)[-LOG_TAIL_LINES:])
-        return f"The end of {self.log} says:\n{tail}"
+        return last_words(self.log)
 
-    def _await_answer(self, watchdog: "subprocess.Popen[bytes]", port: int, cluster_id: str) -> None:
+    def _await_answer(self, child: ChildProcess, port: int, cluster_id: str) -> None:
         deadline = time.monotonic() + START_DEADLINE_S
         while not _answers(port, cluster_id):
-            if watchdog.poll() is not None:
-                raise KafkaUnavailableError(f"Kafka ended with status {watchdog.returncode}. {self.last_words()}")
+            if child.status is not None:
+                raise KafkaUnavailableError(f"Kafka ended with status {child.status}. {self.last_words()}")
             if time.monotonic() > deadline:
                 raise KafkaUnavailableError(f"Kafka gave no answer for {START_DEADLINE_S:.0f} s. {self.last_words()}")
             time.sleep(0.03)
@@ -144,15 +115,10 @@ class KafkaNode:
         lines = dict(line.partition("=")[::2] for line in identity.read_text().splitlines())
         return lines["cluster.id"]
 
-    def _end(self, command: bytes) -> None:
-        """Send the watchdog a command and wait until broker and watchdog are gone."""
-        if self._watchdog is None:
-            return
-        assert self._watchdog.stdin is not None, "it was made with a pipe"
-        with contextlib.suppress(BrokenPipeError), self._watchdog.stdin as pipe:  # it has ended by itself
-            pipe.write(command)
-        self._watchdog.wait()
-        self._watchdog = None
+    def _end(self, how: Callable[[ChildProcess], None]) -> None:
+        if self._child is not None:
+            how(self._child)
+            self._child = None
 
 
 def new_cluster_id() -> str:

@@ -1,18 +1,19 @@
 """Ports of the loopback interface that nobody holds."""
 
 import socket
+from collections.abc import Container
 from random import SystemRandom
 from typing import Final
 
 PORTS: Final = range(20_000, 32_000)  # below Linux' and macOS' ephemeral ports: no client's socket lands on them
 
 
-def free_port(*, other_than: int | None = None) -> int:
+def free_port(*, other_than: Container[int] = ()) -> int:
     """Draw a port that is free now; somebody else may be quicker to use it."""
     random = SystemRandom()  # processes that start at once must not draw the same ports
     while True:
         port = random.choice(PORTS)
-        if port != other_than and is_free(port):
+        if port not in other_than and is_free(port):
             return port
 
 

@@ -81,7 +81,7 @@ class Proxy:
     def __init__(self) -> None:
         self.delay_s = 0.0
         self._port = free_port()
-        self._broker_port = free_port(other_than=self._port)
+        self._broker_port = free_port(other_than={self._port})
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
         self._flowing = asyncio.Event()  # anew in each event loop
