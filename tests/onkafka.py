@@ -1,12 +1,13 @@
 """What tests do on a real broker: make topics anew, write, and read to the end."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from tests.until import until_awaited
 
 Record = ConsumerRecord[bytes, bytes]
 
@@ -40,10 +41,11 @@ async def describe_topic(bootstrap_servers: str, name: str) -> tuple[int, dict[s
 
 async def _until_visible(admin: AIOKafkaAdminClient, name: str) -> int:
     """Wait until the broker has heard of a topic that its controller knows; return its partitions."""
-    async with asyncio.timeout(20):
-        while not (partitions := (await admin.describe_topics([name]))[0]["partitions"]):  # noqa: ASYNC110  Kafka calls nobody
-            await asyncio.sleep(0.02)
-    return len(partitions)
+
+    async def num_partitions() -> int:
+        return len((await admin.describe_topics([name]))[0]["partitions"])
+
+    return await until_awaited(num_partitions, f"the broker knows {name}", deadline_s=20, period_s=0.02)
 
 
 async def delete_topic(bootstrap_servers: str, name: str) -> None:

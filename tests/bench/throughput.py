@@ -16,6 +16,7 @@ import argparse
 import asyncio
 import dataclasses
 import json
+import math
 import os
 import signal
 import subprocess
@@ -51,6 +52,7 @@ from streamer.worker.engine import Engine
 from streamer.worker.intake import take_in
 from streamer.worker.pipeline import Answering
 from streamer.worker.run import spare_collector
+from tests.until import until
 
 NUM_TRACKS, NUM_LISTENERS, PARTITIONS = 10_000, 20_000, 4
 STAGES = ("fetch", "memory", "whole", "stock")
@@ -110,11 +112,9 @@ async def read_only(answering: Answering, chunks: AsyncIterator[Chunk], counted:
 
 async def watch(done: Callable[[], float], num_plays: int) -> dict[str, float]:
     """Wait until all plays are done; the process that started this one limits the time."""
-    while not done():
-        await asyncio.sleep(0.01)
+    await until(done, "plays are done", deadline_s=math.inf, period_s=0.01)
     first, cpu_s, wall_s = done(), time.process_time(), time.perf_counter()
-    while done() < num_plays:
-        await asyncio.sleep(0.01)
+    await until(lambda: done() >= num_plays, f"{num_plays} plays are done", deadline_s=math.inf, period_s=0.01)
     plays = num_plays - first
     cpu_s, wall_s = time.process_time() - cpu_s, time.perf_counter() - wall_s
     return {"cpu_us_per_play": cpu_s / plays * 1e6, "plays_per_s": plays / wall_s, "plays": plays}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +11,7 @@ from streamer.local.devkafka import BROKER_CONFIG, java_command
 from streamer.local.kafka_node import KafkaNode, new_cluster_id
 from streamer.local.ports import free_port
 from tests.onkafka import admin_of
+from tests.until import until_awaited
 
 Partition = Mapping[str, Any]  # what a cluster says of one
 
@@ -104,16 +104,20 @@ class ThreeBrokers:
 
     async def led_by_another(self, topic: str, than: int) -> None:
         """Wait until a node leads no partition of a topic any more, and every partition is led."""
-        await self._until(topic, lambda found: found["leader"] not in {than, -1})
+        await self._until(
+            topic, lambda found: found["leader"] not in {than, -1}, f"{topic} is led by others than {than}"
+        )
 
     async def in_sync(self, topic: str) -> None:
         """Wait until all three nodes hold everything of a topic."""
-        await self._until(topic, lambda found: set(found["isr"]) == set(NODES))
+        await self._until(topic, lambda found: set(found["isr"]) == set(NODES), f"all nodes are in sync in {topic}")
 
-    async def _until(self, topic: str, condition: Callable[[Partition], bool]) -> None:
-        async with asyncio.timeout(PATIENCE_S):
-            while not (found := await self._partitions(topic)) or not all(map(condition, found)):  # noqa: ASYNC110  Kafka calls nobody
-                await asyncio.sleep(0.1)
+    async def _until(self, topic: str, condition: Callable[[Partition], bool], what: str) -> None:
+        async def holds() -> bool:
+            partitions = await self._partitions(topic)
+            return bool(partitions) and all(map(condition, partitions))
+
+        await until_awaited(holds, what, deadline_s=PATIENCE_S, period_s=0.1)
 
     async def _partitions(self, topic: str) -> list[Partition]:
         """Return what the cluster says of a topic's partitions, in their order; nothing before it has heard of it."""

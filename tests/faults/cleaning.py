@@ -10,8 +10,8 @@ from aiokafka import ConsumerRecord
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from tests.faults.harness import Deployment, read_topic
-from tests.faults.process import PATIENCE_S
 from tests.onkafka import admin_of
+from tests.until import DEADLINE_S
 
 Records = Sequence[ConsumerRecord[bytes, bytes]]
 
@@ -42,8 +42,8 @@ async def clean(deployment: Deployment, *, delete_retention_ms: int) -> None:
 
 async def feed_until_cleaned(deployment: Deployment, condition: Callable[[Records], bool], what: str) -> None:
     """Keep producing, so that segments fill, until the changelog's records are few enough."""
-    deadline_s = time.monotonic() + PATIENCE_S
+    deadline_s = time.monotonic() + DEADLINE_S
     while not condition(records := await read_topic(deployment.bootstrap_servers, deployment.settings.changelog_topic)):
-        assert time.monotonic() < deadline_s, f"waited {PATIENCE_S:.0f} s in vain until {what}: {len(records)} records"
+        assert time.monotonic() < deadline_s, f"waited {DEADLINE_S:.0f} s in vain until {what}: {len(records)} records"
         await deployment.feed(30)
         await deployment.all_done()

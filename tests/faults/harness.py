@@ -23,8 +23,9 @@ from streamer.wire.changelog import MARK_KEY, Mark
 from streamer.wire.messages import ReleaseNotice
 from tests.faults.load import NUM_PARTITIONS, Event
 from tests.faults.mutants import mutants_of_this_run
-from tests.faults.process import PATIENCE_S, Fault, WorkerProcess
+from tests.faults.process import Fault, WorkerProcess
 from tests.faults.sabotage import Misfortune
+from tests.until import DEADLINE_S
 
 if TYPE_CHECKING:
     from tests.faults.account import Account
@@ -166,10 +167,10 @@ class Deployment:
 
     async def progress(self, num_done: int) -> None:
         """Wait until so many records of the stream are done, as the committed progress marks say."""
-        deadline_s = time.monotonic() + PATIENCE_S
+        deadline_s = time.monotonic() + DEADLINE_S
         while (done := await self._num_done()) < num_done:
             assert time.monotonic() < deadline_s, (
-                f"{done} of {num_done} records done after {PATIENCE_S:.0f} s; marks {self._marks}; workers "
+                f"{done} of {num_done} records done after {DEADLINE_S:.0f} s; marks {self._marks}; workers "
                 f"{[(worker.name, worker.is_running, worker.log[-1500:]) for worker in self.workers[-3:]]}"
             )
 
@@ -179,9 +180,9 @@ class Deployment:
 
     async def feed_until(self, condition: Callable[[], bool], what: str) -> None:
         """Keep producing, never far ahead of the workers, until a condition holds."""
-        deadline_s = time.monotonic() + PATIENCE_S
+        deadline_s = time.monotonic() + DEADLINE_S
         while not condition():
-            assert time.monotonic() < deadline_s, f"waited {PATIENCE_S:.0f} s in vain until {what}"
+            assert time.monotonic() < deadline_s, f"waited {DEADLINE_S:.0f} s in vain until {what}"
             if self.num_sent - await self._num_done() < MAX_AHEAD:
                 await self.feed(MAX_AHEAD // 4)
             await asyncio.sleep(_PAUSE_S)

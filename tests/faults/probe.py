@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from streamer.wire.messages import Recommendation
 from tests.faults.harness import Deployment
 from tests.faults.load import NUM_PARTITIONS, TRACKS
-from tests.faults.process import until
+from tests.until import until
 
 #: Between two plays on one partition: how exactly a gap is measured.
 _PERIOD_S: Final = 0.05

@@ -14,7 +14,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
@@ -26,21 +26,11 @@ import psutil
 
 from streamer.__main__ import main
 from tests.faults.sabotage import Misfortune
-
-#: A machine that several share may starve a worker for long; nothing here is about speed.
-PATIENCE_S: Final = 120.0
+from tests.until import until
 
 _LOG_COMPLAINT: Final = re.compile(
     r"^.* (ERROR|CRITICAL) (streamer|asyncio).*|^Traceback.*|^.*never retrieved.*|^.*Error in recovery.*", re.MULTILINE
 )
-
-
-async def until(condition: Callable[[], bool], what: str, patience_s: float = PATIENCE_S) -> None:
-    """Wait until a condition holds, and fail where it never does."""
-    deadline_s = time.monotonic() + patience_s
-    while not condition():
-        assert time.monotonic() < deadline_s, f"waited {patience_s:.0f} s in vain until {what}"
-        await asyncio.sleep(0.05)
 
 
 @dataclass(frozen=True, slots=True)

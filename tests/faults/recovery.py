@@ -39,8 +39,9 @@ from tests.faults.conftest import TinyRelease, save_tiny_release
 from tests.faults.harness import SESSION_TIMEOUT_S, Deployment, deploy
 from tests.faults.load import EPOCH_MS, NUM_PARTITIONS, TRACKS
 from tests.faults.probe import Probe, play_of, probing
-from tests.faults.process import WorkerProcess, until
+from tests.faults.process import WorkerProcess
 from tests.faults.selfreport import lines, replays, standby_lags
+from tests.until import until
 
 _LISTENERS: Final = 100_000
 

@@ -31,9 +31,10 @@ from streamer.local.devkafka import DevKafka
 from tests.faults.conftest import TinyRelease, save_tiny_release
 from tests.faults.harness import SESSION_TIMEOUT_S, Deployment, deploy
 from tests.faults.load import TRACKS, draw_events
-from tests.faults.process import WorkerProcess, until
+from tests.faults.process import WorkerProcess
 from tests.faults.supervisor import Supervisor
 from tests.faults.verdict import judge
+from tests.until import until
 
 #: Records a second: what the oracle can judge afterwards in a fraction of the time.
 _RATE: Final = 20

@@ -10,7 +10,8 @@ from typing import Final
 
 from streamer.runtime.crash import REFUSED_STATUS
 from tests.faults.harness import Deployment
-from tests.faults.process import Fault, WorkerProcess, until
+from tests.faults.process import Fault, WorkerProcess
+from tests.until import until
 
 #: Between the end of a worker and its next start, seconds.
 _BACK_OFF_S: Final = 1.0

@@ -10,11 +10,11 @@ import subprocess
 import sys
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.admin import NewPartitions, RecordsToDelete
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 
 from streamer.runtime.crash import CRASH_STATUS, REFUSED_STATUS
 from tests.faults.account import Place
@@ -23,10 +23,11 @@ from tests.faults.conftest import TinyRelease
 from tests.faults.disks import put_back
 from tests.faults.harness import NUM_PARTITIONS, Deployment, load, start
 from tests.faults.load import Event
-from tests.faults.process import PATIENCE_S, WorkerProcess
+from tests.faults.process import WorkerProcess
 from tests.faults.told import History, assert_told
 from tests.faults.verdict import judge
 from tests.onkafka import admin_of, create_topic, delete_topic
+from tests.until import until_awaited
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -61,9 +62,10 @@ def assert_refused(worker: WorkerProcess, status: int, *told: str) -> None:
 
 async def mend(deployment: Deployment, to: str) -> str:
     """Do what a refusal says, as an operator does, once the group has forgotten the worker; return what is told."""
-    async with admin_of(deployment.bootstrap_servers) as admin, asyncio.timeout(PATIENCE_S):
-        while has_members(await admin.describe_consumer_groups([deployment.app_id])):  # noqa: ASYNC110  Kafka calls nobody
-            await asyncio.sleep(0.5)
+    async with admin_of(deployment.bootstrap_servers) as admin:
+        await until_awaited(
+            lambda: is_without_members(admin, deployment.app_id), "the group has no members", period_s=0.5
+        )
     command = [sys.executable, "-m", "streamer", *REMEDY.split()[1:], "--to", to]
     environment = os.environ | deployment.environment("a")
     done = await asyncio.to_thread(subprocess.run, command, env=environment, capture_output=True, text=True)
@@ -71,9 +73,10 @@ async def mend(deployment: Deployment, to: str) -> str:
     return done.stdout
 
 
-def has_members(responses: list[Any]) -> bool:
-    (_, _, _, _, _, members, *_) = responses[0].groups[0]
-    return bool(members)
+async def is_without_members(admin: AIOKafkaAdminClient, group: str) -> bool:
+    (response,) = await admin.describe_consumer_groups([group])
+    (_, _, _, _, _, members, *_) = response.groups[0]
+    return not members
 
 
 def places(deployment: Deployment) -> set[Place]:

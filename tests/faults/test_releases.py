@@ -19,8 +19,9 @@ from models.release import Release, SavedRelease
 from streamer.worker import champion
 from tests.faults.conftest import TinyRelease
 from tests.faults.harness import Deployment, load, start
-from tests.faults.process import WorkerProcess, until
+from tests.faults.process import WorkerProcess
 from tests.faults.verdict import judge
+from tests.until import until
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -10,10 +10,11 @@ import pytest
 from streamer.runtime.crash import CRASH_STATUS
 from tests.faults.conftest import TinyRelease
 from tests.faults.harness import NUM_PARTITIONS, Deployment, everything_owned_by, load
-from tests.faults.process import WorkerProcess, until
+from tests.faults.process import WorkerProcess
 from tests.faults.sabotage import Act, Sabotage
 from tests.faults.selfreport import replays, standby_lags
 from tests.faults.verdict import judge
+from tests.until import until
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(900)]
 

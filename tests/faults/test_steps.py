@@ -9,9 +9,9 @@ import pytest
 from streamer.runtime.crash import CRASH_STATUS
 from tests.faults.conftest import TinyRelease
 from tests.faults.harness import NUM_PARTITIONS, Deployment, everything_owned_by, load, start
-from tests.faults.process import until
 from tests.faults.sabotage import BATCH_STEPS, START_STEPS, Act, Sabotage, moments
 from tests.faults.verdict import judge
+from tests.until import until
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(1200)]
 

@@ -9,8 +9,9 @@ import pytest
 from streamer.runtime.crash import CRASH_STATUS
 from tests.faults.conftest import TinyRelease
 from tests.faults.harness import SESSION_TIMEOUT_S, Deployment, everything_owned_by, load, start
-from tests.faults.process import WorkerProcess, until
+from tests.faults.process import WorkerProcess
 from tests.faults.verdict import judge
+from tests.until import until
 
 
 async def freeze_until_replaced(worker: WorkerProcess, successor: WorkerProcess) -> None:

@@ -15,10 +15,11 @@ from streamer.local.devkafka import DevKafka
 from streamer.runtime.crash import CRASH_STATUS
 from tests.faults.conftest import DeployOn, TinyRelease
 from tests.faults.harness import NUM_PARTITIONS, SESSION_TIMEOUT_S, Deployment, load, start
-from tests.faults.process import WorkerProcess, until
+from tests.faults.process import WorkerProcess
 from tests.faults.sabotage import REVOKE_STEPS, Act, Sabotage, moments
 from tests.faults.supervisor import supervised
 from tests.faults.verdict import judge
+from tests.until import until
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -20,6 +20,7 @@ from streamer.kafka.fences import Fences
 from streamer.kafka.topics import ensure_topics
 from streamer.local.devkafka import DevKafka
 from streamer.settings import Settings
+from tests.until import until_awaited
 
 pytestmark = pytest.mark.kafka
 
@@ -81,9 +82,13 @@ async def test_a_changelog_ends_behind_its_last_record_and_the_position_gets_the
     async with reader(settings, partition.topic) as consumer:
         end = (await consumer.end_offsets([partition]))[partition]
         fetched = (await consumer.getmany(partition, timeout_ms=10_000))[partition]
-        async with asyncio.timeout(PATIENCE_S):
-            while (position := await consumer.position(partition)) < end:
-                await consumer.getmany(partition, timeout_ms=100)
+
+        async def has_come_to_the_end() -> bool:
+            await consumer.getmany(partition, timeout_ms=100)
+            return bool(await consumer.position(partition) >= end)
+
+        await until_awaited(has_come_to_the_end, f"the position is {end}", deadline_s=PATIENCE_S)
+        position = await consumer.position(partition)
 
     assert ([record.offset for record in fetched], end) == ([0], 2), "position chunks are needed no more"
     assert position == end, "recovery would wait for ever for the record at the marker's offset"

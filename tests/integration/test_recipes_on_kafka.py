@@ -1,6 +1,5 @@
 """Every recipe ends in a release that one worker serves without knowing which it is."""
 
-import asyncio
 from pathlib import Path
 
 import msgspec
@@ -29,6 +28,7 @@ from tests.agreement import SCORE_TOLERANCE
 from tests.builders import NOON_MS, WINDOW, play_value, tiny_recipe
 from tests.models.training.test_fit import CATALOGUE, IDS, rounds
 from tests.onkafka import produce, read_committed
+from tests.until import until
 
 #: What the listener plays under each release, in turn; "x" is a track nobody knows.
 PLAYED = ("t3", "x", "t4", "t3")
@@ -53,16 +53,19 @@ def offline(release: Release, history: Histories, num_old: int) -> StepOutput:
     return step(release.recommender, step_input, sizes=SIZES)
 
 
-async def until(answering: Answering, *, release_id: str, offset: int = -1) -> None:
+async def until_serving(answering: Answering, *, release_id: str, offset: int = -1) -> None:
     """Wait until a release is taken up and partition 0 has come as far as an offset."""
-    async with asyncio.timeout(60):
-        while (  # noqa: ASYNC110  nobody calls
-            (champion := answering.releases.champion) is None
-            or champion.release.release_id != release_id
-            or 0 not in answering.fences.held
-            or answering.table.mark(0).offset < offset
-        ):
-            await asyncio.sleep(0.02)
+
+    def is_serving() -> bool:
+        champion = answering.releases.champion
+        return (
+            champion is not None
+            and champion.release.release_id == release_id
+            and 0 in answering.fences.held
+            and answering.table.mark(0).offset >= offset
+        )
+
+    await until(is_serving, f"{release_id} is taken up and the mark of partition 0 is at {offset}")
 
 
 @pytest.mark.kafka
@@ -87,7 +90,7 @@ async def test_one_worker_serves_every_recipe_in_turn_as_the_offline_step_does(
     try:
         for number, (notice, release) in enumerate(releases):
             await move_alias(at, settings.releases_topic, notice)
-            await until(worker.answering, release_id=release.release_id)
+            await until_serving(worker.answering, release_id=release.release_id)
             for track in PLAYED:
                 tracks.append(track)
                 times_ms.append(NOON_MS + 60_000 * len(tracks) ** 2)
@@ -95,7 +98,7 @@ async def test_one_worker_serves_every_recipe_in_turn_as_the_offline_step_does(
             last = times_ms[-1] + 1
             await produce(at, settings.plays_topic, *(play_value("u", *play) for play in new), timestamp_ms=last)
             offset = (number + 1) * len(PLAYED) - 1
-            await until(worker.answering, release_id=release.release_id, offset=offset)
+            await until_serving(worker.answering, release_id=release.release_id, offset=offset)
     finally:
         await worker.answering.gate.close()
         await stop_app(worker.app)

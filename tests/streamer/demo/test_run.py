@@ -1,7 +1,6 @@
 import json
 import os
 import threading
-import time
 
 import psutil
 import pytest
@@ -10,6 +9,7 @@ from streamer.demo.run import run_demo
 from streamer.demo.scale import DemoScale
 from streamer.errors import KafkaUnavailableError, RefrainError
 from streamer.local.cluster import ClusterError
+from tests.until import wait_until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 TINY = DemoScale(
@@ -26,16 +26,16 @@ def command_of(process: psutil.Process) -> list[str]:
         return []
 
 
-def kill_once_workers_run(mark: str, within_s: float = 60.0) -> None:
-    """Kill the first of this process's own descendants that runs `mark`, once there are workers."""
-    deadline_s = time.monotonic() + within_s
-    while time.monotonic() < deadline_s:
-        commands = {child: command_of(child) for child in psutil.Process().children(recursive=True)}
-        marked = [child for child, command in commands.items() if mark in command and "-c" not in command]
-        if marked and any(command[1:] == ["-m", "streamer", "worker"] for command in commands.values()):
-            marked[0].kill()
-            return
-        time.sleep(0.05)  # between two looks
+def running(mark: str) -> list[psutil.Process]:
+    """Find this process's own descendants that run `mark`; none before there are workers."""
+    commands = {child: command_of(child) for child in psutil.Process().children(recursive=True)}
+    if not any(command[1:] == ["-m", "streamer", "worker"] for command in commands.values()):
+        return []
+    return [child for child, command in commands.items() if mark in command and "-c" not in command]
+
+
+def kill_once_workers_run(mark: str) -> None:
+    wait_until(lambda: running(mark), f"there are workers and a {mark}")[0].kill()
 
 
 def test_a_demo_loses_nothing_and_beats_popularity() -> None:

@@ -1,6 +1,5 @@
 """Two members with one identity: the one that was replaced ends, the one that was away too long joins anew."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -14,6 +13,7 @@ from streamer.kafka import identity
 from streamer.kafka.identity import IdentityWatch
 from streamer.local.devkafka import DevKafka
 from tests.onkafka import create_topic
+from tests.until import until, until_awaited
 
 HEARTBEAT = HeartbeatRequest("group", 1, "member")
 COMMIT = OffsetCommitRequest("group", 1, "member", -1, [])
@@ -106,12 +106,15 @@ async def member(kafka: DevKafka, group: str, watch: IdentityWatch | None = None
         if watch is not None:
             watch.install(consumer)
         consumer.subscribe([group])
-        async with asyncio.timeout(WITHIN_S):
-            while not consumer.assignment():
-                await consumer.getmany(timeout_ms=50)
+        await until_awaited(lambda: _is_assigned(consumer), "the member is assigned partitions", deadline_s=WITHIN_S)
         yield consumer
     finally:
         await consumer.stop()
+
+
+async def _is_assigned(consumer: AIOKafkaConsumer) -> bool:
+    await consumer.getmany(timeout_ms=50)
+    return bool(consumer.assignment())
 
 
 @pytest.mark.kafka
@@ -121,8 +124,6 @@ async def test_kafka_tells_the_older_of_two_that_it_is_unknown(
     await create_topic(kafka.bootstrap_servers, topic_prefix)
 
     async with member(kafka, topic_prefix, IdentityWatch("a", 10.0)), member(kafka, topic_prefix):
-        async with asyncio.timeout(WITHIN_S):
-            while not crashes:  # noqa: ASYNC110  Kafka calls nobody
-                await asyncio.sleep(0.05)
+        await until(lambda: crashes, "the older one crashes", deadline_s=WITHIN_S)
 
     assert crashes[0].startswith("another process has joined as a;")

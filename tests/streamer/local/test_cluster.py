@@ -5,8 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
@@ -14,6 +13,7 @@ import pytest
 
 from streamer.local.cluster import BOOTSTRAP, Cluster, ClusterError
 from streamer.local.devkafka import DevKafka
+from tests.until import wait_until
 
 pytestmark = pytest.mark.kafka
 
@@ -34,11 +34,12 @@ def environment(kafka: DevKafka, topic_prefix: str) -> Mapping[str, str]:
     }
 
 
-def wait_until(is_so: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + DEADLINE_S
-    while not is_so():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.05)
+def wait_until_all_owned(cluster: Cluster) -> None:
+    wait_until(
+        lambda: cluster.total("refrain_partitions_owned") == NUM_PARTITIONS,
+        "all partitions are owned",
+        deadline_s=DEADLINE_S,
+    )
 
 
 def workers_alive() -> list[psutil.Process]:
@@ -57,7 +58,7 @@ def test_workers_share_the_partitions_and_end_with_the_cluster(environment: Mapp
     with Cluster(environment, num_workers=2) as cluster:
         cluster.start_workers()
         cluster.wait_ready(DEADLINE_S)
-        wait_until(lambda: cluster.total("refrain_partitions_owned") == NUM_PARTITIONS)
+        wait_until_all_owned(cluster)
         logs, workers = cluster.logs, workers_alive()
 
         assert sorted(log.name for log in logs.iterdir()) == ["worker-0.log", "worker-1.log"]
@@ -79,7 +80,7 @@ def test_a_killed_worker_starts_again(environment: Mapping[str, str]) -> None:
 
         cluster.start_worker(0)
         cluster.wait_ready(DEADLINE_S)
-        wait_until(lambda: cluster.total("refrain_partitions_owned") == NUM_PARTITIONS)
+        wait_until_all_owned(cluster)
 
 
 def test_a_worker_that_ends_by_itself_is_reported_and_its_log_kept(environment: Mapping[str, str]) -> None:
@@ -113,7 +114,7 @@ def test_nothing_outlives_an_owner_who_is_killed(environment: Mapping[str, str],
     owner.kill()
     owner.wait()
 
-    wait_until(lambda: not any(process.is_running() for process in processes))
+    wait_until(lambda: not any(process.is_running() for process in processes), "the owner's processes are gone")
 
 
 _OWNER = """

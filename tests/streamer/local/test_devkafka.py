@@ -3,8 +3,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from streamer.errors import KafkaUnavailableError
 from streamer.local import devkafka
 from streamer.local.devkafka import DevKafka, java_command, main
 from streamer.local.ports import free_port
+from tests.until import wait_until
 
 pytestmark = pytest.mark.kafka
 ROOT = Path(__file__).parents[3]
@@ -52,15 +51,6 @@ async def consume(kafka: DevKafka, topic: str, *, isolation: str = "read_committ
             chunks = await consumer.getmany(timeout_ms=200)
             values += [record.value for records in chunks.values() for record in records]
         return values
-
-
-def eventually(holds: Callable[[], bool], *, within_s: float = 30.0) -> bool:
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        if holds():
-            return True
-        time.sleep(0.05)  # between two looks at the condition
-    return False
 
 
 def broker_of(owner_pid: int, directory: Path) -> psutil.Process:
@@ -170,7 +160,9 @@ def test_the_broker_ends_with_an_owner_killed_by_sigkill(tmp_path: Path) -> None
 
         owner.kill()
 
-        assert eventually(lambda: not broker.is_running() and not watchdog.is_running())
+        wait_until(
+            lambda: not broker.is_running() and not watchdog.is_running(), "broker and watchdog end", deadline_s=30
+        )
 
 
 @pytest.mark.slow

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from streamer.archive.plays import to_table
 from streamer.training.checkpoints import CheckpointFile
 from streamer.wire.plays import decode
 from tests.builders import NOON_MS, play
+from tests.until import wait_until
 
 NUM_PLAYS = 5_000
 _TORCHRUN = (sys.executable, *["-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d"],
@@ -109,7 +109,7 @@ def test_a_fit_killed_in_every_stage_ends_in_the_same_weights(tmp_path: Path) ->
     for file, nth in ((checkpoint.earlier, 0), (checkpoint.earlier, 1), (checkpoint, 0), (checkpoint, 1)):
         written_at = _written_at(file.path)
         with _started(plays, tmp_path / "resumed", checkpoint.path.parent) as running:
-            _until(lambda: _written_at(file.path) != written_at, running)  # noqa: B023
+            _until(lambda: _written_at(file.path) != written_at, "the checkpoint is written", running)  # noqa: B023
             running.kill()
         assert running.returncode == -signal.SIGKILL
         assert Snapshot.from_bytes(file.path.read_bytes()).position["batches_done"] == nth + 1
@@ -138,7 +138,7 @@ def test_sigterm_ends_it_within_a_batch_and_it_goes_on(tmp_path: Path) -> None:
     plays, checkpoint = write_plays(tmp_path / "plays.csv", NUM_PLAYS), CheckpointFile(tmp_path / "checkpoint")
     for file in (checkpoint.earlier, checkpoint):
         with _started(plays, tmp_path / "releases", checkpoint.path.parent) as running:
-            _until(file.path.exists, running)
+            _until(file.path.exists, "the checkpoint is written", running)
             running.terminate()
 
         assert running.returncode == 128 + signal.SIGTERM
@@ -194,9 +194,11 @@ def _written_at(file: Path) -> int:
     return file.stat().st_mtime_ns if file.exists() else 0
 
 
-def _until(is_so: Callable[[], bool], running: subprocess.Popen[bytes]) -> None:
-    deadline_s = time.monotonic() + 300
-    while not is_so():
-        assert running.poll() is None
-        assert time.monotonic() < deadline_s
-        time.sleep(0.002)
+def _until(condition: Callable[[], bool], what: str, running: subprocess.Popen[bytes]) -> None:
+    def holds_while_it_runs() -> bool:
+        if condition():
+            return True
+        assert running.poll() is None, f"the fit ended with status {running.returncode} before {what}"
+        return False
+
+    wait_until(holds_while_it_runs, what, deadline_s=300, period_s=0.002)

@@ -4,7 +4,6 @@ import asyncio
 import dataclasses
 import json
 import logging
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +26,7 @@ from streamer.training.trainer import TrainerConfig, run_trainer, train_once
 from streamer.training.triggers import Thresholds, Trigger
 from streamer.wire.messages import ReleaseNotice
 from tests.builders import save_tiny_release
+from tests.until import until
 
 pytestmark = pytest.mark.kafka
 
@@ -88,12 +88,6 @@ def hits() -> np.ndarray:
     return np.random.default_rng(3).zipf(1.5, NUM_PLAYS) % NUM_TRACKS
 
 
-async def until(is_so: Callable[[], bool], deadline_s: float = 60) -> None:
-    async with asyncio.timeout(deadline_s):
-        while not is_so():  # noqa: ASYNC110  what is waited for happens in another thread
-            await asyncio.sleep(0.05)
-
-
 async def champion(config: TrainerConfig) -> ReleaseNotice | None:
     champions = await find_champions(config.releasing.bootstrap_servers, config.releasing.releases_topic)
     return champions[-1] if champions else None
@@ -153,7 +147,7 @@ async def test_plays_that_come_while_it_runs_call_for_one_fit(config: TrainerCon
     running = asyncio.create_task(run_trainer(config, metrics, stopping))
 
     await produce(config, album_order())
-    await until(lambda: metrics.registry.get_sample_value("refrain_releases_published_total") == 1)
+    await until(lambda: metrics.registry.get_sample_value("refrain_releases_published_total") == 1, "released")
     stopping.set()
     await asyncio.wait_for(running, 30)
 
@@ -170,7 +164,7 @@ async def test_a_fit_cut_short_goes_on_at_the_next_start(
     stopping = asyncio.Event()
     endless = trained(config, ENDLESS)
     running = asyncio.create_task(run_trainer(endless, TrainerMetrics(), stopping))
-    await until(lambda: "fit epoch=1 " in caplog.text)
+    await until(lambda: "fit epoch=1 " in caplog.text, "an epoch has ended")
 
     stopping.set()
     await asyncio.wait_for(running, 30)
@@ -190,10 +184,10 @@ async def test_what_cannot_be_published_is_kept_and_published_later(
     place = Path(config.releasing.releases_url)
     occupy(place)
     running = asyncio.create_task(run_trainer(config, metrics, stopping))
-    await until(lambda: "can be reached and written; tried again in 0 s" in caplog.text)
+    await until(lambda: "can be reached and written; tried again in 0 s" in caplog.text, "a release fails")
 
     free(place)
-    await until(lambda: metrics.registry.get_sample_value("refrain_releases_published_total") == 1)
+    await until(lambda: metrics.registry.get_sample_value("refrain_releases_published_total") == 1, "released")
     stopping.set()
     await asyncio.wait_for(running, 30)
 
@@ -209,11 +203,11 @@ async def test_what_kafka_does_not_take_is_announced_later(
     metrics, stopping = TrainerMetrics(), asyncio.Event()
     await allow_bytes(config, 10)
     running = asyncio.create_task(run_trainer(config, metrics, stopping))
-    await until(lambda: "see that Kafka runs" in caplog.text)
+    await until(lambda: "see that Kafka runs" in caplog.text, "an announcement fails")
 
     assert await champion(config) is None
     await allow_bytes(config, 10_000)
-    await until(lambda: metrics.registry.get_sample_value("refrain_releases_published_total") == 1)
+    await until(lambda: metrics.registry.get_sample_value("refrain_releases_published_total") == 1, "released")
     stopping.set()
     await asyncio.wait_for(running, 30)
 

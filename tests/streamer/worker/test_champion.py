@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from streamer.wire.messages import ReleaseNotice
 from streamer.worker.champion import Releases
 from tests.builders import NOON_MS, save_tiny_release
 from tests.onkafka import create_topic, produce
+from tests.until import until
 
 pytestmark = pytest.mark.kafka
 WITHIN_S = 20
@@ -62,10 +63,8 @@ def value(metrics: WorkerMetrics, name: str) -> float | None:
     return metrics.registry.get_sample_value(name)
 
 
-async def until(is_so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(WITHIN_S):
-        while not is_so():  # noqa: ASYNC110  the releases call nobody but who waits for a newer one
-            await asyncio.sleep(0.02)
+async def until_champion(releases: Releases, release_id: str) -> None:
+    await until(lambda: champion(releases) == release_id, f"{release_id} is the champion", deadline_s=WITHIN_S)
 
 
 async def test_before_the_first_notice_there_is_no_champion(place: Place) -> None:
@@ -95,7 +94,7 @@ async def test_a_running_worker_takes_up_what_is_announced(place: Place) -> None
 
     await place.promote(saved)
 
-    await until(lambda: champion(releases) == saved.release_id)
+    await until_champion(releases, saved.release_id)
     assert before is not None
     assert releases.champion is not None
     assert releases.champion.promoted_at_ms > before.promoted_at_ms
@@ -110,7 +109,7 @@ async def test_rolling_back_is_an_announcement_like_any_other(place: Place) -> N
 
     await place.promote(first)
 
-    await until(lambda: champion(releases) == first.release_id)
+    await until_champion(releases, first.release_id)
 
 
 async def test_other_aliases_and_tombstones_move_nothing(place: Place) -> None:
@@ -144,11 +143,15 @@ async def test_a_release_that_cannot_be_verified_is_counted_and_the_one_that_run
         victim.write_bytes(victim.read_bytes() + b" ")
         await place.promote(bad)
 
-    await until(lambda: (value(metrics, "refrain_release_failures_total") or 0) >= 1)
+    await until(
+        lambda: (value(metrics, "refrain_release_failures_total") or 0) >= 1,
+        "a failure is counted",
+        deadline_s=WITHIN_S,
+    )
     assert champion(releases) == good.release_id
     mended = place.save(3)
     await place.promote(mended)
-    await until(lambda: champion(releases) == mended.release_id)
+    await until_champion(releases, mended.release_id)
 
 
 async def test_a_worker_starts_with_the_newest_release_that_can_be_taken_up_and_tries_the_others_again(
@@ -168,7 +171,7 @@ async def test_a_worker_starts_with_the_newest_release_that_can_be_taken_up_and_
     assert champion(releases) == second.release_id
     assert value(metrics, "refrain_release_failures_total") == 2
     victim.write_bytes(whole)
-    await until(lambda: champion(releases) == torn.release_id)
+    await until_champion(releases, torn.release_id)
 
 
 async def test_where_no_release_can_be_taken_up_a_worker_does_not_start(place: Place) -> None:

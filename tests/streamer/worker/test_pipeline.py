@@ -23,6 +23,7 @@ from streamer.worker.pipeline import Answering
 from tests.builders import play, play_value, save_tiny_release
 from tests.onkafka import Record, produce, read_committed
 from tests.poison import SabotagedEngine, raises_over
+from tests.until import until
 
 #: What answering a batch would need: here nothing is answered.
 UNUSED: Any = None
@@ -92,9 +93,10 @@ async def working(settings: Settings, engine: Engine) -> AsyncIterator[Answering
 
 async def until_marked(answering: Answering, offset: int) -> None:
     """Wait until partition 0 has come as far as an offset."""
-    async with asyncio.timeout(60):
-        while 0 not in answering.fences.held or answering.table.mark(0).offset < offset:  # noqa: ASYNC110  it calls nobody
-            await asyncio.sleep(0.05)
+    await until(
+        lambda: 0 in answering.fences.held and answering.table.mark(0).offset >= offset,
+        f"the mark of partition 0 is at {offset}",
+    )
 
 
 @pytest.mark.kafka
