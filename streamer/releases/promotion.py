@@ -10,10 +10,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from models.release import Release, load_release
+from models.release import Release
 from models.release_files import InvalidRelease, describe_release
 from streamer.errors import ReleaseError
 from streamer.releases.alias import find_champions, move_alias
+from streamer.releases.loading import load_notice
 from streamer.releases.registry import Registry
 from streamer.wire.messages import ReleaseNotice
 
@@ -92,14 +93,13 @@ class Promoter:
 
     async def _verify_and_move(self, shelf: Registry, release_id: str, champions: Sequence[ReleaseNotice]) -> Release:
         """Verify every byte, against what was announced where that is known, then move the alias."""
-        known = {notice.release_id: notice for notice in champions}.get(release_id)
-        if known is None:
+        notice = {each.release_id: each for each in champions}.get(release_id)
+        if notice is None:
             location = f"{shelf.url}/{release_id}"
-            sha256 = (await asyncio.to_thread(describe_release, location)).manifest_sha256
-        else:
-            location, sha256 = known.location, known.manifest_sha256
-        release = await asyncio.to_thread(load_release, location, manifest_sha256=sha256)
-        await move_alias(self.bootstrap_servers, self.releases_topic, ReleaseNotice(release_id, location, sha256))
+            description = await asyncio.to_thread(describe_release, location)
+            notice = ReleaseNotice(release_id, location, description.manifest_sha256)
+        release = await asyncio.to_thread(load_notice, notice)
+        await move_alias(self.bootstrap_servers, self.releases_topic, notice)
         return release
 
 

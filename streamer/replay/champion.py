@@ -1,17 +1,15 @@
 """The release that answers a replay: one that exists, or one trained on the recording's own training part."""
 
-import time
-
 from rich.console import Console
 
 from models.plays.split import Split
 from models.recipes import Recipe
-from models.release import save_release
 from models.release_files import DataWindow
 from models.training.context import FitContext
 from models.training.recipes import fit_recipe
 from models.training.shards import training_shard
 from streamer.errors import ReleaseError
+from streamer.releases.loading import save_under
 from streamer.runtime.device import pick_device
 from streamer.training.progress import report_progress
 from streamer.wire.messages import ReleaseNotice
@@ -40,12 +38,7 @@ def train_release(
             recommender = fit_recipe(recipe, [shard], split.catalogue, context=context)
     except ValueError as exc:
         raise ReleaseError(f"no release can be trained: {exc}") from exc
-    saved = save_release(
-        releases_url,
-        recommender,
-        training=recipe.training,
-        metrics={},
-        data_window=DataWindow.of(shard.histories),
-        created_at_ms=time.time_ns() // 1_000_000,
+    saved = save_under(
+        releases_url, recommender, training=recipe.training, metrics={}, data_window=DataWindow.of(shard.histories)
     )
-    return ReleaseNotice(saved.release_id, saved.location, saved.manifest_sha256)
+    return ReleaseNotice(*saved)

@@ -19,13 +19,13 @@ from models.config import RerankerConfig, RerankerTraining, TrainingConfig
 from models.networks.network import Network
 from models.plays.catalogue import Catalogue
 from models.plays.split import Split
-from models.release import load_release, save_release
 from models.release_files import DataWindow
 from models.serving.recommender import Recommender
 from models.training.context import FitContext
 from models.training.fit import fit_shards
 from models.training.loop import Progress, Stage
 from models.training.shards import Shard, training_shard
+from streamer.releases.loading import load_location, save_under
 from streamer.report.gru4rec_search import BEST
 from streamer.runtime.files import replace_file
 
@@ -86,7 +86,7 @@ class Bench:
         if (folder / _FIT).exists():
             kept = json.loads((folder / _FIT).read_text())
             if kept["training"] == _plain(training):
-                network = load_release(str(folder / kept["release"]), device=self.device).network
+                network = load_location(str(folder / kept["release"]), device=self.device).network
                 return FittedNetwork(network, kept["losses"], kept["plays_per_s"])
         fitted = self._fit(shard, catalogue, _NAMES[stage], training)
         release = self.save(name, Recommender(fitted.network, catalogue), shard, training)
@@ -97,13 +97,12 @@ class Bench:
 
     def save(self, name: str, recommender: Recommender, shard: Shard, training: TrainingConfig) -> str:
         """Save a release fitted on some plays under a name; give the name of its directory."""
-        saved = save_release(
+        saved = save_under(
             str(self.folder / name),
             recommender,
             training=training,
             metrics={},
             data_window=DataWindow.of(shard.histories),
-            created_at_ms=time.time_ns() // 1_000_000,
         )
         return saved.release_id
 

@@ -8,11 +8,11 @@ the trainer calls it in a thread.
 import dataclasses
 import functools
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import fsspec
 import numpy as np
 
 from models.config import NetworkConfig, RerankerConfig, RerankerTraining, TrainingConfig
@@ -21,7 +21,7 @@ from models.networks.network import Network
 from models.plays.bots import find_bots
 from models.plays.catalogue import Catalogue
 from models.plays.split import Split, split_plays
-from models.release import Release, SavedRelease, load_release, save_release
+from models.release import Release, SavedRelease
 from models.release_files import DataWindow, InvalidRelease, Json
 from models.serving.recommender import Recommender
 from models.training.context import FitContext
@@ -30,6 +30,7 @@ from models.training.loop import ReportProgress, Stage
 from models.training.shards import Shard, Shards, training_shard
 from models.training.two_stages import SecondStagePlan, fit_pipeline
 from streamer.archive.plays import ArchivedPlays
+from streamer.releases.loading import load_notice, save_under
 from streamer.training.checkpoints import CheckpointError, CheckpointFile
 from streamer.training.comparison import Terms, columns, judge_candidate
 from streamer.wire.messages import ReleaseNotice
@@ -138,7 +139,7 @@ def load_champion(notice: ReleaseNotice | None, device: str) -> Release | None:
     if notice is None:
         return None
     try:
-        return load_release(notice.location, manifest_sha256=notice.manifest_sha256, device=device)
+        return load_notice(notice, device)
     except InvalidRelease as exc:
         logger.warning("champion is broken, and is compared with nothing release=%s: %s", notice.release_id, exc)
         return None
@@ -237,18 +238,17 @@ def split_window(plays: ArchivedPlays) -> Split:
     return split
 
 
-def save_candidate(candidate: Candidate, releases_url: str, created_at_ms: int) -> SavedRelease:
-    """Save a candidate as a release, under an address that holds wherever the reader stands.
+def save_candidate(candidate: Candidate, releases_url: str, clock: Callable[[], float] = time.time) -> SavedRelease:
+    """Save a candidate as a release that is created now.
 
     Raises:
         OSError: the place cannot be written.
     """
-    files, directory = fsspec.core.url_to_fs(releases_url)
-    return save_release(
-        files.unstrip_protocol(directory),
+    return save_under(
+        releases_url,
         candidate.recommender,
         training=candidate.training,
         metrics=candidate.metrics,
         data_window=candidate.data_window,
-        created_at_ms=created_at_ms,
+        clock=clock,
     )

@@ -10,12 +10,13 @@ import pyarrow as pa
 from models.plays.catalogue import Catalogue
 from models.plays.histories import Histories
 from models.plays.split import split_plays
-from models.release import Release, load_release
+from models.release import Release
 from models.release_files import DataWindow, InvalidRelease
 from models.training.shards import Shards, training_shard
 from streamer.archive.snapshot import ArchiveChanged, ArchiveSnapshot
 from streamer.errors import RefrainError
 from streamer.recordings.plays import RecordedPlays
+from streamer.releases.loading import load_location
 from streamer.training.checkpoints import CheckpointFile
 from streamer.training.progress import FitStopped
 from streamer.training.shards import COLUMNS, SHARD_PLAYS, ShardFolder, open_shards, write_shards
@@ -111,6 +112,6 @@ def read_start(location: str | None) -> Release | None:
     if location is None:
         return None
     try:
-        return load_release(location)
+        return load_location(location)
     except (InvalidRelease, OSError) as exc:
         raise TrainingError(f"no fit can start from {location}: {exc}") from exc

@@ -2,25 +2,22 @@
 
 import logging
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from types import FrameType
 from typing import Final
 
-import fsspec
 from rich.console import Console
 from torch import distributed
 
 from models.recipes import Recipe
-from models.release import Release, SavedRelease, save_release
-from models.release_files import DataWindow
-from models.serving.recommender import Recommender
+from models.release import Release, SavedRelease
 from models.training.context import FitContext
 from models.training.loop import Progress, ReportProgress
 from models.training.ranks import ALONE, Ranks
 from models.training.recipes import fit_recipe
+from streamer.releases.loading import save_under
 from streamer.runtime.device import pick_device
 from streamer.settings import Settings
 from streamer.training.checkpoints import CheckpointFile
@@ -79,7 +76,13 @@ def train(
         return None
     if recipe.second_stage is not None and recommender.reranker is None:
         logger.warning("no second stage: too few plays came since the release it starts from, which has none either")
-    saved = _save(recommender, lesson.data_window, recipe, settings.releases_url)
+    saved = save_under(
+        settings.releases_url,
+        recommender,
+        training=recipe.training,
+        metrics={"recipe": recipe.name},
+        data_window=lesson.data_window,
+    )
     checkpoint.remove()
     return saved
 
@@ -128,15 +131,3 @@ def hear_signals() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _save(recommender: Recommender, data_window: DataWindow, recipe: Recipe, releases_url: str) -> SavedRelease:
-    files, directory = fsspec.core.url_to_fs(releases_url)
-    return save_release(
-        files.unstrip_protocol(directory),  # an address that holds wherever the reader stands
-        recommender,
-        training=recipe.training,
-        metrics={"recipe": recipe.name},
-        data_window=data_window,
-        created_at_ms=time.time_ns() // 1_000_000,
-    )

@@ -186,7 +186,7 @@ class Releaser:
     async def _publish(self, candidate: Candidate) -> SavedRelease:
         self._metrics.show_stage("publish")
         if self._saved is None:
-            self._saved = await asyncio.to_thread(save_candidate, candidate, self._shelf.url, self._now_ms())
+            self._saved = await asyncio.to_thread(save_candidate, candidate, self._shelf.url, self._clock)
         saved = self._saved
         notice = ReleaseNotice(saved.release_id, saved.location, saved.manifest_sha256)
         await move_alias(self._config.bootstrap_servers, self._config.releases_topic, notice)

@@ -16,12 +16,13 @@ import msgspec
 import torch
 from aiokafka import ConsumerRecord, TopicPartition
 
-from models.release import Release, load_release
+from models.release import Release
 from models.release_files import InvalidRelease
 from streamer.errors import ReleaseError
 from streamer.kafka.consumers import create_consumer
 from streamer.metrics import WorkerMetrics
 from streamer.releases.alias import CHAMPION
+from streamer.releases.loading import load_notice
 from streamer.runtime.crash import crash
 from streamer.wire.messages import ReleaseNotice
 from streamer.wire.recommendations import ListEncoder
@@ -160,7 +161,7 @@ def _load(record: ConsumerRecord[bytes, bytes], device: torch.device) -> Champio
     assert record.value is not None
     try:
         notice = _read_notice(record.value)
-        release = load_release(notice.location, manifest_sha256=notice.manifest_sha256, device=device)
-    except (msgspec.DecodeError, InvalidRelease, OSError, ValueError, ImportError) as exc:  # the last two: fsspec's
+        release = load_notice(notice, device)
+    except (ValueError, InvalidRelease, OSError) as exc:  # the first: bytes that are no notice, or no UTF-8
         raise ReleaseError(f"notice at offset {record.offset} of {record.topic}: {exc}") from exc
     return Champion(release, record.timestamp, ListEncoder(release.catalogue.track_ids))

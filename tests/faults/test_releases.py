@@ -16,6 +16,7 @@ from typing import Any, Final
 import pytest
 
 from models.release import Release, SavedRelease
+from streamer.wire.messages import ReleaseNotice
 from streamer.worker import champion
 from tests.faults.conftest import TinyRelease
 from tests.faults.harness import Deployment, load, start
@@ -105,15 +106,15 @@ class CutOff:
 
     def install(self) -> None:
         """Cut this process off."""
-        load_release = champion.load_release
+        load_notice = champion.load_notice
 
-        @functools.wraps(load_release)
-        def load_if_in_reach(location: str, **kwargs: Any) -> Release:
-            if location == self.location and not self.until.exists():
-                raise OSError(f"{location} is out of reach")
-            return load_release(location, **kwargs)
+        @functools.wraps(load_notice)
+        def load_if_in_reach(notice: ReleaseNotice, *args: Any) -> Release:
+            if notice.location == self.location and not self.until.exists():
+                raise OSError(f"{notice.location} is out of reach")
+            return load_notice(notice, *args)
 
-        champion.load_release = load_if_in_reach
+        champion.load_notice = load_if_in_reach
 
 
 # -- what workers do

@@ -104,7 +104,7 @@ def test_the_live_hit_rate_is_of_the_plays_held_out_in_whatever_order_they_arriv
 def test_a_release_is_the_champion_of_the_next_fit(
     album_listeners: ArchivedPlays, candidate: Candidate, tmp_path: Path
 ) -> None:
-    saved = save_candidate(candidate, str(tmp_path), created_at_ms=FIRST_MS)
+    saved = save_candidate(candidate, str(tmp_path), clock=lambda: FIRST_MS / 1000)
     champion = load_champion(ReleaseNotice(saved.release_id, saved.location, saved.manifest_sha256), "cpu")
 
     after = fitted(album_listeners, champion, UNTAUGHT)
@@ -116,7 +116,7 @@ def test_a_release_is_the_champion_of_the_next_fit(
 def test_a_fit_from_the_champion_on_needs_fewer_passes(
     album_listeners: ArchivedPlays, candidate: Candidate, tmp_path: Path
 ) -> None:
-    saved = save_candidate(candidate, str(tmp_path), created_at_ms=FIRST_MS)
+    saved = save_candidate(candidate, str(tmp_path), clock=lambda: FIRST_MS / 1000)
     champion = load_release(saved.location)
 
     after = fitted(album_listeners, champion, TRAINING, start=champion)
@@ -129,7 +129,7 @@ def test_a_fit_from_the_champion_on_needs_fewer_passes(
 def test_a_second_stage_is_fitted_on_what_the_champion_has_not_seen(
     album_listeners: ArchivedPlays, candidate: Candidate, tmp_path: Path
 ) -> None:
-    saved = save_candidate(candidate, str(tmp_path), created_at_ms=FIRST_MS)
+    saved = save_candidate(candidate, str(tmp_path), clock=lambda: FIRST_MS / 1000)
     champion = load_release(saved.location)
     halfway = dataclasses.replace(champion.data_window, until_ms=FIRST_MS + GAP_MS * len(album_listeners) // 2)
 
@@ -144,7 +144,7 @@ def test_a_second_stage_is_fitted_on_what_the_champion_has_not_seen(
 def test_a_fit_ends_within_its_second_stage_when_it_should(
     album_listeners: ArchivedPlays, candidate: Candidate, tmp_path: Path
 ) -> None:
-    champion = load_release(save_candidate(candidate, str(tmp_path), created_at_ms=FIRST_MS).location)
+    champion = load_release(save_candidate(candidate, str(tmp_path), clock=lambda: FIRST_MS / 1000).location)
     halfway = dataclasses.replace(champion.data_window, until_ms=FIRST_MS + GAP_MS * len(album_listeners) // 2)
 
     def stop_in_the_second_stage(progress: Progress) -> None:
@@ -166,7 +166,7 @@ def test_where_few_plays_are_new_the_second_stage_of_the_champion_stays(
     torch.nn.init.ones_(reranker.last_layer.weight)
     both = dataclasses.replace(candidate.recommender, reranker=reranker)
     with_both = dataclasses.replace(candidate, recommender=both)
-    champion = load_release(save_candidate(with_both, str(tmp_path), created_at_ms=FIRST_MS).location)
+    champion = load_release(save_candidate(with_both, str(tmp_path), clock=lambda: FIRST_MS / 1000).location)
 
     after = fitted(album_listeners, champion, UNTAUGHT)
 
@@ -226,7 +226,7 @@ def test_a_saved_candidate_is_found_from_anywhere(
     candidate: Candidate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    saved = save_candidate(candidate, "releases", created_at_ms=FIRST_MS)
+    saved = save_candidate(candidate, "releases", clock=lambda: FIRST_MS / 1000)
     monkeypatch.chdir("/")
 
     release = load_release(saved.location, manifest_sha256=saved.manifest_sha256)
