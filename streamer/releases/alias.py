@@ -40,6 +40,6 @@ async def move_alias(bootstrap_servers: str, topic: str, notice: ReleaseNotice, 
 def _read(value: bytes, topic: str) -> ReleaseNotice | None:
     try:
         return msgspec.json.decode(value, type=ReleaseNotice)
-    except msgspec.DecodeError as exc:
+    except ValueError as exc:  # msgspec's, of what is no notice, or Python's, of what is no UTF-8
         logger.warning("notice on %s cannot be read: %s", topic, exc)
         return None

@@ -150,7 +150,7 @@ class Registry:
         for path in sorted(self._list(f"{self._directory}/{_REFUSED}")):
             try:
                 found.append(msgspec.json.decode(self._files.cat_file(path), type=Refusal))
-            except msgspec.DecodeError as exc:
+            except ValueError as exc:  # msgspec's, of what is no refusal, or Python's, of what is no UTF-8
                 logger.warning("refusal cannot be read path=%s: %s", path, exc)
         return found
 

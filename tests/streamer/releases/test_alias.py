@@ -22,7 +22,7 @@ async def topic(kafka: DevKafka, topic_prefix: str) -> str:
     return topic_prefix
 
 
-@pytest.mark.parametrize("value", [None, b"not json"])
+@pytest.mark.parametrize("value", [None, b"not json", b'{"release_id": "\xff"}'])
 async def test_an_alias_withdrawn_or_unreadable_leaves_the_champions_before_it(
     kafka: DevKafka, topic: str, value: bytes | None
 ) -> None:

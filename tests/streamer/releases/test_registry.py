@@ -83,6 +83,15 @@ def test_refusals_are_kept_in_order_and_not_for_ever(tmp_path: Path) -> None:
     assert shelf.ids() == []
 
 
+@pytest.mark.parametrize("content", [b"not json", b'{"reason": "\xff"}'])
+def test_a_refusal_that_cannot_be_read_is_passed_over(tmp_path: Path, content: bytes) -> None:
+    shelf = Registry(str(tmp_path))
+    shelf.keep_refusal(Refusal(NOON_MS, "plays", None, "reason", "paragraph"))
+    (tmp_path / "refused" / "20231114T221320.999Z.json").write_bytes(content)
+
+    assert [refusal.reason for refusal in shelf.refusals()] == ["reason"]
+
+
 def test_a_place_no_driver_knows_is_refused() -> None:
     with pytest.raises(SettingsError, match="REFRAIN_RELEASES_URL='floppy://a' cannot be used"):
         Registry("floppy://a")
