@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from models.config import NetworkConfig
-from models.plays.catalogue import PAD, UNKNOWN, Catalogue
+from models.plays.catalogue import FIRST_TRACK, PAD, UNKNOWN, Catalogue, track_keys
 from models.plays.features import DAY_MS, known_plays
-from models.plays.histories import Histories
+from models.plays.histories import Histories, gather_histories
 from models.plays.ring import NUM_BIGRAMS, NUM_COUNTS, ring_windows
 
 CONFIG = NetworkConfig()
@@ -54,8 +54,21 @@ def test_every_window_has_the_groups_of_the_plain_definition(
         expected = one_by_one([int(rows[i]) for i in plays], [int(histories.played_at_ms[i]) for i in plays])
         filled = windows.rows[anchor] != PAD
         assert len(expected) == filled.sum()
-        found = zip(windows.rows[anchor][filled], windows.groups[anchor][filled], strict=True)
-        assert {int(row): ungrouped(int(group)) for row, group in found} == expected
+        groups = zip(windows.rows[anchor][filled], windows.groups[anchor][filled], strict=True)
+        assert {int(row): ungrouped(int(group)) for row, group in groups} == expected
+
+
+def test_a_window_is_read_as_drawn() -> None:
+    catalogue = Catalogue([f"t{row}" for row in range(FIRST_TRACK, 10)])
+    plays = ["t5", "t9", "t5", "x", "t7", "t9"]
+    history = gather_histories(np.zeros(6, np.int64), track_keys(plays), np.arange(6) * 60_000)
+
+    windows = ring_windows(known_plays(history, catalogue, CONFIG), history.bounds, np.array([5]))
+
+    assert windows.heard.tolist() == [[9, 7, 5, 9, 5]]
+    assert windows.rows.tolist() == [[5, PAD, 7, 9, PAD]]
+    assert [ungrouped(group) for group in windows.groups[0, [0, 2, 3]].tolist()] == [(2, 1, 1), (1, 0, 2), (0, 1, 0)]
+    assert windows.plays_ago.tolist() == [[3, 0, 1, 0, 0]]
 
 
 def test_plays_ago_counts_unknown_plays(draw_histories: Callable[..., Histories], catalogue: Catalogue) -> None:

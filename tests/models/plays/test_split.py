@@ -14,7 +14,7 @@ def split_of(listeners: list[int], tracks: list[int], times_ms: list[int], **bou
     return split_plays(Plays(np.array(listeners), np.array(tracks), IDS, np.array(times_ms)), **boundaries)
 
 
-def test_boundaries_stand_at_the_plays_at_80_and_90_per_cent_of_the_time_order() -> None:
+def test_boundaries_are_the_times_of_the_plays_at_80_and_90_per_cent() -> None:
     split = split_of([0] * 20, list(range(20)), list(range(1900, -100, -100)))
 
     assert (split.t1_ms, split.t2_ms) == (1600, 1800)
@@ -36,11 +36,20 @@ def test_an_anchor_belongs_to_the_part_of_its_next_play() -> None:
     assert split.anchors("test").tolist() == [1, 3]
 
 
-def test_served_anchors_stand_just_before_the_next_warm_play() -> None:
+def test_served_anchors_are_just_before_the_next_warm_play() -> None:
     split = split_of([0, 0, 0, 0], [1, 9, 8, 1], [1, 30, 40, 50], t1_ms=10, t2_ms=20)
 
     assert split.anchors("test").tolist() == [0]
     assert split.served_anchors("test").tolist() == [2]
+
+
+def test_a_stream_is_split_as_drawn() -> None:
+    split = split_of([0] * 8, [0, 1, 0, 8, 1, 0, 9, 1], list(range(8)), t1_ms=3, t2_ms=6)
+
+    assert split.warm.tolist() == [0, 1, 2, 4, 5, 7]
+    assert split.anchors("validation").tolist() == [2, 3]
+    assert split.anchors("test").tolist() == [4]
+    assert split.served_anchors("test").tolist() == [6]
 
 
 def test_equal_times_keep_their_order_in_the_file() -> None:
@@ -49,7 +58,7 @@ def test_equal_times_keep_their_order_in_the_file() -> None:
     assert split.order.tolist() == [3, 0, 2, 1]
 
 
-def test_a_repeat_is_judged_over_the_whole_history() -> None:
+def test_repeats_count_over_the_whole_history() -> None:
     tracks = [1, *range(2, 80), 1]
 
     split = split_of([0] * 80, tracks, list(range(80)), t1_ms=100, t2_ms=200)
@@ -59,7 +68,7 @@ def test_a_repeat_is_judged_over_the_whole_history() -> None:
 
 
 @pytest.mark.parametrize(("ahead", "first", "last"), [(50, 25, 50), (130, 25, 100)])
-def test_a_long_future_is_asked_25_to_100_plays_ahead(ahead: int, first: int, last: int) -> None:
+def test_a_long_future_is_judged_25_to_100_plays_ahead(ahead: int, first: int, last: int) -> None:
     split = everything_known([0, *range(100, 100 + ahead)])
 
     truths = long_term_truths(split, "test", stride=1)
@@ -68,7 +77,7 @@ def test_a_long_future_is_asked_25_to_100_plays_ahead(ahead: int, first: int, la
     assert truths.rows[: truths.bounds[1]].tolist() == [99 + place + FIRST_TRACK for place in range(first, last + 1)]
 
 
-def test_a_short_future_is_asked_within_thirty_days() -> None:
+def test_a_short_future_is_judged_within_thirty_days() -> None:
     split = everything_known([0, *[30 * DAY_MS] * 5, 30 * DAY_MS + 1])
 
     truths = long_term_truths(split, "test", stride=1)
@@ -99,7 +108,7 @@ def test_training_histories_end_at_t1_with_rising_sessions() -> None:
 
 
 def everything_known(times_ms: list[int]) -> Split:
-    """One listener with a play of a new track at each time, all of them test; another has played every track before."""
+    """One listener plays a new track at each time, all in the test part; another played every track before T1."""
     tracks = [0, *range(100, 99 + len(times_ms))]
     times_ms = [1000 + time_ms for time_ms in times_ms]
     return split_of([0] * len(tracks) + [1] * 400, tracks + list(range(400)), times_ms + [0] * 400, t1_ms=1, t2_ms=1)
