@@ -1,1 +1,1 @@
-"""Columns of plays: catalogue, histories, features, ring, counts, and how a stream is split by time."""
+"""Columns of plays: catalogue, histories, features, ring, counts, and the split of a stream by time."""

@@ -1,22 +1,29 @@
-"""Bots: stretches of a window of plays in which scripts were at work rather than listeners.
+"""Bots: stretches of a window of plays that scripts produced rather than listeners.
 
-A window is cut, in the order of arrival, into stretches; the new plays at its end begin one, if they are enough for it.
-Four shares are taken:
+A window is cut into stretches in order of arrival. The new plays at its end start a stretch of their own if there are
+enough of them:
 
-    busiest   plays by the busiest hundredth of the listeners: few scripts, much traffic. Where stretches have fewer
-              than a hundred listeners, anybody may stand out who just listens for long: nothing is said of it
-    top ten   of the pairs of a listener and a track, those with the ten most common tracks: many scripts, few tracks
-    in step   of the pairs of a listener and a step from one track to the next, those with a step that others made too:
-              many scripts, few lists
+    window       [ plays examined before           | new plays     ]
+    stretches    [   0   |   1   |   2   |    3    |   4   |   5   ]
+    suspicious       -       -       -        -        x       -
+    trusted         yes     yes     yes      no       no      no
+
+The neighbours of a suspicious stretch are not trusted either: scripts start and stop in the middle of a stretch, where
+they may make up too few of the plays to be noticed.
+
+Four shares are computed of each stretch:
+
+    busiest   plays by the busiest hundredth of the listeners: few scripts, much traffic. Not judged if stretches have
+              fewer than a hundred listeners: then one person who listens for hours would already look suspicious
+    top ten   among pairs of a listener and a track, those with the ten most common tracks: many scripts, few tracks
+    in step   among pairs of a listener and a step from one track to the next, those whose step other listeners made
+              too: many scripts, few lists
     again     plays of the track that the same listener played just before: a loop
 
-A stretch is suspicious where a share stands out from what is usual in the window: its odds are more than `ODDS` times
-those of the usual share, and it is higher by more than `MARGIN`. Usual is the lower quartile of all stretches: up to
-three quarters of a window may be poisoned before the poison looks usual, and what has been true of most of a window is
-no attack but how people listen now.
-
-Scripts begin and end somewhere in a stretch, too few there to stand out: the two beside a suspicious one are trusted no
-more than that.
+A stretch is suspicious if the odds of one of its shares are more than `ODDS` times the usual odds and the share exceeds
+the usual one by more than `MARGIN`. The usual share is the lower quartile of all stretches. So up to three quarters of
+a window may be poisoned before the poison looks usual; what holds for more of it is not an attack but how people listen
+now.
 """
 
 from __future__ import annotations
@@ -30,12 +37,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 MIN_STRETCH_PLAYS: Final = 2000
-"""Of fewer, every share is noise."""
+"""With fewer, every share is noise."""
 
 MAX_STRETCH_PLAYS: Final = 10_000
 
 MIN_STRETCHES: Final = 4
-"""Of fewer, none is usual."""
+"""With fewer, no share is usual."""
 
 ODDS: Final = 3.0
 MARGIN: Final = 0.15
@@ -53,13 +60,13 @@ _WORDS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class BotActivity:
-    """What the S stretches of a window of P plays are like.
+    """The shares of the S stretches of a window of P plays.
 
     Attributes:
-        bounds: int64 (S + 1,), of the stretches among the plays.
-        first_new: where the new plays begin, 0..P.
-        shares: float64 (S, 4), busiest, top ten, in step and again; NaN where there is none.
-        usual: float64 (4,), of the window; NaN where it has nothing usual.
+        bounds: int64 (S + 1,), the stretches among the plays.
+        first_new: index of the first new play, 0..P.
+        shares: float64 (S, 4), busiest, top ten, in step and again; NaN where a share is not judged.
+        usual: float64 (4,), of the window; NaN where nothing is usual.
         suspicious: bool (S, 4).
     """
 
@@ -71,34 +78,34 @@ class BotActivity:
 
     @property
     def is_trusted(self) -> NDArray[np.bool_]:
-        """The plays of no suspicious stretch, nor of one beside: bool (P,)."""
+        """Mark the plays that are neither in a suspicious stretch nor in a neighbour of one: bool (P,)."""
         suspicious = np.pad(self.suspicious.any(1), 1)
         return np.repeat(~(suspicious[:-2] | suspicious[1:-1] | suspicious[2:]), np.diff(self.bounds))
 
     @property
     def suspicious_share(self) -> float:
-        """The share of the new plays that stand in suspicious stretches."""
+        """Compute the share of the new plays that are in suspicious stretches."""
         new = np.repeat(self.suspicious.any(1), np.diff(self.bounds))[self.first_new :]
         return float(new.mean()) if len(new) else 0.0
 
     def suspicions(self) -> str:
-        """Say what stands out among the new plays, at its worst; empty: nothing does."""
+        """Describe the worst of each suspicious share among the new plays; empty if none is suspicious."""
         return "; ".join(self._worst(self.bounds[1:] > self.first_new))
 
     def _worst(self, new: NDArray[np.bool_]) -> Iterator[str]:
         for share, words in enumerate(_WORDS):
-            found = self.shares[new & self.suspicious[:, share], share]
-            if len(found):
-                yield words.format(found.max(), self.usual[share])
+            suspicious = self.shares[new & self.suspicious[:, share], share]
+            if len(suspicious):
+                yield words.format(suspicious.max(), self.usual[share])
 
 
 def find_bots(listeners: NDArray[np.int64], tracks: NDArray[np.int64], first_new: int) -> BotActivity:
-    """Look for scripts in a window; in one too short to have anything usual, nothing is suspicious.
+    """Look for scripts in a window; in a window too short for anything to be usual, nothing is suspicious.
 
     Args:
-        listeners: int64 (P,), in the order of arrival, any numbers.
+        listeners: int64 (P,), in order of arrival, any numbers.
         tracks: int64 (P,), any numbers.
-        first_new: how many plays have been looked at before, 0..P.
+        first_new: number of plays that have been examined before, 0..P.
     """
     size = min(max(len(tracks) // _NUM_STRETCHES, MIN_STRETCH_PLAYS), MAX_STRETCH_PLAYS)
     has_two_sides = min(first_new, len(tracks) - first_new) >= MIN_STRETCH_PLAYS
@@ -120,48 +127,48 @@ def find_bots(listeners: NDArray[np.int64], tracks: NDArray[np.int64], first_new
     if parts and np.median([len(np.unique(listeners[part])) for part in parts]) < _FEWEST_LISTENERS:
         shares[:, 0] = np.nan
     usual = np.array([_usual(of_stretches) for of_stretches in shares.T])
-    suspicious = (_odds(shares) > ODDS * _odds(usual)) & (shares > usual + MARGIN)  # nothing is more than NaN
+    suspicious = (_odds(shares) > ODDS * _odds(usual)) & (shares > usual + MARGIN)  # False wherever NaN
     return BotActivity(bounds, first_new, shares, usual, suspicious)
 
 
 def _usual(shares: NDArray[np.float64]) -> float:
-    """Give the lower quartile of the shares that are known; NaN where they are too few."""
+    """Compute the lower quartile of the shares that are known; NaN if they are too few."""
     known = shares[~np.isnan(shares)]
     return float(np.quantile(known, 0.25)) if len(known) >= MIN_STRETCHES else np.nan
 
 
 def _cut(begin: int, end: int, size: int) -> NDArray[np.int64]:
-    """Give the begins of stretches of `size` plays at least, as even as can be; of fewer plays, one."""
+    """Cut plays as evenly as possible into stretches of at least `size`, or into one if there are fewer: the starts."""
     num = max(1, (end - begin) // size) if end > begin else 0
     return np.linspace(begin, end, num, endpoint=False).astype(np.int64)
 
 
 def _busiest(listeners: NDArray[np.int64]) -> float:
-    """Give the share of the plays that come from the busiest hundredth of the listeners, one at least."""
+    """Compute the share of the plays that come from the busiest hundredth of the listeners, at least one listener."""
     counts = np.sort(np.unique(listeners, return_counts=True)[1])[::-1]
     return float(counts[: max(1, len(counts) // 100)].sum() / len(listeners))
 
 
 def _top_ten(listeners: NDArray[np.int64], tracks: NDArray[np.int64]) -> float:
-    """Give the share of the ten most common tracks among what was played by whom, however often each."""
-    pairs = np.unique(np.stack([listeners, tracks]), axis=1)
-    counts = np.sort(np.unique(pairs[1], return_counts=True)[1])[::-1]
+    """Compute the share of distinct (listener, track) pairs whose track is one of the ten most common."""
+    pairs = np.unique(np.stack([listeners, tracks]), axis=1)  # (2, pairs)
+    counts = np.sort(np.unique(pairs[1], return_counts=True)[1])[::-1]  # listeners of each track
     return float(counts[:_TOP_TRACKS].sum() / pairs.shape[1])
 
 
 def _in_step(listeners: NDArray[np.int64], tracks: NDArray[np.int64]) -> float:
-    """Give the share of the steps that several listeners made among what was done by whom, however often each."""
+    """Compute the share of distinct (listener, step) pairs whose step several listeners made."""
     order = np.argsort(listeners, kind="stable")
-    whose, path = listeners[order], tracks[order]
-    goes_on = whose[1:] == whose[:-1]
-    steps = np.stack([whose[1:], path[:-1], path[1:]])[:, goes_on]
-    made = np.unique(steps, axis=1)
-    _, counts = np.unique(made[1:], axis=1, return_counts=True)
+    owners, path = listeners[order], tracks[order]
+    is_step = owners[1:] == owners[:-1]
+    steps = np.stack([owners[1:], path[:-1], path[1:]])[:, is_step]  # (3, steps)
+    distinct = np.unique(steps, axis=1)
+    _, counts = np.unique(distinct[1:], axis=1, return_counts=True)  # listeners of each step
     return float(counts[counts > 1].sum() / max(1, counts.sum()))
 
 
 def _plays_again(listeners: NDArray[np.int64], tracks: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Tell the plays of the track that their listener played just before: bool (P,)."""
+    """Mark the plays of the track that their listener played just before: bool (P,)."""
     order = np.argsort(listeners, kind="stable")
     again = np.zeros(len(tracks), np.bool_)
     again[order[1:]] = (np.diff(listeners[order]) == 0) & (np.diff(tracks[order]) == 0)

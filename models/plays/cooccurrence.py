@@ -1,6 +1,6 @@
 """Co-occurrence: how often tracks were played soon after each other, and in the same sessions.
 
-Places in these tables are rows of a catalogue less FIRST_TRACK. M tracks, W neighbours.
+Tracks are numbered by their catalogue row less FIRST_TRACK, 0..M-1. M tracks, W neighbours.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from scipy.sparse import csr_array, diags_array
 def follower_counts(
     tracks: NDArray[np.int64], listeners: NDArray[np.int64], num_tracks: int, *, reach: int
 ) -> csr_array:
-    """Count which plays of a listener came after which, each as 1 / distance.
+    """Count which tracks followed which, each time by 1 / distance in plays.
 
     Args:
-        tracks: int64 (P,), places; the plays of a listener stand together, oldest first.
+        tracks: int64 (P,), grouped by listener, oldest first.
         listeners: int64 (P,).
         num_tracks: M.
-        reach: up to how many plays later a play counts; 1: a first-order Markov chain.
+        reach: greatest distance that counts; 1: a first-order Markov chain.
 
     Returns:
         float32 (M, M): row, the earlier track; column, the later one.
@@ -40,7 +40,7 @@ def follower_counts(
 
 
 def row_shares(counts: csr_array) -> csr_array:
-    """Divide every row by its sum: float32; a row without counts stays as it is."""
+    """Divide every row by its sum: float32; a row without counts stays zero."""
     totals = counts.sum(axis=1)
     shares = diags_array(np.divide(1, totals, out=np.zeros_like(totals), where=totals > 0)) @ counts
     return csr_array(shares.astype(np.float32))
@@ -51,7 +51,7 @@ def session_cosines(sessions: csr_array, *, shrinkage: float) -> csr_array:
 
     Args:
         sessions: float32 (S, M), 1 where a session holds a track.
-        shrinkage: sessions added to those of every track, so that rare ones are not close by chance.
+        shrinkage: number of sessions added to those of every track, so that rare tracks are not close by chance.
 
     Returns:
         float32 (M, M), 0 on the diagonal.
@@ -66,24 +66,24 @@ def session_cosines(sessions: csr_array, *, shrinkage: float) -> csr_array:
 
 
 def sessions_by_track(tracks: NDArray[np.int64], sessions: NDArray[np.int64], num_tracks: int) -> csr_array:
-    """Say which tracks each session holds: float32 (S, M), 1 or 0.
+    """Mark the tracks of each session: float32 (S, M), 1 or 0.
 
     Args:
-        tracks: int64 (P,), places.
+        tracks: int64 (P,).
         sessions: int64 (P,), rising.
         num_tracks: M.
     """
     numbers = np.cumsum(np.diff(sessions, prepend=sessions[:1]) != 0)
     pairs = np.unique(numbers * num_tracks + tracks)
-    held = (np.ones(len(pairs), np.float32), (pairs // num_tracks, pairs % num_tracks))
-    return csr_array(held, shape=(int(numbers.max(initial=-1)) + 1, num_tracks))
+    ones = (np.ones(len(pairs), np.float32), (pairs // num_tracks, pairs % num_tracks))
+    return csr_array(ones, shape=(int(numbers.max(initial=-1)) + 1, num_tracks))
 
 
 class Neighbours(NamedTuple):
-    """Every track's strongest neighbours, strongest first; of equals, the lower place.
+    """Every track's strongest neighbours, strongest first; among equals, the lower track number first.
 
     Attributes:
-        tracks: int32 (M, W), places; 0 where a track has fewer.
+        tracks: int32 (M, W); 0 where a track has fewer.
         weights: float32 (M, W), above 0; 0 where a track has fewer.
     """
 
@@ -92,16 +92,23 @@ class Neighbours(NamedTuple):
 
 
 def strongest(table: csr_array, width: int) -> Neighbours:
-    """Keep the `width` strongest entries of every row."""
+    """Keep the `width` strongest entries of every row.
+
+    A table of two rows, width 2:
+
+        row 0:  .  2  5  2         rows     0  0  0  1
+        row 1:  1  .  .  .         order    the 5, a 2 (column 1), a 2 (column 3); the 1
+                                   places   0  1  2  0      within the row, strongest first; 2 is too far
+    """
     table = csr_array(table)
     table.sum_duplicates()
     rows = np.repeat(np.arange(table.shape[0]), np.diff(table.indptr))
     order = np.lexsort((table.indices, -table.data, rows))
-    places = np.arange(len(rows)) - table.indptr[rows]  # in its row, for rows stay in order
-    kept = places < width
+    places = np.arange(len(rows)) - table.indptr[rows]  # within the row: sorting leaves rows in order
+    is_near = places < width
     neighbours = Neighbours(np.zeros((table.shape[0], width), np.int32), np.zeros((table.shape[0], width), np.float32))
-    neighbours.tracks[rows[kept], places[kept]] = table.indices[order][kept]
-    neighbours.weights[rows[kept], places[kept]] = table.data[order][kept]
+    neighbours.tracks[rows[is_near], places[is_near]] = table.indices[order][is_near]
+    neighbours.weights[rows[is_near], places[is_near]] = table.data[order][is_near]
     return neighbours
 
 
@@ -109,7 +116,7 @@ class PairFollowers(NamedTuple):
     """What came right after two tracks in a row; U pairs.
 
     Attributes:
-        keys: int64 (U,), rising: place of the earlier track * M + place of the later one.
+        keys: int64 (U,), rising: the earlier track * M + the later one.
         counts: float32 (U, M).
     """
 
@@ -120,10 +127,10 @@ class PairFollowers(NamedTuple):
 def pair_follower_counts(
     tracks: NDArray[np.int64], listeners: NDArray[np.int64], num_tracks: int
 ) -> PairFollowers:  # fmt: skip
-    """Count which play came right after which two: a Markov chain of second order.
+    """Count which track came right after which two: a second-order Markov chain.
 
     Args:
-        tracks: int64 (P,), places; the plays of a listener stand together, oldest first.
+        tracks: int64 (P,), grouped by listener, oldest first.
         listeners: int64 (P,).
         num_tracks: M.
     """

@@ -1,7 +1,7 @@
-"""The featuriser: what the network reads of each play, one code path for serving, training and evaluation.
+"""The featuriser: what the network reads of each play; one code path for serving, training and evaluation.
 
-Law: serving is training. Tracks unknown to a catalogue are left out here once, so that neither the recurrence, nor the
-gaps, nor the ring terms ever see them; they only use up places of the ring.
+Law: serving is training. Plays of tracks that a catalogue does not know are dropped here and nowhere else, so neither
+the recurrence, nor the gaps, nor the ring terms ever see them; they only take up places in the ring.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from models.plays.histories import Histories
 DAY_MS: Final = 86_400_000
 
 GAP: Final = 0
-"""Which feature is the time since the play before."""
+"""Index of the feature that holds the time since the previous play."""
 
 CONTEXT: Final = 4
-"""Where the features of the context begin; in front stand gap, session start, gap above a day, repeat."""
+"""Index of the first context feature; before it come gap, session start, gap above a day, and repeat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +31,14 @@ class KnownPlays:
 
     Attributes:
         bounds: int64 (B + 1,), into the K plays.
-        indices: int64 (K,), rising: where each play stands among the P.
+        indices: int64 (K,), rising: the index of each play among the P.
         rows: int64 (K,), catalogue rows.
         played_at_ms: int64 (K,).
-        gaps_ms: int64 (K,), since the listener's known play before it if the ring still held that; 0 if none, or late.
-        sessions: int64 (K,), rising; a new one wherever a session starts.
-        starts: bool (K,), the play starts a session: no known play in the ring, or a longer gap than a session has.
+        gaps_ms: int64 (K,), since the listener's previous known play; 0 if the ring no longer held one, or if the play
+            is late, that is, older than the previous one.
+        sessions: int64 (K,), session numbers, rising.
+        starts: bool (K,), the play starts a session: the ring holds no known play, or the gap is longer than
+            `session_gap_s`.
         contexts: uint8 (K,).
         repeats: bool (K,).
     """
@@ -53,12 +55,20 @@ class KnownPlays:
 
 
 def num_features(config: ArchitectureConfig) -> int:
-    """Count the features of a play, F."""
+    """Return the number of features of a play, F."""
     return CONTEXT + len(config.contexts)
 
 
 def known_plays(histories: Histories, catalogue: Catalogue, config: ArchitectureConfig) -> KnownPlays:
-    """Leave out the tracks the catalogue does not know; derive gaps and sessions from the rest."""
+    """Drop the tracks that the catalogue does not know; derive gaps and sessions from the rest.
+
+    Two listeners; x is unknown:
+
+        histories    a  x  b | x  b  a        P = 6, bounds 0 3 6
+        indices      0     2      4  5        K = 4, bounds 0 2 4
+        rows         a     b      b  a
+        gap to             0         4        indices of the previous known play of the same listener
+    """
     all_rows = catalogue.rows(histories.track_keys)
     indices = np.flatnonzero(all_rows != UNKNOWN)
     bounds = np.searchsorted(indices, histories.bounds)
@@ -66,7 +76,7 @@ def known_plays(histories: Histories, catalogue: Catalogue, config: Architecture
 
     has_previous = np.zeros(len(indices), np.bool_)
     has_previous[1:] = np.diff(indices) <= RING_SIZE
-    has_previous[bounds[:-1][bounds[:-1] < len(indices)]] = False  # a listener's first is nobody's next
+    has_previous[bounds[:-1][bounds[:-1] < len(indices)]] = False  # a listener's first play has none
     gaps_ms = np.zeros(len(indices), np.int64)
     gaps_ms[1:] = np.maximum(np.diff(played_at_ms), 0)
     gaps_ms[~has_previous] = 0
@@ -85,11 +95,11 @@ def known_plays(histories: Histories, catalogue: Catalogue, config: Architecture
 
 
 def play_features(known: KnownPlays, plays: NDArray[np.int64], config: ArchitectureConfig) -> NDArray[np.float32]:
-    """Describe some known plays beside their tracks.
+    """Describe known plays, apart from their tracks.
 
     Args:
-        known: the plays.
-        plays: int64 (...), which of the K.
+        known: K plays.
+        plays: int64 (...), indices of the K.
         config: its contexts are the one-hot inputs.
 
     Returns:
@@ -101,13 +111,13 @@ def play_features(known: KnownPlays, plays: NDArray[np.int64], config: Architect
     features[..., 1] = known.starts[plays]
     features[..., 2] = gaps_ms > DAY_MS
     features[..., 3] = known.repeats[plays]
-    inputs = _context_inputs(config)[np.minimum(known.contexts[plays], len(CONTEXTS) - 1)]
+    inputs = _context_inputs(config)[np.minimum(known.contexts[plays], len(CONTEXTS) - 1)]  # (...)
     features[..., CONTEXT:] = inputs[..., None] == np.arange(len(config.contexts))
     return features
 
 
 def _context_inputs(config: ArchitectureConfig) -> NDArray[np.int64]:
-    """Give each context code its one-hot place: that of "other" where it has none of its own, -1 where neither has."""
+    """Map each context code to its one-hot input: its own, else that of "other", else -1 for none: int64 (9,)."""
     places = {context: place for place, context in enumerate(config.contexts)}
     other = places.get("other", -1)
     return np.array([places.get(context, other) for context in CONTEXTS])

@@ -1,4 +1,4 @@
-"""Playlists as histories: somebody who plays each from top to bottom."""
+"""Playlists as histories: one listener each, who plays it from top to bottom."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from models.plays.histories import Histories, gather_histories
 def playlist_histories(
     playlists: NDArray[np.int64], positions: NDArray[np.int64], track_keys: NDArray[np.uint64]
 ) -> Histories:
-    """Make one listener of each playlist. They have no times (all are 0) and no contexts.
+    """Turn each playlist into one listener. Playlists have no times (all are 0) and no contexts.
 
     Args:
-        playlists: int64 (P,), any numbers; tracks of one need not stand together.
-        positions: int64 (P,), rising from a playlist's top; tracks of equal position keep their order.
+        playlists: int64 (P,), any numbers, in any order.
+        positions: int64 (P,), rising from the top of a playlist; tracks at equal positions keep their order.
         track_keys: uint64 (P,).
 
-    Source: De Boom et al. 2018, who train r_P on them.
+    Source: De Boom et al. 2018, who train their network r_P on playlists.
     """
     order = np.argsort(positions, kind="stable")
     _, listeners = np.unique(playlists[order], return_inverse=True)

@@ -1,6 +1,6 @@
 """The situation: what kind of moment an answer is given at.
 
-Read from the ring alone, so that neither batching nor a change of weights shows in it.
+It is read from the ring alone, so neither batching nor new weights can change it.
 """
 
 from __future__ import annotations
@@ -20,28 +20,32 @@ def situations(known: KnownPlays, bounds: NDArray[np.int64], anchors: NDArray[np
     """Describe the moments after some plays.
 
     Args:
-        known: the K known of P plays.
-        bounds: int64 (B + 1,), of the listeners among the P plays.
+        known: the K known plays among P.
+        bounds: int64 (B + 1,), the listeners among the P plays.
         anchors: int64 (A,), indices into the P plays.
 
     Returns:
-        float32 (A, 5): log1p of the session's known plays before the latest, log1p of the gap before it in s, whether
-        it started a session, the share of repeats among the ring's known plays (of them and four made-up ones, of which
-        one repeats), log1p of the ring's known plays. Zeros where the ring holds none.
+        float32 (A, 5), zeros where the ring holds no known play. The columns, for the latest known play:
+
+            0  log1p(number of known plays before it in its session)
+            1  log1p(gap before it, in seconds)
+            2  1 if it started a session
+            3  share of repeats among the ring's known plays, smoothed: (repeats + 1) / (plays + 4)
+            4  log1p(number of known plays in the ring)
     """
-    described = np.zeros((len(anchors), NUM_SITUATIONS), np.float32)
+    features = np.zeros((len(anchors), NUM_SITUATIONS), np.float32)
     latest = np.searchsorted(known.indices, anchors, side="right") - 1  # (A,)
     oldest = np.maximum(bounds[np.searchsorted(bounds, anchors, side="right") - 1], anchors - (RING_SIZE - 1))
     firsts = np.searchsorted(known.indices, oldest)  # (A,)
-    heard = latest >= firsts
-    latest, firsts = latest[heard], firsts[heard]
+    is_known = latest >= firsts  # (A,), the ring holds a known play
+    latest, firsts = latest[is_known], firsts[is_known]
     session_firsts = np.maximum(np.searchsorted(known.sessions, known.sessions[latest]), firsts)
     repeats = np.concatenate([[0], np.cumsum(known.repeats)])
-    lengths = latest + 1 - firsts  # 1 and more
-    described[heard, 0] = np.log1p(latest - session_firsts)
-    has_previous = lengths > 1  # what the ring no longer holds may not count: a worker would not know it
-    described[heard, 1] = np.log1p(known.gaps_ms[latest] / 1000) * has_previous
-    described[heard, 2] = known.starts[latest] | ~has_previous
-    described[heard, 3] = (repeats[latest + 1] - repeats[firsts] + 1) / (lengths + 4)
-    described[heard, 4] = np.log1p(lengths)
-    return described
+    lengths = latest + 1 - firsts  # known plays in the ring, 1 or more
+    features[is_known, 0] = np.log1p(latest - session_firsts)
+    has_previous = lengths > 1  # plays that left the ring must not count: a worker has forgotten them
+    features[is_known, 1] = np.log1p(known.gaps_ms[latest] / 1000) * has_previous
+    features[is_known, 2] = known.starts[latest] | ~has_previous
+    features[is_known, 3] = (repeats[latest + 1] - repeats[firsts] + 1) / (lengths + 4)
+    features[is_known, 4] = np.log1p(lengths)
+    return features

@@ -1,4 +1,4 @@
-"""Bots: what scripts do stands out, what listeners do does not."""
+"""Bots: scripts are noticed, listeners are not suspected."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_listeners_are_not_suspicious(listeners: np.ndarray, tracks: np.ndarray)
     assert (traffic.suspicious_share, traffic.suspicions()) == (0, "")
 
 
-def test_few_scripts_with_much_traffic_stand_out(
+def test_few_scripts_with_much_traffic_are_suspicious(
     listeners: np.ndarray, tracks: np.ndarray, is_sent_by_script: np.ndarray
 ) -> None:
     listeners[is_sent_by_script] = 5
@@ -45,7 +45,7 @@ def test_few_scripts_with_much_traffic_stand_out(
     assert traffic.is_trusted[: traffic.bounds[traffic.bounds < FIRST_NEW][-1]].all()
 
 
-def test_many_fresh_scripts_with_few_tracks_stand_out(
+def test_many_new_scripts_with_few_tracks_are_suspicious(
     listeners: np.ndarray, tracks: np.ndarray, is_sent_by_script: np.ndarray
 ) -> None:
     num = is_sent_by_script.sum()
@@ -58,7 +58,7 @@ def test_many_fresh_scripts_with_few_tracks_stand_out(
     assert "one of the same ten tracks" in traffic.suspicions()
 
 
-def test_many_scripts_that_play_a_few_lists_stand_out(
+def test_many_scripts_that_play_a_few_lists_are_suspicious(
     listeners: np.ndarray, tracks: np.ndarray, is_sent_by_script: np.ndarray
 ) -> None:
     num = is_sent_by_script.sum()
@@ -73,10 +73,10 @@ def test_many_scripts_that_play_a_few_lists_stand_out(
     assert "were made by several listeners (usual: 0%)" in traffic.suspicions()
 
 
-def test_a_loop_stands_out_whoever_plays_it(
+def test_a_loop_is_suspicious_even_if_many_listeners_play_it(
     listeners: np.ndarray, tracks: np.ndarray, is_sent_by_script: np.ndarray
 ) -> None:
-    listeners[is_sent_by_script] %= 150  # many, none of them busy by itself, each with a track of their own
+    listeners[is_sent_by_script] %= 150  # many listeners, none of them busy, each with one track
     tracks[is_sent_by_script] = NUM_TRACKS + listeners[is_sent_by_script]
 
     traffic = find_bots(listeners, tracks, FIRST_NEW)
@@ -86,14 +86,14 @@ def test_a_loop_stands_out_whoever_plays_it(
 
 
 def test_one_listener_who_loves_ten_tracks_is_not_ten_scripts(listeners: np.ndarray, tracks: np.ndarray) -> None:
-    fond = (np.arange(NUM_PLAYS) >= FIRST_NEW) & (np.arange(NUM_PLAYS) % 10 == 0)
-    listeners[fond] = 5
-    tracks[fond] = NUM_TRACKS + np.arange(fond.sum()) % 10
+    is_favourite = (np.arange(NUM_PLAYS) >= FIRST_NEW) & (np.arange(NUM_PLAYS) % 10 == 0)
+    listeners[is_favourite] = 5
+    tracks[is_favourite] = NUM_TRACKS + np.arange(is_favourite.sum()) % 10
 
     assert find_bots(listeners, tracks, FIRST_NEW).suspicious_share == 0
 
 
-def test_scripts_of_the_past_are_left_out_and_no_reason_to_mistrust_what_is_new(
+def test_past_scripts_are_left_out_without_suspicion_of_the_new_plays(
     listeners: np.ndarray, tracks: np.ndarray
 ) -> None:
     listeners[8_000:12_000] = 5
@@ -105,9 +105,7 @@ def test_scripts_of_the_past_are_left_out_and_no_reason_to_mistrust_what_is_new(
     assert np.flatnonzero(~traffic.is_trusted).tolist() == list(range(6_000, 14_000))
 
 
-def test_where_scripts_begin_and_end_their_few_plays_are_left_out_too(
-    listeners: np.ndarray, tracks: np.ndarray
-) -> None:
+def test_the_few_plays_where_scripts_start_and_stop_are_left_out_too(listeners: np.ndarray, tracks: np.ndarray) -> None:
     listeners[7_800:12_200] = 5
 
     traffic = find_bots(listeners, tracks, 10_000)
@@ -122,34 +120,34 @@ def test_a_few_new_plays_are_too_few_to_be_suspicious(listeners: np.ndarray, tra
     assert find_bots(listeners, tracks, num_new).is_trusted.all()
 
 
-def test_scripts_stand_out_among_few_new_plays(listeners: np.ndarray, tracks: np.ndarray) -> None:
+def test_scripts_are_suspicious_among_few_new_plays(listeners: np.ndarray, tracks: np.ndarray) -> None:
     listeners[-700:] = 5
 
     assert find_bots(listeners, tracks, NUM_PLAYS - 700).suspicious_share == 1
 
 
-def test_of_few_listeners_one_who_listens_for_long_is_not_suspicious(tracks: np.ndarray) -> None:
+def test_one_of_few_listeners_is_not_suspicious_for_listening_long(tracks: np.ndarray) -> None:
     listeners = np.arange(NUM_PLAYS) % 50
     listeners[FIRST_NEW:][np.arange(NUM_PLAYS - FIRST_NEW) % 2 == 0] = 5
 
     assert find_bots(listeners, tracks, FIRST_NEW).is_trusted.all()
 
 
-def test_what_lasts_for_most_of_a_window_is_usual(listeners: np.ndarray, tracks: np.ndarray) -> None:
+def test_what_holds_for_most_of_a_window_is_usual(listeners: np.ndarray, tracks: np.ndarray) -> None:
     listeners[2_000:][np.arange(NUM_PLAYS - 2_000) % 2 == 0] = 5
 
     assert find_bots(listeners, tracks, FIRST_NEW).is_trusted.all()
 
 
 @pytest.mark.parametrize("num_plays", [0, 1, 2 * MIN_STRETCH_PLAYS])
-def test_of_a_short_window_nothing_is_usual_and_nothing_suspicious(num_plays: int) -> None:
+def test_nothing_is_usual_or_suspicious_in_a_short_window(num_plays: int) -> None:
     traffic = find_bots(np.zeros(num_plays, np.int64), np.zeros(num_plays, np.int64), num_plays // 2)
 
     assert (len(traffic.is_trusted), traffic.is_trusted.all()) == (num_plays, True)
 
 
 @pytest.mark.parametrize("first_new", [0, 1, MIN_STRETCH_PLAYS, FIRST_NEW, NUM_PLAYS - 1, NUM_PLAYS])
-def test_stretches_cover_the_window_and_enough_new_plays_begin_one(
+def test_stretches_cover_the_window_and_enough_new_plays_start_their_own(
     listeners: np.ndarray, tracks: np.ndarray, first_new: int
 ) -> None:
     bounds = find_bots(listeners, tracks, first_new).bounds

@@ -40,12 +40,12 @@ def test_extreme_keys_are_looked_up_within_bounds() -> None:
     assert rows.tolist() == [UNKNOWN, UNKNOWN]
 
 
-def test_a_track_given_twice_is_refused() -> None:
+def test_a_track_given_twice_is_rejected() -> None:
     with pytest.raises(ValueError, match="'b' and 'b' share the key"):
         Catalogue(["a", "b", "c", "b"])
 
 
-def test_two_tracks_with_one_key_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_tracks_with_one_key_are_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     # a real collision of 64 bits cannot be found, so the hash is narrowed
     narrow = np.array([5, 9, 5], np.uint64)
     monkeypatch.setattr(catalogue_module, "track_keys", lambda _: narrow)
@@ -54,6 +54,6 @@ def test_two_tracks_with_one_key_are_refused(monkeypatch: pytest.MonkeyPatch) ->
         Catalogue(["a", "b", "c"])
 
 
-def test_an_empty_catalogue_is_refused() -> None:
+def test_an_empty_catalogue_is_rejected() -> None:
     with pytest.raises(ValueError, match="at least one track"):
         Catalogue([])

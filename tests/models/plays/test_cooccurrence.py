@@ -40,7 +40,7 @@ def test_no_plays_have_no_followers() -> None:
     assert sessions_by_track(nothing, nothing, 4).shape == (0, 4)
 
 
-def test_shares_of_a_row_add_up_to_one_or_stay_nothing() -> None:
+def test_shares_of_a_row_add_up_to_one_or_stay_zero() -> None:
     shares = row_shares(csr_array(np.array([[1, 3], [0, 0]], np.float32))).toarray()
 
     assert shares.tolist() == [[0.25, 0.75], [0, 0]]
@@ -49,13 +49,13 @@ def test_shares_of_a_row_add_up_to_one_or_stay_nothing() -> None:
 def test_pairs_are_followed_by_what_came_right_after_both() -> None:
     pairs = pair_follower_counts(TRACKS, LISTENERS, 5)
 
-    found = {
+    followers = {
         (key // 5, key % 5, track): count
         for key, row in zip(pairs.keys.tolist(), pairs.counts.toarray(), strict=True)
         for track, count in enumerate(row.tolist())
         if count
     }
-    assert found == Counter({(0, 1, 2): 2, (1, 2, 1): 1, (2, 1, 2): 1, (1, 2, 3): 1})
+    assert followers == Counter({(0, 1, 2): 2, (1, 2, 1): 1, (2, 1, 2): 1, (1, 2, 3): 1})
     assert (np.diff(pairs.keys) > 0).all()
 
 
@@ -70,7 +70,7 @@ def test_closeness_is_the_cosine_of_shrunk_sessions() -> None:
     assert not closeness.diagonal().any()
 
 
-def test_the_strongest_neighbours_stand_first_and_equals_go_by_place() -> None:
+def test_the_strongest_neighbours_come_first_and_equals_by_track_number() -> None:
     table = csr_array(np.array([[0, 2, 5, 2], [0, 0, 0, 0], [1, 0, 0, 0]], np.float32))
 
     neighbours = strongest(table, 2)

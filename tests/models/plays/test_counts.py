@@ -12,12 +12,12 @@ from models.plays.counts import CountMaps, count_plays, count_plays_at
 from models.plays.histories import bounds_of
 from tests.counting import counted, told
 
-#: Few enough for every track to keep its place; and too many.
+#: Few enough for every track to keep its place, and too many.
 num_tracks = st.sampled_from([3, NUM_COUNTED, NUM_COUNTED + 1, 3 * NUM_COUNTED])
 
 
 def draw_plays(seed: int, num_tracks: int, *, num_listeners: int = 4) -> tuple[np.ndarray, np.ndarray]:
-    """Bounds and track keys of listeners with none to hundreds of plays, some tracks much likelier than others."""
+    """Draw bounds and track keys of listeners with none to hundreds of plays, some tracks much likelier than others."""
     rng = np.random.default_rng(seed)
     bounds = bounds_of(rng.choice([0, 1, 70, 300], num_listeners))
     keys = rng.integers(1, 1 << 64, num_tracks, np.uint64)
@@ -35,7 +35,7 @@ def places(maps: CountMaps) -> tuple[list[list[int]], list[list[float]]]:
 
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 1000), num_tracks=num_tracks)
-def test_counts_are_those_of_one_play_after_the_other(seed: int, num_tracks: int) -> None:
+def test_counts_equal_those_of_counting_one_play_at_a_time(seed: int, num_tracks: int) -> None:
     bounds, track_keys = draw_plays(seed, num_tracks)
 
     maps = from_nothing(bounds, track_keys)
@@ -54,7 +54,7 @@ def test_any_split_gives_the_same_bits(seed: int, num_tracks: int, sizes: list[i
     maps, done = CountMaps.empty(len(lengths)), np.zeros_like(lengths)
     while (done < lengths).any():
         until = np.minimum(done + rng.choice([*sizes, 7], len(lengths)), lengths)
-        remembered = np.maximum(done - 64, 0)  # the plays counted before stand in front, as those of a ring do
+        remembered = np.maximum(done - 64, 0)  # plays counted before come first, like those of a ring
         plays = np.concatenate(
             [np.arange(first, last) for first, last in zip(bounds[:-1] + remembered, bounds[:-1] + until, strict=True)]
         )
@@ -66,7 +66,7 @@ def test_any_split_gives_the_same_bits(seed: int, num_tracks: int, sizes: list[i
 
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 1000), order=st.permutations(range(4)))
-def test_company_and_order_of_listeners_change_nothing(seed: int, order: list[int]) -> None:
+def test_neighbours_and_order_of_listeners_change_nothing(seed: int, order: list[int]) -> None:
     bounds, track_keys = draw_plays(seed, 3 * NUM_COUNTED)
     together = from_nothing(bounds, track_keys)
 
@@ -86,8 +86,8 @@ def test_counts_after_an_anchor_are_those_of_the_plays_up_to_it(seed: int, num_t
     rng = np.random.default_rng(seed)
     count_from = rng.integers(0, np.diff(bounds) + 1)
     before = from_nothing(bounds_of(count_from), track_keys[_leading(bounds, count_from)])
-    may_be_asked = np.flatnonzero(np.arange(bounds[-1]) >= np.repeat(bounds[:-1] + count_from - 1, np.diff(bounds)))
-    anchors = may_be_asked[rng.random(len(may_be_asked)) < share]
+    allowed = np.flatnonzero(np.arange(bounds[-1]) >= np.repeat(bounds[:-1] + count_from - 1, np.diff(bounds)))
+    anchors = allowed[rng.random(len(allowed)) < share]
 
     after, at_anchors = count_plays_at(before, bounds, track_keys, count_from, anchors)
 
@@ -102,7 +102,7 @@ def _leading(bounds: np.ndarray, nums: np.ndarray) -> np.ndarray:
     return np.concatenate([np.arange(begin, begin + num) for begin, num in zip(bounds[:-1], nums, strict=True)])
 
 
-def test_an_anchor_before_the_last_play_counted_is_refused() -> None:
+def test_an_anchor_before_the_last_play_counted_is_rejected() -> None:
     maps, played = CountMaps.empty(2), np.array([7, 8, 7, 8, 9], np.uint64)
 
     with pytest.raises(ValueError, match="anchor 2 lies before the last play already counted"):
@@ -116,7 +116,7 @@ def test_a_count_decays_at_every_play_of_its_listener() -> None:
     assert told(maps.track_keys[1], maps.counts[1]) == {7: 1}
 
 
-def test_a_newcomer_takes_the_place_of_the_smallest_count_and_begins_at_nothing() -> None:
+def test_a_newcomer_takes_the_place_of_the_smallest_count_and_starts_from_zero() -> None:
     keys, counts = np.arange(1, NUM_COUNTED + 1, dtype=np.uint64), np.full(NUM_COUNTED, 5, np.float32)
     counts[9] = 3
 
@@ -142,22 +142,22 @@ def test_among_equal_counts_the_smallest_key_goes(seed: int) -> None:
     assert set(keys.tolist()) - set(maps.track_keys[0].tolist()) == {(1 << 63) + 1}
 
 
-def test_counts_that_came_read_only_are_copied_not_changed() -> None:
+def test_read_only_counts_are_copied_not_changed() -> None:
     before = from_nothing(np.array([0, 2]), np.array([7, 8], np.uint64))
-    kept = places(before)
+    original = places(before)
     before.track_keys.flags.writeable = before.counts.flags.writeable = False
 
     after = count_plays(before, np.array([0, 3]), np.array([7, 8, 9], np.uint64), np.array([2]))
 
-    assert places(before) == kept
+    assert places(before) == original
     assert set(told(after.track_keys[0], after.counts[0])) == {7, 8, 9}
 
 
-def test_nobody_and_nothing_new_are_no_plays() -> None:
-    nobody = from_nothing(np.array([0]), np.zeros(0, np.uint64))
+def test_no_listeners_and_no_new_plays_are_allowed() -> None:
+    no_listeners = from_nothing(np.array([0]), np.zeros(0, np.uint64))
     before = from_nothing(np.array([0, 1, 1]), np.array([7], np.uint64))
 
     idle = count_plays(before, np.array([0, 1, 1]), np.array([7], np.uint64), np.array([1, 0]))
 
-    assert nobody.counts.shape == (0, NUM_COUNTED)
+    assert no_listeners.counts.shape == (0, NUM_COUNTED)
     assert places(idle) == places(before)

@@ -16,7 +16,7 @@ def known_of(tracks: str, times_ms: list[int], contexts: list[int] | None = None
     return known_plays(histories, CATALOGUE, NetworkConfig())
 
 
-def test_gaps_run_between_known_plays() -> None:
+def test_gaps_are_measured_between_known_plays() -> None:
     known = known_of("axb", [0, 1_000, 60_000])
 
     assert known.indices.tolist() == [0, 2]
@@ -24,7 +24,7 @@ def test_gaps_run_between_known_plays() -> None:
     assert known.starts.tolist() == [True, False]
 
 
-def test_a_play_out_of_the_ring_is_forgotten() -> None:
+def test_a_play_that_left_the_ring_is_forgotten() -> None:
     near = known_of("a" + "x" * (RING_SIZE - 1) + "b", [0] * RING_SIZE + [1_000])
     far = known_of("a" + "x" * RING_SIZE + "b", [0] * (RING_SIZE + 1) + [1_000])
 
@@ -47,7 +47,7 @@ def test_a_session_starts_only_after_more_than_its_gap() -> None:
     assert known.starts.tolist() == [True, False, True]
 
 
-def test_features_say_gap_start_day_repeat_and_context() -> None:
+def test_features_are_gap_start_day_repeat_and_context() -> None:
     known = known_of("ab a".replace(" ", ""), [0, 2 * DAY_MS, 2 * DAY_MS + 60_000], [5, 0, 250])
 
     features = play_features(known, np.arange(3), NetworkConfig(contexts=("playlist", "other")))
@@ -58,13 +58,13 @@ def test_features_say_gap_start_day_repeat_and_context() -> None:
     assert features[:, 4:].tolist() == [[1, 0], [0, 1], [0, 1]]
 
 
-def test_a_context_without_an_input_lights_none() -> None:
+def test_a_context_without_an_input_sets_none() -> None:
     known = known_of("a", [0], [5])
 
     assert not play_features(known, np.arange(1), NetworkConfig(contexts=("album",)))[:, 4:].any()
 
 
-def test_the_last_listener_may_know_nothing() -> None:
+def test_the_last_listener_may_have_no_known_play() -> None:
     histories = gather_histories(np.array([0, 1]), track_keys(["a", "x"]), np.array([0, 1]))
 
     known = known_plays(histories, CATALOGUE, NetworkConfig())

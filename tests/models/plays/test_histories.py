@@ -12,7 +12,7 @@ from models.plays.histories import Histories, gather_histories, mark_repeats
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 90)), min_size=1, max_size=400))
-def test_a_repeat_is_a_track_among_the_ring_size_plays_before(plays: list[tuple[int, int]]) -> None:
+def test_a_repeat_is_a_track_among_the_previous_ring_size_plays(plays: list[tuple[int, int]]) -> None:
     listeners, tracks = np.array(plays).T
 
     histories = gather_histories(listeners, tracks.astype(np.uint64), np.arange(len(plays)))
@@ -39,7 +39,7 @@ def test_new_plays_behind_a_ring_are_marked_as_in_the_whole_history(draw_histori
     assert repeats[-10:].tolist() == histories.repeats[-10:].tolist()
 
 
-def test_listeners_are_taken_out_with_their_plays(draw_histories: Callable[..., Histories]) -> None:
+def test_listeners_are_selected_with_their_plays(draw_histories: Callable[..., Histories]) -> None:
     histories = draw_histories(1)
 
     part = histories.of(np.array([2, 0]))
@@ -49,7 +49,7 @@ def test_listeners_are_taken_out_with_their_plays(draw_histories: Callable[..., 
     np.testing.assert_array_equal(part.repeats[part.bounds[1] :], histories.repeats[: histories.bounds[1]])
 
 
-def test_a_ring_is_remembered_as_it_stood_after_each_anchor(draw_histories: Callable[..., Histories]) -> None:
+def test_a_ring_is_remembered_as_it_was_after_each_anchor(draw_histories: Callable[..., Histories]) -> None:
     histories = draw_histories(3, num_listeners=2, num_plays=300)
     anchors = np.array([0, 70, histories.bounds[1], histories.bounds[1] + 99])
 

@@ -5,7 +5,7 @@ import numpy as np
 from models.plays.playlists import playlist_histories
 
 
-def test_a_playlist_is_somebody_who_plays_it_from_top_to_bottom() -> None:
+def test_a_playlist_is_a_listener_who_plays_it_from_top_to_bottom() -> None:
     playlists, positions = np.array([7, 3, 7, 3, 7]), np.array([2, 0, 1, 5, 1])
     keys = np.array([70, 30, 71, 31, 72], np.uint64)
 
