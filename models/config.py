@@ -8,33 +8,33 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Final, Literal, Self
 
 HORIZONS: Final = ("short-term", "long-term")
-"""The two time scales; a head, a list and a topic each, always in this order."""
+"""The two time scales, each with its head, list and topic; always in this order."""
 
 RING_SIZE: Final = 64
-"""Plays a listener's state remembers; part of the state record's format."""
+"""Number of plays that a listener's state remembers; part of the state record's format."""
 
 NUM_COUNTED: Final = 128
-"""Tracks whose plays a listener's state counts; part of the state record's format."""
+"""Number of tracks whose plays a listener's state counts; part of the state record's format."""
 
 COUNT_DECAY: Final = 0.998
-"""What a count is multiplied by at each play of its listener; part of the meaning of a state record."""
+"""The factor of a count at each play of its listener; part of the meaning of a state record."""
 
 CONTEXTS: Final = ("none", "album", "artist", "chart", "library", "playlist", "radio", "search", "other")
-"""Where a play was started from. The index is the stored code: append only."""
+"""Where a play was started from. Indices are stored: append only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchitectureConfig(ABC):
-    """Say what every kind of network says of itself; saved beside its weights.
+    """The sizes that every architecture has; saved beside the weights of a network.
 
     Attributes:
         embedding_size: dimensions of an item vector and of a taste vector: the paper's D.
-        session_gap_s: a longer silence starts a new session; a fact of the release, as the ring terms are fitted to it.
-        contexts: the contexts the network has an input for; others go to "other", or to no input where that is missing.
+        session_gap_s: a longer silence starts a new session; part of the release, as the ring terms are fitted to it.
+        contexts: the contexts the network has an input for; others use that of "other", or none if there is none.
     """
 
     kind: ClassVar[str]
-    """Name of the kind, in a release."""
+    """Name of the architecture in a release."""
 
     embedding_size: int = 64
     session_gap_s: int = 1800
@@ -43,10 +43,10 @@ class ArchitectureConfig(ABC):
     @property
     @abstractmethod
     def hidden_size(self) -> int:
-        """Count the floats of a listener's state, H."""
+        """Return the number of floats of a listener's state, H."""
 
     def __post_init__(self) -> None:
-        """Refuse what no network can be built from.
+        """Reject sizes that no network can have.
 
         Raises:
             ValueError: a size is not positive, or a context is unknown.
@@ -57,13 +57,13 @@ class ArchitectureConfig(ABC):
             raise ValueError(f"contexts {sorted(foreign)} are not in models.config.CONTEXTS; append them there first")
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the kind and the fields as JSON can hold them."""
+        """Return the name of the architecture and the fields, as JSON can hold them."""
         fields = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
         return {"kind": self.kind} | fields
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Self:
-        """Read what `to_dict` wrote of a network of this kind.
+        """Read what `to_dict` wrote of a network of this architecture.
 
         Raises:
             TypeError: a field is unknown.
@@ -76,12 +76,12 @@ class ArchitectureConfig(ABC):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkConfig(ArchitectureConfig):
-    """Size Refrain's own network.
+    """The sizes of Refrain's own network.
 
     Attributes:
-        hidden_size: units of the recurrence; float32 each in every listener's state.
-        embedding_dropout: share of the embedding dropped while training.
-        hidden_dropout: share of the normalised hidden state dropped while training.
+        hidden_size: units of the recurrence, a float32 each in every listener's state.
+        embedding_dropout: share of the embedding that is dropped in training.
+        hidden_dropout: share of the normalised hidden state that is dropped in training.
         initial_temperature: scale of the cosine before training.
     """
 
@@ -95,12 +95,12 @@ class NetworkConfig(ArchitectureConfig):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecurrentConfig(ArchitectureConfig):
-    """Size a recurrent network a horizon (`models.networks.recurrent`).
+    """The sizes of a recurrent network per horizon (`models.networks.recurrent`).
 
     Attributes:
-        cell: what recurs.
-        units: of each of the networks.
-        reads_gaps: whether the time since the play before is an input; playlists have no times.
+        cell: the recurrence.
+        units: of each network.
+        reads_gaps: the time since the previous play is an input; playlists have no times.
     """
 
     kind: ClassVar[str] = "recurrent"
@@ -111,16 +111,16 @@ class RecurrentConfig(ArchitectureConfig):
 
     @property
     def hidden_size(self) -> int:
-        """Count the floats of both networks' states; an LSTM has two a unit, h and c."""
+        """Return the number of floats of both networks' states; an LSTM has two per unit, h and c."""
         return len(HORIZONS) * self.units * {"gru": 1, "lstm": 2}[self.cell]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiscountConfig(ArchitectureConfig):
-    """Say how fast an exponentially discounted mean forgets (`models.networks.averages`).
+    """How fast an exponentially discounted mean forgets (`models.networks.averages`).
 
     Attributes:
-        factors: what a song weighs beside the song that came after it, one a horizon, 0 (the last song alone) to 1.
+        factors: weight of a song relative to the song after it, one per horizon, 0 (only the last song counts) to 1.
     """
 
     kind: ClassVar[str] = "discount"
@@ -129,28 +129,29 @@ class DiscountConfig(ArchitectureConfig):
 
     @property
     def hidden_size(self) -> int:
-        """Count the floats of a mean a horizon."""
+        """Return the number of floats of a mean per horizon."""
         return len(HORIZONS) * self.embedding_size
 
     def __post_init__(self) -> None:
-        """Refuse factors that forget nothing.
+        """Reject factors that forget nothing.
 
         Raises:
             ValueError: a factor is below 0, or 1 or more, or a size is impossible.
         """
-        ArchitectureConfig.__post_init__(self)  # super() means the class before its slots
+        ArchitectureConfig.__post_init__(self)  # super() would refer to the class before slots were added
         if not all(0 <= factor < 1 for factor in self.factors):
             raise ValueError(f"a discount factor must be at least 0 and below 1, got {self.factors}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightsConfig(ArchitectureConfig):
-    """Say how a learned weight for each of the last songs is learned (`models.networks.averages`).
+    """How a weight for each of the last songs is learned (`models.networks.averages`).
 
     Attributes:
-        num_songs: that have a weight; no more than a state can be rebuilt from.
-        zipf_exponent: while training, only the last n songs count, n drawn with a chance as 1 / n to this power.
-        roughness_weight: of the regulariser beside the loss.
+        num_songs: number of songs that have a weight; no more than the plays a state can be rebuilt from.
+        zipf_exponent: in training, only the last n songs count, n drawn with a probability proportional to 1 / n to
+            this power.
+        roughness_weight: factor of the regulariser.
     """
 
     kind: ClassVar[str] = "weights"
@@ -161,36 +162,36 @@ class WeightsConfig(ArchitectureConfig):
 
     @property
     def hidden_size(self) -> int:
-        """Count the songs: a state names each by a float."""
+        """Return the number of songs: a state names each by a float."""
         return self.num_songs
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingConfig:
-    """Say how a network is trained; the defaults were measured on 264,000 plays of 10,000 tracks (30Music).
+    """How a network is trained; the defaults were measured on 264,000 plays of 10,000 tracks (30Music).
 
-    A first release in a hurry wants fewer `epochs` and `item_epochs`: 60,000 plays of 2,500 tracks take 12 s with 2 and
-    5, 23 s with 3 and 15, on one thread.
+    Fewer `epochs` and `item_epochs` give a first release sooner: 60,000 plays of 2,500 tracks take 12 s with 2 and 5,
+    23 s with 3 and 15, on one thread.
 
     Attributes:
         epochs: passes over the plays.
         stream_plays: a longer history is cut into pieces of this many plays, each from a zero state.
-        batch_plays: plays in a batch, about.
+        batch_plays: approximate number of plays in a batch.
         learning_rate: Adam's, at its peak.
         warm_up_steps: batches until the peak.
         final_rate_share: share of the peak left at the end of the linear decay.
         clip_norm: largest norm of a gradient.
-        short_term_offsets: how many plays ahead the short-term target may lie, both ends included.
-        long_term_offsets: the same, long-term; cut to the plays a listener has left.
-        long_term_weight: of that horizon's loss beside 1 for the short-term one.
-        max_full_softmax_tracks: a larger catalogue is trained by sampled softmax.
-        num_negatives: tracks sampled for a batch, sampled softmax only.
-        negatives_exponent: negatives are drawn as popularity to this power.
-        loss: of a taste vector beside its target: "softmax" over the catalogue; "cosine" or "squared" distance.
+        short_term_offsets: how many plays ahead the short-term target may be, both ends included.
+        long_term_offsets: the same for the long-term target; cut to the plays a listener has left.
+        long_term_weight: weight of the long-term loss relative to the short-term one.
+        max_full_softmax_tracks: larger catalogues are trained with sampled softmax.
+        num_negatives: tracks sampled per batch; sampled softmax only.
+        negatives_exponent: negatives are drawn in proportion to popularity to this power.
+        loss: between a taste vector and its target: "softmax" over the catalogue, "cosine" or "squared" distance.
         item_epochs: passes of word2vec over the sessions.
-        item_window: plays before and after that make up a word2vec context.
-        item_negatives: negatives of word2vec.
-        item_learning_rate: of word2vec, decaying.
+        item_window: number of plays before and after a play that make up its word2vec context.
+        item_negatives: negatives per word2vec pair.
+        item_learning_rate: of word2vec at the start; it decays.
         seed: of every random choice.
     """
 
@@ -215,23 +216,23 @@ class TrainingConfig:
     seed: int = 1
 
     def refreshed(self) -> TrainingConfig:
-        """Say how to train on from an earlier network: a third of the passes."""
+        """Return the config of a fit that starts from an earlier network: a third of the passes."""
         return replace(self, epochs=max(1, round(self.epochs / 3)))
 
 
 @dataclass(frozen=True, slots=True)
 class RerankerConfig:
-    """Size a second stage; saved beside its weights.
+    """The sizes of a second stage; saved beside its weights.
 
     Attributes:
-        num_first_stage: candidates of each horizon of the first stage; at least the length of the lists.
-        num_counted: candidates of each kind of counts.
-        num_neighbours: kept of each track and kind of counts.
-        num_pair_followers: kept of each pair of tracks played one after the other.
-        num_followed: latest plays whose followers count.
-        follower_decay: weight of a play among them beside the next one's.
-        num_accompanied: latest plays whose companions count.
-        companion_decays: the same for them, twice: the latest tracks, tracks of late.
+        num_first_stage: candidates from each horizon of the first stage; at least the length of the lists.
+        num_counted: candidates from each kind of counts.
+        num_neighbours: neighbours kept per track and kind of counts.
+        num_pair_followers: followers kept per pair of tracks played one after the other.
+        num_followed: number of latest plays whose followers count.
+        follower_decay: weight of such a play relative to the play after it.
+        num_accompanied: number of latest plays whose companions count.
+        companion_decays: the same for companions, twice: one for the latest tracks, one for recent tracks.
         hidden_units: of each of the two layers.
     """
 
@@ -246,7 +247,7 @@ class RerankerConfig:
     hidden_units: int = 48
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the fields as JSON can hold them."""
+        """Return the fields as JSON can hold them."""
         return asdict(self) | {"companion_decays": list(self.companion_decays)}
 
     @classmethod
@@ -261,16 +262,16 @@ class RerankerConfig:
 
 @dataclass(frozen=True, slots=True)
 class RerankerTraining:
-    """Say how a second stage is fitted.
+    """How a second stage is fitted.
 
     Attributes:
         epochs: passes over the anchors.
         batch_anchors: anchors in a batch.
-        learning_rate: Adam's at its peak, falling linearly.
-        final_rate_share: of the peak, at the end.
+        learning_rate: Adam's, at its peak; it decays linearly.
+        final_rate_share: share of the peak left at the end.
         weight_decay: Adam's.
-        max_anchors: asked for their next play; the newest. Their candidates take 10 KB each while a fit runs.
-        long_term_stride: every which anchor is asked for its weeks to come too.
+        max_anchors: the newest so many anchors are used. Candidates take 10 KB per anchor during a fit.
+        long_term_stride: every how many anchors the long-term horizon is fitted too.
         seed: of every random choice.
     """
 

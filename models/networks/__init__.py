@@ -1,1 +1,1 @@
-"""What recurs: networks from a history of plays to a vector of taste for each horizon."""
+"""Networks: from a history of plays to a taste vector per horizon."""

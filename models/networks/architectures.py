@@ -1,4 +1,4 @@
-"""The kinds of network by the names that releases say."""
+"""The architectures of networks, by the names that releases give them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from models.networks.recurrent import RecurrentNetwork
 
 
 class Architecture(NamedTuple):
-    """How networks of a kind are sized and made."""
+    """How networks of one architecture are sized and made."""
 
     config: type[ArchitectureConfig]
     network: Callable[[Any, int], Network]
@@ -21,8 +21,8 @@ class Architecture(NamedTuple):
 
 ARCHITECTURES: Final[Mapping[str, Architecture]] = MappingProxyType(
     {
-        kind.config.kind: kind
-        for kind in (
+        architecture.config.kind: architecture
+        for architecture in (
             Architecture(NetworkConfig, TasteNetwork),
             Architecture(RecurrentConfig, RecurrentNetwork),
             Architecture(DiscountConfig, DiscountedMean),
@@ -30,22 +30,22 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = MappingProxyType(
         )
     }
 )
-"""Every kind, by its name."""
+"""Every architecture, by its name."""
 
 
 def make_network(config: ArchitectureConfig, num_tracks: int) -> Network:
-    """Make a network of the kind its sizes are for, untrained."""
+    """Make an untrained network of the architecture that a config sizes."""
     return ARCHITECTURES[config.kind].network(config, num_tracks)
 
 
 def build_network(fields: Mapping[str, Any], num_tracks: int) -> Network:
-    """Make the network that `ArchitectureConfig.to_dict` describes; without a kind, as in old releases, Refrain's own.
+    """Make the network that `ArchitectureConfig.to_dict` describes; releases that name no architecture have Refrain's.
 
     Raises:
         TypeError: a field is unknown.
-        ValueError: the kind is unknown, or a field has an impossible value.
+        ValueError: the architecture is unknown, or a field has an impossible value.
     """
     name = fields.get("kind", NetworkConfig.kind)
     if name not in ARCHITECTURES:
-        raise ValueError(f"networks of kind {name!r} are unknown, {sorted(ARCHITECTURES)} are not; upgrade the program")
+        raise ValueError(f"architecture {name!r} is not one of {sorted(ARCHITECTURES)}; upgrade the program")
     return make_network(ARCHITECTURES[name].config.from_dict(fields), num_tracks)

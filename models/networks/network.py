@@ -1,7 +1,7 @@
-"""The network: embed -> recur -> taste vectors and ring terms; the same forward trains and serves.
+"""The network: embed -> recur -> taste vectors and ring terms; the same forward pass trains and serves.
 
-`Network` is what all kinds have in common; Refrain's own is the `TasteNetwork`, those of the paper stand in
-`models.networks.recurrent` and `models.networks.averages`, and `models.networks.architectures` knows them all by name.
+`Network` is what all architectures have in common. Refrain's own is `TasteNetwork`; those of the paper are in
+`models.networks.recurrent` and `models.networks.averages`. `models.networks.architectures` lists them all by name.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ _NUM_RING_WEIGHTS: Final = NUM_RECENCIES + NUM_COUNTS + NUM_BIGRAMS
 
 
 class Network(nn.Module, ABC):
-    """What a step, a ranking and a criterion ask of every kind of network.
+    """What a step, a ranking and a criterion require of a network, whatever its architecture.
 
-    Shapes: B listeners, T plays (padded), A anchors (moments to answer at), E embedding, H floats of a state,
-    R floats that a network reads of one, F features, M tracks, W places of the ring.
+    Shapes: B listeners, T plays (padded), A anchors (moments to answer at), E embedding, H floats of a state, R floats
+    that a network reads from a state, F features, M tracks, W places of the ring.
 
-    Laws: batching is invisible and serving is training: a state depends on the one before it and on one play, and
-    whatever a kind needs to remember of a listener stands in it.
+    Laws: batching is invisible, and serving is training. A state therefore depends on the previous state and on one
+    play only, and holds everything the network needs to remember about a listener.
 
     Args:
-        config: of the kind.
+        config: of this architecture.
         num_tracks: M.
     """
 
     temperature: Tensor
-    """float32 (), what a cosine is multiplied by before ring terms are added to it."""
+    """float32 (), the factor of a cosine before ring terms are added."""
 
     def __init__(self, config: ArchitectureConfig, num_tracks: int) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class Network(nn.Module, ABC):
 
     @property
     def device(self) -> torch.device:
-        """Say where the weights are."""
+        """Return the device that holds the weights."""
         return self.embedding.weight.device
 
     @abstractmethod
@@ -53,25 +53,25 @@ class Network(nn.Module, ABC):
         """Move each listener's state through their plays, oldest first.
 
         Args:
-            rows: int64 (B, T), of known tracks; any row where a listener has fewer than T.
+            rows: int64 (B, T), of known tracks; any row in the padding of a listener with fewer than T plays.
             features: float32 (B, T, F).
             hidden: float32 (B, H), before the first play.
 
         Returns:
-            float32 (B, T, H), after each play. Padding stands behind, so it changes no state before it.
+            float32 (B, T, H), after each play. Padding comes last, so it changes no state of a real play.
         """
 
     @abstractmethod
     def read(self, hidden: Tensor) -> Tensor:
-        """Make of states, float32 (A, H), what `vectors` and `ring_terms` take: float32 (A, R)."""
+        """Turn states, float32 (A, H), into the input of `vectors` and `ring_terms`: float32 (A, R)."""
 
     @abstractmethod
     def vectors(self, read: Tensor, horizon: int) -> Tensor:
-        """Give taste vectors before their length is taken from them: float32 (A, R) to (A, E)."""
+        """Compute taste vectors, not yet normalised: float32 (A, R) to (A, E)."""
 
     @abstractmethod
     def ring_terms(self, read: Tensor, groups: Tensor, horizon: int) -> Tensor:
-        """Say what each remembered track's logit gains.
+        """Compute what is added to the logit of each remembered track.
 
         Args:
             read: float32 (A, R).
@@ -79,23 +79,23 @@ class Network(nn.Module, ABC):
             horizon: index of HORIZONS.
 
         Returns:
-            float32 (A, W), to be added to logits; meaningless in empty places.
+            float32 (A, W); meaningless in empty places.
         """
 
     def tastes(self, read: Tensor, horizon: int) -> Tensor:
-        """Point into the catalogue: float32 (A, R) to unit vectors (A, E)."""
+        """Compute taste vectors of length 1: float32 (A, R) to (A, E)."""
         return functional.normalize(self.vectors(read, horizon), dim=1)
 
     def items(self) -> Tensor:
-        """Give the tracks' unit vectors: float32 (M, E), row r of the catalogue at r - FIRST_TRACK."""
+        """Return the tracks' unit vectors: float32 (M, E), row r of the catalogue at r - FIRST_TRACK."""
         return functional.normalize(self.embedding.weight[FIRST_TRACK:], dim=1)
 
-    def forget(self, read: Tensor, chances: Tensor) -> Tensor:  # noqa: ARG002  most kinds forget nothing
-        """While training, give up part of the past.
+    def forget(self, read: Tensor, chances: Tensor) -> Tensor:  # noqa: ARG002  most architectures forget nothing
+        """Drop part of the past, in training only.
 
         Args:
             read: float32 (A, R).
-            chances: float32 (A,), drawn evenly from 0 to 1.
+            chances: float32 (A,), drawn uniformly from 0 to 1.
 
         Returns:
             float32 (A, R).
@@ -103,12 +103,12 @@ class Network(nn.Module, ABC):
         return read
 
     def penalty(self) -> Tensor:
-        """Say what the weights cost by themselves, beside the loss: float32 ()."""
+        """Compute the regulariser of the weights, which is added to the loss: float32 ()."""
         return self.temperature.new_zeros(())
 
 
 class CosineNetwork(Network):
-    """A network over given item vectors, which stay as they are: tracks rank by their cosine with the taste vector.
+    """A network over given item vectors, which are not trained: tracks rank by their cosine with the taste vector.
 
     Source: De Boom et al. 2018.
     """
@@ -119,19 +119,19 @@ class CosineNetwork(Network):
         self.register_buffer("temperature", torch.ones(()), persistent=False)
 
     def read(self, hidden: Tensor) -> Tensor:
-        """Read states as they are."""
+        """Return states unchanged."""
         return hidden
 
-    def ring_terms(self, read: Tensor, groups: Tensor, horizon: int) -> Tensor:  # noqa: ARG002  the same for all
-        """Give remembered tracks nothing."""
+    def ring_terms(self, read: Tensor, groups: Tensor, horizon: int) -> Tensor:  # noqa: ARG002  zero for all
+        """Add nothing for remembered tracks."""
         return read.new_zeros(groups.shape)
 
 
 class TasteNetwork(Network):
-    """One GRU that follows a listener and one head a horizon that says what they want.
+    """One GRU that follows a listener, and one head per horizon that points at what they will play.
 
-    A track's logit is tau * cos(taste, item) + ring term. The embedding is tied: the item vectors that rank are those
-    the recurrence reads.
+    A track's logit is tau * cos(taste, item) + ring term. The embedding is tied: the recurrence reads the same item
+    vectors that tracks are ranked by.
 
     Source: De Boom et al. 2018 (taste vectors, horizons); Cho et al. 2014 (GRU).
     """
@@ -145,7 +145,7 @@ class TasteNetwork(Network):
         self.hidden_dropout = nn.Dropout(config.hidden_dropout)
         self.heads = nn.ModuleList(nn.Linear(hidden, embedding) for _ in HORIZONS)
         self.ring_weights = nn.ParameterList(nn.Parameter(torch.zeros(_NUM_RING_WEIGHTS)) for _ in HORIZONS)
-        self.ring_gates = nn.ParameterList(  # zero: start from one habit for all, learn who differs
+        self.ring_gates = nn.ParameterList(  # zero: all listeners start with the same habits
             nn.Parameter(torch.zeros(hidden, _NUM_RING_WEIGHTS)) for _ in HORIZONS
         )
         self.temperature = nn.Parameter(torch.tensor(config.initial_temperature))
@@ -155,7 +155,9 @@ class TasteNetwork(Network):
         """Follow the plays: h_t = (1 - z_t) * n_t + z_t * h_(t-1), as torch.nn.GRU has it."""
         embedded = self.embedding_dropout(self.embedding(rows))  # (B, T, E)
         inputs = torch.cat([embedded, features], dim=-1)  # (B, T, E + F)
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):  # TF32 has 10 bits: batching would show
+        with torch.backends.cudnn.flags(
+            enabled=True, allow_tf32=False
+        ):  # TF32 keeps 10 bits: batching would be visible
             states: Tensor = self.recurrence(inputs, hidden.unsqueeze(0))[0]  # (B, T, H)
         return states
 
@@ -170,14 +172,20 @@ class TasteNetwork(Network):
         return vectors
 
     def ring_terms(self, read: Tensor, groups: Tensor, horizon: int) -> Tensor:
-        """Weigh each remembered track; the weights depend on the state, so a listener may be in replay mode."""
+        """Weigh each remembered track; weights depend on the state, so a listener can be in the mood for repeats."""
         weights = self.ring_weights[horizon] + read @ self.ring_gates[horizon]  # (A, 9 + 4 + 3)
         combined: Tensor = weights @ self._combinations  # (A, 9 * 4 * 3)
         return combined.gather(1, groups)  # (A, W)
 
 
 def _ring_combinations() -> Tensor:
-    """Say which weights each group adds up: 0 or 1, float32 (9 + 4 + 3, 9 * 4 * 3)."""
+    """Mark which weights each group adds up: 0 or 1, float32 (9 + 4 + 3, 9 * 4 * 3).
+
+    Group (recency 1, count 3, bigram 2) is column (1 * 4 + 3) * 3 + 2 = 23; it adds three of the 16 weights:
+
+        weight    0 1 2 3 4 5 6 7 8 | 9 10 11 12 | 13 14 15
+        column 23   1                |          1 |       1
+    """
     recency, count, bigram = torch.meshgrid(
         torch.arange(NUM_RECENCIES), torch.arange(NUM_COUNTS), torch.arange(NUM_BIGRAMS), indexing="ij"
     )

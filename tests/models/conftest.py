@@ -27,7 +27,7 @@ def catalogue() -> Catalogue:
 
 @pytest.fixture(scope="session")
 def network() -> TasteNetwork:
-    """A network whose ring terms and gates are far from zero, as training would leave them."""
+    """A network whose ring terms and gates are far from zero, as after training."""
     torch.manual_seed(7)
     network = TasteNetwork(NetworkConfig(embedding_size=8, hidden_size=16), NUM_KNOWN).eval()
     for weights in (*network.ring_weights, *network.ring_gates):
@@ -37,7 +37,7 @@ def network() -> TasteNetwork:
 
 @pytest.fixture(scope="session", params=TINY_KINDS)
 def any_network(request: pytest.FixtureRequest) -> Network:
-    """A network of each kind."""
+    """A network of each architecture."""
     return network_of(TINY_KINDS[request.param], num_tracks=NUM_KNOWN)
 
 

@@ -20,16 +20,16 @@ def test_context_codes_never_change() -> None:
     assert CONTEXTS == ("none", "album", "artist", "chart", "library", "playlist", "radio", "search", "other")
 
 
-def test_a_foreign_context_is_refused() -> None:
+def test_an_unknown_context_is_rejected() -> None:
     with pytest.raises(ValueError, match=r"\['mixtape'\] are not in"):
         NetworkConfig(contexts=("album", "mixtape"))
 
 
-def test_a_field_of_a_later_program_is_refused() -> None:
+def test_a_field_of_a_later_program_is_rejected() -> None:
     with pytest.raises(TypeError, match="num_layers"):
         NetworkConfig.from_dict(NetworkConfig().to_dict() | {"num_layers": 2})
 
 
-def test_training_on_takes_fewer_passes() -> None:
+def test_a_fit_from_an_earlier_network_takes_fewer_passes() -> None:
     assert TrainingConfig(epochs=6).refreshed() == TrainingConfig(epochs=2)
     assert TrainingConfig(epochs=1).refreshed().epochs == 1

@@ -11,31 +11,33 @@ from models.networks.network import Network, TasteNetwork
 from tests.builders import TINY_KINDS
 
 
-def test_every_kind_has_a_tiny_one_for_the_tests() -> None:
+def test_every_architecture_has_a_tiny_config_for_the_tests() -> None:
     assert {config.kind for config in TINY_KINDS.values()} == set(ARCHITECTURES)
 
 
 @pytest.mark.parametrize("config", TINY_KINDS.values(), ids=TINY_KINDS)
-def test_a_network_is_built_from_what_its_config_says_in_json(config: ArchitectureConfig) -> None:
+def test_a_network_is_built_from_its_config_in_json(config: ArchitectureConfig) -> None:
     network = build_network(json.loads(json.dumps(config.to_dict())), 7)
 
     assert type(network) is ARCHITECTURES[config.kind].network
     assert network.config == config
 
 
-def test_fields_of_before_there_were_kinds_are_those_of_refrains_own() -> None:
+def test_fields_without_an_architecture_are_those_of_refrains_own() -> None:
     fields = NetworkConfig(embedding_size=4, hidden_size=6).to_dict()
     del fields["kind"]
 
     assert isinstance(build_network(fields, 7), TasteNetwork)
 
 
-def test_a_kind_of_a_later_program_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"of kind 'transformer' are unknown, .* upgrade the program"):
+def test_an_architecture_of_a_later_program_is_rejected() -> None:
+    with pytest.raises(
+        ValueError, match=r"architecture 'transformer' is not one of \[.*'refrain'.*\]; upgrade the program"
+    ):
         build_network({"kind": "transformer"}, 7)
 
 
-def test_every_kind_points_into_the_catalogue_for_both_horizons(any_network: Network) -> None:
+def test_every_architecture_has_unit_tastes_for_both_horizons(any_network: Network) -> None:
     rows, features = torch.randint(2, 32, (3, 5)), torch.rand(3, 5, 4 + len(any_network.config.contexts))
     hidden = any_network.recur(rows, features, torch.zeros(3, any_network.config.hidden_size))
     read = any_network.read(hidden[:, -1])

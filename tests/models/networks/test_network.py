@@ -23,7 +23,7 @@ def test_the_recurrence_is_the_gru_of_cho_with_torchs_gates(network: TasteNetwor
     torch.testing.assert_close(after, (1 - keep) * new + keep * hidden[0])
 
 
-def test_padding_behind_the_plays_changes_no_state(network: TasteNetwork) -> None:
+def test_padding_after_the_plays_changes_no_state(network: TasteNetwork) -> None:
     generator = torch.Generator().manual_seed(1)
     rows = torch.randint(2, 32, (3, 9), generator=generator)
     features = torch.rand(3, 9, 4 + len(CONTEXTS), generator=generator)
@@ -43,7 +43,7 @@ def test_tastes_and_items_are_unit_vectors(network: TasteNetwork) -> None:
     torch.testing.assert_close(network.items().norm(dim=1), torch.ones(30))
 
 
-def test_each_group_adds_one_weight_of_each_kind(network: TasteNetwork) -> None:
+def test_each_group_adds_a_recency_a_count_and_a_bigram_weight(network: TasteNetwork) -> None:
     read = torch.rand(1, 16)
     weights = network.ring_weights[0] + read[0] @ network.ring_gates[0]
     groups = torch.arange(9 * 4 * 3)[None]
@@ -61,6 +61,6 @@ def test_a_new_network_gives_the_ring_no_weight() -> None:
 
 
 @pytest.mark.parametrize("fields", [{"embedding_size": 0}, {"hidden_size": -1}, {"session_gap_s": 0}])
-def test_impossible_sizes_are_refused(fields: dict[str, int]) -> None:
+def test_impossible_sizes_are_rejected(fields: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="must be positive"):
         NetworkConfig(**fields)

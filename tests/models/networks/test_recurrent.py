@@ -13,7 +13,7 @@ FEATURES = torch.rand(1, 3, 4 + len(CONTEXTS), generator=torch.Generator().manua
 
 
 @pytest.mark.parametrize(("cell", "layer"), [("gru", torch.nn.GRU), ("lstm", torch.nn.LSTM)])
-def test_each_horizon_has_a_recurrence_of_torchs_own_equations(cell: str, layer: type[torch.nn.RNNBase]) -> None:
+def test_each_horizon_recurs_by_torchs_own_equations(cell: str, layer: type[torch.nn.RNNBase]) -> None:
     network = network_of(RecurrentConfig(**SIZES, cell=cell))
     assert isinstance(network, RecurrentNetwork)
 
@@ -40,7 +40,7 @@ def test_a_horizons_vector_comes_from_its_own_network() -> None:
     assert not torch.equal(network.vectors(before, 1), network.vectors(after, 1))
 
 
-def test_a_network_for_playlists_hears_songs_alone() -> None:
+def test_a_network_for_playlists_reads_songs_only() -> None:
     network = network_of(RecurrentConfig(**SIZES, reads_gaps=False, contexts=()))
     hidden = torch.zeros(1, 6)
 
