@@ -1,4 +1,4 @@
-"""Folding: new plays move each listener's state, in runs that pad little."""
+"""Folding: new plays move each listener's state, in runs with little padding."""
 
 from __future__ import annotations
 
@@ -20,41 +20,51 @@ _MAX_RUN_PLAYS: Final = 1 << 15  # padded plays in one run of the recurrence: 16
 
 
 def fold(network: Network, known: KnownPlays, step_input: StepInput) -> tuple[Tensor, Tensor]:
-    """Advance every listener; give the states at the end, (B, H), and at the anchors, (A, H)."""
+    """Advance every listener; return the states at the end, (B, H), and at the anchors, (A, H).
+
+    Only the states that some anchor needs are kept along the way. One listener whose first known play is folded already
+    (fold_from 1); x is unknown, K are indices of known plays:
+
+        plays      a  b  x  c        K   0  1  .  2        starts 1
+        anchors    0  2  3           latest known play   0  1  2
+                                     is_moved            no yes yes      no: the state is still the given one
+        needed     1  2              the known plays after which a state is kept
+        places     0  1              of the moved anchors among the needed ones; several anchors may share one
+    """
     bounds, anchors, device = step_input.histories.bounds, step_input.anchors, network.device
     hidden = torch.tensor(step_input.hidden, device=device)  # (B, H), a copy
-    starts = np.searchsorted(known.indices, bounds[:-1] + step_input.fold_from)  # the first known play to be folded
+    starts = np.searchsorted(known.indices, bounds[:-1] + step_input.fold_from)  # (B,), first known play to fold
     latest = latest_known(known, bounds, anchors)  # (A,)
     listeners = np.searchsorted(bounds, anchors, side="right") - 1  # (A,)
-    moved = latest >= starts[listeners]  # elsewhere the state stands as it came
-    wanted, places = np.unique(latest[moved], return_inverse=True)
+    is_moved = latest >= starts[listeners]  # (A,)
+    needed, places = np.unique(latest[is_moved], return_inverse=True)
 
     anchor_hidden = hidden[to_tensor(listeners, device)]  # (A, H)
-    wanted_hidden = hidden.new_empty(len(wanted), hidden.shape[1])
-    places_of_plays = np.full(len(known.rows), -1)
-    places_of_plays[wanted] = np.arange(len(wanted))
+    needed_hidden = hidden.new_empty(len(needed), hidden.shape[1])
+    places_of_plays = np.full(len(known.rows), -1)  # (K,)
+    places_of_plays[needed] = np.arange(len(needed))
     for run in _runs(starts, known.bounds[1:]):
         states = network.recur(
             to_tensor(known.rows[run.plays], device),
             to_tensor(play_features(known, run.plays, network.config), device),
             hidden[to_tensor(run.listeners, device)],
         )  # (b, t, H)
-        last = to_tensor(run.lengths - 1, device)
+        last = to_tensor(run.lengths - 1, device)  # (b,)
         hidden[to_tensor(run.listeners, device)] = states[torch.arange(len(states), device=device), last]
-        answered, times = np.nonzero(run.is_real() & (places_of_plays[run.plays] >= 0))
-        wanted_places = places_of_plays[run.plays[answered, times]]
-        wanted_hidden[to_tensor(wanted_places, device)] = states[to_tensor(answered, device), to_tensor(times, device)]
-    anchor_hidden[to_tensor(np.flatnonzero(moved), device)] = wanted_hidden[to_tensor(places, device)]
+        rows, times = np.nonzero(run.is_real() & (places_of_plays[run.plays] >= 0))
+        run_places = places_of_plays[run.plays[rows, times]]
+        needed_hidden[to_tensor(run_places, device)] = states[to_tensor(rows, device), to_tensor(times, device)]
+    anchor_hidden[to_tensor(np.flatnonzero(is_moved), device)] = needed_hidden[to_tensor(places, device)]
     return hidden, anchor_hidden
 
 
 @dataclass(frozen=True, slots=True)
 class _PaddedRun:
-    """One run of the recurrence: t more plays of those b listeners who have any left.
+    """One run of the recurrence: up to t more plays of the b listeners who have any left.
 
     Attributes:
         listeners: int64 (b,).
-        plays: int64 (b, t), indices of known plays; the last one again where a listener has fewer.
+        plays: int64 (b, t), indices of known plays; a listener with fewer than t has its last one repeated.
         lengths: int64 (b,), how many of the t are real, 1..t.
     """
 
@@ -63,15 +73,20 @@ class _PaddedRun:
     lengths: NDArray[np.int64]
 
     def is_real(self) -> NDArray[np.bool_]:
-        """Tell plays from padding: bool (b, t)."""
+        """Mark plays, as opposed to padding: bool (b, t)."""
         return np.arange(self.plays.shape[1]) < self.lengths[:, None]
 
 
 def _runs(starts: NDArray[np.int64], ends: NDArray[np.int64]) -> Iterator[_PaddedRun]:
     """Cut ragged plays into runs that pad at most as much as they fold.
 
-    Runs take 1, 1, 2, 4, ... plays and only the listeners who are not through, so one long history among many single
-    plays costs its own length.
+    Runs take 1, 1, 2, 4, ... plays of the listeners who have any left, so one long history among many single plays
+    costs only its own length:
+
+        run          0    1    2           3
+        a, 6 plays   a0   a1   a2  a3      a4  a5
+        b, 1 play    b0
+        c, 3 plays   c0   c1   c2  (c2)                    in brackets: padding
     """
     lengths = ends - starts
     done, size = 0, 1

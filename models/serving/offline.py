@@ -1,4 +1,4 @@
-"""Offline serving: the lists that a step gives after any plays of whole histories."""
+"""Offline serving: the lists that a step produces after any plays of whole histories."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def answer(recommender: Recommender, histories: Histories, anchors: NDArray[np.i
     """Answer after some plays, a batch of listeners at a time, each from their first play on.
 
     Args:
-        recommender: its catalogue's rows are what the lists hold.
-        histories: what was played, known to the recommender or not.
-        anchors: int64 (A,), rising, plays of the histories.
+        recommender: the lists hold rows of its catalogue.
+        histories: P plays, of tracks known to the recommender or not.
+        anchors: int64 (A,), rising indices into them.
     """
     short_term = np.full((len(anchors), SHORT_TERM_SIZE), PAD, np.int64)
     long_term = np.full((len(anchors), LONG_TERM_SIZE), PAD, np.int64)
@@ -39,24 +39,29 @@ def answer(recommender: Recommender, histories: Histories, anchors: NDArray[np.i
 def steps_to(histories: Histories, anchors: NDArray[np.int64], hidden_size: int) -> Iterator[tuple[slice, StepInput]]:
     """Lay out the steps that lead to some anchors, a batch of listeners at a time, each from their first play on.
 
+    A step has the plays of its own listeners only, so its anchors are shifted. Three listeners, b without an anchor:
+
+        histories      a0  a1 | b0  b1 | c0  c1         anchors 1 and 5: after a1 and c1
+        one step       a0  a1 | c0  c1                  anchors 1 and 3: c begins 2 plays earlier
+
     Args:
         histories: P plays.
         anchors: int64 (A,), rising indices into them.
         hidden_size: floats of a state.
 
     Yields:
-        Which of the anchors a step answers, and the step.
+        The slice of the anchors that a step answers, and the step.
     """
     listeners = np.searchsorted(histories.bounds, anchors, side="right") - 1  # (A,)
     for batch in _listener_batches(histories, np.unique(listeners)):
         part = histories.of(batch)
         begin, end = np.searchsorted(listeners, [batch[0], batch[-1] + 1])
-        moved = part.bounds[np.searchsorted(batch, listeners[begin:end])] - histories.bounds[listeners[begin:end]]
-        yield slice(begin, end), StepInput.from_nothing(part, anchors[begin:end] + moved, num_hidden=hidden_size)
+        shifts = part.bounds[np.searchsorted(batch, listeners[begin:end])] - histories.bounds[listeners[begin:end]]
+        yield slice(begin, end), StepInput.from_nothing(part, anchors[begin:end] + shifts, num_hidden=hidden_size)
 
 
 def _listener_batches(histories: Histories, listeners: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    """Cut rising listeners into batches of about as many plays."""
+    """Cut rising listeners into batches of about _MAX_STEP_PLAYS plays."""
     if not len(listeners):
         return
     plays = np.cumsum(np.diff(histories.bounds)[listeners])

@@ -1,4 +1,4 @@
-"""What answers: a network over its catalogue, and what re-ranks its lists."""
+"""The recommender: a network over its catalogue, and the second stage that re-ranks its lists."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Recommender:
     """Everything a step needs besides listeners.
 
     Attributes:
-        network: in eval mode; decides the device.
-        catalogue: its tracks.
-        reranker: the second stage, on the network's device; absent: the network's own ranking counts.
+        network: in eval mode; its device is that of the step.
+        catalogue: the network's tracks.
+        reranker: the second stage, on the network's device; absent: the network's own ranking is final.
     """
 
     network: Network

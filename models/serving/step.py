@@ -4,6 +4,10 @@ Laws: batching is invisible, and serving is training. Workers and offline evalua
 history is split into steps, and whatever shares its batch, states agree within 1e-5 absolute (float32 sums are taken in
 another order when shapes differ), scores within 5e-5 (a cosine magnifies the rounding of a short taste vector), and
 counts agree to the last bit.
+
+    plays ---> fold ---> states at the anchors ---+
+      |                                           +---> moments ---> top-k, or the second stage ---> lists
+      +------> rings, situations, counts ---------+        a slice of the anchors at a time
 """
 
 from __future__ import annotations
@@ -29,17 +33,17 @@ from models.serving.ranking import mask_tracks, score_tracks, top_k
 from models.serving.recommender import Recommender
 from models.serving.step_input import StepInput
 
-_MAX_SCORES: Final = {"cpu": 1 << 21, "cuda": 1 << 26}  # held at once: 8 MiB, which a CPU's cache holds; 256 MiB
-_SECOND_STAGE_SCORES: Final = 4  # times as many are held beside a second stage, so slices are that much shorter
+_MAX_SCORES: Final = {"cpu": 1 << 21, "cuda": 1 << 26}  # at once: 8 MiB, which fits into a CPU's cache; 256 MiB
+_SECOND_STAGE_SCORES: Final = 4  # times as many with a second stage, so slices are that much shorter
 
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """The lists of one horizon, best first: PAD and -inf where the catalogue was too small.
+    """The lists of one horizon, best first; PAD and -inf where the catalogue is too small.
 
     Attributes:
         rows: int64 (A, k), of the catalogue.
-        scores: float32 (A, k), cos(taste, item) + ring term / temperature.
+        scores: float32 (A, k), cos(taste, item) + ring term / temperature; with a second stage, its scores.
     """
 
     rows: NDArray[np.int64]
@@ -48,12 +52,12 @@ class Ranked:
 
 @dataclass(frozen=True, slots=True)
 class StepOutput:
-    """What a step gives.
+    """The output of a step.
 
     Attributes:
-        hidden: float32 (B, H), after each listener's last play; as before where every new play is unknown.
+        hidden: float32 (B, H), after each listener's last play; unchanged where every new play is unknown.
         counts: of the B listeners, after their last play.
-        ranked: one a horizon, in the order of HORIZONS.
+        ranked: one per horizon, in the order of HORIZONS.
     """
 
     hidden: NDArray[np.float32]
@@ -71,16 +75,16 @@ def step(
     """Fold and count, then rank.
 
     Args:
-        recommender: what ranks; its network decides the device.
+        recommender: ranks; the step runs on the device of its network.
         step_input: states, plays and anchors.
         sizes: length of the lists of each horizon.
-        heard_masked: how many of the latest plays of the ring are left out of each horizon's lists; 0: none.
+        heard_masked: the tracks of how many of the latest plays in the ring are left out of each horizon's lists.
 
     Raises:
         ValueError: an anchor lies before the last play already folded.
     """
     network = recommender.network
-    _refuse_lost_anchors(step_input)
+    _reject_lost_anchors(step_input)
     histories = step_input.histories
     known = known_plays(histories, recommender.catalogue, network.config)
     counts, counts_at = _count(recommender, step_input)
@@ -91,29 +95,29 @@ def step(
 
 
 def candidates_at(recommender: Recommender, step_input: StepInput) -> Candidates:
-    """Give the candidates of the second stage at the anchors of a step, and what is known of them.
+    """Return the candidates of the second stage at the anchors of a step, with their features.
 
     Raises:
         ValueError: an anchor lies before the last play already folded.
     """
     network, reranker = recommender.network, recommender.reranker
-    assert reranker is not None, "a network alone has no candidates"
-    _refuse_lost_anchors(step_input)
+    assert reranker is not None, "only a second stage has candidates"
+    _reject_lost_anchors(step_input)
     known = known_plays(step_input.histories, recommender.catalogue, network.config)
     with torch.inference_mode():
         _, moments = _advance(recommender, known, step_input, _count(recommender, step_input)[1])
         anchors, tracks, features = [], [], []
         num_anchors = 0
         for moment in moments:
-            found = reranker.propose(moment, reranker.config.num_first_stage)
-            anchors.append(found.anchors + num_anchors)
-            tracks.append(found.tracks)
-            features.append(found.features)
+            proposed = reranker.propose(moment, reranker.config.num_first_stage)
+            anchors.append(proposed.anchors + num_anchors)  # a slice numbers its own anchors from 0
+            tracks.append(proposed.tracks)
+            features.append(proposed.features)
             num_anchors += len(moment.heard)
         return Candidates(torch.cat(anchors), torch.cat(tracks), torch.cat(features))
 
 
-def _refuse_lost_anchors(step_input: StepInput) -> None:
+def _reject_lost_anchors(step_input: StepInput) -> None:
     bounds, anchors = step_input.histories.bounds, step_input.anchors
     listeners = np.searchsorted(bounds, anchors, side="right") - 1
     lost = np.flatnonzero(anchors < (bounds[:-1] + step_input.fold_from)[listeners] - 1)
@@ -125,7 +129,7 @@ def _refuse_lost_anchors(step_input: StepInput) -> None:
 
 
 def _count(recommender: Recommender, step_input: StepInput) -> tuple[CountMaps, CountMaps]:
-    """Count the new plays: the maps after all of them, and those at the anchors where a second stage reads them."""
+    """Count the new plays; return the maps after all of them, and, for a second stage, those at the anchors."""
     anchors = step_input.anchors if recommender.reranker is not None else np.empty(0, np.int64)
     bounds, track_keys = step_input.histories.bounds, step_input.histories.track_keys
     return count_plays_at(step_input.counts, bounds, track_keys, step_input.count_from, anchors)
@@ -134,22 +138,22 @@ def _count(recommender: Recommender, step_input: StepInput) -> tuple[CountMaps, 
 def _advance(
     recommender: Recommender, known: KnownPlays, step_input: StepInput, counts: CountMaps
 ) -> tuple[Tensor, Iterator[Moments]]:
-    """Fold the new plays; give the states, (B, H), and what is known at the anchors, slice by slice."""
+    """Fold the new plays; return the states, (B, H), and what is known at the anchors, slice by slice."""
     bounds, anchors = step_input.histories.bounds, step_input.anchors
     hidden, anchor_hidden = fold(recommender.network, known, step_input)
     counted_rows = recommender.catalogue.rows(counts.track_keys)
-    seen = _Seen(
+    at_anchors = _KnownAtAnchors(
         hidden=anchor_hidden,
         rings=ring_windows(known, bounds, anchors),
         situations=situations(known, bounds, anchors),
         counted_rows=np.where(counted_rows == UNKNOWN, PAD, counted_rows),
         counts=counts.counts,
     )
-    return hidden, _moments(recommender, seen)
+    return hidden, _moments(recommender, at_anchors)
 
 
-class _Seen(NamedTuple):
-    """What is seen at A anchors; counts only where a second stage reads them."""
+class _KnownAtAnchors(NamedTuple):
+    """What is known at A anchors, before the catalogue is scored; counts only if there is a second stage."""
 
     hidden: Tensor
     rings: RingWindows
@@ -158,15 +162,22 @@ class _Seen(NamedTuple):
     counts: NDArray[np.float32]
 
 
-def _moments(recommender: Recommender, seen: _Seen) -> Iterator[Moments]:
-    """Score the catalogue for the states, a slice of the anchors at a time."""
-    network, rings = recommender.network, seen.rings
+def _moments(recommender: Recommender, at_anchors: _KnownAtAnchors) -> Iterator[Moments]:
+    """Score the catalogue at the anchors, a slice of them at a time, so that few scores are held at once.
+
+        scores of A anchors      M tracks
+        slice 0, a anchors     [ . . . . . ]    a * M scores, at most _MAX_SCORES, are computed,
+        slice 1                [ . . . . . ]    ranked and dropped before the next slice
+
+    Without anchors there is one empty slice, so that lists have their shapes.
+    """
+    network, rings = recommender.network, at_anchors.rings
     items = network.items()  # (M, E)
     num_scores = _MAX_SCORES[network.device.type] // (1 if recommender.reranker is None else _SECOND_STAGE_SCORES)
     slice_size = max(1, num_scores // len(items))
-    for begin in range(0, max(len(seen.hidden), 1), slice_size):
+    for begin in range(0, max(len(at_anchors.hidden), 1), slice_size):
         part = slice(begin, begin + slice_size)
-        read = network.read(seen.hidden[part])  # (a, H)
+        read = network.read(at_anchors.hidden[part])  # (a, R)
         rows, groups, plays_ago, heard = (
             to_tensor(columns[part], read.device).long()
             for columns in (rings.rows, rings.groups, rings.plays_ago, rings.heard)
@@ -181,16 +192,16 @@ def _moments(recommender: Recommender, seen: _Seen) -> Iterator[Moments]:
             ring_groups=groups,
             plays_ago=plays_ago,
             heard=heard,
-            situations=to_tensor(seen.situations[part], read.device),
-            counted_rows=to_tensor(seen.counted_rows[part], read.device),
-            counts=to_tensor(seen.counts[part], read.device),
+            situations=to_tensor(at_anchors.situations[part], read.device),
+            counted_rows=to_tensor(at_anchors.counted_rows[part], read.device),
+            counts=to_tensor(at_anchors.counts[part], read.device),
         )
 
 
 def _rank(
     recommender: Recommender, moments: Iterable[Moments], *, sizes: tuple[int, ...], heard_masked: tuple[int, ...]
 ) -> tuple[Ranked, ...]:
-    """Rank after every anchor."""
+    """Rank at every anchor: slices of the lists of each horizon, put together again."""
     parts: list[list[tuple[Tensor, Tensor]]] = [[] for _ in HORIZONS]
     for moment in moments:
         for horizon, ranked in enumerate(_rank_slice(recommender, moment, sizes, heard_masked)):
@@ -203,7 +214,7 @@ def _rank(
 def _rank_slice(
     recommender: Recommender, moments: Moments, sizes: tuple[int, ...], heard_masked: tuple[int, ...]
 ) -> list[tuple[Tensor, Tensor]]:
-    """Rank by the second stage where there is one: rows and scores (a, k) of each horizon."""
+    """Rank by the second stage if there is one: rows and scores (a, k) of each horizon."""
     masked = [
         moments.ring_rows.masked_fill(moments.plays_ago >= num_masked, PAD) if num_masked else None
         for num_masked in heard_masked

@@ -24,17 +24,17 @@ def test_candidates_are_distinct_known_and_in_order(
     everywhere = np.arange(plays.num_plays)
     num_hidden = reranked.network.config.hidden_size
 
-    found = candidates_at(reranked, StepInput.from_nothing(plays, everywhere, num_hidden=num_hidden))
+    candidates = candidates_at(reranked, StepInput.from_nothing(plays, everywhere, num_hidden=num_hidden))
 
-    keys = found.anchors * NUM_TRACKS + found.tracks
+    keys = candidates.anchors * NUM_TRACKS + candidates.tracks
     assert (keys.diff() > 0).all()
-    assert found.tracks.min() >= 0
-    assert found.tracks.max() < NUM_TRACKS
-    assert found.features.shape == (len(keys), len(FEATURES))
-    assert found.features.isfinite().all()
+    assert candidates.tracks.min() >= 0
+    assert candidates.tracks.max() < NUM_TRACKS
+    assert candidates.features.shape == (len(keys), len(FEATURES))
+    assert candidates.features.isfinite().all()
 
 
-def test_features_say_what_they_are_called(network: TasteNetwork, reranked: Recommender) -> None:
+def test_features_hold_what_their_names_say(network: TasteNetwork, reranked: Recommender) -> None:
     catalogue = Catalogue([f"t{number}" for number in range(NUM_TRACKS)])
     listened = ["t0", "t1", "t2", "t0", "t1", "t3", "t0", "t1"]
     history = gather_histories(np.zeros(8, np.int64), track_keys(listened), 1_000_000_000_000 + np.arange(8) * 200_000)
@@ -43,23 +43,28 @@ def test_features_say_what_they_are_called(network: TasteNetwork, reranked: Reco
     recommender = Recommender(network, catalogue, reranker)
     last = StepInput.from_nothing(history, np.array([7]), num_hidden=network.config.hidden_size)
 
-    found = candidates_at(recommender, last)
+    candidates = candidates_at(recommender, last)
 
-    told = {
+    features_of = {
         int(track): dict(zip(FEATURES, features.tolist(), strict=True))
-        for track, features in zip(found.tracks, found.features, strict=True)
+        for track, features in zip(candidates.tracks, candidates.features, strict=True)
     }
     popularity = (np.bincount([int(name[1:]) for name in listened], minlength=NUM_TRACKS) + 0.5) / (8 + 15)
     after_t1 = (1 + 2 * popularity[2]) / (2 + 2)  # t1 was followed by t2 and t3, once each
     after_both = (1 + 2 * after_t1) / (2 + 2)  # and so were t0 and t1 together
-    assert told[2]["log lift, right after the current track"] == pytest.approx(np.log(after_t1 / popularity[2]))
-    both = told[2]["log lift, right after the current track and the one before"]
+    assert features_of[2]["log lift, right after the current track"] == pytest.approx(np.log(after_t1 / popularity[2]))
+    both = features_of[2]["log lift, right after the current track and the one before"]
     assert both == pytest.approx(np.log(after_both / popularity[2]), abs=1e-5)
-    assert told[2]["log times it came next before"] == pytest.approx(np.log(2))
-    assert told[2]["log plays ago"] == pytest.approx(np.log(6))
-    assert told[0]["plays in the ring"] == 2  # three plays
-    assert told[1]["recency"] == 0
-    assert told[2]["log popularity"] == pytest.approx(np.log(popularity[2]), abs=1e-5)
-    assert told[1]["log p, short-term"] <= told[1]["log p of the best, short-term"] <= 0
-    unheard = next(track for track in told if track > 3)
-    assert told[unheard]["in the ring"] == told[unheard]["recency"] == told[unheard]["log plays ago"] == 0
+    assert features_of[2]["log times it came next before"] == pytest.approx(np.log(2))
+    assert features_of[2]["log plays ago"] == pytest.approx(np.log(6))
+    assert features_of[0]["plays in the ring"] == 2  # three plays
+    assert features_of[1]["recency"] == 0
+    assert features_of[2]["log popularity"] == pytest.approx(np.log(popularity[2]), abs=1e-5)
+    assert features_of[1]["log p, short-term"] <= features_of[1]["log p of the best, short-term"] <= 0
+    never_played = next(track for track in features_of if track > 3)
+    assert (
+        features_of[never_played]["in the ring"]
+        == features_of[never_played]["recency"]
+        == features_of[never_played]["log plays ago"]
+        == 0
+    )

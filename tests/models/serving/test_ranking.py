@@ -53,7 +53,7 @@ def test_a_score_is_the_cosine_plus_the_ring_term_over_the_temperature(network: 
     torch.testing.assert_close(scores[0], expected, atol=1e-6, rtol=0)
 
 
-def test_masked_tracks_get_no_place() -> None:
+def test_masked_tracks_are_in_no_list() -> None:
     scores = mask_tracks(torch.arange(6.0).repeat(2, 1), torch.tensor([[FIRST_TRACK + 5, PAD], [PAD, PAD]]))
 
     rows, _ = top_k(scores, 2)

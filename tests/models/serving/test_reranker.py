@@ -53,26 +53,26 @@ def test_before_it_is_fitted_the_second_stage_ranks_as_the_first(
 
 
 def known_from(plays: Histories, catalogue: Catalogue) -> np.ndarray:
-    """The anchors at which the ring holds a known play: bool (A,)."""
+    """Mark the anchors at which the ring holds a known play: bool (A,)."""
     is_known = catalogue.rows(plays.track_keys) != UNKNOWN
     begins = np.maximum(plays.bounds[plays.listeners()], np.arange(plays.num_plays) - RING_SIZE + 1)
     return np.array([is_known[begin : anchor + 1].any() for anchor, begin in enumerate(begins)])
 
 
-def test_the_lists_are_the_candidates_by_score(reranked: Recommender, plays: Histories) -> None:
-    found = candidates_at(reranked, everywhere(reranked, plays))
+def test_lists_are_the_candidates_by_score(reranked: Recommender, plays: Histories) -> None:
+    candidates = candidates_at(reranked, everywhere(reranked, plays))
     output = whole(reranked, plays)
 
     assert reranked.reranker is not None
-    scores = reranked.reranker.score(found.features)
-    heard = found.features[:, FEATURES.index("plays remembered")] > 0
+    scores = reranked.reranker.score(candidates.features)
+    is_known = candidates.features[:, FEATURES.index("plays remembered")] > 0
     for anchor in range(0, plays.num_plays, 7):
-        own = (found.anchors == anchor) & heard
+        own = (candidates.anchors == anchor) & is_known
         if not own.any():
             continue
         for horizon, size in enumerate((5, 8)):
             best = scores[own, horizon].sort(descending=True, stable=True)
-            expected = found.tracks[own][best.indices[:size]] + FIRST_TRACK
+            expected = candidates.tracks[own][best.indices[:size]] + FIRST_TRACK
             rows = output.ranked[horizon].rows[anchor]
             assert rows[: len(expected)].tolist() == expected.tolist()
             assert output.ranked[horizon].scores[anchor][: len(expected)] == pytest.approx(best.values[:size], abs=1e-5)
@@ -87,7 +87,7 @@ def test_masked_tracks_are_in_no_list(reranked: Recommender, plays: Histories, c
         assert not np.isin(rows[begin : anchor + 1], output.ranked[1].rows[anchor]).any()
 
 
-def test_a_listener_without_a_known_play_gets_what_is_popular_of_late(reranked: Recommender) -> None:
+def test_a_listener_without_a_known_play_gets_recently_popular_tracks(reranked: Recommender) -> None:
     stranger = gather_histories(np.zeros(1, np.int64), track_keys(["never heard of"]), np.zeros(1, np.int64))
 
     output = whole(reranked, stranger)

@@ -35,7 +35,7 @@ def whole(network: Network, catalogue: Catalogue, histories: Histories) -> StepO
 
 
 def remembered(histories: Histories, done: np.ndarray, until: np.ndarray) -> tuple[Histories, np.ndarray, np.ndarray]:
-    """What a worker would hold: the ring in front, then the plays done..until; with fold_from and the new plays."""
+    """What a worker would hold: the ring, then the plays done..until; with fold_from and the new plays."""
     first = histories.bounds[:-1] + np.maximum(done - RING_SIZE, 0)
     last = histories.bounds[:-1] + until
     plays = between(first, last)
@@ -46,7 +46,7 @@ def remembered(histories: Histories, done: np.ndarray, until: np.ndarray) -> tup
 
 
 def splits(histories: Histories, rng: np.random.Generator, sizes: list[int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Deal every listener's plays out in rounds of random sizes."""
+    """Split every listener's plays into rounds of random sizes."""
     lengths = np.diff(histories.bounds)
     done = np.zeros_like(lengths)
     while (done < lengths).any():
@@ -86,7 +86,7 @@ def test_any_split_of_the_histories_gives_the_states_and_scores_of_one_fold(
 
 @settings(max_examples=8, deadline=None)
 @given(seed=st.integers(0, 1000), cuts=st.lists(st.sampled_from([0, 1, 3, 40, 90]), min_size=1, max_size=12))
-def test_any_split_of_the_histories_gives_the_lists_of_one_fold_behind_a_second_stage_too(
+def test_any_split_of_the_histories_gives_the_scores_of_one_fold_with_a_second_stage_too(
     seed: int, cuts: list[int], reranked: Recommender, draw_histories: Callable[..., Histories]
 ) -> None:
     histories = draw_histories(seed)
@@ -101,12 +101,12 @@ def test_any_split_of_the_histories_gives_the_lists_of_one_fold_behind_a_second_
         hidden, counts = output.hidden, output.counts
         scores[between(histories.bounds[:-1] + done, histories.bounds[:-1] + until)] = output.ranked[1].scores
 
-    np.testing.assert_allclose(scores, expected.ranked[1].scores, atol=10 * TOLERANCE)  # not cosines, but of any size
+    np.testing.assert_allclose(scores, expected.ranked[1].scores, atol=10 * TOLERANCE)  # not cosines: of any size
 
 
 @settings(max_examples=3, deadline=None)
 @given(seed=st.integers(0, 1000), order=st.permutations(range(4)))
-def test_company_and_order_of_listeners_change_nothing(
+def test_neighbours_and_order_of_listeners_change_nothing(
     seed: int,
     order: list[int],
     any_network: Network,
@@ -144,7 +144,7 @@ def test_the_forward_over_padded_whole_histories_gives_the_states_of_steps(
     np.testing.assert_allclose(states[np.arange(len(plays)), lengths - 1], stepped, atol=TOLERANCE)
 
 
-def test_unknown_plays_leave_the_state_are_counted_and_still_get_an_answer(
+def test_unknown_plays_leave_the_state_unchanged_are_counted_and_get_an_answer(
     network: TasteNetwork, catalogue: Catalogue
 ) -> None:
     histories = gather_histories(np.zeros(3, np.int64), track_keys(["x", "y", "x"]), np.arange(3))
@@ -158,7 +158,7 @@ def test_unknown_plays_leave_the_state_are_counted_and_still_get_an_answer(
     assert (output.ranked[0].rows != PAD).all()
 
 
-def test_a_step_may_have_nothing_to_fold_and_nobody_to_answer(network: TasteNetwork, catalogue: Catalogue) -> None:
+def test_a_step_may_have_nothing_to_fold_and_no_anchors(network: TasteNetwork, catalogue: Catalogue) -> None:
     nothing = gather_histories(np.zeros(0, np.int64), np.zeros(0, np.uint64), np.zeros(0, np.int64))
     idle = replace(nothing, bounds=np.array([0, 0]))
     from_nothing = StepInput.from_nothing(idle, np.zeros(0, np.int64), num_hidden=16)
@@ -171,7 +171,7 @@ def test_a_step_may_have_nothing_to_fold_and_nobody_to_answer(network: TasteNetw
     assert output.ranked[1].rows.shape == (0, 50)
 
 
-def test_states_that_came_read_only_are_copied_not_changed(
+def test_read_only_states_are_copied_not_changed(
     network: TasteNetwork, catalogue: Catalogue, draw_histories: Callable[..., Histories]
 ) -> None:
     histories = draw_histories(1, num_listeners=1, num_plays=9)
@@ -197,7 +197,7 @@ def test_heard_tracks_are_left_out_of_the_lists_they_are_masked_in(
     assert set(output.ranked[1].rows[0]) == set(output.ranked[0].rows[0]) - heard | {PAD}
 
 
-def test_an_anchor_whose_state_is_gone_is_refused(
+def test_an_anchor_whose_state_is_gone_is_rejected(
     network: TasteNetwork, catalogue: Catalogue, draw_histories: Callable[..., Histories]
 ) -> None:
     histories = draw_histories(5, num_listeners=1, num_plays=90)
