@@ -1,1 +1,1 @@
-"""What only a report asks: breakdowns, calibration, the map of taste, and a rival network."""
+"""Analysis for reports: breakdowns, calibration, the map of taste, and a rival network."""

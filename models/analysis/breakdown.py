@@ -1,4 +1,4 @@
-"""Breakdowns: how the hit rate depends on what is known of the listener, on the time that passed, and on the track."""
+"""Breakdowns: how the hit rate depends on the length of the history, the gap, and the popularity of the track."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Bin:
     """Anchors that have something in common.
 
     Attributes:
-        label: what it is, or where it begins.
-        num_anchors: how many, 1 or more.
+        label: what they have in common, or where the bin begins.
+        num_anchors: number of anchors, 1 or more.
         hit_rate: HR@20 at them.
     """
 
@@ -47,13 +47,13 @@ class Bin:
 def break_down(
     split: Split, part: Part, of_seeds: Sequence[Lists], *, short_term_stride: int = 1
 ) -> Mapping[str, Sequence[Bin]]:
-    """Break HR@20 down, each time over all anchors; bins without any are left out.
+    """Break HR@20 down in three ways, each over all anchors; empty bins are left out.
 
     Args:
         split: the plays.
-        part: whose anchors the lists answer.
-        of_seeds: the lists of one system, one for each seed; the hits of an anchor are averaged.
-        short_term_stride: every which anchor is asked.
+        part: the lists answer at its anchors.
+        of_seeds: the lists of one system, one for each seed; the hits at an anchor are averaged.
+        short_term_stride: every how many anchors are evaluated.
 
     Returns:
         By "history_length", in plays up to the anchor; by "gap", the time between the anchor and its target; by
@@ -63,11 +63,11 @@ def break_down(
     hits = np.mean(
         [short_term_metrics(split, anchors, lists.short_term[::short_term_stride])["HR@20"] for lists in of_seeds],
         axis=0,
-    )
+    )  # (A,)
     listeners = split.histories.listeners()[anchors]
     lengths = anchors - split.histories.bounds[listeners] + 1
     gaps_s = (split.histories.played_at_ms[anchors + 1] - split.histories.played_at_ms[anchors]) // 1000
-    numbers = {
+    bins = {
         "history_length": (np.searchsorted(_LENGTHS, lengths, side="right") - 1, _names(_LENGTHS)),
         "gap": (np.searchsorted(list(_GAPS_S.values()), gaps_s, side="right") - 1, list(_GAPS_S)),
         "popularity_decile": (
@@ -77,11 +77,11 @@ def break_down(
     }
     return {
         name: [
-            Bin(label, int(chosen.sum()), estimate(hits[chosen], listeners[chosen]))
+            Bin(label, int(is_inside.sum()), estimate(hits[is_inside], listeners[is_inside]))
             for number, label in enumerate(labels)
-            if (chosen := places == number).any()
+            if (is_inside := numbers == number).any()
         ]
-        for name, (places, labels) in numbers.items()
+        for name, (numbers, labels) in bins.items()
     }
 
 
@@ -92,7 +92,7 @@ def _names(edges: Sequence[int]) -> list[str]:
 
 
 def _deciles(split: Split) -> NDArray[np.int64]:
-    """Tell the tenth of the catalogue each track is in, by its plays before T1, equals by row: int64 (M,), 0..9."""
+    """Divide the catalogue into tenths by plays before T1, equals by row: int64 (M,), 0..9, 0 the most played."""
     train = split.histories.played_at_ms < split.t1_ms
     counts = np.bincount(split.rows[train] - FIRST_TRACK, minlength=len(split.catalogue))
     deciles = np.empty(len(counts), np.int64)

@@ -1,4 +1,4 @@
-"""Calibration: whether a network's own probabilities say how likely its lists are to hold the next play."""
+"""Calibration: whether a network's own probabilities match how often its lists hold the next play."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Calibrated:
     """Lists that the network is about equally sure of.
 
     Attributes:
-        probability: the mean of the softmax over the catalogue, added up over the list.
-        hit_rate: how often the list held the next play.
-        num_anchors: how many lists.
+        probability: mean over the lists of the sum of the softmax over the catalogue at their tracks.
+        hit_rate: how often a list held the next play.
+        num_anchors: number of lists.
     """
 
     probability: float
@@ -37,25 +37,23 @@ def calibrate(recommender: Recommender, split: Split, part: Part, *, max_anchors
     """Sort the short-term lists of a network by how sure it is, and cut them into ten equal bins.
 
     Args:
-        recommender: its first stage is asked, by the protocol; its catalogue is the split's.
+        recommender: its first stage answers, by the protocol; its catalogue is the split's.
         split: the plays.
-        part: whose anchors are asked.
-        max_anchors: at most so many of them, evenly spread: each needs the scores of the whole catalogue.
+        part: the lists answer at its anchors.
+        max_anchors: largest number of anchors, evenly spread: each needs the scores of the whole catalogue.
     """
     first_stage = Recommender(recommender.network, recommender.catalogue)
     network, num_tracks = first_stage.network, len(first_stage.catalogue)
-    every = split.anchors(part)
-    anchors = every[:: max(1, -(-len(every) // max_anchors))]
+    anchors = split.anchors(part)
+    anchors = anchors[:: max(1, -(-len(anchors) // max_anchors))]
     lists, probabilities = [], []
     for _, step_input in steps_to(split.histories, anchors, network.config.hidden_size):
         ranked = step(first_stage, step_input, sizes=(num_tracks, 1)).ranked[0]
         logits = network.temperature.item() * torch.from_numpy(ranked.scores)  # (a, M), best first
         probabilities.append(logits.softmax(1)[:, :SHORT_TERM_SIZE].sum(1).numpy())
         lists.append(ranked.rows[:, :SHORT_TERM_SIZE])
-    probability, hits = (
-        np.concatenate(probabilities),
-        short_term_metrics(split, anchors, np.concatenate(lists))["HR@20"],
-    )
+    probability = np.concatenate(probabilities)  # (A,)
+    hits = short_term_metrics(split, anchors, np.concatenate(lists))["HR@20"]  # (A,)
     listeners = split.histories.listeners()[anchors]
     return [
         Calibrated(float(probability[chosen].mean()), estimate(hits[chosen], listeners[chosen]), len(chosen))

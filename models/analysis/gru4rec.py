@@ -1,10 +1,10 @@
 """GRU4Rec: a recurrent network over sessions, trained on mini-batches of sessions side by side.
 
-A comparison, not a product: nothing serves it. Where the two papers leave something open, what is done here is said.
+It exists for comparison; nothing serves it. Choices that the two papers leave open are documented where they are made.
 
 Source: Hidasi et al. 2016 (session-parallel mini-batches, negatives from the batch), Hidasi and Karatzoglou 2018 (extra
-samples, cross-entropy and BPR-max losses, constrained embedding). Each play is one step of the optimizer, and no
-gradient flows further back than one play, as in both.
+samples, cross-entropy and BPR-max losses, constrained embedding). As in both, each play is one step of the optimizer,
+and no gradient flows further back than one play.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ class Gru4RecConfig:
 
     Attributes:
         loss: over the targets of the batch and the samples.
-        sequences: what a hidden state follows from zero on: each session, or a listener through all of them.
-        num_units: of the recurrence; the size of the output vectors.
+        sequences: hidden states start from zero at each session, or only at each listener's first play.
+        num_units: of the recurrence; also the size of the output vectors.
         embedding_size: of the inputs; None: the output vectors are the inputs too (constrained embedding).
         epochs: passes over the plays.
         batch_size: sequences side by side.
-        embedding_dropout: share of an input dropped.
-        hidden_dropout: share of a state dropped, for what is read off it and for the next play.
+        embedding_dropout: share of an input that is dropped.
+        hidden_dropout: share of a state that is dropped, both for the scores and for the next play.
         learning_rate: Adagrad's.
         momentum: share of a step that the next one repeats.
-        num_samples: negatives drawn for a batch, beside the other targets in it.
-        sample_exponent: they are drawn as popularity to this power.
-        logq: share of the logarithm of how often a track is expected among the candidates, as a target of the batch or
-            as a sample, that is taken off its score; cross-entropy only.
-        elu: negative scores go through elu with this parameter; 0: not; BPR-max only.
-        regularisation: of the scores of negatives; BPR-max only.
+        num_samples: negatives drawn per batch, in addition to the other targets in it.
+        sample_exponent: negatives are drawn in proportion to popularity to this power.
+        logq: factor of a correction subtracted from each score: the logarithm of how often the track is expected among
+            the candidates, as a target of the batch or as a sample; cross-entropy only.
+        elu: parameter of the elu that scores go through; 0: none; BPR-max only.
+        regularisation: factor of the squared scores of negatives; BPR-max only.
         seed: of every random choice.
     """
 
@@ -92,7 +92,7 @@ class Gru4Rec(nn.Module):
 
         Args:
             tracks: int64 (P,), 0..M-1, one sequence after the other.
-            bounds: int64 (B + 1,).
+            bounds: int64 (B + 1,), of the sequences.
 
         Returns:
             float32 (P, H), after each play.
@@ -102,22 +102,24 @@ class Gru4Rec(nn.Module):
         states = torch.empty(len(tracks), self.config.num_units)
         hidden = torch.zeros(len(lengths), self.config.num_units)
         for place in range(int(lengths.max(initial=0))):
-            plays = bounds[:-1][order[: np.searchsorted(-lengths[order], -place)]] + place  # of sequences that go on
-            hidden = self.cell(self.inputs[torch.from_numpy(tracks[plays])], hidden[: len(plays)])
+            plays = (
+                bounds[:-1][order[: np.searchsorted(-lengths[order], -place)]] + place
+            )  # (b,), of sequences that have one
+            hidden = self.cell(self.inputs[torch.from_numpy(tracks[plays])], hidden[: len(plays)])  # (b, H)
             states[torch.from_numpy(plays)] = hidden
         return states
 
     def rank(self, split: Split, anchors: NDArray[np.int64]) -> Lists:
-        """Rank the catalogue after some plays, rising; both horizons have the same order."""
+        """Rank the catalogue after some plays (rising indices); both horizons have the same order."""
         plays, bounds = sequences_of(split, self.config)
-        asked = np.unique(np.searchsorted(bounds, anchors, side="right") - 1)
-        kept = np.concatenate([np.empty(0, np.int64), *(plays[bounds[one] : bounds[one + 1]] for one in asked)])
+        sequences = np.unique(np.searchsorted(bounds, anchors, side="right") - 1)  # those with an anchor
+        needed = np.concatenate([np.empty(0, np.int64), *(plays[bounds[one] : bounds[one + 1]] for one in sequences)])
         lists = [torch.empty((0, 100), dtype=torch.int64)]
         with torch.inference_mode():
             states = self.states(
-                split.rows[kept] - FIRST_TRACK, np.concatenate([[0], np.cumsum(np.diff(bounds)[asked])])
+                split.rows[needed] - FIRST_TRACK, np.concatenate([[0], np.cumsum(np.diff(bounds)[sequences])])
             )
-            states = states[torch.from_numpy(np.searchsorted(kept, anchors))]  # (A, H)
+            states = states[torch.from_numpy(np.searchsorted(needed, anchors))]  # (A, H)
             size = max(1, _MAX_SCORES // len(self.biases))
             for begin in range(0, len(states), size):
                 scores = torch.addmm(self.biases, states[begin : begin + size], self.outputs.T)  # (a, M)
@@ -129,7 +131,7 @@ class Gru4Rec(nn.Module):
 def sequences_of(
     split: Split, config: Gru4RecConfig, chosen: NDArray[np.bool_] | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Cut the (chosen) plays into sequences: int64 (P,), which plays, and int64 (S + 1,), the bounds of sequences."""
+    """Cut the (chosen) plays into sequences: int64 (P,), indices of plays, and int64 (S + 1,), bounds of sequences."""
     starts = split.session_starts
     if config.sequences == "listener":
         starts = np.zeros(len(split.rows), np.bool_)

@@ -22,12 +22,12 @@ _TINY: Final = 1e-24  # keeps a logarithm finite
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """What an epoch came to.
+    """The result of an epoch.
 
     Attributes:
         number: from 1.
-        loss: the mean over its plays.
-        model: as it now stands, in eval mode during the call.
+        loss: mean over its plays.
+        model: as it is after the epoch, in eval mode during the call.
     """
 
     number: int
@@ -40,14 +40,14 @@ def fit_gru4rec(split: Split, config: Gru4RecConfig, *, progress: Callable[[Epoc
 
     Args:
         split: the plays.
-        config: how.
+        config: hyperparameters.
         progress: called after every epoch.
 
     Returns:
         The network, in eval mode.
 
     Raises:
-        FloatingPointError: the loss is no number; the learning rate is too high.
+        FloatingPointError: the loss is not finite; the learning rate is too high.
     """
     rng = np.random.default_rng(config.seed)
     with torch.random.fork_rng(devices=[]):
@@ -57,7 +57,7 @@ def fit_gru4rec(split: Split, config: Gru4RecConfig, *, progress: Callable[[Epoc
         for number in range(1, config.epochs + 1):
             loss = training.run_epoch(rng)
             if not np.isfinite(loss):
-                raise FloatingPointError(f"the loss of epoch {number} is {loss}; lower the learning rate, {config}")
+                raise FloatingPointError(f"the loss of epoch {number} is {loss}; lower the learning rate in {config}")
             progress(Epoch(number, loss, model.eval()))
             model.train()
     return model.eval()
@@ -67,8 +67,8 @@ def cross_entropy(scores: Tensor, log_expected: Tensor) -> Tensor:
     """Average -log softmax over the candidates at the target.
 
     Args:
-        scores: float32 (B, Y), of candidates; that of target b at (b, b), the samples behind the B targets.
-        log_expected: float32 (Y,), what is taken off the scores.
+        scores: float32 (B, Y), of candidates: the B targets, then the samples; row b has its own target in column b.
+        log_expected: float32 (Y,), subtracted from the scores.
 
     Returns:
         float32 ().
@@ -93,7 +93,7 @@ def bpr_max(scores: Tensor, *, elu: float, regularisation: float) -> Tensor:
         scores = functional.elu(scores, elu)
     targets = scores.diagonal()[:, None]  # (B, 1)
     shares = scores.masked_fill(torch.eye(*scores.shape, dtype=torch.bool), -torch.inf).softmax(dim=1)  # (B, Y)
-    above = (shares * torch.sigmoid(targets - scores)).sum(dim=1)
+    above = (shares * torch.sigmoid(targets - scores)).sum(dim=1)  # (B,)
     return (regularisation * (shares * scores**2).sum(dim=1) - torch.log(above + _TINY)).mean()
 
 
@@ -103,12 +103,12 @@ class SessionBatch:
 
     Attributes:
         plays: int64 (B,), the current play of each; the target is the one after it.
-        kept: int64 (B,), the index of each sequence in the previous batch.
+        previous: int64 (B,), the index of each sequence in the previous batch.
         fresh: bool (B,), the sequence has just begun, in place of one that ended.
     """
 
     plays: NDArray[np.int64]
-    kept: NDArray[np.int64]
+    previous: NDArray[np.int64]
     fresh: NDArray[np.bool_]
 
 
@@ -121,7 +121,7 @@ def session_parallel_batches(
 
         sequences   A = a0 a1 a2    B = b0 b1    C = c0 c1 c2 c3    D = d0 d1
 
-        batch   lane 0   lane 1   lane 2     kept      fresh
+        batch   lane 0   lane 1   lane 2     previous  fresh
           0       a0       b0       c0       0 1 2     yes yes yes
           1       a1       d0*      c1       0 1 2     no  yes no        * B has ended: D takes lane 1
           2       -        -        c2       2         no                A and D have ended: two lanes close
@@ -134,18 +134,18 @@ def session_parallel_batches(
     Source: Hidasi et al. 2016, figure 2.
     """
     lanes, waiting = order[:batch_size], order[batch_size:]  # (B,), the sequences in the lanes; those yet to enter
-    plays, kept, fresh = bounds[lanes], np.arange(len(lanes)), np.ones(len(lanes), np.bool_)  # (B,) each
+    plays, previous, fresh = bounds[lanes], np.arange(len(lanes)), np.ones(len(lanes), np.bool_)  # (B,) each
     while len(plays):
-        yield SessionBatch(plays, kept, fresh)
+        yield SessionBatch(plays, previous, fresh)
         plays = plays + 1
         fresh = plays >= bounds[lanes + 1] - 1
         ended = np.flatnonzero(fresh)
-        taken, dropped = ended[: len(waiting)], ended[len(waiting) :]
+        taken, dropped = ended[: len(waiting)], ended[len(waiting) :]  # lanes for the next sequences; lanes that close
         lanes = lanes.copy()
         lanes[taken], waiting = waiting[: len(taken)], waiting[len(taken) :]
         plays[taken] = bounds[lanes[taken]]
-        kept = np.delete(np.arange(len(plays)), dropped)
-        lanes, plays, fresh = lanes[kept], plays[kept], fresh[kept]
+        previous = np.delete(np.arange(len(plays)), dropped)
+        lanes, plays, fresh = lanes[previous], plays[previous], fresh[previous]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +153,12 @@ class _Training:
     """A model in training.
 
     Attributes:
-        model: is changed.
+        model: its weights are changed.
         adagrad: its optimizer.
-        tracks: int64 (P,), 0..M-1, of the plays before T1 that have one beside them in their sequence.
-        bounds: int64 (S + 1,), of their sequences.
+        tracks: int64 (P,), 0..M-1, of the plays before T1 in sequences of at least two.
+        bounds: int64 (S + 1,), of these sequences.
         shares: float64 (M,), of the plays before T1.
-        drawn: float64 (M,), how probable each is as a sample.
+        drawn: float64 (M,), probability of each track as a sample.
     """
 
     model: Gru4Rec
@@ -172,28 +172,28 @@ class _Training:
     def of(cls, model: Gru4Rec, split: Split) -> _Training:
         train = split.histories.played_at_ms < split.t1_ms
         plays, bounds = sequences_of(split, model.config, train)
-        long = np.diff(bounds) > 1
-        kept = np.repeat(long, np.diff(bounds))
+        is_long = np.diff(bounds) > 1  # (S,)
+        is_used = np.repeat(is_long, np.diff(bounds))  # (P,)
         counts = np.bincount(split.rows[train] - FIRST_TRACK, minlength=len(split.catalogue))
         powers = counts**model.config.sample_exponent
         return cls(
             model=model,
             adagrad=_Adagrad(model.config),
-            tracks=split.rows[plays[kept]] - FIRST_TRACK,
-            bounds=np.concatenate([[0], np.cumsum(np.diff(bounds)[long])]),
+            tracks=split.rows[plays[is_used]] - FIRST_TRACK,
+            bounds=np.concatenate([[0], np.cumsum(np.diff(bounds)[is_long])]),
             shares=counts / counts.sum(),
             drawn=powers / powers.sum(),
         )
 
     def run_epoch(self, rng: np.random.Generator) -> float:
-        """Pass over all sequences, in random order; give the mean loss of their plays."""
+        """Pass over all sequences in random order; return the mean loss of their plays."""
         config = self.model.config
         below = np.cumsum(self.drawn)
         hidden = torch.zeros(config.batch_size, config.num_units)
         total, num_plays = 0.0, 0
         order = rng.permutation(len(self.bounds) - 1)
         for batch in session_parallel_batches(self.bounds, order, config.batch_size):
-            hidden = hidden[torch.from_numpy(batch.kept)]
+            hidden = hidden[torch.from_numpy(batch.previous)]  # (B, H)
             hidden[torch.from_numpy(batch.fresh)] = 0
             samples = np.searchsorted(below, rng.random(config.num_samples) * below[-1], side="right")
             loss, hidden = self._step(batch, samples, hidden)
@@ -202,22 +202,22 @@ class _Training:
         return total / num_plays
 
     def _step(self, batch: SessionBatch, samples: NDArray[np.int64], hidden: Tensor) -> tuple[float, Tensor]:
-        """Move every sequence by one play and the weights by one gradient; only rows that take part are touched."""
+        """Move every sequence by one play and the weights by one gradient; only the rows involved are touched."""
         model = self.model
-        read = self.tracks[batch.plays]  # (B,)
+        played = self.tracks[batch.plays]  # (B,)
         candidates = np.concatenate([self.tracks[batch.plays + 1], samples])  # (Y,)
-        biases, outputs = _cut(model.biases, candidates), _cut(model.outputs, candidates)
-        inputs = _cut(model.inputs, read)  # (B, E)
+        biases, outputs = _cut(model.biases, candidates), _cut(model.outputs, candidates)  # (Y,), (Y, H)
+        inputs = _cut(model.inputs, played)  # (B, E)
         inputs_read = functional.dropout(inputs, model.config.embedding_dropout)
         hidden = functional.dropout(model.cell(inputs_read, hidden), model.config.hidden_dropout)  # (B, H)
         loss = self._loss(torch.addmm(biases, hidden, outputs.T), candidates)
         loss.backward()  # type: ignore[no-untyped-call]  # torch does not annotate it
         self.adagrad.move_rows(model.biases, candidates, [biases])
         if model.inputs is model.outputs:
-            self.adagrad.move_rows(model.outputs, np.concatenate([candidates, read]), [outputs, inputs])
+            self.adagrad.move_rows(model.outputs, np.concatenate([candidates, played]), [outputs, inputs])
         else:
             self.adagrad.move_rows(model.outputs, candidates, [outputs])
-            self.adagrad.move_rows(model.inputs, read, [inputs])
+            self.adagrad.move_rows(model.inputs, played, [inputs])
         for weights in model.cell.parameters():
             self.adagrad.move(weights)
         return float(loss.detach()), hidden.detach()
@@ -230,12 +230,12 @@ class _Training:
         return cross_entropy(scores, torch.from_numpy(config.logq * log_expected).to(scores))
 
     def expected(self, tracks: NDArray[np.int64], num_targets: int) -> NDArray[np.float64]:
-        """Say how often each track is expected among the candidates of a batch, as a target or as a sample."""
+        """Compute how often each track is expected among the candidates of a batch, as a target or as a sample."""
         return num_targets * self.shares[tracks] + self.model.config.num_samples * self.drawn[tracks]
 
 
 class _Adagrad:
-    """Adagrad with momentum, of whole weights or of some of their rows.
+    """Adagrad with momentum, for whole weights or some of their rows.
 
     Equation: G += g^2; m = momentum * m - rate * g / sqrt(G + epsilon); w += m.
     """
@@ -247,7 +247,7 @@ class _Adagrad:
 
     @torch.no_grad()
     def move(self, weights: nn.Parameter) -> None:
-        """Move weights along their gradient, and drop it."""
+        """Move weights along their gradient, and clear it."""
         assert weights.grad is not None
         squares, moves = self._state(weights)
         squares.addcmul_(weights.grad, weights.grad)
@@ -257,9 +257,9 @@ class _Adagrad:
 
     @torch.no_grad()
     def move_rows(self, weights: nn.Parameter, rows: NDArray[np.int64], leaves: Sequence[Tensor]) -> None:
-        """Move rows along the gradients of leaves that were cut from them, in their order; a row may come twice."""
+        """Move rows along the gradients of the leaves cut from them, in the same order; a row may occur twice."""
         distinct, places = (torch.from_numpy(each) for each in np.unique(rows, return_inverse=True))
-        gradient = weights.new_zeros(len(distinct), *weights.shape[1:])
+        gradient = weights.new_zeros(len(distinct), *weights.shape[1:])  # (distinct rows, ...)
         gradient.index_add_(0, places, torch.cat([leaf.grad for leaf in leaves if leaf.grad is not None]))
         squares, moves = self._state(weights)
         summed = squares.index_select(0, distinct).addcmul_(gradient, gradient)
@@ -277,5 +277,5 @@ class _Adagrad:
 
 
 def _cut(weights: nn.Parameter, rows: NDArray[np.int64]) -> Tensor:
-    """Cut rows out, to have a gradient of their own."""
+    """Copy rows into a leaf with a gradient of its own."""
     return weights.detach().index_select(0, torch.from_numpy(rows)).requires_grad_()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 _NUM_STEPS: Final = 500
-_NUM_EXAGGERATED: Final = 120  # first steps, in which neighbours pull harder and clusters form
+_NUM_EXAGGERATED: Final = 120  # first steps, in which neighbours attract each other more, and clusters form
 _EXAGGERATION: Final = 12.0
 _NUM_BISECTIONS: Final = 40
 _TINY: Final = 1e-12
@@ -20,8 +20,8 @@ def project(vectors: NDArray[np.float32], *, perplexity: float = 30.0) -> NDArra
     """Lay N vectors out on a plane.
 
     Args:
-        vectors: float32 (N, E), of more than three times the perplexity; time and memory grow with N squared.
-        perplexity: how many neighbours count for each, about.
+        vectors: float32 (N, E), N above three times the perplexity; time and memory grow with N squared.
+        perplexity: approximate number of neighbours that count for each.
 
     Returns:
         float32 (N, 2), around the origin; the same for the same vectors.
@@ -46,7 +46,7 @@ def project(vectors: NDArray[np.float32], *, perplexity: float = 30.0) -> NDArra
 
 
 def _neighbour_shares(distances: Tensor, entropy: float) -> Tensor:
-    """Find for each point the Gaussian of a given entropy (nats): shares of the others, (N, N), rows add up to 1."""
+    """Find for each point the Gaussian of a given entropy (nats): shares of the others, (N, N), rows sum to 1."""
     low, high = torch.zeros(len(distances), 1), torch.full((len(distances), 1), torch.inf)
     sharpness = torch.ones(len(distances), 1)
     itself = torch.eye(len(distances), dtype=torch.bool)
@@ -54,18 +54,18 @@ def _neighbour_shares(distances: Tensor, entropy: float) -> Tensor:
         logits = (-sharpness * distances).masked_fill(itself, -torch.inf)
         log_shares = logits.log_softmax(dim=1)
         shares = log_shares.exp()
-        found = -(shares * log_shares.masked_fill(itself, 0)).sum(dim=1, keepdim=True)
-        low, high = torch.where(found > entropy, sharpness, low), torch.where(found > entropy, high, sharpness)
+        is_flat = -(shares * log_shares.masked_fill(itself, 0)).sum(dim=1, keepdim=True) > entropy  # (N, 1)
+        low, high = torch.where(is_flat, sharpness, low), torch.where(is_flat, high, sharpness)
         sharpness = torch.where(high.isinf(), sharpness * 2, (low + high) / 2)
     return shares
 
 
 def _first_components(points: Tensor) -> Tensor:
-    """Begin with the two directions of most variance, small: (N, 2)."""
+    """Compute the starting layout: the two directions of most variance, scaled down: (N, 2)."""
     centred = points - points.mean(dim=0)
     left, values, _ = torch.linalg.svd(centred, full_matrices=False)
     components = left[:, :2] * values[:2]
-    signs = components.gather(0, components.abs().argmax(dim=0, keepdim=True)).sign()  # svd leaves them open
+    signs = components.gather(0, components.abs().argmax(dim=0, keepdim=True)).sign()  # svd leaves signs open
     small: Tensor = 1e-4 * signs * components / components.std(dim=0)
     return small
 

@@ -18,7 +18,7 @@ from models.serving.recommender import Recommender
 from models.serving.step import step
 from models.serving.step_input import StepInput
 
-_NUM_TRACKS: Final = 900  # the most played; a layout takes their number squared
+_NUM_TRACKS: Final = 900  # the most played; a layout takes time in proportion to their number squared
 _NUM_LISTENERS: Final = 5
 _NUM_MOMENTS: Final = 16
 _SHORT_TERM: Final = 0
@@ -29,8 +29,8 @@ class TasteMap:
     """A plane. It names neither tracks nor listeners.
 
     Attributes:
-        tracks: float32 (N, 2), of the most played tracks.
-        shares: float64 (N,), of their plays before T1, the most played one's being 1.
+        tracks: float32 (N, 2), the most played tracks.
+        shares: float64 (N,), their plays before T1, relative to those of the most played one.
         paths: float32 (moments, 2) each, the taste of one listener over time, oldest first.
     """
 
@@ -49,7 +49,7 @@ def draw_taste_map(recommender: Recommender, split: Split) -> TasteMap:
         placed    [ tracks          | path 0               | path 1               | ... ]   (N + moments of all, 2)
 
     Args:
-        recommender: its network's vectors are drawn; its catalogue is the split's.
+        recommender: the map shows its network's vectors; its catalogue is the split's.
         split: the plays.
     """
     train = split.histories.played_at_ms < split.t1_ms
@@ -66,7 +66,13 @@ def draw_taste_map(recommender: Recommender, split: Split) -> TasteMap:
 
 
 def _tastes(recommender: Recommender, split: Split, listener: int) -> NDArray[np.float32]:
-    """Follow a listener's short-term taste through their plays, at evenly spread moments: float32 (moments, E)."""
+    """Follow a listener's short-term taste through their plays, at evenly spread moments: float32 (moments, E).
+
+    Each moment becomes a listener of its own, who has heard the plays up to it:
+
+        plays      p0 p1 p2 p3 p4         moments  1  3  5
+        prefixes   p0 | p0 p1 p2 | p0 p1 p2 p3 p4
+    """
     one = split.histories.of(np.array([listener]))
     moments = np.unique(np.linspace(1, one.num_plays, _NUM_MOMENTS).astype(np.int64))  # plays heard at each moment
     plays = np.concatenate([np.arange(moment) for moment in moments])
@@ -74,8 +80,8 @@ def _tastes(recommender: Recommender, split: Split, listener: int) -> NDArray[np
         bounds_of(moments), one.track_keys[plays], one.played_at_ms[plays], one.contexts[plays], one.repeats[plays]
     )
     network = recommender.network
-    nowhere = np.empty(0, np.int64)
-    step_input = StepInput.from_nothing(prefixes, nowhere, num_hidden=network.config.hidden_size)
+    no_anchors = np.empty(0, np.int64)
+    step_input = StepInput.from_nothing(prefixes, no_anchors, num_hidden=network.config.hidden_size)
     states = torch.from_numpy(step(recommender, step_input, sizes=(1, 1)).hidden).to(network.device)
     with torch.inference_mode():
         tastes: NDArray[np.float32] = network.tastes(network.read(states), _SHORT_TERM).cpu().numpy()

@@ -12,7 +12,7 @@ MINUTE_MS = 60_000
 
 @pytest.fixture(scope="module")
 def split() -> Split:
-    """One listener with 250 plays a minute apart but for a night, and one whose third play is the test part's first."""
+    """One listener with 250 plays a minute apart except for a night, and one whose third play is in the test part."""
     times = np.arange(250) * MINUTE_MS + (np.arange(250) >= 240) * 30_000_000
     late = np.array([0, 1, 600]) * MINUTE_MS + 1
     tracks = np.concatenate([np.arange(250) % 20, [0, 1, 2]])

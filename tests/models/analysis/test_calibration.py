@@ -28,8 +28,8 @@ def test_bins_hold_the_anchors_and_their_hits(split: Split, network: TasteNetwor
     hit_rate = evaluate(split, "test", rank_anchors(recommender, split, "test")).groups["short-term/all"]
     num_anchors = sum(each.num_anchors for each in bins)
     assert num_anchors == hit_rate.num_anchors
-    found = sum(each.hit_rate.mean * each.num_anchors for each in bins) / num_anchors
-    assert found == pytest.approx(hit_rate.metrics["HR@20"].mean)
+    mean = sum(each.hit_rate.mean * each.num_anchors for each in bins) / num_anchors
+    assert mean == pytest.approx(hit_rate.metrics["HR@20"].mean)
     assert [each.probability for each in bins] == sorted(each.probability for each in bins)
 
 
@@ -45,9 +45,7 @@ def test_a_probability_is_the_softmax_of_the_logits_over_the_list(
     assert bins[0].probability == pytest.approx(exponentials[:20].sum() / exponentials.sum(), rel=1e-4)
 
 
-def test_anchors_are_spread_evenly_where_they_are_too_many(
-    split: Split, network: TasteNetwork, catalogue: Catalogue
-) -> None:
+def test_a_maximum_of_anchors_is_spread_evenly(split: Split, network: TasteNetwork, catalogue: Catalogue) -> None:
     bins = calibrate(Recommender(network, catalogue), split, "test", max_anchors=20)
 
     assert 10 <= sum(each.num_anchors for each in bins) <= 20

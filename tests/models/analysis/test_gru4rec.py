@@ -23,7 +23,7 @@ TINY = Gru4RecConfig(num_units=16, batch_size=16, num_samples=8, epochs=8, learn
 
 @pytest.fixture(scope="module")
 def split() -> Split:
-    """Sessions that walk round a circle of twelve tracks, and now and then begin somewhere else."""
+    """Sessions that walk round a circle of twelve tracks, each starting at a random place."""
     rng = np.random.default_rng(1)
     listeners, tracks, times_s = [], [], []
     for listener in range(16):
@@ -41,7 +41,7 @@ def random_scores() -> torch.Tensor:
     return torch.from_numpy(np.random.default_rng(0).normal(size=(3, 7)).astype(np.float32))
 
 
-def test_cross_entropy_is_that_of_the_definition() -> None:
+def test_cross_entropy_follows_its_definition() -> None:
     scores, log_expected = random_scores(), torch.linspace(-2, 1, 7)
 
     loss = cross_entropy(scores, log_expected)
@@ -52,7 +52,7 @@ def test_cross_entropy_is_that_of_the_definition() -> None:
 
 
 @pytest.mark.parametrize("elu", [0.0, 0.5])
-def test_bpr_max_is_that_of_the_definition(elu: float) -> None:
+def test_bpr_max_follows_its_definition(elu: float) -> None:
     scores = random_scores()
 
     loss = bpr_max(scores, elu=elu, regularisation=0.7)
@@ -83,7 +83,7 @@ def test_every_play_but_the_last_of_a_sequence_is_read_once_with_its_own_state()
     states, seen = np.empty(0, np.int64), []
 
     for batch in session_parallel_batches(bounds, np.array([3, 0, 4, 1, 2]), 2):
-        states = np.where(batch.fresh, -1, states[batch.kept] if len(states) else -1)
+        states = np.where(batch.fresh, -1, states[batch.previous] if len(states) else -1)
         assert len(batch.plays) <= 2
         for play, before in zip(batch.plays.tolist(), states.tolist(), strict=True):
             assert before == (-1 if play in bounds else play - 1)  # the state is that of the play before
@@ -99,11 +99,11 @@ def test_sequences_take_lanes_as_drawn() -> None:
     batches = list(session_parallel_batches(np.array([0, 3, 5, 9, 11]), np.arange(4), 3))
 
     assert [names[batch.plays].tolist() for batch in batches] == [["a0", "b0", "c0"], ["a1", "d0", "c1"], ["c2"]]
-    assert [batch.kept.tolist() for batch in batches] == [[0, 1, 2], [0, 1, 2], [2]]
+    assert [batch.previous.tolist() for batch in batches] == [[0, 1, 2], [0, 1, 2], [2]]
     assert [batch.fresh.tolist() for batch in batches] == [[True] * 3, [False, True, False], [False]]
 
 
-def test_the_loss_of_an_epoch_is_that_of_states_followed_from_zero(split: Split) -> None:
+def test_the_loss_of_an_epoch_comes_from_states_that_start_from_zero(split: Split) -> None:
     num = split.histories.num_listeners
     config = Gru4RecConfig(
         sequences="listener", num_units=8, num_samples=0, batch_size=num, learning_rate=0.0, epochs=1
@@ -124,7 +124,7 @@ def test_the_loss_of_an_epoch_is_that_of_states_followed_from_zero(split: Split)
     assert losses[0] == pytest.approx(total / (np.diff(bounds) - 1).sum(), rel=1e-5)
 
 
-def test_states_follow_each_sequence_from_zero() -> None:
+def test_states_start_each_sequence_from_zero() -> None:
     model = Gru4Rec(TINY, 12).eval()
     tracks, bounds = np.array([3, 1, 4, 1, 5, 9]), np.array([0, 2, 2, 5, 6])
 
@@ -156,8 +156,8 @@ def test_it_learns_to_walk_round_a_circle(split: Split, settings: dict[str, obje
 
     anchors = split.anchors("test")
     inside = ~split.session_starts[anchors + 1]
-    found = lists.short_term[:, 0] == split.rows[anchors + 1]
-    assert found[inside].mean() > 0.9
+    is_hit = lists.short_term[:, 0] == split.rows[anchors + 1]
+    assert is_hit[inside].mean() > 0.9
     assert lists.short_term.shape == (len(anchors), 20)
     np.testing.assert_array_equal(lists.short_term, lists.long_term[:, :20])
 
@@ -167,7 +167,7 @@ def test_a_session_forgets_the_one_before_and_a_listener_does_not(split: Split) 
         fit_gru4rec(split, Gru4RecConfig(sequences=sequences, num_units=8, num_samples=8, epochs=1))
         for sequences in ("session", "listener")
     )
-    begins = np.flatnonzero(split.session_starts)  # every state here is that of one play, or of all before it too
+    begins = np.flatnonzero(split.session_starts)  # states after one play of the session, or after all plays before
 
     forgetful, mindful = ({tuple(row) for row in model.rank(split, begins).long_term} for model in (session, listener))
 
@@ -192,20 +192,20 @@ def test_only_plays_before_t1_are_learned(split: Split) -> None:
     assert all(torch.equal(weights[name], weights_of_early[name]) for name in weights)
 
 
-def test_epochs_are_reported_and_a_seed_gives_one_model(split: Split) -> None:
+def test_epochs_are_reported_and_a_seed_determines_the_model(split: Split) -> None:
     epochs: list[tuple[int, float]] = []
 
-    def note(epoch: Epoch) -> None:
+    def record(epoch: Epoch) -> None:
         assert not epoch.model.training
         epochs.append((epoch.number, epoch.loss))
 
-    first, second = fit_gru4rec(split, TINY, progress=note), fit_gru4rec(split, TINY)
+    first, second = fit_gru4rec(split, TINY, progress=record), fit_gru4rec(split, TINY)
 
     assert [number for number, _ in epochs] == list(range(1, 9))
     assert epochs[-1][1] < epochs[0][1]
     assert all(torch.equal(weights, second.state_dict()[name]) for name, weights in first.state_dict().items())
 
 
-def test_a_rate_that_blows_up_is_refused(split: Split) -> None:
+def test_a_learning_rate_that_diverges_is_rejected(split: Split) -> None:
     with pytest.raises(FloatingPointError, match="lower the learning rate"):
         fit_gru4rec(split, Gru4RecConfig(num_units=8, num_samples=8, learning_rate=1e38, epochs=2))
