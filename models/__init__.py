@@ -1,1 +1,1 @@
-"""The arithmetic of Refrain: catalogue, network, ranking, training, evaluation and the release that holds them."""
+"""The arithmetic of Refrain: catalogue, networks, ranking, training, evaluation, and releases."""

@@ -1,6 +1,6 @@
 """A release: one set of weights, saved as a directory and loaded from it.
 
-Version 1 had no second stage and one kind of network, which it did not name; it is read, and no longer written.
+Version 1 had no second stage and one architecture, which it did not name. It can still be read, but is not written.
 """
 
 from __future__ import annotations
@@ -52,11 +52,11 @@ class Release:
     """A release as workers hold it: verified, on its device, in eval mode.
 
     Attributes:
-        release_id: creation time and 8 hex digits of the weights' sha256, so that ids sort by age.
-        key: the first 64 bits of the id's BLAKE2b; state records name their release by it.
+        release_id: creation time and 8 hex digits of the weights' sha256, so ids sort by age.
+        key: the first 64 bits of the id's BLAKE2b; state records refer to their release by it.
         recommender: in eval mode, without gradients.
         metrics: what the trainer measured.
-        data_window: what it was trained on.
+        data_window: the plays it was trained on.
         created_at_ms: since the epoch.
     """
 
@@ -79,7 +79,7 @@ class Release:
 
 
 class SavedRelease(NamedTuple):
-    """Where a release was saved, and what a notice of it says."""
+    """Where a release was saved, and the contents of a notice of it."""
 
     release_id: str
     location: str
@@ -98,16 +98,16 @@ def save_release(
     """Write a release into a new directory under a URL, its manifest last.
 
     Args:
-        releases_url: an fsspec URL or a path; made if absent.
+        releases_url: an fsspec URL or a path; created if absent.
         recommender: what is released.
         training: kept for the record.
         metrics: kept for the record.
-        data_window: what it was trained on.
+        data_window: the plays it was trained on.
         created_at_ms: since the epoch.
 
     Raises:
-        FileExistsError: the release is there already; releases are immutable.
-        OSError: the place cannot be written.
+        FileExistsError: the release exists already; releases are immutable.
+        OSError: the location cannot be written.
     """
     contents = _contents(recommender, training, metrics)
     created = datetime.fromtimestamp(created_at_ms / 1000, UTC)
@@ -125,7 +125,9 @@ def save_release(
     location = f"{releases_url.rstrip('/')}/{release_id}"
     files, directory = fsspec.core.url_to_fs(location)
     if files.exists(f"{directory}/{MANIFEST}"):
-        raise FileExistsError(f"release {location} exists, and releases never change; save another one")
+        raise FileExistsError(
+            f"release {location} exists, and releases never change; save it again with a later created_at_ms"
+        )
     files.makedirs(directory, exist_ok=True)
     for name, content in [*contents.items(), (MANIFEST, manifest)]:
         files.pipe_file(f"{directory}/{name}", content)
@@ -137,12 +139,12 @@ def load_release(location: str, *, manifest_sha256: str | None = None, device: t
 
     Args:
         location: its directory, an fsspec URL or a path.
-        manifest_sha256: as the notice said; absent: trust the manifest found there.
+        manifest_sha256: from the notice; absent: the manifest in the directory is trusted.
         device: where the weights go.
 
     Raises:
         InvalidRelease: a file is missing or differs from its checksum, or the format is unknown.
-        OSError: the place cannot be reached; trying again may help.
+        OSError: the location cannot be reached; another attempt may succeed.
     """
     manifest = read_manifest(location, manifest_sha256)
     contents = {name: read_file(location, name, sha256) for name, sha256 in manifest.files.items()}
@@ -169,7 +171,7 @@ def _network(contents: Mapping[str, bytes], num_tracks: int) -> Network:
     """Build the network the files describe.
 
     Raises:
-        ValueError: a weight is not finite, which would spoil every state it touches; or the kind is unknown.
+        ValueError: a weight is not finite, which would ruin every state it touches, or the architecture is unknown.
     """
     network = build_network(json.loads(contents[CONFIG])["network"], num_tracks)
     network.load_state_dict(load_tensors(contents[WEIGHTS]) | load_tensors(contents[ITEMS]))
@@ -178,7 +180,7 @@ def _network(contents: Mapping[str, bytes], num_tracks: int) -> Network:
 
 
 def _reranker(contents: Mapping[str, bytes], num_tracks: int) -> Reranker | None:
-    """Build the second stage the files describe, if they do.
+    """Build the second stage that the files describe; None if they describe none.
 
     Raises:
         ValueError: a weight is not finite.

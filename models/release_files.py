@@ -4,8 +4,8 @@
     items.safetensors     the item vectors, float32 (M + 2, E)
     reranker.safetensors  the second stage, counts and weights, if there is one
     catalogue.json        the track ids, in row order
-    config.json           the kind and the sizes of the network, the sizes of the second stage, and how the network was
-                          trained
+    config.json           the architecture and sizes of the network, the sizes of the second stage, and how the network
+                          was trained
     metrics.json          what the trainer measured
     manifest.json         format version, id, creation time, data window, sha256 of every other file; written last
 
@@ -40,19 +40,19 @@ _FILES: Final = (WEIGHTS, ITEMS, CATALOGUE, CONFIG, METRICS)
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 
 
-class InvalidRelease(Exception):  # noqa: N818 - the name says what was found; it is the only error here
-    """Raised when a release is incomplete, damaged or of another format; a worker keeps the one it has."""
+class InvalidRelease(Exception):  # noqa: N818 - names the finding; the only error here
+    """Raised when a release is incomplete, damaged or of another format; a worker then keeps the one it has."""
 
 
 @dataclass(frozen=True, slots=True)
 class DataWindow:
-    """Say what a release was trained on.
+    """The plays that a release was trained on.
 
     Attributes:
         from_ms: time of the first play, since the epoch.
-        until_ms: time of the last.
-        num_plays: how many.
-        num_listeners: whose.
+        until_ms: time of the last play.
+        num_plays: number of plays.
+        num_listeners: number of listeners.
     """
 
     from_ms: int
@@ -62,19 +62,19 @@ class DataWindow:
 
     @classmethod
     def of(cls, histories: Histories) -> DataWindow:
-        """Say what a network was trained on when it was trained on these."""
+        """Return the window of some plays."""
         times_ms = histories.played_at_ms
         return cls(int(times_ms.min()), int(times_ms.max()), histories.num_plays, histories.num_listeners)
 
 
 class Description(NamedTuple):
-    """What a release says of itself, but for its weights.
+    """Everything about a release except its weights.
 
     Attributes:
         release_id: its name.
-        manifest_sha256: of the manifest found.
+        manifest_sha256: of the manifest as it is.
         created_at_ms: since the epoch.
-        data_window: what it was trained on.
+        data_window: the plays it was trained on.
         metrics: what the trainer measured.
         files: sha256 of each file but the manifest.
     """
@@ -88,11 +88,11 @@ class Description(NamedTuple):
 
 
 def describe_release(location: str) -> Description:
-    """Read the manifest of a release and what was measured, but verify no weights.
+    """Read the manifest and the metrics of a release, without verifying its weights.
 
     Raises:
         InvalidRelease: one of them is missing or damaged, or the format is unknown.
-        OSError: the place cannot be reached.
+        OSError: the location cannot be reached.
     """
     manifest = read_manifest(location, None)
     sha256 = sha256_of(read_file(location, MANIFEST, None))
@@ -104,7 +104,7 @@ def describe_release(location: str) -> Description:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseManifest:
-    """What the manifest of a release of this format says."""
+    """The contents of a manifest."""
 
     release_id: str
     created_at_ms: int
@@ -117,7 +117,7 @@ def read_manifest(location: str, sha256: str | None) -> ReleaseManifest:
 
     Raises:
         InvalidRelease: it is missing or damaged, or its format is unknown.
-        OSError: the place cannot be reached.
+        OSError: the location cannot be reached.
     """
     content = read_file(location, MANIFEST, sha256)
     try:
@@ -128,7 +128,7 @@ def read_manifest(location: str, sha256: str | None) -> ReleaseManifest:
     if version not in _READ_VERSIONS:
         raise InvalidRelease(
             f"release {location} has format version {version!r}, this program reads {FORMAT_VERSION} and older; "
-            "upgrade the program, or save the release with the version it has"
+            "upgrade the program, or save the release again with this version"
         )
     try:
         return ReleaseManifest(
@@ -147,7 +147,7 @@ def read_file(location: str, name: str, sha256: str | None) -> bytes:
 
     Raises:
         InvalidRelease: it is missing, or differs from its checksum.
-        OSError: the place cannot be reached.
+        OSError: the location cannot be reached.
     """
     files, directory = fsspec.core.url_to_fs(location)
     try:
@@ -156,16 +156,16 @@ def read_file(location: str, name: str, sha256: str | None) -> bytes:
         raise InvalidRelease(
             f"release {location} has no {name}; copy it again, or check that its trainer finished"
         ) from exc
-    if sha256 is not None and (found := sha256_of(content)) != sha256:
-        raise InvalidRelease(f"{location}/{name} has sha256 {found}, expected {sha256}; copy the release again")
+    if sha256 is not None and (actual := sha256_of(content)) != sha256:
+        raise InvalidRelease(f"{location}/{name} has sha256 {actual}, expected {sha256}; copy the release again")
     return content
 
 
 def sha256_of(content: bytes) -> str:
-    """Return the checksum of a file, in hex, as the manifest names it."""
+    """Return the checksum of a file in hex, as in the manifest."""
     return hashlib.sha256(content).hexdigest()
 
 
 def to_json(value: Any) -> bytes:
-    """Encode a file of a release for people as well as programs; no number may be NaN."""
+    """Encode a JSON file of a release, readable for people too; no number may be NaN."""
     return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False).encode()

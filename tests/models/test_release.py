@@ -51,7 +51,7 @@ def test_a_release_comes_back_as_it_was_saved(saved: SavedRelease, network: Tast
     assert not release.network.training
 
 
-def test_a_network_of_any_kind_comes_back_as_it_was_saved(
+def test_a_network_of_any_architecture_comes_back_as_it_was_saved(
     tmp_path: Path, any_network: Network, catalogue: Catalogue
 ) -> None:
     network = load_release(save(str(tmp_path), any_network, catalogue).location).network
@@ -64,7 +64,7 @@ def test_a_network_of_any_kind_comes_back_as_it_was_saved(
         assert torch.equal(tensor, expected[name])
 
 
-def test_an_id_names_the_moment_and_the_weights(saved: SavedRelease) -> None:
+def test_an_id_contains_the_time_and_the_hash_of_the_weights(saved: SavedRelease) -> None:
     weights = Path(saved.location, "weights.safetensors").read_bytes()
 
     stamp = "20261123T231500.123Z"
@@ -78,7 +78,7 @@ def test_a_release_lives_at_any_fsspec_url(network: TasteNetwork, catalogue: Cat
     assert load_release(saved.location, manifest_sha256=saved.manifest_sha256).release_id == saved.release_id
 
 
-def test_a_release_is_never_written_over(saved: SavedRelease, network: TasteNetwork, catalogue: Catalogue) -> None:
+def test_a_release_is_never_overwritten(saved: SavedRelease, network: TasteNetwork, catalogue: Catalogue) -> None:
     before = {path.name: path.stat().st_mtime_ns for path in Path(saved.location).iterdir()}
 
     with pytest.raises(FileExistsError, match="releases never change"):
@@ -87,7 +87,7 @@ def test_a_release_is_never_written_over(saved: SavedRelease, network: TasteNetw
     assert {path.name: path.stat().st_mtime_ns for path in Path(saved.location).iterdir()} == before
 
 
-def test_a_release_tells_of_itself_without_its_weights(saved: SavedRelease) -> None:
+def test_a_release_is_described_without_reading_its_weights(saved: SavedRelease) -> None:
     Path(saved.location, "weights.safetensors").unlink()
 
     description = describe_release(saved.location)
@@ -99,7 +99,7 @@ def test_a_release_tells_of_itself_without_its_weights(saved: SavedRelease) -> N
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_one_changed_byte_is_refused(saved: SavedRelease, name: str) -> None:
+def test_one_changed_byte_is_rejected(saved: SavedRelease, name: str) -> None:
     path = Path(saved.location, name)
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
@@ -110,35 +110,35 @@ def test_one_changed_byte_is_refused(saved: SavedRelease, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_missing_file_is_refused(saved: SavedRelease, name: str) -> None:
+def test_a_missing_file_is_rejected(saved: SavedRelease, name: str) -> None:
     Path(saved.location, name).unlink()
 
     with pytest.raises(InvalidRelease, match=f"has no {name}; copy it again"):
         load_release(saved.location)
 
 
-def test_another_format_version_is_refused(saved: SavedRelease) -> None:
+def test_another_format_version_is_rejected(saved: SavedRelease) -> None:
     edit_manifest(saved, format_version=99)
 
     with pytest.raises(InvalidRelease, match="format version 99, this program reads 2 and older; upgrade the program"):
         load_release(saved.location)
 
 
-def test_a_manifest_that_lists_too_little_is_refused(saved: SavedRelease) -> None:
+def test_a_manifest_that_lacks_a_file_is_rejected(saved: SavedRelease) -> None:
     edit_manifest(saved, files={})
 
     with pytest.raises(InvalidRelease, match=r"manifest.json lacks 'weights.safetensors'; save the release again"):
         load_release(saved.location)
 
 
-def test_a_manifest_that_is_no_json_is_refused(saved: SavedRelease) -> None:
+def test_a_manifest_that_is_not_json_is_rejected(saved: SavedRelease) -> None:
     Path(saved.location, "manifest.json").write_text("half a mani")
 
     with pytest.raises(InvalidRelease, match="is not a manifest"):
         load_release(saved.location)
 
 
-def test_files_that_do_not_fit_together_are_refused(saved: SavedRelease) -> None:
+def test_files_that_do_not_fit_together_are_rejected(saved: SavedRelease) -> None:
     shorter = json.dumps(["t0", "t1"]).encode()
     Path(saved.location, "catalogue.json").write_bytes(shorter)
     files = json.loads(Path(saved.location, "manifest.json").read_text())["files"]
@@ -148,7 +148,7 @@ def test_files_that_do_not_fit_together_are_refused(saved: SavedRelease) -> None
         load_release(saved.location)
 
 
-def test_weights_that_are_not_finite_are_refused(tmp_path: Path, catalogue: Catalogue, network: TasteNetwork) -> None:
+def test_weights_that_are_not_finite_are_rejected(tmp_path: Path, catalogue: Catalogue, network: TasteNetwork) -> None:
     broken = TasteNetwork(network.config, len(catalogue))
     with torch.no_grad():
         broken.temperature.fill_(np.nan)
@@ -163,7 +163,7 @@ def edit_manifest(saved: SavedRelease, **fields: object) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | fields))
 
 
-def test_a_second_stage_travels_with_the_release(reranked: Recommender, tmp_path: Path) -> None:
+def test_a_second_stage_is_part_of_the_release(reranked: Recommender, tmp_path: Path) -> None:
     saved = save_release(
         str(tmp_path), reranked, training=TrainingConfig(), metrics={}, data_window=WINDOW, created_at_ms=1
     )  # fmt: skip
@@ -178,7 +178,7 @@ def test_a_second_stage_travels_with_the_release(reranked: Recommender, tmp_path
     assert not reranker.training
 
 
-def test_a_second_stage_whose_bytes_were_changed_is_refused(reranked: Recommender, tmp_path: Path) -> None:
+def test_a_second_stage_with_changed_bytes_is_rejected(reranked: Recommender, tmp_path: Path) -> None:
     saved = save_release(
         str(tmp_path), reranked, training=TrainingConfig(), metrics={}, data_window=WINDOW, created_at_ms=1
     )  # fmt: skip
