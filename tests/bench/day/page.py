@@ -1,4 +1,4 @@
-"""The page of a day: one file that needs nothing else."""
+"""The page of a day, one self-contained file."""
 
 from collections.abc import Mapping
 from html import escape
@@ -12,8 +12,8 @@ Figures = Mapping[str, Any]
 
 _NAMES: Final = {
     "live": "the answers given",
-    "first": "the first release, left alone",
-    "second": "the second release, left alone",
+    "first": "the first release, never replaced",
+    "second": "the second release, never replaced",
 }
 _COLOURS: Final = {"live": 0, "first": 5, "second": 2}
 _TICK_DAYS: Final = 5
@@ -28,7 +28,7 @@ def draw_page(figures: Figures) -> str:
     sections = {
         "Hit rate over time": _over_time(figures),
         "Before and after each release": _releases(figures),
-        "What the bots came to": _bots(figures),
+        "What became of the bots": _bots(figures),
         "What the gate said": _verdicts(figures),
     }
     body = "".join(f"<section><h2>{title}</h2>{text}</section>" for title, text in sections.items())
@@ -44,8 +44,8 @@ def _headline(figures: Figures) -> str:
     balance, live = figures["balance"], figures["lines"]["live"]
     cards = [
         (f"{figures['days']:.0f} days", f"of simulated listening, sent in {figures['sending_s'] / 60:.0f} minutes"),
-        (f"{len(figures['releases'])}", "releases, none of them by hand"),
-        (f"{100 * live[-1]['rate']['mean']:.0f} %", "of next plays stand in the list of 20 at the end"),
+        (f"{len(figures['releases'])}", "releases, none of them made by hand"),
+        (f"{100 * live[-1]['rate']['mean']:.0f} %", "of next plays are in the list of 20 at the end"),
         (f"{balance['plays']:,}", f"plays, of which {balance['lost']} were lost and {balance['twice']} counted twice"),
     ]
     return f'<div class="cards">{"".join(f"<p><b>{figure}</b>{text}</p>" for figure, text in cards)}</div>'
@@ -81,33 +81,35 @@ def _over_time(figures: Figures) -> str:
     )
     return (
         f"<p>{figures['listeners']} simulated listeners play {figures['tracks']:,} tracks; "
-        f"{100 * figures['debut_share']:.0f} % of the albums come out after the first week. The trainer is alone with "
-        "them: it fits when enough was played, when time has passed or when the hit rate falls, and its gate decides. "
-        "The <b>hit rate</b> is how often the next play of a listener stands among the 20 of the answer before it, as "
-        f"read from the topic of recommendations, {figures['bin_days']} days a point; the bands are 95 % intervals "
-        "over listeners. Dashed lines are releases, from their first answer on; in the shaded stretch bots play.</p>"
-        f"{chart}<p>The other lines answer a third of these plays with the first two releases, had none followed. Over "
-        f"the last {lead['days']} days the answers given are {leads}. A first release has no second stage: the lead "
-        "over the second is what age costs.</p>"
+        f"{100 * figures['debut_share']:.0f} % of the albums come out after the first week. The trainer is unattended: "
+        "it fits after enough plays, after enough time or when the hit rate falls, and its gate decides. The <b>hit "
+        "rate</b> is the share of plays that were among the 20 tracks of the listener's previous answer, as read from "
+        f"the topic of recommendations, one point every {figures['bin_days']} days; the bands are 95 % intervals over "
+        "listeners. Dashed lines mark the first answer of each release; bots play in the shaded stretch.</p>"
+        f"{chart}<p>The other lines answer a third of these plays with the first two releases, had none followed. "
+        f"Over the last {lead['days']} days, the answers given are {leads}. A first release has no second stage; the "
+        "lead over the second release is the cost of age.</p>"
     )
 
 
 def _releases(figures: Figures) -> str:
-    head = ["", "day", "called for by", "fitted on", "before", "after", "difference", "against the one before"]
+    head = ["", "day", "trigger", "fitted on", "before", "after", "difference", "against the previous release"]
     rows = []
     for number, each in enumerate(figures["releases"], 1):
         change = each["change"]
-        told = (
+        figures_of_change = (
             [_estimate(change[name], ".3f") for name in ("before", "after")]
             + [_estimate(change[name], "+.3f") for name in ("difference", "against_the_former")]
             if change
             else [""] * 4
         )
-        rows.append([str(number), f"{each['day']:.1f}", escape(each["trigger"]), f"{each['fitted_on']:,}", *told])
+        rows.append(
+            [str(number), f"{each['day']:.1f}", escape(each["trigger"]), f"{each['fitted_on']:,}", *figures_of_change]
+        )
     return (
-        "<p>The live hit rate of the plays just before a release (5,000 at most) and just after it. Those are other "
-        "plays, so that drift and chance have their part in the difference; the last column compares with what the "
-        "release before would have reached on the very same plays.</p>" + table(head, rows)
+        "<p>The live hit rate over the last plays before a release (5,000 at most) and the first ones after it. These "
+        "are different plays, so the difference includes drift and chance. The last column compares with what the "
+        "previous release would have reached on the very same plays.</p>" + table(head, rows)
     )
 
 
@@ -115,20 +117,20 @@ def _bots(figures: Figures) -> str:
     bots = figures["bots"]
     known = bots["releases_that_know_their_tracks"]
     return (
-        f"<p>From day {bots['from_day']:.1f} to {bots['until_day']:.1f}, {bots['accounts']} accounts play "
-        f"{bots['lists']} lists over and over: {bots['plays']:,} plays, {100 * bots['share']:.0f} % of all that is "
-        "played meanwhile, of tracks that nobody else plays. So a release that was fitted on a single one of them "
-        f"would know its track: {', '.join(map(escape, known)) or 'none does'}.</p>"
+        f"<p>From day {bots['from_day']:.1f} to day {bots['until_day']:.1f}, {bots['accounts']} accounts play "
+        f"{bots['lists']} lists over and over: {bots['plays']:,} plays, {100 * bots['share']:.0f} % of all in that "
+        "time, of tracks that no listener plays. A release that had been fitted on even one of them would know its "
+        f"track. Releases that do: {', '.join(map(escape, known)) or 'none'}.</p>"
     )
 
 
 def _verdicts(figures: Figures) -> str:
-    told = [
+    verdicts = [
         (each["published_day"], f"Release {number}, {each['release']}", each["verdict"])
         for number, each in enumerate(figures["releases"], 1)
-    ] + [(each["day"], f"Refused, called for by {each['trigger']}", each["verdict"]) for each in figures["refusals"]]
+    ] + [(each["day"], f"Refused; trigger: {each['trigger']}", each["verdict"]) for each in figures["refusals"]]
     items = "".join(
-        f"<dt>Day {day:.1f}: {escape(title)}</dt><dd>{escape(text)}</dd>" for day, title, text in sorted(told)
+        f"<dt>Day {day:.1f}: {escape(title)}</dt><dd>{escape(text)}</dd>" for day, title, text in sorted(verdicts)
     )
     return f"<dl>{items}</dl>"
 
