@@ -70,8 +70,8 @@ def assert_same_answers(some: Worker, others: Worker) -> None:
         for one, other in zip(some.answers(horizon), others.answers(horizon), strict=True):
             assert identity(one) == identity(other)
             assert (one.plays_seen, one.played_at, one.release) == (other.plays_seen, other.played_at, other.release)
-            scores = [[track.score for track in answer.tracks] for answer in (one, other)]
-            np.testing.assert_allclose(*scores, atol=SCORE_TOLERANCE)
+            scores, other_scores = ([track.score for track in answer.tracks] for answer in (one, other))
+            np.testing.assert_allclose(scores, other_scores, atol=SCORE_TOLERANCE)
 
 
 def identity(answer: Recommendation) -> tuple[str, str, int, int]:

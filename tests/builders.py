@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -133,7 +133,7 @@ def save_tiny_release(directory: Path, seed: int = 7, *, created_at_ms: int = NO
 def tiny_recipe(recipe: Recipe) -> Recipe:
     """A recipe as it is, but for sizes and patience."""
     names = {field.name for field in fields(recipe.network)}
-    sizes = {name: size for name, size in _TINY_SIZES.items() if name in names}
+    sizes: dict[str, Any] = {name: size for name, size in _TINY_SIZES.items() if name in names}
     training = replace(recipe.training, epochs=min(recipe.training.epochs, 1), item_epochs=2)
     second_stage = recipe.second_stage and RerankerConfig(
         num_first_stage=8, num_counted=4, num_neighbours=6, num_pair_followers=3, hidden_units=8
@@ -171,6 +171,6 @@ def state_of(states: States, row: int) -> States:
     return states.take(np.array([row]))
 
 
-def state_fields(states: States) -> dict[str, list[object]]:
+def state_fields(states: States) -> dict[str, list[Any]]:
     """What states say, as plain lists, to be compared exactly."""
     return {name: getattr(states, name).tolist() for name in States.__slots__}

@@ -51,7 +51,7 @@ stretches = st.builds(
 @st.composite
 def listening(draw: st.DrawFn) -> dict[int, list[ConsumerRecord[bytes, bytes]]]:
     """The records of each partition: stretches of its listeners, shuffled together; offsets rise, with holes."""
-    queues: dict[Who, list[Stretch | None]] = {}
+    queues: dict[Who, list[Stretch]] = {}
     shuffle = random.Random(draw(st.integers(0, 5)))
     for stretch in draw(st.lists(stretches, min_size=2, max_size=8)):
         queues.setdefault(stretch.who, []).append(stretch)

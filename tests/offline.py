@@ -14,6 +14,7 @@ from models.plays.counts import CountMaps
 from models.release import Release
 from models.serving.step import StepOutput, step
 from models.serving.step_input import StepInput
+from streamer.kafka.transaction import Writes
 from streamer.wire.changelog import MARK_KEY, NO_MARK, Mark, listener_key
 from streamer.wire.messages import Recommendation
 from streamer.wire.recommendations import ListEncoder
@@ -21,7 +22,7 @@ from streamer.wire.state import NO_RELEASE, States, decode
 from streamer.worker.batch import Batch, merge, plan
 from streamer.worker.events import Listeners, join
 from streamer.worker.intake import Intake, fresh_records, take_in
-from streamer.worker.outputs import Answers, Outcome, Topics, Writes, write
+from streamer.worker.outputs import Answers, Outcome, Topics, write
 from tests.builders import tiny_release
 from tests.listening import PARTITIONS, Fetched, batches
 from tests.oracle import Who

@@ -5,6 +5,7 @@ from itertools import chain, pairwise
 
 import numpy as np
 import pytest
+from aiokafka import ConsumerRecord
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -435,7 +436,7 @@ def is_refused(key: bytes | None, value: bytes | None) -> bool:
     return bool(decode_plays([key], [value], [NOON_MS]).rejects)
 
 
-def spread_out(records: Fetched) -> dict[int, list]:
+def spread_out(records: Fetched) -> dict[int, list[ConsumerRecord[bytes, bytes]]]:
     """Leave room between the offsets."""
     return {
         number: [record(10 * each.offset, each.key, each.value, partition=number) for each in got]

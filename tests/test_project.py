@@ -37,8 +37,10 @@ def tracked() -> list[Path]:
 def declared(pyproject: dict[str, Any]) -> list[str]:
     """List every requirement; an extra that includes another adds none of its own by that."""
     extras = [line for lines in pyproject["project"]["optional-dependencies"].values() for line in lines]
-    own = [line for line in extras if not line.startswith("refrain[")]
-    return pyproject["project"]["dependencies"] + own + pyproject["dependency-groups"]["dev"]
+    own: list[str] = [line for line in extras if not line.startswith("refrain[")]
+    base: list[str] = pyproject["project"]["dependencies"]
+    dev: list[str] = pyproject["dependency-groups"]["dev"]
+    return base + own + dev
 
 
 def pins() -> dict[str, str]:

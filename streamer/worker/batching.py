@@ -1,14 +1,14 @@
 """Gathering: chunks of many partitions wait some milliseconds for company and become one batch."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 from streamer.kafka.chunk import Chunk
 
 
 async def gather_chunks(
     chunks: AsyncIterator[Chunk], *, max_plays: int, max_wait_s: float
-) -> AsyncIterator[list[Chunk]]:
+) -> AsyncGenerator[list[Chunk], None]:
     """Yield chunks in lists, in order: one batch each, the next only when it is asked for.
 
     Args:

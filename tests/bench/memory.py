@@ -16,7 +16,8 @@ import pyarrow as pa
 
 from models.config import NetworkConfig, TrainingConfig
 from models.training.fit import fit_shards
-from streamer.archive.archive import SCHEMA, Archive
+from streamer.archive.archive import Archive
+from streamer.archive.plays import SCHEMA
 from streamer.training.checkpoints import CheckpointFile
 from streamer.training.dataset import read_archive
 

@@ -100,7 +100,8 @@ class ThreeBrokers:
 
     async def leader_of(self, topic: str, partition: int) -> int:
         """Return the node that leads a partition; -1 while nobody does."""
-        return (await self._partitions(topic))[partition]["leader"]
+        leader: int = (await self._partitions(topic))[partition]["leader"]
+        return leader
 
     async def led_by_another(self, topic: str, than: int) -> None:
         """Wait until a node leads no partition of a topic any more, and every partition is led."""

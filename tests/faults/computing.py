@@ -42,7 +42,7 @@ class Computing:
         def sabotaged(engine: Engine, release: Release, step_input: StepInput) -> StepOutput:
             return sabotage(step_input, compute(engine, release, step_input))
 
-        Engine._compute = sabotaged  # type: ignore[method-assign]
+        Engine._compute = sabotaged  # type: ignore[assignment, method-assign]  # a patch of a method, which no types allow
 
 
 def broken_after(num_steps: int) -> Sabotage:

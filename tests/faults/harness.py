@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mappi
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
 import rocksdict
@@ -236,7 +236,7 @@ class Deployment:
     def _stores(self) -> Iterator[tuple[tuple[int, Path], dict[bytes, bytes]]]:
         for path in sorted(self.directory.glob("state-*/**/listeners-*.db")):
             store = rocksdict.Rdict(str(path), rocksdict.Options(raw_mode=True), access_type=_READ_ONLY)
-            yield (int(path.stem.rpartition("-")[2]), path), dict(store.items())
+            yield (int(path.stem.rpartition("-")[2]), path), dict(cast("Iterator[tuple[bytes, bytes]]", store.items()))
             store.close()
 
 

@@ -231,7 +231,8 @@ def _with_the_key_of_another(draw: Draw, user: str, fields: Fields) -> _Bad:
 
 def _wrong_in_two_ways(draw: Draw, user: str, fields: Fields) -> _Bad:
     makers = [_without_a_field, _of_another_type, _at_an_impossible_time, _of_no_track, _truncated]
-    bad = draw(st.sampled_from(makers))(draw, user, fields)
+    bad: _Bad = draw(st.sampled_from(makers))(draw, user, fields)
+    assert bad.key is not None
     return replace(bad, key=bad.key + b"?", causes=bad.causes | {Cause.KEY_MISMATCH})
 
 
@@ -263,8 +264,9 @@ def _large_and_torn(draw: Draw, user: str, fields: Fields) -> _Bad:
 
 @st.composite
 def _large_and_good(draw: Draw) -> Strange:
-    play = draw(good_plays())
+    play: Strange = draw(good_plays())
     size = draw(st.integers(MAX_DEAD_VALUE_BYTES, MAX_PLAY_BYTES) | st.just(MAX_PLAY_BYTES))
+    assert play.value is not None
     return replace(play, value=play.value.ljust(size), kind="large and good")
 
 

@@ -74,8 +74,8 @@ _TAIL: Final = """
 A worker that starts again under its own REFRAIN_INSTANCE_ID is let in at once, whatever its session: the group gives it
 the partitions it had, and nobody else notices. A worker that does not come back is missed when its session is over;
 REFRAIN_HEARTBEAT_S later at most the others know. The workers above are forked from a process that has imported
-everything; one started as `python -m streamer worker` took {cold[ready]:.1f} s until it was ready, of which
-{cold[worker starts]:.1f} s went into imports.
+everything; one started as `python -m streamer worker` took {cold_ready_s:.1f} s until it was ready, of which
+{cold_import_s:.1f} s went into imports.
 
 | bytes a listener | |
 |---|--:|
@@ -321,7 +321,11 @@ def to_markdown(measured: Mapping[str, Any]) -> str:
     head = _HEAD.format(cores=os.cpu_count(), partitions=NUM_PARTITIONS, **measured)
     head += f"| {' | '.join(_COLUMNS)} |\n|---{'|--:' * (len(_COLUMNS) - 1)}|\n"
     rows = [_row(name, run) for name, run in measured["runs"].items()]
-    return head + "".join(rows) + _TAIL.format(cold=measured["cold_start_s"], num_counted=NUM_COUNTED, **measured)
+    cold_s = measured["cold_start_s"]
+    tail = _TAIL.format(
+        cold_ready_s=cold_s["ready"], cold_import_s=cold_s["worker starts"], num_counted=NUM_COUNTED, **measured
+    )
+    return head + "".join(rows) + tail
 
 
 def _row(name: str, run: Mapping[str, Any]) -> str:

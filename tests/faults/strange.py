@@ -103,7 +103,8 @@ def write_play(draw: Draw, fields: Fields) -> bytes:
     ordered = dict(draw(st.permutations(list(fields.items()))))
     text = json.dumps(ordered, ensure_ascii=draw(st.booleans()), indent=draw(st.sampled_from([None, 0, 3])))
     space = st.text(" \t\r\n", max_size=3)
-    return (draw(space) + text + draw(space)).encode()
+    spaced: str = draw(space) + text + draw(space)
+    return spaced.encode()
 
 
 def _twice(draw: Draw, user: str, value: bytes) -> bytes:

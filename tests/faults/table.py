@@ -7,7 +7,7 @@ import re
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pytest
 
@@ -57,7 +57,9 @@ class Tally:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Add the row of a test that has ended, fixtures included."""
-        rows: Sequence[Mapping[str, Any]] = [value for name, value in report.user_properties if name == ROW]
+        rows: Sequence[Mapping[str, Any]] = [
+            cast("Mapping[str, Any]", value) for name, value in report.user_properties if name == ROW
+        ]
         if report.when == "teardown":
             scenario = _scenario(report.nodeid)
             for row in rows:

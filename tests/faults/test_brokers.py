@@ -17,7 +17,8 @@ from streamer.local.devkafka import DevKafka
 from streamer.runtime.crash import CRASH_STATUS
 from tests.faults.brokers import ThreeBrokers
 from tests.faults.conftest import DeployOn, TinyRelease
-from tests.faults.harness import NUM_PARTITIONS, Deployment, everything_owned_by, load, start
+from tests.faults.harness import Deployment, everything_owned_by, load, start
+from tests.faults.load import NUM_PARTITIONS
 from tests.faults.proxy import Api, Proxy
 from tests.faults.sabotage import Act, Sabotage
 from tests.faults.supervisor import supervised

@@ -17,8 +17,8 @@ from tests.faults import disks
 from tests.faults.cleaning import A_WEEK_MS, AT_ONCE_MS, clean, feed_until_cleaned
 from tests.faults.conftest import TinyRelease
 from tests.faults.disks import DAMAGES, FailingDisk, SmallDisk, SmallWriteBuffers, damage_last_file, put_back, stores
-from tests.faults.harness import NUM_PARTITIONS, Deployment, load, start
-from tests.faults.load import Event
+from tests.faults.harness import Deployment, load, start
+from tests.faults.load import NUM_PARTITIONS, Event
 from tests.faults.process import WorkerProcess
 from tests.faults.sabotage import Act, Sabotage
 from tests.faults.supervisor import supervised

@@ -21,8 +21,8 @@ from tests.faults.account import Place
 from tests.faults.cleaning import A_WEEK_MS, clean, feed_until_cleaned
 from tests.faults.conftest import TinyRelease
 from tests.faults.disks import put_back
-from tests.faults.harness import NUM_PARTITIONS, Deployment, load, start
-from tests.faults.load import Event
+from tests.faults.harness import Deployment, load, start
+from tests.faults.load import NUM_PARTITIONS, Event
 from tests.faults.process import WorkerProcess
 from tests.faults.told import History, assert_told
 from tests.faults.verdict import judge

@@ -17,10 +17,10 @@ import pytest
 
 from models.release import Release, SavedRelease
 from streamer.wire.messages import ReleaseNotice
-from streamer.worker import champion
 from tests.faults.conftest import TinyRelease
 from tests.faults.harness import Deployment, load, start
 from tests.faults.process import WorkerProcess
+from tests.faults.sabotage import place_of
 from tests.faults.verdict import judge
 from tests.until import until
 
@@ -106,15 +106,17 @@ class CutOff:
 
     def install(self) -> None:
         """Cut this process off."""
-        load_notice = champion.load_notice
+        owner, name = place_of("streamer.worker.champion:load_notice")
+        load_notice = getattr(owner, name)
 
         @functools.wraps(load_notice)
         def load_if_in_reach(notice: ReleaseNotice, *args: Any) -> Release:
             if notice.location == self.location and not self.until.exists():
                 raise OSError(f"{notice.location} is out of reach")
-            return load_notice(notice, *args)
+            release: Release = load_notice(notice, *args)
+            return release
 
-        champion.load_notice = load_if_in_reach
+        setattr(owner, name, load_if_in_reach)
 
 
 # -- what workers do

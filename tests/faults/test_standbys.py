@@ -9,7 +9,8 @@ import pytest
 
 from streamer.runtime.crash import CRASH_STATUS
 from tests.faults.conftest import TinyRelease
-from tests.faults.harness import NUM_PARTITIONS, Deployment, everything_owned_by, load
+from tests.faults.harness import Deployment, everything_owned_by, load
+from tests.faults.load import NUM_PARTITIONS
 from tests.faults.process import WorkerProcess
 from tests.faults.sabotage import Act, Sabotage
 from tests.faults.selfreport import replays, standby_lags

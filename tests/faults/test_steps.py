@@ -8,7 +8,8 @@ import pytest
 
 from streamer.runtime.crash import CRASH_STATUS
 from tests.faults.conftest import TinyRelease
-from tests.faults.harness import NUM_PARTITIONS, Deployment, everything_owned_by, load, start
+from tests.faults.harness import Deployment, everything_owned_by, load, start
+from tests.faults.load import NUM_PARTITIONS
 from tests.faults.sabotage import BATCH_STEPS, START_STEPS, Act, Sabotage, moments
 from tests.faults.verdict import judge
 from tests.until import until

@@ -14,7 +14,8 @@ import pytest_asyncio
 from streamer.local.devkafka import DevKafka
 from streamer.runtime.crash import CRASH_STATUS
 from tests.faults.conftest import DeployOn, TinyRelease
-from tests.faults.harness import NUM_PARTITIONS, SESSION_TIMEOUT_S, Deployment, load, start
+from tests.faults.harness import SESSION_TIMEOUT_S, Deployment, load, start
+from tests.faults.load import NUM_PARTITIONS
 from tests.faults.process import WorkerProcess
 from tests.faults.sabotage import REVOKE_STEPS, Act, Sabotage, moments
 from tests.faults.supervisor import supervised

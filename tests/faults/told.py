@@ -73,5 +73,5 @@ async def _told(deployment: Deployment, topic: str) -> Told:
     told: Told = defaultdict(list)
     for record in await read_topic(deployment.bootstrap_servers, topic):
         answer = None if record.value is None else _read_answer(record.value)
-        told[record.key].append(answer and (answer.source_offset, answer.plays_seen))
+        told[record.key].append(None if answer is None else (answer.source_offset, answer.plays_seen))
     return told

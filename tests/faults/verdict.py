@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 import numpy as np
@@ -37,7 +37,7 @@ _OTHERS_KEYS: Final = b"__"  # Faust's and the store's own
 
 _read_answer = msgspec.json.Decoder(Recommendation).decode
 
-Record = ConsumerRecord[bytes, bytes]
+Record: TypeAlias = ConsumerRecord[bytes, bytes]
 
 
 async def judge(

@@ -253,15 +253,15 @@ async def test_a_revocation_forgets_acknowledgements_before_anybody_commits_them
     seen: list[list[int]] = []
 
     async def note(*_: object) -> None:
-        seen.append(list(consumer._acked.get(PLAYS, [])))
+        seen.append(list(revoked._acked.get(PLAYS, [])))
 
-    consumer = Consumer(
+    revoked = Consumer(
         app.transport, callback=note, on_partitions_revoked=note, on_partitions_assigned=note, loop=app.loop
     )
-    consumer._acked[PLAYS] = [5]
+    revoked._acked[PLAYS] = [5]
 
-    await consumer.on_partitions_revoked({PLAYS})
-    close(consumer)
+    await revoked.on_partitions_revoked({PLAYS})
+    close(revoked)
 
     assert seen == [[]], "502 is fixed: ChunkConsumer.on_partitions_revoked need not commit first"
 

@@ -1,6 +1,7 @@
 """Every recipe ends in a release that one worker serves without knowing which it is."""
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -73,7 +74,7 @@ async def test_one_worker_serves_every_recipe_in_turn_as_the_offline_step_does(
     kafka: DevKafka, topic_prefix: str, tmp_path: Path
 ) -> None:
     at = kafka.bootstrap_servers
-    topics = {f"{name}_topic": f"{topic_prefix}.{name}"
+    topics: dict[str, Any] = {f"{name}_topic": f"{topic_prefix}.{name}"
               for name in ("plays", "short_term", "long_term", "dead_letter", "releases")}  # fmt: skip
     settings = Settings(
         kafka_bootstrap_servers=at, app_id=topic_prefix, state_dir=tmp_path / "state", partitions=1, answer="each",

@@ -23,7 +23,7 @@ Object = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def objects(program: Callable[[str], str]) -> list[Object]:
-    command = [program("kubectl"), "kustomize", K8S / "base"]
+    command = [program("kubectl"), "kustomize", str(K8S / "base")]
     rendered = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
     return list(yaml.safe_load_all(rendered.stdout))
 
@@ -35,11 +35,13 @@ def workload(request: pytest.FixtureRequest, objects: list[Object]) -> Object:
 
 
 def pod_of(workload: Object) -> Object:
-    return workload["spec"]["template"]["spec"]
+    spec: Object = workload["spec"]["template"]["spec"]
+    return spec
 
 
 def container_of(workload: Object) -> Object:
-    (container,) = pod_of(workload)["containers"]
+    containers: list[Object] = pod_of(workload)["containers"]
+    (container,) = containers
     return container
 
 

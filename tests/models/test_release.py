@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.config import TrainingConfig
+from models.config import NetworkConfig, TrainingConfig
 from models.networks.network import Network, TasteNetwork
 from models.plays.catalogue import Catalogue, track_key
 from models.release import SavedRelease, load_release, save_release
@@ -149,6 +149,7 @@ def test_files_that_do_not_fit_together_are_rejected(saved: SavedRelease) -> Non
 
 
 def test_weights_that_are_not_finite_are_rejected(tmp_path: Path, catalogue: Catalogue, network: TasteNetwork) -> None:
+    assert isinstance(network.config, NetworkConfig)
     broken = TasteNetwork(network.config, len(catalogue))
     with torch.no_grad():
         broken.temperature.fill_(np.nan)

@@ -40,8 +40,8 @@ def evidence(
         judged=judged,
         candidate=everywhere(Estimate(0.312, 0.29, 0.33)),
         baselines={
-            "popularity": BaselineLead(everywhere(popularity), rival and everywhere(BETTER)),
-            "markov": BaselineLead(everywhere(markov), rival and everywhere(champion_to_markov)),
+            "popularity": BaselineLead(everywhere(popularity), None if rival is None else everywhere(BETTER)),
+            "markov": BaselineLead(everywhere(markov), None if rival is None else everywhere(champion_to_markov)),
         },
         champion=rival,
         traffic="",

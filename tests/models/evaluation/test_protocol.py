@@ -132,8 +132,11 @@ def test_lists_as_served_are_those_of_a_worker_that_answers_every_play(
         hidden, counts = nothing
         for play in range(histories.bounds[listener], histories.bounds[listener + 1]):
             first = max(histories.bounds[listener], play - RING_SIZE)
-            columns = (histories.track_keys, histories.played_at_ms, histories.contexts, histories.repeats)
-            ring = Histories(np.array([0, play + 1 - first]), *(column[first : play + 1] for column in columns))
+            part, bounds = slice(first, play + 1), np.array([0, play + 1 - first])
+            ring = Histories(
+                bounds, histories.track_keys[part], histories.played_at_ms[part], histories.contexts[part],
+                histories.repeats[part],
+            )  # fmt: skip
             new = np.array([play - first])
             step_input = StepInput(hidden, ring, new, counts, new, new)
             output = step(Recommender(network, catalogue), step_input, sizes=(20, 100))
@@ -149,8 +152,8 @@ def test_lists_as_served_are_those_of_a_worker_that_answers_every_play(
     early = anchors < histories.bounds[4]
     assert early.sum() > 20
     to_rows = np.concatenate([[0, 1], split.catalogue.rows(catalogue.keys)])
-    for lists, ranked in zip(streamed, (served.short_term, served.long_term), strict=True):
-        np.testing.assert_array_equal(ranked[early], to_rows[lists[anchors[early]]])
+    for lists, as_served in zip(streamed, (served.short_term, served.long_term), strict=True):
+        np.testing.assert_array_equal(as_served[early], to_rows[lists[anchors[early]]])
 
 
 def test_without_cold_plays_both_ways_of_ranking_agree(network: TasteNetwork, catalogue: Catalogue) -> None:

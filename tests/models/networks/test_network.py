@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -13,10 +15,10 @@ def test_the_recurrence_is_the_gru_of_cho_with_torchs_gates(network: TasteNetwor
 
     after = network.recur(rows, features, hidden)[0, 0]
 
-    gru = network.recurrence
+    gru = dict(network.recurrence.named_parameters())
     inputs = torch.cat([network.embedding.weight[5], features[0, 0]])
-    from_input = gru.weight_ih_l0 @ inputs + gru.bias_ih_l0
-    from_hidden = gru.weight_hh_l0 @ hidden[0] + gru.bias_hh_l0
+    from_input = gru["weight_ih_l0"] @ inputs + gru["bias_ih_l0"]
+    from_hidden = gru["weight_hh_l0"] @ hidden[0] + gru["bias_hh_l0"]
     reset = torch.sigmoid(from_input[:16] + from_hidden[:16])
     keep = torch.sigmoid(from_input[16:32] + from_hidden[16:32])
     new = torch.tanh(from_input[32:] + reset * from_hidden[32:])
@@ -61,6 +63,6 @@ def test_a_new_network_gives_the_ring_no_weight() -> None:
 
 
 @pytest.mark.parametrize("fields", [{"embedding_size": 0}, {"hidden_size": -1}, {"session_gap_s": 0}])
-def test_impossible_sizes_are_rejected(fields: dict[str, int]) -> None:
+def test_impossible_sizes_are_rejected(fields: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must be positive"):
         NetworkConfig(**fields)

@@ -35,6 +35,10 @@ class Kept:
     def __init__(self, every: int = 1) -> None:
         self.every, self.asked, self.content = every, 0, b""
 
+    @property
+    def earlier(self) -> Kept:
+        raise AssertionError("a network alone has no earlier network")
+
     def read(self, fingerprint: Fingerprint) -> Snapshot | None:
         if not self.content:
             return None

@@ -69,7 +69,7 @@ def test_two_ranks_end_where_one_process_does(tmp_path: Path, num_full: int) -> 
 
 
 def pieces(*lengths: int) -> Pieces:
-    ends = np.cumsum(lengths)
+    ends = np.cumsum(lengths, dtype=np.int64)
     return Pieces(ends - lengths, ends, ends + 1)
 
 

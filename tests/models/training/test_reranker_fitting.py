@@ -133,5 +133,5 @@ def test_scores_are_normalised_within_an_anchor() -> None:
 
     logs = _log_softmax(scores, anchors, 3)
 
-    expected = torch.cat([part.log_softmax(0) for part in scores.split([3, 1, 3])])
+    expected = torch.cat([part.log_softmax(0) for part in torch.split(scores, [3, 1, 3])])
     torch.testing.assert_close(logs, expected)

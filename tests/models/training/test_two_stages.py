@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from models.config import NetworkConfig, TrainingConfig
@@ -60,13 +61,14 @@ def fit_alone(split: Split) -> Network:
 def earlier_plays(split: Split) -> Split:
     """Split the plays before T1 once more."""
     train = split.histories.played_at_ms < split.t1_ms
+    sessions: NDArray[np.int64] = np.cumsum(split.session_starts)
     plays = Plays(
         listeners=split.histories.listeners()[train],
         tracks=split.rows[train] - FIRST_TRACK,
         track_ids=split.catalogue.track_ids,
         played_at_ms=split.histories.played_at_ms[train],
         contexts=split.histories.contexts[train],
-        sessions=np.cumsum(split.session_starts)[train],
+        sessions=sessions[train],
     )
     return split_once(plays)
 

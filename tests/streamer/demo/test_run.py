@@ -21,9 +21,10 @@ TINY = DemoScale(
 def command_of(process: psutil.Process) -> list[str]:
     """Return a command line; none of a process that has just ended."""
     try:
-        return process.cmdline()
+        command: list[str] = process.cmdline()
     except psutil.NoSuchProcess:
         return []
+    return command
 
 
 def running(mark: str) -> list[psutil.Process]:

@@ -9,7 +9,6 @@ import pytest
 from faust.events import Event
 from faust.types import TP
 
-from streamer.faust import store as store_module
 from streamer.faust.schema import ChunkMessage, position_chunk, records_chunk
 from streamer.faust.store import MAX_AGE_S
 from streamer.faust.table import ListenerTable
@@ -120,7 +119,7 @@ async def test_a_store_older_than_the_changelogs_tombstones_is_discarded(
     written_at_s = time.time() - age_s
     table = open_table()
     with monkeypatch.context() as earlier:
-        earlier.setattr(store_module.time, "time", lambda: written_at_s)
+        earlier.setattr(time, "time", lambda: written_at_s)
         table.store.write_batch(0, [(b"\x01a", b"1")], 5)
     await table.store.stop()
 
@@ -217,7 +216,7 @@ async def test_a_recovery_cut_short_leaves_a_store_as_old_as_the_records_it_read
     open_table: OpenTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now_s = NOON_MS / 1000 + MAX_AGE_S + 60
-    monkeypatch.setattr(store_module.time, "time", lambda: now_s)
+    monkeypatch.setattr(time, "time", lambda: now_s)
     old, new = record(7, b"\x01a", b"1"), record(8, b"\x01b", b"1", timestamp_ms=int(now_s * 1000) - 60_000)
     table = open_table()
 

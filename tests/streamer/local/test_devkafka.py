@@ -217,8 +217,8 @@ def test_a_taken_port_is_named(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_lost_race_for_a_port_is_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as winner:
         taken = winner.getsockname()[1]
-        lost, draw = [taken], devkafka.free_port
-        monkeypatch.setattr(devkafka, "free_port", lambda **kwargs: lost.pop() if lost else draw(**kwargs))
+        lost = [taken]
+        monkeypatch.setattr(devkafka, "free_port", lambda **kwargs: lost.pop() if lost else free_port(**kwargs))
 
         with DevKafka(tmp_path) as kafka:
             assert "Address already in use" in kafka.log.read_text()

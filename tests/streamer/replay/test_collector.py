@@ -11,7 +11,7 @@ from models.plays.split import split_plays
 from streamer.recordings.plays import RecordedPlays
 from streamer.replay.collector import Collector
 from streamer.replay.recording import Recording
-from streamer.wire.messages import DeadLetterHeaders, dead_letter
+from streamer.wire.messages import Cause, DeadLetterHeaders, dead_letter
 from streamer.wire.recommendations import Lineage, ListEncoder
 from tests.builders import NOON_MS
 
@@ -75,7 +75,7 @@ def test_a_play_is_answered_when_the_later_horizon_is(recording: Recording, coll
 
 
 def test_a_refused_play_is_settled(recording: Recording, collector: Collector) -> None:
-    headers = DeadLetterHeaders("not-json", "it is not", "plays", 1, 2, "1.0")
+    headers = DeadLetterHeaders(Cause.NOT_JSON, "it is not", "plays", 1, 2, "1.0")
     letter = dead_letter(b"u", b"{", headers)
 
     collector.take_dead_letters([ConsumerRecord("d", 1, 0, 0, 0, b"u", b"{", None, 1, 1, headers=letter.headers)])

@@ -14,7 +14,7 @@ TABLE = Path(__file__).parents[3] / "docs/report/30music-s10.gru4rec.json"
 
 
 def test_trials_go_on_where_a_search_was_interrupted(split: Split, tmp_path: Path) -> None:
-    path, told = tmp_path / "report" / "made-up.gru4rec.json", []
+    path, told = tmp_path / "report" / "made-up.gru4rec.json", list[str]()
     search(split, path, [TINY], tell=told.append)
     told.clear()
 

@@ -76,6 +76,11 @@ def judged(plays: ArchivedPlays, candidate: Recommender, champion: Release | Non
     return judge_candidate(plays, held_out(plays), candidate, champion, Terms(**fixed | terms))
 
 
+def figures_of(judgement: Judgement) -> Any:
+    """The metrics of a judgement as JSON has them: nested objects of many shapes."""
+    return judgement.metrics
+
+
 @pytest.fixture(scope="module")
 def judgement(loops: ArchivedPlays) -> Judgement:
     """Of a good candidate against a bad champion, judged on the newest tenth when it was released."""
@@ -119,11 +124,11 @@ def test_an_equal_candidate_replaces_only_an_old_champion(
 
 
 def test_everyone_is_measured_on_the_same_plays(judgement: Judgement, loops: ArchivedPlays) -> None:
-    champion = judgement.metrics["release-3"]
+    champion = figures_of(judgement)["release-3"]
 
-    assert champion == judged(loops, BAD).metrics["candidate"]
+    assert champion == figures_of(judged(loops, BAD))["candidate"]
     for name in ("candidate", "popularity", "personal_popularity", "markov", "sequential_rules", "item_knn"):
-        groups = judgement.metrics[name]["groups"]
+        groups = figures_of(judgement)[name]["groups"]
         assert groups["short-term/all"]["num_anchors"] == champion["groups"]["short-term/all"]["num_anchors"]
 
 
@@ -134,12 +139,12 @@ def test_the_release_says_which_plays_were_held_out(judgement: Judgement) -> Non
 
 def test_what_is_measured_can_be_kept_in_a_release(judgement: Judgement) -> None:
     assert to_json(judgement.metrics)
-    assert judgement.metrics["gate"]["traffic"] == "One listener was left out."
+    assert figures_of(judgement)["gate"]["traffic"] == "One listener was left out."
     assert judgement.verdict.paragraph.endswith("One listener was left out.")
 
 
 def test_the_champion_is_also_judged_on_the_plays_it_was_released_by(judgement: Judgement) -> None:
-    champion = judgement.metrics["gate"]["champion"]
+    champion = figures_of(judgement)["gate"]["champion"]
 
     assert champion["reference"]["num_plays"] == 640 - 400
     assert champion["then"]["HR@20"]["low"] > 0
@@ -158,7 +163,7 @@ def test_the_champion_is_also_judged_on_the_plays_it_was_released_by(judgement: 
 def test_a_champion_without_such_plays_is_judged_on_the_newest_alone(
     loops: ArchivedPlays, metrics: dict[str, int]
 ) -> None:
-    champion = judged(loops, GOOD, champion_of(BAD, **metrics)).metrics["gate"]["champion"]
+    champion = figures_of(judged(loops, GOOD, champion_of(BAD, **metrics)))["gate"]["champion"]
 
     assert (champion["reference"], champion["then"]) == (None, {})
     assert champion["newest"]["HR@20"]["low"] > 0
@@ -169,13 +174,13 @@ def test_newcomers_have_no_say_beside_long_known_listeners() -> None:
     users = np.where(places < NUM_PLAYS - 300, places % 12, places % NUM_LISTENERS)
     plays = played(users, LOOP * users + places // NUM_LISTENERS % LOOP)
 
-    panel = judged(plays, GOOD, num_new=300).metrics["gate"]["judged"]
+    panel = figures_of(judged(plays, GOOD, num_new=300))["gate"]["judged"]
 
     assert (panel["is_long_known"], panel["num_listeners"]) == (True, 12)
 
 
 def test_where_most_of_a_window_is_new_its_first_half_makes_listeners_known(loops: ArchivedPlays) -> None:
-    panel = judged(loops, GOOD, num_new=NUM_PLAYS).metrics["gate"]["judged"]
+    panel = figures_of(judged(loops, GOOD, num_new=NUM_PLAYS))["gate"]["judged"]
 
     assert (panel["is_long_known"], panel["num_listeners"]) == (True, NUM_LISTENERS)
 

@@ -1,5 +1,5 @@
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,8 @@ def batches(num_plays: int = 300, size: int = 50) -> list[pa.RecordBatch]:
             "context": rng.integers(0, 3, num_plays).astype(np.uint8),
         }
     )
-    return table.select(COLUMNS).to_batches(max_chunksize=size)
+    record_batches: list[pa.RecordBatch] = table.select(COLUMNS).to_batches(max_chunksize=size)
+    return record_batches
 
 
 def listeners_of(folder: ShardFolder) -> list[tuple[list[int], list[int], list[int], list[bool]]]:
@@ -69,7 +70,7 @@ def test_the_manifest_tells_what_the_shards_hold(tmp_path: Path) -> None:
 
 
 def test_a_shuffle_that_was_cut_off_does_not_count(tmp_path: Path) -> None:
-    def cut_off() -> list[pa.RecordBatch]:
+    def cut_off() -> Iterator[pa.RecordBatch]:
         yield batches()[0]
         raise KeyboardInterrupt
 

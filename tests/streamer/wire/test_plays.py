@@ -201,7 +201,7 @@ def test_times_are_judged_by_the_record_and_not_by_the_clock() -> None:
 
 def test_a_reason_names_no_listener() -> None:
     secret = "listener-4711"
-    bad = [{"track_id": 1}, {"track_id": ""}, {"played_at": 1}, {"context": 1}]
+    bad: list[dict[str, object]] = [{"track_id": 1}, {"track_id": ""}, {"played_at": 1}, {"context": 1}]
 
     for fields in bad:
         value = json.dumps(PLAY | {"user_id": secret} | fields).encode()

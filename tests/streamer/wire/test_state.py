@@ -1,4 +1,5 @@
 import struct
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -110,7 +111,7 @@ def test_states_of_two_sizes_stand_side_by_side() -> None:
         (lambda record: record + b"\0\0\0\0", "the store is damaged"),
     ],
 )
-def test_a_damaged_record_is_refused(damage, message: str) -> None:
+def test_a_damaged_record_is_refused(damage: Callable[[bytes], bytes], message: str) -> None:
     whole, other = encode(random_states([5, 6]))
 
     with pytest.raises(ValueError, match=message):

@@ -50,7 +50,8 @@ def after(batch: Batch, release_key: int = RELEASE) -> States:
 
 
 def tracks(batch: Batch) -> list[int]:
-    return batch.plays.track_keys.tolist()
+    track_keys: list[int] = batch.plays.track_keys.tolist()
+    return track_keys
 
 
 def keys(*names: str) -> list[int]:

@@ -192,7 +192,7 @@ def test_a_device_that_fails_every_step_ends_the_process_before_a_play_is_refuse
         court.serve_all({0: [play(at, "u0", "t1") for at in range(1024)]})
 
     assert court.engine.num_steps == 11 + 3
-    assert court.worker.store[0] == court.worker.outputs == {}
+    assert (court.worker.store[0], court.worker.outputs) == ({}, {})
 
 
 @pytest.mark.usefixtures("crashes")

@@ -2,6 +2,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -56,7 +57,7 @@ async def place(kafka: DevKafka, topic_prefix: str, tmp_path: Path) -> AsyncIter
 
 
 def champion(releases: Releases) -> str | None:
-    return releases.champion and releases.champion.release.release_id
+    return None if releases.champion is None else releases.champion.release.release_id
 
 
 def value(metrics: WorkerMetrics, name: str) -> float | None:
@@ -132,7 +133,7 @@ async def test_a_release_that_cannot_be_verified_is_counted_and_the_one_that_run
     if damage == "junk":
         await produce(place.bootstrap_servers, place.topic, b"{}", key=b"champion")
     elif damage in ("notice", "missing", "scheme"):
-        changed = {
+        changed: dict[str, dict[str, Any]] = {
             "notice": {"manifest_sha256": "0" * 64},
             "missing": {"location": str(place.folder / "nowhere")},
             "scheme": {"location": "nosuchscheme://bucket/release"},

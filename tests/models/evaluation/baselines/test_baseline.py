@@ -22,7 +22,7 @@ class Fixed:
         return self
 
     def score(self, _: Split, anchors: np.ndarray) -> csr_array:
-        return csr_array(np.tile(np.float32(self.scores), (len(anchors), 1)))
+        return csr_array(np.tile(np.array(self.scores, np.float32), (len(anchors), 1)))
 
 
 def test_a_horizon_has_a_method_of_its_own() -> None:
