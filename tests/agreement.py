@@ -12,7 +12,7 @@ from models.release import Release
 from streamer.wire.messages import Recommendation
 from streamer.wire.state import BIT_REPEATS, BIT_SKIPPED, NO_RELEASE, States
 from tests.builders import state_fields
-from tests.counting import counted, told
+from tests.counting import counted, counts_by_key
 from tests.listening import Fetched
 from tests.offline import CHAMPION, Worker
 from tests.oracle import Life, Oracle
@@ -39,7 +39,7 @@ def assert_state_is_the_oracles(state: States, life: Life) -> None:
     """Exactly, but for the hidden units."""
     said = {name: values[0] for name, values in state_fields(state).items()}
     hidden, _ = said.pop("hidden"), said.pop("promoted_at_ms")
-    counts = told(np.array(said.pop("counted_track_keys"), np.uint64), np.array(said.pop("counts")))
+    counts = counts_by_key(np.array(said.pop("counted_track_keys"), np.uint64), np.array(said.pop("counts")))
     assert counts == counted(track_key(each.track) for each in life.plays)
     free = [0] * (RING_SIZE - len(life.ring))
     assert said == {

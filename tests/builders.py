@@ -36,8 +36,8 @@ NOON_MS: Final = 1_700_000_000_000
 #: What the tiny releases know; any other id is a track unknown to them.
 TRACK_IDS: Final = tuple(f"t{number}" for number in range(12))
 
-#: One of every kind of network, and of every cell.
-TINY_KINDS: Final[Mapping[str, ArchitectureConfig]] = {
+#: One of every architecture, and of every cell.
+TINY_CONFIGS: Final[Mapping[str, ArchitectureConfig]] = {
     "refrain": NetworkConfig(embedding_size=4, hidden_size=6),
     "recurrent-gru": RecurrentConfig(embedding_size=4, units=5),
     "recurrent-lstm": RecurrentConfig(embedding_size=4, units=3, cell="lstm"),

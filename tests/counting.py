@@ -8,7 +8,7 @@ from models.config import COUNT_DECAY, NUM_COUNTED
 
 
 def counted(track_keys: Iterable[int]) -> dict[int, float]:
-    """How often a listener played which tracks, after plays from nothing on; exact, for float32 is what counts are."""
+    """Count how often a listener without earlier plays played which tracks; exact, as counts are float32."""
     counts: dict[int, np.float32] = {}
     for key in track_keys:
         counts = {other: count * np.float32(COUNT_DECAY) for other, count in counts.items()}
@@ -18,8 +18,8 @@ def counted(track_keys: Iterable[int]) -> dict[int, float]:
     return {key: float(count) for key, count in counts.items()}
 
 
-def told(track_keys: np.ndarray, counts: np.ndarray) -> dict[int, float]:
-    """What one listener's places say."""
+def counts_by_key(track_keys: np.ndarray, counts: np.ndarray) -> dict[int, float]:
+    """Return the counts of one listener by track key."""
     taken = track_keys != 0
     assert not counts[~taken].any()
     places = dict(zip(track_keys[taken].tolist(), counts[taken].tolist(), strict=True))

@@ -28,7 +28,7 @@ from tests.agreement import (
 )
 from tests.builders import (
     NOON_MS,
-    TINY_KINDS,
+    TINY_CONFIGS,
     TRACK_IDS,
     network_of,
     play,
@@ -38,7 +38,7 @@ from tests.builders import (
     state_fields,
     tiny_release,
 )
-from tests.counting import counted, told
+from tests.counting import counted, counts_by_key
 from tests.listening import PARTITIONS, Fetched, Records, listening
 from tests.offline import CHAMPION, SIZES, Worker
 from tests.oracle import Life, score_all
@@ -50,7 +50,7 @@ CHALLENGER = tiny_release(8, track_ids=("x1", "fresh", *TRACK_IDS[::-2]), hidden
 REFIT = tiny_release(9)
 
 #: The champion's catalogue, networks of every kind.
-OF_KINDS = tuple(release_of(network_of(config), seed) for seed, config in enumerate(TINY_KINDS.values()))
+OF_ARCHITECTURES = tuple(release_of(network_of(config), seed) for seed, config in enumerate(TINY_CONFIGS.values()))
 
 cuts = st.lists(st.tuples(st.integers(0, 90), st.integers(0, 90)), max_size=4)
 law = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.data_too_large])
@@ -211,7 +211,7 @@ def test_counts_go_on_beyond_the_ring_whatever_the_batches_and_the_release(
     state = worker.states()[0, "u0"]
     at_once = Worker(second).serve_all({0: plays, 1: []}).states()[0, "u0"]
     expected = counted(track_key(f"t{number}") for number in numbers)
-    assert told(state.counted_track_keys[0], state.counts[0]) == expected
+    assert counts_by_key(state.counted_track_keys[0], state.counts[0]) == expected
     assert len(expected) == NUM_COUNTED
     assert state.counted_track_keys.tolist() == at_once.counted_track_keys.tolist()
     assert state.counts.tolist() == at_once.counts.tolist()
@@ -239,7 +239,7 @@ def test_listeners_and_partitions_keep_apart(records: Fetched, cuts: Sequence[tu
 
 
 @law
-@given(records=listening(), cuts=cuts, release=st.sampled_from((CHAMPION, *OF_KINDS)))
+@given(records=listening(), cuts=cuts, release=st.sampled_from((CHAMPION, *OF_ARCHITECTURES)))
 def test_streamed_states_are_those_of_the_forward_over_whole_histories(
     records: Fetched, cuts: Sequence[tuple[int, int]], release: Release
 ) -> None:
@@ -301,7 +301,7 @@ def test_a_new_release_rebuilds_who_plays_from_what_they_remember(
 
 
 @law
-@given(before=listening(), after=listening(), releases=st.permutations(OF_KINDS))
+@given(before=listening(), after=listening(), releases=st.permutations(OF_ARCHITECTURES))
 def test_a_release_of_another_kind_rebuilds_who_plays_from_what_they_remember(
     before: Fetched, after: Fetched, releases: Sequence[Release]
 ) -> None:

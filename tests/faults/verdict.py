@@ -20,7 +20,7 @@ from models.release import Release
 from streamer.wire.changelog import MARK_KEY, Mark, listener_key
 from streamer.wire.messages import MAX_DEAD_KEY_BYTES, MAX_DEAD_VALUE_BYTES, Recommendation
 from streamer.wire.state import BIT_REPEATS, BIT_SKIPPED, decode
-from tests.counting import told
+from tests.counting import counts_by_key
 from tests.faults.account import Answers, Place, draw_up, explain
 from tests.faults.harness import LIST_SIZES, Deployment, Leftovers
 from tests.faults.load import Event
@@ -186,7 +186,7 @@ def _judge_state(user: bytes, record: bytes | None, wanted: ExpectedState | None
     given = {name: int(getattr(state, name)[0]) for name in counters}
     assert given == {name: getattr(wanted, name) for name in counters}, f"state of {user!r}"
     assert _ring(state, wanted) == [_place_of_ring(play) for play in wanted.ring], f"ring of {user!r}"
-    assert told(state.counted_track_keys[0], state.counts[0]) == wanted.counts, f"counts of {user!r}"
+    assert counts_by_key(state.counted_track_keys[0], state.counts[0]) == wanted.counts, f"counts of {user!r}"
     np.testing.assert_allclose(
         state.hidden[0], wanted.hidden, atol=HIDDEN_TOLERANCE, rtol=0, err_msg=f"hidden state of {user!r}"
     )

@@ -24,7 +24,7 @@ from streamer.archive.manifest import read_manifest
 from streamer.archive.plays import SCHEMA
 from streamer.wire.changelog import Mark
 from streamer.wire.state import BIT_REPEATS, BIT_SKIPPED, decode
-from tests.counting import counted, told
+from tests.counting import counted, counts_by_key
 
 HERE = Path(__file__).parent
 RELEASE_V1 = HERE / "release-v1" / "20231114T221320.123Z-662bb81a"
@@ -54,7 +54,7 @@ def test_a_state_of_version_1_counts_the_plays_of_its_ring() -> None:
     state = decode([(HERE / "state-v1-full.bin").read_bytes()], 4)
 
     ring = [2**63 + 3 * place for place in range(RING_SIZE)]
-    assert told(state.counted_track_keys[0], state.counts[0]) == counted(ring)
+    assert counts_by_key(state.counted_track_keys[0], state.counts[0]) == counted(ring)
 
 
 def test_a_state_of_version_2_has_counts() -> None:

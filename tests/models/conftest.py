@@ -14,7 +14,7 @@ from models.plays.catalogue import Catalogue, track_keys
 from models.plays.histories import Histories, gather_histories
 from models.serving.recommender import Recommender
 from models.training.reranker_counts import counted_reranker
-from tests.builders import TINY_KINDS, network_of
+from tests.builders import TINY_CONFIGS, network_of
 
 NUM_KNOWN = 30
 TRACK_IDS = [f"t{i}" for i in range(40)]  # the last ten are in no catalogue
@@ -35,10 +35,10 @@ def network() -> TasteNetwork:
     return network.requires_grad_(requires_grad=False)
 
 
-@pytest.fixture(scope="session", params=TINY_KINDS)
+@pytest.fixture(scope="session", params=TINY_CONFIGS)
 def any_network(request: pytest.FixtureRequest) -> Network:
     """A network of each architecture."""
-    return network_of(TINY_KINDS[request.param], num_tracks=NUM_KNOWN)
+    return network_of(TINY_CONFIGS[request.param], num_tracks=NUM_KNOWN)
 
 
 @pytest.fixture(scope="session")

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 
 from models.config import CONTEXTS, ArchitectureConfig, NetworkConfig, TrainingConfig
-from tests.builders import TINY_KINDS
+from tests.builders import TINY_CONFIGS
 
 
-@pytest.mark.parametrize("config", TINY_KINDS.values(), ids=TINY_KINDS)
+@pytest.mark.parametrize("config", TINY_CONFIGS.values(), ids=TINY_CONFIGS)
 def test_a_config_survives_json(config: ArchitectureConfig) -> None:
     config = replace(config, contexts=("album", "other"))
 

@@ -8,14 +8,14 @@ import torch
 from models.config import HORIZONS, ArchitectureConfig, NetworkConfig
 from models.networks.architectures import ARCHITECTURES, build_network
 from models.networks.network import Network, TasteNetwork
-from tests.builders import TINY_KINDS
+from tests.builders import TINY_CONFIGS
 
 
 def test_every_architecture_has_a_tiny_config_for_the_tests() -> None:
-    assert {config.kind for config in TINY_KINDS.values()} == set(ARCHITECTURES)
+    assert {config.kind for config in TINY_CONFIGS.values()} == set(ARCHITECTURES)
 
 
-@pytest.mark.parametrize("config", TINY_KINDS.values(), ids=TINY_KINDS)
+@pytest.mark.parametrize("config", TINY_CONFIGS.values(), ids=TINY_CONFIGS)
 def test_a_network_is_built_from_its_config_in_json(config: ArchitectureConfig) -> None:
     network = build_network(json.loads(json.dumps(config.to_dict())), 7)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from models.config import COUNT_DECAY, NUM_COUNTED
 from models.plays.counts import CountMaps, count_plays, count_plays_at
 from models.plays.histories import bounds_of
-from tests.counting import counted, told
+from tests.counting import counted, counts_by_key
 
 #: Few enough for every track to keep its place, and too many.
 num_tracks = st.sampled_from([3, NUM_COUNTED, NUM_COUNTED + 1, 3 * NUM_COUNTED])
@@ -42,7 +42,7 @@ def test_counts_equal_those_of_counting_one_play_at_a_time(seed: int, num_tracks
 
     for listener, (begin, end) in enumerate(pairwise(bounds)):
         expected = counted(track_keys[begin:end].tolist())
-        assert told(maps.track_keys[listener], maps.counts[listener]) == expected
+        assert counts_by_key(maps.track_keys[listener], maps.counts[listener]) == expected
 
 
 @settings(max_examples=20, deadline=None)
@@ -95,7 +95,7 @@ def test_counts_after_an_anchor_are_those_of_the_plays_up_to_it(seed: int, num_t
     begins = bounds[np.searchsorted(bounds, anchors, side="right") - 1]
     for place in rng.permutation(len(anchors))[:20]:
         expected = counted(track_keys[begins[place] : anchors[place] + 1].tolist())
-        assert told(at_anchors.track_keys[place], at_anchors.counts[place]) == expected
+        assert counts_by_key(at_anchors.track_keys[place], at_anchors.counts[place]) == expected
 
 
 def _leading(bounds: np.ndarray, nums: np.ndarray) -> np.ndarray:
@@ -112,8 +112,8 @@ def test_an_anchor_before_the_last_play_counted_is_rejected() -> None:
 def test_a_count_decays_at_every_play_of_its_listener() -> None:
     maps = from_nothing(np.array([0, 3, 4]), np.array([7, 8, 8, 7], np.uint64))
 
-    assert told(maps.track_keys[0], maps.counts[0]) == pytest.approx({7: COUNT_DECAY**2, 8: COUNT_DECAY + 1})
-    assert told(maps.track_keys[1], maps.counts[1]) == {7: 1}
+    assert counts_by_key(maps.track_keys[0], maps.counts[0]) == pytest.approx({7: COUNT_DECAY**2, 8: COUNT_DECAY + 1})
+    assert counts_by_key(maps.track_keys[1], maps.counts[1]) == {7: 1}
 
 
 def test_a_newcomer_takes_the_place_of_the_smallest_count_and_starts_from_zero() -> None:
@@ -150,7 +150,7 @@ def test_read_only_counts_are_copied_not_changed() -> None:
     after = count_plays(before, np.array([0, 3]), np.array([7, 8, 9], np.uint64), np.array([2]))
 
     assert places(before) == original
-    assert set(told(after.track_keys[0], after.counts[0])) == {7, 8, 9}
+    assert set(counts_by_key(after.track_keys[0], after.counts[0])) == {7, 8, 9}
 
 
 def test_no_listeners_and_no_new_plays_are_allowed() -> None:

@@ -18,7 +18,7 @@ from models.plays.histories import Histories, bounds_of, gather_histories
 from models.serving.recommender import Recommender
 from models.serving.step import StepOutput, step
 from models.serving.step_input import StepInput
-from tests.counting import told
+from tests.counting import counts_by_key
 
 TOLERANCE = 1e-5
 SCORE_TOLERANCE = 5e-5  # a cosine magnifies the rounding of a taste vector that is far shorter than 1
@@ -154,7 +154,8 @@ def test_unknown_plays_leave_the_state_unchanged_are_counted_and_get_an_answer(
     output = step(Recommender(network, catalogue), replace(from_nothing, hidden=hidden))
 
     np.testing.assert_array_equal(output.hidden, hidden)
-    assert set(told(output.counts.track_keys[0], output.counts.counts[0])) == set(histories.track_keys.tolist())
+    counts = counts_by_key(output.counts.track_keys[0], output.counts.counts[0])
+    assert counts.keys() == set(histories.track_keys.tolist())
     assert (output.ranked[0].rows != PAD).all()
 
 

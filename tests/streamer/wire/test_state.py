@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from models.config import NUM_COUNTED, RING_SIZE
 from streamer.wire.state import NO_RELEASE, States, decode, encode
 from tests.builders import random_states, state_fields, state_of
-from tests.counting import counted, told
+from tests.counting import counted, counts_by_key
 
 HEADER_BYTES = 1 + 2 + 8 + 8 + 4 + 8 + 8 + 8 + 8
 RING_BYTES = RING_SIZE * (8 + 8 + 1 + 1)
@@ -147,7 +147,7 @@ def test_a_record_of_version_1_counts_the_plays_of_its_ring(plays_seen: int) -> 
     decoded = decode([of_version_1(record)], 6)
 
     ring = states.ring_track_keys[0, : states.ring_lengths[0]].tolist()
-    assert told(decoded.counted_track_keys[0], decoded.counts[0]) == counted(ring)
+    assert counts_by_key(decoded.counted_track_keys[0], decoded.counts[0]) == counted(ring)
     before, after = state_fields(states), state_fields(decoded)
     for name in before.keys() - {"counted_track_keys", "counts"}:
         assert after[name] == before[name]

@@ -12,7 +12,7 @@ from streamer.wire.state import BIT_REPEATS, BIT_SKIPPED, NO_RELEASE, States, de
 from streamer.worker.batch import Batch, merge, plan
 from streamer.worker.events import Events, join
 from tests.builders import NOON_MS, play_value, random_states
-from tests.counting import told
+from tests.counting import counts_by_key
 
 RELEASE = 9
 
@@ -228,11 +228,11 @@ def test_new_plays_are_marked_as_the_trainer_marks_them(names: list[str]) -> Non
 
 def test_new_plays_are_counted_beside_those_counted_before() -> None:
     states = random_states([5, 0])
-    before = told(states.counted_track_keys[0], states.counts[0])
+    before = counts_by_key(states.counted_track_keys[0], states.counts[0])
 
     merged = after(plan(events_of(("u", "a"), ("u", "b"), ("u", "a"), skipped=True), states, RELEASE))
 
-    counts = told(merged.counted_track_keys[0], merged.counts[0])
+    counts = counts_by_key(merged.counted_track_keys[0], merged.counts[0])
     decayed = {key: count * COUNT_DECAY**3 for key, count in before.items()}
     a, b = keys("a", "b")
     assert counts == pytest.approx(decayed | {a: 1 + COUNT_DECAY**2, b: COUNT_DECAY})
@@ -254,7 +254,7 @@ def test_a_tombstone_forgets_the_counts() -> None:
     merged = after(batch)
 
     (b,) = keys("b")
-    assert told(merged.counted_track_keys[1], merged.counts[1]) == pytest.approx({b: 1 + COUNT_DECAY})
+    assert counts_by_key(merged.counted_track_keys[1], merged.counts[1]) == pytest.approx({b: 1 + COUNT_DECAY})
 
 
 def test_the_bits_of_remembered_plays_stay_with_them() -> None:
