@@ -91,7 +91,7 @@ class Candidates(NamedTuple):
     features: Tensor
 
 
-class _Evidence(NamedTuple):
+class _SourceEvidence(NamedTuple):
     """What the counts say at A anchors about each of M tracks.
 
     Attributes:
@@ -171,13 +171,13 @@ class Proposer(nn.Module):
         features = self._describe(moments, evidence, best * moments.temperature, (anchors, tracks))
         return Candidates(anchors, tracks, features)
 
-    def _read_counts(self, moments: Moments) -> _Evidence:
+    def _read_counts(self, moments: Moments) -> _SourceEvidence:
         """Look up the counts of the release and those of the listener."""
         config, heard = self.config, moments.heard
         current = (heard[:, 0] - FIRST_TRACK).clamp(min=0)  # (A,)
         is_known = heard[:, :1] != PAD  # (A, 1)
         counted = moments.counts * (moments.counted_rows != PAD)  # (A, N)
-        return _Evidence(
+        return _SourceEvidence(
             current=current,
             pairs=self._find_pairs(heard),
             followers=_spread(
@@ -196,7 +196,7 @@ class Proposer(nn.Module):
         )
 
     def _describe(
-        self, moments: Moments, evidence: _Evidence, best_logits: Tensor, candidates: tuple[Tensor, Tensor]
+        self, moments: Moments, evidence: _SourceEvidence, best_logits: Tensor, candidates: tuple[Tensor, Tensor]
     ) -> Tensor:
         """Lay out the features of candidates: float32 (R, F).
 

@@ -19,7 +19,7 @@ from models.evaluation.metrics import Estimate
 from models.evaluation.panel import Outcomes, Panel, choose_panel, weigh, weigh_differences
 from models.evaluation.protocol import evaluate, rank_anchors_as_served
 from models.plays.catalogue import track_keys
-from models.plays.split import Plays, Split, split_plays
+from models.plays.split import Lists, Plays, Split, split_plays
 from models.release import Release
 from models.release_files import Json
 from models.serving.recommender import Recommender
@@ -80,39 +80,42 @@ def judge_candidate(
         champion: None if there is none, or none that can be loaded.
         terms: the rest.
     """
-    lists = {"candidate": rank_anchors_as_served(candidate, split, "test")}
-    if champion is not None:
-        lists[champion.release_id] = rank_anchors_as_served(champion.recommender, split, "test")
-    lists |= {name: BASELINES[name].fit(split).rank(split, "test") for name in CHEAP_BASELINES}
-    jury = choose_panel(split, _known_before_ms(plays, split, terms.num_new))
-    measured = {name: jury.measure(each) for name, each in lists.items()}
+    lists = _answer(split, candidate, champion)
+    panel = choose_panel(split, _known_before_ms(plays, split, terms.num_new))
+    outcomes = {name: panel.measure(each) for name, each in lists.items()}
     evidence = Evidence(
-        judged=_judged(jury),
-        candidate={metric: weigh(outcome) for metric, outcome in measured["candidate"].items()},
-        baselines={
-            name: BaselineLead(
-                candidate=weigh_differences(measured["candidate"], measured[name]),
-                champion=None if champion is None else weigh_differences(measured[champion.release_id], measured[name]),
-            )
-            for name in CHEAP_BASELINES
-        },
-        champion=None if champion is None else _against(champion, plays, candidate, measured, terms.now_ms),
+        judged=_judged(panel),
+        candidate={metric: weigh(outcome) for metric, outcome in outcomes["candidate"].items()},
+        baselines={name: _lead_over(name, champion, outcomes) for name in CHEAP_BASELINES},
+        champion=None if champion is None else _against(champion, plays, candidate, outcomes, terms.now_ms),
         traffic=terms.traffic,
     )
     verdict = judge(evidence, fresh_after_s=terms.fresh_after_s)
-    reports = {name: evaluate(split, "test", each).to_dict() for name, each in lists.items()}
     held_out = np.flatnonzero(plays.played_at_ms >= split.t2_ms)  # of a backlog, not those that arrived last
     live = measure_live(candidate, plays, held_out[-LIVE_PLAYS:])
-    return Judgement(
-        {
-            "held_out_from_ms": split.t2_ms,
-            "held_out_until_ms": int(plays.played_at_ms.max()) + 1,
-            "verdict": verdict.paragraph,
-            "gate": dataclasses.asdict(evidence),
-            "live_hit_rate": None if live is None else dataclasses.asdict(live),
-            **reports,
-        },
-        verdict,
+    metrics: dict[str, Json] = {
+        "held_out_from_ms": split.t2_ms,
+        "held_out_until_ms": int(plays.played_at_ms.max()) + 1,
+        "verdict": verdict.paragraph,
+        "gate": dataclasses.asdict(evidence),
+        "live_hit_rate": None if live is None else dataclasses.asdict(live),
+    }
+    return Judgement(metrics | {name: evaluate(split, "test", each).to_dict() for name, each in lists.items()}, verdict)
+
+
+def _answer(split: Split, candidate: Recommender, champion: Release | None) -> dict[str, Lists]:
+    """Let the candidate, the champion and the baselines answer the plays held out."""
+    lists = {"candidate": rank_anchors_as_served(candidate, split, "test")}
+    if champion is not None:
+        lists[champion.release_id] = rank_anchors_as_served(champion.recommender, split, "test")
+    return lists | {name: BASELINES[name].fit(split).rank(split, "test") for name in CHEAP_BASELINES}
+
+
+def _lead_over(baseline: str, champion: Release | None, outcomes: Mapping[str, Mapping[str, Outcomes]]) -> BaselineLead:
+    """Weigh by how much the candidate and the champion are better than a baseline."""
+    return BaselineLead(
+        candidate=weigh_differences(outcomes["candidate"], outcomes[baseline]),
+        champion=None if champion is None else weigh_differences(outcomes[champion.release_id], outcomes[baseline]),
     )
 
 
@@ -139,10 +142,10 @@ def _against(
     champion: Release,
     plays: ArchivedPlays,
     candidate: Recommender,
-    measured: Mapping[str, Mapping[str, Outcomes]],
+    outcomes: Mapping[str, Mapping[str, Outcomes]],
     now_ms: int,
 ) -> ChampionLead:
-    reference = _seat_reference(champion, plays)
+    reference = _reference_panel(champion, plays)
     then = {}
     if reference is not None:
         mine, theirs = (
@@ -153,24 +156,24 @@ def _against(
     return ChampionLead(
         release_id=champion.release_id,
         age_s=max(0.0, (now_ms - champion.created_at_ms) / 1000),
-        newest=weigh_differences(measured["candidate"], measured[champion.release_id]),
+        newest=weigh_differences(outcomes["candidate"], outcomes[champion.release_id]),
         reference=None if reference is None else _judged(reference),
         then=then,
     )
 
 
-def _seat_reference(champion: Release, plays: ArchivedPlays) -> Panel | None:
-    """Seat those who judged the champion, on its own held-out plays; None if the window holds too few of them."""
+def _reference_panel(champion: Release, plays: ArchivedPlays) -> Panel | None:
+    """Choose the panel that judged the champion, on its own held-out plays; None if the window has too few of them."""
     from_ms, until_ms = (champion.metrics.get(name) for name in ("held_out_from_ms", "held_out_until_ms"))
-    if not isinstance(from_ms, int) or not isinstance(until_ms, int):  # of a trainer that did not tell
+    if not isinstance(from_ms, int) or not isinstance(until_ms, int):  # of a trainer that did not record them
         return None
     then = plays.take(np.flatnonzero(plays.played_at_ms < until_ms))
     newest_ms = np.sort(then.played_at_ms)[-MAX_REFERENCE_PLAYS:]
     if not len(newest_ms) or not (then.played_at_ms < from_ms).any():
         return None
     from_ms = max(from_ms, int(newest_ms[0]))
-    jury = choose_panel(split_plays(columns(then), t1_ms=from_ms, t2_ms=from_ms), from_ms)
-    return jury if jury.is_large_enough else None
+    panel = choose_panel(split_plays(columns(then), t1_ms=from_ms, t2_ms=from_ms), from_ms)
+    return panel if panel.is_large_enough else None
 
 
 def _known_before_ms(plays: ArchivedPlays, split: Split, num_new: int) -> int:
@@ -179,5 +182,5 @@ def _known_before_ms(plays: ArchivedPlays, split: Split, num_new: int) -> int:
     return min(int(np.sort(plays.played_at_ms)[place]), split.t2_ms) if place < len(plays) else split.t2_ms
 
 
-def _judged(jury: Panel) -> Judged:
-    return Judged(jury.num_plays, jury.num_listeners, jury.is_long_known)
+def _judged(panel: Panel) -> Judged:
+    return Judged(panel.num_plays, panel.num_listeners, panel.is_long_known)

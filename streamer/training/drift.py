@@ -1,0 +1,63 @@
+"""Drift: whether the champion answers worse than it did when it was released."""
+
+import logging
+
+import numpy as np
+
+from models.evaluation.live import has_fallen
+from models.evaluation.metrics import Estimate
+from models.release import Release
+from streamer.archive.archive import Archive
+from streamer.metrics import TrainerMetrics
+from streamer.training.comparison import LIVE_CONTEXT_PLAYS, LIVE_PLAYS, measure_live
+from streamer.training.triggers import Thresholds
+
+logger = logging.getLogger(__name__)
+
+
+class DriftWatch:
+    """Measures the champion's live hit rate each time enough new plays have come.
+
+    Args:
+        thresholds: how many plays are enough.
+        archive: of the plays.
+        metrics: where the rate is shown.
+    """
+
+    def __init__(self, thresholds: Thresholds, archive: Archive, metrics: TrainerMetrics) -> None:
+        self._thresholds = thresholds
+        self._archive = archive
+        self._metrics = metrics
+        self._num_looked_at = 0
+
+    def claim_look(self) -> bool:
+        """Say whether the rate should be measured now; if so, the next time is as many new plays away."""
+        if not self._thresholds.calls_for_a_look(self._archive, self._num_looked_at):
+            return False
+        self._num_looked_at = self._archive.num_appended
+        return True
+
+    def has_drifted(self, champion: Release) -> bool:
+        """Measure the champion's rate on the newest plays, and say whether it has surely fallen since its release.
+
+        Blocks for seconds.
+        """
+        plays = self._archive.read_newest(LIVE_CONTEXT_PLAYS)
+        judged = np.arange(len(plays))[-min(LIVE_PLAYS, self._archive.num_new) :]
+        now = measure_live(champion.recommender, plays, judged)
+        if now is None:
+            return False
+        self._metrics.live_hit_rate.set(now.mean)
+        then = _rate_at_release(champion)
+        if then is None:
+            return False
+        logger.info("live hit rate=%.4f [%.4f, %.4f] at_release=%.4f", now.mean, now.low, now.high, then.mean)
+        return has_fallen(then, now)
+
+
+def _rate_at_release(champion: Release) -> Estimate | None:
+    """Read the live hit rate that the champion's trainer measured; None where it measured none."""
+    rate = champion.metrics.get("live_hit_rate")
+    if not isinstance(rate, dict):
+        return None
+    return Estimate(**{name: float(str(rate[name])) for name in ("mean", "low", "high")})

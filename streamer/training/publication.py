@@ -1,0 +1,112 @@
+"""Publication: a candidate becomes champion, or its refusal is recorded, and old releases go.
+
+The alias moves last, once the release is complete. A publication that fails is repeated with the release already saved.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Final
+
+from aiokafka.errors import KafkaError
+
+from models.evaluation.gate import Verdict
+from models.release import Release, SavedRelease
+from streamer.metrics import TrainerMetrics
+from streamer.releases.alias import find_champions, move_alias
+from streamer.releases.registry import Refusal, Registry
+from streamer.runtime.retry import remedy
+from streamer.training.candidate import Candidate, save_candidate
+from streamer.training.triggers import Trigger
+from streamer.wire.messages import ReleaseNotice
+
+logger = logging.getLogger(__name__)
+
+_YOUNG_MS: Final = 3_600_000  # workers may still be copying it
+
+
+class Publisher:
+    """Publishes candidates, and keeps the registry in order.
+
+    Args:
+        registry: where releases are saved.
+        bootstrap_servers: where Kafka answers.
+        topic: where the alias is moved.
+        metrics: what is counted.
+        clock: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        bootstrap_servers: str,
+        topic: str,
+        metrics: TrainerMetrics,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._registry = registry
+        self._bootstrap_servers = bootstrap_servers
+        self._topic = topic
+        self._metrics = metrics
+        self._clock = clock
+        self._saved: SavedRelease | None = None  # but not champion yet
+
+    async def find_champion(self) -> ReleaseNotice | None:
+        """Read which release is champion; None where there is none.
+
+        Raises:
+            KafkaError: Kafka cannot be reached.
+        """
+        champions = await find_champions(self._bootstrap_servers, self._topic)
+        return champions[-1] if champions else None
+
+    async def publish(self, candidate: Candidate) -> SavedRelease:
+        """Save a candidate and make it champion.
+
+        Raises:
+            KafkaError: Kafka cannot be reached; a second call does not save the candidate again.
+            OSError: the registry cannot be written.
+        """
+        self._metrics.show_stage("publish")
+        if self._saved is None:
+            self._saved = await asyncio.to_thread(save_candidate, candidate, self._registry.url, self._clock)
+        saved = self._saved
+        await move_alias(self._bootstrap_servers, self._topic, ReleaseNotice(*saved))
+        self._saved = None
+        self._metrics.releases_published.inc()
+        self._metrics.champion_created.set(self._now_ms() / 1000)
+        logger.info("release published id=%s location=%s", saved.release_id, saved.location)
+        logger.info("verdict: %s", candidate.verdict.paragraph)
+        return saved
+
+    async def refuse(self, trigger: Trigger, champion: Release | None, verdict: Verdict) -> None:
+        """Record why nothing is released; where the registry cannot be written, in the log alone."""
+        self._metrics.releases_refused.inc()
+        logger.warning("release refused: %s", verdict.reason)
+        logger.info("verdict: %s", verdict.paragraph)
+        against = None if champion is None else champion.release_id
+        refusal = Refusal(self._now_ms(), trigger, against, verdict.reason, verdict.paragraph)
+        try:
+            await asyncio.to_thread(self._registry.keep_refusal, refusal)
+        except OSError as exc:
+            logger.warning("refusal not kept: %s; %s", exc, remedy(exc))
+
+    async def prune(self, num_kept: int) -> None:
+        """Remove old releases, but not the champion and the one before; where that fails, the next call tries again.
+
+        Args:
+            num_kept: the newest so many stay.
+        """
+        try:
+            champions = await find_champions(self._bootstrap_servers, self._topic)
+            needed = {champion.release_id for champion in champions[-2:]}
+            removed = await asyncio.to_thread(self._registry.prune, num_kept, needed, self._now_ms() - _YOUNG_MS)
+        except (OSError, KafkaError) as exc:
+            logger.warning("old releases not removed: %s; %s", exc, remedy(exc))
+            return
+        if removed:
+            logger.info("old releases removed ids=%s", ",".join(removed))
+
+    def _now_ms(self) -> int:
+        return int(self._clock() * 1000)
