@@ -1,11 +1,9 @@
-"""The commands `trainer` and `train`: their arguments, and what is made of them."""
+"""The commands `trainer` and `train`: their arguments."""
 
 import argparse
 import asyncio
-import dataclasses
-import signal
+import functools
 import sys
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,39 +67,21 @@ def add_train(commands: "Commands") -> None:
 
 
 def _run_train(settings: Settings, arguments: argparse.Namespace) -> None:
-    from streamer.recordings.playlists import read_playlists
-    from streamer.training.checkpoints import CheckpointFile
-    from streamer.training.dataset import dataset_of, read_archive, read_start, split_recording
-    from streamer.training.offline import hear_signals, join_ranks, train
-    from streamer.training.progress import FitStopped
-    from streamer.training.shards import ShardFolder
+    from streamer.training.offline import TrainingPlan, TrainingStopped, train_offline
 
-    recipe, start = RECIPES[arguments.recipe], read_start(arguments.start)
-    if start is not None:
-        recipe = dataclasses.replace(recipe, training=recipe.training.refreshed())
-    if arguments.epochs is not None:
-        recipe = dataclasses.replace(recipe, training=dataclasses.replace(recipe.training, epochs=arguments.epochs))
-    checkpoint = CheckpointFile(arguments.checkpoint)
-    with (
-        hear_signals() as heard,
-        join_ranks() as ranks,
-        checkpoint.held() if ranks.rank == 0 else nullcontext(),
-    ):
-        try:
-            if arguments.data:
-                lesson = split_recording(read_chosen(arguments))
-            elif ranks.rank == 0:
-                lesson = read_archive(settings.archive_dir, checkpoint, heard=heard)
-                ranks.any(is_so=False)  # the shards are there
-            else:
-                ranks.any(is_so=False)
-                lesson = dataset_of(ShardFolder(checkpoint.shards_directory))
-            if arguments.playlists:
-                lesson = dataclasses.replace(lesson, playlists=read_playlists(arguments.playlists))
-            saved = train(lesson, recipe, settings, checkpoint, heard, start=start, ranks=ranks)
-        except FitStopped:
-            sys.stderr.write("stopped; start again with the same arguments to go on from the checkpoint\n")
-            sys.exit(128 + (heard or [signal.SIGTERM])[0])  # another rank may have heard it
+    plan = TrainingPlan(
+        recipe=RECIPES[arguments.recipe],
+        read_plays=functools.partial(read_chosen, arguments) if arguments.data else None,
+        playlists=arguments.playlists,
+        start=arguments.start,
+        checkpoint=arguments.checkpoint,
+        epochs=arguments.epochs,
+    )
+    try:
+        saved = train_offline(plan, settings)
+    except TrainingStopped as stopped:
+        sys.stderr.write("stopped; start again with the same arguments to resume from the checkpoint\n")
+        sys.exit(128 + stopped.number)
     if saved is not None:
         sys.stdout.write(_what_next(saved, arguments.data))
 

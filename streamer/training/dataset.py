@@ -53,20 +53,20 @@ def split_recording(listening: RecordedPlays) -> Dataset:
 
 
 def read_archive(
-    directory: Path, checkpoint: CheckpointFile, *, heard: list[int], shard_plays: int = SHARD_PLAYS
+    directory: Path, checkpoint: CheckpointFile, *, signals: list[int], shard_plays: int = SHARD_PLAYS
 ) -> Dataset:
-    """Shuffle everything the trainer has archived into shards; those of a fit that was cut off are taken as they are.
+    """Cut everything the trainer has archived into shards; an interrupted fit keeps the shards it had.
 
     Args:
-        directory: of the archive; a trainer may go on filling it.
-        checkpoint: of the fit; the shards lie beside it, and are what the fit learns from, whatever the archive has
-            become. Where it has forgotten somebody since, both go, and the fit begins anew.
-        heard: the signals that asked to stop, so far.
-        shard_plays: plays of a shard, about.
+        directory: of the archive; a trainer may keep filling it.
+        checkpoint: of the fit. The shards are beside it, and the fit learns from them even if the archive has changed.
+            If the archive has forgotten a listener since, both are deleted and the fit starts over.
+        signals: those received so far; any of them ends the reading.
+        shard_plays: approximate plays per shard.
 
     Raises:
         ContractError: the archive cannot be read.
-        FitStopped: it was asked to stop.
+        FitStopped: a signal arrived.
         TrainingError: there are no plays.
     """
     snapshot, into = ArchiveSnapshot(directory), checkpoint.shards_directory
@@ -74,7 +74,7 @@ def read_archive(
     if shards is not None and shards.manifest.num_forgotten == snapshot.num_forgotten:
         return dataset_of(shards)
     if shards is not None:
-        logger.warning("listeners were forgotten since the fit began: it begins anew, without them")
+        logger.warning("listeners were forgotten since the fit began: it starts over without them")
         checkpoint.remove()
     while True:
         if not snapshot.num_plays:
@@ -83,10 +83,10 @@ def read_archive(
             )
         num_shards = -(-snapshot.num_plays // shard_plays)
         try:
-            batches = _until_stopped(snapshot.batches(COLUMNS), heard)
+            batches = _until_stopped(snapshot.batches(COLUMNS), signals)
             return dataset_of(write_shards(batches, into, num_shards=num_shards, num_forgotten=snapshot.num_forgotten))
         except ArchiveChanged as changed:
-            logger.info("the archive changed while it was read, and is read anew file=%s", changed)
+            logger.info("the archive changed while it was read; reading it again file=%s", changed)
             snapshot = ArchiveSnapshot(directory)
 
 
@@ -96,9 +96,9 @@ def dataset_of(shards: ShardFolder) -> Dataset:
     return Dataset(shards, Catalogue(manifest.track_ids), manifest.data_window)
 
 
-def _until_stopped(batches: Iterator[pa.RecordBatch], heard: list[int]) -> Iterator[pa.RecordBatch]:
+def _until_stopped(batches: Iterator[pa.RecordBatch], signals: list[int]) -> Iterator[pa.RecordBatch]:
     for batch in batches:
-        if heard:
+        if signals:
             raise FitStopped
         yield batch
 

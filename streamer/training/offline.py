@@ -1,10 +1,12 @@
-"""The run: fit, and save what came of it; SIGTERM and SIGINT end it between two batches."""
+"""Training offline: fit a recipe once and save the release; SIGTERM and SIGINT end it between two batches."""
 
 import logging
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 from types import FrameType
 from typing import Final
 
@@ -17,56 +19,133 @@ from models.training.context import FitContext
 from models.training.loop import Progress, ReportProgress
 from models.training.ranks import ALONE, Ranks
 from models.training.recipes import fit_recipe
+from streamer.recordings.playlists import read_playlists
+from streamer.recordings.plays import RecordedPlays
 from streamer.releases.loading import save_under
 from streamer.runtime.device import pick_device
 from streamer.settings import Settings
 from streamer.training.checkpoints import CheckpointFile
-from streamer.training.dataset import Dataset, TrainingError
-from streamer.training.progress import report_progress, stopping
+from streamer.training.dataset import Dataset, TrainingError, dataset_of, read_archive, read_start, split_recording
+from streamer.training.progress import FitStopped, report_progress, stopping
+from streamer.training.shards import ShardFolder
 
 logger = logging.getLogger(__name__)
 
 _CONSOLE: Final = Console(stderr=True)
-_PATIENCE: Final = timedelta(hours=12)  # the other ranks wait while the first learns item vectors
+_RANK_TIMEOUT: Final = timedelta(hours=12)  # the other ranks wait while the first learns item vectors
 
 
-def train(
-    lesson: Dataset,
-    recipe: Recipe,
-    settings: Settings,
-    checkpoint: CheckpointFile,
-    heard: list[int],
-    *,
-    start: Release | None = None,
-    ranks: Ranks = ALONE,
-) -> SavedRelease | None:
-    """Fit a recipe and save what came of it.
+class TrainingStopped(Exception):  # noqa: N818 - not an error: the signal that ended a fit, on its way out
+    """Raised when a signal ended a fit; its checkpoint is up to date."""
 
-    Args:
-        lesson: what is learned from.
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by signal {number}")
+        self.number = number
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPlan:
+    """What to train, and from what.
+
+    Attributes:
         recipe: what is fitted.
-        settings: say where releases go, and which device computes.
-        checkpoint: where the fit goes on from; forgotten once the release is saved.
-        heard: the signals that asked it to stop, so far.
-        start: what the fit starts from, whose network decides over the recipe's; None: afresh.
-        ranks: with whom; the first alone tells, and writes checkpoint and release.
+        read_plays: reads the recorded plays to learn from; None: the archive.
+        playlists: file of playlists to learn from too.
+        start: location of the release the fit starts from; None: afresh.
+        checkpoint: directory of the fit's checkpoint.
+        epochs: passes over the plays; None: as many as the recipe says.
+    """
+
+    recipe: Recipe
+    read_plays: Callable[[], RecordedPlays] | None
+    playlists: Path | None
+    start: str | None
+    checkpoint: Path
+    epochs: int | None
+
+    def recipe_from(self, start: Release | None) -> Recipe:
+        """Adapt the recipe's passes to a start and to the number asked for."""
+        training = self.recipe.training if start is None else self.recipe.training.refreshed()
+        return replace(self.recipe, training=replace(training, epochs=self.epochs or training.epochs))
+
+
+def train_offline(plan: TrainingPlan, settings: Settings) -> SavedRelease | None:
+    """Carry out a plan, together with the other ranks if torchrun has started some.
 
     Returns:
         Where the release is; None on every rank but the first.
 
     Raises:
-        CheckpointError: the checkpoint is damaged, or of another fit.
-        FitStopped: it was asked to stop; the checkpoint is up to date.
+        CheckpointError: the checkpoint is damaged, in use, or belongs to another fit.
+        TrainingError: there is nothing to learn from.
+        TrainingStopped: a signal ended the fit.
+    """
+    start = read_start(plan.start)
+    recipe, checkpoint = plan.recipe_from(start), CheckpointFile(plan.checkpoint)
+    with (
+        catch_signals() as signals,
+        join_ranks() as ranks,
+        checkpoint.held() if ranks.rank == 0 else nullcontext(),
+    ):
+        try:
+            dataset = _read_dataset(plan, settings.archive_dir, checkpoint, signals, ranks)
+            return train(dataset, recipe, settings, checkpoint, signals, start=start, ranks=ranks)
+        except FitStopped as exc:  # without a signal here, another rank received it
+            raise TrainingStopped((signals or [signal.SIGTERM])[0]) from exc
+
+
+def _read_dataset(
+    plan: TrainingPlan, archive_dir: Path, checkpoint: CheckpointFile, signals: list[int], ranks: Ranks
+) -> Dataset:
+    """Read what the plan learns from; of the archive, the first rank writes the shards that all of them read."""
+    if plan.read_plays is not None:
+        dataset = split_recording(plan.read_plays())
+    elif ranks.rank == 0:
+        dataset = read_archive(archive_dir, checkpoint, signals=signals)
+        ranks.any(is_so=False)  # the shards are there
+    else:
+        ranks.any(is_so=False)
+        dataset = dataset_of(ShardFolder(checkpoint.shards_directory))
+    return dataset if plan.playlists is None else replace(dataset, playlists=read_playlists(plan.playlists))
+
+
+def train(
+    dataset: Dataset,
+    recipe: Recipe,
+    settings: Settings,
+    checkpoint: CheckpointFile,
+    signals: list[int],
+    *,
+    start: Release | None = None,
+    ranks: Ranks = ALONE,
+) -> SavedRelease | None:
+    """Fit a recipe and save the release.
+
+    Args:
+        dataset: what to learn from.
+        recipe: what is fitted.
+        settings: where releases go, and which device computes.
+        checkpoint: where the fit resumes from; removed once the release is saved.
+        signals: those received so far; any of them ends the fit.
+        start: what the fit starts from, whose network overrides the recipe's; None: afresh.
+        ranks: the processes that train together; only the first reports, and writes checkpoint and release.
+
+    Returns:
+        Where the release is; None on every rank but the first.
+
+    Raises:
+        CheckpointError: the checkpoint is damaged, or belongs to another fit.
+        FitStopped: a signal arrived; the checkpoint is up to date.
         TrainingError: there is nothing to learn from.
     """
     device = pick_device(settings.device)
     try:
-        with _report(ranks, heard) as report:
+        with _report(ranks, signals) as report:
             recommender = fit_recipe(
                 recipe,
-                lesson.shards,
-                lesson.catalogue,
-                playlists=lesson.playlists,
+                dataset.shards,
+                dataset.catalogue,
+                playlists=dataset.playlists,
                 start=start,
                 context=FitContext(device, report, checkpoint, ranks),
             )
@@ -75,27 +154,27 @@ def train(
     if ranks.rank:
         return None
     if recipe.second_stage is not None and recommender.reranker is None:
-        logger.warning("no second stage: too few plays came since the release it starts from, which has none either")
+        logger.warning("no second stage: too few plays since the release it starts from, which has none either")
     saved = save_under(
         settings.releases_url,
         recommender,
         training=recipe.training,
         metrics={"recipe": recipe.name},
-        data_window=lesson.data_window,
+        data_window=dataset.data_window,
     )
     checkpoint.remove()
     return saved
 
 
 @contextmanager
-def _report(ranks: Ranks, heard: list[int]) -> Iterator[ReportProgress]:
-    """Yield what tells of a fit on the first rank, and ends it on all of them at the same batch.
+def _report(ranks: Ranks, signals: list[int]) -> Iterator[ReportProgress]:
+    """Yield a report that shows progress on the first rank, and ends the fit on all ranks at the same batch.
 
-    The second stage is the first rank's own: the others are through, and no longer to be asked.
+    Only the first rank fits the second stage: the others have finished and can no longer be asked.
     """
 
     def is_stopping(progress: Progress) -> bool:
-        return bool(heard) if progress.stage == "second stage" else ranks.any(bool(heard))
+        return bool(signals) if progress.stage == "second stage" else ranks.any(bool(signals))
 
     if ranks.rank:
         yield stopping(lambda _: None, is_stopping)
@@ -106,11 +185,11 @@ def _report(ranks: Ranks, heard: list[int]) -> Iterator[ReportProgress]:
 
 @contextmanager
 def join_ranks() -> Iterator[Ranks]:
-    """Meet the other processes that torchrun has started; alone where it has not."""
+    """Join the other processes if torchrun has started some."""
     if not distributed.is_torchelastic_launched():
         yield ALONE
         return
-    distributed.init_process_group("gloo", timeout=_PATIENCE)
+    distributed.init_process_group("gloo", timeout=_RANK_TIMEOUT)
     try:
         yield Ranks(distributed.get_rank(), distributed.get_world_size())
     finally:
@@ -118,16 +197,16 @@ def join_ranks() -> Iterator[Ranks]:
 
 
 @contextmanager
-def hear_signals() -> Iterator[list[int]]:
-    """Take note of SIGTERM and SIGINT instead of ending."""
-    heard: list[int] = []
+def catch_signals() -> Iterator[list[int]]:
+    """Record SIGTERM and SIGINT instead of ending; yield the list of those received."""
+    signals: list[int] = []
 
-    def note(number: int, _: FrameType | None) -> None:
-        heard.append(number)
+    def record(number: int, _: FrameType | None) -> None:
+        signals.append(number)
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    handlers = {number: signal.signal(number, record) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield heard
+        yield signals
     finally:
-        for number, handler in before.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)

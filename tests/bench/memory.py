@@ -69,7 +69,7 @@ def _measured(directory: Path, shard_plays: int) -> int:
 
 
 def _fit(directory: Path, shard_plays: int) -> int:
-    lesson = read_archive(directory, CheckpointFile(directory / "fit"), heard=[], shard_plays=shard_plays)
+    lesson = read_archive(directory, CheckpointFile(directory / "fit"), signals=[], shard_plays=shard_plays)
     fit_shards(lesson.shards, lesson.catalogue, _TRAINING, network_config=_NETWORK)
     CheckpointFile(directory / "fit").remove()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

@@ -44,7 +44,7 @@ def test_of_an_archive_everything_is_learned_and_its_holder_may_go_on(tmp_path: 
     archive_of(tmp_path / "archive", 100)
 
     with Archive(tmp_path / "archive"):
-        lesson = read_archive(tmp_path / "archive", CheckpointFile(tmp_path / "fit"), heard=[], shard_plays=40)
+        lesson = read_archive(tmp_path / "archive", CheckpointFile(tmp_path / "fit"), signals=[], shard_plays=40)
 
     assert len(lesson.shards) == 3
     assert sum(shard.histories.num_plays for shard in lesson.shards) == 100
@@ -55,22 +55,22 @@ def test_of_an_archive_everything_is_learned_and_its_holder_may_go_on(tmp_path: 
 
 def test_a_fit_that_goes_on_learns_from_what_it_began_with(tmp_path: Path) -> None:
     archive_of(tmp_path / "archive", 100)
-    begun = read_archive(tmp_path / "archive", CheckpointFile(tmp_path / "fit"), heard=[])
+    begun = read_archive(tmp_path / "archive", CheckpointFile(tmp_path / "fit"), signals=[])
     archive_of(tmp_path / "archive", 50, next_offset=100)
 
-    resumed = read_archive(tmp_path / "archive", CheckpointFile(tmp_path / "fit"), heard=[])
+    resumed = read_archive(tmp_path / "archive", CheckpointFile(tmp_path / "fit"), signals=[])
 
     assert as_lists(resumed) == as_lists(begun)
 
 
 def test_nobody_is_learned_from_after_they_were_forgotten(tmp_path: Path) -> None:
     archive_of(tmp_path / "archive", 100)
-    read_archive(tmp_path / "archive", CheckpointFile(tmp_path / "fit"), heard=[])
+    read_archive(tmp_path / "archive", CheckpointFile(tmp_path / "fit"), signals=[])
     archive_of(tmp_path / "archive", 1, next_offset=100, forgotten=("u3",))
     learned_from_all = CheckpointFile(tmp_path / "fit")
     learned_from_all.write(Snapshot({}, {}, {}))
 
-    resumed = read_archive(tmp_path / "archive", CheckpointFile(tmp_path / "fit"), heard=[])
+    resumed = read_archive(tmp_path / "archive", CheckpointFile(tmp_path / "fit"), signals=[])
 
     assert resumed.data_window.num_listeners == 9
     assert resumed.data_window.num_plays == 91
@@ -79,14 +79,14 @@ def test_nobody_is_learned_from_after_they_were_forgotten(tmp_path: Path) -> Non
 
 def test_an_empty_archive_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="holds no plays"):
-        read_archive(tmp_path, CheckpointFile(tmp_path / "fit"), heard=[])
+        read_archive(tmp_path, CheckpointFile(tmp_path / "fit"), signals=[])
 
 
 def test_a_shuffle_ends_when_it_should_and_does_not_count(tmp_path: Path) -> None:
     archive_of(tmp_path / "archive", 100)
 
     with pytest.raises(FitStopped):
-        read_archive(tmp_path / "archive", CheckpointFile(tmp_path / "fit"), heard=[signal.SIGTERM])
+        read_archive(tmp_path / "archive", CheckpointFile(tmp_path / "fit"), signals=[signal.SIGTERM])
 
     assert open_shards(tmp_path / "fit" / "shards") is None
 

@@ -23,7 +23,7 @@ from streamer.settings import Settings
 from streamer.training import offline as running
 from streamer.training.checkpoints import CheckpointError, CheckpointFile
 from streamer.training.dataset import Dataset, TrainingError
-from streamer.training.offline import hear_signals, train
+from streamer.training.offline import catch_signals, train
 from streamer.training.progress import FitStopped, stopping
 
 IDS = [f"t{number}" for number in range(20)]
@@ -45,7 +45,7 @@ def lesson(num_plays: int = 400) -> Dataset:
 
 
 class OnceKept(list[int]):
-    """SIGTERM, heard as soon as there is a checkpoint."""
+    """SIGTERM, signals as soon as there is a checkpoint."""
 
     def __init__(self, checkpoint: CheckpointFile) -> None:
         super().__init__([signal.SIGTERM])
@@ -98,11 +98,11 @@ def test_both_stages_go_on_to_the_same_weights_wherever_they_were_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
     whole = train(lesson(), BOTH, settings(tmp_path), CheckpointFile(tmp_path / "whole"), [])
-    checkpoint, heard = CheckpointFile(tmp_path / "stopped"), list[int]()
-    monkeypatch.setattr(running, "report_progress", _hear_in(stage, heard))
+    checkpoint, signals = CheckpointFile(tmp_path / "stopped"), list[int]()
+    monkeypatch.setattr(running, "report_progress", _hear_in(stage, signals))
 
     with pytest.raises(FitStopped):
-        train(lesson(), BOTH, settings(tmp_path), checkpoint, heard)
+        train(lesson(), BOTH, settings(tmp_path), checkpoint, signals)
 
     resumed = train(lesson(), BOTH, settings(tmp_path), checkpoint, [])
     assert resumed is not None
@@ -112,7 +112,7 @@ def test_both_stages_go_on_to_the_same_weights_wherever_they_were_stopped(
     assert list((tmp_path / "stopped").iterdir()) == []
 
 
-def _hear_in(stage: str, heard: list[int]) -> Callable[..., AbstractContextManager[ReportProgress]]:
+def _hear_in(stage: str, signals: list[int]) -> Callable[..., AbstractContextManager[ReportProgress]]:
     """Report nothing, but hear SIGTERM once a stage has gone through a few batches."""
 
     @contextmanager
@@ -121,7 +121,7 @@ def _hear_in(stage: str, heard: list[int]) -> Callable[..., AbstractContextManag
 
         def hear(progress: Progress) -> None:
             if progress.stage == stage and progress.epoch and next(batches) == 2:
-                heard.append(signal.SIGTERM)
+                signals.append(signal.SIGTERM)
 
         yield stopping(hear, is_stopping)
 
@@ -137,7 +137,7 @@ def test_a_release_that_starts_from_one_without_a_second_stage_says_so(
 
     train(lesson(), BOTH, settings(tmp_path), CheckpointFile(tmp_path / "second"), [], start=start)
 
-    assert "no second stage: too few plays came since the release it starts from" in caplog.text
+    assert "no second stage: too few plays since the release it starts from" in caplog.text
 
 
 def test_a_checkpoint_of_other_plays_is_refused_and_left(tmp_path: Path) -> None:
@@ -162,10 +162,10 @@ def test_plays_that_teach_nothing_are_refused(tmp_path: Path) -> None:
 def test_signals_are_noted_and_handed_back() -> None:
     before = signal.getsignal(signal.SIGTERM)
 
-    with hear_signals() as heard:
+    with catch_signals() as signals:
         os.kill(os.getpid(), signal.SIGTERM)
 
-        assert heard == [signal.SIGTERM]
+        assert signals == [signal.SIGTERM]
     assert signal.getsignal(signal.SIGTERM) is before
 
 
