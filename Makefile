@@ -7,6 +7,9 @@ UV := $(BIN)/uv
 READY := .venv/.installed
 FAST := not kafka and not slow and not faults and not gpu
 
+# Where images set it, every process of the tests would compile them and rewrite their assertions again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help install lock format lint check test test-all faults mutants recovery soak coverage demo replay
 .PHONY: report kafka schemas public bench day manifests clean
@@ -84,8 +87,9 @@ clean: ## remove what make and the tools built, .venv included
 	find models streamer tests -name __pycache__ -prune -exec rm -rf {} +
 
 # The project's own build needs setuptools, which the lock pins too: hence no isolated build, which would fetch another.
+# Compiled once here, torch and the rest need not be compiled by each process that starts before they are cached.
 $(READY): $(UV) pyproject.toml requirements.lock
-	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
