@@ -70,7 +70,7 @@ def test_training_is_repeatable_and_leaves_the_global_generator_alone() -> None:
 def test_progress_is_told_after_every_pass_and_every_batch() -> None:
     told: list[Progress] = []
 
-    fit(rounds(), CATALOGUE, QUICK, network_config=SMALL, context=FitContext(progress=told.append))
+    fit(rounds(10), CATALOGUE, QUICK, network_config=SMALL, context=FitContext(progress=told.append))
 
     passes, told = told[:2], told[2:]
     assert [(progress.epoch, progress.batch, progress.num_batches) for progress in passes] == [(0, 1, 2), (0, 2, 2)]
@@ -80,7 +80,7 @@ def test_progress_is_told_after_every_pass_and_every_batch() -> None:
 
 
 def test_plays_of_unknown_tracks_are_skipped() -> None:
-    network = fit(rounds(unknown=(3, 17)), CATALOGUE, QUICK, network_config=SMALL)
+    network = fit(rounds(10, unknown=(3, 17)), CATALOGUE, QUICK, network_config=SMALL)
 
     assert all(torch.isfinite(tensor).all() for tensor in network.state_dict().values())
 

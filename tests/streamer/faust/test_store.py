@@ -138,7 +138,7 @@ def test_a_store_is_discarded_well_before_the_changelog_forgets() -> None:
 
 
 async def test_opening_a_store_again_and_again_leaves_no_more_logs(tmp_path: Path, open_table: OpenTable) -> None:
-    for _ in range(8):
+    for _ in range(6):
         await open_table(partitions=[0]).store.stop()
 
     assert 1 <= num_logs(tmp_path) <= 4, "RocksDB tells of itself without end"
