@@ -10,6 +10,12 @@ from typing import Any, ClassVar, Final, Literal, Self
 HORIZONS: Final = ("short-term", "long-term")
 """The two time scales, each with its head, list and topic; always in this order."""
 
+SHORT_TERM_SIZE: Final = 20
+"""Tracks in a short-term list that is judged: HR@20, MRR@20."""
+
+LONG_TERM_SIZE: Final = 100
+"""Tracks in a long-term list that is judged: recall@100."""
+
 RING_SIZE: Final = 64
 """Number of plays that a listener's state remembers; part of the state record's format."""
 
@@ -236,7 +242,7 @@ class RerankerConfig:
         hidden_units: of each of the two layers.
     """
 
-    num_first_stage: int = 100
+    num_first_stage: int = LONG_TERM_SIZE
     num_counted: int = 60
     num_neighbours: int = 100
     num_pair_followers: int = 8

@@ -9,9 +9,10 @@ from typing import Final
 import numpy as np
 import torch
 
+from models.config import SHORT_TERM_SIZE
 from models.evaluation.metrics import Estimate, estimate, short_term_metrics
 from models.plays.split import Part, Split
-from models.serving.offline import SHORT_TERM_SIZE, steps_to
+from models.serving.offline import steps_to
 from models.serving.recommender import Recommender
 from models.serving.step import step
 

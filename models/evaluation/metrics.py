@@ -8,8 +8,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.config import LONG_TERM_SIZE, SHORT_TERM_SIZE
 from models.plays.split import LongTermTruths, Split
-from models.serving.offline import LONG_TERM_SIZE, SHORT_TERM_SIZE
+
+LONG_TERM_STRIDE: Final = 3
+"""Every which anchor is asked for its weeks to come: of neighbours, they are nearly the same."""
 
 _NUM_RESAMPLES: Final = 300
 _GAINS: Final = 1 / np.log2(np.arange(2, LONG_TERM_SIZE + 2))  # of a hit at each place
@@ -58,9 +61,18 @@ def long_term_metrics(
 def estimate(values: NDArray[np.float64], listeners: NDArray[np.int64]) -> Estimate:
     """Average over anchors, resampling listeners: a heavy listener's anchors go in or out together."""
     _, places = np.unique(listeners, return_inverse=True)
-    sums, counts = np.bincount(places, values), np.bincount(places)
+    low, high = bootstrap(np.bincount(places, values).astype(np.float64), np.bincount(places))
+    return Estimate(float(values.mean()), low, high)
+
+
+def bootstrap(sums: NDArray[np.float64], weights: NDArray[np.int64]) -> tuple[float, float]:
+    """Give the 95 % percentile interval of a mean over L listeners, who are resampled.
+
+    Args:
+        sums: float64 (L,), of each listener's values.
+        weights: int64 (L,), how much each listener counts, at least 1; the mean is the ratio of both totals.
+    """
     shares = np.full(len(sums), 1 / len(sums))
-    weights = np.random.default_rng(0).multinomial(len(sums), shares, size=_NUM_RESAMPLES)  # (resamples, listeners)
-    means = (weights @ sums) / np.maximum(weights @ counts, 1)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return Estimate(float(values.mean()), float(low), float(high))
+    drawn = np.random.default_rng(0).multinomial(len(sums), shares, size=_NUM_RESAMPLES)  # (resamples, listeners)
+    low, high = np.percentile((drawn @ sums) / (drawn @ weights), [2.5, 97.5])
+    return float(low), float(high)

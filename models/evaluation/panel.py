@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.evaluation.metrics import Estimate, long_term_metrics, short_term_metrics
+from models.evaluation.metrics import LONG_TERM_STRIDE, Estimate, bootstrap, long_term_metrics, short_term_metrics
 from models.plays.split import Lists, Split, long_term_truths
 
 MAX_WEIGHT: Final = 20
@@ -22,9 +22,6 @@ MAX_WEIGHT: Final = 20
 
 MIN_LISTENERS: Final = 10
 """Fewer cannot be resampled into an interval that means anything."""
-
-_NUM_RESAMPLES: Final = 300
-_LONG_TERM_STRIDE: Final = 3  # anchors: of neighbours, the weeks to come are nearly the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +85,7 @@ def choose_panel(split: Split, known_before_ms: int) -> Panel:
 def _outcomes(split: Split, lists: Lists) -> dict[str, Outcomes]:
     """Measure lists at every anchor of the test part; of other lists, the outcomes stand at the same anchors."""
     anchors, listeners = split.anchors("test"), split.histories.listeners()
-    truths = long_term_truths(split, "test", stride=_LONG_TERM_STRIDE)
+    truths = long_term_truths(split, "test", stride=LONG_TERM_STRIDE)
     short_term = short_term_metrics(split, anchors, lists.short_term)
     asked = lists.long_term[np.searchsorted(anchors, truths.anchors)]
     long_term = long_term_metrics(truths, asked, np.ones(len(truths.rows), np.bool_))
@@ -105,10 +102,8 @@ def weigh(outcome: Outcomes) -> Estimate:
     counts = np.bincount(places)  # (listeners,)
     means = np.bincount(places, outcome.values) / counts
     weights = np.minimum(counts, MAX_WEIGHT)
-    shares = np.full(len(counts), 1 / len(counts))
-    drawn = np.random.default_rng(0).multinomial(len(counts), shares, size=_NUM_RESAMPLES)  # (resamples, listeners)
-    low, high = np.percentile((drawn @ (weights * means)) / (drawn @ weights), [2.5, 97.5])
-    return Estimate(float(np.average(means, weights=weights)), float(low), float(high))
+    low, high = bootstrap(weights * means, weights)
+    return Estimate(float(np.average(means, weights=weights)), low, high)
 
 
 def weigh_differences(mine: Mapping[str, Outcomes], theirs: Mapping[str, Outcomes]) -> dict[str, Estimate]:

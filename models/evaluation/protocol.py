@@ -28,11 +28,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.evaluation.metrics import Estimate, estimate, long_term_metrics, short_term_metrics
+from models.config import LONG_TERM_SIZE, SHORT_TERM_SIZE
+from models.evaluation.metrics import LONG_TERM_STRIDE, Estimate, estimate, long_term_metrics, short_term_metrics
 from models.plays.catalogue import FIRST_TRACK
 from models.plays.histories import Histories
 from models.plays.split import Lists, LongTermTruths, Part, Split, long_term_truths
-from models.serving.offline import LONG_TERM_SIZE, SHORT_TERM_SIZE, answer
+from models.serving.offline import answer
 from models.serving.recommender import Recommender
 
 
@@ -86,7 +87,7 @@ def evaluate(
     lists: Lists | Sequence[Lists],
     *,
     short_term_stride: int = 1,
-    long_term_stride: int = 3,
+    long_term_stride: int = LONG_TERM_STRIDE,
 ) -> Report:
     """Compare lists with what the listeners played.
 
@@ -117,7 +118,7 @@ def compare(
     others: Lists | Sequence[Lists],
     *,
     short_term_stride: int = 1,
-    long_term_stride: int = 3,
+    long_term_stride: int = LONG_TERM_STRIDE,
 ) -> dict[str, Estimate]:
     """Estimate by how much `lists` are better than `others` at the same anchors, for HR@20, MRR@20 and recall@100.
 

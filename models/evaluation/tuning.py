@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.evaluation.baselines import Baseline, Method, rank
-from models.evaluation.metrics import long_term_metrics, short_term_metrics
+from models.evaluation.metrics import LONG_TERM_STRIDE, long_term_metrics, short_term_metrics
 from models.plays.split import Lists, LongTermTruths, Split, long_term_truths
 
 STRIDE: Final = 4
 """Every which validation anchor is asked in a trial."""
 
-_LONG_TERM_STRIDE: Final = 3  # of those
 _DAMPINGS: Final = (1.0, 0.5, 0.25, 0.1, 0.01)
 
 
@@ -52,7 +51,7 @@ class ValidationScorer:
     def of(cls, split: Split) -> ValidationScorer:
         """Pick the anchors."""
         anchors = split.anchors("validation")[::STRIDE]
-        return cls(split, anchors, long_term_truths(split, "validation", stride=STRIDE * _LONG_TERM_STRIDE))
+        return cls(split, anchors, long_term_truths(split, "validation", stride=STRIDE * LONG_TERM_STRIDE))
 
     def score(self, lists: Lists) -> ValidationScore:
         """Compare the lists at the anchors with what the listeners played."""

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.config import LONG_TERM_SIZE, SHORT_TERM_SIZE
 from models.plays.catalogue import PAD
 from models.plays.histories import Histories
 from models.plays.split import Lists
@@ -15,8 +16,6 @@ from models.serving.recommender import Recommender
 from models.serving.step import step
 from models.serving.step_input import StepInput
 
-SHORT_TERM_SIZE: Final = 20
-LONG_TERM_SIZE: Final = 100
 _MAX_STEP_PLAYS: Final = 1 << 14  # plays of one step of evaluation
 
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-SHORT_TERM_SIZE: Final = 20  # of HR@20 and MRR@20
-LONG_TERM_SIZE: Final = 100  # of recall@100
+from models.config import LONG_TERM_SIZE, SHORT_TERM_SIZE
+
 _PREFIX: Final = "REFRAIN_"
 
 

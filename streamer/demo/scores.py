@@ -16,8 +16,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from models.config import HORIZONS
-from streamer.demo.scale import LONG_TERM_SIZE, SHORT_TERM_SIZE
+from models.config import HORIZONS, LONG_TERM_SIZE, SHORT_TERM_SIZE
 from streamer.local.simulator import SimulatedPlay
 from streamer.wire.messages import Horizon, Recommendation
 

@@ -14,8 +14,8 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from models.config import LONG_TERM_SIZE, SHORT_TERM_SIZE
 from streamer.demo.picture import Live, Phase, Picture, PlayedTrack, Spotlight, Track
-from streamer.demo.scale import LONG_TERM_SIZE, SHORT_TERM_SIZE
 from streamer.demo.scores import WINDOW_PLAYS, Score
 
 _ACCENT: Final = "bright_cyan"

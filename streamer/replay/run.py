@@ -17,9 +17,9 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from models.config import LONG_TERM_SIZE, SHORT_TERM_SIZE
 from models.plays.split import Lists, Split, split_plays
 from models.recipes import Recipe
-from models.serving.offline import LONG_TERM_SIZE, SHORT_TERM_SIZE
 from streamer.errors import RefrainError
 from streamer.kafka.admin import KafkaAdmin
 from streamer.kafka.topics import ensure_topics, specs

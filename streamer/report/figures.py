@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from models.analysis.breakdown import break_down
-from models.evaluation.metrics import Estimate
+from models.evaluation.metrics import LONG_TERM_STRIDE, Estimate
 from models.evaluation.protocol import Group, compare, evaluate
 from models.plays.split import Lists, Split
 from streamer.report.runs import SystemRun
@@ -24,7 +24,6 @@ NAMES: Final = {
 }
 
 _DIGITS: Final = 5
-_LONG_TERM_ANCHORS: Final = 3  # every which of the short-term ones is asked for the weeks to come
 
 Figures = dict[str, Any]
 
@@ -42,7 +41,7 @@ class Asking:
     @property
     def strides(self) -> dict[str, int]:
         """What `models.evaluation.protocol` calls it."""
-        return {"short_term_stride": self.every, "long_term_stride": self.every * _LONG_TERM_ANCHORS}
+        return {"short_term_stride": self.every, "long_term_stride": self.every * LONG_TERM_STRIDE}
 
 
 def describe(

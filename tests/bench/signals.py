@@ -23,8 +23,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.config import CONTEXTS, RING_SIZE, RerankerConfig, TrainingConfig
-from models.evaluation.metrics import estimate, long_term_metrics, short_term_metrics
+from models.config import CONTEXTS, LONG_TERM_SIZE, RING_SIZE, SHORT_TERM_SIZE, RerankerConfig, TrainingConfig
+from models.evaluation.metrics import LONG_TERM_STRIDE, estimate, long_term_metrics, short_term_metrics
 from models.evaluation.protocol import evaluate, rank_anchors
 from models.networks.network import Network
 from models.plays.catalogue import FIRST_TRACK, track_keys
@@ -33,7 +33,7 @@ from models.plays.playlists import playlist_histories
 from models.plays.split import Lists, Part, Plays, Split, long_term_truths, split_plays
 from models.recipes import RECIPES
 from models.release import load_release
-from models.serving.offline import LONG_TERM_SIZE, SHORT_TERM_SIZE, answer, steps_to
+from models.serving.offline import answer, steps_to
 from models.serving.ranking import top_k
 from models.serving.recommender import Recommender
 from models.serving.step import step
@@ -105,7 +105,7 @@ class Bench:
         anchors = split.anchors(self.part)
         counts = np.ones(len(split.rows), np.bool_) if counts is None else counts
         asked = np.flatnonzero(counts[anchors + 1])
-        truths = long_term_truths(split, self.part, stride=3)
+        truths = long_term_truths(split, self.part, stride=LONG_TERM_STRIDE)
         places = np.searchsorted(anchors, truths.anchors)
         num_rows = len(split.catalogue) + FIRST_TRACK
         wanted = (listeners * num_rows + split.rows)[counts & (split.histories.played_at_ms >= split.t1_ms)]

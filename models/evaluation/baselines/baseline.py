@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from torch import Tensor
 
+from models.config import LONG_TERM_SIZE, SHORT_TERM_SIZE
 from models.evaluation.baselines.queries import latest_plays
 from models.plays.catalogue import FIRST_TRACK
 from models.plays.split import Lists, Part, Split
 from models.serving.ranking import top_k
 
-_SHORT_TERM_SIZE: Final = 20
-_LONG_TERM_SIZE: Final = 100
 _NUM_DAMPED: Final = 20
 _MAX_SCORES: Final = 1 << 22  # held at once: 16 MiB
 _TIE_BREAK: Final = 1e-3  # share that the most popular track's score gains: enough to tell equals apart in float32
@@ -97,10 +96,10 @@ def rank(scorer: Scorer, split: Split, anchors: NDArray[np.int64], dampings: Seq
     for part in _slices(anchors, len(popularity)):
         scores = torch.from_numpy(scorer.score(split, part).toarray())  # (a, M)
         scores = torch.addcmul(scores, scores, popularity, value=_TIE_BREAK).add_(popularity, alpha=_UNSCORED)
-        long_term.append(top_k(scores, _LONG_TERM_SIZE)[0])
+        long_term.append(top_k(scores, LONG_TERM_SIZE)[0])
         for damping, lists in zip(dampings, short_term, strict=True):
-            lists.append(top_k(_damp(scores, split, part, damping), _SHORT_TERM_SIZE)[0])
-    return [Lists(_joined(lists, _SHORT_TERM_SIZE), _joined(long_term, _LONG_TERM_SIZE)) for lists in short_term]
+            lists.append(top_k(_damp(scores, split, part, damping), SHORT_TERM_SIZE)[0])
+    return [Lists(_joined(lists, SHORT_TERM_SIZE), _joined(long_term, LONG_TERM_SIZE)) for lists in short_term]
 
 
 def _popularity(split: Split) -> NDArray[np.float32]:

@@ -2,7 +2,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from streamer.demo.scale import LONG_TERM_SIZE
+from models.config import LONG_TERM_SIZE
 from streamer.demo.scores import MIN_TRUTH, PLAYS_KEPT, WINDOW_PLAYS, Score, Scoreboard
 from streamer.local.simulator import SimulatedPlay
 from streamer.wire.messages import Horizon, RankedTrack, Recommendation
