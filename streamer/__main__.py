@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stderr.write(f"refrain: {exc}\n")
         sys.exit(_STATUSES.get(type(exc), 1))
     except KafkaConnectionError as exc:
-        sys.stderr.write(f"refrain: {exc}; see that Kafka runs, and where REFRAIN_KAFKA_BOOTSTRAP_SERVERS says\n")
+        sys.stderr.write(f"refrain: {exc}; check that Kafka runs at REFRAIN_KAFKA_BOOTSTRAP_SERVERS\n")
         sys.exit(UNREACHABLE_STATUS)
     except ModuleNotFoundError as exc:
         package = (exc.name or "").partition(".")[0]

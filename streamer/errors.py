@@ -1,21 +1,21 @@
-"""What can go wrong, split by what the one who catches it does.
+"""The errors, split by what their handler does.
 
     RefrainError
     +-- SettingsError          a REFRAIN_ variable is wrong: printed, exit 2, nothing was started
     +-- ContractError          topics, offsets and changelog do not fit together: printed, exit 3, nothing was changed
     +-- KafkaUnavailableError  the embedded Kafka does not start: printed, exit 4
-    +-- ReleaseError           a release cannot be taken up: logged, the worker carries on with the one it has
-    +-- StepError              a step cannot be computed: its batch is tried again in halves, down to the play to blame
-    +-- CheckpointError        a checkpoint is damaged, or of another fit: printed, exit 1, it is left as it was
+    +-- ReleaseError           a release cannot be taken up: logged, the worker keeps the one it has
+    +-- StepError              a step cannot be computed: its batch is retried in halves, down to the guilty play
+    +-- CheckpointError        a checkpoint is damaged, or from another fit: printed, exit 1, the file is kept
 
-A bad play is no exception but a row beside the good ones (`events.Reject`), for one must not stop a chunk. A failure
-between a transaction and the disk is none either: it ends the process (`crash.crash`), because recovery is the one way
-back.
+A bad play is not an exception but a row beside the good ones (`wire.plays.Reject`), because it must not stop a chunk.
+A failure between a transaction and the disk is not one either: it ends the process (`runtime.crash.crash`), because
+recovery is the only way back.
 """
 
 
 class RefrainError(Exception):
-    """Root of the errors that Refrain itself raises."""
+    """Root of all errors that Refrain raises."""
 
 
 class SettingsError(RefrainError):
@@ -23,7 +23,7 @@ class SettingsError(RefrainError):
 
 
 class ContractError(RefrainError):
-    """Raised when what stands in Kafka contradicts what the worker needs, so that starting would lose or repeat."""
+    """Raised when Kafka's contents contradict the states, so that starting would lose or repeat plays."""
 
 
 class KafkaUnavailableError(RefrainError):
@@ -35,4 +35,4 @@ class ReleaseError(RefrainError):
 
 
 class StepError(RefrainError):
-    """Raised when a step raised, ran out of memory or gave what is no number; says which release and how it failed."""
+    """Raised when a step raised, ran out of memory or produced a NaN or infinity; names the release and the failure."""

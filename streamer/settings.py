@@ -41,25 +41,25 @@ _seconds = _at_least(0, float)
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything an operator may set; the variable of `max_wait_s` is `REFRAIN_MAX_WAIT_S`, and so on."""
+    """Everything an operator can set; `max_wait_s` is read from `REFRAIN_MAX_WAIT_S`, and so on."""
 
-    kafka_bootstrap_servers: str = _setting("127.0.0.1:9092", "host:port, comma separated: where Kafka answers")
+    kafka_bootstrap_servers: str = _setting("127.0.0.1:9092", "host:port of Kafka brokers, separated by commas")
     app_id: str = _setting("refrain", "names the consumer group, the changelog and the fences of one deployment")
-    instance_id: str = _setting("", "static membership: one name per worker, so that a restart moves no partition")
-    state_dir: Path = _setting(Path("state"), "directory of the states; one per worker, on a disk that persists", Path)
+    instance_id: str = _setting("", "static membership: one name per worker, so that a restart moves no partitions")
+    state_dir: Path = _setting(Path("state"), "directory of the states; one per worker, on a persistent disk", Path)
     releases_url: str = _setting("releases", "fsspec URL of the directory that holds the releases")
     archive_dir: Path = _setting(Path("archive"), "directory of the trainer's archive of plays", Path)
 
     plays_topic: str = _setting("plays", "source topic")
     short_term_topic: str = _setting("recommendations.short-term", "what to play next")
     long_term_topic: str = _setting("recommendations.long-term", "what to discover over the coming weeks")
-    dead_letter_topic: str = _setting("plays.dead-letter", "plays that could not be read, with their cause")
+    dead_letter_topic: str = _setting("plays.dead-letter", "rejected plays, with their cause")
     releases_topic: str = _setting("releases", "which release is champion")
-    partitions: int = _setting(8, "partitions of `plays` where Refrain creates it; afterwards the topic decides", _num)
-    replication: int = _setting(1, "replicas of topics Refrain creates; 3 in production", _num)
+    partitions: int = _setting(8, "partitions of `plays` if Refrain creates it; afterwards the topic decides", _num)
+    replication: int = _setting(1, "replicas of the topics that Refrain creates; 3 in production", _num)
     partitioner: str = _setting(
         "",
-        "`murmur2` or `crc32`: dead-letter plays on a partition their key does not hash to",
+        "`murmur2` or `crc32`: reject plays whose key does not hash to their partition",
         _one_of("", "murmur2", "crc32"),
     )
 
@@ -72,22 +72,26 @@ class Settings:
     long_term_size: int = _setting(50, "tracks in a long-term list; 100 to measure recall@100", _num)
     max_batch_plays: int = _setting(2000, "plays; bounds memory and the latency of a full batch", _num)
     max_wait_s: float = _setting(
-        0.005, "seconds a play waits for company: a batch costs about 3 ms however small", _seconds
+        0.005, "seconds a play waits for others to share its batch; even the smallest batch costs about 3 ms", _seconds
     )
-    max_step_s: float = _setting(20.0, "seconds a step may compute before the worker gives itself up", _seconds)
+    max_step_s: float = _setting(20.0, "seconds a step may take before the worker ends itself", _seconds)
     device: str = _setting("auto", "where the network computes: auto, cpu or cuda", _one_of("auto", "cpu", "cuda"))
-    compute_threads: int = _setting(
-        1, "threads of one step on a CPU; more than one seldom pays below 1,000 plays", _num
-    )
+    compute_threads: int = _setting(1, "CPU threads per step; more than one rarely pays off below 1,000 plays", _num)
     standbys: int = _setting(
         0, "replicas of each state kept warm on other workers; each costs a copy of the changelog", _count
     )
 
-    session_timeout_s: float = _setting(10.0, "seconds without heartbeat until a worker's partitions move on", _seconds)
-    heartbeat_s: float = _setting(
-        1.0, "seconds between heartbeats: so much later than the session timeout may a loss be noticed", _seconds
+    session_timeout_s: float = _setting(
+        10.0, "seconds without a heartbeat until a worker's partitions go to another worker", _seconds
     )
-    rebalance_timeout_s: float = _setting(60.0, "seconds the group waits for a member; longer than any step", _seconds)
+    heartbeat_s: float = _setting(
+        1.0,
+        "seconds between heartbeats; a lost worker is noticed up to this long after the session timeout",
+        _seconds,
+    )
+    rebalance_timeout_s: float = _setting(
+        60.0, "seconds the group waits for a member to rejoin; longer than any step", _seconds
+    )
     transaction_timeout_s: float = _setting(30.0, "seconds until Kafka aborts a batch; longer than a step", _seconds)
 
     web_host: str = _setting("0.0.0.0", "address of /metrics, /healthz and /readyz")  # noqa: S104  scraped from outside
@@ -96,33 +100,33 @@ class Settings:
     log_level: str = _setting("info", "debug, info, warning or error", _one_of("debug", "info", "warning", "error"))
 
     archive_days: int = _setting(
-        365, "days after which archived plays are dropped; nobody's taste of last year needs keeping", _num
+        365, "days after which archived plays are dropped; last year's taste is not worth keeping", _num
     )
     releases_kept: int = _setting(
-        10, "releases that stay, beside the champion and the one before; each takes some MB", _num
+        10, "releases kept besides the champion and its predecessor; each takes a few MB", _num
     )
 
-    train_min_plays: int = _setting(20_000, "new plays that call for a new release", _num)
+    train_min_plays: int = _setting(20_000, "new plays that trigger a fit", _num)
     train_max_wait_s: float = _setting(
         86_400.0,
-        "seconds since the latest fit after which few new plays call for one too: charts change daily",
+        "seconds since the latest fit after which fewer new plays trigger one too: charts change daily",
         _seconds,
     )
     train_drift_plays: int = _setting(
-        5_000, "new plays after which the champion's live hit rate is measured; a sure fall calls for a fit", _num
+        5_000, "new plays between measurements of the champion's live hit rate; a significant drop triggers a fit", _num
     )
     train_fresh_after_s: float = _setting(
         86_400.0,
-        "seconds: an older champion is replaced by weights that are not worse, which know newer tracks",
+        "seconds after which the champion is replaced by weights that are merely no worse: they know newer tracks",
         _seconds,
     )
     train_window_plays: int = _setting(
-        2_000_000, "newest plays a release is fitted on; bounds the trainer's memory", _num
+        2_000_000, "newest plays that a release is fitted on; bounds the trainer's memory", _num
     )
     train_epochs: int = _setting(6, "passes over the window", _num)
 
     def __post_init__(self) -> None:
-        """Check what no single field can: the times fit together, a step in a transaction in a rebalance."""
+        """Check what no single field can: a step fits into a transaction, and a transaction into a rebalance."""
         rises = (("max_step_s", "transaction_timeout_s"), ("transaction_timeout_s", "rebalance_timeout_s"),
                  ("heartbeat_s", "session_timeout_s"))  # fmt: skip
         for low, high in rises:
@@ -147,7 +151,7 @@ class Settings:
 
     @property
     def changelog_topic(self) -> str:
-        """Where the states are logged, as Faust names it."""
+        """The topic that logs the states, as Faust names it."""
         return f"{self.app_id}-listeners-changelog"
 
     def describe(self) -> str:

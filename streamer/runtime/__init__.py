@@ -1,1 +1,1 @@
-"""What any process does: end at once, stop when asked, retry, serve its health, find its device, keep its files."""
+"""What every process does: crash, stop on a signal, retry, serve its health, pick its device, keep its files."""

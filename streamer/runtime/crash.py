@@ -1,8 +1,8 @@
-"""End the process at once: the one answer to an error or an unknown outcome between Kafka and the disk.
+"""End the process at once: the only response to an error or an unknown outcome between Kafka and the disk.
 
-A worker that merely drops a failed batch hangs at the next rebalance, waiting for its acknowledgement; a producer that
-carries on after an aborted transaction commits the next batch, and its progress mark covers the lost one for ever. So
-there is no second way back beside recovery, and recovery begins with a new process.
+A worker that merely drops a failed batch hangs at the next rebalance, waiting for its acknowledgement. A producer that
+carries on after an aborted transaction commits the next batch, whose progress mark then covers the lost one. So
+recovery is the only way back, and it starts with a new process.
 """
 
 import logging
@@ -16,13 +16,13 @@ from streamer.errors import RefrainError
 
 logger = logging.getLogger(__name__)
 
-#: Exit status of a process that ended itself for the sake of its states: a restart mends it.
+#: Exit status of a process that ended itself to protect its states: a restart recovers.
 CRASH_STATUS = 70
 
-#: Exit status of a process that refused to start: a restart mends nothing, an operator must.
+#: Exit status of a process that refused to start: a restart does not help, an operator must act.
 REFUSED_STATUS = 3
 
-#: How often the clock is looked at, seconds: well below any session timeout.
+#: Seconds between looks at the clock: well below any session timeout.
 CLOCK_PERIOD_S = 0.25
 
 
@@ -30,15 +30,15 @@ def crash(reason: str, cause: BaseException | None = None) -> NoReturn:
     """End this process now, without unwinding: no finally block may acknowledge, commit or write anything.
 
     Args:
-        reason: what happened, which partition or file, what to do if it happens again.
-        cause: the exception that led here, logged with its traceback.
+        reason: what happened, to which partition or file, and what to do if it happens again.
+        cause: the exception behind it, logged with its traceback.
     """
     logger.critical("crash: %s", reason, exc_info=cause)
     _exit(CRASH_STATUS)
 
 
 def refuse(cause: RefrainError) -> NoReturn:
-    """End this process because going on would lose or repeat plays; the message says what mends it."""
+    """End this process because continuing would lose or repeat plays; the message names the remedy."""
     logger.critical("refused to start: %s", cause)
     _exit(REFUSED_STATUS)
 
@@ -51,11 +51,11 @@ def _exit(status: int) -> NoReturn:
 
 
 class ClockWatch:
-    """Notice that the process was frozen (SIGSTOP, a suspended laptop, a stalled hypervisor).
+    """Detects that the process was frozen (SIGSTOP, a suspended laptop, a stalled hypervisor).
 
-    After a freeze longer than the session timeout the partitions belong to somebody else, and with a static identity
-    the group does not even say so. `CLOCK_BOOTTIME` where it exists, since the monotonic clock of Linux stands still
-    while the machine sleeps.
+    After a freeze longer than the session timeout the partitions belong to another worker, and under a static identity
+    the group does not even say so. The clock is `CLOCK_BOOTTIME` where it exists, because the monotonic clock of Linux
+    stops while the machine sleeps.
     """
 
     def __init__(self, limit_s: float, clock: Callable[[], float] | None = None) -> None:
@@ -64,7 +64,7 @@ class ClockWatch:
         self._last_s = self._clock()
 
     def check(self) -> float | None:
-        """Look at the clock; return the length of the freeze in seconds if there was one, else None."""
+        """Read the clock; return how long the process was frozen, in seconds, or None if it was not."""
         now_s = self._clock()
         frozen_s, self._last_s = now_s - self._last_s, now_s
         return frozen_s if frozen_s > self._limit_s else None

@@ -1,4 +1,4 @@
-"""Perseverance: work that is done again and again, and goes on after errors that time or an operator may mend."""
+"""Periodic work that retries after errors which time or an operator can fix."""
 
 import asyncio
 import contextlib
@@ -27,13 +27,13 @@ async def retry_forever(
     tolerated: type[Exception],
     count_failure: Callable[[], None],
 ) -> None:
-    """Do some work every `period_s` seconds, until the wish to stop.
+    """Do the work every `period_s` seconds until `stopping` is set.
 
-    After a failure it is done again `retry_s` seconds later, after each further one twice as late, up to an hour.
+    After a failure, retry `retry_s` seconds later; each further failure in a row doubles the wait, up to an hour.
 
     Raises:
-        RefrainError: the work says that to go on is senseless.
-        Exception: another than those tolerated.
+        RefrainError: raised by the work: retrying would not help.
+        Exception: any other error that is not tolerated.
     """
     num_failures = 0
     while not stopping.is_set():
@@ -48,8 +48,8 @@ async def retry_forever(
             num_failures += 1
             count_failure()
             is_bug = not remedy(exc)
-            logger.error(  # noqa: TRY400  the traceback of what an operator can mend helps nobody
-                "%s: %s; %s; tried again in %.0f s",
+            logger.error(  # noqa: TRY400  an error that an operator can fix needs no traceback
+                "%s: %s; %s; retrying in %.0f s",
                 type(exc).__name__, " ".join(str(exc).split()), remedy(exc) or "report this", wait_s,
                 exc_info=exc if is_bug else None,
             )  # fmt: skip
@@ -58,13 +58,13 @@ async def retry_forever(
 
 
 def remedy(error: Exception) -> str:
-    """Say what an operator does about an error; empty: nothing, it is a bug."""
+    """Say what an operator does about an error; empty if it is a bug."""
     if isinstance(error, MemoryError) or "memory" in str(error).lower():
-        return "memory does not suffice: lower REFRAIN_TRAIN_WINDOW_PLAYS, or give the trainer more"
+        return "out of memory: lower REFRAIN_TRAIN_WINDOW_PLAYS, or give the trainer more memory"
     if isinstance(error, KafkaError):
-        return "see that Kafka runs, and where REFRAIN_KAFKA_BOOTSTRAP_SERVERS says"
+        return "check that Kafka runs at REFRAIN_KAFKA_BOOTSTRAP_SERVERS"
     if isinstance(error, OSError) and error.errno in _FULL:
-        return "the disk is full: make room, or lower REFRAIN_ARCHIVE_DAYS or REFRAIN_RELEASES_KEPT"
+        return "the disk is full: free some space, or lower REFRAIN_ARCHIVE_DAYS or REFRAIN_RELEASES_KEPT"
     if isinstance(error, OSError):
-        return "see that REFRAIN_RELEASES_URL and REFRAIN_ARCHIVE_DIR can be reached and written"
+        return "check that REFRAIN_RELEASES_URL and REFRAIN_ARCHIVE_DIR can be reached and written"
     return ""

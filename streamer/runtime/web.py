@@ -1,4 +1,4 @@
-"""The web server of worker and trainer: /metrics for Prometheus, /healthz and /readyz for whoever restarts them."""
+"""The web server of worker and trainer: /metrics for Prometheus, /healthz and /readyz for the orchestrator."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -9,19 +9,19 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 logger = logging.getLogger(__name__)
 
-#: Says what is wrong, in a word or two; empty if nothing is.
+#: Says what is wrong, briefly; empty if nothing is.
 Complaint = Callable[[], str]
 
 
 class WebServer:
-    """Serves from the moment it is started, before recovery too.
+    """Serves as soon as it is started, also before recovery.
 
     Args:
         host: address to bind.
         port: port to bind; 0 picks a free one.
-        registry: what /metrics tells.
-        unhealthy: why the process should be restarted.
-        unready: why it does not do its work yet.
+        registry: the metrics that /metrics serves.
+        unhealthy: says why the process should be restarted.
+        unready: says why the process is not working yet.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class WebServer:
         self._runner = web.AppRunner(app, access_log=None)
 
     async def start(self) -> int:
-        """Begin to serve; return the port."""
+        """Start serving; return the port."""
         await self._runner.setup()
         await web.TCPSite(self._runner, self._host, self._port).start()
         port = int(self._runner.addresses[0][1])
@@ -44,7 +44,7 @@ class WebServer:
         return port
 
     async def stop(self) -> None:
-        """Serve no more."""
+        """Stop serving."""
         await self._runner.cleanup()
 
     async def _metrics(self, _: web.Request) -> web.Response:
@@ -53,7 +53,7 @@ class WebServer:
 
 def _answer_with(complaint: Complaint) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def answer(_: web.Request) -> web.Response:
-        wrong = complaint()
-        return web.Response(text=f"{wrong or 'ok'}\n", status=503 if wrong else 200)
+        problem = complaint()
+        return web.Response(text=f"{problem or 'ok'}\n", status=503 if problem else 200)
 
     return answer

@@ -66,4 +66,4 @@ def test_where_no_kafka_answers_a_command_says_so_in_a_line(
         main(command)
 
     assert ended.value.code == UNREACHABLE_STATUS
-    assert "see that Kafka runs" in capsys.readouterr().err.splitlines()[-1]
+    assert "check that Kafka runs" in capsys.readouterr().err.splitlines()[-1]

@@ -7,7 +7,7 @@ from streamer.errors import SettingsError
 from streamer.settings import Settings
 
 
-def test_without_variables_the_defaults_hold() -> None:
+def test_without_variables_the_defaults_apply() -> None:
     assert Settings.from_environment({"PATH": "/bin"}) == Settings()
 
 
@@ -73,11 +73,11 @@ def test_every_default_survives_being_written_as_a_variable() -> None:
 
 
 def test_the_description_names_every_variable() -> None:
-    told = Settings().describe()
+    description = Settings().describe()
 
     for field in dataclasses.fields(Settings):
-        assert f"REFRAIN_{field.name.upper()}=" in told
+        assert f"REFRAIN_{field.name.upper()}=" in description
 
 
-def test_the_changelog_is_named_by_the_deployment() -> None:
+def test_the_changelog_is_named_after_the_deployment() -> None:
     assert Settings(app_id="mine").changelog_topic == "mine-listeners-changelog"

@@ -26,12 +26,12 @@ def test_a_crash_ends_the_process_at_once_and_says_why() -> None:
 
 def test_a_refusal_ends_the_process_with_a_status_of_its_own() -> None:
     process = ended(
-        f"from streamer.errors import ContractError\ntry:\n    refuse(ContractError('the topic was made anew')){_END}"
+        f"from streamer.errors import ContractError\ntry:\n    refuse(ContractError('the topic was recreated')){_END}"
     )
 
     assert process.returncode == REFUSED_STATUS != CRASH_STATUS
     assert process.stdout == ""
-    assert "refused to start: the topic was made anew" in process.stderr
+    assert "refused to start: the topic was recreated" in process.stderr
 
 
 def test_a_crash_ends_the_process_from_any_thread() -> None:
@@ -41,7 +41,7 @@ def test_a_crash_ends_the_process_from_any_thread() -> None:
 
 
 @pytest.mark.parametrize(("jump_s", "frozen_s"), [(0.25, None), (10.0, None), (10.5, 10.5), (3600.0, 3600.0)])
-def test_a_clock_that_jumped_by_more_than_the_limit_tells_a_freeze(jump_s: float, frozen_s: float | None) -> None:
+def test_a_clock_that_jumped_by_more_than_the_limit_means_a_freeze(jump_s: float, frozen_s: float | None) -> None:
     times_s = iter([100.0, 100.25, 100.25 + jump_s])
     watch = ClockWatch(10.0, lambda: next(times_s))
 
@@ -49,7 +49,7 @@ def test_a_clock_that_jumped_by_more_than_the_limit_tells_a_freeze(jump_s: float
     assert watch.check() == frozen_s
 
 
-def test_a_freeze_is_told_once() -> None:
+def test_a_freeze_is_reported_once() -> None:
     times_s = iter([0.0, 60.0, 60.25])
     watch = ClockWatch(10.0, lambda: next(times_s))
 
@@ -57,5 +57,5 @@ def test_a_freeze_is_told_once() -> None:
     assert watch.check() is None
 
 
-def test_a_machine_that_runs_tells_no_freeze() -> None:
+def test_a_running_machine_reports_no_freeze() -> None:
     assert ClockWatch(10.0).check() is None

@@ -1,4 +1,4 @@
-"""Perseverance: what time may mend is tried again, what it cannot ends the work."""
+"""Retries: errors that time may fix are retried, others end the work."""
 
 import asyncio
 import errno
@@ -14,7 +14,7 @@ from streamer.runtime.retry import remedy, retry_forever
 
 
 async def run(work: Callable[[], Awaitable[None]], stopping: asyncio.Event, retry_s: float = 0.001) -> int:
-    """Do the work until it asks to stop; return how often it failed."""
+    """Run the work until it asks to stop; return how often it failed."""
     num_failures = 0
 
     def count_failure() -> None:
@@ -41,7 +41,7 @@ def failing(outcomes: Iterator[Exception | None], stopping: asyncio.Event) -> Ca
     return work
 
 
-async def test_what_fails_is_told_counted_and_done_again(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_failure_is_logged_counted_and_retried(caplog: pytest.LogCaptureFixture) -> None:
     stopping = asyncio.Event()
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -49,10 +49,10 @@ async def test_what_fails_is_told_counted_and_done_again(caplog: pytest.LogCaptu
 
     assert num_failures == 2
     assert [record.levelno for record in caplog.records] == [logging.ERROR] * 2
-    assert "the disk is full: make room" in caplog.text
+    assert "the disk is full: free some space" in caplog.text
 
 
-async def test_each_failure_is_waited_out_twice_as_long_until_one_success(caplog: pytest.LogCaptureFixture) -> None:
+async def test_each_failure_doubles_the_wait_until_a_success(caplog: pytest.LogCaptureFixture) -> None:
     stopping = asyncio.Event()
     outcomes = [OSError("away"), OSError("away"), OSError("away"), None, OSError("away")]
 
@@ -62,16 +62,16 @@ async def test_each_failure_is_waited_out_twice_as_long_until_one_success(caplog
     assert waits_s == [0.004, 0.008, 0.016, 0.004]
 
 
-async def test_what_no_waiting_mends_ends_the_work() -> None:
+async def test_an_error_that_waiting_cannot_fix_ends_the_work() -> None:
     stopping = asyncio.Event()
 
     with pytest.raises(ContractError):
-        await run(failing(iter([ContractError("made anew")]), stopping), stopping)
+        await run(failing(iter([ContractError("recreated")]), stopping), stopping)
     with pytest.raises(ValueError, match="not tolerated"):
         await run(failing(iter([ValueError("not tolerated")]), stopping), stopping)
 
 
-async def test_the_wish_to_stop_is_heard_while_waiting() -> None:
+async def test_a_stop_is_noticed_while_waiting() -> None:
     stopping = asyncio.Event()
     asyncio.get_running_loop().call_later(0.05, stopping.set)
 
@@ -79,16 +79,16 @@ async def test_the_wish_to_stop_is_heard_while_waiting() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "says"),
+    ("error", "advice"),
     [
         (MemoryError(), "REFRAIN_TRAIN_WINDOW_PLAYS"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "REFRAIN_TRAIN_WINDOW_PLAYS"),
-        (KafkaConnectionError("no"), "see that Kafka runs"),
-        (OSError(errno.ENOSPC, "full"), "make room"),
+        (KafkaConnectionError("no"), "check that Kafka runs"),
+        (OSError(errno.ENOSPC, "full"), "free some space"),
         (PermissionError(errno.EACCES, "no"), "REFRAIN_RELEASES_URL"),
         (ZeroDivisionError("bug"), ""),
     ],
 )
-def test_an_error_is_told_with_what_to_do(error: Exception, says: str) -> None:
-    assert says in remedy(error)
-    assert bool(says) == bool(remedy(error))
+def test_an_error_comes_with_what_to_do_about_it(error: Exception, advice: str) -> None:
+    assert advice in remedy(error)
+    assert bool(advice) == bool(remedy(error))

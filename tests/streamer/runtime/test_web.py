@@ -10,7 +10,7 @@ from streamer.runtime.web import WebServer
 
 @dataclass
 class Process:
-    """A process that can be unwell."""
+    """A process that can be unhealthy or not ready."""
 
     unhealthy: str = ""
     unready: str = ""
@@ -34,7 +34,7 @@ async def get(url: str) -> tuple[int, str, str]:
         return response.status, await response.text(), response.headers["Content-Type"]
 
 
-async def test_metrics_are_told_as_prometheus_reads_them(process: Process) -> None:
+async def test_metrics_are_served_as_prometheus_reads_them(process: Process) -> None:
     status, text, content_type = await get(f"{process.url}/metrics")
 
     assert status == 200
@@ -43,11 +43,11 @@ async def test_metrics_are_told_as_prometheus_reads_them(process: Process) -> No
 
 
 @pytest.mark.parametrize("page", ["healthz", "readyz"])
-async def test_a_process_without_complaint_is_well(process: Process, page: str) -> None:
+async def test_a_process_without_complaint_is_healthy_and_ready(process: Process, page: str) -> None:
     assert (await get(f"{process.url}/{page}"))[:2] == (200, "ok\n")
 
 
-async def test_a_complaint_is_told_on_its_own_page_as_long_as_it_holds(process: Process) -> None:
+async def test_a_complaint_appears_on_its_own_page_as_long_as_it_holds(process: Process) -> None:
     process.unhealthy, process.unready = "no progress for 130 s: partition 3", "recovering"
 
     assert (await get(f"{process.url}/healthz"))[:2] == (503, "no progress for 130 s: partition 3\n")
@@ -56,7 +56,7 @@ async def test_a_complaint_is_told_on_its_own_page_as_long_as_it_holds(process: 
     assert (await get(f"{process.url}/healthz"))[0] == 200
 
 
-async def test_a_server_that_stopped_answers_no_more() -> None:
+async def test_a_stopped_server_no_longer_answers() -> None:
     server = WebServer("127.0.0.1", 0, registry=CollectorRegistry(), unhealthy=str, unready=str)
     port = await server.start()
 

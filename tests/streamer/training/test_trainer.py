@@ -184,7 +184,7 @@ async def test_what_cannot_be_published_is_kept_and_published_later(
     place = Path(config.releasing.releases_url)
     occupy(place)
     running = asyncio.create_task(run_trainer(config, metrics, stopping))
-    await until(lambda: "can be reached and written; tried again in 0 s" in caplog.text, "a release fails")
+    await until(lambda: "can be reached and written; retrying in 0 s" in caplog.text, "a release fails")
 
     free(place)
     await until(lambda: metrics.registry.get_sample_value("refrain_releases_published_total") == 1, "released")
@@ -203,7 +203,7 @@ async def test_what_kafka_does_not_take_is_announced_later(
     metrics, stopping = TrainerMetrics(), asyncio.Event()
     await allow_bytes(config, 10)
     running = asyncio.create_task(run_trainer(config, metrics, stopping))
-    await until(lambda: "see that Kafka runs" in caplog.text, "an announcement fails")
+    await until(lambda: "check that Kafka runs" in caplog.text, "an announcement fails")
 
     assert await champion(config) is None
     await allow_bytes(config, 10_000)
