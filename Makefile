@@ -1,5 +1,5 @@
-# Everything a developer does here, one target each. Needs only make and Python 3.11 or newer: the first target that
-# wants the environment builds it. `make` prints the list.
+# Everything a developer does here, one target each. It takes only make and Python 3.11 or newer: the first target that
+# needs the environment builds it. `make` prints the list.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -17,72 +17,72 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-install: $(READY) ## the environment, .venv, as requirements.lock pins it
+install: $(READY) ## build the environment, .venv, with the versions that requirements.lock pins
 
-lock: $(UV) ## pin the dependencies of pyproject.toml anew; ARGS=--upgrade also moves those that still fit
+lock: $(UV) ## pin the dependencies of pyproject.toml again; ARGS=--upgrade also upgrades those that still fit
 	$(UV) pip compile --quiet --universal --generate-hashes --all-extras --group dev pyproject.toml \
 		--output-file requirements.lock --custom-compile-command "make lock" $(ARGS)
 
-format: $(READY) ## lay the code out, mend what ruff can mend
+format: $(READY) ## format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix-only --quiet . && $(BIN)/ruff format .
 
-lint: $(READY) ## style, types and the arrows between modules
+lint: $(READY) ## style, types and the arrows between rooms
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
 
-check: lint ## lint, then the tests that need nothing but Python (a minute)
+check: lint ## lint, then the tests that need only Python (a minute)
 	$(BIN)/pytest -m "$(FAST)" --numprocesses auto --maxprocesses 4
 
 test: check ## check, then the tests on a real Kafka (under 15 minutes)
 	$(BIN)/pytest -m "kafka and not slow and not faults and not gpu"
 
-test-all: lint ## every test, the slow ones and those that kill workers included; ARGS=tests/faults for some
+test-all: lint ## every test, including the slow ones and those that kill workers; ARGS=tests/faults for some
 	$(BIN)/pytest $(ARGS)
 
-faults: $(READY) ## kill, freeze and rob workers, and count what was lost or told twice; QUICK=1 for a part of it
+faults: $(READY) ## kill and freeze workers, take their disks, count lost and repeated answers; QUICK=1: a part of it
 	$(BIN)/python -m tests.faults $(if $(QUICK),--quick) $(ARGS)
 
-mutants: $(READY) ## see the suite of faults fail on products that lack what keeps law 1 (under 15 minutes)
+mutants: $(READY) ## check that the fault suite fails on products without the safeguards of law 1 (15 minutes)
 	$(BIN)/python -m tests.faults.mutants $(ARGS)
 
-recovery: $(READY) ## how soon partitions are answered again when a worker is lost, with 100,000 listeners
+recovery: $(READY) ## how quickly a lost worker is replaced, with 100,000 listeners
 	$(BIN)/python -m tests.faults.recovery $(ARGS)
 
 soak: $(READY) ## half an hour of random faults under load: nothing lost, nothing grows; FOR=seconds
 	$(BIN)/python -m tests.faults.soak $(if $(FOR),--for $(FOR)) $(ARGS)
 
-coverage: $(READY) ## which lines and branches the fast tests miss
+coverage: $(READY) ## show which lines and branches the fast tests miss
 	$(BIN)/coverage run -m pytest -m "$(FAST)" && $(BIN)/coverage report --skip-covered --show-missing
 
-demo: $(READY) ## Kafka, listeners, a worker and its answers on this machine; FOR=seconds ends it
+demo: $(READY) ## Kafka, listeners, trainer and workers on this machine; FOR=seconds ends it
 	$(BIN)/refrain demo $(if $(FOR),--for $(FOR))
 
-replay: $(READY) ## answer recorded plays and score the answers: make replay DATA=path ARGS="..."
-	@test -n "$(DATA)" || { echo "Say which plays: make replay DATA=path" >&2; exit 2; }
+replay: $(READY) ## answer recorded plays through Kafka and score the answers: make replay DATA=path ARGS="..."
+	@test -n "$(DATA)" || { echo "Which plays? make replay DATA=path" >&2; exit 2; }
 	$(BIN)/refrain replay $(DATA) $(ARGS)
 
-report: $(READY) ## compare every system on recorded plays: make report DATA=path; CHECK=1 makes one seed anew
-	@test -n "$(DATA)" || { echo "Say which plays: make report DATA=path" >&2; exit 2; }
+report: $(READY) ## compare every system on recorded plays: make report DATA=path; CHECK=1 reproduces one seed
+	@test -n "$(DATA)" || { echo "Which plays? make report DATA=path" >&2; exit 2; }
 	$(BIN)/refrain report $(DATA) $(if $(CHECK),--check) $(ARGS)
 
-kafka: $(READY) ## a real one-node Kafka in the foreground, until Ctrl-C
+kafka: $(READY) ## run a real one-node Kafka in the foreground, until Ctrl-C
 	$(BIN)/python -m streamer.local.devkafka
 
-schemas: $(READY) ## docs/: AsyncAPI and JSON schemas of the topics, from the codec
+schemas: $(READY) ## write docs/asyncapi.json and the JSON schemas of the topics, from the codec
 	$(BIN)/python -m streamer.wire.asyncapi
 
 public: $(READY) ## docs/public.md: commands, settings, topics, metrics and formats, from the code
 	$(BIN)/python -m tests.public
 
-bench: $(READY) ## plays per second and latency of a worker on this machine
+bench: $(READY) ## measure the CPU per play and the throughput of a worker on this machine
 	$(BIN)/python tests/bench/throughput.py $(ARGS)
 
-day: $(READY) ## six weeks of listening in minutes, the trainer left alone: docs/day.html and .json
+day: $(READY) ## six weeks of listening in minutes, with an unattended trainer: docs/day.html and .json
 	$(BIN)/python -m tests.bench.day $(ARGS)
 
-manifests: $(READY) ## render the Kubernetes manifests and hold them against the schemas of Kubernetes
+manifests: $(READY) ## render the Kubernetes manifests and validate them against the schemas of Kubernetes
 	kubectl kustomize k8s/base && $(BIN)/pytest tests/k8s
 
-clean: ## remove what make and the tools built, .venv included
+clean: ## remove what make and the tools built, including .venv
 	rm -rf .venv .tools .report .coverage htmlcov build dist *.egg-info .hypothesis .*_cache
 	find models streamer tests -name __pycache__ -prune -exec rm -rf {} +
 
