@@ -52,33 +52,40 @@ def item_vectors(
     Returns:
         float32 (M, E), row r of the catalogue at r - FIRST_TRACK; random where a track was always alone.
     """
+    vectors = np.random.default_rng(config.seed).standard_normal((num_tracks, size)).astype(np.float32)
+    sentences = _Sentences(streams)
+    if next(iter(sentences), None) is not None:
+        rows, learned = _word2vec(sentences, size, config, after_pass)
+        vectors[rows - FIRST_TRACK] = learned
+    lengths: NDArray[np.float32] = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / lengths
+
+
+def _word2vec(
+    sentences: _Sentences, size: int, config: TrainingConfig, after_pass: Callable[[], None] | None
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Learn vectors of the tracks in some sessions: their rows (m,), and the vectors (m, E)."""
     from gensim.models import Word2Vec  # noqa: PLC0415  loads scipy, longer than torch; a worker needs neither
     from gensim.models.callbacks import CallbackAny2Vec  # noqa: PLC0415
 
     callback = CallbackAny2Vec()
     callback.on_epoch_end = lambda _: after_pass() if after_pass is not None else None
-
-    vectors = np.random.default_rng(config.seed).standard_normal((num_tracks, size)).astype(np.float32)
-    sentences = _Sentences(streams)
-    if next(iter(sentences), None) is not None:
-        model = Word2Vec(
-            sentences,
-            vector_size=size,
-            window=config.item_window,
-            negative=config.item_negatives,
-            alpha=config.item_learning_rate,
-            epochs=config.item_epochs,
-            seed=config.seed,
-            sg=0,
-            ns_exponent=0.75,
-            sample=0,  # keep the plays of popular tracks: they are few beside a language's stop words
-            min_count=1,
-            callbacks=[callback],
-            workers=1,  # with more, the vectors differ from run to run
-        )
-        vectors[np.array(model.wv.index_to_key, np.int64) - FIRST_TRACK] = model.wv.vectors
-    lengths: NDArray[np.float32] = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / lengths
+    model = Word2Vec(
+        sentences,
+        vector_size=size,
+        window=config.item_window,
+        negative=config.item_negatives,
+        alpha=config.item_learning_rate,
+        epochs=config.item_epochs,
+        seed=config.seed,
+        sg=0,
+        ns_exponent=0.75,
+        sample=0,  # keep the plays of popular tracks: they are few beside a language's stop words
+        min_count=1,
+        callbacks=[callback],
+        workers=1,  # with more, the vectors differ from run to run
+    )
+    return np.array(model.wv.index_to_key, np.int64), model.wv.vectors
 
 
 def vectors_of_neighbours(
