@@ -1,1 +1,1 @@
-"""Bytes and data: the messages on Kafka, the state record, the keys of the changelog."""
+"""Bytes <-> data: the messages on Kafka, the state record, the keys of the changelog."""

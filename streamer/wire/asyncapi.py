@@ -1,7 +1,7 @@
 """The contract as documents: JSON schemas of the messages, and an AsyncAPI description of the topics.
 
 Generated from `streamer.wire.messages` and committed in docs/, so that a change of the contract shows in review.
-`python -m streamer.wire.asyncapi` writes them anew.
+`python -m streamer.wire.asyncapi` regenerates them.
 """
 
 import json
@@ -13,7 +13,7 @@ import msgspec
 from streamer.wire.messages import MAX_ID_BYTES, DeadLetterHeaders, Play, ReceiptHeaders, Recommendation, ReleaseNotice
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
-CONTRACT_VERSION: Final = "1.1.0"  # of the messages, not of the code: a field that goes or changes takes a new major
+CONTRACT_VERSION: Final = "1.1.0"  # of the messages, not of the code: removing or changing a field is a new major
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 
@@ -31,11 +31,15 @@ _USER_KEY: Final[Json] = {
     "description": "The user id in UTF-8.",
 }
 _ALIAS_KEY: Final[Json] = {"type": "string", "enum": ["champion", "challenger"]}
-_RAW: Final[Json] = {"type": "string", "format": "binary", "description": "As received, perhaps cut; may be null."}
+_RAW: Final[Json] = {
+    "type": "string",
+    "format": "binary",
+    "description": "As received, or truncated; may be null.",
+}
 
 
 def render_documents() -> dict[Path, str]:
-    """Return the text of each document by its path below docs/."""
+    """Return the text of each document, by its path below docs/."""
     documents: dict[Path, Json] = {
         Path("schemas") / f"{name}.json": {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -48,7 +52,7 @@ def render_documents() -> dict[Path, str]:
 
 
 def describe_topics() -> Json:
-    """Describe every topic that others read or write, as AsyncAPI 3.0; names are the defaults of the settings."""
+    """Describe every topic that others read or write, as AsyncAPI 3.0, under the default names of the settings."""
     _, schemas = msgspec.json.schema_components(tuple(_MESSAGES.values()), ref_template="#/components/schemas/{name}")
     return {
         "asyncapi": "3.0.0",
@@ -69,29 +73,29 @@ def _channels() -> dict[str, Json]:
     return {
         "plays": _channel(
             "plays",
-            "What listeners play, keyed by listener. All producers use the same partitioner.",
+            "The plays, keyed by listener. All producers use the same partitioner.",
             "delete",
             ["play", "forgetListener"],
         ),
         "shortTerm": _channel(
             "recommendations.short-term",
-            "What to play next; the newest list of each listener stays. As many partitions as `plays`.",
+            "What to play next; the newest list of each listener is kept. As many partitions as `plays`.",
             "compact",
             ["recommendation", "listenerForgotten"],
         ),
         "longTerm": _channel(
             "recommendations.long-term",
-            "What to discover over the coming weeks; otherwise as short-term.",
+            "What to discover over the coming weeks; otherwise like short-term.",
             "compact",
             ["recommendation", "listenerForgotten"],
         ),
         "deadLetters": _channel(
             "plays.dead-letter",
-            "Plays that were refused, with the cause in the headers; receipts of those an operator sent again.",
+            "Rejected plays, with the cause in the headers, and receipts for those that an operator re-sent.",
             "delete",
             ["deadLetter", "receipt"],
         ),
-        "releases": _channel("releases", "Which release stands under which alias.", "compact", ["releaseNotice"]),
+        "releases": _channel("releases", "Which release each alias names.", "compact", ["releaseNotice"]),
     }
 
 
@@ -105,34 +109,34 @@ def _channel(address: str, description: str, cleanup_policy: str, messages: list
 
 
 def _operations() -> dict[str, Json]:
-    """Say who does what, as AsyncAPI does: `receive` is what Refrain reads, `send` what it writes."""
-    told = {
+    """List the operations as AsyncAPI does: `receive` is what Refrain reads, `send` what it writes."""
+    operations = {
         "readPlays": ("receive", "plays", "The worker folds each play into a state; the trainer archives it."),
         "recommendShortTerm": ("send", "shortTerm", "The worker answers plays, in one transaction with their states."),
         "recommendLongTerm": ("send", "longTerm", "The worker answers plays, in one transaction with their states."),
         "refusePlays": ("send", "deadLetters", "The worker sets a bad play aside, in the same transaction."),
-        "sendAgain": ("send", "plays", "An operator sends dead letters again, in one transaction with their receipts."),
-        "promoteRelease": ("send", "releases", "The trainer, or an operator, moves an alias."),
+        "sendAgain": ("send", "plays", "An operator re-sends dead letters, in one transaction with their receipts."),
+        "promoteRelease": ("send", "releases", "The trainer or an operator moves an alias."),
         "takeUpRelease": ("receive", "releases", "Each worker takes up the champion, without a restart."),
     }  # fmt: skip
     return {
         name: {"action": action, "channel": {"$ref": f"#/channels/{channel}"}, "summary": summary}
-        for name, (action, channel, summary) in told.items()
+        for name, (action, channel, summary) in operations.items()
     }
 
 
 def _messages() -> dict[str, Json]:
     null: Json = {"type": "null"}
-    letter = _message("A play that was refused", _RAW, _RAW)
+    letter = _message("A rejected play", _RAW, _RAW)
     letter["headers"] = _schema_of(DeadLetterHeaders)
-    receipt = _message("A dead letter was sent to `plays` again; the value is empty", null, _RAW)
+    receipt = _message("A dead letter was re-sent to `plays`; the value is empty", null, _RAW)
     receipt["headers"] = _schema_of(ReceiptHeaders)
     return {
         "play": _message("A listener played a track", _USER_KEY, _schema_of(Play)),
         "forgetListener": _message("Forget this listener: a null value", _USER_KEY, null),
         "recommendation": _message("A ranked list with its lineage", _USER_KEY, _schema_of(Recommendation)),
         "listenerForgotten": _message("The listener was forgotten: a null value", _USER_KEY, null),
-        "releaseNotice": _message("A release stands under an alias", _ALIAS_KEY, _schema_of(ReleaseNotice)),
+        "releaseNotice": _message("An alias names a release", _ALIAS_KEY, _schema_of(ReleaseNotice)),
         "deadLetter": letter,
         "receipt": receipt,
     }

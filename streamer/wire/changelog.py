@@ -1,6 +1,6 @@
-"""The keys of the changelog and of the store beneath it, and the progress mark that stands among the states.
+"""The keys of the changelog and of the store that copies it, and the progress mark stored among the states.
 
-Every key begins with a byte for its kind, so no user id can collide with the mark or with a key of Faust's own.
+Every key starts with a byte for its kind, so no user id can collide with the mark or with one of Faust's own keys.
 """
 
 import struct
@@ -10,29 +10,29 @@ from typing import Final
 KIND_MARK: Final = b"\x00"
 KIND_LISTENER: Final = b"\x01"
 
-#: Key of a partition's one progress mark.
+#: Key of a partition's only progress mark.
 MARK_KEY: Final = KIND_MARK
 
 _MARK: Final = struct.Struct("<Bqq")
 _MARK_VERSION: Final = 1
 
 
-#: Keys and values as they go to the changelog; None deletes.
+#: A key and its value, as written to the changelog; None deletes.
 Item = tuple[bytes, bytes | None]
 
 
 def listener_key(user_id: bytes) -> bytes:
-    """Return the key under which the state of a listener stands."""
+    """Return the key of a listener's state."""
     return KIND_LISTENER + user_id
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """How far a partition has come: everything at or below it is done, whoever it belonged to.
+    """How far a partition has come: every play at or below it is done, whichever worker did it.
 
     Attributes:
         offset: the last source offset covered.
-        timestamp_ms: the Kafka timestamp of that record, by which a topic made anew is recognised.
+        timestamp_ms: the Kafka timestamp of that record, which gives away a recreated topic.
     """
 
     offset: int
@@ -47,13 +47,16 @@ class Mark:
         """Read a mark.
 
         Raises:
-            ValueError: the value is none of this version.
+            ValueError: the value is not a mark of this version.
         """
         if len(value) != _MARK.size or value[0] != _MARK_VERSION:
-            raise ValueError(f"a progress mark of format version {value[:1].hex()} and {len(value)} bytes is unknown")
+            raise ValueError(
+                f"a progress mark has format version {value[:1].hex()} and {len(value)} bytes, which this worker does "
+                "not know: run the version that wrote it"
+            )
         _, offset, timestamp_ms = _MARK.unpack(value)
         return cls(offset, timestamp_ms)
 
 
-#: Before the first play of a partition.
+#: The mark before the first play of a partition.
 NO_MARK: Final = Mark(-1, -1)

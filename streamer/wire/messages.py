@@ -1,4 +1,4 @@
-"""The messages on the wire: plays and release notices come in; recommendations, dead letters and notices go out.
+"""The messages on the wire: plays and release notices in; recommendations, dead letters and notices out.
 
 `streamer.wire.asyncapi` generates the schemas in docs/ from these structs. `plays.decode` reads chunks of plays into
 columns; `recommendations.ListEncoder` writes the recommendations of a batch.
@@ -21,7 +21,7 @@ MAX_DEAD_KEY_BYTES: Final = 1 << 10
 
 Horizon = Literal["short-term", "long-term"]
 
-# The limits stand in the schema only: `plays.decode` checks them itself, in bytes, to tell the causes apart.
+# The limits are in the schema only: `plays.decode` checks them itself, in bytes, to distinguish the causes.
 _Id = Annotated[
     str,
     Meta(description=f"At most {MAX_ID_BYTES} bytes of UTF-8.", extra_json_schema={"minLength": 1, "maxLength": 256}),
@@ -35,7 +35,7 @@ class Play(msgspec.Struct, frozen=True, gc=False):
 
     user_id: _Id
     track_id: _Id
-    played_at: _EpochMs | Annotated[datetime, Meta(tz=True, description="RFC 3339, with its offset.")]
+    played_at: _EpochMs | Annotated[datetime, Meta(tz=True, description="RFC 3339, with a UTC offset.")]
     context: Annotated[str | None, Meta(examples=list(CONTEXTS[1:]))] = None
     ms_played: _Milliseconds | None = None
     duration_ms: _Milliseconds | None = None
@@ -43,20 +43,20 @@ class Play(msgspec.Struct, frozen=True, gc=False):
 
 
 class RankedTrack(msgspec.Struct, frozen=True, gc=False):
-    """One place of a list; scores are comparable within a list."""
+    """One track of a list; scores are comparable within a list."""
 
     track_id: str
     score: float
 
 
 class Recommendation(msgspec.Struct, frozen=True):
-    """What to play next, or discover; (user, horizon, source partition and offset) is its identity."""
+    """What to play next, or to discover; identified by user, horizon, source partition and source offset."""
 
     user_id: str
     horizon: Horizon
     tracks: Annotated[tuple[RankedTrack, ...], Meta(description="Best first.")]
-    release: Annotated[str, Meta(description="The release that ranked.")]
-    plays_seen: Annotated[int, Meta(ge=1, description="Plays of this listener up to and with the source play.")]
+    release: Annotated[str, Meta(description="The release that ranked the tracks.")]
+    plays_seen: Annotated[int, Meta(ge=1, description="Plays of this listener up to and including the source play.")]
     source_partition: Annotated[int, Meta(ge=0)]
     source_offset: Annotated[int, Meta(ge=0)]
     played_at: _EpochMs
@@ -64,7 +64,7 @@ class Recommendation(msgspec.Struct, frozen=True):
 
 
 class ReleaseNotice(msgspec.Struct, frozen=True):
-    """A release stands ready under the alias that is the key of the message."""
+    """A release is available under the alias that is the key of the message."""
 
     release_id: str
     location: Annotated[str, Meta(description="fsspec URL of the release directory.")]
@@ -72,7 +72,7 @@ class ReleaseNotice(msgspec.Struct, frozen=True):
 
 
 class Cause(StrEnum):
-    """Why a play was not accepted: stable codes, in the header `error` of its dead letter."""
+    """Why a play was rejected: stable codes, in the header `error` of its dead letter."""
 
     NOT_JSON = "not-json"
     MISSING_FIELD = "missing-field"
@@ -88,17 +88,17 @@ class Cause(StrEnum):
 
 
 class DeadLetterHeaders(msgspec.Struct, frozen=True, rename="kebab", omit_defaults=True):
-    """What the headers of a dead letter say, each as text."""
+    """The headers of a dead letter, each as text."""
 
     error: Cause
-    reason: Annotated[str, Meta(description="For whoever mends the producer; names no listener.")]
+    reason: Annotated[str, Meta(description="For those who fix the producer; names no listener.")]
     source_topic: str
     source_partition: Annotated[int, Meta(ge=0)]
     source_offset: Annotated[int, Meta(ge=0)]
     worker_version: str
-    sha256: Annotated[str | None, Meta(description="Of the whole value, where it was cut.")] = None
-    original_size: Annotated[int | None, Meta(description="Bytes of the whole value, where it was cut.")] = None
-    original_key_size: Annotated[int | None, Meta(description="Bytes of the whole key, where it was cut.")] = None
+    sha256: Annotated[str | None, Meta(description="Of the whole value, if it was truncated.")] = None
+    original_size: Annotated[int | None, Meta(description="Bytes of the whole value, if it was truncated.")] = None
+    original_key_size: Annotated[int | None, Meta(description="Bytes of the whole key, if it was truncated.")] = None
 
     @property
     def is_cut(self) -> bool:
@@ -107,14 +107,14 @@ class DeadLetterHeaders(msgspec.Struct, frozen=True, rename="kebab", omit_defaul
 
 
 class ReceiptHeaders(msgspec.Struct, frozen=True, rename="kebab"):
-    """What the headers of a receipt say: a dead letter of this partition was sent to `plays` again."""
+    """The headers of a receipt: a dead letter of this partition was re-sent to `plays`."""
 
     sent_again: Annotated[int, Meta(ge=0, description="Offset of the dead letter.")]
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A record that was not accepted, as it is produced: cut, so that no poison can exceed the broker's limits."""
+    """A rejected record, as it is produced: truncated, so that no poison pill exceeds the broker's limits."""
 
     key: bytes | None
     value: bytes | None
@@ -122,7 +122,7 @@ class DeadLetter:
 
 
 def dead_letter(key: bytes | None, value: bytes | None, headers: DeadLetterHeaders) -> DeadLetter:
-    """Cut a rejected record to MAX_DEAD_KEY_BYTES and MAX_DEAD_VALUE_BYTES; its headers then tell what it was."""
+    """Truncate a rejected record to MAX_DEAD_KEY_BYTES and MAX_DEAD_VALUE_BYTES; headers then describe the whole."""
     if value is not None and len(value) > MAX_DEAD_VALUE_BYTES:
         digest = hashlib.sha256(value).hexdigest()
         headers = msgspec.structs.replace(headers, sha256=digest, original_size=len(value))
@@ -134,5 +134,5 @@ def dead_letter(key: bytes | None, value: bytes | None, headers: DeadLetterHeade
 
 
 def as_headers(headers: DeadLetterHeaders | ReceiptHeaders) -> list[tuple[str, bytes]]:
-    """Write headers as Kafka takes them."""
+    """Convert headers to Kafka's form."""
     return [(name, str(text).encode()) for name, text in msgspec.to_builtins(headers).items()]

@@ -1,7 +1,7 @@
 """A chunk of plays, read from bytes into columns.
 
-Law 5: `decode` never raises. A bad play becomes a `Reject` beside the good ones, so that it costs one message. The
-verdict rests on the record alone, its Kafka timestamp included, and never on the clock: a replay decides the same.
+Law 5: `decode` never raises. A bad play becomes a `Reject` beside the good ones, so it costs one message. The verdict
+depends only on the record, including its Kafka timestamp, and never on the clock: a replay reaches the same verdict.
 """
 
 import functools
@@ -19,23 +19,23 @@ from models.plays.catalogue import track_key
 from streamer.wire.messages import MAX_ID_BYTES, Cause, Play
 
 MAX_PLAY_BYTES: Final = 1 << 20  # more is junk, and is not even parsed
-EARLIEST_MS: Final = 946_684_800_000  # 2000-01-01: earlier ones come from unset clocks, or are seconds
-MAX_AHEAD_MS: Final = 3_600_000  # the clocks of phones drift by minutes; an hour is a wrong time zone
+EARLIEST_MS: Final = 946_684_800_000  # 2000-01-01: earlier times come from unset clocks, or are in seconds
+MAX_AHEAD_MS: Final = 3_600_000  # phone clocks drift by minutes; an hour is a wrong time zone
 
 
 @dataclass(frozen=True, slots=True)
 class PlayColumns:
-    """The n accepted events of a chunk of `plays`, in its order.
+    """The n accepted events of a chunk of `plays`, in order.
 
     Attributes:
-        index: int64 (n,), position in the chunk, rising.
+        index: int64 (n,), positions in the chunk, ascending.
         users: the user ids in UTF-8, which are the keys of the messages.
         track_ids: empty where `forgets`.
         track_keys: uint64 (n,), models.plays.catalogue.track_key; 0 where `forgets`.
         played_at_ms: int64 (n,), ms since the epoch; the record's timestamp where `forgets`.
         contexts: uint8 (n,), indices of models.config.CONTEXTS.
         skipped: bool (n,).
-        forgets: bool (n,), a tombstone: no play, but the wish to be forgotten.
+        forgets: bool (n,), a tombstone: not a play, but a request to be forgotten.
     """
 
     index: NDArray[np.int64]
@@ -54,12 +54,12 @@ class PlayColumns:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A play that was not accepted.
+    """A rejected play.
 
     Attributes:
         index: its position in the chunk.
         cause: the stable code.
-        reason: a sentence for whoever mends the producer; names no listener.
+        reason: a sentence for those who fix the producer; names no listener.
     """
 
     index: int
@@ -69,7 +69,7 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A chunk, read: each of its events is either in `plays` or in `rejects`."""
+    """A decoded chunk: each event is either in `plays` or in `rejects`."""
 
     plays: PlayColumns
     rejects: list[Reject]
@@ -81,7 +81,7 @@ def decode(keys: Sequence[bytes | None], values: Sequence[bytes | None], timesta
     Args:
         keys: of the records, as received.
         values: of the records, as received; None is a tombstone.
-        timestamps_ms: Kafka's, against which `played_at` is judged.
+        timestamps_ms: Kafka's timestamps, against which `played_at` is checked.
     """
     rows: list[_Row] = []
     rejects: list[Reject] = []
@@ -95,7 +95,7 @@ def decode(keys: Sequence[bytes | None], values: Sequence[bytes | None], timesta
 
 _Row = tuple[int, bytes, str, int, int, int, bool, bool]  # the fields of PlayColumns, in order
 _parse = msgspec.json.Decoder(Play).decode
-_track_key = functools.lru_cache(maxsize=1 << 17)(track_key)  # some 30 MB; most plays are of few tracks
+_track_key = functools.lru_cache(maxsize=1 << 17)(track_key)  # about 30 MB; few tracks make up most plays
 _OTHER: Final = CONTEXTS.index("other")
 _CONTEXT_CODES: Final[dict[str | None, int]] = {None: 0} | {context: code for code, context in enumerate(CONTEXTS)}
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -103,7 +103,7 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 class _RefusalError(Exception):
-    """Carries a cause from where it is found to `decode`, and no further."""
+    """Carries a cause to `decode`, and no further."""
 
     def __init__(self, cause: Cause, reason: str) -> None:
         self.cause, self.reason = cause, reason
@@ -149,7 +149,7 @@ def _tombstone_key(key: bytes) -> bytes:
 
 
 def _parse_refusal(exc: Exception) -> _RefusalError:
-    """Tell the causes apart by what msgspec says; its words are pinned by the tests."""
+    """Derive the cause from msgspec's message; the tests pin its wording."""
     reason = str(exc)
     if not isinstance(exc, msgspec.ValidationError):
         return _RefusalError(Cause.NOT_JSON, reason)

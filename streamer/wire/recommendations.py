@@ -1,8 +1,8 @@
-"""The lists of a batch, written as JSON from ready-made fragments.
+"""The lists of a batch, written as JSON from prepared fragments.
 
-Encoding lists object by object costs more than everything before it. So the JSON of each track and of each score stands
-ready, numpy picks the pieces of a whole batch, and a list is one join of them (per list of 20: 1.3 us, 4.8 us where
-Python picks). The bytes are those that `msgspec.json.encode(Recommendation(...))` would give.
+Encoding lists object by object costs more than everything before it. So the JSON of each track and each score is
+prepared, numpy picks the fragments of a whole batch, and a list is one join of them (1.3 us per list of 20; 4.8 us if
+Python picks them). The bytes are those of `msgspec.json.encode(Recommendation(...))`.
 """
 
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from models.plays.catalogue import FIRST_TRACK, PAD
 from streamer.wire.messages import Horizon
 
-_TICKS: Final = 10_000  # a score is told in steps of 1e-4: more digits are noise
-_MAX_TICKS: Final = 4 * _TICKS  # scores are cosines and small terms: beyond 4 there is hardly one, and no text ready
+_TICKS: Final = 10_000  # scores are rounded to 1e-4: more digits are noise
+_MAX_TICKS: Final = 4 * _TICKS  # scores are cosines plus small terms: those beyond 4 are rare, and have no fragment
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +26,12 @@ class Lineage:
 
     Attributes:
         users: the listeners' ids in UTF-8.
-        plays_seen: plays of the listener up to and with the source play.
+        plays_seen: plays of the listener up to and including the source play.
         source_offsets: offset of the source play.
-        played_at_ms: time of the source play.
-        source_partition: the same for all: answers are committed by partition.
-        release: the release that ranked.
-        emitted_at_ms: when the batch was written.
+        played_at_ms: time of the source play, ms since the epoch.
+        source_partition: the same for all: answers are committed per partition.
+        release: the release that ranked the tracks.
+        emitted_at_ms: when the batch was written, ms since the epoch.
     """
 
     users: Sequence[bytes]
@@ -44,14 +44,14 @@ class Lineage:
 
 
 class ListEncoder:
-    """Write answers over one catalogue."""
+    """Writes answers over one catalogue."""
 
     def __init__(self, track_ids: Sequence[str]) -> None:
-        """Prepare the fragments of a catalogue, whose row r is `track_ids[r - FIRST_TRACK]`."""
+        """Prepare the fragments of a catalogue whose row r is `track_ids[r - FIRST_TRACK]`."""
         fragments = [b'{"track_id":' + msgspec.json.encode(track_id) + b',"score":' for track_id in track_ids]
         self._fragments = np.array([b""] * FIRST_TRACK + fragments, np.object_)  # (M + FIRST_TRACK,)
         texts = [_score_text(ticks) for ticks in range(-_MAX_TICKS, _MAX_TICKS + 1)]
-        self._score_texts = np.array([*texts, b""], np.object_)  # the last is the text of a missing place
+        self._score_texts = np.array([*texts, b""], np.object_)  # the last is the text of an empty place
 
     def encode(
         self, horizon: Horizon, rows: NDArray[np.int64], scores: NDArray[np.float32], lineage: Lineage
@@ -60,8 +60,8 @@ class ListEncoder:
 
         Args:
             horizon: of all the lists.
-            rows: int64 (A, k), rows of the catalogue, best first; PAD marks a missing place and is left out.
-            scores: float32 (A, k), told to four decimals; whatever they are at missing places.
+            rows: int64 (A, k), rows of the catalogue, best first; PAD marks an empty place and is left out.
+            scores: float32 (A, k), written with four decimals; any value at empty places.
             lineage: of the A answers.
         """
         head = b'{"user_id":%b,"horizon":"' + horizon.encode() + b'","tracks":[%b],"release":'
@@ -84,11 +84,11 @@ class ListEncoder:
     def _encode_tracks(self, rows: NDArray[np.int64], scores: NDArray[np.float32]) -> list[bytes]:
         present = rows != PAD  # (A, k)
         ticks = np.rint(np.where(present, scores, 0).astype(np.float64) * _TICKS).astype(np.int64)  # (A, k)
-        ready = np.abs(ticks) <= _MAX_TICKS
+        is_prepared = np.abs(ticks) <= _MAX_TICKS  # (A, k)
         pieces = np.empty((len(rows), 2 * rows.shape[1]), np.object_)  # (A, 2k): track, score, track, score, ...
         pieces[:, 0::2] = self._fragments[rows]
-        pieces[:, 1::2] = self._score_texts[np.where(present & ready, ticks + _MAX_TICKS, -1)]
-        for answer, place in np.argwhere(~ready):
+        pieces[:, 1::2] = self._score_texts[np.where(present & is_prepared, ticks + _MAX_TICKS, -1)]
+        for answer, place in np.argwhere(~is_prepared):
             pieces[answer, 2 * place + 1] = _score_text(int(ticks[answer, place]))
         return [b"".join(of_list)[:-1] for of_list in pieces.tolist()]  # less the last comma
 

@@ -1,13 +1,13 @@
-"""The state record of a listener: bytes as they lie in RocksDB and in the changelog <-> arrays of a whole batch.
+"""The state record of a listener: bytes in RocksDB and the changelog <-> arrays of a whole batch.
 
     header    version, hidden units, release (key, promoted at), plays folded, plays seen, repeats seen,
               source offset, played at
     ring      the last RING_SIZE plays, oldest first: track key, played at, context, bits
     counts    NUM_COUNTED tracks and how often they were played, decayed: track key, count (`models.plays.counts`)
-    hidden    float32, as many as the header says; last, so that a record reads the same whatever the release's size
+    hidden    float32, as many as the header says; last, so that the rest reads the same whatever the release's size
 
-All little-endian. A change of layout takes a new version, keeps the reader of the old one and adds a fixture of old
-bytes to tests/formats. Version 1 had no counts: they are read as if the plays of the ring were all there were.
+All little-endian. A change of layout bumps the version, keeps the old reader and adds a fixture of old bytes to
+tests/formats. Version 1 had no counts: they are taken from the plays of the ring.
 """
 
 import functools
@@ -24,7 +24,7 @@ from models.plays.histories import bounds_of
 VERSION = 2
 BIT_SKIPPED, BIT_REPEATS = 1, 2
 
-#: Key and rank of the release of a state that none has touched yet.
+#: `release_key` and `promoted_at_ms` of a state that no release has touched yet.
 NO_RELEASE = 0
 
 _PREFIX_V1 = np.dtype(
@@ -55,24 +55,24 @@ _PREFIX = np.dtype(
 
 @dataclass(frozen=True, slots=True)
 class States:
-    """The states of B listeners, as arrays; what they say about the plays up to `source_offset`.
+    """The states of B listeners, as arrays: the result of their plays up to `source_offset`.
 
     Attributes:
         release_key: uint64 (B,), the release that made `hidden`; NO_RELEASE if none did.
         promoted_at_ms: int64 (B,), when that release became champion: orders releases.
-        plays_folded: int64 (B,), plays that `hidden` holds: those since the last rebuild and those it was rebuilt from;
-            0 while no release has touched it.
-        plays_seen: int64 (B,), plays of this listener ever; `min(plays_seen, RING_SIZE)` places of the ring are taken.
-        repeats_seen: int64 (B,), plays whose track stood among the RING_SIZE plays before.
+        plays_folded: int64 (B,), plays that `hidden` contains: those since the last rebuild and those it was rebuilt
+            from; 0 while no release has touched it.
+        plays_seen: int64 (B,), all plays of this listener; `min(plays_seen, RING_SIZE)` places of the ring are taken.
+        repeats_seen: int64 (B,), plays whose track was among the RING_SIZE plays before.
         source_offset: int64 (B,), offset of the latest play; -1 before the first.
         played_at_ms: int64 (B,), time of the latest play, ms since the epoch.
-        ring_track_keys: uint64 (B, RING_SIZE), oldest first, free places (zero) at the end; so the other ring arrays.
+        ring_track_keys: uint64 (B, RING_SIZE), oldest first, free places (zero) last, as in the other ring arrays.
         ring_played_at_ms: int64 (B, RING_SIZE).
         ring_contexts: uint8 (B, RING_SIZE), indices of models.config.CONTEXTS.
         ring_bits: uint8 (B, RING_SIZE), BIT_SKIPPED | BIT_REPEATS.
-        counted_track_keys: uint64 (B, NUM_COUNTED), with the counts what `models.plays.counts.CountMaps` holds.
-        counts: float32 (B, NUM_COUNTED).
-        hidden: float32 (B, H); zeros where the record held another number of hidden units.
+        counted_track_keys: uint64 (B, NUM_COUNTED), as in `models.plays.counts.CountMaps`.
+        counts: float32 (B, NUM_COUNTED), as in `models.plays.counts.CountMaps`.
+        hidden: float32 (B, H); zeros if the record held a different number of hidden units.
     """
 
     release_key: NDArray[np.uint64]
@@ -96,7 +96,7 @@ class States:
 
     @property
     def count_maps(self) -> CountMaps:
-        """How often they played which tracks, as the step takes it."""
+        """How often the B listeners played which tracks, as input of the step."""
         return CountMaps(self.counted_track_keys, self.counts)
 
     @property
@@ -111,7 +111,7 @@ class States:
 
 @functools.lru_cache(maxsize=8)
 def _record(num_hidden: int) -> np.dtype[np.void]:
-    """Return the layout of a whole record; numpy packs, so there is no padding to leak."""
+    """Return the layout of a whole record; numpy packs it, so there is no padding to leak."""
     return np.dtype([("prefix", _PREFIX), ("hidden", "<f4", (num_hidden,))])
 
 
@@ -130,26 +130,26 @@ def encode(states: States) -> list[bytes]:
 
 
 def decode(records: Sequence[bytes | None], num_hidden: int) -> States:
-    """Read records; None reads as the state of a listener nobody has heard yet.
+    """Read records; None reads as the state of a new listener.
 
     Args:
-        records: as `encode` wrote them, this process or an older one.
+        records: as written by `encode`, in this process or an older one.
         num_hidden: H of the running release; states of another size keep everything but `hidden`, and are rebuilt.
 
     Raises:
-        ValueError: a record is of a version this code does not know, or its length contradicts its header.
+        ValueError: a record's version is unknown to this code, or its length contradicts its header.
     """
     records = _all_of_this_version(records)
     prefix = _prefixes([_EMPTY if record is None else record for record in records], _PREFIX)
     if (unknown := np.flatnonzero(prefix["version"] != VERSION)).size:
         raise ValueError(
-            f"a state record has format version {prefix['version'][unknown[0]]}, this worker knows {VERSION}: "
+            f"a state record has format version {prefix['version'][unknown[0]]}, this worker reads up to {VERSION}: "
             "run the newer version that wrote it"
         )
     lengths = np.array([_PREFIX.itemsize if record is None else len(record) for record in records])
     if (damaged := np.flatnonzero(lengths != _PREFIX.itemsize + 4 * prefix["num_hidden"].astype(np.int64))).size:
-        found, claimed = lengths[damaged[0]], prefix["num_hidden"][damaged[0]]
-        raise ValueError(f"a state record of {found} bytes claims {claimed} hidden units: the store is damaged")
+        length, num_claimed = lengths[damaged[0]], prefix["num_hidden"][damaged[0]]
+        raise ValueError(f"a state record of {length} bytes claims {num_claimed} hidden units: the store is damaged")
     values = {name: prefix[name] for name in _PREFIX.names or () if name not in ("version", "num_hidden")}
     for name in ("plays_folded", "plays_seen", "repeats_seen"):
         values[name] = values[name].astype(np.int64)
@@ -165,7 +165,7 @@ def _prefixes(records: Sequence[bytes], layout: np.dtype[np.void]) -> NDArray[np
 
 
 def _all_of_this_version(records: Sequence[bytes | None]) -> Sequence[bytes | None]:
-    """Rewrite the records of version 1 in this one, their plays of the ring counted in order."""
+    """Convert records of version 1 to the current one: their counts are those of the plays in their ring."""
     old = {row: record for row, record in enumerate(records) if record is not None and record[:1] == b"\x01"}
     if not old:
         return records
@@ -178,17 +178,17 @@ def _all_of_this_version(records: Sequence[bytes | None]) -> Sequence[bytes | No
     ring_keys = before["ring_track_keys"][np.arange(RING_SIZE) < lengths[:, None]]
     maps = count_plays(CountMaps.empty(len(old)), bounds_of(lengths), ring_keys, np.zeros_like(lengths))
     prefix["counted_track_keys"], prefix["counts"] = maps.track_keys, maps.counts
-    renewed = list(records)
+    converted = list(records)
     for each, (row, record) in zip(prefix, old.items(), strict=True):
-        renewed[row] = each.tobytes() + record[_PREFIX_V1.itemsize :]
-    return renewed
+        converted[row] = each.tobytes() + record[_PREFIX_V1.itemsize :]
+    return converted
 
 
-def _decode_hidden(records: Sequence[bytes | None], found: NDArray[np.uint16], num_hidden: int) -> NDArray[np.float32]:
-    hidden = np.zeros((len(records), num_hidden), np.float32)
-    fits = [row for row, record in enumerate(records) if record is not None and found[row] == num_hidden]
+def _decode_hidden(records: Sequence[bytes | None], sizes: NDArray[np.uint16], num_hidden: int) -> NDArray[np.float32]:
+    hidden = np.zeros((len(records), num_hidden), np.float32)  # (B, H)
+    fits = [row for row, record in enumerate(records) if record is not None and sizes[row] == num_hidden]
     tails = b"".join([record[_PREFIX.itemsize :] for row in fits if (record := records[row]) is not None])
-    hidden[fits] = np.frombuffer(tails, "<f4").reshape(len(fits), num_hidden)
+    hidden[fits] = np.frombuffer(tails, "<f4").reshape(len(fits), num_hidden)  # (fits, H)
     return hidden
 
 

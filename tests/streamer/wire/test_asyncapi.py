@@ -1,4 +1,4 @@
-"""The documents in docs/: those the code would write, and true of what the code writes."""
+"""The documents in docs/: up to date, and true of what the code reads and writes."""
 
 import json
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def test_the_committed_documents_are_up_to_date() -> None:
     assert committed == render_documents(), "run `python -m streamer.wire.asyncapi`"
 
 
-def test_writing_the_documents_makes_their_directories(tmp_path: Any) -> None:
+def test_writing_the_documents_creates_their_directories(tmp_path: Any) -> None:
     main(tmp_path / "docs")
 
     assert (tmp_path / "docs" / "schemas" / "play.json").exists()

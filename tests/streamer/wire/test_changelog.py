@@ -15,7 +15,7 @@ def test_a_mark_is_read_as_it_was_written(offset: int, timestamp_ms: int) -> Non
 
 
 @given(user=st.binary(max_size=256))
-def test_no_user_id_can_stand_for_the_mark_or_for_a_key_of_fausts(user: bytes) -> None:
+def test_no_user_id_collides_with_the_mark_or_with_a_key_of_fausts(user: bytes) -> None:
     key = listener_key(user)
 
     assert key != MARK_KEY
@@ -30,7 +30,7 @@ def test_two_users_never_share_a_key(one: bytes, other: bytes) -> None:
 
 @pytest.mark.parametrize("value", [b"", b"\x02" + bytes(16), b"\x01" + bytes(15), b"\x01" + bytes(17)])
 def test_a_mark_of_another_version_or_length_is_refused(value: bytes) -> None:
-    with pytest.raises(ValueError, match="is unknown"):
+    with pytest.raises(ValueError, match="which this worker does not know: run the version that wrote it"):
         Mark.decode(value)
 
 

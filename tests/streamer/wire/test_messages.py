@@ -1,4 +1,4 @@
-"""The messages: what they look like on the wire."""
+"""The messages, as they appear on the wire."""
 
 import hashlib
 
@@ -27,7 +27,7 @@ HEADERS = DeadLetterHeaders(
 )
 
 
-def test_a_recommendation_looks_as_the_contract_says() -> None:
+def test_a_recommendation_is_what_the_contract_says() -> None:
     recommendation = Recommendation(
         user_id="u17",
         horizon="short-term",
@@ -65,7 +65,7 @@ def test_a_release_notice_without_a_digest_is_refused() -> None:
         msgspec.convert(notice | {"manifest_sha256": "unknown"}, ReleaseNotice)
 
 
-def test_a_dead_letter_holds_what_was_received_and_why_it_was_refused() -> None:
+def test_a_dead_letter_holds_what_was_received_and_why_it_was_rejected() -> None:
     letter = dead_letter(b"u17", b"{", HEADERS)
 
     assert (letter.key, letter.value) == (b"u17", b"{")
@@ -80,13 +80,13 @@ def test_a_dead_letter_holds_what_was_received_and_why_it_was_refused() -> None:
 
 
 @pytest.mark.parametrize("key", [None, b""])
-def test_a_dead_letter_keeps_what_is_empty_or_null(key: bytes | None) -> None:
+def test_a_dead_letter_keeps_empty_and_null_apart(key: bytes | None) -> None:
     letter = dead_letter(key, key, HEADERS)
 
     assert (letter.key, letter.value) == (key, key)
 
 
-def test_a_large_poison_is_cut_and_its_digest_told() -> None:
+def test_a_large_record_is_truncated_and_its_digest_kept() -> None:
     value = b"x" * (MAX_DEAD_VALUE_BYTES + 1)
 
     letter = dead_letter(b"k" * 5000, value, HEADERS)
@@ -108,6 +108,6 @@ def test_a_large_poison_is_cut_and_its_digest_told() -> None:
     ],
 )
 def test_a_dead_letter_says_whether_it_is_whole(key: bytes | None, value: bytes | None, is_cut: bool) -> None:  # noqa: FBT001
-    told = {name: text.decode() for name, text in dead_letter(key, value, HEADERS).headers}
+    headers = {name: text.decode() for name, text in dead_letter(key, value, HEADERS).headers}
 
-    assert msgspec.convert(told, DeadLetterHeaders, strict=False).is_cut == is_cut
+    assert msgspec.convert(headers, DeadLetterHeaders, strict=False).is_cut == is_cut

@@ -1,4 +1,4 @@
-"""Plays, read: what is accepted, and what each kind of bad play is refused for."""
+"""Decoding plays: what is accepted, and the cause for which each kind of bad play is rejected."""
 
 import json
 from typing import Any
@@ -53,7 +53,7 @@ def test_columns_have_the_types_of_the_state_record() -> None:
         assert [array.dtype for array in arrays] == [np.int64, np.uint64, np.int64, np.uint8, np.bool_, np.bool_]
 
 
-def test_bad_plays_stand_aside_and_the_good_keep_their_places() -> None:
+def test_bad_plays_are_set_aside_and_good_ones_keep_their_places() -> None:
     good = json.dumps(PLAY).encode()
 
     decoded = decode([b"u17"] * 4, [good, b"{", good, b"[]"], [NOW_MS] * 4)
@@ -78,22 +78,22 @@ def test_a_tombstone_needs_the_key_of_a_listener(key: bytes) -> None:
 @pytest.mark.parametrize(
     ("context", "code"), [(None, "none"), ("album", "album"), ("driving", "other"), ("", "other"), ("none", "none")]
 )
-def test_a_context_is_told_by_its_code(context: str | None, code: str) -> None:
+def test_a_context_becomes_its_code(context: str | None, code: str) -> None:
     assert read_play(context=context).plays.contexts.tolist() == [CONTEXTS.index(code)]
 
 
-def test_fields_unknown_or_null_do_no_harm() -> None:
+def test_unknown_and_null_fields_do_no_harm() -> None:
     plays = read_play(device={"kind": "car"}, context=None, ms_played=None, duration_ms=None, skipped=None).plays
 
     assert plays.skipped.tolist() == [False]
 
 
 @pytest.mark.parametrize(
-    "told",
+    "time",
     ["2026-11-23T21:30:01Z", "2026-11-23T23:30:01+02:00", "2026-11-23T21:30:01.000Z", "2026-11-23T21:30:01.0004Z"],
 )
-def test_rfc_3339_is_told_in_milliseconds(told: str) -> None:
-    assert read_play(played_at=told).plays.played_at_ms.tolist() == [NOW_MS]
+def test_rfc_3339_becomes_milliseconds(time: str) -> None:
+    assert read_play(played_at=time).plays.played_at_ms.tolist() == [NOW_MS]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_rfc_3339_is_told_in_milliseconds(told: str) -> None:
         (b" " * (MAX_PLAY_BYTES + 1), Cause.TOO_LARGE),
     ],
 )
-def test_what_is_no_play_is_refused_for_its_cause(value: bytes, cause: Cause) -> None:
+def test_a_value_that_is_not_a_play_is_rejected_for_its_cause(value: bytes, cause: Cause) -> None:
     assert refusal(read(value)).cause is cause
 
 
@@ -147,7 +147,7 @@ def test_a_field_of_another_type_is_named(fields: dict[str, Any]) -> None:
     assert next(iter(fields)) in reject.reason
 
 
-def test_a_key_that_differs_from_the_user_is_refused() -> None:
+def test_a_key_that_differs_from_the_user_is_rejected() -> None:
     assert refusal(read(json.dumps(PLAY).encode(), b"u18")).cause is Cause.KEY_MISMATCH
     assert refusal(read(json.dumps(PLAY).encode(), None)).cause is Cause.NULL_KEY
 
@@ -164,7 +164,7 @@ def test_ids_are_measured_in_bytes() -> None:
 
 
 @pytest.mark.parametrize("played_at", [EARLIEST_MS, NOW_MS + MAX_AHEAD_MS])
-def test_times_at_the_edges_are_possible(played_at: int) -> None:
+def test_times_at_the_edges_are_accepted(played_at: int) -> None:
     assert len(read_play(played_at=played_at).plays) == 1
 
 
@@ -185,14 +185,14 @@ def test_times_at_the_edges_are_possible(played_at: int) -> None:
         ("9999-12-31T23:59:59-14:00", "7973 years ahead"),
     ],
 )
-def test_an_impossible_time_is_refused_with_what_to_check(played_at: int | str, hint: str) -> None:
+def test_an_impossible_time_is_rejected_with_what_to_check(played_at: int | str, hint: str) -> None:
     reject = refusal(read_play(played_at=played_at))
 
     assert reject.cause is Cause.IMPOSSIBLE_TIME
     assert hint in reject.reason
 
 
-def test_times_are_judged_by_the_record_and_not_by_the_clock() -> None:
+def test_times_are_checked_against_the_record_and_not_against_the_clock() -> None:
     value = json.dumps(PLAY | {"played_at": 4_000_000_000_000}).encode()  # the year 2096
 
     assert len(read(value, timestamp_ms=4_000_000_000_000).plays) == 1
@@ -233,15 +233,15 @@ torn_plays = st.tuples(near_plays, st.integers(0, 80), st.binary(max_size=4)).ma
         max_size=3,
     )
 )
-def test_whatever_the_bytes_every_event_is_either_accepted_or_refused(
+def test_whatever_the_bytes_every_event_is_either_accepted_or_rejected(
     chunk: list[tuple[bytes | None, bytes | None, int]],
 ) -> None:
     keys, values, timestamps_ms = zip(*chunk, strict=True) if chunk else ((), (), ())
 
     decoded = decode(keys, values, timestamps_ms)
 
-    told = decoded.plays.index.tolist() + [reject.index for reject in decoded.rejects]
-    assert sorted(told) == list(range(len(chunk)))
+    indices = decoded.plays.index.tolist() + [reject.index for reject in decoded.rejects]
+    assert sorted(indices) == list(range(len(chunk)))
     assert all(len(reject.reason) < 300 for reject in decoded.rejects)
     for place, index in enumerate(decoded.plays.index.tolist()):
         assert decoded.plays.users[place] == keys[index]
@@ -249,7 +249,7 @@ def test_whatever_the_bytes_every_event_is_either_accepted_or_refused(
 
 
 @given(st.text(min_size=1, max_size=60), st.text(min_size=1, max_size=60), st.integers(EARLIEST_MS, NOW_MS))
-def test_what_a_producer_encodes_is_what_is_read(user_id: str, track_id: str, played_at: int) -> None:
+def test_a_play_is_read_as_a_producer_encoded_it(user_id: str, track_id: str, played_at: int) -> None:
     value = msgspec.json.encode({"user_id": user_id, "track_id": track_id, "played_at": played_at})
 
     plays = read(value, user_id.encode()).plays

@@ -1,4 +1,4 @@
-"""Lists, written from fragments: the bytes are those of the plain encoder."""
+"""Lists written from fragments have the bytes of the plain encoder."""
 
 import msgspec
 import numpy as np
@@ -23,7 +23,7 @@ counts = st.integers(1, 2**62)
 def recommendation(
     horizon: Horizon, row_scores: list[tuple[int, float]], lineage: Lineage, answer: int = 0
 ) -> Recommendation:
-    """Build the answer the slow, clear way; scores are told to four decimals."""
+    """Build the answer the slow, clear way; scores have four decimals."""
     tracks = [
         RankedTrack(TRACK_IDS[row - FIRST_TRACK], float(np.rint(score * 10_000) / 10_000))
         for row, score in row_scores
@@ -84,7 +84,7 @@ def test_a_list_without_tracks_is_empty() -> None:
     assert msgspec.json.decode(written, type=Recommendation).tracks == ()
 
 
-def test_no_answers_are_written_as_nothing() -> None:
+def test_without_answers_nothing_is_written() -> None:
     lineage = Lineage([], [], [], [], 0, "r1", 0)
 
     assert ENCODER.encode("short-term", np.zeros((0, 20), np.int64), np.zeros((0, 20), np.float32), lineage) == []

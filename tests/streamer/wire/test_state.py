@@ -17,7 +17,7 @@ COUNT_BYTES = NUM_COUNTED * (8 + 4)
 
 
 @given(plays_seen=st.lists(st.integers(0, 200), min_size=1, max_size=5), num_hidden=st.integers(0, 9))
-def test_what_is_encoded_is_decoded(plays_seen: list[int], num_hidden: int) -> None:
+def test_decoding_returns_what_was_encoded(plays_seen: list[int], num_hidden: int) -> None:
     states = random_states(plays_seen, num_hidden=num_hidden)
 
     decoded = decode(encode(states), num_hidden)
@@ -56,15 +56,15 @@ def test_a_record_is_little_endian_from_its_version_on() -> None:
     assert (version, num_hidden, release_key) == (2, 6, 9)
 
 
-def test_a_listener_unheard_has_nothing() -> None:
-    unheard = decode([None], 4)
+def test_a_new_listener_has_an_empty_state() -> None:
+    empty = decode([None], 4)
 
-    assert unheard.source_offset.tolist() == [-1]
-    assert unheard.release_key.tolist() == [NO_RELEASE]
-    assert unheard.plays_seen.tolist() == unheard.ring_lengths.tolist() == unheard.plays_folded.tolist() == [0]
-    assert not unheard.hidden.any()
-    assert not unheard.counted_track_keys.any()
-    assert not unheard.counts.any()
+    assert empty.source_offset.tolist() == [-1]
+    assert empty.release_key.tolist() == [NO_RELEASE]
+    assert empty.plays_seen.tolist() == empty.ring_lengths.tolist() == empty.plays_folded.tolist() == [0]
+    assert not empty.hidden.any()
+    assert not empty.counted_track_keys.any()
+    assert not empty.counts.any()
 
 
 def test_a_record_reads_the_same_among_others() -> None:
@@ -89,7 +89,7 @@ def test_a_state_of_another_size_keeps_everything_but_its_hidden_units(num_hidde
     assert decoded == {name: values for name, values in expected.items() if name != "hidden"}
 
 
-def test_states_of_two_sizes_stand_side_by_side() -> None:
+def test_states_of_two_sizes_can_be_mixed() -> None:
     records = [*encode(random_states([5], num_hidden=8)), *encode(random_states([6], num_hidden=6))]
 
     decoded = decode(records, 6)
@@ -118,7 +118,7 @@ def test_a_damaged_record_is_refused(damage: Callable[[bytes], bytes], message: 
         decode([other, damage(whole)], 6)
 
 
-def test_a_damaged_record_is_refused_though_its_neighbour_makes_up_for_it() -> None:
+def test_a_damaged_record_is_refused_even_if_its_neighbour_makes_up_the_length() -> None:
     long, short = encode(random_states([5, 6]))
 
     with pytest.raises(ValueError, match="the store is damaged"):
@@ -133,7 +133,7 @@ def test_a_damaged_record_of_another_size_is_refused() -> None:
 
 
 def of_version_1(record: bytes) -> bytes:
-    """The same state, as version 1 wrote it."""
+    """Convert a record to the bytes that version 1 wrote."""
     header = HEADER_BYTES + RING_BYTES
     return b"\x01" + record[1:header] + record[header + COUNT_BYTES :]
 
@@ -153,7 +153,7 @@ def test_a_record_of_version_1_counts_the_plays_of_its_ring(plays_seen: int) -> 
         assert after[name] == before[name]
 
 
-def test_records_of_both_versions_stand_side_by_side() -> None:
+def test_records_of_both_versions_can_be_mixed() -> None:
     states = random_states([70, 3, 64])
     first, second, third = encode(states)
 
@@ -163,7 +163,7 @@ def test_records_of_both_versions_stand_side_by_side() -> None:
     assert [state_fields(state_of(decoded, row)) for row in range(5)] == [state_fields(state) for state in alone]
 
 
-def test_states_are_taken_by_index_and_by_flag() -> None:
+def test_states_are_taken_by_index_and_by_mask() -> None:
     states = random_states([3, 0, 99])
 
     assert states.take(np.array([2, 0])).plays_seen.tolist() == [99, 3]
@@ -171,5 +171,5 @@ def test_states_are_taken_by_index_and_by_flag() -> None:
     assert len(states) == 3
 
 
-def test_a_ring_is_as_long_as_the_plays_seen_but_never_longer_than_its_places() -> None:
+def test_a_ring_holds_all_plays_seen_up_to_its_size() -> None:
     assert random_states([0, 1, 63, 64, 65]).ring_lengths.tolist() == [0, 1, 63, 64, 64]
