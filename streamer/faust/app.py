@@ -1,4 +1,4 @@
-"""The Faust app: group membership, assignment, recovery and commits are Faust's; what flows through it are chunks."""
+"""The Faust app: group membership, assignment, recovery and commits are Faust's, but it carries whole chunks."""
 
 from pathlib import Path
 
@@ -17,37 +17,37 @@ from streamer.kafka.topics import PARTITIONS_CHANGED
 from streamer.runtime.crash import crash, refuse
 from streamer.settings import Settings
 
-#: Chunks of a partition that may wait in memory: fetching goes on while a batch is in work, and no further.
+#: Chunks of a partition that may wait in memory: fetching continues while a batch is computed, up to this limit.
 _MAX_WAITING_CHUNKS = 16
 
-#: Seconds between commits of Faust's offsets. They only say where an empty changelog would start; the marks decide.
+#: Seconds between commits of Faust's offsets. They only reveal a lost changelog; the marks say where to continue.
 _COMMIT_INTERVAL_S = 1.0
 
-#: Milliseconds until the consumer asks anew which partitions there are: plays on added ones go to the wrong states.
+#: Milliseconds between the consumer's requests for the list of partitions: plays on added ones reach the wrong states.
 _METADATA_AGE_MS = 10_000
 
-#: Memory of one partition's store: Faust's defaults would take 2 GiB of cache and 192 MiB of buffers each.
+#: Memory of one partition's store: with Faust's defaults, each takes 2 GiB of cache and 192 MiB of buffers.
 _STORE_OPTIONS = {"write_buffer_bytes": 16 << 20, "block_cache_bytes": 16 << 20}
 
 
 class ChunkApp(faust.App):
-    """A Faust app whose consumer finds here where partitions go on, and who guards them."""
+    """A Faust app that holds the progress marks and fences of its partitions, for its consumer."""
 
     marks: Marks
 
     def _crash(self, reason: BaseException) -> None:
-        """End the process: a crashed app would go on heart-beating, owning partitions it does not serve.
+        """End the process: a crashed app would keep sending heartbeats and owning partitions that it does not serve.
 
-        This is what a service that fails, fetcher, recovery or consumer, calls on every service above it; `crash` is
-        called on the failing one alone.
+        A failing service (fetcher, recovery or consumer) calls this on every service above it; `crash` is called on
+        the failing one only.
         """
         if isinstance(reason, ConsistencyError):
-            refuse(ContractError(f"the states on disk are ahead of the changelog, which was lost. {CHANGELOG_REMEDY}"))
+            refuse(ContractError(f"the states on disk are ahead of the changelog: it was lost. {CHANGELOG_REMEDY}"))
         crash("the stream processor failed; see the cause", reason)
 
 
 def create_chunk_app(settings: Settings) -> ChunkApp:
-    """Configure Faust for chunks; nothing is started."""
+    """Configure Faust for chunks, without starting anything."""
     return ChunkApp(
         settings.app_id,
         broker=";".join(f"refrain://{server}" for server in settings.kafka_bootstrap_servers.split(",")),
@@ -67,9 +67,9 @@ def create_chunk_app(settings: Settings) -> ChunkApp:
         broker_commit_interval=_COMMIT_INTERVAL_S,
         stream_buffer_maxsize=_MAX_WAITING_CHUNKS * settings.partitions,
         table_standby_replicas=settings.standbys,
-        topic_allow_declare=False,  # topics.py makes and checks them
+        topic_allow_declare=False,  # kafka/topics.py creates and checks them
         topic_disable_leader=True,
-        web_enabled=False,  # web.py serves before recovery begins, for worker and trainer alike
+        web_enabled=False,  # runtime/web.py serves before recovery begins, for worker and trainer alike
     )
 
 
@@ -82,7 +82,7 @@ def listener_table(app: ChunkApp, partitions: int) -> ListenerTable:
         partitions=partitions,
         schema=ChunkSchema(key_type=bytes, value_type=bytes),
         recovery_buffer_size=8,  # chunks of thousands of records each
-        standby_buffer_size=1,  # what a standby has read is on disk when its partition comes to it
+        standby_buffer_size=1,  # so that everything a standby has read is on disk when it takes over its partition
         options=dict(_STORE_OPTIONS),
     )
     assert isinstance(table, ListenerTable)
@@ -90,9 +90,9 @@ def listener_table(app: ChunkApp, partitions: int) -> ListenerTable:
 
 
 async def stop_app(app: ChunkApp) -> None:
-    """Stop between two batches: commit what is done, leave what was fetched to whoever has the partitions next.
+    """Stop between two batches: commit what is done, and leave fetched chunks to the partitions' next owner.
 
-    Faust would wait for the acknowledgement of chunks that no batch will take up any more, without limit.
+    Faust would wait without limit for the acknowledgement of chunks that no batch will process.
     """
     await app.consumer.commit()
     app.conf.stream_wait_empty = False
@@ -105,26 +105,26 @@ def owned_partitions(app: ChunkApp, topic: str) -> list[TP]:
 
 
 async def num_left(app: ChunkApp, tp: TP, mark_offset: int) -> int:
-    """Count the offsets behind a mark that may hold plays still to be done; markers of transactions are none.
+    """Count the offsets after a mark that may hold plays not yet applied; transaction markers do not count.
 
     Raises:
-        LookupError: the partition has moved on.
+        LookupError: the partition now belongs to another worker.
     """
     try:
         left: int = await app.consumer.num_left(tp, mark_offset)
     except IllegalStateError as exc:
-        raise LookupError(f"partition {tp.partition} is another worker's") from exc
+        raise LookupError(f"partition {tp.partition} belongs to another worker") from exc
     return left
 
 
 def check_partitions(app: ChunkApp, topic: str, expected: int) -> None:
-    """End the process when partitions were added to the plays: of static members, none may ask for a rebalance then.
+    """End the process if partitions of the plays were added: static members do not always rebalance then.
 
-    aiokafka asks for one where it leads the group, and a leader that came back under its identity takes itself for a
-    follower.
+    In aiokafka only the group's leader requests it, and a leader that came back under its identity believes that it is
+    a follower.
     """
-    if is_ready(app) and (found := app.consumer.num_partitions(topic)) > expected:
-        refuse(ContractError(f"{topic} has {found} partitions, and had {expected}: {PARTITIONS_CHANGED}"))
+    if is_ready(app) and (num_partitions := app.consumer.num_partitions(topic)) > expected:
+        refuse(ContractError(f"{topic} has {num_partitions} partitions, and had {expected}: {PARTITIONS_CHANGED}"))
 
 
 def remaining_records(app: ChunkApp) -> int:
@@ -133,7 +133,7 @@ def remaining_records(app: ChunkApp) -> int:
 
 
 def standby_lags(app: ChunkApp) -> dict[int, int]:
-    """Return how many changelog records the standby of each partition has not read; unknown before its first fetch."""
+    """Return how many changelog records each partition's standby has not read; unknown before its first fetch."""
     if not is_ready(app):
         return {}
     recovery, consumer = app.tables.recovery, app.consumer

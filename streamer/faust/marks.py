@@ -1,7 +1,7 @@
-"""Where each partition goes on after recovery: behind its progress mark, if mark, topic and commit agree.
+"""Where each partition continues after recovery: after its progress mark, if mark, topic and commit agree.
 
-Each disagreement means that something was deleted or made anew, and that going on would lose or repeat plays: the
-worker refuses, and says what happened and what mends it (`streamer.kafka.offsets`).
+Any disagreement means that something was deleted or recreated, and that continuing would lose or repeat plays: the
+worker refuses, and says what happened and what the remedy is (`streamer.kafka.offsets`).
 """
 
 import logging
@@ -26,9 +26,9 @@ class Marks:
     """The progress marks of the partitions owned, and the fences that guard them.
 
     Args:
-        bootstrap_servers: where Kafka answers.
+        bootstrap_servers: addresses of Kafka.
         source_topic: the topic of plays.
-        table: where the marks stand.
+        table: holds the marks.
         fences: the transactional producers, taken at each assignment.
     """
 
@@ -39,40 +39,40 @@ class Marks:
         self.fences = fences
 
     def check_assignment(self, assigned: set[TP]) -> None:
-        """Check that plays and states were dealt out alike, before a fence is taken or anything is fetched.
+        """Check that plays and states were assigned alike, before a fence is taken or anything is fetched.
 
-        Faust deals topics out together that have as many partitions. Where they no longer do, listeners hash to
-        partitions that do not have their states.
+        Faust assigns topics together if they have the same number of partitions. If they no longer have, listeners hash
+        to partitions that do not hold their states.
 
         Args:
-            assigned: the partitions this worker is to serve, of plays and changelog, without standbys.
+            assigned: the partitions of plays and changelog that this worker shall serve, without standbys.
         """
         plays = sorted(tp.partition for tp in assigned if tp.topic == self.source_topic)
         states = sorted(tp.partition for tp in assigned if tp.topic == self._table.changelog_topic_name)
         if plays == states:
             return
-        told = f"partitions {plays} of {self.source_topic} are assigned, with the states of {states}"
-        if not plays or not states:  # a broker may not have heard of a new topic yet: a restart tells
-            crash(f"{told}: one of the topics is gone; the next start says what mends it")
-        refuse(ContractError(f"{told}: {PARTITIONS_CHANGED}"))
+        mismatch = f"partitions {plays} of {self.source_topic} are assigned, with the states of {states}"
+        if not plays or not states:  # a broker may not know a new topic yet: a restart finds out
+            crash(f"{mismatch}: one of the topics is gone; the next start names the remedy")
+        refuse(ContractError(f"{mismatch}: {PARTITIONS_CHANGED}"))
 
     async def starts_of(self, committed: Mapping[TP, int | None]) -> dict[TP, int]:
-        """Return the offsets at which partitions go on; where nothing was ever done, the beginning.
+        """Return the offset at which each partition continues; a partition without a mark starts at the beginning.
 
         Args:
-            committed: the group's offset of each source partition just assigned, its state recovered.
+            committed: the group's offset of each source partition just assigned; its states are recovered.
         """
         sources = {tp.partition: tp for tp in committed}
         marks = {number: self._table.mark(number) for number in sources}  # before anything else may close the stores
         replayed = {number: self._table.store.num_replayed(number) for number in sources}
         async with observing(self._bootstrap_servers) as consumer:
             commits = {number: committed[tp] for number, tp in sources.items()}
-            found = await read_offsets(consumer, self.source_topic, marks, commits)
-        if problem := explain(self.source_topic, found):
+            partitions = await read_offsets(consumer, self.source_topic, marks, commits)
+        if problem := explain(self.source_topic, partitions):
             refuse(ContractError(problem))
-        for offsets in found:
+        for offsets in partitions:
             logger.info(
                 "partition starts partition=%d offset=%d committed=%s replayed=%d",
                 offsets.partition, offsets.earliest, offsets.committed, replayed[offsets.partition],
             )  # fmt: skip
-        return {sources[offsets.partition]: offsets.earliest for offsets in found}
+        return {sources[offsets.partition]: offsets.earliest for offsets in partitions}

@@ -1,9 +1,10 @@
-"""Recovery is Faust's; two of its habits are not kept, each pinned by a contract test.
+"""Faust's recovery with two changes, each pinned by a contract test.
 
-- It sleeps for a second at each start, before the worker joins its group.
-- It refuses a standby's store that is ahead of what readers of committed records may read. That is where a store stands
-  whose partition has just moved on: Kafka says that a transaction is committed before its marker is in the changelog.
-  A changelog that was really lost is found out when the standby reads on from where nothing is.
+- Faust sleeps for a second at each start, before the worker joins its group. Ours does not.
+- Faust refuses a standby's store that is ahead of what a reader of committed records can read. Ours accepts it: it is
+  the normal case just after the partition has gone to another worker, because Kafka reports a transaction as committed
+  before its marker is in the changelog. If the changelog really was lost, the standby finds out when it reads on from
+  an offset that does not exist.
 """
 
 import logging
@@ -16,9 +17,11 @@ from faust.types.transports import ConsumerT
 
 
 class ChunkRecovery(Recovery):
-    """Recovery that bears with the store of a partition that has just moved on."""
+    """Recovery that accepts the store of a partition that has just gone to another worker."""
 
-    logger = logging.getLogger(f"{Recovery.__module__}.chunks")  # told as Faust tells it, in tables, and so not at info
+    logger = logging.getLogger(
+        f"{Recovery.__module__}.chunks"
+    )  # under streamer's name, its tables would be logged at info
 
     async def _build_highwaters(
         self, consumer: ConsumerT, tps: set[TP], destination: "Counter[TP]", title: str
@@ -41,7 +44,7 @@ class EagerTables(TableManager):
 
     @property
     def recovery(self) -> ChunkRecovery:
-        """What recovers the tables."""
+        """The service that recovers the tables."""
         if self._recovery is None:
             self._recovery = ChunkRecovery(self.app, self, beacon=self.beacon, loop=self.loop)
         return self._recovery

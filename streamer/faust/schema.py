@@ -1,7 +1,7 @@
-"""What a chunk is to Faust: one message whose value is the records of one partition, as they were fetched.
+"""A chunk as Faust sees it: one message whose value is the records of one partition, as fetched.
 
-Only this room may touch Faust's internals, because each event that takes Faust's own way costs 200 us of CPU; a chunk
-of records that travels as one event shares that cost among them.
+Faust spends 200 us of CPU on each event; the records of a chunk travel as one event and share that cost. This takes
+Faust's internals, which only this room may touch.
 """
 
 from typing import Any
@@ -12,10 +12,10 @@ from faust.types.tuples import TP, ConsumerMessage
 
 
 class ChunkMessage(ConsumerMessage):
-    """A Faust message that stands for all records of one partition in one fetch.
+    """A Faust message that represents all records of one partition in one fetch.
 
-    Its offset is that of the last record, so that acknowledging it acknowledges them all. Without records it only says
-    how far the consumer has read (`position_chunk`).
+    Its offset is that of the last record, so acknowledging it acknowledges them all. Without records, it only says how
+    far the consumer has read (`position_chunk`).
     """
 
     __slots__ = ("records",)
@@ -24,15 +24,15 @@ class ChunkMessage(ConsumerMessage):
 
 
 def records_chunk(tp: TP, records: list[ConsumerRecord[bytes, bytes]], generation_id: int) -> ChunkMessage:
-    """Wrap the records that one fetch brought for a partition; there is at least one."""
+    """Wrap the records of a partition in one fetch; there is at least one."""
     last = records[-1]
     return _chunk(tp, records, last.offset, last.timestamp, generation_id)
 
 
 def position_chunk(tp: TP, offset: int, generation_id: int) -> ChunkMessage:
-    """Say that a changelog has been read up to `offset`, though no record stands there.
+    """Say that a changelog has been read up to `offset`, although there is no record at it.
 
-    A changelog ends in the marker of its last transaction, which no consumer ever sees; Faust would wait for it.
+    A changelog ends with the marker of its last transaction, which no consumer ever sees; Faust would wait for it.
     """
     return _chunk(tp, [], offset, 0, generation_id)
 
@@ -49,7 +49,7 @@ def _chunk(
 
 
 class ChunkSchema(faust.Schema):
-    """Hand the records on as they are: a schema that raised would drop a whole chunk for one bad play."""
+    """Passes the records on as they are: a schema that raised would drop a whole chunk for one bad play."""
 
     def loads_key(self, app: faust.App, message: ConsumerMessage, **kwargs: Any) -> Any:
         """Return no key for a chunk; other messages are read as Faust would."""

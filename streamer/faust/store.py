@@ -1,18 +1,18 @@
-"""The listeners' states on disk: one RocksDB a partition, written whole batches at a time.
+"""The listeners' states on disk: one RocksDB per partition, written in whole batches.
 
-A batch is one RocksDB WriteBatch: states, progress mark and the changelog offset they stand at are there together or
-not at all. There is no write-ahead log: what a crash takes from memory stands in the changelog, whose offset was lost
-with it, and recovery reads on from the offset that was kept. Kafka Streams does the same.
+A batch is one RocksDB WriteBatch: its states, progress mark and changelog offset are there together or not at all.
+There is no write-ahead log: what a crash takes from memory is in the changelog, and the offset to resume from was lost
+with it, so recovery reads on from the offset that was kept. Kafka Streams does the same.
 
-So a store is a copy of the changelog and nothing more, and two kinds are discarded, to be rebuilt from it:
+So a store is only a copy of the changelog, and two kinds are discarded and rebuilt from it:
 
-- one that is damaged: when it is opened; or, if reading shows it, just before the process ends;
-- one that is too old, when it is opened. Having been away for longer than the changelog keeps its tombstones, it would
-  bring forgotten listeners back. Each batch notes the time up to which the store knows the changelog. A partition
-  without plays for so long is rebuilt too, which costs nothing but time.
+- one that is damaged: when it is opened or, if only reading shows the damage, just before the process ends;
+- one that is too old, when it is opened. A store that was offline for longer than the changelog keeps tombstones would
+  bring forgotten listeners back. Each batch notes the time up to which the store knows the changelog. A partition that
+  had no plays for that long is rebuilt too, which only costs time.
 
-Whatever else a disk refuses, another process that holds the store above all, says nothing against the copy: the process
-ends, the store stays.
+Any other disk error, in particular that another process holds the store, says nothing against the copy: the process
+ends, and the store is kept.
 """
 
 import gc
@@ -36,29 +36,29 @@ from streamer.wire.changelog import Item
 
 logger = logging.getLogger(__name__)
 
-#: Up to when the store knows the changelog, seconds since the epoch; Faust's own keys begin with an underscore too.
+#: The time up to which the store knows the changelog, seconds since the epoch. Faust's keys start with "_" as well.
 _CURRENT_AT_KEY = b"__refrain\0current_at__"
 
-#: Age at which a store is discarded: a day less than the changelog's delete.retention.ms (topics.specs).
+#: Age at which a store is discarded: a day less than the changelog's delete.retention.ms (kafka.topics.specs).
 MAX_AGE_S = 6 * 24 * 3600
 
-#: RocksDB tells of itself in a file of 30 kB at each opening, and on and on while it is open. By default it keeps the
-#: last thousand, of any size: more than the states of a small deployment.
+#: RocksDB starts a log of 30 kB each time it is opened, which grows as long as it is open. By default it keeps the last
+#: thousand, of any size: more than the states of a small deployment.
 _MAX_LOGS = 4
 _MAX_LOG_BYTES = 1 << 20
 
 
 class _TooOldError(Exception):
-    """Raised when a store was away for so long that the changelog may have forgotten tombstones it never read."""
+    """Raised when a store was offline for so long that the changelog may have dropped tombstones it never read."""
 
 
 class ChunkStore(Store):
-    """Faust's RocksDB store, with whole batches in place of single keys.
+    """Faust's RocksDB store, with whole batches instead of single keys.
 
-    A partition is opened when Faust assigns it, or begins to recover it or to stand by for it, and never by a read or
-    a write: one that comes after the partition has moved on must not open it again.
+    A partition is opened when Faust assigns it or starts to recover or replicate it, and never by a read or a write: a
+    late one must not reopen a partition that has gone to another worker.
 
-    Opened by the URL scheme `refrain://` (entry point `faust.stores`). Options: `write_buffer_bytes`,
+    Faust finds it by the URL scheme `refrain://` (entry point `faust.stores`). Options: `write_buffer_bytes` and
     `block_cache_bytes`, both per partition.
     """
 
@@ -67,7 +67,7 @@ class ChunkStore(Store):
         self._num_replayed: dict[int, int] = {}
 
     def multi_get(self, partition: int, keys: Sequence[bytes]) -> list[bytes | None]:
-        """Read many keys at once; the interpreter's lock is free meanwhile.
+        """Read many keys at once, without holding the interpreter's lock.
 
         Raises:
             LookupError: the partition is not open here.
@@ -91,18 +91,18 @@ class ChunkStore(Store):
         self._write(partition, items, changelog_offset, current_at_s=time.time())
 
     def apply_changelog_batch(self, batch: Iterable[Event], to_key: object, to_value: object) -> None:  # noqa: ARG002
-        """Apply what recovery or a standby read: chunk by chunk, each with the offset it ends at.
+        """Apply the chunks that recovery or a standby has read, each with the offset it ends at.
 
-        Interrupted here, the store knows the changelog up to the time of the last record it read, however late it is
-        now; a chunk without records leaves that time as it is. Faust logs an error raised here and goes on as if the
-        records had been applied: `_write` ends the process instead.
+        If interrupted, the store knows the changelog up to the time of the last record it read, not up to now; a chunk
+        without records leaves that time unchanged. Faust would log an error raised here and continue as if the records
+        had been applied: `_write` ends the process instead.
         """
         items: dict[int, list[Item]] = defaultdict(list)
         offsets: dict[int, int] = {}
         times_s: dict[int, float] = {}
         for event in batch:
             message: ChunkMessage = event.message
-            if message.partition not in self._dbs:  # a chunk of a partition that has since moved on is nobody's
+            if message.partition not in self._dbs:  # the partition has gone to another worker in the meantime
                 continue
             items[message.partition] += [(record.key, record.value) for record in message.records]
             self._num_replayed[message.partition] = self.num_replayed(message.partition) + len(message.records)
@@ -113,18 +113,18 @@ class ChunkStore(Store):
             self._write(partition, items[partition], offset, current_at_s=times_s.get(partition))
 
     def persisted_offset(self, tp: TP) -> int | None:
-        """Return the changelog offset that the store of a partition stands at; opens it, for recovery asks first."""
+        """Return the changelog offset of a partition's store; opens it, because this is recovery's first call."""
         self._num_replayed[tp.partition] = 0
         with self._guarded(tp.partition):
             offset: int | None = super().persisted_offset(tp)
         return offset
 
     def num_replayed(self, partition: int) -> int:
-        """Count the changelog records applied since recovery last asked where the store of a partition stands."""
+        """Count the changelog records applied since recovery last asked for the offset of a partition's store."""
         return self._num_replayed.get(partition, 0)
 
     def estimate_num_keys(self, partition: int) -> int:
-        """Estimate how many keys a partition has: RocksDB counts overwritten ones twice until it compacts.
+        """Estimate how many keys a partition has: RocksDB counts overwritten keys twice until it compacts.
 
         Raises:
             LookupError: the partition is not open here.
@@ -132,7 +132,7 @@ class ChunkStore(Store):
         return self._opened(partition).property_int_value("rocksdb.estimate-num-keys") or 0
 
     def revoke_partitions(self, table: CollectionT, tps: set[TP]) -> None:
-        """Close the databases of partitions that moved on; Faust leaves that to the garbage collector."""
+        """Close the databases of revoked partitions; Faust leaves that to the garbage collector."""
         for tp in tps:
             if tp.topic in table.changelog_topic.topics and (db := self._dbs.pop(tp.partition, None)) is not None:
                 with self._guarded(tp.partition):
@@ -149,7 +149,7 @@ class ChunkStore(Store):
 
     def _opened(self, partition: int) -> rocksdict.Rdict:
         if partition not in self._dbs:
-            raise LookupError(f"the store of partition {partition} is not open: the partition is another worker's")
+            raise LookupError(f"the store of partition {partition} is not open: it belongs to another worker")
         db: rocksdict.Rdict = self._dbs[partition]
         return db
 
@@ -180,7 +180,7 @@ class ChunkStore(Store):
             return self._open_current(path)
 
     def _open_current(self, path: Path) -> rocksdict.Rdict:
-        """Open a store that knows enough of the changelog to read on from there."""
+        """Open a store, unless it is too old to continue from its offset in the changelog."""
         db = rocksdict.Rdict(str(path), options=_options(**self.options))
         try:
             _check_age(db)
@@ -191,9 +191,9 @@ class ChunkStore(Store):
 
     @contextmanager
     def _guarded(self, partition: int) -> Iterator[None]:
-        """End the process on any error, a damaged store discarded: else the next start would end here again.
+        """End the process on any error, and discard a damaged store: otherwise the next start would end here again.
 
-        Raised, an error of the disk would be retried, logged or swallowed, depending on which part of Faust asked.
+        If it were raised, Faust would retry, log or swallow a disk error, depending on the caller.
         """
         try:
             yield

@@ -2,8 +2,8 @@
 
 The order that keeps law 1:
 
-    1. one Kafka transaction holds everything the batch says and remembers of a partition;
-    2. when it is committed, one RocksDB WriteBatch holds what it remembers;
+    1. one Kafka transaction holds all answers and states of the batch in this partition;
+    2. once it is committed, one RocksDB WriteBatch holds the states;
     3. only then may the chunk be acknowledged.
 
 A failure or an unknown outcome anywhere in 1 and 2 ends the process: recovery reads the committed changelog and drops
@@ -26,7 +26,7 @@ class ListenerTable(faust.Table):
 
     @property
     def store(self) -> ChunkStore:
-        """The store beneath."""
+        """The store underneath."""
         store = self.data
         assert isinstance(store, ChunkStore)
         return store
@@ -48,7 +48,11 @@ class ListenerTable(faust.Table):
             changelog_offset = await self._commit_transaction(fence, writes, items)
             self.store.write_batch(writes.partition, items, changelog_offset)
         except BaseException as exc:  # noqa: BLE001  whatever it was, the outcome is unknown
-            crash(f"batch of partition {writes.partition} up to offset {writes.mark.offset} was not committed", exc)
+            crash(
+                f"the batch of partition {writes.partition} up to offset {writes.mark.offset} was not committed, "
+                "or its outcome is unknown; recovery will find out",
+                exc,
+            )
 
     async def _commit_transaction(self, fence: AIOKafkaProducer, writes: Writes, items: Sequence[Item]) -> int:
         """Return the offset of the last changelog record; the mark goes last, but nothing depends on it."""

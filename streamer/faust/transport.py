@@ -1,15 +1,15 @@
-"""The chunk consumer: Faust's consumer, handing over one message per partition and fetch instead of one per play.
+"""The chunk consumer: Faust's consumer, yielding one message per partition and fetch instead of one per play.
 
 What it changes, each pinned by a contract test:
 
-- `getmany` yields chunks for the source topic and the changelog; other topics go Faust's way.
-- All topics are read committed, in recovery too; where a changelog ends in a marker, an empty chunk says so.
-- Offsets are acknowledged chunk by chunk, never past one that is still in work (Faust issue 606).
-- During a rebalance only changelogs are fetched, and only while states are recovered: what is fetched between Faust's
-  seek and its resume is lost (596), of plays as of a standby's changelog.
-- A revocation commits first, and only then forgets what was acknowledged (502).
-- An assignment takes the fences before recovery begins; after recovery each partition starts at its progress mark.
-- From there no position moves but by reading: where records are deleted before they were read, the process ends.
+- `getmany` yields chunks of the source topic and the changelog; other topics are read as Faust reads them.
+- All topics are read committed, in recovery too; if a changelog ends with a marker, an empty chunk says so.
+- Offsets are acknowledged chunk by chunk, never past one that is still in progress (Faust issue 606).
+- During a rebalance only changelogs are fetched, and only while states are recovered: Faust loses whatever is fetched
+  between its seek and its resume (596), plays as well as a standby's changelog.
+- A revocation commits first, and only then forgets the acknowledgements (502).
+- An assignment takes the fences before recovery starts; after recovery each partition starts at its progress mark.
+- From then on, positions move only by reading: if records are deleted before they are read, the process ends.
 """
 
 import gc
@@ -33,17 +33,17 @@ if TYPE_CHECKING:
 
 Records = Mapping[TP, list[ConsumerRecord[bytes, bytes]]]
 
-#: Pause of the fetcher while only changelogs may be fetched and there are none, or nothing at all, seconds.
+#: Seconds the fetcher pauses while there is nothing it may fetch.
 _REBALANCE_PAUSE_S = 0.05
 
-#: How long a broker may wait for records to come before it answers a fetch. Whatever else is asked for on the same
-#: connection waits as long, and recovery asks five times, one after the other, where changelogs begin and end: with
-#: Faust's 1,500 ms a rebalance of empty partitions with standbys took 6 s.
+#: Milliseconds a broker may wait for records before it answers a fetch. Any other request on the same connection waits
+#: as long, and recovery makes five in a row for the first and last offsets of changelogs: with Faust's 1,500 ms, a
+#: rebalance of empty partitions with standbys took 6 s.
 _FETCH_MAX_WAIT_MS = 100
 
 
 class ReadCommittedThread(AIOKafkaConsumerThread):
-    """The thread that talks to Kafka, reading nothing of aborted or open transactions."""
+    """The thread that talks to Kafka, reading committed records only."""
 
     def _create_worker_consumer(self, transport: Transport) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
@@ -58,9 +58,9 @@ class ReadCommittedThread(AIOKafkaConsumerThread):
             IdentityWatch(identity, self.app.conf.broker_session_timeout).install(self._ensure_consumer())
 
     def highwater(self, tp: TP) -> int | None:
-        """Return the end of what can be read, behind which transactions are open.
+        """Return the last stable offset: the end of what can be read, beyond which transactions are open.
 
-        None before the first fetch, and of a partition that has moved on.
+        None before the first fetch, and for a partition that is no longer assigned.
         """
         try:
             end: int | None = self._ensure_consumer().last_stable_offset(tp)
@@ -69,21 +69,21 @@ class ReadCommittedThread(AIOKafkaConsumerThread):
         return end
 
     def num_partitions(self, topic: str) -> int:
-        """Return how many partitions a topic has, as far as this consumer has heard; 0 before it has."""
+        """Return how many partitions a topic has according to this consumer's metadata; 0 before there is any."""
         return len(self._ensure_consumer().partitions_for_topic(topic) or ())
 
     def set_reset_strategy(self, strategy: int) -> None:
-        """Say where a position goes whose record is not there: EARLIEST jumps ahead, NONE fails the fetch."""
-        self._ensure_consumer()._fetcher._default_reset_strategy = strategy  # noqa: SLF001  fixed for good elsewhere
+        """Set what happens to a position whose record is gone: EARLIEST jumps ahead, NONE fails the fetch."""
+        self._ensure_consumer()._fetcher._default_reset_strategy = strategy  # noqa: SLF001  has no public setter
 
 
 class ChunkConsumer(Consumer):
-    """Faust's consumer, in chunks. Where partitions go on, and their fences: `app.marks`."""
+    """Faust's consumer, in chunks. `app.marks` says where partitions continue, and holds their fences."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._ends: defaultdict[TP, deque[int]] = defaultdict(deque)  # last offset of each chunk not yet acknowledged
-        self._told: dict[TP, int] = {}  # how far recovery has been told that a changelog was read
+        self._reported: dict[TP, int] = {}  # the last changelog offset that recovery knows was read
         self._marked_generation: int | None = None
 
     @property
@@ -100,7 +100,7 @@ class ChunkConsumer(Consumer):
     # -- fetching
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ASYNC109  Faust's signature
-        """Yield a chunk for each partition the fetch brought."""
+        """Yield one chunk per partition in the fetch."""
         records, active = await self._wait_next_records(timeout)
         generation = self.app.consumer_generation_id
         if self.should_stop or not self.flow_active:
@@ -118,10 +118,10 @@ class ChunkConsumer(Consumer):
         single: dict[TP, list[ConsumerRecord[bytes, bytes]]] = {}
         for tp, fetched in records.items():
             is_source = tp.topic == self._marks.source_topic
-            if is_source and self.app.rebalancing:  # by a fetch from before it; they are read again from the mark on
+            if is_source and self.app.rebalancing:  # from a fetch before it; the plays are read again from the mark
                 continue
             if self._is_chunked(tp.topic):
-                self._told[tp] = fetched[-1].offset
+                self._reported[tp] = fetched[-1].offset
                 if is_source:
                     self._ends[tp].append(fetched[-1].offset)
                 yield tp, records_chunk(tp, fetched, generation)
@@ -131,7 +131,7 @@ class ChunkConsumer(Consumer):
             yield tp, self._to_message(tp, record)
 
     async def _positions(self, generation: int) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
-        """Tell recovery (and standbys) how far changelogs were read where no record stands at their end."""
+        """Report to recovery (and standbys) how far changelogs were read that do not end with a record."""
         if not (self.app.in_recovery or (self.app.assignor.assigned_standbys() and not self.app.rebalancing)):
             return
         for tp in sorted(filter(self._is_changelog_tp, self.assignment())):
@@ -139,12 +139,12 @@ class ChunkConsumer(Consumer):
                 position = await self.position(tp)
             except IllegalStateError:  # the next rebalance came in between
                 return
-            if position is not None and position - 1 > self._told.get(tp, -1):
-                self._told[tp] = position - 1
+            if position is not None and position - 1 > self._reported.get(tp, -1):
+                self._reported[tp] = position - 1
                 yield tp, position_chunk(tp, position - 1, generation)
 
     async def _wait_next_records(self, timeout: float) -> tuple[Records | None, set[TP] | None]:  # noqa: ASYNC109
-        """Fetch as soon as there is something to be fetched; Faust would look again a second later."""
+        """Fetch as soon as there is something to fetch; Faust would look again only after a second."""
         if not self.flow_active:
             await self.wait(self.can_resume_flow)
         if not self._get_active_partitions():
@@ -163,27 +163,27 @@ class ChunkConsumer(Consumer):
             if not (active_partitions and self.app.in_recovery):
                 await self.sleep(_REBALANCE_PAUSE_S)
                 return {}
-            timeout = min(timeout, _REBALANCE_PAUSE_S)  # no play is fetched before this fetch of changelogs is over
+            timeout = min(timeout, _REBALANCE_PAUSE_S)  # no play is fetched until this fetch of changelogs has ended
         generation = self.app.consumer_generation_id
         if not self.app.rebalancing and self.flow_active and generation != self._marked_generation:
             try:
                 await self._start_at_marks()
-            except IllegalStateError:  # the next rebalance came in between: it deals the partitions out anew
+            except IllegalStateError:  # the next rebalance came in between: it reassigns the partitions
                 return {}
             self._marked_generation = generation
-            gc.collect()  # each rebalance leaves megabytes in cycles, and the collector rests (worker.spare_collector)
+            gc.collect()  # each rebalance leaves megabytes in cycles that the rare collector (worker.run) would keep
         try:
             records: Records = await super()._getmany(active_partitions, timeout)
         except OffsetOutOfRangeError as exc:
-            crash(f"records were deleted before they were read, at {_places(exc)}; the next start says what mends it")
+            crash(f"records were deleted before they were read, at {_places(exc)}; the next start names the remedy")
         return records
 
     # -- positions
 
     async def _start_at_marks(self) -> None:
-        """After recovery, before the first fetch of a generation: the mark says where to go on, not the commit.
+        """Seek, after recovery and before the first fetch of a generation, to the marks instead of the commits.
 
-        Copies of others' states go on behind what they have: a chunk that Faust cleared would be missing for ever.
+        Standbys continue after what they have: a chunk that Faust cleared would be missing for good.
         """
         sources = [tp for tp in self.assignment() if tp.topic == self._marks.source_topic]
         self._thread.set_reset_strategy(OffsetResetStrategy.NONE)  # before the seek, which voids what was fetched
@@ -196,39 +196,39 @@ class ChunkConsumer(Consumer):
         await self.seek_wait(starts | behind_copies)  # in the consumer's own thread, unlike `seek`
 
     async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
-        """Seek, and tell positions anew from there."""
+        """Seek, and report positions again from there."""
         for tp in partitions:
-            self._told.pop(tp, None)
+            self._reported.pop(tp, None)
         await super().seek_wait(partitions)
 
     async def perform_seek(self) -> None:
-        """Seek to the committed offsets; chunks handed over before are void."""
+        """Seek to the committed offsets; chunks yielded before are void."""
         self._ends.clear()
         await super().perform_seek()
 
     # -- group membership
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-        """Take the fences of the partitions assigned, then let Faust recover their states."""
+        """Take the fences of the assigned partitions, then let Faust recover their states."""
         self._marks.check_assignment(self.app.assignor.assigned_actives())
         await self._marks.fences.take(tp.partition for tp in assigned if tp.topic == self._marks.source_topic)
         await super().on_partitions_assigned(assigned, generation_id)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Commit what is done, then let Faust wait for what is in work."""
+        """Commit what is done, then let Faust wait for what is in progress."""
         await self.commit()
         await super().on_partitions_revoked(revoked)
-        self._thread.set_reset_strategy(OffsetResetStrategy.EARLIEST)  # recovery has no position to begin with
+        self._thread.set_reset_strategy(OffsetResetStrategy.EARLIEST)  # recovery has no position to start with
         self._marked_generation = None
-        self._buffered_partitions.clear()  # the queues are empty, and Faust would let through what it had fetched
+        self._buffered_partitions.clear()  # their queues are empty, yet Faust would let earlier fetches through
         for tp in revoked:
             self._ends.pop(tp, None)
 
     async def num_left(self, tp: TP, mark_offset: int) -> int:
-        """Count the offsets of a source partition behind its mark that may hold plays still to be done.
+        """Count the offsets of a source partition after its mark that may hold plays not yet applied.
 
         Raises:
-            IllegalStateError: the partition is no longer this worker's.
+            IllegalStateError: the partition no longer belongs to this worker.
         """
         end = self.highwater(tp) or 0
         is_read = (await self.position(tp) or 0) >= end
@@ -236,14 +236,14 @@ class ChunkConsumer(Consumer):
         return left
 
     def num_partitions(self, topic: str) -> int:
-        """Return how many partitions a topic has, as far as this consumer has heard; 0 before it has."""
-        found: int = self._thread.num_partitions(topic)
-        return found
+        """Return how many partitions a topic has according to this consumer's metadata; 0 before there is any."""
+        num_partitions: int = self._thread.num_partitions(topic)
+        return num_partitions
 
     # -- acknowledgements
 
     def _new_offset(self, tp: TP) -> int | None:
-        """Return the offset to commit: behind the last chunk acknowledged without one unacknowledged before it."""
+        """Return the offset to commit: after the last chunk up to which all are acknowledged; None if none is new."""
         if not self._is_chunked(tp.topic):
             offset: int | None = super()._new_offset(tp)
             return offset
@@ -257,17 +257,17 @@ class ChunkConsumer(Consumer):
         return new
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
-        """Keep no gaps for chunks: their ends say all."""
+        """Record no gaps for chunks: their ends suffice."""
         if not self._is_chunked(tp.topic):
             await super()._add_gap(tp, offset_from, offset_to)
 
     async def crash(self, reason: BaseException) -> None:
-        """End the process: Faust would go on heart-beating without consuming."""
+        """End the process: Faust would keep sending heartbeats without consuming."""
         crash("the consumer failed; see the cause, and the broker's log", reason)
 
 
-def _places(gone: OffsetOutOfRangeError) -> str:
-    return ", ".join(f"offset {offset} of {tp.topic}-{tp.partition}" for tp, offset in gone.args[0].items())
+def _places(error: OffsetOutOfRangeError) -> str:
+    return ", ".join(f"offset {offset} of {tp.topic}-{tp.partition}" for tp, offset in error.args[0].items())
 
 
 class ChunkTransport(Transport):

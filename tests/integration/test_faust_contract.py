@@ -1,7 +1,7 @@
-"""What `streamer.faust` leans on in Faust, mode and aiokafka, fact by fact.
+"""What `streamer.faust` relies on in Faust, mode and aiokafka, fact by fact.
 
-Faust is pinned exactly. Whoever moves the pin runs these first: each failure says what is lost with its fact.
-Facts that need a broker are in test_faust_on_kafka.py.
+Faust is pinned exactly. Run these tests before you move the pin: each failure says what is lost with its fact. Facts
+that need a broker are in test_faust_on_kafka.py.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def record(tp: TP, offset: int, value: bytes = b"play") -> ConsumerRecord[bytes,
 
 @pytest.fixture
 async def app(tmp_path: Path) -> AsyncIterator[ChunkApp]:
-    """The product's app, not started; nobody is at the broker's address."""
+    """The product's app, not started; there is no broker at its address."""
     app = create_chunk_app(Settings(state_dir=tmp_path / "state"))
     app.finalize()
     table = listener_table(app, 1)
@@ -87,59 +87,59 @@ async def stock_consumer(app: ChunkApp) -> AsyncIterator[Consumer]:
 # -- what is installed
 
 
-def test_faust_is_the_version_whose_seams_were_read() -> None:
-    found = version("faust-streaming")
+def test_faust_is_the_version_whose_private_methods_were_read() -> None:
+    installed = version("faust-streaming")
 
-    assert found == "0.15.3", (
-        f"faust-streaming {found} is installed: streamer/chunks overrides private methods of 0.15.3. Read them anew, "
-        "run these tests and the fault tests, then move the pin in pyproject.toml and this number"
+    assert installed == "0.15.3", (
+        f"faust-streaming {installed} is installed: streamer/faust overrides private methods of 0.15.3. Read them "
+        "again, run these tests and the fault tests, then move the pin in pyproject.toml and this number"
     )
 
 
 @pytest.mark.parametrize(
     ("method", "parameters", "why"),
     [
-        (BaseConsumer._wait_next_records, ["timeout"], "getmany() takes its fetch, and its waiting, from there"),
-        (BaseConsumer.getmany, ["timeout"], "our getmany() replaces it: chunks in place of messages"),
+        (BaseConsumer._wait_next_records, ["timeout"], "getmany() fetches and waits through it"),
+        (BaseConsumer.getmany, ["timeout"], "our getmany() replaces it: chunks instead of messages"),
         (Consumer._getmany, ["active_partitions", "timeout"], "ours keeps plays out of it during a rebalance (596)"),
         (Consumer._new_offset, ["tp"], "ours decides what is committed (606)"),
-        (Consumer._add_gap, ["tp", "offset_from", "offset_to"], "ours keeps none for chunks"),
-        (Consumer.perform_seek, [], "ours voids the chunks handed over before"),
-        (Consumer.seek_wait, ["partitions"], "partitions start at their marks by it"),
-        (Consumer.position, ["tp"], "empty chunks say how far changelogs were read by it"),
+        (Consumer._add_gap, ["tp", "offset_from", "offset_to"], "ours records none for chunks"),
+        (Consumer.perform_seek, [], "ours voids the chunks yielded before"),
+        (Consumer.seek_wait, ["partitions"], "it puts partitions at their marks"),
+        (Consumer.position, ["tp"], "empty chunks learn from it how far changelogs were read"),
         (Consumer.on_partitions_assigned, ["assigned", "generation_id"], "ours takes the fences first"),
         (Consumer.on_partitions_revoked, ["revoked"], "ours commits first (502)"),
-        (Consumer._is_changelog_tp, ["tp"], "plays and changelogs are told apart by it"),
-        (Consumer._new_consumer_thread, [], "ours makes the thread that reads committed records"),
+        (Consumer._is_changelog_tp, ["tp"], "it distinguishes plays from changelogs"),
+        (Consumer._new_consumer_thread, [], "ours creates the thread that reads committed records"),
         (AIOKafkaConsumerThread._create_worker_consumer, ["transport"], "ours reads committed records"),
         (Store._open_for_partition, ["partition"], "ours opens with our options, and discards the damaged and the old"),
-        (Store._db_for_partition, ["partition"], "Faust opens by it what it assigns and recovers"),
-        (Store.persisted_offset, ["tp"], "a standby is opened by being asked for its offset"),
-        (Store.apply_changelog_batch, ["batch", "to_key", "to_value"], "recovery hands ours its chunks"),
+        (Store._db_for_partition, ["partition"], "Faust opens the stores it assigns and recovers through it"),
+        (Store.persisted_offset, ["tp"], "asking a standby for its offset opens its store"),
+        (Store.apply_changelog_batch, ["batch", "to_key", "to_value"], "recovery gives its chunks to ours"),
         (Store.revoke_partitions, ["table", "tps"], "ours closes the stores"),
         (TableManager.on_start, [], "ours does not sleep for a second"),
-        (TableManager._update_channels, [], "ours subscribes to the changelogs by it"),
+        (TableManager._update_channels, [], "ours subscribes to the changelogs through it"),
         (
             Recovery._build_highwaters,
             ["consumer", "tps", "destination", "title"],
-            "ours bears with standbys ahead of it",
+            "ours accepts standbys that are ahead of it",
         ),
         (Service._crash, ["reason"], "ours ends the process"),
     ],
     ids=lambda value: getattr(value, "__qualname__", None) if callable(value) else "",
 )
-def test_a_method_that_is_overridden_or_called_takes_what_it_took(
+def test_a_method_that_is_overridden_or_called_has_the_parameters_it_had(
     method: Callable[..., object], parameters: list[str], why: str
 ) -> None:
-    found = list(inspect.signature(method).parameters)[1:]
+    actual = list(inspect.signature(method).parameters)[1:]
 
-    assert found == parameters, f"{method.__qualname__} now takes {found}; {why}"
+    assert actual == parameters, f"{method.__qualname__} now takes {actual}; {why}"
 
 
 def test_refrain_urls_name_the_chunk_transport_and_the_chunk_store() -> None:
     transport, store = transport_by_url(URL("refrain://kafka:9092")), store_by_url(URL("refrain://"))
 
-    why = "Faust would fail to start; install the package anew so that its entry points are found"
+    why = "Faust would fail to start; reinstall the package so that its entry points are found"
     assert (transport, store) == (ChunkTransport, ChunkStore), why
 
 
@@ -147,17 +147,19 @@ async def test_an_app_builds_our_classes_from_its_settings(app: ChunkApp) -> Non
     table = app.tables["listeners"]
 
     assert isinstance(app.consumer, ChunkConsumer), "plays would travel one by one"
-    assert isinstance(app.consumer._thread, ReadCommittedThread), "recovery would apply what was never committed"
-    assert isinstance(app.tables.recovery, ChunkRecovery), "a standby just demoted would be refused"
+    assert isinstance(app.consumer._thread, ReadCommittedThread), "recovery would apply uncommitted records"
+    assert isinstance(app.tables.recovery, ChunkRecovery), "a partition just demoted to standby would be refused"
     assert isinstance(table, ListenerTable)
     assert isinstance(table.data, ChunkStore), "states would be written key by key, before their transaction"
-    assert table.changelog_topic_name == Settings().changelog_topic, "the topic we create would not be the one used"
+    assert table.changelog_topic_name == Settings().changelog_topic, "the topic we create would not be the one in use"
 
 
 # -- what a failure does
 
 
-async def test_a_failing_service_reaches_the_app_by_its_private_crash_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_failing_service_reaches_the_app_only_through_its_private_crash(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     reasons: list[BaseException] = []
     app = faust.App("contract")
     monkeypatch.setattr(app, "_crash", reasons.append)
@@ -171,20 +173,20 @@ async def test_a_failing_service_reaches_the_app_by_its_private_crash_alone(monk
     async with Failing(beacon=app.beacon) as failing:
         await asyncio.wait_for(failing._crashed.wait(), 10)
 
-    assert {type(reason) for reason in reasons} == {OSError}, "a worker whose fetcher died would go on for ever"
+    assert {type(reason) for reason in reasons} == {OSError}, "a worker whose fetcher died would never end"
     assert "_crash" in vars(ChunkApp), "the process must end there"
 
 
-async def test_recovery_goes_on_after_a_batch_it_could_not_apply(
+async def test_recovery_continues_after_a_batch_it_could_not_apply(
     app: ChunkApp, caplog: pytest.LogCaptureFixture
 ) -> None:
     table, recovery = app.tables["listeners"], app.tables.recovery
-    went_on = asyncio.Event()
+    has_continued = asyncio.Event()
 
     def fail_once(batch: list[faust.EventT]) -> None:
         if [event.message.offset for event in batch] == [7]:
             raise OSError("disk full")
-        went_on.set()
+        has_continued.set()
 
     table.recovery_buffer_size = 1
     table.apply_changelog_batch = fail_once
@@ -195,10 +197,10 @@ async def test_recovery_goes_on_after_a_batch_it_could_not_apply(
         app.tables.changelog_queue.put_nowait(SimpleNamespace(message=message))
 
     slurping = asyncio.ensure_future(Recovery._slurp_changelogs.fun(recovery))
-    await asyncio.wait_for(went_on.wait(), 10)  # if it no longer goes on, apply_changelog_batch() may raise, not crash
+    await asyncio.wait_for(has_continued.wait(), 10)  # once it stops, apply_changelog_batch() may raise, not crash
     slurping.cancel()
 
-    assert recovery.active_offsets[CHANGELOG] == 9, "what was not applied counts as recovered: hence our crash"
+    assert recovery.active_offsets[CHANGELOG] == 9, "records that were not applied count as recovered: hence our crash"
     assert "disk full" in caplog.text
 
 
@@ -206,7 +208,7 @@ async def test_recovery_goes_on_after_a_batch_it_could_not_apply(
 
 
 async def test_offsets_not_yet_known_read_as_none(stock_consumer: Consumer) -> None:
-    found = [
+    offsets = [
         stock_consumer._committed_offset[PLAYS],
         stock_consumer._read_offset[PLAYS],
         list(stock_consumer._acked[PLAYS]),
@@ -214,17 +216,17 @@ async def test_offsets_not_yet_known_read_as_none(stock_consumer: Consumer) -> N
         set(stock_consumer._buffered_partitions),
     ]
 
-    assert found == [None, None, [], set(), set()], "getmany(), _new_offset() and the start at the marks read them so"
+    assert offsets == [None, None, [], set(), set()], "getmany(), _new_offset() and the start at the marks rely on it"
 
 
-async def test_faust_commits_past_a_play_still_in_work_issue_606(stock_consumer: Consumer) -> None:
+async def test_faust_commits_past_a_play_still_in_progress_issue_606(stock_consumer: Consumer) -> None:
     stock_consumer._committed_offset[PLAYS] = 31
     stock_consumer._acked[PLAYS] = [32, 33]
 
     assert stock_consumer._new_offset(PLAYS) == 34, "606 is fixed: ChunkConsumer._new_offset may go, if it handles gaps"
 
 
-async def test_ours_commits_up_to_the_first_chunk_still_in_work(consumer: ChunkConsumer) -> None:
+async def test_ours_commits_up_to_the_first_chunk_still_in_progress(consumer: ChunkConsumer) -> None:
     consumer._ends[PLAYS].extend([10, 20, 30])
 
     consumer._acked[PLAYS], consumer._acked_index[PLAYS] = [20, 30], {20, 30}
@@ -234,7 +236,7 @@ async def test_ours_commits_up_to_the_first_chunk_still_in_work(consumer: ChunkC
     assert (blocked, consumer._new_offset(PLAYS), consumer._acked[PLAYS]) == (None, 31, [])
 
 
-async def test_an_acknowledged_chunk_stands_in_the_books_by_its_last_offset(
+async def test_an_acknowledged_chunk_is_recorded_by_its_last_offset(
     app: ChunkApp, consumer: ChunkConsumer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(app.topics, "acks_enabled_for", lambda topic: topic == PLAYS.topic)
@@ -246,10 +248,10 @@ async def test_an_acknowledged_chunk_stands_in_the_books_by_its_last_offset(
     assert (first, second, consumer._acked[PLAYS], consumer._acked_index[PLAYS]) == (True, False, [45], {45}), (
         "_new_offset() finds acknowledged chunks by the offset of their message"
     )
-    assert chunk not in consumer.unacked, "a rebalance would wait for it for ever"
+    assert chunk not in consumer.unacked, "a rebalance would wait for it forever"
 
 
-async def test_a_revocation_forgets_acknowledgements_before_anybody_commits_them_issue_502(app: ChunkApp) -> None:
+async def test_a_revocation_forgets_acknowledgements_before_they_are_committed_issue_502(app: ChunkApp) -> None:
     seen: list[list[int]] = []
 
     async def note(*_: object) -> None:
@@ -276,7 +278,7 @@ async def test_resuming_the_flow_clears_the_queues_issue_596(app: ChunkApp) -> N
     assert queue.empty(), "596 is fixed: plays need not be kept out of fetches during a rebalance"
 
 
-async def test_a_stream_without_acks_acknowledges_what_it_is_told_to(app: ChunkApp) -> None:
+async def test_a_stream_without_acks_acknowledges_only_on_request(app: ChunkApp) -> None:
     channel = app.channel()
     stream = channel.stream().noack()
     acknowledged: list[int] = []
@@ -301,23 +303,23 @@ async def test_a_stream_without_acks_acknowledges_what_it_is_told_to(app: ChunkA
     await stream.ack(events[0])
 
     assert before == [], "a chunk would count as done before its transaction"
-    assert acknowledged == [1], "a chunk would never be committed, and the next rebalance wait for it for ever"
+    assert acknowledged == [1], "a chunk would never be committed, and the next rebalance would wait for it forever"
     assert [event.value for event in events] == [[record(PLAYS, 1)], [record(PLAYS, 2)]]
 
 
 # -- rebalances
 
 
-def test_a_rebalance_is_known_before_its_first_await() -> None:
+def test_a_rebalance_is_flagged_before_its_first_await() -> None:
     source = inspect.getsource(ConsumerRebalanceListener.on_partitions_revoked)
 
     assert not inspect.iscoroutinefunction(ConsumerRebalanceListener.on_partitions_revoked)
     assert source.index("on_rebalance_start") < source.index("return"), (
-        "_getmany() asks app.rebalancing whether plays may be fetched; it must be true from the first moment"
+        "_getmany() reads app.rebalancing to see whether plays may be fetched; it must be true from the start"
     )
 
 
-async def test_the_flag_of_a_rebalance_is_up_from_its_start_to_its_end(app: ChunkApp) -> None:
+async def test_the_rebalancing_flag_is_set_from_its_start_to_its_end(app: ChunkApp) -> None:
     flags = [app.rebalancing]
     app.on_rebalance_start()
     flags.append(app.rebalancing)
@@ -326,14 +328,14 @@ async def test_the_flag_of_a_rebalance_is_up_from_its_start_to_its_end(app: Chun
 
     assert flags == [False, True, False], "_getmany() would fetch plays during a rebalance, or never"
     assert (app.in_recovery, app.consumer_generation_id) == (False, 0), (
-        "position chunks and marks are asked for by them"
+        "position chunks and the start at the marks depend on them"
     )
 
 
 # -- recovery and standbys
 
 
-def test_faust_sleeps_before_it_joins_its_group_and_where_nothing_may_be_fetched() -> None:
+def test_faust_sleeps_before_it_joins_its_group_and_while_nothing_may_be_fetched() -> None:
     sources = inspect.getsource(TableManager.on_start), inspect.getsource(BaseConsumer._wait_next_records)
 
     assert "self.sleep(1.0)" in sources[0], "the second before the first rebalance is gone: EagerTables may go"
@@ -347,30 +349,28 @@ async def test_ours_looks_again_at_once_for_something_to_fetch(consumer: ChunkCo
     assert fetched == ({}, set())
 
 
-async def test_a_fetch_holds_up_what_is_asked_for_meanwhile_for_a_moment_only(
-    app: ChunkApp, consumer: ChunkConsumer
-) -> None:
+async def test_a_fetch_delays_other_requests_only_briefly(app: ChunkApp, consumer: ChunkConsumer) -> None:
     stock = AIOKafkaConsumerThread._create_worker_consumer(consumer._thread, app.transport)
     ours = consumer._thread._create_worker_consumer(app.transport)
     await stock.stop()
     await ours.stop()
 
     assert (stock._fetch_max_wait_ms, ours._fetch_max_wait_ms) == (1500, 100), (
-        "recovery asks five times where changelogs begin and end, each time behind a fetch on the same connection"
+        "recovery makes five requests for the ends of changelogs, each behind a fetch on the same connection"
     )
 
 
-async def test_a_partition_that_comes_to_its_standby_is_not_newly_assigned(app: ChunkApp) -> None:
+async def test_a_partition_taken_over_by_its_standby_is_not_newly_assigned(app: ChunkApp) -> None:
     app._update_assignment({CHANGELOG})
 
     revoked, newly_assigned = app._update_assignment({CHANGELOG, PLAYS})
     back = app._update_assignment({CHANGELOG})
 
     assert (revoked, newly_assigned) == (set(), {PLAYS}), "its store would be closed, or opened twice"
-    assert back == ({PLAYS}, set()), "the store of a partition that moves on and leaves a standby would be closed"
+    assert back == ({PLAYS}, set()), "the store of a partition that leaves a standby behind would be closed"
 
 
-async def test_what_a_standby_has_read_is_applied_before_partitions_are_dealt_out_anew(app: ChunkApp) -> None:
+async def test_what_a_standby_has_read_is_applied_before_partitions_are_reassigned(app: ChunkApp) -> None:
     applied: list[object] = []
     table, recovery = app.tables["listeners"], app.tables.recovery
     table.apply_changelog_batch = applied.extend
@@ -381,7 +381,7 @@ async def test_what_a_standby_has_read_is_applied_before_partitions_are_dealt_ou
     assert applied == ["a chunk"], "it would be applied later, over newer states"
 
 
-async def test_the_store_of_a_partition_that_has_just_moved_on_may_be_ahead_of_what_can_be_read(app: ChunkApp) -> None:
+async def test_the_store_of_a_partition_that_has_just_moved_may_be_ahead_of_what_can_be_read(app: ChunkApp) -> None:
     class EndsAtTen:
         async def highwaters(self, *tps: TP) -> dict[TP, int]:
             return dict.fromkeys(tps, 10)
@@ -395,18 +395,16 @@ async def test_the_store_of_a_partition_that_has_just_moved_on_may_be_ahead_of_w
         )
 
     source = inspect.getsource(Recovery._restart_recovery.fun)
-    assert "standby_offsets[tp] > standby_highwaters[tp]" in source, "standbys ahead are refused no more"
-    assert recovery.standby_highwaters == {CHANGELOG: 12, other: 9}, "the worker would refuse to start, for ever"
-    assert recovery.active_highwaters == {CHANGELOG: 9, other: 9}, "a changelog that was lost would go unnoticed"
+    assert "standby_offsets[tp] > standby_highwaters[tp]" in source, "standbys ahead are no longer refused"
+    assert recovery.standby_highwaters == {CHANGELOG: 12, other: 9}, "the worker would refuse to start every time"
+    assert recovery.active_highwaters == {CHANGELOG: 9, other: 9}, "a lost changelog would go unnoticed"
 
 
 # -- the store
 
 
-def test_the_offset_of_a_store_stands_under_a_key_no_listener_can_have() -> None:
-    assert Store.offset_key == b"__faust\0offset__", (
-        "stores written so far would be read from the beginning, or wrongly"
-    )
+def test_the_offset_of_a_store_has_a_key_that_no_listener_can_have() -> None:
+    assert Store.offset_key == b"__faust\0offset__", "existing stores would be read from the beginning, or wrongly"
     assert Store.offset_key[:1] not in (KIND_LISTENER, KIND_MARK)
 
 
@@ -417,15 +415,17 @@ async def test_faust_finds_the_offset_that_we_wrote_with_the_states(app: ChunkAp
     before = store.persisted_offset(CHANGELOG)
     store.write_batch(0, [(b"\x01u1", b"state")], changelog_offset=12)
 
-    assert (before, store.persisted_offset(CHANGELOG)) == (None, 12), "recovery would begin at the wrong record"
-    assert isinstance(store._dbs[0], rocksdict.Rdict), "apply_changelog_batch() asks _dbs which partitions are here"
+    assert (before, store.persisted_offset(CHANGELOG)) == (None, 12), "recovery would start at the wrong record"
+    assert isinstance(store._dbs[0], rocksdict.Rdict), "apply_changelog_batch() reads _dbs to see what is open"
     await store.stop()
 
 
 # -- aiokafka
 
 
-async def test_the_thread_makes_a_consumer_that_reads_committed_records(app: ChunkApp, consumer: ChunkConsumer) -> None:
+async def test_the_thread_creates_a_consumer_that_reads_committed_records(
+    app: ChunkApp, consumer: ChunkConsumer
+) -> None:
     thread = consumer._thread
     stock = AIOKafkaConsumerThread._create_worker_consumer(thread, app.transport)
     ours = thread._create_worker_consumer(app.transport)
@@ -433,7 +433,7 @@ async def test_the_thread_makes_a_consumer_that_reads_committed_records(app: Chu
     await ours.stop()
 
     assert stock._isolation_level == "read_uncommitted", "Faust reads committed records by itself: drop our thread"
-    assert ours._isolation_level == "read_committed", "recovery would apply batches that were aborted"
+    assert ours._isolation_level == "read_committed", "recovery would apply aborted batches"
 
 
 def test_a_producer_can_send_whole_batches() -> None:

@@ -1,4 +1,4 @@
-"""What `streamer.faust` leans on in Faust and aiokafka, as a real broker shows it."""
+"""What `streamer.faust` relies on in Faust and aiokafka, checked on a real broker."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ async def fence(settings: Settings, partition: int = 0) -> AsyncIterator[AIOKafk
 
 @contextlib.asynccontextmanager
 async def reader(settings: Settings, topic: str) -> AsyncIterator[AIOKafkaConsumer]:
-    """Read partition 0 as the product's recovery does: told to read committed records after it was made."""
+    """Read partition 0 as the product's recovery does: with an isolation level set after construction."""
     consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap_servers, enable_auto_commit=False)
     consumer._isolation_level = "read_committed"
     await consumer.start()
@@ -72,12 +72,12 @@ async def reader(settings: Settings, topic: str) -> AsyncIterator[AIOKafkaConsum
         await consumer.stop()
 
 
-async def test_a_changelog_ends_behind_its_last_record_and_the_position_gets_there(settings: Settings) -> None:
+async def test_a_changelog_ends_after_its_last_record_and_the_position_gets_there(settings: Settings) -> None:
     partition = TopicPartition(settings.changelog_topic, 0)
     async with fence(settings) as producer, producer.transaction():
         await producer.send(partition.topic, b"state", b"key", partition=0)
     async with fence(settings):
-        pass  # the coordinator answers a commit before its markers stand in the topic, but gives no fence before
+        pass  # the coordinator confirms a commit before its markers are in the topic, but gives a fence only after
 
     async with reader(settings, partition.topic) as consumer:
         end = (await consumer.end_offsets([partition]))[partition]
@@ -90,8 +90,8 @@ async def test_a_changelog_ends_behind_its_last_record_and_the_position_gets_the
         await until_awaited(has_come_to_the_end, f"the position is {end}", deadline_s=PATIENCE_S)
         position = await consumer.position(partition)
 
-    assert ([record.offset for record in fetched], end) == ([0], 2), "position chunks are needed no more"
-    assert position == end, "recovery would wait for ever for the record at the marker's offset"
+    assert ([record.offset for record in fetched], end) == ([0], 2), "position chunks are no longer needed"
+    assert position == end, "recovery would wait forever for a record at the marker's offset"
 
 
 async def test_an_isolation_level_set_before_the_start_is_honoured(settings: Settings) -> None:
@@ -111,11 +111,11 @@ async def test_an_isolation_level_set_before_the_start_is_honoured(settings: Set
             fetched = (await consumer.getmany(partition, timeout_ms=10_000))[partition]
         await producer.abort_transaction()
 
-    assert [record.value for record in fetched] == [b"committed"], "recovery would apply batches that were aborted"
-    assert end == open_record.offset, "recovery would wait for records that no reader of committed ones is given"
+    assert [record.value for record in fetched] == [b"committed"], "recovery would apply aborted batches"
+    assert end == open_record.offset, "recovery would wait for records that a reader of committed ones never gets"
 
 
-async def test_a_fence_is_taken_when_its_producer_has_started(settings: Settings) -> None:
+async def test_a_fence_is_taken_once_its_producer_has_started(settings: Settings) -> None:
     async with fence(settings) as former:
         await former.begin_transaction()
         await former.send_and_wait(settings.changelog_topic, b"left open", b"key", partition=0)
@@ -128,13 +128,13 @@ async def test_a_fence_is_taken_when_its_producer_has_started(settings: Settings
                 await former.commit_transaction()
 
     assert end == 2, (
-        "a transaction left open is aborted, its marker written, before start() returns: recovery, which "
-        "asks for the end right after, would otherwise miss what comes behind it"
+        "a transaction left open is aborted, and its marker written, before start() returns: recovery, which "
+        "requests the end right after, would otherwise miss what follows"
     )
 
 
 class WatchedFences(Fences):
-    """Fences that note what Faust was about when they were taken."""
+    """Fences that note Faust's state when they are taken."""
 
     def __init__(self, settings: Settings, app: ChunkApp) -> None:
         super().__init__(settings.kafka_bootstrap_servers, settings.app_id, settings.transaction_timeout_s)
@@ -147,14 +147,14 @@ class WatchedFences(Fences):
             {
                 "partitions": sorted(partitions),  # type: ignore[call-overload]  # as the base class has it
                 "rebalancing": app.rebalancing,
-                "is_recovery_asked_for": app.tables.recovery.signal_recovery_start.is_set() or app.in_recovery,
+                "is_recovery_requested": app.tables.recovery.signal_recovery_start.is_set() or app.in_recovery,
                 "generation": app.consumer_generation_id,
             }
         )
         await super().take(self.seen[-1]["partitions"])  # type: ignore[arg-type]  # a list of ints
 
 
-async def test_an_assignment_takes_the_fences_then_recovers_then_hands_over_chunks(settings: Settings) -> None:
+async def test_an_assignment_takes_the_fences_then_recovers_then_yields_chunks(settings: Settings) -> None:
     app = create_chunk_app(settings)
     table = listener_table(app, 2)
     fences = WatchedFences(settings, app)
@@ -184,10 +184,10 @@ async def test_an_assignment_takes_the_fences_then_recovers_then_hands_over_chun
         await fences.drop()
 
     assert fences.seen == [
-        {"partitions": [0, 1], "rebalancing": True, "is_recovery_asked_for": False, "generation": 1}
+        {"partitions": [0, 1], "rebalancing": True, "is_recovery_requested": False, "generation": 1}
     ], "a partition's former owner could still commit while its states are recovered"
     assert flags == {"rebalancing": False, "in_recovery": False, "generation": 1}, "plays came before their states"
     assert (chunk.partition, [record.value for record in chunk.records]) == (1, [b"a", b"b", b"c"]), (
-        "an agent is given the records of a chunk, in order, as the value of one event"
+        "an agent receives the records of a chunk, in order, as the value of one event"
     )
-    assert (before, committed) == (None, 3), "an acknowledged chunk is committed behind its last record, no other is"
+    assert (before, committed) == (None, 3), "only acknowledged chunks are committed, each after its last record"

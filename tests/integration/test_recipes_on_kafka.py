@@ -1,4 +1,4 @@
-"""Every recipe ends in a release that one worker serves without knowing which it is."""
+"""Every recipe yields a release that one worker serves without knowing which recipe it is."""
 
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from tests.models.training.test_fit import CATALOGUE, IDS, rounds
 from tests.onkafka import produce, read_committed
 from tests.until import until
 
-#: What the listener plays under each release, in turn; "x" is a track nobody knows.
+#: What the listener plays under each release, in turn; "x" is an unknown track.
 PLAYED = ("t3", "x", "t4", "t3")
 SIZES = (5, 8)
 
@@ -48,14 +48,14 @@ def release_of(recipe: Recipe, directory: Path, number: int) -> tuple[ReleaseNot
 
 
 def offline(release: Release, history: Histories, num_old: int) -> StepOutput:
-    """Answer the plays behind the first `num_old` as the evaluation does, from the whole history."""
+    """Answer the plays after the first `num_old` as the evaluation does, from the whole history."""
     anchors, num_hidden = np.arange(num_old, history.num_plays), release.network.config.hidden_size
     step_input = StepInput.from_nothing(history, anchors, num_hidden=num_hidden)
     return step(release.recommender, step_input, sizes=SIZES)
 
 
 async def until_serving(answering: Answering, *, release_id: str, offset: int = -1) -> None:
-    """Wait until a release is taken up and partition 0 has come as far as an offset."""
+    """Wait until a release is taken up and partition 0 has reached an offset."""
 
     def is_serving() -> bool:
         champion = answering.releases.champion
@@ -116,7 +116,7 @@ async def test_one_worker_serves_every_recipe_in_turn_as_the_offline_step_does(
         so_far = gather_histories(np.zeros(end, np.int64), history.track_keys[:end], history.played_at_ms[:end])
         expected = offline(release, so_far, first).ranked
         for horizon in range(len(HORIZONS)):
-            told = answers[horizon][first:end]
-            assert {answer.release for answer in told} == {release.release_id}
-            scores = [[track.score for track in answer.tracks] for answer in told]
+            recommendations = answers[horizon][first:end]
+            assert {answer.release for answer in recommendations} == {release.release_id}
+            scores = [[track.score for track in answer.tracks] for answer in recommendations]
             np.testing.assert_allclose(scores, expected[horizon].scores, atol=SCORE_TOLERANCE)

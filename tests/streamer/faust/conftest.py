@@ -1,4 +1,4 @@
-"""A table as a worker has it, on a disk of its own, without a broker."""
+"""A worker's table on a disk of its own, without a broker."""
 
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ NUM_PARTITIONS = 4
 
 @pytest.fixture
 def open_table(tmp_path: Path) -> Iterator[Callable[..., ListenerTable]]:
-    """Open the table of a new process on the same disk, with partitions assigned; the one before must have stopped."""
+    """Open the table of a new process on the same disk, with partitions assigned; the last one must have stopped."""
     opened: list[ListenerTable] = []
 
     def open_(app_id: str = "refrain", partitions: Collection[int] = range(NUM_PARTITIONS)) -> ListenerTable:
@@ -23,7 +23,7 @@ def open_table(tmp_path: Path) -> Iterator[Callable[..., ListenerTable]]:
         app.finalize()
         table = listener_table(app, NUM_PARTITIONS)
         opened.append(table)
-        for partition in partitions:  # recovery begins by asking where each stands, which opens it
+        for partition in partitions:  # recovery starts by asking for each one's offset, which opens it
             table.persisted_offset(TP(table.changelog_topic_name, partition))
         return table
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.kafka
 
 @dataclass(frozen=True)
 class Place:
-    """The plays of a deployment, partition 0 of which has ten, and the marks over them."""
+    """The plays of a deployment, ten of them in partition 0, and their marks."""
 
     bootstrap_servers: str
     plays: str
@@ -44,10 +44,10 @@ class Place:
 
 @pytest.fixture
 async def place(kafka: DevKafka, topic_prefix: str, table: ListenerTable, monkeypatch: pytest.MonkeyPatch) -> Place:
-    def refused(cause: ContractError) -> None:  # refuse() would end the test run too
+    def refuse(cause: ContractError) -> None:  # the product's would end the test run too
         raise cause
 
-    monkeypatch.setattr(marks_module, "refuse", refused)
+    monkeypatch.setattr(marks_module, "refuse", refuse)
     plays = f"{topic_prefix}.plays"
     await create_topic(kafka.bootstrap_servers, plays, configs={"retention.ms": "-1"})
     fences = Fences(kafka.bootstrap_servers, topic_prefix, 30.0)
@@ -57,12 +57,14 @@ async def place(kafka: DevKafka, topic_prefix: str, table: ListenerTable, monkey
 
 
 @pytest.mark.parametrize("committed", [None, 0])
-async def test_a_partition_never_worked_on_begins_where_the_topic_does(place: Place, committed: int | None) -> None:
+async def test_a_partition_without_a_mark_starts_where_its_topic_starts(place: Place, committed: int | None) -> None:
     assert await place.start(committed) == 0
 
 
 @pytest.mark.parametrize("committed", [None, 0, 3, 6])
-async def test_a_partition_goes_on_behind_its_mark_whatever_trails_it(place: Place, committed: int | None) -> None:
+async def test_a_partition_continues_after_its_mark_even_if_the_commit_trails(
+    place: Place, committed: int | None
+) -> None:
     place.done_up_to(5)
 
     assert await place.start(committed) == 6
@@ -87,7 +89,7 @@ async def test_a_commit_beyond_the_mark_means_that_the_changelog_was_lost(
         await place.start(committed)
 
 
-async def test_a_topic_that_ends_before_the_mark_was_made_anew(place: Place) -> None:
+async def test_a_topic_that_ends_before_the_mark_was_recreated(place: Place) -> None:
     place.done_up_to(10)
 
     with pytest.raises(
@@ -96,14 +98,14 @@ async def test_a_topic_that_ends_before_the_mark_was_made_anew(place: Place) -> 
         await place.start()
 
 
-async def test_a_topic_with_another_record_at_the_mark_was_made_anew(place: Place) -> None:
+async def test_a_topic_with_another_record_at_the_mark_was_recreated(place: Place) -> None:
     place.done_up_to(5, NOON_MS - 1)
 
     with pytest.raises(ContractError, match=r"another record at offset 5 .* made anew"):
         await place.start()
 
 
-async def test_a_topic_really_made_anew_is_refused(place: Place) -> None:
+async def test_a_topic_that_really_was_recreated_is_refused(place: Place) -> None:
     place.done_up_to(5, (await read_committed(place.bootstrap_servers, place.plays))[5].timestamp)
     assert await place.start() == 6
 
@@ -115,7 +117,7 @@ async def test_a_topic_really_made_anew_is_refused(place: Place) -> None:
         await place.start()
 
 
-async def test_plays_that_aged_away_before_they_were_applied_are_counted_and_refused(place: Place) -> None:
+async def test_plays_that_expired_before_they_were_applied_are_counted_and_refused(place: Place) -> None:
     place.done_up_to(5)
     await place.delete_before(8)
 
@@ -123,21 +125,21 @@ async def test_plays_that_aged_away_before_they_were_applied_are_counted_and_ref
         await place.start(6)
 
 
-async def test_where_the_marked_record_has_aged_away_there_is_nothing_to_compare(place: Place) -> None:
+async def test_if_the_marked_record_has_expired_there_is_nothing_to_compare(place: Place) -> None:
     place.done_up_to(5, NOON_MS - 1)
     await place.delete_before(6)
 
     assert await place.start() == 6
 
 
-async def test_where_everything_has_aged_away_the_partition_waits_at_the_end(place: Place) -> None:
+async def test_if_everything_has_expired_the_partition_waits_at_the_end(place: Place) -> None:
     place.done_up_to(9)
     await place.delete_before(10)
 
     assert await place.start(10) == 10
 
 
-def test_plays_dealt_out_without_their_states_are_refused(place: Place) -> None:
+def test_plays_assigned_without_their_states_are_refused(place: Place) -> None:
     plays, states = (TP(place.plays, 0), TP(place.plays, 1)), TP(place.table.changelog_topic_name, 0)
 
     place.marks.check_assignment({plays[0], states})

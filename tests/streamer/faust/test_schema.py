@@ -19,14 +19,14 @@ def app() -> faust.App:
     return faust.App("tests", value_serializer="raw")
 
 
-def test_a_chunk_stands_at_its_last_record() -> None:
+def test_a_chunk_has_the_offset_of_its_last_record() -> None:
     chunk = records_chunk(TP3, [play(4, "u", "t1"), play(9, "v", "t2")], 7)
 
     assert (chunk.tp, chunk.offset, chunk.timestamp, chunk.generation_id) == (TP3, 9, NOON_MS / 1000, 7)
     assert isinstance(chunk, ConsumerMessage)
 
 
-def test_the_records_of_a_chunk_are_handed_on_as_they_are(schema: ChunkSchema, app: faust.App) -> None:
+def test_the_records_of_a_chunk_are_passed_on_as_they_are(schema: ChunkSchema, app: faust.App) -> None:
     records = [play(4, "u", "t1"), record(5, None, b"\xff{"), record(6, b"u", None)]
     chunk = records_chunk(TP3, records, 7)
 

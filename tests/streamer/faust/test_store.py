@@ -26,7 +26,7 @@ def changelog(partition: int) -> TP:
 
 
 def chunk(table: ListenerTable, partition: int, *items: Item, first_offset: int = 0) -> Event:
-    """What recovery hands over."""
+    """Build a chunk as recovery hands it over."""
     records = [record(first_offset + number, key, value) for number, (key, value) in enumerate(items)]
     return event(table, records_chunk(changelog(partition), records, 1))
 
@@ -39,7 +39,7 @@ def apply(table: ListenerTable, *events: Event) -> None:
     table.store.apply_changelog_batch(events, bytes, bytes)
 
 
-def test_many_keys_are_read_at_once_in_the_order_asked(table: ListenerTable) -> None:
+def test_many_keys_are_read_at_once_in_the_order_of_the_request(table: ListenerTable) -> None:
     table.store.write_batch(0, [(b"\x01a", b"1"), (b"\x01b", b"2"), (b"\x01c", b"")], 5)
 
     assert table.store.multi_get(0, [b"\x01b", b"\x01x", b"\x01a", b"\x01b", b"\x01c"]) == [b"2", None, b"1", b"2", b""]
@@ -64,13 +64,13 @@ def test_a_batch_deletes_writes_and_keeps_its_changelog_offset(table: ListenerTa
     assert table.store.persisted_offset(changelog(0)) == 8
 
 
-def test_the_last_word_on_a_key_wins_within_a_batch(table: ListenerTable) -> None:
+def test_the_last_write_to_a_key_wins_within_a_batch(table: ListenerTable) -> None:
     table.store.write_batch(0, [(b"\x01a", b"1"), (b"\x01a", None), (b"\x01b", None), (b"\x01b", b"2")], 5)
 
     assert table.store.multi_get(0, [b"\x01a", b"\x01b"]) == [None, b"2"]
 
 
-async def test_what_was_written_outlives_the_process(open_table: OpenTable) -> None:
+async def test_a_batch_outlives_the_process(open_table: OpenTable) -> None:
     table = open_table()
     table.store.write_batch(0, [(b"\x01a", b"1"), (MARK_KEY, Mark(7, 8).encode())], 5)
     await table.store.stop()
@@ -82,7 +82,7 @@ async def test_what_was_written_outlives_the_process(open_table: OpenTable) -> N
     assert reopened.store.persisted_offset(changelog(0)) == 5
 
 
-def test_after_a_crash_states_mark_and_offset_stand_at_one_batch(tmp_path: Path, open_table: OpenTable) -> None:
+def test_after_a_crash_states_mark_and_offset_are_of_one_batch(tmp_path: Path, open_table: OpenTable) -> None:
     writer = textwrap.dedent(f"""
         import os
         from pathlib import Path
@@ -141,7 +141,7 @@ async def test_opening_a_store_again_and_again_leaves_no_more_logs(tmp_path: Pat
     for _ in range(6):
         await open_table(partitions=[0]).store.stop()
 
-    assert 1 <= num_logs(tmp_path) <= 4, "RocksDB tells of itself without end"
+    assert 1 <= num_logs(tmp_path) <= 4, "RocksDB writes logs without end"
 
 
 def num_logs(directory: Path) -> int:
@@ -203,7 +203,7 @@ def test_a_revoked_partition_is_closed_and_can_be_opened_by_another(
 def test_a_late_batch_does_not_open_a_revoked_partition_again(table: ListenerTable) -> None:
     table.store.revoke_partitions(table, {changelog(0)})
 
-    with pytest.raises(LookupError, match="partition 0 is not open: the partition is another worker's"):
+    with pytest.raises(LookupError, match="partition 0 is not open: it belongs to another worker"):
         table.store.write_batch(0, [(b"\x01a", b"1")], 5)
     with pytest.raises(LookupError, match="partition 0"):
         table.mark(0)
@@ -220,7 +220,7 @@ async def test_a_recovery_cut_short_leaves_a_store_as_old_as_the_records_it_read
     old, new = record(7, b"\x01a", b"1"), record(8, b"\x01b", b"1", timestamp_ms=int(now_s * 1000) - 60_000)
     table = open_table()
 
-    apply(table, event(table, records_chunk(changelog(0), [new, old], 1)))  # what the last one says, counts
+    apply(table, event(table, records_chunk(changelog(0), [new, old], 1)))  # the time of the last record counts
     apply(table, event(table, position_chunk(changelog(0), 9, 1)))
     apply(table, event(table, records_chunk(changelog(1), [old, new], 1)))
     apply(table, event(table, position_chunk(changelog(2), 9, 1)))

@@ -1,4 +1,4 @@
-"""A store on a disk that loses, garbles or refuses holds the states of one changelog offset, or of none."""
+"""A store on a disk that loses, garbles or rejects data holds the states of one changelog offset, or of none."""
 
 import os
 import random
@@ -29,33 +29,33 @@ OpenTable = Callable[..., ListenerTable]
 
 @pytest.fixture(autouse=True)
 def crashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """crash() would end the test run too."""
+    """Make crash() raise; it would end the test run too."""
 
-    def told(reason: str, cause: BaseException) -> None:
+    def crash(reason: str, cause: BaseException) -> None:
         raise SystemExit(reason) from cause
 
-    monkeypatch.setattr(store_module, "crash", told)
+    monkeypatch.setattr(store_module, "crash", crash)
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Put the state directory on a disk of its own; to be asked for before the table."""
-    mounted = mount("-t", "tmpfs", "-o", "size=64m", "tmpfs", str(tmp_path))
-    if mounted.returncode:
-        pytest.skip(f"no small disk: mounting is not allowed here: {mounted.stderr.strip()}")
+    """Put the state directory on a disk of its own; a test must request it before the table."""
+    mounting = mount("-t", "tmpfs", "-o", "size=64m", "tmpfs", str(tmp_path))
+    if mounting.returncode:
+        pytest.skip(f"no small disk: mounting is not allowed here: {mounting.stderr.strip()}")
     yield tmp_path
     subprocess.run(["umount", "--lazy", str(tmp_path)], check=True, timeout=30)
 
 
 def mount(*arguments: str) -> "subprocess.CompletedProcess[str]":
     if shutil.which("mount") is None:
-        pytest.skip("no small disk: there is no mount here")
+        pytest.skip("no small disk: the mount command is missing")
     return subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False, timeout=30)
 
 
 @pytest.fixture
 def stored(open_table: OpenTable) -> Path:
-    """The directory of partition 0, its states spread over several files, closed."""
+    """The directory of partition 0 in a closed store, its states spread over several files."""
     table = open_table(partitions=[0])
     for offset in range(NUM_BATCHES):
         table.store.write_batch(0, list(zip(KEYS, RECORDS, strict=True))[offset::NUM_BATCHES], offset)
@@ -67,7 +67,7 @@ def stored(open_table: OpenTable) -> Path:
 
 
 def offset_of(table: ListenerTable) -> int | None:
-    """Return the offset at which a table made from `stored` stands; its states must be those of that offset."""
+    """Return the changelog offset of a table opened from `stored`; its states must be those of that offset."""
     offset = table.store.persisted_offset(CHANGELOG)
     num_batches = 0 if offset is None else offset + 1
     known = [RECORDS[user] if user % NUM_BATCHES < num_batches else None for user in range(len(KEYS))]
@@ -76,7 +76,7 @@ def offset_of(table: ListenerTable) -> int | None:
 
 
 def close(table: ListenerTable) -> None:
-    """Let go as a process that ends does."""
+    """Close the databases, as the end of a process does."""
     for db in table.store._dbs.values():
         with suppress(Exception):
             db.close()
@@ -130,7 +130,7 @@ def flip(path: Path, at: int) -> None:
         *[(name, make_directory) for name in ("IDENTITY", "LOCK", "rocksdict-config.json")],
     ],
 )
-def test_a_damaged_store_is_discarded_by_name_and_can_be_filled_again(
+def test_a_damaged_store_is_discarded_and_named_and_can_be_filled_again(
     name: str, damage: Callable[[Path], None], stored: Path, open_table: OpenTable, caplog: pytest.LogCaptureFixture
 ) -> None:
     damage(next(stored.glob(name)))
@@ -152,7 +152,7 @@ def test_a_file_in_place_of_the_store_is_discarded(stored: Path, open_table: Ope
 
 
 @pytest.mark.parametrize("damage", [remove, empty, halve, cut, lengthen, garble_middle, make_directory])
-def test_whatever_file_is_damaged_two_starts_mend_it(
+def test_whichever_file_is_damaged_two_starts_repair_it(
     damage: Callable[[Path], None], stored: Path, tmp_path: Path, open_table: OpenTable
 ) -> None:
     names = sorted(file.name for file in stored.iterdir())
@@ -164,7 +164,7 @@ def test_whatever_file_is_damaged_two_starts_mend_it(
         start_twice(open_table)
 
 
-def test_wherever_a_file_is_garbled_two_starts_mend_it(stored: Path, tmp_path: Path, open_table: OpenTable) -> None:
+def test_wherever_a_file_is_garbled_two_starts_repair_it(stored: Path, tmp_path: Path, open_table: OpenTable) -> None:
     dice = random.Random(7)
     files = [file for file in sorted(stored.iterdir()) if file.stat().st_size]
     shutil.copytree(stored, tmp_path / "whole")
@@ -175,7 +175,7 @@ def test_wherever_a_file_is_garbled_two_starts_mend_it(stored: Path, tmp_path: P
         start_twice(open_table)
 
 
-def test_a_discard_cut_short_leaves_nothing_worse(stored: Path, tmp_path: Path, open_table: OpenTable) -> None:
+def test_an_interrupted_discard_leaves_nothing_worse(stored: Path, tmp_path: Path, open_table: OpenTable) -> None:
     dice = random.Random(7)
     names = sorted(file.name for file in stored.iterdir())
     shutil.copytree(stored, tmp_path / "whole")
@@ -193,9 +193,9 @@ def put_back(copy: Path, stored: Path) -> None:
 
 
 def start_twice(open_table: OpenTable) -> None:
-    """Start and read all, twice: damage that only reading shows ends the first process.
+    """Start and read everything, twice: damage that only reading shows ends the first process.
 
-    A truncated MANIFEST is no damage to RocksDB: the store stands where it stood earlier, states and offset alike.
+    RocksDB does not take a truncated MANIFEST for damage: the store goes back in time, states and offset alike.
     """
     table = open_table(partitions=[0])
     with suppress(SystemExit):
@@ -227,11 +227,11 @@ def test_damage_that_only_reading_shows_ends_the_process_and_the_next_start_disc
     assert offset_of(open_table(partitions=[0])) is None
 
 
-def test_a_store_deleted_while_it_is_open_ends_the_process_and_the_next_start_begins_anew(
+def test_a_store_deleted_while_it_is_open_ends_the_process_and_the_next_start_rebuilds_it(
     stored: Path, open_table: OpenTable
 ) -> None:
     table = open_table(partitions=[0])
-    shutil.rmtree(stored)  # by an operator who thought nobody was using it
+    shutil.rmtree(stored)  # by an operator who thought it was unused
 
     with pytest.raises(SystemExit, match="it is damaged and was discarded"):
         write_numbers(table, range(1, 1000))
@@ -265,7 +265,7 @@ def test_a_store_that_another_process_holds_is_left_alone(stored: Path, open_tab
 
 
 @pytest.mark.parametrize("num_spare", range(6))
-def test_a_store_that_meets_the_limit_of_open_files_is_left_alone(
+def test_a_store_that_hits_the_limit_of_open_files_is_left_alone(
     stored: Path, open_table: OpenTable, num_spare: int
 ) -> None:
     with spare_files(num_spare), pytest.raises(SystemExit, match=rf"{stored}: raise the limit of open files"):
@@ -276,7 +276,7 @@ def test_a_store_that_meets_the_limit_of_open_files_is_left_alone(
 
 @contextmanager
 def spare_files(num_spare: int) -> Iterator[None]:
-    """Let this process open so many more files, and no more."""
+    """Let this process open that many more files, and no more."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, soft), hard))
     taken: list[int] = []
@@ -293,8 +293,8 @@ def spare_files(num_spare: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_a_store_that_may_not_be_touched_is_left_alone(stored: Path, open_table: OpenTable) -> None:
-    with immutable(stored), pytest.raises(SystemExit, match=rf"{stored}: let the worker's user read and write"):
+def test_a_store_without_write_permission_is_left_alone(stored: Path, open_table: OpenTable) -> None:
+    with immutable(stored), pytest.raises(SystemExit, match=rf"{stored}: give the worker's user read and write access"):
         open_table(partitions=[0])
 
     assert offset_of(open_table(partitions=[0])) == LAST
@@ -310,7 +310,7 @@ def test_a_damaged_store_that_cannot_be_discarded_is_named(stored: Path, open_ta
 
 @contextmanager
 def immutable(directory: Path) -> Iterator[None]:
-    """Keep everybody from changing a directory and what is in it, the superuser too."""
+    """Keep all users, including the superuser, from changing a directory and its contents."""
     if shutil.which("chattr") is None or chattr("+i", directory):
         pytest.skip("files cannot be made immutable here")
     try:
@@ -357,7 +357,7 @@ def test_a_full_disk_ends_the_process_and_loses_nothing_that_was_kept(small_disk
 
 
 def write_numbers(table: ListenerTable, offsets: range) -> None:
-    """Write batches of a tenth of a megabyte each, and more, whose states, mark and offset say the same."""
+    """Write batches of 100 kB or more each, whose states, mark and offset are the same number."""
     for offset in offsets:
         states = [(key, b"%d" % offset * 10_000) for key in KEYS[:10]]
         table.store.write_batch(0, [*states, (MARK_KEY, Mark(offset, 0).encode())], offset)

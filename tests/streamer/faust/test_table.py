@@ -49,12 +49,12 @@ async def place(kafka: DevKafka, topic_prefix: str, open_table: Callable[..., Li
 
 @pytest.fixture
 def crashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """crash() would end the test run too."""
+    """Make crash() raise; it would end the test run too."""
 
-    def told(reason: str, cause: BaseException) -> None:
+    def crash(reason: str, cause: BaseException) -> None:
         raise SystemExit(reason) from cause
 
-    monkeypatch.setattr(table_module, "crash", told)
+    monkeypatch.setattr(table_module, "crash", crash)
 
 
 def writes(place: Place, *states: Item, answers: list[Record] | None = None, offset: int = 7) -> Writes:
@@ -62,7 +62,7 @@ def writes(place: Place, *states: Item, answers: list[Record] | None = None, off
 
 
 @pytest.mark.kafka
-async def test_a_batch_is_on_kafka_and_on_disk_with_the_offset_it_stands_at(place: Place) -> None:
+async def test_a_batch_is_on_kafka_and_on_disk_with_its_changelog_offset(place: Place) -> None:
     answers = [Record(b"u", b"list"), Record(b"v", None), Record(None, b"odd", [("error", b"x")])]
 
     await place.commit(writes(place, (b"\x01u", b"state"), (b"\x01v", None), answers=answers))
@@ -95,7 +95,7 @@ async def test_the_offset_kept_is_that_of_the_last_record_batch_after_batch(plac
 
 
 @pytest.mark.kafka
-async def test_headers_arrive_with_their_record(place: Place) -> None:
+async def test_headers_travel_with_their_record(place: Place) -> None:
     await place.commit(writes(place, answers=[Record(b"u", b"{", [("error", b"not-json"), ("reason", b"why")])]))
 
     (letter,) = await read_committed(place.kafka.bootstrap_servers, place.answers, 1)
@@ -103,7 +103,7 @@ async def test_headers_arrive_with_their_record(place: Place) -> None:
 
 
 @pytest.mark.kafka
-async def test_more_than_one_record_batch_holds_is_written_whole_and_in_order(place: Place) -> None:
+async def test_a_batch_larger_than_a_record_batch_is_written_whole_and_in_order(place: Place) -> None:
     size = MAX_BATCH_BYTES // 3
     answers = [Record(b"u", b"%03d" % number + bytes(size)) for number in range(10)]
     states = [(b"\x01%03d" % number, bytes(size)) for number in range(7)]

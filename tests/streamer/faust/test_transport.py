@@ -1,4 +1,4 @@
-"""What the chunk consumer does around a rebalance, with a thread that would talk to Kafka and does not."""
+"""The chunk consumer around a rebalance, with a fake of the thread that talks to Kafka."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -80,7 +80,7 @@ async def thread(app: ChunkApp) -> Thread:
     return thread
 
 
-async def test_nothing_is_fetched_from_the_end_of_recovery_to_that_of_the_rebalance(
+async def test_nothing_is_fetched_between_the_end_of_recovery_and_the_end_of_the_rebalance(
     app: ChunkApp, thread: Thread
 ) -> None:
     app.on_rebalance_start()
@@ -93,17 +93,19 @@ async def test_nothing_is_fetched_from_the_end_of_recovery_to_that_of_the_rebala
     assert thread.fetched == [{CHANGELOG, COPY}], "Faust clears the queue at the end: a copy would have a hole"
 
 
-async def test_plays_that_a_fetch_brings_into_a_rebalance_are_left_for_the_marks(app: ChunkApp, thread: Thread) -> None:
+async def test_plays_fetched_during_a_rebalance_are_dropped_and_read_again_from_the_marks(
+    app: ChunkApp, thread: Thread
+) -> None:
     app.on_rebalance_start()
 
-    brought = app.consumer._messages({PLAYS: [record(PLAYS, 4)], COPY: [record(COPY, 9)]}, 1)
+    messages = app.consumer._messages({PLAYS: [record(PLAYS, 4)], COPY: [record(COPY, 9)]}, 1)
 
-    assert [tp for tp, _ in brought] == [COPY]
+    assert [tp for tp, _ in messages] == [COPY]
     assert thread.assigned == set()
-    assert not app.consumer._ends[PLAYS], "nobody would ever acknowledge them"
+    assert not app.consumer._ends[PLAYS], "they would never be acknowledged"
 
 
-async def test_copies_go_on_behind_what_they_have(app: ChunkApp, thread: Thread) -> None:
+async def test_standbys_continue_after_what_they_have(app: ChunkApp, thread: Thread) -> None:
     thread.assigned = {COPY}
     app.tables.recovery.standby_tps.add(COPY)
     app.tables.recovery.standby_offsets[COPY] = 7
@@ -113,7 +115,7 @@ async def test_copies_go_on_behind_what_they_have(app: ChunkApp, thread: Thread)
     assert thread.sought == {COPY: 8}
 
 
-async def test_each_assignment_starts_at_its_marks_whatever_its_number(app: ChunkApp, thread: Thread) -> None:
+async def test_each_assignment_starts_at_its_marks_whatever_its_generation(app: ChunkApp, thread: Thread) -> None:
     consumer: ChunkConsumer = app.consumer
     consumer._marked_generation = 3
     consumer._buffered_partitions.add(PLAYS)
@@ -136,12 +138,12 @@ async def _ignore(*_: object) -> None:
     [
         (10, 10, 9, [], 0),
         (10, 10, 8, [], 0),  # the last offset is the marker of a transaction
-        (5000, 5000, -1, [], 0),  # a topic older than the deployment, all of it aged away
+        (5000, 5000, -1, [], 0),  # a topic older than the deployment, all of it expired
         (8, 10, 7, [], 2),
         (10, 10, 5, [9], 4),  # read, and not acknowledged yet
     ],
 )
-async def test_what_is_left_of_a_partition(
+async def test_the_plays_left_in_a_partition_are_counted(
     app: ChunkApp, thread: Thread, *, position: int, end: int, mark: int, waiting: list[int], left: int
 ) -> None:
     thread.position_at, thread.end = position, end
@@ -150,22 +152,22 @@ async def test_what_is_left_of_a_partition(
     assert await num_left(app, PLAYS, mark) == left
 
 
-async def test_nothing_is_known_of_a_partition_that_has_moved_on(app: ChunkApp, thread: Thread) -> None:
+async def test_nothing_is_known_about_a_partition_of_another_worker(app: ChunkApp, thread: Thread) -> None:
     thread.position_at = None
 
     with pytest.raises(LookupError):
         await num_left(app, PLAYS, 5)
 
 
-@pytest.mark.parametrize(("found", "is_refused"), [(0, False), (2, False), (3, True)])
-async def test_partitions_added_are_refused_also_where_nobody_asks_for_a_rebalance(
-    app: ChunkApp, thread: Thread, monkeypatch: pytest.MonkeyPatch, *, found: int, is_refused: bool
+@pytest.mark.parametrize(("num_partitions", "is_refused"), [(0, False), (2, False), (3, True)])
+async def test_added_partitions_are_refused_even_without_a_rebalance(
+    app: ChunkApp, thread: Thread, monkeypatch: pytest.MonkeyPatch, *, num_partitions: int, is_refused: bool
 ) -> None:
-    refused: list[ContractError] = []
-    monkeypatch.setattr(app_module, "refuse", refused.append)
+    refusals: list[ContractError] = []
+    monkeypatch.setattr(app_module, "refuse", refusals.append)
     app.tables.on_actives_ready()
-    thread.partitions = found
+    thread.partitions = num_partitions
 
     check_partitions(app, PLAYS.topic, expected=2)
 
-    assert [str(cause).partition(":")[0] for cause in refused] == ["plays has 3 partitions, and had 2"] * is_refused
+    assert [str(cause).partition(":")[0] for cause in refusals] == ["plays has 3 partitions, and had 2"] * is_refused
