@@ -1,4 +1,4 @@
-"""The suite: run all scenarios, or the quick ones; end in one line of JSON."""
+"""Run the suite of faults, all of it or the quick part; the last line of output is JSON."""
 
 from __future__ import annotations
 
@@ -14,21 +14,23 @@ from tests.faults.table import Tally
 _HERE: Final = Path(__file__).parent
 _TABLE: Final = _HERE.parents[1] / "docs" / "faults.md"
 _HEAD: Final = """\
-# What the suite of faults found
+# Results of the fault suite
 
-Written by `make faults`: plays sent and answered, workers killed and frozen, and what the oracle found lost, told twice
-or out of order. Recovery is the time from a fault to the next batch of a partition it hit, median and worst; it holds
-the restart, and where a worker was frozen the session timeout of 10 s. A dash: there was nothing to count, for the
-workers refused to go on, as they should, or the scenario looks at single answers.
+Written by `make faults`: plays sent and answered, workers killed and frozen, and answers that the oracle found missing,
+repeated or out of order. Recovery is the time from a fault to the next batch on a partition it hit, median and worst;
+it includes the restart and, where a worker was frozen, the session timeout of 10 s. A dash means that there was nothing
+to count: the workers refused to continue, as they should, or the scenario checks single answers.
 
 """
 
 
 def main() -> None:
-    """Run, sum up, and write the table where everything passed."""
+    """Run the scenarios, print the totals, and write the table if everything passed."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a part of it, in some ten minutes; writes no table")
-    parser.add_argument("--processes", type=int, default=3, help="scenarios at a time, each with a broker of its own")
+    parser.add_argument("--quick", action="store_true", help="run only a part, in about ten minutes; writes no table")
+    parser.add_argument(
+        "--processes", type=int, default=3, help="scenarios in parallel, each process with its own broker"
+    )
     options, more = parser.parse_known_args()
 
     tally = Tally()

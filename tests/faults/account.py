@@ -1,4 +1,4 @@
-"""The account of a run: what was lost, told twice or out of order, and how soon partitions went on after a fault."""
+"""The account of a run: answers lost, repeated or out of order, and how soon partitions recovered from a fault."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from streamer.wire.messages import Recommendation
 from tests.faults.process import Fault
 
 Place = tuple[int, int]  # partition and offset of a play
-Answers = Mapping[bytes, Sequence[Recommendation | None]]  # a topic's, by listener, in the order they stand in
+Answers = Mapping[bytes, Sequence[Recommendation | None]]  # a topic's, by listener, in topic order
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What a run came to.
+    """The result of a run.
 
     Attributes:
-        plays: accepted plays that ask for an answer.
-        lost: how many of them lack one, in either topic.
-        twice: answers told again, and answers to nothing that was asked.
-        out_of_order: answers of a listener that stand behind one to a later play.
-        recoveries_s: of each fault, from then to the next batch of one of the partitions it hit.
+        plays: accepted plays that must be answered.
+        lost: how many of them lack an answer in either topic.
+        twice: answers that repeat another, and answers to plays that must not be answered.
+        out_of_order: answers that follow one to a later play of the same listener.
+        recoveries_s: for each fault, seconds until the next batch on one of the partitions it hit.
     """
 
     plays: int
@@ -37,7 +37,7 @@ class Account:
 
     @property
     def is_clean(self) -> bool:
-        """Whether everything was answered once and in order."""
+        """Whether every play was answered once and in order."""
         return not (self.lost or self.twice or self.out_of_order)
 
 
@@ -47,48 +47,48 @@ def draw_up(
     faults: Sequence[Fault],
     changelog: Sequence[ConsumerRecord[bytes, bytes]],
 ) -> Account:
-    """Count.
+    """Count what went wrong in a run.
 
     Args:
         answers: of each horizon.
-        wanted: the plays to be answered.
-        faults: what befell the workers.
+        wanted: the plays that must be answered.
+        faults: of all workers.
         changelog: all its records.
     """
-    told = [_places(by_user) for by_user in answers]
+    counts_by_horizon = [_places(by_user) for by_user in answers]
     return Account(
         plays=len(wanted),
-        lost=len({place for counts in told for place in set(wanted) - counts.keys()}),
-        twice=sum(count - (place in wanted) for counts in told for place, count in counts.items()),
-        out_of_order=sum(_goes_back(by_user) for by_user in answers),
+        lost=len({place for counts in counts_by_horizon for place in set(wanted) - counts.keys()}),
+        twice=sum(count - (place in wanted) for counts in counts_by_horizon for place, count in counts.items()),
+        out_of_order=sum(_num_out_of_order(by_user) for by_user in answers),
         recoveries_s=tuple(_recoveries_s(faults, changelog)),
     )
 
 
 def explain(answers: Sequence[Answers], wanted: Collection[Place]) -> dict[str, list[Place]]:
     """Name the first plays of each kind that an account counts."""
-    told = [_places(by_user) for by_user in answers]
+    counts_by_horizon = [_places(by_user) for by_user in answers]
     return {
-        "lost": sorted({place for counts in told for place in set(wanted) - counts.keys()})[:10],
-        "twice": sorted({place for counts in told for place, count in counts.items() if count > 1})[:10],
-        "uncalled": sorted({place for counts in told for place in counts.keys() - set(wanted)})[:10],
+        "lost": sorted({place for counts in counts_by_horizon for place in set(wanted) - counts.keys()})[:10],
+        "twice": sorted({place for counts in counts_by_horizon for place, count in counts.items() if count > 1})[:10],
+        "uncalled": sorted({place for counts in counts_by_horizon for place in counts.keys() - set(wanted)})[:10],
     }
 
 
 def _places(by_user: Answers) -> Counter[Place]:
     return Counter(
-        (answer.source_partition, answer.source_offset) for given in by_user.values() for answer in given if answer
+        (answer.source_partition, answer.source_offset) for listed in by_user.values() for answer in listed if answer
     )
 
 
-def _goes_back(by_user: Answers) -> int:
-    offsets = ([answer.source_offset for answer in given if answer] for given in by_user.values())
-    return sum(later < earlier for given in offsets for earlier, later in pairwise(given))
+def _num_out_of_order(by_user: Answers) -> int:
+    offsets = ([answer.source_offset for answer in listed if answer] for listed in by_user.values())
+    return sum(later < earlier for listed in offsets for earlier, later in pairwise(listed))
 
 
 def _recoveries_s(faults: Sequence[Fault], changelog: Sequence[ConsumerRecord[bytes, bytes]]) -> Iterator[float]:
     batches = [(record.partition, record.timestamp) for record in changelog if record.key == MARK_KEY]
     for fault in faults:
         after = [at_ms for partition, at_ms in batches if partition in fault.partitions and at_ms > fault.at_ms]
-        if after:  # none: nothing was played on them any more
+        if after:  # none if nothing more was played on them
             yield (min(after) - fault.at_ms) / 1000

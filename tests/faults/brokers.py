@@ -1,4 +1,4 @@
-"""Three brokers on this machine that keep every acknowledged record while one of them is away."""
+"""Three brokers on this machine that keep every acknowledged record while one of them is down."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from streamer.local.ports import free_port
 from tests.onkafka import admin_of
 from tests.until import until_awaited
 
-Partition = Mapping[str, Any]  # what a cluster says of one
+Partition = Mapping[str, Any]  # a cluster's description of one
 
 NODES: Final = (1, 2, 3)
 HEAP: Final = "-Xmx256m"
@@ -30,21 +30,21 @@ CLUSTER_CONFIG: Final[Mapping[str, str | int]] = {
     "offsets.topic.replication.factor": 3,
     "transaction.state.log.replication.factor": 3,
     "transaction.state.log.min.isr": 2,
-    "replica.lag.time.max.ms": 10_000,  # after which a killed broker no longer holds up who writes
+    "replica.lag.time.max.ms": 10_000,  # after which a killed broker no longer delays writes
 }
 
 
 class ThreeBrokers:
-    """A Kafka cluster of three nodes, each broker and controller, replicating everything thrice.
+    """A Kafka cluster of three nodes, each both broker and controller, with three replicas of everything.
 
     `start`, `stop`, `kill` and `stop_all` block. Not thread-safe.
 
     Args:
-        directory: of data and logs, a subdirectory a node.
+        directory: for data and logs, a subdirectory per node.
     """
 
     def __init__(self, directory: Path) -> None:
-        java, cluster_id = (*java_command(), HEAP), new_cluster_id()  # the last of two heap sizes holds
+        java, cluster_id = (*java_command(), HEAP), new_cluster_id()  # the last of two heap sizes applies
         ports: set[int] = set()
         while len(ports) < 2 * len(NODES):
             ports.add(free_port())
@@ -58,13 +58,13 @@ class ThreeBrokers:
 
     @property
     def bootstrap_servers(self) -> str:
-        """Name all three addresses."""
+        """All three addresses."""
         return ",".join(f"127.0.0.1:{port}" for port in self._ports.values())
 
     def start(self, node: int) -> None:
-        """Start a node, for the first time or again: return when the cluster has taken it up.
+        """Start a node, for the first time or again; return when it has joined the cluster.
 
-        One that was killed is refused until its session is over, and asks again by itself.
+        A killed node is rejected until its session has expired, and retries by itself.
         """
         port, controller_port = self._ports[node], self._controller_ports[node]
         voters = ",".join(f"{number}@127.0.0.1:{port}" for number, port in self._controller_ports.items())
@@ -78,7 +78,7 @@ class ThreeBrokers:
         self._nodes[node].start(config, port)
 
     def stop(self, node: int) -> None:
-        """Stop a node in order: its leaders move before it goes."""
+        """Shut a node down cleanly: its leaders move first."""
         self._nodes[node].stop()
 
     def kill(self, node: int) -> None:
@@ -87,7 +87,7 @@ class ThreeBrokers:
 
     def __enter__(self) -> Self:
         try:
-            with ThreadPoolExecutor() as pool:  # none answers before two of them have met
+            with ThreadPoolExecutor() as pool:  # none answers until two of them form a quorum
                 list(pool.map(self.start, NODES))
         except BaseException:
             self.__exit__()
@@ -99,19 +99,21 @@ class ThreeBrokers:
             list(pool.map(self.kill, NODES))
 
     async def leader_of(self, topic: str, partition: int) -> int:
-        """Return the node that leads a partition; -1 while nobody does."""
+        """Return the node that leads a partition; -1 while no node does."""
         leader: int = (await self._partitions(topic))[partition]["leader"]
         return leader
 
     async def led_by_another(self, topic: str, than: int) -> None:
-        """Wait until a node leads no partition of a topic any more, and every partition is led."""
+        """Wait until every partition of a topic is led by another node than this one."""
         await self._until(
-            topic, lambda found: found["leader"] not in {than, -1}, f"{topic} is led by others than {than}"
+            topic, lambda partition: partition["leader"] not in {than, -1}, f"{topic} is led by others than {than}"
         )
 
     async def in_sync(self, topic: str) -> None:
-        """Wait until all three nodes hold everything of a topic."""
-        await self._until(topic, lambda found: set(found["isr"]) == set(NODES), f"all nodes are in sync in {topic}")
+        """Wait until all three nodes are in sync for every partition of a topic."""
+        await self._until(
+            topic, lambda partition: set(partition["isr"]) == set(NODES), f"all nodes are in sync in {topic}"
+        )
 
     async def _until(self, topic: str, condition: Callable[[Partition], bool], what: str) -> None:
         async def holds() -> bool:
@@ -121,7 +123,7 @@ class ThreeBrokers:
         await until_awaited(holds, what, deadline_s=PATIENCE_S, period_s=0.1)
 
     async def _partitions(self, topic: str) -> list[Partition]:
-        """Return what the cluster says of a topic's partitions, in their order; nothing before it has heard of it."""
+        """Describe a topic's partitions, in order; empty until the cluster knows the topic."""
         async with admin_of(self.bootstrap_servers) as admin:
-            (found,) = await admin.describe_topics([topic])
-        return sorted(found["partitions"], key=lambda partition: partition["partition"])
+            (description,) = await admin.describe_topics([topic])
+        return sorted(description["partitions"], key=lambda partition: partition["partition"])

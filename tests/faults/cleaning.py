@@ -1,4 +1,4 @@
-"""A changelog that is compacted at once: what a busy cluster comes to after weeks, in seconds."""
+"""A changelog that is compacted at once: in seconds, the state that a busy cluster reaches after weeks."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from tests.until import DEADLINE_S
 
 Records = Sequence[ConsumerRecord[bytes, bytes]]
 
-#: Of a broker whose cleaner never rests.
+#: For a broker whose cleaner never rests.
 CLEANING_CONFIG: Final = {"log.cleaner.backoff.ms": 200}
 
-#: Of a topic that is cleaned all the time: only its newest records are not.
+#: For a topic that is compacted all the time, except for its newest records.
 _CLEANED: Final = {
     "cleanup.policy": "compact",
     "segment.ms": "500",
@@ -26,13 +26,13 @@ _CLEANED: Final = {
     "max.compaction.lag.ms": "1000",
 }
 
-#: What a worker asks for, and what removes tombstones as if that time had passed.
+#: The retention of tombstones that a worker requires, and one that removes them as if it had passed.
 A_WEEK_MS: Final = 7 * 24 * 3600 * 1000
 AT_ONCE_MS: Final = 0
 
 
 async def clean(deployment: Deployment, *, delete_retention_ms: int) -> None:
-    """Let the changelog be compacted from now on."""
+    """Have the changelog compacted from now on."""
     configs = _CLEANED | {"delete.retention.ms": str(delete_retention_ms)}
     async with admin_of(deployment.bootstrap_servers) as admin:
         topic = ConfigResource(ConfigResourceType.TOPIC, deployment.settings.changelog_topic, configs)
@@ -41,7 +41,7 @@ async def clean(deployment: Deployment, *, delete_retention_ms: int) -> None:
 
 
 async def feed_until_cleaned(deployment: Deployment, condition: Callable[[Records], bool], what: str) -> None:
-    """Keep producing, so that segments fill, until the changelog's records are few enough."""
+    """Keep producing, so that segments fill, until a condition on the changelog's records holds."""
     deadline_s = time.monotonic() + DEADLINE_S
     while not condition(records := await read_topic(deployment.bootstrap_servers, deployment.settings.changelog_topic)):
         assert time.monotonic() < deadline_s, f"waited {DEADLINE_S:.0f} s in vain until {what}: {len(records)} records"

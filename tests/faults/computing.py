@@ -1,4 +1,4 @@
-"""What befalls the steps a worker computes: `tests.poison` in a process of its own, and what only fits one."""
+"""Faults in the steps a worker computes: those of `tests.poison`, and some that need a process of their own."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ from tests.poison import Sabotage, broken, in_turn, sound
 
 logger = logging.getLogger(__name__)
 
-#: What is logged when a step that is told from all others begins to go wrong.
+#: Logged when the one slow step starts.
 BEGINS: Final = "the sabotaged step begins"
 
 
 @dataclass(frozen=True, slots=True)
 class Computing:
-    """Steps that go wrong.
+    """A fault in the computation of steps.
 
     Attributes:
-        make: makes of the arguments what every step passes through; known by its name to the process it befalls.
-        arguments: tracks, or numbers.
+        make: builds the sabotage that every step passes through; a module-level function, which the worker's process
+            imports by name.
+        arguments: of `make`: tracks or numbers.
     """
 
     make: Callable[..., Sabotage]
@@ -46,12 +47,12 @@ class Computing:
 
 
 def broken_after(num_steps: int) -> Sabotage:
-    """Be a device that works for some steps, and then never again."""
+    """Break the device for good after some steps."""
     return in_turn(*[sound] * num_steps, broken)
 
 
 def slow_after(num_steps: int, seconds: float) -> Sabotage:
-    """Take long over one step."""
+    """Take long over one step, after some normal ones."""
 
     def slow(_: StepInput, output: StepOutput) -> StepOutput:
         logger.warning(BEGINS)
@@ -62,7 +63,7 @@ def slow_after(num_steps: int, seconds: float) -> Sabotage:
 
 
 def exits_after(num_steps: int) -> Sabotage:
-    """End the thread in the middle of a step."""
+    """End the thread in the middle of a step, after some normal ones."""
     steps = itertools.count()
 
     def exiting(_: StepInput, output: StepOutput) -> StepOutput:

@@ -27,12 +27,12 @@ from tests.faults.load import EPOCH_MS, TRACKS, Event, draw_events
 from tests.faults.proxy import Proxy
 from tests.faults.table import ROW, row_of
 
-DeployOn = Callable[[str], AbstractAsyncContextManager[Deployment]]  # given where Kafka answers
+DeployOn = Callable[[str], AbstractAsyncContextManager[Deployment]]  # called with Kafka's address
 
 
 @dataclass(frozen=True, slots=True)
 class TinyRelease:
-    """A release, and what its notice says."""
+    """A release, and the fields of its notice."""
 
     saved: SavedRelease
     release: Release
@@ -57,13 +57,13 @@ def save_tiny_release(directory: Path, *, seed: int, tracks: tuple[str, ...], hi
 
 @pytest.fixture(scope="session")
 def first_release(tmp_path_factory: pytest.TempPathFactory) -> TinyRelease:
-    """Knows all tracks but the last dozen."""
+    """A release that knows all tracks but the last dozen."""
     return save_tiny_release(tmp_path_factory.mktemp("releases"), seed=1, tracks=TRACKS[:-12], hidden_size=16)
 
 
 @pytest.fixture(scope="session")
 def second_release(tmp_path_factory: pytest.TempPathFactory) -> TinyRelease:
-    """Knows other tracks, in another order, and has a larger state."""
+    """A release that knows other tracks, in another order, and has a larger state."""
     return save_tiny_release(tmp_path_factory.mktemp("releases"), seed=2, tracks=TRACKS[:5:-1], hidden_size=24)
 
 
@@ -77,13 +77,13 @@ def events(request: pytest.FixtureRequest) -> Iterator[Event]:
 
 @pytest.fixture
 def rng(request: pytest.FixtureRequest) -> random.Random:
-    """What decides when something befalls a worker: always the same, unless SEED gives another."""
+    """The generator that times the faults: always the same, unless SEED gives another."""
     return random.Random(f"{request.node.name}{os.environ.get('SEED', '')}")
 
 
 @pytest.fixture
 def deploy_on(topic_prefix: str, tmp_path: Path, events: Iterator[Event], request: pytest.FixtureRequest) -> DeployOn:
-    """Make topics of the test's own on some broker; what comes of them is a row of the table."""
+    """Create the test's own topics on a given broker, and report the run as a row of the table."""
 
     @asynccontextmanager
     async def deploy_on(bootstrap_servers: str) -> AsyncIterator[Deployment]:
@@ -96,14 +96,14 @@ def deploy_on(topic_prefix: str, tmp_path: Path, events: Iterator[Event], reques
 
 @pytest_asyncio.fixture
 async def deployment(kafka: DevKafka, deploy_on: DeployOn) -> AsyncIterator[Deployment]:
-    """Topics of the test's own, on the broker that all share."""
+    """The test's own topics, on the broker that all tests share."""
     async with deploy_on(kafka.bootstrap_servers) as deployment:
         yield deployment
 
 
 @pytest.fixture(scope="session")
 def behind_proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[DevKafka, Proxy]]:
-    """Run another broker, to be broken, whose clients may stay behind a proxy."""
+    """Run another broker, for faults, whose clients may connect through a proxy."""
     proxy = Proxy()
     with DevKafka(tmp_path_factory.mktemp("kafka"), broker_config=proxy.broker_config) as broker:
         yield broker, proxy
@@ -111,26 +111,26 @@ def behind_proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Dev
 
 @pytest.fixture
 def proxied_kafka(behind_proxy: tuple[DevKafka, Proxy]) -> DevKafka:
-    """The broker, for who goes around the proxy."""
+    """That broker, for clients that bypass the proxy."""
     return behind_proxy[0]
 
 
 @pytest_asyncio.fixture
 async def proxy(behind_proxy: tuple[DevKafka, Proxy]) -> AsyncIterator[Proxy]:
-    """The proxy, healed."""
+    """The proxy, letting everything through."""
     async with behind_proxy[1] as proxy:
         yield proxy
 
 
 @pytest.fixture(scope="session")
 def cleaning_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevKafka]:
-    """Run another broker, which compacts at once what is to be compacted."""
+    """Run another broker, which compacts topics at once."""
     with DevKafka(tmp_path_factory.mktemp("kafka"), broker_config=CLEANING_CONFIG) as broker:
         yield broker
 
 
 @pytest_asyncio.fixture
 async def cleaned_deployment(cleaning_kafka: DevKafka, deploy_on: DeployOn) -> AsyncIterator[Deployment]:
-    """Topics of the test's own, on the broker that compacts."""
+    """The test's own topics, on the broker that compacts."""
     async with deploy_on(cleaning_kafka.bootstrap_servers) as deployment:
         yield deployment

@@ -1,4 +1,4 @@
-"""Disks of workers, to be copied, damaged, filled and turned read-only."""
+"""Disks of workers: copied, damaged, filled and made read-only."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from streamer.faust.store import _CURRENT_AT_KEY, MAX_AGE_S
 
 Damage = Callable[[Path], None]
 
-#: Of the disks that are mounted; a worker with four partitions and small write buffers wants a few MiB.
+#: Of the mounted disks; a worker with four partitions and small write buffers needs a few MiB.
 _SIZE_MB: Final = 48
 
 
@@ -33,7 +33,7 @@ def put_back(copy: Path, state_dir: Path) -> None:
 
 
 def make_too_old(state_dir: Path) -> None:
-    """Let each store of a copy have been current before the changelog's tombstones began to go."""
+    """Date each store of a copy back to before the changelog's oldest tombstones were removed."""
     for path in stores(state_dir):
         store = rocksdict.Rdict(str(path), options=rocksdict.Options(raw_mode=True))
         store[_CURRENT_AT_KEY] = str(int(time.time()) - MAX_AGE_S).encode()
@@ -41,7 +41,7 @@ def make_too_old(state_dir: Path) -> None:
 
 
 def stores(state_dir: Path) -> list[Path]:
-    """Find the stores on a disk, of each partition that ever was here."""
+    """Find the stores on a disk, one for each partition that was ever here."""
     return sorted(state_dir.rglob("listeners-*.db"))
 
 
@@ -61,14 +61,14 @@ def _empty(path: Path) -> None:
 
 
 def _garble(path: Path) -> None:
-    """Turn bits in the middle over: the length stays, so that only a checksum tells."""
+    """Flip bits in the middle: the length stays, so only a checksum can detect it."""
     content = bytearray(path.read_bytes())
     middle = len(content) // 2
     content[middle : middle + 8] = bytes(byte ^ 0xFF for byte in content[middle : middle + 8])
     path.write_bytes(content)
 
 
-#: What may happen to a file; what only reading shows comes first, so that nothing is left of it at the end.
+#: Ways to damage a file. The one that only reading reveals comes first, so that no trace of it is left at the end.
 DAMAGES: Final[Sequence[Damage]] = (_garble, _cut, _halve, _empty)
 
 
@@ -81,56 +81,56 @@ def damage_last_file(store: Path, kind: str, damage: Damage) -> None:
 
 
 class SmallWriteBuffers:
-    """Let a store go to its disk every few batches, as it does where listeners are many."""
+    """Make a store write to its disk every few batches, as it does with many listeners."""
 
     def install(self) -> None:
-        """Change the options of the stores, in this process."""
+        """Change the options of the stores in this process."""
         app._STORE_OPTIONS["write_buffer_bytes"] = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
 class SmallDisk:
-    """A file system of its own, mounted where a worker has its states."""
+    """A separate file system, mounted where a worker keeps its states."""
 
     path: Path
 
     def fill(self) -> None:
-        """Leave no room, to the last byte."""
+        """Fill it to the last byte."""
         with suppress(OSError), (self.path / "filler").open("wb", buffering=0) as filler:
             while filler.write(bytes(1 << 12)):
                 pass
 
     def make_room(self) -> None:
-        """Take away what filled it."""
+        """Delete what filled it."""
         (self.path / "filler").unlink()
 
     def remount(self, *options: str) -> None:
-        """Mount it otherwise."""
+        """Mount it again with other options."""
         assert not _run("mount", "-o", ",".join(["remount", *options]), str(self.path))
 
 
 @dataclass(frozen=True, slots=True)
 class FailingDisk:
-    """An ext4 whose kernel can find it broken, also while files are open: from then on it is read-only."""
+    """An ext4 file system that can fail while files are open, and is read-only from then on."""
 
     image: Path
     path: Path
 
     def mount(self) -> None:
-        """Mount it; its journal mends it if it was found broken."""
+        """Mount it; the journal repairs it if it had failed."""
         assert not _run("mount", "-o", "loop", str(self.image), str(self.path))
 
     def unmount(self) -> None:
-        """Let it go, whoever still has files there."""
+        """Unmount it, even while files are open."""
         assert not _run("umount", "--lazy", str(self.path))
 
     def fail(self) -> None:
-        """Find it broken."""
+        """Make the kernel find an error, as on a broken disk."""
         assert not _run("mount", "-o", "remount,abort", str(self.path))
 
 
 def small_disk(path: Path) -> Iterator[SmallDisk]:
-    """Mount a disk in memory, skip where that is not allowed."""
+    """Mount a disk in memory; skip the test where that is not allowed."""
     path.mkdir()
     _run_or_skip("mount", "-t", "tmpfs", "-o", f"size={_SIZE_MB}m", "tmpfs", str(path))
     yield SmallDisk(path)
@@ -138,7 +138,7 @@ def small_disk(path: Path) -> Iterator[SmallDisk]:
 
 
 def failing_disk(path: Path) -> Iterator[FailingDisk]:
-    """Mount a disk that can fail, skip where that is not allowed."""
+    """Mount a disk that can fail; skip the test where that is not allowed."""
     path.mkdir()
     disk = FailingDisk(path.with_suffix(".img"), path)
     with disk.image.open("wb") as image:
@@ -150,13 +150,13 @@ def failing_disk(path: Path) -> Iterator[FailingDisk]:
 
 
 def _run_or_skip(*command: str) -> None:
-    if said := _run(*command):
-        pytest.skip(f"no disk of its own: {said}")
+    if error := _run(*command):
+        pytest.skip(f"no separate disk: {error}")
 
 
 def _run(*command: str) -> str:
-    """Return why a command failed; empty where it did what it is asked."""
+    """Return why a command failed; empty if it succeeded."""
     if shutil.which(command[0]) is None:
-        return f"there is no {command[0]} here"
+        return f"{command[0]} is not installed"
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
     return f"{' '.join(command)}: {done.stderr.strip()}" if done.returncode else ""

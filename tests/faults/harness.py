@@ -1,4 +1,4 @@
-"""A deployment to be broken: real workers on a real Kafka, the load they are under, and what they leave behind."""
+"""A deployment for faults: real workers on a real Kafka, their load, and what they leave behind."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ if TYPE_CHECKING:
 
 SESSION_TIMEOUT_S: Final = 10.0
 
-#: Small batches, so that a fault seldom falls between two.
+#: Small batches, so that a fault rarely falls between two.
 MAX_BATCH_PLAYS: Final = 20
 
-#: Records that `feed_until` sends before they are done: some batches of each partition.
+#: How many records `feed_until` may be ahead of the workers: some batches of each partition.
 MAX_AHEAD: Final = 120
 
-#: Between two bursts of them, seconds: a thousand records a second; more would only be more to judge.
+#: Seconds between two bursts: about a thousand records a second. More would only take longer to judge.
 _PAUSE_S: Final = 0.03
 LIST_SIZES: Final = (5, 8)
 
 
 @dataclass(frozen=True, slots=True)
 class Leftovers:
-    """What a run left behind.
+    """The topics and disks after a run.
 
     Attributes:
         answers: records of the two recommendation topics.
-        dead_letters: records of theirs.
+        dead_letters: records of the topic of dead letters.
         changelog: records of the changelog.
-        stores: the items of each RocksDB found, by partition and directory.
+        stores: the items of each RocksDB on any disk, by partition and directory.
     """
 
     answers: tuple[list[ConsumerRecord[bytes, bytes]], list[ConsumerRecord[bytes, bytes]]]
@@ -62,7 +62,7 @@ class Leftovers:
 
 @dataclass(slots=True)
 class Deployment:
-    """Topics, workers and their disks; made by `deploy`."""
+    """Topics, workers and their disks; created by `deploy`."""
 
     bootstrap_servers: str
     app_id: str
@@ -78,7 +78,7 @@ class Deployment:
     _starts: Iterator[int] = field(default_factory=itertools.count)
 
     def environment(self, name: str) -> dict[str, str]:
-        """Return the settings of a worker; times as short as a broker allows."""
+        """Return the settings of a worker, with timeouts as short as a broker allows."""
         settings = {
             "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers,
             "APP_ID": self.app_id,
@@ -108,22 +108,22 @@ class Deployment:
 
     @property
     def settings(self) -> Settings:
-        """The settings all workers have in common."""
+        """The settings that all workers share."""
         return Settings.from_environment(self.environment("test"))
 
     def state_dir(self, name: str) -> Path:
-        """Say where a worker's disk is."""
+        """Return the path of a worker's disk."""
         return self.directory / f"state-{name}"
 
-    # -- what an operator does
+    # -- the operator's part
 
     def start(self, name: str, *sabotages: Misfortune, **settings: str) -> WorkerProcess:
-        """Start a worker, on the disk it left behind if it ran before.
+        """Start a worker, on its previous disk if it ran before.
 
         Args:
             name: its identity and its disk.
-            sabotages: what is to befall it by itself.
-            settings: REFRAIN_ variables that are not as `environment` says.
+            sabotages: faults that it inflicts on itself.
+            settings: REFRAIN_ variables that override `environment`.
         """
         environment = self.environment(name) | {f"REFRAIN_{setting}": value for setting, value in settings.items()}
         log = self.directory / f"{name}-{next(self._starts)}.log"
@@ -132,15 +132,15 @@ class Deployment:
         return worker
 
     def wipe(self, name: str) -> None:
-        """Lose a worker's disk."""
-        shutil.rmtree(self.state_dir(name), ignore_errors=True)  # it may not have come to have one
+        """Delete a worker's disk."""
+        shutil.rmtree(self.state_dir(name), ignore_errors=True)  # it may not have one yet
 
     async def announce(self, release: SavedRelease) -> None:
-        """Make a release champion."""
+        """Announce a release as champion."""
         notice = ReleaseNotice(release.release_id, release.location, release.manifest_sha256)
         await self.producer.send_and_wait(self.settings.releases_topic, msgspec.json.encode(notice), b"champion")
 
-    # -- what producers do
+    # -- the producers' part
 
     async def feed(self, num_events: int) -> None:
         """Produce the next records of the stream."""
@@ -156,17 +156,17 @@ class Deployment:
 
     @property
     def num_sent(self) -> int:
-        """How many records were produced."""
+        """How many records were produced so far."""
         return sum(map(len, self.sent.values()))
 
     def plays(self) -> set[tuple[int, int]]:
-        """Return partition and offset of every acceptable play so far."""
+        """Return partition and offset of every valid play so far."""
         return {(number, offset) for number, events in self.sent.items() for offset in events if events[offset].is_play}
 
-    # -- how far the workers are
+    # -- progress
 
     async def progress(self, num_done: int) -> None:
-        """Wait until so many records of the stream are done, as the committed progress marks say."""
+        """Wait until the committed progress marks cover so many records of the stream."""
         deadline_s = time.monotonic() + DEADLINE_S
         while (done := await self._num_done()) < num_done:
             assert time.monotonic() < deadline_s, (
@@ -194,11 +194,11 @@ class Deployment:
                     self._marks[tp.partition] = Mark.decode(record.value)
         return sum(mark.offset + 1 for mark in self._marks.values())
 
-    # -- what befell them
+    # -- faults
 
     @property
     def faults(self) -> list[Fault]:
-        """Everything that befell the workers."""
+        """The faults of all workers."""
         return [fault for worker in self.workers for fault in worker.faults]
 
     @property
@@ -208,24 +208,24 @@ class Deployment:
 
     @property
     def num_freezes(self) -> int:
-        """How many times a worker was frozen and thawed."""
+        """How many times workers were frozen and thawed."""
         return sum(worker.num_freezes for worker in self.workers)
 
-    # -- what they leave behind
+    # -- the end of a run
 
     async def stop_all(self) -> list[int]:
-        """Stop every worker that runs, once it is ready; return their exit statuses."""
+        """Stop every running worker, once it is ready; return their exit statuses."""
         running = [worker for worker in self.workers if worker.is_running]
         for worker in running:
             await worker.ready()
         return [await worker.stop() for worker in running]
 
     def complaints(self, *, but_of: Collection[WorkerProcess] = ()) -> list[tuple[str, str]]:
-        """Return what the workers' logs complain of, but for those who had every reason."""
+        """Return the complaints in the workers' logs, except for those of workers that had reason to complain."""
         return [(worker.name, line) for worker in self.workers if worker not in but_of for line in worker.complaints()]
 
     async def leftovers(self) -> Leftovers:
-        """Read the topics to their ends and open the disks; no worker may run."""
+        """Read the topics to their ends and open the disks; no worker may be running."""
         settings = self.settings
         topics = (settings.short_term_topic, settings.long_term_topic, settings.dead_letter_topic)
         short_term, long_term, dead, changelog = [
@@ -244,7 +244,7 @@ _READ_ONLY: Final = rocksdict.AccessType.read_only()
 
 
 async def read_topic(bootstrap_servers: str, topic: str) -> list[ConsumerRecord[bytes, bytes]]:
-    """Read the committed records of a topic, from its beginning to its end; those of a partition in order."""
+    """Read all committed records of a topic; those of a partition come in order."""
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap_servers, isolation_level="read_committed", enable_auto_commit=False
     )
@@ -266,7 +266,7 @@ async def read_topic(bootstrap_servers: str, topic: str) -> list[ConsumerRecord[
 async def deploy(
     bootstrap_servers: str, app_id: str, directory: Path, events: Iterator[Event]
 ) -> AsyncIterator[Deployment]:
-    """Make topics, and end every worker at the end, whatever happened."""
+    """Create topics, and kill every worker at the end, whatever happened."""
     async with (
         AIOKafkaProducer(bootstrap_servers=bootstrap_servers, enable_idempotence=True, linger_ms=5) as producer,
         AIOKafkaConsumer(
@@ -288,7 +288,7 @@ async def deploy(
 
 
 async def start(deployment: Deployment, *names: str) -> list[WorkerProcess]:
-    """Start workers at once, and wait until they answer."""
+    """Start workers together, and wait until they answer."""
     workers = [deployment.start(name) for name in names]
     for worker in workers:
         await worker.ready()
@@ -296,11 +296,11 @@ async def start(deployment: Deployment, *names: str) -> list[WorkerProcess]:
 
 
 async def load(deployment: Deployment, num_events: int) -> None:
-    """Put workers under load: return when they are half way through new records."""
+    """Produce new records; return when the workers are halfway through them."""
     await deployment.feed(num_events)
     await deployment.progress(deployment.num_sent - num_events // 2)
 
 
 def everything_owned_by(worker: WorkerProcess) -> bool:
-    """Tell whether a worker has taken over all partitions."""
+    """Return whether a worker has taken over all partitions."""
     return worker.partitions == list(range(NUM_PARTITIONS))

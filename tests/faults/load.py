@@ -1,4 +1,4 @@
-"""The load: a stream of plays that a seed determines, with everything a producer may get wrong or take back."""
+"""The load: a stream of plays determined by a seed, including producers' mistakes and tombstones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from models.config import CONTEXTS
 TRACKS: Final = tuple(f"t{number}" for number in range(60))
 EPOCH_MS: Final = 1_600_000_000_000
 
-#: Some 10,000 plays; then their times begin anew, for those ahead of the broker's clock are refused.
+#: About 10,000 plays; then their times start over, because plays ahead of the broker's clock are rejected.
 _SPAN_MS: Final = 150_000_000_000
 NUM_PARTITIONS: Final = 4
 
@@ -27,16 +27,16 @@ _SHARE_BAD: Final = 0.03
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One record of the topic of plays, and what it says to whoever reads it right.
+    """One record of the topic of plays, and its correct reading.
 
     Attributes:
-        partition: where it goes.
+        partition: of the record.
         key: of the record.
         value: of the record.
-        track_id: what was played; empty where it is no play.
-        played_at_ms: when.
+        track_id: what was played; empty if it is no valid play.
+        played_at_ms: when, ms since the epoch.
         context: index of CONTEXTS.
-        skipped: whether the listener did.
+        skipped: whether the listener skipped the track.
     """
 
     partition: int
@@ -49,22 +49,22 @@ class Event:
 
     @property
     def is_play(self) -> bool:
-        """An accepted play."""
+        """Whether it is a valid play."""
         return bool(self.track_id)
 
     @property
     def forgets(self) -> bool:
-        """A tombstone."""
+        """Whether it is a tombstone."""
         return self.value is None and self.key is not None
 
     @property
     def is_bad(self) -> bool:
-        """A record for the dead letters."""
+        """Whether it belongs in the dead letters."""
         return not self.is_play and not self.forgets
 
 
 def draw_events(seed: int, *, num_partitions: int = NUM_PARTITIONS, num_listeners: int = 40) -> Iterator[Event]:
-    """Draw records for ever: repeats, unknown tracks, late plays, both forms of time, tombstones, bad plays."""
+    """Draw records forever: repeats, unknown tracks, late plays, both time formats, tombstones, bad plays."""
     rng = random.Random(seed)
     users = [f"u{number}" for number in range(num_listeners)]
     clock_ms = EPOCH_MS

@@ -1,9 +1,9 @@
-"""Mutants: the product without one of the things that keep law 1; the suite must fail on each.
+"""Mutants: the product without one of the safeguards of law 1; the suite must fail on each.
 
     python -m tests.faults.mutants
 
-A mutant stands for a whole product: every worker of a run is one. The variable MUTANT names it. It is caught if the
-scenario fails by its symptom: any other failure says nothing about the suite.
+Every worker of a run is the same mutant, which the variable MUTANT names. It is caught if the scenario fails with the
+mutant's symptom: any other failure says nothing about the suite.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from xml.etree import ElementTree as ET
 from streamer.kafka.producers import MAX_BATCH_BYTES, create_producer
 from tests.faults.sabotage import place_of
 
-#: The variable that says which mutant the workers of a run are.
+#: The environment variable that names the mutant of a run.
 VARIABLE: Final = "MUTANT"
 
 _ROOT: Final = Path(__file__).parents[2]
 
-#: By place in the product, `module:path`: from what stands there, what a mutant has instead.
+#: By place in the product, `module:path`: a function from the original to its replacement.
 Patches = Mapping[str, Callable[[Any], Any]]
 
 
@@ -52,7 +52,7 @@ def no_fence() -> Patches:
 
 
 def no_transaction() -> Patches:
-    """Break law 1: whatever a batch has said before its worker dies is seen, and said again."""
+    """Break law 1: what a batch has sent before its worker dies is visible, and sent again."""
 
     def plain(_: object) -> Callable[..., Any]:
         return lambda bootstrap_servers, **_: create_producer(bootstrap_servers, max_batch_bytes=MAX_BATCH_BYTES)
@@ -68,7 +68,7 @@ def no_transaction() -> Patches:
 
 
 def no_progress_mark() -> Patches:
-    """Break law 1: what was answered after the last commit of offsets is answered again after a start."""
+    """Break law 1: plays answered after the last commit of offsets are answered again after a restart."""
     return {
         "streamer.faust.marks:Marks.starts_of": _at_the_commit,
         "streamer.worker.pipeline:fresh_records": lambda _: lambda fetched, _: fetched,
@@ -76,7 +76,7 @@ def no_progress_mark() -> Patches:
 
 
 def acknowledged_first() -> Patches:
-    """Break law 1: what was acknowledged when its worker died, and not yet committed, is never answered."""
+    """Break law 1: plays acknowledged but not yet committed when their worker dies are never answered."""
 
     def acknowledge_first(answer: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(answer)
@@ -94,7 +94,7 @@ def acknowledged_first() -> Patches:
 
 
 def remembered_first() -> Patches:
-    """Break law 1: what is on disk when its worker dies covers plays that Kafka never committed the answers to."""
+    """Break law 1: when a worker dies, its disk may cover plays whose answers Kafka never committed."""
 
     def commit_last(remember: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(remember)
@@ -123,12 +123,12 @@ def _at_the_commit(starts_of: Callable[..., Any]) -> Callable[..., Any]:
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A mutant, and how it is caught.
+    """A mutant, and the scenario that catches it.
 
     Attributes:
-        patches: what it has instead of what.
-        scenario: that it must fail, and the product pass.
-        symptom: what the failure says, a regular expression.
+        patches: its changes to the product.
+        scenario: id of the test that must fail on it and pass on the product.
+        symptom: regular expression that the failure's message must match.
     """
 
     patches: Callable[[], Patches]
@@ -137,11 +137,11 @@ class Mutant:
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """Its name."""
         return self.patches.__name__.replace("_", " ")
 
     def install(self) -> None:
-        """Make this process one."""
+        """Patch the product in this process."""
         for target, patch in self.patches().items():
             owner, name = place_of(target)
             setattr(owner, name, patch(getattr(owner, name)))
@@ -165,7 +165,7 @@ _BY_NAME: Final = {mutant.name: mutant for mutant in MUTANTS}
 
 
 def mutants_of_this_run() -> list[Mutant]:
-    """Return what every worker of this run is, if no plain product."""
+    """Return the mutant that every worker of this run is; empty for the plain product."""
     name = os.environ.get(VARIABLE, "")
     assert name in ("", *_BY_NAME), f"{VARIABLE}={name!r} is none of {', '.join(_BY_NAME)}"
     return [_BY_NAME[name]] if name else []
@@ -175,30 +175,30 @@ def mutants_of_this_run() -> list[Mutant]:
 
 
 def main() -> None:
-    """See the product pass and each mutant fail, and say how."""
+    """Check that the product passes and each mutant fails, and print how."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.mutants", description=main.__doc__)
     parser.add_argument("names", nargs="*", help=f"mutants; default: all, which are {', '.join(_BY_NAME)}")
     mutants = [_BY_NAME[name] for name in parser.parse_args().names or _BY_NAME]
 
     passes = _run("", list(dict.fromkeys(mutant.scenario for mutant in mutants))).verdict == "passed"
-    told: dict[str, list[str]] = {"caught": [], "survived": []}
+    names: dict[str, list[str]] = {"caught": [], "survived": []}
     for mutant in mutants:
         is_caught = _run(mutant.name, [mutant.scenario], mutant.symptom).verdict == "caught"
-        told["caught" if is_caught else "survived"].append(mutant.name)
-    sys.stdout.write(json.dumps(told) + "\n")
-    sys.exit(not passes or bool(told["survived"]))
+        names["caught" if is_caught else "survived"].append(mutant.name)
+    sys.stdout.write(json.dumps(names) + "\n")
+    sys.exit(not passes or bool(names["survived"]))
 
 
 def _run(name: str, scenarios: list[str], symptom: str = "") -> Run:
-    """Run scenarios on a mutant, or on the product, and print what came of it."""
+    """Run scenarios on a mutant, or on the product, and print the result."""
     directory = Path(tempfile.mkdtemp(prefix="mutant-"))
     report, began_s = directory / "report.xml", time.monotonic()
     command = ["pytest", *scenarios, "-m", "", "-x", f"--basetemp={directory}/logs", f"--junit-xml={report}"]
-    ran = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", *command], cwd=_ROOT, env=os.environ | {VARIABLE: name},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    run = Run.of(ran.returncode, _failure(report) if report.exists() else ran.stdout + ran.stderr, symptom)
+    run = Run.of(process.returncode, _failure(report) if report.exists() else process.stdout + process.stderr, symptom)
     sys.stdout.write(f"{name or 'the product'}: {run.verdict} in {time.monotonic() - began_s:.0f} s\n")
     if run.reason:
         sys.stdout.write(f"    {run.reason}\n")
@@ -212,11 +212,11 @@ def _run(name: str, scenarios: list[str], symptom: str = "") -> Run:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What came of a run.
+    """The result of a run.
 
     Attributes:
-        verdict: `passed`, `caught` if it failed by the symptom, or `failed` if otherwise.
-        reason: why it did not pass, in a line.
+        verdict: `passed`, `caught` if it failed with the symptom, `failed` if it failed otherwise.
+        reason: why it did not pass, in one line.
     """
 
     verdict: str
@@ -224,11 +224,11 @@ class Run:
 
     @classmethod
     def of(cls, status: int, failure: str, symptom: str) -> Run:
-        """Judge a run by the exit status of pytest and the failure it told."""
+        """Judge a run by the exit status of pytest and the failure it reported."""
         if status == 0:
             return cls("passed", "")
-        if symptom and (found := re.search(f"{symptom}.*", failure)):
-            return cls("caught", _in_a_line(found[0]))
+        if symptom and (match := re.search(f"{symptom}.*", failure)):
+            return cls("caught", _in_a_line(match[0]))
         return cls("failed", _in_a_line(failure))
 
 
@@ -237,9 +237,9 @@ def _in_a_line(failure: str) -> str:
 
 
 def _failure(report: Path) -> str:
-    """Return what a report says of the test that failed."""
+    """Return the messages of the failed tests in a report."""
     suites = ET.parse(report).getroot()
-    return "\n".join(found.get("message", "") for kind in ("failure", "error") for found in suites.iter(kind))
+    return "\n".join(element.get("message", "") for kind in ("failure", "error") for element in suites.iter(kind))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The oracle: what an uninterrupted worker would have remembered and answered, folded offline, listener by listener.
+"""The oracle: what an uninterrupted worker would remember and answer, folded offline, one listener at a time.
 
 It shares `models.serving.step.step` with the product, whose laws have tests of their own, and nothing of
 `streamer.worker.batch`, `streamer.wire.state` or Kafka: rings, repeats, counters and counts are plain Python, one play
@@ -26,7 +26,7 @@ from tests.faults.load import Event
 
 @dataclass(frozen=True, slots=True)
 class RememberedPlay:
-    """A play as a ring keeps it."""
+    """A play as the ring stores it."""
 
     offset: int
     track_key: int
@@ -38,14 +38,14 @@ class RememberedPlay:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedAnswer:
-    """What a play is answered with.
+    """The correct answer to a play.
 
     Attributes:
         offset: of the play.
-        plays_seen: up to and with the play.
+        plays_seen: up to and including the play.
         played_at_ms: of the play.
-        release: what ranked.
-        scores: float32 (tracks,), one a horizon, of the whole catalogue in its order.
+        release: the one that ranked the list.
+        scores: float32 (tracks,) for each horizon, of the whole catalogue in its order.
     """
 
     offset: int
@@ -57,7 +57,7 @@ class ExpectedAnswer:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedState:
-    """What is remembered of a listener; `hidden` is empty where no release was known at the last play."""
+    """The correct state of a listener; `hidden` is empty if no release was known at the last play."""
 
     release_key: int
     plays_folded: int
@@ -72,7 +72,7 @@ class ExpectedState:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What becomes of a listener.
+    """The correct answers and final state of a listener.
 
     Attributes:
         answers: in the order of offsets; None is a tombstone.
@@ -88,7 +88,7 @@ def expect(events: Sequence[tuple[int, Event]], releases: Mapping[int, Release])
 
     Args:
         events: with their offsets, in order.
-        releases: which release answers the play at an offset; none where it is silent.
+        releases: the release that answers the play at an offset; none if it is not answered.
     """
     answers: list[ExpectedAnswer] = []
     state = None
@@ -97,8 +97,8 @@ def expect(events: Sequence[tuple[int, Event]], releases: Mapping[int, Release])
         for _, offset, event in life:
             if event.is_play:
                 plays.append(_remember(plays, offset, event))
-        given, state = _expect_life(plays, releases) if plays else ([], None)
-        answers += given
+        life_answers, state = _expect_life(plays, releases) if plays else ([], None)
+        answers += life_answers
     by_offset = {answer.offset: answer for answer in answers}
     return Expected([by_offset.get(offset) for offset, event in events if event.forgets or offset in by_offset], state)
 
@@ -121,7 +121,7 @@ def _remember(plays: Sequence[RememberedPlay], offset: int, event: Event) -> Rem
 def _expect_life(
     plays: Sequence[RememberedPlay], releases: Mapping[int, Release]
 ) -> tuple[list[ExpectedAnswer], ExpectedState]:
-    """Fold the plays of one life: a new release rebuilds from the ring, then goes on."""
+    """Fold the plays of one life: a new release rebuilds the state from the ring, then continues."""
     answers: list[ExpectedAnswer] = []
     hidden, plays_folded, release_key = np.zeros(0, np.float32), 0, 0
     num_done = 0
@@ -132,8 +132,8 @@ def _expect_life(
             num_remembered = min(num_done, RING_SIZE)
             plays_folded = num_remembered + len(played)
             ring = plays[num_done - num_remembered : num_done]
-            hidden, given = _fold(release, ring, played, num_done)
-            answers += given
+            hidden, release_answers = _fold(release, ring, played, num_done)
+            answers += release_answers
             release_key = release.key
         num_done += len(played)
     state = ExpectedState(

@@ -1,7 +1,7 @@
-"""Strange: plays that are wrong in every way a producer can be wrong, among good ones that only look so.
+"""Poison: plays that are wrong in every way a producer can be wrong, among good ones that only look wrong.
 
-Each kind is made from a good play, so it is known by construction whether the record is a play, and what it may be
-refused for; nothing here reads JSON. Where two faults meet, either cause will do.
+Each kind is made from a good play, so it is known by construction whether the record is a play, and for which causes
+it may be rejected; nothing here reads JSON. If a record has two faults, either cause is right.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _AHEAD_MS: Final = 4_000_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class _Bad:
-    """What a kind makes of a good play."""
+    """A good play, made bad."""
 
     key: bytes | None
     value: bytes | None
@@ -47,14 +47,14 @@ class _Bad:
 
 
 def draw_poisons(num_common: int, num_bulky: int, seed_number: int) -> list[Strange]:
-    """Draw records, as a seed determines."""
+    """Draw records determined by a seed."""
     drawn = [*_collect(common_poisons(), num_common, seed_number), *_collect(bulky_poisons(), num_bulky, seed_number)]
     random.Random(seed_number).shuffle(drawn)
     return drawn
 
 
 def _collect(strategy: st.SearchStrategy[Strange], num: int, seed_number: int) -> list[Strange]:
-    """Draw without a test: hypothesis has no other way to draw what a seed determines."""
+    """Draw without a test: hypothesis has no other way to draw from a seed."""
     drawn: list[Strange] = []
 
     @seed(seed_number)
@@ -73,7 +73,7 @@ def _collect(strategy: st.SearchStrategy[Strange], num: int, seed_number: int) -
     return drawn
 
 
-# -- text that is no JSON
+# -- text that is not JSON
 
 
 def _truncated(draw: Draw, user: str, fields: Fields) -> _Bad:
@@ -110,7 +110,7 @@ def _as_python_writes(_: Draw, user: str, fields: Fields) -> _Bad:
 
 
 def _with_text_that_is_none(draw: Draw, user: str, fields: Fields) -> _Bad:
-    """Put bytes into a string that no UTF-8 and no JSON has: torn, overlong, surrogate, raw control, unknown escape."""
+    """Put into a string what UTF-8 or JSON forbids: torn, overlong, surrogate, raw control, unknown escape."""
     broken = [b"\xff", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf5\x80\x80\x80", b"\xe2\x82", b"\n", b"\0", b"\\x41", b"\\u12",
               b"\\ud800", b"\\udc00", b"\\ud800x", b"\\udfff\\ud800", b"\\'"]  # fmt: skip
     field = draw(st.sampled_from(["user_id", "track_id", "context"]))
@@ -126,11 +126,11 @@ def _with_a_number_that_is_none(draw: Draw, user: str, fields: Fields) -> _Bad:
     return _bad(user, value, Cause.NOT_JSON)
 
 
-# -- JSON that is no play
+# -- JSON that is not a play
 
 
 def _no_object(draw: Draw, user: str, fields: Fields) -> _Bad:
-    other = json_values.filter(lambda found: not isinstance(found, dict)) | st.just([fields]) | st.just(str(fields))
+    other = json_values.filter(lambda value: not isinstance(value, dict)) | st.just([fields]) | st.just(str(fields))
     return _bad(user, json.dumps(draw(other)).encode(), Cause.WRONG_TYPE)
 
 
@@ -138,9 +138,9 @@ def _without_a_field(draw: Draw, user: str, fields: Fields) -> _Bad:
     required = ["user_id", "track_id", "played_at"]
     misspelt: list[Callable[[str], str]] = [str.upper, str.title, lambda name: name + " "]
     for name in draw(st.lists(st.sampled_from(required), min_size=1, unique=True)):
-        lost = fields.pop(name)
+        value = fields.pop(name)
         if draw(st.booleans()):
-            fields[draw(st.sampled_from(misspelt))(name)] = lost
+            fields[draw(st.sampled_from(misspelt))(name)] = value
     return _bad(user, write_play(draw, fields), Cause.MISSING_FIELD)
 
 
@@ -187,7 +187,7 @@ def _of_a_number_as_long_as_a_book(draw: Draw, user: str, fields: Fields) -> _Ba
     return _bad(user, value, Cause.WRONG_TYPE, Cause.IMPOSSIBLE_TIME)
 
 
-# -- plays that cannot be
+# -- impossible plays
 
 
 def _at_an_impossible_time(draw: Draw, user: str, fields: Fields) -> _Bad:
@@ -250,7 +250,7 @@ def _too_large(draw: Draw, user: str, fields: Fields) -> _Bad:
 
 
 def _bottomless(draw: Draw, user: str, fields: Fields) -> _Bad:
-    """Nest as deep as no reader goes, where the field is not even wanted."""
+    """Nest deeper than any reader goes, in a field that is not needed."""
     opening, closing = draw(st.sampled_from([(b"[", b"]"), (b'{"":', b"}")]))
     depth = draw(st.integers(100_000, 130_000))
     nested = opening * depth + b"0" + closing * depth
@@ -270,7 +270,7 @@ def _large_and_good(draw: Draw) -> Strange:
     return replace(play, value=play.value.ljust(size), kind="large and good")
 
 
-# -- all together
+# -- all kinds
 
 
 _COMMON: Final = (
@@ -284,7 +284,7 @@ _Kind = Callable[[Draw, str, Fields], _Bad]
 
 
 def common_poisons() -> st.SearchStrategy[Strange]:
-    """Draw good plays and tombstones as often as bad plays of all kinds."""
+    """Draw good plays and tombstones about as often as bad plays of all kinds."""
     forgotten = st.sampled_from(LISTENERS).map(lambda user: Strange(home(user), user.encode(), None, kind="forgets"))
     bad = st.one_of(*map(_bad_plays, _COMMON))
     return st.sampled_from([*[bad] * 10, *[good_plays()] * 9, forgotten]).flatmap(lambda drawn: drawn)

@@ -1,4 +1,4 @@
-"""A probe: it plays on every partition all the time, and notes when answers come."""
+"""A probe: it keeps playing on every partition, and records when answers come."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.faults.harness import Deployment
 from tests.faults.load import NUM_PARTITIONS, TRACKS
 from tests.until import until
 
-#: Between two plays on one partition: how exactly a gap is measured.
+#: Seconds between two plays on one partition: the resolution of a gap.
 _PERIOD_S: Final = 0.05
 
 _read_answer = msgspec.json.Decoder(Recommendation).decode
@@ -27,10 +27,10 @@ _read_answer = msgspec.json.Decoder(Recommendation).decode
 
 @dataclass(slots=True)
 class Probe:
-    """Plays on every partition all the time, and notes when which play was answered; made by `probing`.
+    """Keeps playing on every partition, and records when each play was answered; created by `probing`.
 
     Attributes:
-        answered: of each partition, when a play was sent and when its answer was read, ms since the epoch, in order.
+        answered: for each partition, when a play was sent and when its answer was read, ms since the epoch, in order.
     """
 
     answered: dict[int, list[tuple[int, float]]] = field(
@@ -38,11 +38,11 @@ class Probe:
     )
 
     def first_after(self, at_ms: float, partition: int) -> float | None:
-        """Say when the first play sent after a moment was answered, ms since the epoch."""
+        """Return when the first play sent after a moment was answered, ms since the epoch; None if not yet."""
         return next((read_ms for sent_ms, read_ms in self.answered[partition] if sent_ms > at_ms), None)
 
     def gap_s(self, at_ms: float, partition: int) -> float:
-        """Return the longest time without an answer that holds or follows a moment, in seconds."""
+        """Return the longest time without an answer around or after a moment, in seconds."""
         reads_ms = [read_ms for _, read_ms in self.answered[partition]]
         before_ms = max((read_ms for read_ms in reads_ms if read_ms <= at_ms), default=at_ms)
         times_ms = [before_ms, *(read_ms for read_ms in reads_ms if read_ms > at_ms)]
@@ -56,7 +56,7 @@ class Probe:
         )
 
     async def send(self, producer: AIOKafkaProducer, topic: str) -> None:
-        """Play, for ever."""
+        """Send plays forever."""
         while True:
             at_ms = time.time_ns() // 1_000_000
             for partition in range(NUM_PARTITIONS):
@@ -65,7 +65,7 @@ class Probe:
             await asyncio.sleep(_PERIOD_S)
 
     async def read(self, consumer: AIOKafkaConsumer) -> None:
-        """Read answers, for ever."""
+        """Read answers forever."""
         while True:
             for tp, records in (await consumer.getmany(timeout_ms=20)).items():
                 read_ms = time.time() * 1000
@@ -74,7 +74,7 @@ class Probe:
 
 @asynccontextmanager
 async def probing(deployment: Deployment) -> AsyncIterator[Probe]:
-    """Probe while the body runs."""
+    """Run a probe while the body runs."""
     consumer = AIOKafkaConsumer(
         bootstrap_servers=deployment.bootstrap_servers,
         isolation_level="read_committed",

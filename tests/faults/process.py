@@ -1,7 +1,7 @@
-"""A worker as a process of its own, forked from one that has imported everything: a start costs milliseconds.
+"""A worker in its own process, forked from one that has imported everything, so that a start takes milliseconds.
 
-Importing torch takes seconds of CPU, and a suite that kills workers by the hundred would do little else. What runs
-after the fork is `refrain worker` as an operator starts it.
+Importing torch takes seconds of CPU, and a suite that kills hundreds of workers would do little else. After the fork,
+`refrain worker` runs as an operator starts it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _LOG_COMPLAINT: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What befell a worker: when, ms since the epoch, and the partitions it had."""
+    """A fault of a worker: when, ms since the epoch, and the partitions it owned."""
 
     at_ms: float
     partitions: tuple[int, ...]
@@ -45,10 +45,10 @@ class WorkerProcess:
     """One start of a worker.
 
     Args:
-        name: its static identity, unless the environment gives it another or none.
+        name: its static identity, unless the environment sets another or none.
         environment: its settings.
-        log: where it logs to.
-        sabotages: what is to befall it by itself.
+        log: the file it logs to.
+        sabotages: faults that it inflicts on itself.
     """
 
     def __init__(self, name: str, environment: Mapping[str, str], log: Path, sabotages: tuple[Misfortune, ...]) -> None:
@@ -67,18 +67,18 @@ class WorkerProcess:
 
     @property
     def pid(self) -> int:
-        """The number of the process."""
+        """The id of the process."""
         assert self._process.pid is not None, "it was started"
         return self._process.pid
 
     @property
     def is_running(self) -> bool:
-        """Whether the process lives, frozen or not."""
+        """Whether the process exists, frozen or not."""
         return self._process.exitcode is None
 
     @property
     def is_frozen(self) -> bool:
-        """Whether it stands still, by its own doing or by that of `freeze`."""
+        """Whether it is stopped, by a sabotage or by `freeze`."""
         return self.is_running and psutil.Process(self.pid).status() == psutil.STATUS_STOPPED
 
     @property
@@ -88,7 +88,7 @@ class WorkerProcess:
 
     @property
     def partitions(self) -> list[int]:
-        """The partitions whose fences it took last."""
+        """The partitions whose fences it took most recently."""
         taken = re.findall(r"fences taken partitions=\[([\d, ]*)\]", self.log)
         return [int(number) for number in taken[-1].split(", ") if number] if taken else []
 
@@ -101,17 +101,17 @@ class WorkerProcess:
         await until(self.is_ready, f"worker {self.name} is ready; its log: {self.log_path}")
 
     def is_ready(self) -> bool:
-        """Tell whether it answers plays; one that has ended never will."""
+        """Return whether it answers plays; fail if it has ended."""
         assert self.is_running, f"worker {self.name} ended with status {self._process.exitcode}: {self.log[-4000:]}"
         return self._ask("readyz") is not None
 
     def metric(self, name: str) -> float:
-        """Read a metric without labels, as Prometheus would; NaN while there is nobody to ask."""
-        told = re.search(rf"^{name} (\S+)$", self._ask("metrics") or "", re.MULTILINE)
-        return float(told[1]) if told else math.nan
+        """Read a metric without labels, as Prometheus would; NaN while the web server does not answer."""
+        match = re.search(rf"^{name} (\S+)$", self._ask("metrics") or "", re.MULTILINE)
+        return float(match[1]) if match else math.nan
 
     def _ask(self, page: str) -> str | None:
-        """Return a page of its web server, if it has one and all is well."""
+        """Return a page of its web server; None if there is no server or the page reports an error."""
         port = re.search(r"web server started port=(\d+)", self.log)
         if port is None:
             return None
@@ -122,25 +122,25 @@ class WorkerProcess:
             return None
 
     def kill(self) -> None:
-        """Kill it as the kernel would when memory runs out."""
+        """Kill it, as the kernel does when memory runs out."""
         if self.is_running:
             self._note_fault()
             self._process.kill()
         self._process.join()
 
     def freeze(self) -> None:
-        """Stop it from doing anything, without its noticing."""
+        """Stop the process without its noticing."""
         self._note_fault()
         os.kill(self.pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on; one that was about to end when it was to freeze has ended."""
+        """Let it continue, unless it has ended."""
         if self.is_running:
             self.num_freezes += 1
             os.kill(self.pid, signal.SIGCONT)
 
     async def freeze_for(self, seconds: float) -> None:
-        """Freeze it, and let it go on: a duration is the fault here, not a way to wait for something."""
+        """Freeze it for a time: here the duration is the fault, not a way to wait for something."""
         self.freeze()
         await asyncio.sleep(seconds)
         self.thaw()
@@ -160,7 +160,7 @@ class WorkerProcess:
         return self._process.exitcode
 
     async def died(self) -> int:
-        """Wait until it ends of what befell it; return its exit status."""
+        """Wait until a fault ends it; return its exit status."""
         status = await self.ended()
         self._note_fault()
         return status
@@ -171,8 +171,8 @@ class WorkerProcess:
         return await self.ended()
 
     def complaints(self) -> list[str]:
-        """Lines of the log that nobody should see where nothing is wrong."""
-        return [found[0] for found in _LOG_COMPLAINT.finditer(self.log)]
+        """Return the log lines that must not appear if nothing is wrong."""
+        return [match[0] for match in _LOG_COMPLAINT.finditer(self.log)]
 
     def _note_fault(self) -> None:
         self.faults.append(Fault(time.time() * 1000, tuple(self.partitions)))
@@ -180,14 +180,14 @@ class WorkerProcess:
 
 @functools.cache
 def _forks() -> ForkServerContext:
-    """Return where workers are forked: a process that has imported all they need, and `pytest`, which they inherit."""
+    """Return the context of the process that workers are forked from; it has imported `pytest` and all they need."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["pytest", "streamer.worker.run", "tests.faults.process"])
     return context
 
 
 def _work(environment: Mapping[str, str], log: Path, sabotages: tuple[Misfortune, ...]) -> None:
-    """Be a worker."""
+    """Run a worker; the entry point of the process."""
     stream = os.open(log, os.O_WRONLY | os.O_APPEND)
     os.dup2(stream, 1)
     os.dup2(stream, 2)

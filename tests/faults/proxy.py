@@ -1,12 +1,12 @@
-"""A proxy in front of a broker, which cuts, delays and swallows what passes, at the request one asks for.
+"""A proxy in front of a broker that cuts, delays and swallows traffic, at a chosen request.
 
     proxy = Proxy()
     with DevKafka(directory, broker_config=proxy.broker_config) as kafka:
         async with proxy:
-            ...  # whoever bootstraps at proxy.address stays behind the proxy; kafka.bootstrap_servers goes around it
+            ...  # clients that bootstrap at proxy.address stay behind the proxy; kafka.bootstrap_servers bypasses it
 
-It reads of Kafka's protocol what it must: the size in front of each message, the API key of a request, the correlation
-id of both. Responses of a connection come in the order of its requests.
+It reads only as much of Kafka's protocol as it must: the size before each message, the API key of a request and the
+correlation id of requests and responses. Responses of a connection come in the order of its requests.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _REQUEST: Final = struct.Struct(">hhi")  # API key, its version, correlation id
 _CORRELATION: Final = struct.Struct(">i")
 
 
-#: What travels one way, each with the time it is due; None: the sender has closed its side.
+#: Messages in one direction, each with the time it is due; None means that the sender has closed its side.
 Messages = asyncio.Queue[tuple[float, bytes] | None]
 
 
 class Api(IntEnum):
-    """What a client asks a broker for."""
+    """The API keys of requests."""
 
     PRODUCE = 0
     OFFSET_COMMIT = 8
@@ -46,16 +46,16 @@ class Api(IntEnum):
 
 
 class BrokenConnectionError(Exception):
-    """Raised where a connection ends: at a cut that was asked for, or because one side has closed it."""
+    """Raised when a connection ends: at a cut, or because one side has closed it."""
 
 
 @dataclass(slots=True, eq=False)
 class Cut:
-    """A cut that waits for its request.
+    """A pending cut.
 
     Attributes:
-        api: what is asked for.
-        countdown: how many such requests pass first.
+        api: of the request to cut at.
+        countdown: how many such requests until then, that one included.
         struck: set when the connection is cut.
     """
 
@@ -63,8 +63,8 @@ class Cut:
     countdown: int
     struck: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def meets(self, api_key: int) -> bool:
-        """Count a request; true when it is the one."""
+    def is_due_at(self, api_key: int) -> bool:
+        """Count a request; return whether it is the one to cut at."""
         if api_key != self.api:
             return False
         self.countdown -= 1
@@ -72,10 +72,10 @@ class Cut:
 
 
 class Proxy:
-    """Lets a broker's clients through, until told otherwise.
+    """Lets a broker's clients through until a fault is requested.
 
     Attributes:
-        delay_s: how long each message takes, each way; messages stay in order and do not wait for each other.
+        delay_s: delay of each message in each direction; messages stay in order and do not wait for each other.
     """
 
     def __init__(self) -> None:
@@ -84,18 +84,18 @@ class Proxy:
         self._broker_port = free_port(other_than={self._port})
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
-        self._flowing = asyncio.Event()  # anew in each event loop
+        self._flowing = asyncio.Event()  # recreated in each event loop
         self._cuts_before: list[Cut] = []
         self._cuts_after: list[Cut] = []
 
     @property
     def address(self) -> str:
-        """Where it listens."""
+        """The address it listens on."""
         return f"127.0.0.1:{self._port}"
 
     @property
     def broker_config(self) -> dict[str, str]:
-        """The settings of a broker whose clients stay behind this proxy if they begin there."""
+        """The settings of a broker whose clients stay behind this proxy if they bootstrap through it."""
         return {
             "listeners": f"PROXIED://127.0.0.1:{self._broker_port}",
             "advertised.listeners": f"PROXIED://{self.address}",
@@ -110,53 +110,53 @@ class Proxy:
     async def __aexit__(self, *_: object) -> None:
         await self.refuse()
 
-    # -- faults that last
+    # -- lasting faults
 
     async def heal(self) -> None:
-        """Let everything through at once, also what was swallowed on connections that still stand."""
+        """Let everything through at once, including what was swallowed on connections that are still open."""
         self.delay_s = 0.0
         self._flowing.set()
         if self._server is None:
             self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
 
     async def refuse(self) -> None:
-        """Cut every connection and take no new one, as a host whose broker is gone."""
+        """Cut every connection and accept no new one, like a host whose broker is gone."""
         if self._server is not None:
             self._server.close()
             self._server = None
         await self.cut()
 
     async def swallow(self) -> None:
-        """Answer nothing, close nothing, as a network that drops packets."""
+        """Answer nothing and close nothing, like a network that drops packets."""
         self._flowing.clear()
 
-    # -- faults of a moment
+    # -- momentary faults
 
     async def cut(self) -> None:
-        """Cut every connection; clients may come back."""
+        """Cut every connection; clients may reconnect."""
         for connection in self._connections:
             connection.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
 
     def cut_before(self, api: Api, *, nth: int = 1) -> asyncio.Event:
-        """Cut the connection of the nth request of a kind from now on: the broker never hears it.
+        """Cut the connection at the nth request of a kind from now on, before the broker receives it.
 
         Returns:
-            An event that tells when.
+            An event that is set when it happens.
         """
         self._cuts_before.append(cut := Cut(api, nth))
         return cut.struck
 
     def cut_after(self, api: Api, *, nth: int = 1) -> asyncio.Event:
-        """Cut the connection of the nth request of a kind from now on once the broker has done it: nobody hears so.
+        """Cut the connection at the nth request of a kind from now on, before the client receives the response.
 
         Returns:
-            An event that tells when.
+            An event that is set when it happens.
         """
         self._cuts_after.append(cut := Cut(api, nth))
         return cut.struck
 
-    # -- what passes
+    # -- traffic
 
     async def _serve(self, client_in: StreamReader, client_out: StreamWriter) -> None:
         connection = asyncio.current_task()
@@ -172,7 +172,7 @@ class Proxy:
     async def _join(
         self, client_in: StreamReader, client_out: StreamWriter, broker_in: StreamReader, broker_out: StreamWriter
     ) -> None:
-        """Let requests and responses pass until either side ends, or a cut strikes."""
+        """Pass requests and responses on until either side closes or a cut strikes."""
         requests, responses, doomed = Messages(), Messages(), dict[int, Cut]()
         try:
             async with asyncio.TaskGroup() as ways:
@@ -193,8 +193,8 @@ class Proxy:
             messages.put_nowait(None)
 
     async def _send(self, messages: Messages, sink: StreamWriter, look: Callable[[bytes], None]) -> None:
-        while (found := await messages.get()) is not None:
-            due_s, message = found
+        while (entry := await messages.get()) is not None:
+            due_s, message = entry
             await asyncio.sleep(due_s - asyncio.get_running_loop().time())
             await self._flowing.wait()
             look(message)
@@ -203,7 +203,7 @@ class Proxy:
         raise BrokenConnectionError
 
     def _ask(self, doomed: dict[int, Cut], request: bytes) -> None:
-        """Look at a request on its way to the broker."""
+        """Inspect a request on its way to the broker."""
         api_key, _, correlation = _REQUEST.unpack_from(request)
         if (cut := _due(self._cuts_before, api_key)) is not None:
             cut.struck.set()
@@ -213,7 +213,7 @@ class Proxy:
 
 
 def _answer(doomed: Mapping[int, Cut], response: bytes) -> None:
-    """Look at a response on its way to the client."""
+    """Inspect a response on its way to the client."""
     (correlation,) = _CORRELATION.unpack_from(response)
     if correlation in doomed:
         doomed[correlation].struck.set()
@@ -221,11 +221,11 @@ def _answer(doomed: Mapping[int, Cut], response: bytes) -> None:
 
 
 def _due(cuts: list[Cut], api_key: int) -> Cut | None:
-    """Count a request; return the cut that waited for it."""
-    met = [cut for cut in cuts if cut.meets(api_key)]
-    for cut in met:
+    """Count a request; return the cut that is due at it."""
+    due = [cut for cut in cuts if cut.is_due_at(api_key)]
+    for cut in due:
         cuts.remove(cut)
-    return met[0] if met else None
+    return due[0] if due else None
 
 
 @contextlib.contextmanager

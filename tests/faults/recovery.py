@@ -1,10 +1,10 @@
-"""How soon partitions are answered again after kill -9, with real states for many listeners on a real Kafka.
+"""How soon partitions are answered again after SIGKILL, with real states of many listeners on a real Kafka.
 
     python -m tests.faults.recovery [--listeners N]
 
-Four runs: a lone worker that starts again on its disk, the same with its disk wiped, and one of two workers whose
-partitions the other takes over, without a copy of their states and with one. A probe plays on every partition all the
-time, and watches when answers come. Writes docs/recovery.md and ends in one line of JSON.
+Four runs: a single worker that restarts on its disk, the same with its disk wiped, and one of two workers whose
+partitions the other takes over, without a copy of their states and with one. A probe keeps playing on every partition
+and records when answers come. Writes docs/recovery.md; the last line of output is JSON.
 """
 
 from __future__ import annotations
@@ -47,45 +47,45 @@ _LISTENERS: Final = 100_000
 
 _REPORT: Final = Path(__file__).parents[2] / "docs" / "recovery.md"
 
-#: As a worker is run in production; a group of two must notice a loss as soon as it can be noticed.
+#: As in production, with the default heartbeat, so that the group notices a loss as soon as it would there.
 _SETTINGS: Final = {"ANSWER": "latest", "MAX_BATCH_PLAYS": "2000", "HEARTBEAT_S": str(Settings().heartbeat_s)}
 
-#: What is promised, seconds; a takeover's come on top of the session timeout.
+#: The promised times, seconds; for a takeover, beyond the session timeout.
 _GOALS_S: Final = {"warm disk": 3.0, "wiped disk": 10.0, "taken over by a standby": 3.0}
 
 _HEAD: Final = """\
-# How soon a lost worker is made good for
+# How quickly a lost worker is replaced
 
-Written by `make recovery`: workers with the settings they have by default and a network of 128 units on a real Kafka,
-all on one machine ({cores} cores, a load of {load:.0f}), {listeners:,} listeners in {partitions} partitions, each with
-a real state. A worker is killed with SIGKILL while a probe plays on every partition twenty times a second. What counts
-is the time from the kill to the first answer, as a reader of committed records sees it, to a play sent after it, on the
-last of the worker's partitions. The gap is the longest time without any answer on one of them; the other's gap is that
-of the partitions the other worker had all along. Records read: of the changelog, before partitions started.
+Written by `make recovery`: workers with default settings and a network of 128 units on a real Kafka, all on one machine
+({cores} cores, a load of {load:.0f}), {listeners:,} listeners in {partitions} partitions, each with a real state.
+A worker is killed with SIGKILL while a probe plays on every partition twenty times a second. The time runs from the
+kill until the last of the worker's partitions has answered a play sent after it, as a reader of committed records sees
+it. The gap is the longest time without any answer on one of these partitions; the other's gap is the same for the
+partitions that the other worker owned throughout. Records read are those of the changelog before partitions started.
 
 """
 
 _COLUMNS: Final = (
-    *("", "listeners", "from kill to answers, s", "of it session timeout, s", "beyond it, s", "goal, s", "gap, s"),
+    *("", "listeners", "kill to answers, s", "session timeout, s", "beyond it, s", "goal, s", "gap, s"),
     *("the other's gap, s", "records read"),
 )
 
 _TAIL: Final = """
-A worker that starts again under its own REFRAIN_INSTANCE_ID is let in at once, whatever its session: the group gives it
-the partitions it had, and nobody else notices. A worker that does not come back is missed when its session is over;
-REFRAIN_HEARTBEAT_S later at most the others know. The workers above are forked from a process that has imported
-everything; one started as `python -m streamer worker` took {cold_ready_s:.1f} s until it was ready, of which
-{cold_import_s:.1f} s went into imports.
+A worker that restarts under its own REFRAIN_INSTANCE_ID rejoins at once, whatever its session: the group gives it the
+partitions it had, and the others do not notice. A worker that does not come back is missed when its session expires;
+the others learn of it at most REFRAIN_HEARTBEAT_S later. The workers above are forked from a process that has imported
+everything; one started as `python -m streamer worker` took {cold_ready_s:.1f} s until it was ready,
+{cold_import_s:.1f} s of it for imports.
 
-| bytes a listener | |
+| bytes per listener | |
 |---|--:|
 | on disk, as a worker leaves it | {disk_bytes_per_listener:,} |
 | on disk, compacted | {compacted_disk_bytes_per_listener:,} |
 | on disk, compacted, with a full ring of 64 and {num_counted} other tracks counted | {full_disk_bytes_per_listener:,} |
-| in the changelog, compacted: one record a listener | {changelog_bytes_per_listener:,} |
+| in the changelog, compacted: one record per listener | {changelog_bytes_per_listener:,} |
 """
 
-# -- what is measured
+# -- the figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +93,13 @@ class Recovery:
     """One loss of a worker.
 
     Attributes:
-        listeners: whose states it had.
-        noticed_s: from the kill until somebody took the fences of its partitions.
-        answered_s: from the kill until each of its partitions had answered a play sent after it.
+        listeners: how many listeners' states it had.
+        noticed_s: from the kill until another start took the fences of its partitions.
+        answered_s: from the kill until each of its partitions had answered a play sent after the kill.
         gap_s: the longest time without an answer on one of its partitions.
-        others_gap_s: the same on the partitions of the other worker; None where there is none.
-        replayed: changelog records read before it could go on.
-        phases: of whoever took the partitions: event of its log -> seconds after the kill.
+        others_gap_s: the same on the partitions of the other worker; None if there is none.
+        replayed: changelog records read before the partitions could start.
+        phases: of the successor: event of its log -> seconds after the kill.
     """
 
     listeners: int
@@ -112,7 +112,7 @@ class Recovery:
 
 
 def draw_up(probe: Probe, killed: WorkerProcess, successor: WorkerProcess, listeners: int) -> Recovery:
-    """Sum up what a probe saw and a log says of the loss of a worker."""
+    """Sum up the loss of a worker from a probe and the successor's log."""
     fault = killed.faults[-1]
     firsts_ms = [probe.first_after(fault.at_ms, partition) for partition in fault.partitions]
     others = set(range(NUM_PARTITIONS)) - set(fault.partitions)
@@ -129,16 +129,16 @@ def draw_up(probe: Probe, killed: WorkerProcess, successor: WorkerProcess, liste
 
 
 def phases_of(worker: WorkerProcess, since_ms: float) -> dict[str, float]:
-    """Return the last time of each event of a log after a moment, in seconds after it."""
+    """Return when each event was last logged after a moment, in seconds after it."""
     return {
-        re.split(r" \w+=", line.said)[0]: round((line.at_ms - since_ms) / 1000, 2)
+        re.split(r" \w+=", line.text)[0]: round((line.at_ms - since_ms) / 1000, 2)
         for line in lines(worker, since_ms)
-        if not line.said.startswith(("[", "opening"))  # Faust's
+        if not line.text.startswith(("[", "opening"))  # Faust's
     }
 
 
 def size_of(directory: Path, pattern: str = "**/*") -> int:
-    """Return the bytes of files."""
+    """Return the total size of the files below a directory, in bytes."""
     return sum(path.stat().st_size for path in directory.glob(pattern) if path.is_file())
 
 
@@ -146,7 +146,7 @@ def size_of(directory: Path, pattern: str = "**/*") -> int:
 
 
 async def fill(deployment: Deployment, listeners: int) -> None:
-    """Let each listener play once, and wait until a worker remembers them all."""
+    """Let each listener play once, and wait until the worker has a state for each."""
     at_ms = time.time_ns() // 1_000_000
     async with AIOKafkaProducer(
         bootstrap_servers=deployment.bootstrap_servers, linger_ms=20, max_batch_size=1 << 19
@@ -160,7 +160,7 @@ async def fill(deployment: Deployment, listeners: int) -> None:
 
 
 async def restart(deployment: Deployment, listeners: int, *, wiped: bool) -> Recovery:
-    """Kill a lone worker and start it again."""
+    """Kill a single worker and start it again."""
     (worker,) = [worker for worker in deployment.workers if worker.is_running]
     async with probing(deployment) as probe:
         worker.kill()
@@ -172,15 +172,16 @@ async def restart(deployment: Deployment, listeners: int, *, wiped: bool) -> Rec
 
 
 async def take_over(deployment: Deployment, listeners: int, *, standbys: int) -> Recovery:
-    """Let two workers share the partitions, kill one, and let the other have them all.
+    """Let two workers share the partitions, kill one, and let the other take over.
 
-    Without standbys the survivor knows nothing of the partitions it takes over, as if it had never had them.
+    Without standbys the survivor has no stores of the partitions it takes over, as if it had never owned them.
     """
     for name in ("a", "b"):
         deployment.wipe(name)
     workers = [deployment.start(name, **_SETTINGS, STANDBYS=str(standbys)) for name in ("a", "b")]
     await until(
-        lambda: all(worker.is_ready() and len(worker.partitions) == 2 for worker in workers), "both have a share"
+        lambda: all(worker.is_ready() and len(worker.partitions) == 2 for worker in workers),
+        "each has half of the partitions",
     )
     survivor, killed = workers
     if standbys:
@@ -201,7 +202,7 @@ def _is_whole(worker: WorkerProcess) -> bool:
 
 
 async def cold_start(deployment: Deployment) -> dict[str, float]:
-    """Start a worker as an operator does, imports and all, on the states it left; seconds until each step."""
+    """Start a worker as an operator does, imports included, on its states; return the seconds until each step."""
     environment = (
         os.environ | deployment.environment("a") | {f"REFRAIN_{name}": text for name, text in _SETTINGS.items()}
     )
@@ -233,7 +234,7 @@ def _is_up(url: str) -> bool:
 
 
 def compact(directory: Path) -> None:
-    """Let RocksDB do all it would ever do."""
+    """Compact each store fully."""
     for path in directory.glob("**/listeners-*.db"):
         options = rocksdict.Options(raw_mode=True)
         store = rocksdict.Rdict(str(path), options)
@@ -242,7 +243,7 @@ def compact(directory: Path) -> None:
 
 
 def size_with_full_rings(directory: Path, listeners: int = 5_000) -> int:
-    """Return the bytes of a listener on a compacted disk, ring and counts full of tracks that have little in common."""
+    """Return the bytes per listener on a compacted disk, with ring and counts full of random tracks."""
     rng = np.random.default_rng(1)
     shape, counted = (listeners, RING_SIZE), (listeners, NUM_COUNTED)
     ones, times_ms = np.ones(listeners, np.int64), np.sort(rng.integers(1 << 36, size=shape)) + EPOCH_MS
@@ -272,7 +273,7 @@ def size_with_full_rings(directory: Path, listeners: int = 5_000) -> int:
 
 
 async def measure(listeners: int, directory: Path) -> dict[str, Any]:
-    """Make all runs, one after the other, on the same states."""
+    """Do all runs, one after the other, on the same states."""
     release = save_tiny_release(directory / "releases", seed=1, tracks=TRACKS, hidden_size=128)
     with DevKafka(directory / "kafka") as kafka:
         async with deploy(kafka.bootstrap_servers, "recovery", directory, iter(())) as deployment:
@@ -285,21 +286,21 @@ async def _measure(deployment: Deployment, kafka: DevKafka, release: TinyRelease
     await worker.ready()
     began_s = time.monotonic()
     await fill(deployment, listeners)
-    _tell(f"{listeners} listeners remembered in {time.monotonic() - began_s:.0f} s")
+    _log(f"{listeners} listeners remembered in {time.monotonic() - began_s:.0f} s")
     changelog_bytes = size_of(kafka.directory, f"**/{deployment.settings.changelog_topic}-*/*.log")
     runs: dict[str, Recovery] = {}
     for name, wiped in (("warm disk", False), ("wiped disk", True)):
         runs[name] = await restart(deployment, listeners, wiped=wiped)
-        _tell(f"{name}: {runs[name]}")
+        _log(f"{name}: {runs[name]}")
     assert set(await deployment.stop_all()) == {0}
     disk_bytes = size_of(deployment.state_dir("a"))
     compact(deployment.state_dir("a"))
     compacted_bytes = size_of(deployment.state_dir("a"))
     starting_cold_s = await cold_start(deployment)
-    _tell(f"cold: {starting_cold_s}")
+    _log(f"cold: {starting_cold_s}")
     for name, standbys in (("taken over without a standby", 0), ("taken over by a standby", 1)):
         runs[name] = await take_over(deployment, listeners, standbys=standbys)
-        _tell(f"{name}: {runs[name]}")
+        _log(f"{name}: {runs[name]}")
         for worker in deployment.workers:
             worker.kill()
     full_bytes = size_with_full_rings(deployment.directory / "full")
@@ -317,7 +318,7 @@ async def _measure(deployment: Deployment, kafka: DevKafka, release: TinyRelease
 
 
 def to_markdown(measured: Mapping[str, Any]) -> str:
-    """Write the report."""
+    """Render the report."""
     head = _HEAD.format(cores=os.cpu_count(), partitions=NUM_PARTITIONS, **measured)
     head += f"| {' | '.join(_COLUMNS)} |\n|---{'|--:' * (len(_COLUMNS) - 1)}|\n"
     rows = [_row(name, run) for name, run in measured["runs"].items()]
@@ -337,21 +338,23 @@ def _row(name: str, run: Mapping[str, Any]) -> str:
 
 
 def missed(measured: Mapping[str, Any]) -> list[str]:
-    """Name the runs that took longer than is promised."""
+    """Return the runs that took longer than promised."""
     runs = measured["runs"]
     waits_s = {name: SESSION_TIMEOUT_S if runs[name]["others_gap_s"] is not None else 0.0 for name in _GOALS_S}
     return [name for name, goal_s in _GOALS_S.items() if runs[name]["answered_s"] - waits_s[name] > goal_s]
 
 
-def _tell(what: str) -> None:
-    sys.stderr.write(f"{datetime.now(UTC):%H:%M:%S} {what}\n")
+def _log(message: str) -> None:
+    sys.stderr.write(f"{datetime.now(UTC):%H:%M:%S} {message}\n")
 
 
 def main() -> None:
-    """Measure, write the report, and end in one line of JSON."""
+    """Measure, write the report, and print a line of JSON."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.recovery", description=__doc__)
-    parser.add_argument("--listeners", type=int, default=_LISTENERS, help="another number writes no report")
-    parser.add_argument("--keep", type=Path, help="directory for Kafka, states and logs, kept")
+    parser.add_argument(
+        "--listeners", type=int, default=_LISTENERS, help="how many; only the default writes the report"
+    )
+    parser.add_argument("--keep", type=Path, help="keep Kafka, states and logs in this directory")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         directory = options.keep or Path(temporary)

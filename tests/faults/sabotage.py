@@ -1,4 +1,4 @@
-"""What befalls a worker at a step of the life of a play: a harness around the product, which knows nothing of it."""
+"""Faults at a chosen step in the life of a play, patched in from outside: the product knows nothing of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 
 from streamer.faust.store import ChunkStore
 
-#: Where each step of a batch is taken, in order.
+#: The function that takes each step of a batch, in order.
 BATCH_STEPS: Final = {
     "fetch": "streamer.faust.transport:ChunkConsumer._getmany",
     "decode": "streamer.worker.pipeline:Answering._take_in",
@@ -32,7 +32,7 @@ BATCH_STEPS: Final = {
     "commit offset": "streamer.faust.transport:ChunkConsumer.commit",
 }
 
-#: Where each step of a start is taken, in order; all but the first also at each rebalance.
+#: The function that takes each step of a start, in order; all but the first also run at each rebalance.
 START_STEPS: Final = {
     "load release": "streamer.worker.champion:_load",
     "assign": "streamer.faust.transport:ChunkConsumer.on_partitions_assigned",
@@ -42,7 +42,7 @@ START_STEPS: Final = {
     "start at marks": "streamer.faust.transport:ChunkConsumer._start_at_marks",
 }
 
-#: What a worker does when the group deals its partitions out anew.
+#: What a worker does when the group reassigns its partitions.
 REVOKE_STEPS: Final = {"revoke": "streamer.faust.transport:ChunkConsumer.on_partitions_revoked"}
 
 STEPS: Final = BATCH_STEPS | START_STEPS | REVOKE_STEPS
@@ -52,31 +52,31 @@ _STALL_S: Final = 2.5
 
 
 class Misfortune(Protocol):
-    """Something that befalls a worker by itself."""
+    """A fault that a worker inflicts on itself."""
 
     def install(self) -> None:
-        """Let it happen in this process."""
+        """Prepare it in this process."""
 
 
 class Act(StrEnum):
-    """What happens."""
+    """What happens at the step."""
 
     KILL = "kill"
-    FLUSH_AND_KILL = "flush and kill"  # RocksDB writes its memory to disk whenever it likes, also right before the end
-    STALL_AND_KILL = "stall and kill"  # long enough for whatever is acknowledged to be committed
+    FLUSH_AND_KILL = "flush and kill"  # RocksDB may write its memory to disk at any time, even right before the end
+    STALL_AND_KILL = "stall and kill"  # long enough that everything acknowledged is committed
     FREEZE = "freeze"
     RAISE = "raise"
 
 
 @dataclass(frozen=True, slots=True)
 class Sabotage:
-    """One thing that befalls one worker.
+    """One fault of one worker.
 
     Attributes:
         step: of STEPS.
         when: `before` or `after` it.
         act: what happens.
-        call: how many times the step is taken until then, from 1.
+        call: at which call of the step, from 1.
     """
 
     step: str
@@ -85,7 +85,7 @@ class Sabotage:
     call: int = 1
 
     def install(self) -> None:
-        """Wrap the step, in this process."""
+        """Wrap the step in this process."""
         if self.act is Act.FLUSH_AND_KILL:
             _note_stores()
         owner, name = place_of(STEPS[self.step])
@@ -128,7 +128,7 @@ class Sabotage:
         if self.act is Act.RAISE:
             raise OSError(f"sabotage {self.when} {self.step}")
         if self.act is Act.FREEZE:
-            signal.raise_signal(signal.SIGSTOP)  # to this thread: the very next thing that happens
+            signal.raise_signal(signal.SIGSTOP)  # to this thread: nothing else happens before
             return
         if self.act is Act.FLUSH_AND_KILL:
             for database in itertools.chain.from_iterable(store._dbs.values() for store in _STORES):
@@ -140,7 +140,7 @@ _STORES: Final[list[ChunkStore]] = []
 
 
 def _note_stores() -> None:
-    """Remember each store that is made in this process from now on."""
+    """Keep a list of the stores created in this process from now on."""
     make = ChunkStore.__init__
 
     @functools.wraps(make)
@@ -152,12 +152,12 @@ def _note_stores() -> None:
 
 
 def place_of(target: str) -> tuple[Any, str]:
-    """Return whose attribute a place in the product, `module:path`, is, and its name."""
+    """Return the owner and the attribute name of a place in the product, `module:path`."""
     module, _, path = target.partition(":")
     owner, _, name = path.rpartition(".")
     return pkgutil.resolve_name(f"{module}:{owner}" if owner else module), name
 
 
 def moments(steps: Iterable[str]) -> list[tuple[str, str]]:
-    """Return each step, before and after."""
+    """Return each step with `before` and with `after`."""
     return [(step, when) for step in steps for when in ("before", "after")]

@@ -1,4 +1,4 @@
-"""What a worker says of itself: in its log, and by its metrics."""
+"""What a worker reports about itself, in its log and its metrics."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ _STARTS: Final = re.compile(r"partition starts partition=(\d+) .*replayed=(\d+)"
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a log: when, ms since the epoch, and what it says."""
+    """A line of a log: when, ms since the epoch, and the message."""
 
     at_ms: float
-    said: str
+    text: str
 
 
 def lines(worker: WorkerProcess, since_ms: float = 0.0) -> list[Line]:
-    """Return what the product itself has logged after a moment."""
-    found = [Line(_ms(at), said) for at, said in _LINE.findall(worker.log)]
-    return [line for line in found if line.at_ms > since_ms]
+    """Return the lines that the product itself has logged after a moment."""
+    logged = [Line(_ms(at), text) for at, text in _LINE.findall(worker.log)]
+    return [line for line in logged if line.at_ms > since_ms]
 
 
 def replays(worker: WorkerProcess, since_ms: float = 0.0) -> dict[int, int]:
-    """Return how many changelog records were read before each partition could start, the last time it did."""
-    found = [_STARTS.search(line.said) for line in lines(worker, since_ms)]
-    return {int(match[1]): int(match[2]) for match in found if match}
+    """Return how many changelog records were read before the latest start of each partition."""
+    matches = [_STARTS.search(line.text) for line in lines(worker, since_ms)]
+    return {int(match[1]): int(match[2]) for match in matches if match}
 
 
 def standby_lags(worker: WorkerProcess) -> dict[int, int]:
@@ -41,9 +41,9 @@ def standby_lags(worker: WorkerProcess) -> dict[int, int]:
 
 
 def metric(worker: WorkerProcess, name: str) -> list[tuple[Mapping[str, str], float]]:
-    """Return the labels and the values of a metric."""
-    found = re.findall(rf"^{name}(?:{{(.*?)}})? (\S+)$", _metrics(worker), re.MULTILINE)
-    return [(dict(re.findall(r'(\w+)="(.*?)"', labels)), float(value)) for labels, value in found]
+    """Return the labels and values of a metric."""
+    samples = re.findall(rf"^{name}(?:{{(.*?)}})? (\S+)$", _metrics(worker), re.MULTILINE)
+    return [(dict(re.findall(r'(\w+)="(.*?)"', labels)), float(value)) for labels, value in samples]
 
 
 def _metrics(worker: WorkerProcess) -> str:

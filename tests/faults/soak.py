@@ -1,10 +1,10 @@
-"""Random faults under load, for as long as one likes: the oracle finds nothing wrong, and no worker grows.
+"""Random faults under load for a chosen time: the oracle must find nothing wrong, and no worker may grow.
 
     python -m tests.faults.soak [--for SECONDS] [--seed N]
 
-Three workers that stand by for each other answer a bounded load. Worker `a` is left alone, so that what it takes can be
-held against what it took before; `b` and `c` are killed, frozen, robbed of their disks and taken out, `d` comes and
-goes, releases follow each other, and in the first quarter the broker is restarted. Ends in one line of JSON.
+Three workers with standbys answer a bounded load. Worker `a` is left alone, so that its late resource use can be
+compared with its earlier use; `b` and `c` are killed, frozen, robbed of their disks and stopped, `d` joins and leaves,
+releases follow each other, and in the first quarter the broker is restarted. The last line of output is JSON.
 """
 
 from __future__ import annotations
@@ -36,25 +36,25 @@ from tests.faults.supervisor import Supervisor
 from tests.faults.verdict import judge
 from tests.until import until
 
-#: Records a second: what the oracle can judge afterwards in a fraction of the time.
+#: Records per second: few enough that the oracle judges them in a fraction of the time.
 _RATE: Final = 20
 
-#: Records that may wait for workers, so that a broker that is away is not followed by a flood.
+#: Records that may wait for workers, so that a broker outage is not followed by a flood.
 _MAX_WAITING: Final = 20 * _RATE
 
-#: Between two faults, seconds: long enough that most find a group at rest, and some do not.
+#: Between two faults, seconds: most find a stable group, some do not.
 _PAUSES_S: Final = (1.0, 12.0)
 
-#: RocksDB's memory for what is not on disk yet is 16 MiB a partition, which this load fills in hours: until then a
-#: worker that is well grows. With this little it is filled, flushed and compacted every few seconds.
+#: RocksDB's write buffer is 16 MiB per partition, which this load fills in hours: until then a healthy worker grows.
+#: A buffer this small is filled, flushed and compacted every few seconds.
 _WRITE_BUFFER_BYTES: Final = 64 << 10
 
-#: How much more of a thing a worker may have in the last quarter of its life than in the second: in parts, and on top.
+#: How much more a worker may use in the last quarter of its life than in the second: a share, plus a constant.
 _MAY_GROW: Final = {
     "memory_bytes": (0.05, 8 << 20),
     "file_handles": (0.0, 8),  # connections come and go with rebalances
     "threads": (0.0, 2),
-    "disk_bytes": (0.25, 1 << 20),  # a compaction more or less
+    "disk_bytes": (0.25, 1 << 20),  # one compaction more or less
 }
 
 _WORKER_SETTINGS: Final = {"STANDBYS": "1", "HEARTBEAT_S": "1"}
@@ -69,21 +69,21 @@ class _Supervisor(Supervisor):
 
 
 class SmallBuffers:
-    """Lets a worker's RocksDB flush and compact as it would after days."""
+    """Makes a worker's RocksDB flush and compact as it would after days."""
 
     def install(self) -> None:
-        """Shrink the buffers, in this process."""
+        """Shrink the buffers in this process."""
         from streamer.faust import app  # noqa: PLC0415  in the worker, not in the harness
 
         app._STORE_OPTIONS["write_buffer_bytes"] = _WRITE_BUFFER_BYTES
 
 
-# -- what is watched
+# -- resource use
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What a worker takes at a moment."""
+    """The resources a worker uses at a moment."""
 
     at_s: float
     memory_bytes: int
@@ -103,18 +103,18 @@ class Watch:
     changelog_bytes: list[int] = field(default_factory=list)
 
     async def run(self, kafka_directory: Path) -> None:
-        """Look at the workers, for ever."""
+        """Sample the workers forever."""
         pattern = f"**/{self.deployment.settings.changelog_topic}-*/*.log"
         while True:
             for worker in self.deployment.workers:
                 if worker.is_running and not worker.is_frozen:
-                    with contextlib.suppress(psutil.Error):  # it ends while it is looked at
-                        self.samples.setdefault(worker.pid, []).append(self._look(worker))
+                    with contextlib.suppress(psutil.Error):  # it ends meanwhile
+                        self.samples.setdefault(worker.pid, []).append(self._sample(worker))
                         self.names[worker.pid] = worker.name
             self.changelog_bytes.append(_size_of(kafka_directory, pattern))
             await asyncio.sleep(self.period_s)
 
-    def _look(self, worker: WorkerProcess) -> Sample:
+    def _sample(self, worker: WorkerProcess) -> Sample:
         process = psutil.Process(worker.pid)
         return Sample(
             time.monotonic(),
@@ -125,7 +125,7 @@ class Watch:
         )
 
     def longest_life(self) -> tuple[str, Sequence[Sample]]:
-        """Return who lived longest, and its samples."""
+        """Return the name of the process that ran longest, and its samples."""
         pid = max(self.samples, key=lambda pid: len(self.samples[pid]))
         return self.names[pid], self.samples[pid]
 
@@ -133,23 +133,23 @@ class Watch:
 def _size_of(directory: Path, pattern: str) -> int:
     total = 0
     for path in directory.glob(pattern):
-        with contextlib.suppress(OSError):  # RocksDB deletes files while they are looked at
+        with contextlib.suppress(OSError):  # RocksDB deletes files meanwhile
             total += path.stat().st_size if path.is_file() else 0
     return total
 
 
 def growth(samples: Sequence[Sample]) -> dict[str, dict[str, Any]]:
-    """Hold the last quarter of a life against its second: the medians, and whether the difference is allowed."""
+    """Compare the medians of the last quarter of a life with those of its second: is the difference allowed?"""
     quarter = len(samples) // 4
-    found = {}
-    for name, (part, more) in _MAY_GROW.items():
+    figures = {}
+    for name, (share, constant) in _MAY_GROW.items():
         values = [getattr(sample, name) for sample in samples]
         before, after = statistics.median(values[quarter : 2 * quarter]), statistics.median(values[-quarter:])
-        found[name] = {"second": before, "last": after, "is_flat": after <= before * (1 + part) + more}
-    return found
+        figures[name] = {"second": before, "last": after, "is_flat": after <= before * (1 + share) + constant}
+    return figures
 
 
-# -- what befalls the workers
+# -- the faults
 
 
 @dataclass(slots=True)
@@ -162,8 +162,8 @@ class Soak:
         kafka: the broker.
         rng: decides what happens next.
         releases: announced so far, oldest first.
-        ends_at_s: when the last fault may begin.
-        counts: how often each thing befell.
+        ends_at_s: after this time no fault starts.
+        counts: how often each fault occurred.
     """
 
     deployment: Deployment
@@ -176,7 +176,7 @@ class Soak:
     is_over: bool = False
 
     async def play(self) -> None:
-        """Send plays until the soak is over; what is sent is always noted."""
+        """Send plays until the soak is over, never interrupted between sending and noting."""
         share = _RATE // 5
         while not self.is_over:
             if self.deployment.num_sent - await self.deployment._num_done() < _MAX_WAITING:
@@ -184,7 +184,7 @@ class Soak:
             await asyncio.sleep(share / _RATE)
 
     async def break_things(self) -> None:
-        """Let one thing after the other happen until the time is over; return when all workers answer again."""
+        """Inflict one fault after another until the time is up; return when all workers answer again."""
         began_s = time.monotonic()
         faults: dict[str, Callable[[], Awaitable[None]]] = {
             "kill": self.kill, "wipe": self.wipe, "freeze": self.freeze, "freeze for long": self.freeze_for_long,
@@ -192,7 +192,7 @@ class Soak:
         }  # fmt: skip
         weights = [4, 2, 2, 1, 2, 2, 1, 1]
         while (now_s := time.monotonic()) < self.ends_at_s:
-            if now_s - began_s > (self.ends_at_s - began_s) / 4:  # a worker may end of it, and `a` must live
+            if now_s - began_s > (self.ends_at_s - began_s) / 4:  # it may end a worker, and `a` must live
                 weights[-1] = 0
             (name,) = self.rng.choices(list(faults), weights)
             await faults[name]()
@@ -201,7 +201,7 @@ class Soak:
         await self.supervisor.ready()
 
     async def _ready_victim(self) -> WorkerProcess:
-        """Return a worker that looks at its clock and listens to signals."""
+        """Return a worker that is ready: it watches its clock and handles signals."""
         await self.supervisor.ready()
         name = self.rng.choice("bc")
         return next(worker for worker in self.supervisor.workers if worker.name == name)
@@ -212,13 +212,13 @@ class Soak:
         next(worker for worker in self.supervisor.workers if worker.name == name).kill()
 
     async def wipe(self) -> None:
-        """Kill a worker and lose its disk; its supervisor waits a second before it starts it again."""
+        """Kill a worker and delete its disk; the supervisor waits a second before it restarts it."""
         worker = await self._ready_victim()
         worker.kill()
         self.deployment.wipe(worker.name)
 
     async def freeze(self) -> None:
-        """Freeze a worker for so short that nobody notices."""
+        """Freeze a worker too briefly for the group to notice."""
         worker = await self._ready_victim()
         await worker.freeze_for(SESSION_TIMEOUT_S / 3)
 
@@ -229,7 +229,7 @@ class Soak:
         await until(lambda: not worker.is_running, "a worker that was frozen for long ends itself")
 
     async def leave(self) -> None:
-        """Take a worker out in order, and bring it back."""
+        """Stop a worker cleanly, and start it again."""
         name = (await self._ready_victim()).name
         await self.supervisor.stop(name)
         await asyncio.sleep(self.rng.uniform(*_PAUSES_S))
@@ -254,7 +254,7 @@ class Soak:
         await self.deployment.announce(release.saved)
 
     async def restart_broker(self) -> None:
-        """Stop the broker in order, and start it again."""
+        """Stop the broker cleanly, and start it again."""
         self.supervisor.note_fault()
         await asyncio.to_thread(self.kafka.restart)
 
@@ -263,7 +263,7 @@ class Soak:
 
 
 async def soak(for_s: float, seed: int, directory: Path) -> dict[str, Any]:
-    """Let things happen for so long, judge, and sum up."""
+    """Run with faults for a time, judge, and sum up."""
     rng = random.Random(seed)
     first = save_tiny_release(directory / "releases", seed=1, tracks=TRACKS[:-12], hidden_size=16)
     with DevKafka(directory / "kafka") as kafka:
@@ -291,7 +291,7 @@ async def soak(for_s: float, seed: int, directory: Path) -> dict[str, Any]:
 
 async def _finish(run: Soak, watch: Watch, for_s: float) -> dict[str, Any]:
     deployment = run.deployment
-    _tell(f"{dict(run.counts)}, {deployment.num_sent} records; the rest is done, then judged")
+    _log(f"{dict(run.counts)}, {deployment.num_sent} records; the rest is done, then judged")
     await deployment.all_done()
     statuses = await deployment.stop_all()
     began_s, wrong = time.monotonic(), ""
@@ -319,23 +319,23 @@ async def _finish(run: Soak, watch: Watch, for_s: float) -> dict[str, Any]:
     }
 
 
-def _tell(what: str) -> None:
-    sys.stderr.write(f"{datetime.now(UTC):%H:%M:%S} {what}\n")
+def _log(message: str) -> None:
+    sys.stderr.write(f"{datetime.now(UTC):%H:%M:%S} {message}\n")
 
 
 def main() -> None:
-    """Soak, and end in one line of JSON; the status says whether all is well."""
+    """Soak and print a line of JSON; the exit status is 0 if all is well."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.soak", description=__doc__)
     parser.add_argument("--for", dest="for_s", type=float, default=1800.0, metavar="SECONDS")
-    parser.add_argument("--seed", type=int, default=1, help="draws the load and the faults")
-    parser.add_argument("--keep", type=Path, help="directory for Kafka, states and logs, kept")
+    parser.add_argument("--seed", type=int, default=1, help="determines the load and the faults")
+    parser.add_argument("--keep", type=Path, help="keep Kafka, states and logs in this directory")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         directory = options.keep or Path(temporary)
         directory.mkdir(exist_ok=True)
-        told = asyncio.run(soak(options.for_s, options.seed, directory))
-    sys.stdout.write(json.dumps(told) + "\n")
-    sys.exit(not (told["is_flat"] and told["stopped_in_order"] and not told["wrong"]))
+        result = asyncio.run(soak(options.for_s, options.seed, directory))
+    sys.stdout.write(json.dumps(result) + "\n")
+    sys.exit(not (result["is_flat"] and result["stopped_in_order"] and not result["wrong"]))
 
 
 if __name__ == "__main__":

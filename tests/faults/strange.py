@@ -1,4 +1,4 @@
-"""Strange records: good plays and tombstones, written and named in every way that a producer may."""
+"""Strange records: good plays and tombstones, written and named in every way that a producer may choose."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from streamer.wire.messages import MAX_ID_BYTES, Cause, Play
 from streamer.wire.plays import EARLIEST_MS
 from tests.faults.load import EPOCH_MS, NUM_PARTITIONS, TRACKS, Event
 
-#: Behind any broker's clock.
+#: Earlier than any broker's clock.
 LATEST_MS: Final = EPOCH_MS + 100_000_000_000
 
-#: Ids that something on their way might take for its own, or fail to carry.
+#: Ids that some layer might mistake for its own, or fail to carry.
 LISTENERS: Final = (
     *(f"u{number}" for number in range(12)),
     "\0", "\n", " ", '"', "\\", "null", "0", "m", "l", "__faust\0offset__", "../..", "%s%n", "\x1b[2J", "\ufeff", "u1 ",
@@ -30,11 +30,11 @@ LISTENERS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Strange(Event):
-    """A record, and how it must be taken.
+    """A record, and whether it must be accepted.
 
     Attributes:
         kind: what is strange about it.
-        causes: it must be refused for one of them; empty: it must be accepted.
+        causes: it must be rejected for one of them; if empty, it must be accepted.
     """
 
     kind: str = ""
@@ -42,7 +42,7 @@ class Strange(Event):
 
     @property
     def forgets(self) -> bool:
-        """A tombstone, with the key of a listener."""
+        """Whether it is a tombstone with the key of a listener."""
         return self.value is None and not self.causes
 
 
@@ -63,7 +63,7 @@ _durations = st.none() | st.integers(0, 2**70)
 
 @st.composite
 def good_plays(draw: Draw) -> Strange:
-    """Draw plays that are to be accepted, however strangely they are written."""
+    """Draw plays that must be accepted, however strangely they are written."""
     user, fields = draw_play(draw)
     track_id, played_at_ms = fields["track_id"], fields["played_at"]
     context, skipped = fields.get("context"), fields.get("skipped") is True
@@ -93,8 +93,8 @@ def draw_play(draw: Draw) -> tuple[str, Fields]:
 
 def _rfc_3339(draw: Draw, at_ms: int) -> str:
     zone = timezone(timedelta(minutes=draw(st.integers(-23 * 60 - 59, 23 * 60 + 59))))
-    told = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at_ms)).astimezone(zone)
-    text = told.isoformat(timespec=draw(st.sampled_from(["milliseconds", "microseconds"])))
+    time = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at_ms)).astimezone(zone)
+    text = time.isoformat(timespec=draw(st.sampled_from(["milliseconds", "microseconds"])))
     return text.replace("+00:00", "Z") if draw(st.booleans()) else text
 
 
@@ -108,7 +108,7 @@ def write_play(draw: Draw, fields: Fields) -> bytes:
 
 
 def _twice(draw: Draw, user: str, value: bytes) -> bytes:
-    """Name a field twice; the last one counts, as in every reader of JSON we know."""
+    """Write a field twice; the last one counts, as in every JSON reader we know."""
     first = draw(st.sampled_from([b'"user_id":"', b'"track_id":"'])) + json.dumps(user + "?")[1:].encode()
     return value.replace(b"{", b"{" + first + b",", 1)
 

@@ -1,4 +1,4 @@
-"""What restarts workers that end by themselves, as Kubernetes and systemd do."""
+"""Restarts workers that end by themselves, as Kubernetes and systemd do."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _BACK_OFF_S: Final = 1.0
 
 
 class Supervisor:
-    """Keeps workers running; made by `supervised`.
+    """Keeps workers running; created by `supervised`.
 
     Attributes:
-        statuses: with which workers ended by themselves, in order.
+        statuses: exit statuses of the workers that ended by themselves, in order.
         ended: those workers.
     """
 
@@ -34,7 +34,7 @@ class Supervisor:
 
     @property
     def workers(self) -> list[WorkerProcess]:
-        """The workers as they were started last."""
+        """The latest process of each worker."""
         return list(self._workers.values())
 
     def start(self, name: str) -> None:
@@ -42,11 +42,11 @@ class Supervisor:
         self._workers[name] = self._deployment.start(name, **self._settings)
 
     async def stop(self, name: str) -> None:
-        """Take a worker out in order."""
+        """Stop a worker cleanly and no longer restart it."""
         assert await self._workers.pop(name).stop() == 0
 
     def note_fault(self) -> None:
-        """Note that something befalls all workers now, for the account of recoveries."""
+        """Record a fault of all workers now, so that their recovery is measured."""
         for worker in self.workers:
             worker.faults.append(Fault(time.time() * 1000, tuple(worker.partitions)))
 
@@ -60,7 +60,7 @@ class Supervisor:
         return all(worker.is_running and worker.is_ready() for worker in self.workers)
 
     async def watch(self) -> None:
-        """Start again whoever ends, for ever."""
+        """Restart each worker that ends, forever."""
         while True:
             for name, worker in list(self._workers.items()):
                 if not worker.is_running:
@@ -74,12 +74,12 @@ class Supervisor:
 
 @contextlib.asynccontextmanager
 async def supervised(deployment: Deployment, *names: str, **settings: str) -> AsyncIterator[Supervisor]:
-    """Start workers, wait until they answer, and restart those that end; afterwards all are ready, none is watched.
+    """Start workers, wait until they answer, and restart those that end; at the end all are ready and none is watched.
 
     Args:
-        deployment: whose workers.
-        names: of theirs.
-        settings: REFRAIN_ variables that are not as the deployment says.
+        deployment: of the workers.
+        names: of the workers.
+        settings: REFRAIN_ variables that override the deployment's.
     """
     supervisor = Supervisor(deployment, settings)
     for name in names:

@@ -1,4 +1,4 @@
-"""The table of the suite: a row a scenario, from what its tests report, and the line that sums them up."""
+"""The table of the suite: a row for each scenario, from what its tests report, and a line of totals."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import pytest
 
 from tests.faults.harness import Deployment
 
-#: The user property by which a test hands over its row, also from another process.
+#: The user property that carries a test's row, across processes too.
 ROW: Final = "faults"
 
-_NO_ACCOUNT: Final = "-"  # the workers refused to go on, as they should: there was nothing to judge
+_NO_ACCOUNT: Final = "-"  # the workers refused to continue, as they should: there was nothing to judge
 
 
 @dataclass(slots=True)
 class Row:
-    """What the runs of a scenario come to; None where no run was judged."""
+    """The totals of a scenario's runs; None where no run was judged."""
 
     runs: int = 0
     plays: int = 0
@@ -41,7 +41,7 @@ def _add(one: Any, other: Any) -> Any:
 
 
 def row_of(deployment: Deployment) -> dict[str, Any]:
-    """Return the row of one run, as plain data; called before its workers are ended."""
+    """Return the row of one run, as plain data; called before its workers are killed at the end."""
     row = Row(1, len(deployment.plays()), deployment.num_kills, deployment.num_freezes)
     if (account := deployment.account) is not None:
         row.lost, row.twice, row.out_of_order = account.lost, account.twice, account.out_of_order
@@ -50,35 +50,35 @@ def row_of(deployment: Deployment) -> dict[str, Any]:
 
 
 class Tally:
-    """A plugin of pytest that gathers the rows."""
+    """A pytest plugin that collects the rows."""
 
     def __init__(self) -> None:
         self.rows: dict[str, Row] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Add the row of a test that has ended, fixtures included."""
+        """Add the row of a finished test, fixtures included."""
         rows: Sequence[Mapping[str, Any]] = [
             cast("Mapping[str, Any]", value) for name, value in report.user_properties if name == ROW
         ]
         if report.when == "teardown":
             scenario = _scenario(report.nodeid)
             for row in rows:
-                told = Row(**{**row, "recoveries_s": tuple(row["recoveries_s"])})  # a list where it crossed processes
-                self.rows[scenario] = self.rows.get(scenario, Row()) + told
+                added = Row(**{**row, "recoveries_s": tuple(row["recoveries_s"])})  # a list where it crossed processes
+                self.rows[scenario] = self.rows.get(scenario, Row()) + added
 
     @property
     def total(self) -> Row:
-        """All rows in one."""
+        """The sum of all rows."""
         return sum(self.rows.values(), Row())
 
     def to_json(self) -> str:
-        """Sum up in a line."""
+        """Return the totals as one line of JSON."""
         total = self.total
         names = ("kills", "freezes", "plays", "lost", "twice", "out_of_order")
         return json.dumps({name: getattr(total, name) or 0 for name in names})
 
     def to_markdown(self) -> str:
-        """Write the table, the scenarios in the order of their names."""
+        """Render the table, with the scenarios sorted by name."""
         counts = ("runs", "plays", "kills", "freezes", "lost", "twice", "out of order", "recovery, s", "worst, s")
         head = ("scenario", *counts)
         rows = [_cells(scenario, row) for scenario, row in sorted(self.rows.items())] + [_cells("**all**", self.total)]
@@ -87,7 +87,7 @@ class Tally:
 
 
 def _scenario(nodeid: str) -> str:
-    """Say what a test says, in words."""
+    """Turn the name of a test into words."""
     name = re.sub(r"\[.*", "", nodeid.partition("::")[2])
     return name.removeprefix("test_").replace("_", " ")
 

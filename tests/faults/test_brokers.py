@@ -1,4 +1,4 @@
-"""Brokers that go, come back, answer late or not at all, or fall silent in the middle of a transaction."""
+"""Brokers that stop, come back, answer late or not at all, or fall silent in the middle of a transaction."""
 
 from __future__ import annotations
 
@@ -30,28 +30,28 @@ pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(900)]
 UNREACHABLE_S: Final = 60.0
 DELAY_S: Final = 0.2
 
-#: What a worker asks for again and again, and what only when it joins or the group deals its partitions out anew.
+#: Requests that a worker sends all the time, and those only for joining and for a rebalance of the group.
 IN_WORK: Final = (Api.ADD_PARTITIONS_TO_TXN, Api.PRODUCE, Api.END_TXN, Api.OFFSET_COMMIT, Api.HEARTBEAT)
 IN_A_REBALANCE: Final = (Api.JOIN_GROUP, Api.SYNC_GROUP, Api.INIT_PRODUCER_ID)
 
 
 @pytest_asyncio.fixture
 async def deployment(proxied_kafka: DevKafka, deploy_on: DeployOn) -> AsyncIterator[Deployment]:
-    """Topics of the test's own, on a broker that may be broken; the load goes around the proxy."""
+    """The test's own topics, on the broker for faults; the load bypasses the proxy."""
     async with deploy_on(proxied_kafka.bootstrap_servers) as deployment:
         yield deployment
 
 
 async def finish(deployment: Deployment, release: TinyRelease) -> None:
-    """Stop all workers in order, and judge."""
+    """Stop all workers cleanly, and judge."""
     assert set(await deployment.stop_all()) == {0}
     await judge(deployment, [release.release])
 
 
 @pytest.mark.quick
-@pytest.mark.parametrize("goes", [DevKafka.stop, DevKafka.kill], ids=["stopped in order", "killed"])
-async def test_a_broker_that_goes_and_comes_back(
-    goes: Callable[[DevKafka], None], deployment: Deployment, first_release: TinyRelease, proxied_kafka: DevKafka
+@pytest.mark.parametrize("end", [DevKafka.stop, DevKafka.kill], ids=["stopped in order", "killed"])
+async def test_a_broker_that_stops_and_comes_back(
+    end: Callable[[DevKafka], None], deployment: Deployment, first_release: TinyRelease, proxied_kafka: DevKafka
 ) -> None:
     await deployment.announce(first_release.saved)
 
@@ -59,9 +59,9 @@ async def test_a_broker_that_goes_and_comes_back(
         for _ in range(3):
             await load(deployment, 400)
             supervisor.note_fault()
-            await asyncio.to_thread(goes, proxied_kafka)
-            coming = asyncio.create_task(asyncio.to_thread(proxied_kafka.start))
-            await deployment.feed_until(coming.done, "the broker is back")
+            await asyncio.to_thread(end, proxied_kafka)
+            restart = asyncio.create_task(asyncio.to_thread(proxied_kafka.start))
+            await deployment.feed_until(restart.done, "the broker is back")
         await load(deployment, 400)
         await deployment.all_done()
 
@@ -91,7 +91,7 @@ async def test_a_broker_out_of_reach_for_a_minute(
 async def test_a_worker_out_of_reach_until_it_was_replaced(
     deployment: Deployment, first_release: TinyRelease, proxy: Proxy
 ) -> None:
-    """Nothing but its fence stops it: it never stood still, and its requests arrive late."""
+    """Only its fence stops it: it was never frozen, and its requests arrive late."""
     await deployment.announce(first_release.saved)
     (successor,) = await start(deployment, "b")
     cut_off = deployment.start("a", KAFKA_BOOTSTRAP_SERVERS=proxy.address)
@@ -145,7 +145,7 @@ async def test_a_connection_cut_before_or_after_a_request_of_each_kind(
         for number, api in enumerate(IN_A_REBALANCE * 2):
             supervisor.note_fault()
             struck = cut(proxy, api, nth=rng.randint(1, 3))  # three workers ask, for four partitions
-            joining = f"joining-{number}"  # one that the group knows would only ask for itself
+            joining = f"joining-{number}"  # a name the group knows would not cause a rebalance
             supervisor.start(joining)
             await deployment.feed_until(struck.is_set, f"{api.name} is cut")
             await supervisor.ready()
@@ -179,7 +179,7 @@ async def test_a_transaction_left_to_time_out(
 
 
 async def has_no_open_transactions(deployment: Deployment) -> bool:
-    """Say whether everything written to the changelog is committed or aborted."""
+    """Return whether everything written to the changelog is committed or aborted."""
     partitions = [TopicPartition(deployment.settings.changelog_topic, number) for number in range(NUM_PARTITIONS)]
     ends = []
     for isolation_level in ("read_committed", "read_uncommitted"):
@@ -188,8 +188,8 @@ async def has_no_open_transactions(deployment: Deployment) -> bool:
         ) as consumer:
             consumer.assign(partitions)
             ends.append(await consumer.end_offsets(partitions))
-    committed, written = ends
-    return bool(committed == written)
+    end_of_committed, end_of_written = ends
+    return bool(end_of_committed == end_of_written)
 
 
 async def test_one_of_three_brokers_that_is_killed_and_comes_back(
@@ -208,8 +208,8 @@ async def test_one_of_three_brokers_that_is_killed_and_comes_back(
                     await asyncio.to_thread(brokers.kill, node)
                     await load(deployment, 400)
                     await brokers.led_by_another(topic, than=node)
-                    coming = asyncio.create_task(asyncio.to_thread(brokers.start, node))
-                    await deployment.feed_until(coming.done, "the broker is back")
+                    restart = asyncio.create_task(asyncio.to_thread(brokers.start, node))
+                    await deployment.feed_until(restart.done, "the broker is back")
                     await brokers.in_sync(topic)
                 await deployment.all_done()
 

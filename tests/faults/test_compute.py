@@ -1,4 +1,4 @@
-"""Steps that fail, run out of memory, give no numbers, take too long or never end."""
+"""Steps that fail, run out of memory, return no finite numbers, take too long or never end."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from tests.poison import Sabotage, no_score_of, no_state_of, out_of_memory_above
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(600)]
 
-#: A tenth of the plays. The first is in the catalogue where the engine looks for one that is known to be good.
+#: A tenth of the plays. The first is where the engine looks in the catalogue for a track known to be good.
 GUILTY: Final = ("t0", "t7", "t33")
 
-#: For steps as long as a large model's on a slow device: three sessions of a worker.
+#: Allows steps as long as a large model's on a slow device: three session timeouts.
 PATIENT: Final = {"MAX_STEP_S": "45", "TRANSACTION_TIMEOUT_S": "50", "REBALANCE_TIMEOUT_S": "60"}
 
 
-def with_culprits(events: Iterator[Event]) -> Iterator[Event]:
-    """Tell of the plays of guilty tracks that they are bad."""
+def with_guilty_plays(events: Iterator[Event]) -> Iterator[Event]:
+    """Mark the plays of guilty tracks as uncomputable."""
     causes = frozenset({Cause.UNCOMPUTABLE})
     for event in events:
         is_guilty = event.track_id in GUILTY
@@ -36,17 +36,17 @@ def with_culprits(events: Iterator[Event]) -> Iterator[Event]:
 
 @pytest.mark.quick
 @pytest.mark.parametrize("make", [raises_over, no_state_of, no_score_of], ids=["raise", "no state", "no score"])
-async def test_steps_that_fail_over_certain_tracks_cost_these_plays_alone(
+async def test_steps_that_fail_on_certain_tracks_cost_only_those_plays(
     make: Callable[..., Sabotage], deployment: Deployment, first_release: TinyRelease
 ) -> None:
-    deployment.events = with_culprits(deployment.events)
+    deployment.events = with_guilty_plays(deployment.events)
     sabotage = Computing(make, GUILTY)
     await deployment.announce(first_release.saved)
     await deployment.feed(300)  # in large batches
     workers = [deployment.start(name, sabotage) for name in "ab"]
 
     await load(deployment, 300)
-    workers[0].kill()  # who comes after it judges alike
+    workers[0].kill()  # its successor must reject the same plays
     deployment.start("a", sabotage)
     for _ in range(20):
         await load(deployment, 10)  # in small ones
@@ -56,7 +56,7 @@ async def test_steps_that_fail_over_certain_tracks_cost_these_plays_alone(
     await judge(deployment, [first_release.release])
 
 
-async def test_steps_out_of_memory_are_taken_in_parts_and_nobody_is_refused(
+async def test_steps_out_of_memory_are_split_and_no_play_is_rejected(
     deployment: Deployment, first_release: TinyRelease
 ) -> None:
     await deployment.announce(first_release.saved)
@@ -71,8 +71,8 @@ async def test_steps_out_of_memory_are_taken_in_parts_and_nobody_is_refused(
     assert num_failures > 30
 
 
-@pytest.mark.parametrize("num_steps", [0, 40], ids=["from the beginning", "under load"])
-async def test_a_device_that_is_broken_for_good_refuses_nobody(
+@pytest.mark.parametrize("num_steps", [0, 40], ids=["from the start", "under load"])
+async def test_a_device_that_is_broken_for_good_rejects_no_play(
     num_steps: int, deployment: Deployment, first_release: TinyRelease
 ) -> None:
     await deployment.announce(first_release.saved)
@@ -99,13 +99,13 @@ async def test_a_step_longer_than_three_sessions_moves_no_partition(
     other = deployment.start("b", **PATIENT)
     for worker in (slow, other):
         await worker.ready()
-    taken = [worker.log.count("fences taken") for worker in (slow, other)]
+    num_takeovers = [worker.log.count("fences taken") for worker in (slow, other)]
 
-    await deployment.feed_until(lambda: BEGINS in slow.log, "the long step begins")
+    await deployment.feed_until(lambda: BEGINS in slow.log, "the long step starts")
     await load(deployment, 400)
     await deployment.all_done()
 
-    assert [worker.log.count("fences taken") for worker in (slow, other)] == taken
+    assert [worker.log.count("fences taken") for worker in (slow, other)] == num_takeovers
     assert await deployment.stop_all() == [0, 0]
     await judge(deployment, [first_release.release])
     assert deployment.complaints() == []
@@ -119,7 +119,7 @@ async def test_a_step_longer_than_three_sessions_moves_no_partition(
     ],
     ids=["step", "thread"],
 )
-async def test_a_step_without_end_and_a_dead_thread_end_the_process(
+async def test_an_endless_step_or_a_dead_thread_ends_the_process(
     sabotage: Computing, reason: str, deployment: Deployment, first_release: TinyRelease
 ) -> None:
     await deployment.announce(first_release.saved)

@@ -31,18 +31,18 @@ READ_ONLY: Final = "the file system is read-only; see why, and mount it writable
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
-    """Put the states of worker a on a disk that fills up; to be asked for before the deployment."""
+    """Put the states of worker a on a disk that fills up; request it before the deployment."""
     yield from disks.small_disk(tmp_path / "state-a")
 
 
 @pytest.fixture
 def failing_disk(tmp_path: Path) -> Iterator[FailingDisk]:
-    """Put the states of worker a on a disk that fails; to be asked for before the deployment."""
+    """Put the states of worker a on a disk that fails; request it before the deployment."""
     yield from disks.failing_disk(tmp_path / "state-a")
 
 
 async def finish(deployment: Deployment, release: TinyRelease) -> None:
-    """Put whoever runs under load once more, stop all in order, and judge."""
+    """Put the running workers under load once more, stop all cleanly, and judge."""
     await load(deployment, 300)
     await deployment.all_done()
     assert set(await deployment.stop_all()) == {0}
@@ -75,7 +75,7 @@ async def test_an_old_copy_of_a_disk_is_rolled_forward(
     await load(deployment, 400)
     assert await worker.stop() == 0
     shutil.copytree(deployment.state_dir("a"), copy)
-    for _ in range(3):  # each time it is older
+    for _ in range(3):  # the copy is older each time
         (worker,) = await start(deployment, "a")
         await load(deployment, 400)
         worker.kill()
@@ -86,7 +86,7 @@ async def test_an_old_copy_of_a_disk_is_rolled_forward(
     await finish(deployment, first_release)
 
 
-async def test_a_copy_older_than_the_tombstones_brings_nobody_back(
+async def test_a_copy_older_than_the_tombstones_brings_no_listener_back(
     cleaned_deployment: Deployment, first_release: TinyRelease, tmp_path: Path
 ) -> None:
     deployment, copy = cleaned_deployment, tmp_path / "copy"
@@ -114,7 +114,7 @@ async def test_a_copy_older_than_the_tombstones_brings_nobody_back(
 
 
 def forget_one(deployment: Deployment) -> bytes:
-    """Let a listener who is remembered be forgotten next, and never play again; return the key of the tombstone."""
+    """Forget a remembered listener next, and let it never play again; return the key of the tombstone."""
     last = {event.key: event for events in deployment.sent.values() for _, event in sorted(events.items())}
     user, event = next((user, event) for user, event in last.items() if user is not None and event.is_play)
     others = filter(lambda event: event.key != user, deployment.events)
@@ -135,7 +135,7 @@ async def test_the_last_file_of_each_store_damaged(
         await deployment.stop_all()
         for store in stores(deployment.state_dir("a")):
             damage_last_file(store, kind, damage)
-        async with supervised(deployment, "a"):  # what only reading shows ends it, a store at a time
+        async with supervised(deployment, "a"):  # damage that only reading reveals ends it, one store at a time
             await load(deployment, 400)
             await deployment.all_done()
 
@@ -144,9 +144,9 @@ async def test_the_last_file_of_each_store_damaged(
 
 
 def num_discarded(deployment: Deployment) -> int:
-    """Count the stores that were found damaged, when they were opened or when they were read."""
-    told = ("store discarded, to be rebuilt", "it is damaged and was discarded")
-    return sum(worker.log.count(words) for worker in deployment.workers for words in told)
+    """Count the stores that were found damaged on opening or on reading."""
+    messages = ("store discarded, to be rebuilt", "it is damaged and was discarded")
+    return sum(worker.log.count(words) for worker in deployment.workers for words in messages)
 
 
 @pytest.mark.quick
@@ -220,7 +220,7 @@ async def test_a_store_that_fails_once_the_transaction_is_committed(
 
     for _ in range(6):
         worker = deployment.start("a", Sabotage("remember", when, Act.RAISE, rng.randint(1, 20)))
-        await deployment.feed_until(lambda: not worker.is_running, "a batch is not remembered")  # noqa: B023
+        await deployment.feed_until(lambda: not worker.is_running, "a batch is not written to the store")  # noqa: B023
         assert_ended(worker, await worker.died(), f"OSError: sabotage {when} remember")
     await start(deployment, "a")
 

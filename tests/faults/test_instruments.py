@@ -1,4 +1,4 @@
-"""The proxy and the three brokers do what the scenarios lean on."""
+"""The proxy and the three brokers behave as the scenarios assume."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def test_what_passes_the_proxy_arrives(proxied_kafka: DevKafka, proxy: Pro
 
 
 @pytest.mark.kafka
-async def test_a_delay_is_paid_each_way_and_once_for_what_travels_together(
+async def test_a_delay_applies_in_each_direction_and_once_to_messages_sent_together(
     proxied_kafka: DevKafka, proxy: Proxy, topic_prefix: str
 ) -> None:
     await create_topic(proxied_kafka.bootstrap_servers, topic_prefix)
@@ -66,7 +66,7 @@ async def test_a_delay_is_paid_each_way_and_once_for_what_travels_together(
 
 @pytest.mark.kafka
 @pytest.mark.parametrize("api", IN_A_TRANSACTION)
-async def test_a_request_cut_before_the_broker_heard_it_is_the_one_asked_for(
+async def test_a_cut_before_the_broker_hits_the_chosen_request(
     api: Api, proxied_kafka: DevKafka, proxy: Proxy, topic_prefix: str
 ) -> None:
     await create_topic(proxied_kafka.bootstrap_servers, topic_prefix)
@@ -74,20 +74,20 @@ async def test_a_request_cut_before_the_broker_heard_it_is_the_one_asked_for(
     cut = proxy.cut_before(api)
     async with producer_behind(proxy, topic_prefix) as producer:
         assert cut.is_set() == (api == Api.INIT_PRODUCER_ID)
-        await commit(producer, topic_prefix, b"said")
+        await commit(producer, topic_prefix, b"value")
         assert cut.is_set()
 
-    assert await committed(proxied_kafka, topic_prefix) == [b"said"]
+    assert await committed(proxied_kafka, topic_prefix) == [b"value"]
 
 
 @pytest.mark.kafka
-async def test_the_broker_has_done_what_was_cut_after_it_and_has_not_what_was_cut_before(
+async def test_the_broker_has_handled_a_request_cut_after_it_and_not_one_cut_before_it(
     proxied_kafka: DevKafka, proxy: Proxy, topic_prefix: str
 ) -> None:
     await create_topic(proxied_kafka.bootstrap_servers, topic_prefix)
     async with producer_behind(proxy, topic_prefix) as producer:
         await commit(producer, topic_prefix, b"first")
-        seen = []
+        num_committed = []
 
         for cut in (proxy.cut_before, proxy.cut_after):
             struck = cut(Api.END_TXN, nth=2)
@@ -95,69 +95,69 @@ async def test_the_broker_has_done_what_was_cut_after_it_and_has_not_what_was_cu
             ending = asyncio.create_task(commit(producer, topic_prefix, b"cut"))
             await struck.wait()
             await proxy.refuse()
-            seen.append(len(await committed(proxied_kafka, topic_prefix)))
+            num_committed.append(len(await committed(proxied_kafka, topic_prefix)))
             await proxy.heal()
             await ending
 
-    assert seen == [2, 5]
+    assert num_committed == [2, 5]
     assert len(await committed(proxied_kafka, topic_prefix)) == 5
 
 
 @pytest.mark.kafka
-async def test_a_proxy_that_refuses_is_nobody_and_comes_back(
+async def test_a_proxy_that_refuses_accepts_no_connection_until_it_heals(
     proxied_kafka: DevKafka, proxy: Proxy, topic_prefix: str
 ) -> None:
     await create_topic(proxied_kafka.bootstrap_servers, topic_prefix)
     async with producer_behind(proxy, topic_prefix) as producer:
         await proxy.refuse()
-        saying = asyncio.create_task(commit(producer, topic_prefix, b"said"))
+        sending = asyncio.create_task(commit(producer, topic_prefix, b"value"))
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection(*proxy.address.split(":"))
 
         await proxy.heal()
-        await saying
+        await sending
 
-    assert await committed(proxied_kafka, topic_prefix) == [b"said"]
+    assert await committed(proxied_kafka, topic_prefix) == [b"value"]
 
 
 @pytest.mark.kafka
-async def test_what_was_swallowed_arrives_when_the_network_is_back(
+async def test_swallowed_messages_arrive_when_the_network_is_back(
     proxied_kafka: DevKafka, proxy: Proxy, topic_prefix: str
 ) -> None:
     await create_topic(proxied_kafka.bootstrap_servers, topic_prefix)
     async with producer_behind(proxy, topic_prefix) as producer:
         await proxy.swallow()
-        saying = asyncio.create_task(commit(producer, topic_prefix, b"said"))
+        sending = asyncio.create_task(commit(producer, topic_prefix, b"value"))
         seen = await committed(proxied_kafka, topic_prefix)
-        assert not saying.done()
+        assert not sending.done()
 
         await proxy.heal()
-        await saying
+        await sending
 
     assert seen == []
-    assert await committed(proxied_kafka, topic_prefix) == [b"said"]
+    assert await committed(proxied_kafka, topic_prefix) == [b"value"]
 
 
 @pytest.mark.faults
 @pytest.mark.slow
-async def test_what_three_brokers_acknowledged_outlives_each_of_them(tmp_path: Path) -> None:
+async def test_what_three_brokers_acknowledged_survives_the_loss_of_each(tmp_path: Path) -> None:
     with ThreeBrokers(tmp_path) as brokers:
         async with admin_of(brokers.bootstrap_servers) as admin:
             await admin.create_topics([NewTopic("plays", num_partitions=1, replication_factor=3)])
         await brokers.in_sync("plays")
         async with AIOKafkaProducer(bootstrap_servers=brokers.bootstrap_servers, enable_idempotence=True) as producer:
-            said = []
+            sent = []
             for _ in range(2):
                 killed = await brokers.leader_of("plays", 0)
-                said += [f"{killed} {number}".encode() for number in range(50)]
-                for value in said[-50:]:
+                sent += [f"{killed} {number}".encode() for number in range(50)]
+                for value in sent[-50:]:
                     await producer.send_and_wait("plays", value, partition=0)
 
                 await asyncio.to_thread(brokers.kill, killed)
-                await producer.send_and_wait("plays", said[-1], partition=0)
-                said.append(said[-1])
+                await producer.send_and_wait("plays", sent[-1], partition=0)
+                sent.append(sent[-1])
                 await brokers.led_by_another("plays", than=killed)
                 await asyncio.to_thread(brokers.start, killed)
                 await brokers.in_sync("plays")
 
-        assert [record.value for record in await read_committed(brokers.bootstrap_servers, "plays")] == said
+        assert [record.value for record in await read_committed(brokers.bootstrap_servers, "plays")] == sent

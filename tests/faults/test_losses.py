@@ -1,4 +1,4 @@
-"""What Kafka has lost makes a worker refuse: going on would lose or repeat plays. What it says to do mends it."""
+"""A worker refuses when Kafka has lost data: to continue would lose or repeat plays. The remedy it names works."""
 
 from __future__ import annotations
 
@@ -22,55 +22,55 @@ from tests.faults.cleaning import A_WEEK_MS, clean, feed_until_cleaned
 from tests.faults.conftest import TinyRelease
 from tests.faults.disks import put_back
 from tests.faults.harness import Deployment, load, start
+from tests.faults.history import History, assert_answered
 from tests.faults.load import NUM_PARTITIONS, Event
 from tests.faults.process import WorkerProcess
-from tests.faults.told import History, assert_told
 from tests.faults.verdict import judge
 from tests.onkafka import admin_of, create_topic, delete_topic
 from tests.until import until_awaited
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(600)]
 
-#: What every refusal that can be mended names.
+#: Named by every refusal that has a remedy.
 REMEDY: Final = "refrain offsets reset"
 
 
 async def answer_some_plays(deployment: Deployment, release: TinyRelease) -> None:
     await deployment.announce(release.saved)
-    await go_on(deployment)
+    await answer_more_plays(deployment)
 
 
-async def go_on(deployment: Deployment) -> None:
-    """Let a worker answer new plays, and stop it in order."""
+async def answer_more_plays(deployment: Deployment) -> None:
+    """Let a worker answer new plays, and stop it cleanly."""
     await start(deployment, "a")
     await deployment.feed(200)
     await deployment.all_done()
     assert await deployment.stop_all() == [0]
 
 
-async def refused(deployment: Deployment, *told: str) -> WorkerProcess:
-    """Start a worker, which must refuse and say why."""
+async def refused(deployment: Deployment, *words: str) -> WorkerProcess:
+    """Start a worker, which must refuse to start and log the given words."""
     worker = deployment.start("a")
-    assert_refused(worker, await worker.ended(), *told)
+    assert_refused(worker, await worker.ended(), *words)
     return worker
 
 
-def assert_refused(worker: WorkerProcess, status: int, *told: str) -> None:
-    missing = [words for words in told if words not in worker.log]
+def assert_refused(worker: WorkerProcess, status: int, *words: str) -> None:
+    missing = [each for each in words if each not in worker.log]
     assert (status, missing) == (REFUSED_STATUS, []), worker.log[-4000:]
 
 
-async def mend(deployment: Deployment, to: str) -> str:
-    """Do what a refusal says, as an operator does, once the group has forgotten the worker; return what is told."""
+async def reset(deployment: Deployment, to: str) -> str:
+    """Run the remedy as an operator does, once the group has no members; return its output."""
     async with admin_of(deployment.bootstrap_servers) as admin:
         await until_awaited(
             lambda: is_without_members(admin, deployment.app_id), "the group has no members", period_s=0.5
         )
     command = [sys.executable, "-m", "streamer", *REMEDY.split()[1:], "--to", to]
     environment = os.environ | deployment.environment("a")
-    done = await asyncio.to_thread(subprocess.run, command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    process = await asyncio.to_thread(subprocess.run, command, env=environment, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    return process.stdout
 
 
 async def is_without_members(admin: AIOKafkaAdminClient, group: str) -> bool:
@@ -80,7 +80,7 @@ async def is_without_members(admin: AIOKafkaAdminClient, group: str) -> bool:
 
 
 def places(deployment: Deployment) -> set[Place]:
-    """Return where every record of the stream is."""
+    """Return the place of every record of the stream."""
     return {(partition, offset) for partition, events in deployment.sent.items() for offset in events}
 
 
@@ -101,19 +101,19 @@ async def test_a_lost_changelog_is_refused_until_its_states_are_given_up(
 ) -> None:
     history = History()
     await answer_some_plays(deployment, first_release)
-    history.go_on(deployment.sent)
+    history.apply(deployment.sent)
 
     await delete_topic(deployment.bootstrap_servers, deployment.settings.changelog_topic)
     await refused(deployment, "ahead of the changelog", "delete the state directories", REMEDY)
     deployment.wipe("a")
     await refused(deployment, "the changelog was lost", REMEDY)
-    told, done = await mend(deployment, to), places(deployment)
+    output, done = await reset(deployment, to), places(deployment)
     history.give_up_states()
-    await go_on(deployment)
+    await answer_more_plays(deployment)
 
-    assert "Delete the state directories of all workers" in told
-    history.go_on(without(deployment, done) if to == "latest" else deployment.sent)
-    await assert_told(deployment, history)
+    assert "Delete the state directories of all workers" in output
+    history.apply(without(deployment, done) if to == "latest" else deployment.sent)
+    await assert_answered(deployment, history)
 
 
 @pytest.mark.parametrize("disk", ["wiped", "an old copy"])
@@ -134,22 +134,22 @@ async def test_a_changelog_compacted_to_almost_nothing_holds_every_state(
         deployment.wipe("a")
     else:
         put_back(copy, state_dir)
-    await go_on(deployment)
+    await answer_more_plays(deployment)
 
     await judge(deployment, [first_release.release])
 
 
-# -- plays made anew
+# -- a recreated topic
 
 
 @pytest.mark.quick
 @pytest.mark.parametrize(("num_plays", "to"), [(20, "earliest"), (1000, "earliest"), (1000, "latest")])
-async def test_a_topic_of_plays_made_anew_is_refused_until_it_is_begun(
+async def test_a_recreated_plays_topic_is_refused_until_offsets_are_reset(
     num_plays: int, to: str, deployment: Deployment, first_release: TinyRelease
 ) -> None:
     history = History()
     await answer_some_plays(deployment, first_release)
-    history.go_on(deployment.sent)
+    history.apply(deployment.sent)
 
     settings = deployment.settings
     await delete_topic(deployment.bootstrap_servers, settings.plays_topic)
@@ -157,15 +157,15 @@ async def test_a_topic_of_plays_made_anew_is_refused_until_it_is_begun(
     deployment.sent = {}
     await deployment.feed(num_plays)
     await refused(deployment, "the topic was made anew", f"{REMEDY} --to earliest")
-    await mend(deployment, to)
-    passed_over = places(deployment) if to == "latest" else set()
-    await go_on(deployment)
+    await reset(deployment, to)
+    skipped = places(deployment) if to == "latest" else set()
+    await answer_more_plays(deployment)
 
-    history.go_on(without(deployment, passed_over))
-    await assert_told(deployment, history)
+    history.apply(without(deployment, skipped))
+    await assert_answered(deployment, history)
 
 
-async def test_a_topic_of_plays_made_anew_under_a_running_worker_ends_it(
+async def test_a_plays_topic_recreated_under_a_running_worker_ends_it(
     deployment: Deployment, first_release: TinyRelease
 ) -> None:
     await deployment.announce(first_release.saved)
@@ -185,7 +185,7 @@ async def test_a_topic_of_plays_made_anew_under_a_running_worker_ends_it(
 
 
 @pytest.mark.quick
-async def test_plays_deleted_while_no_worker_ran_are_counted_and_passed_over(
+async def test_plays_deleted_while_no_worker_ran_are_counted_and_skipped(
     deployment: Deployment, first_release: TinyRelease
 ) -> None:
     await answer_some_plays(deployment, first_release)
@@ -195,11 +195,11 @@ async def test_plays_deleted_while_no_worker_ran_are_counted_and_passed_over(
     deleted = await delete_all(deployment, places(deployment) - done)
     await deployment.feed(200)
     worker = await refused(deployment, f"{REMEDY} --to earliest")
-    told = await mend(deployment, "earliest")
-    await go_on(deployment)
+    output = await reset(deployment, "earliest")
+    await answer_more_plays(deployment)
 
-    assert told_lost(worker) == deleted
-    assert sum(map(int, re.findall(r"passes (\d+) plays over", told))) == len(deleted)
+    assert reported_lost(worker) == deleted
+    assert sum(map(int, re.findall(r"passes (\d+) plays over", output))) == len(deleted)
     deployment.sent = without(deployment, deleted)
     await judge(deployment, [first_release.release])
 
@@ -218,11 +218,11 @@ async def test_plays_deleted_before_a_running_worker_read_them_end_it(
     worker.thaw()
     status = await worker.ended()
     worker_refused = await refused(deployment, f"{REMEDY} --to earliest")
-    await mend(deployment, "earliest")
-    await go_on(deployment)
+    await reset(deployment, "earliest")
+    await answer_more_plays(deployment)
 
     assert (status, "records were deleted before they were read" in worker.log) == (CRASH_STATUS, True)
-    lost = told_lost(worker_refused)
+    lost = reported_lost(worker_refused)
     assert lost < deleted
     deployment.sent = without(deployment, lost)
     await judge(deployment, [first_release.release])
@@ -237,11 +237,11 @@ async def delete_all(deployment: Deployment, doomed: set[Place]) -> set[Place]:
     return doomed
 
 
-def told_lost(worker: WorkerProcess) -> set[Place]:
-    """Return where the plays were that a worker says are gone."""
-    told = re.findall(r"-(\d+): begins at offset (\d+) but the states end at (\d+): (\d+) plays were", worker.log)
-    lost = {(int(number), offset) for number, begin, mark, _ in told for offset in range(int(mark) + 1, int(begin))}
-    assert len(lost) == sum(int(num_lost) for *_, num_lost in told) > 0
+def reported_lost(worker: WorkerProcess) -> set[Place]:
+    """Return the places of the plays that a worker reports as deleted."""
+    reports = re.findall(r"-(\d+): begins at offset (\d+) but the states end at (\d+): (\d+) plays were", worker.log)
+    lost = {(int(number), offset) for number, begin, mark, _ in reports for offset in range(int(mark) + 1, int(begin))}
+    assert len(lost) == sum(int(num_lost) for *_, num_lost in reports) > 0
     return lost
 
 

@@ -1,4 +1,4 @@
-"""Mutants change what the product is made of today, and are caught by scenarios that exist."""
+"""Mutants patch code that the product has, and are caught by scenarios that exist."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_what_a_mutant_has_instead_is_called_as_what_the_product_has(mutant: Mutant) -> None:
+def test_a_mutants_replacement_is_called_like_the_original(mutant: Mutant) -> None:
     for target, patch in mutant.patches().items():
         owner, name = place_of(target)
         original = getattr(owner, name)
@@ -27,7 +27,7 @@ def test_what_a_mutant_has_instead_is_called_as_what_the_product_has(mutant: Mut
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_a_mutant_reaches_a_forked_worker_and_says_what_it_breaks(mutant: Mutant) -> None:
+def test_a_mutant_reaches_a_forked_worker_and_documents_what_it_breaks(mutant: Mutant) -> None:
     path, _, scenario = mutant.scenario.partition("::")
 
     assert pickle.loads(pickle.dumps(mutant)) == mutant
@@ -35,7 +35,7 @@ def test_a_mutant_reaches_a_forked_worker_and_says_what_it_breaks(mutant: Mutant
     assert f"async def {scenario}(" in (ROOT / path).read_text()
 
 
-def test_a_run_is_of_the_mutant_that_is_named_or_of_the_product(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_uses_the_named_mutant_or_the_product(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
     assert mutants_of_this_run() == []
 
@@ -56,7 +56,7 @@ def test_a_run_is_of_the_mutant_that_is_named_or_of_the_product(monkeypatch: pyt
         ("TypeError: begin_transaction() takes 1 positional argument", "failed"),
     ],
 )
-def test_a_mutant_that_fails_otherwise_than_by_its_symptom_is_not_caught(failure: str, verdict: str) -> None:
+def test_a_mutant_that_fails_without_its_symptom_is_not_caught(failure: str, verdict: str) -> None:
     (twice,) = {mutant.symptom for mutant in MUTANTS if mutant.name == "no fence"}
 
     assert Run.of(1, failure, twice).verdict == verdict

@@ -27,7 +27,7 @@ from tests.faults.verdict import judge
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(common_poisons(), min_size=1, max_size=8))
-def test_good_plays_are_read_and_bad_ones_refused_for_their_cause(poisons: list[Strange]) -> None:
+def test_good_plays_are_read_and_bad_ones_rejected_with_their_cause(poisons: list[Strange]) -> None:
     check(poisons)
 
 
@@ -38,7 +38,7 @@ def test_so_are_large_ones(poison: Strange) -> None:
 
 
 def check(poisons: list[Strange]) -> None:
-    """Compare what is made of a chunk with what must be."""
+    """Compare a chunk's plays and dead letters with the expected ones."""
     records = [record(10 + i, each.key, each.value, timestamp_ms=LATEST_MS) for i, each in enumerate(poisons)]
 
     intake = take_in(0, records, None)
@@ -76,7 +76,7 @@ async def test_thousands_of_poisons_cost_nothing_but_themselves(
     await deployment.announce(first_release.saved)
     worker = deployment.start("a")
 
-    # Compressed, as a broker's limits are for what is sent: a poison of 1.25 MiB fits through a limit of 1 MiB.
+    # Compressed, because a broker limits the compressed size: a poison of 1.25 MiB passes a limit of 1 MiB.
     async with AIOKafkaProducer(
         bootstrap_servers=deployment.bootstrap_servers,
         enable_idempotence=True,
@@ -94,7 +94,7 @@ async def test_thousands_of_poisons_cost_nothing_but_themselves(
 
 
 async def causes_given(deployment: Deployment) -> set[Cause]:
-    """Return the causes of all dead letters, and fail where one is not what its poison must be refused for."""
+    """Return the causes of all dead letters, and fail if one is not a cause of its poison."""
     num_given: Counter[Cause] = Counter()
     for letter in (await deployment.leftovers()).dead_letters:
         headers = dict(letter.headers)
@@ -108,7 +108,7 @@ async def causes_given(deployment: Deployment) -> set[Cause]:
 @pytest.mark.faults
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-async def test_a_play_refused_for_its_clock_counts_once_when_it_is_sent_again(
+async def test_a_play_rejected_for_its_clock_counts_once_when_it_is_sent_again(
     deployment: Deployment, first_release: TinyRelease
 ) -> None:
     topic, partition, now_ms = deployment.settings.plays_topic, 0, time.time_ns() // 1_000_000
@@ -122,7 +122,7 @@ async def test_a_play_refused_for_its_clock_counts_once_when_it_is_sent_again(
     again = [(await send_again(deployment.settings, Choice())).num_sent for _ in range(2)]
     await deployment.progress(2)
     assert await worker.stop() == 0
-    worker = deployment.start("a")  # on a topic of plays that ends in the marker of a transaction
+    worker = deployment.start("a")  # on a plays topic that ends with the marker of a transaction
     await worker.ready()
     await deployment.producer.send_and_wait(topic, play_value("u", "t2", now_ms), b"u", partition)
     await deployment.progress(4)

@@ -1,4 +1,4 @@
-"""Releases that come again and again, torn, tampered with, of the future or from nowhere, and those rolled back to."""
+"""Releases in quick succession, torn, tampered with, of a later format or missing, and rollbacks."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ WEIGHTS: Final = "weights.safetensors"
 
 
 def torn(release: SavedRelease) -> SavedRelease:
-    """End a file in the middle, as a copy that was interrupted."""
+    """End a file in the middle, like an interrupted copy."""
     weights = Path(release.location, WEIGHTS)
     weights.write_bytes(weights.read_bytes()[: weights.stat().st_size // 2])
     return release
@@ -57,7 +57,7 @@ def tampered_with(release: SavedRelease) -> SavedRelease:
 
 
 def of_the_future(release: SavedRelease) -> SavedRelease:
-    """Raise the version of the format, in good order otherwise."""
+    """Raise the version of the format; the rest is valid."""
     manifest = Path(release.location, "manifest.json")
     content = json.dumps(json.loads(manifest.read_text()) | {"format_version": 99}).encode()
     manifest.write_bytes(content)
@@ -65,18 +65,18 @@ def of_the_future(release: SavedRelease) -> SavedRelease:
 
 
 def from_nowhere(release: SavedRelease) -> SavedRelease:
-    """Name a place that is none."""
+    """Name a location that does not exist."""
     shutil.rmtree(release.location)
     return release
 
 
 def without_a_driver(release: SavedRelease) -> SavedRelease:
-    """Name a place that nobody knows how to reach."""
+    """Name a location with a scheme that has no driver."""
     return release._replace(location="nosuchscheme://bucket/release")
 
 
 def of_another_trainer(release: SavedRelease) -> SavedRelease:
-    """Give a checksum that is not its manifest's."""
+    """Announce a checksum that is not its manifest's."""
     return release._replace(manifest_sha256="0" * 64)
 
 
@@ -94,18 +94,18 @@ def copy_of(release: SavedRelease, directory: Path) -> SavedRelease:
 
 @dataclass(frozen=True, slots=True)
 class CutOff:
-    """A worker that cannot reach a release while others can.
+    """Keeps a worker from reaching a release that others can reach.
 
     Attributes:
         location: of the release.
-        until: a file; when it is there, the release is in reach.
+        until: a file; once it exists, the release is in reach.
     """
 
     location: str
     until: Path
 
     def install(self) -> None:
-        """Cut this process off."""
+        """Cut off this process."""
         owner, name = place_of("streamer.worker.champion:load_notice")
         load_notice = getattr(owner, name)
 
@@ -119,16 +119,16 @@ class CutOff:
         setattr(owner, name, load_if_in_reach)
 
 
-# -- what workers do
+# -- the workers' part
 
 
 async def taken_up(deployment: Deployment, release: SavedRelease, workers: Sequence[WorkerProcess]) -> None:
-    """Keep producing until the workers have taken up a release."""
-    told = f"release taken up id={release.release_id}"
-    before = [worker.log.count(told) for worker in workers]
+    """Announce a release, and keep producing until the workers have taken it up."""
+    message = f"release taken up id={release.release_id}"
+    before = [worker.log.count(message) for worker in workers]
     await deployment.announce(release)
     await deployment.feed_until(
-        lambda: all(worker.log.count(told) > num for worker, num in zip(workers, before, strict=True)), told
+        lambda: all(worker.log.count(message) > num for worker, num in zip(workers, before, strict=True)), message
     )
 
 
@@ -174,7 +174,7 @@ async def test_releases_that_come_and_go_while_workers_are_killed_and_partitions
 
 
 @pytest.mark.quick
-async def test_a_release_that_cannot_be_taken_up_is_counted_and_the_next_good_one_is(
+async def test_a_release_that_cannot_be_loaded_is_counted_and_the_next_good_one_is_taken_up(
     deployment: Deployment, first_release: TinyRelease, second_release: TinyRelease, tmp_path: Path
 ) -> None:
     announced = [first_release]
@@ -195,7 +195,7 @@ async def test_a_release_that_cannot_be_taken_up_is_counted_and_the_next_good_on
     assert answering == {first_release.release.release_id, second_release.release.release_id}
 
 
-async def test_notices_that_are_none_are_counted_and_the_next_good_one_is_followed(
+async def test_malformed_notices_are_counted_and_the_next_good_one_is_followed(
     deployment: Deployment, first_release: TinyRelease, second_release: TinyRelease
 ) -> None:
     await deployment.announce(first_release.saved)
@@ -254,7 +254,7 @@ async def test_a_worker_that_is_behind_waits_for_the_release_that_made_a_state(
     assert answering == {first_release.release.release_id, second_release.release.release_id}
 
 
-async def test_releases_that_follow_each_other_at_once_end_in_the_last_that_is_good(
+async def test_releases_in_quick_succession_end_in_the_last_good_one(
     deployment: Deployment, first_release: TinyRelease, second_release: TinyRelease, tmp_path: Path
 ) -> None:
     await deployment.announce(first_release.saved)
@@ -282,7 +282,7 @@ async def test_a_worker_that_can_reach_no_release_waits_for_one_and_leaves_no_pl
     killed.kill()
 
     shutil.move(release.location, tmp_path / "out of reach")
-    await deployment.feed(300)  # also plays of listeners whose state is of no release
+    await deployment.feed(300)  # some of listeners whose state no release has made
     for _ in range(2):
         waiting = deployment.start("a")
         await until(lambda: num_failures(waiting) > 1, "it cannot take up the release")  # noqa: B023

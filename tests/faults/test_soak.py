@@ -1,4 +1,4 @@
-"""What a soak calls flat."""
+"""Which growth of a worker a soak accepts as flat."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ STEADY = Sample(at_s=0, memory_bytes=400 << 20, file_handles=40, threads=8, disk
 
 
 def life(**last: int) -> list[Sample]:
-    """Live steadily, and take something else in the end."""
+    """Return samples of a steady life whose last quarter differs."""
     values = {name: getattr(STEADY, name) for name in Sample.__slots__}
     return [STEADY] * 12 + [Sample(**values | last)] * 4
 
 
-def test_a_worker_that_takes_what_it_took_is_flat() -> None:
+def test_a_worker_whose_resource_use_stays_equal_is_flat() -> None:
     assert all(figure["is_flat"] for figure in growth(life()).values())
 
 
 @pytest.mark.parametrize(
-    ("figure", "much"), [("memory_bytes", 440 << 20), ("file_handles", 60), ("threads", 12), ("disk_bytes", 9 << 20)]
+    ("figure", "value"), [("memory_bytes", 440 << 20), ("file_handles", 60), ("threads", 12), ("disk_bytes", 9 << 20)]
 )
-def test_a_worker_that_grows_is_not(figure: str, much: int) -> None:
-    found = growth(life(**{figure: much}))
+def test_a_worker_that_grows_is_not_flat(figure: str, value: int) -> None:
+    figures = growth(life(**{figure: value}))
 
-    assert [name for name, told in found.items() if not told["is_flat"]] == [figure]
+    assert [name for name, each in figures.items() if not each["is_flat"]] == [figure]
 
 
 def test_a_worker_may_warm_up_in_its_first_quarter() -> None:

@@ -1,4 +1,4 @@
-"""Workers that keep copies of each other's states: a loss is taken over from the copy, and a copy never writes."""
+"""Workers that keep copies of each other's states: a takeover starts from the copy, and a copy never writes."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ A_FEW: Final = 100
 
 OFFSET_KEY: Final = b"__faust\0offset__"
 
-#: After so long gauges tell of what was done before, seconds: workers look once a second, behind a fetch.
+#: Seconds until gauges show what was done before: workers update them once a second, after a fetch.
 GAUGES_S: Final = 2.5
 
-#: A worker that stands by for others, and hears of their loss at once.
+#: A worker that keeps standbys, and learns of a loss at once.
 STANDING_BY: Final = {"STANDBYS": "1", "HEARTBEAT_S": "1"}
 
 
@@ -39,8 +39,8 @@ async def start(deployment: Deployment, name: str) -> WorkerProcess:
 
 
 async def share(one: WorkerProcess, other: WorkerProcess) -> None:
-    """Wait until each of two workers has half of the partitions, and a copy of what the other has."""
-    await until(lambda: _share(one, other), "two workers share the partitions and stand by for each other")
+    """Wait until each of two workers has half of the partitions, and a copy of the other half."""
+    await until(lambda: _share(one, other), "two workers share the partitions and copy each other's states")
 
 
 def _share(one: WorkerProcess, other: WorkerProcess) -> bool:
@@ -53,12 +53,12 @@ def _share(one: WorkerProcess, other: WorkerProcess) -> bool:
 
 
 async def finish(deployment: Deployment, release: TinyRelease, num_copies: int) -> None:
-    """Let the standbys read everything, stop all workers in order, and judge the states and each copy of them."""
+    """Let the standbys catch up, stop all workers cleanly, and judge the states and each copy of them."""
     await deployment.all_done()
     running = [worker for worker in deployment.workers if worker.is_running]
     await asyncio.sleep(GAUGES_S)
     await until(
-        lambda: all(lag == 0 for worker in running for lag in standby_lags(worker).values()), "the copies are whole"
+        lambda: all(lag == 0 for worker in running for lag in standby_lags(worker).values()), "the copies are complete"
     )
     assert set(await deployment.stop_all()) == {0}
     await judge(deployment, [release.release])
@@ -66,8 +66,8 @@ async def finish(deployment: Deployment, release: TinyRelease, num_copies: int) 
     for partition in range(NUM_PARTITIONS):
         end = max(record.offset for record in leftovers.changelog if record.partition == partition)
         stores = [items for (number, _), items in leftovers.stores.items() if number == partition]
-        whole = [items for items in stores if int(items.get(OFFSET_KEY, -1)) >= end]
-        assert len(whole) == num_copies, f"copies of partition {partition}"
+        complete = [items for items in stores if int(items.get(OFFSET_KEY, -1)) >= end]
+        assert len(complete) == num_copies, f"copies of partition {partition}"
 
 
 async def test_three_takeovers_in_a_row_start_from_the_copy_and_lose_and_repeat_nothing(
@@ -116,7 +116,7 @@ async def test_a_worker_frozen_until_its_standby_has_its_partitions_writes_nothi
     assert deployment.complaints(but_of=[frozen]) == []
 
 
-async def test_workers_that_come_and_go_in_order_hand_their_copies_on(
+async def test_workers_that_join_and_leave_cleanly_hand_on_their_copies(
     deployment: Deployment, first_release: TinyRelease
 ) -> None:
     await deployment.announce(first_release.saved)
@@ -134,7 +134,7 @@ async def test_workers_that_come_and_go_in_order_hand_their_copies_on(
 
 
 @pytest.mark.parametrize("act", [Act.KILL, Act.FLUSH_AND_KILL])
-async def test_a_standby_killed_while_it_copies_takes_over_nothing_wrong(
+async def test_a_standby_killed_while_it_copies_takes_over_correct_states(
     act: Act, deployment: Deployment, first_release: TinyRelease
 ) -> None:
     await deployment.announce(first_release.saved)

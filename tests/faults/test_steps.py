@@ -1,4 +1,4 @@
-"""Workers that die or stand still at each step of the life of a play, and at each step of a start."""
+"""Workers that die or freeze at each step in the life of a play, and at each step of a start."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from tests.until import until
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(1200)]
 
-#: How many batches a worker lives to see, at most.
+#: How many batches a worker survives at most.
 _MAX_BATCHES = 12
 
 
 def drawn(rng: random.Random, step: str, when: str, act: Act) -> Sabotage:
-    """Let it happen at a random batch; the steps of a start are taken once."""
+    """Choose a random batch for the fault; the steps of a start are taken once."""
     return Sabotage(step, when, act, rng.randint(1, _MAX_BATCHES) if step in BATCH_STEPS else 1)
 
 
-async def let_it_happen(deployment: Deployment, sabotage: Sabotage) -> None:
-    """Start a worker under load, and see it die."""
+async def kill_at(deployment: Deployment, sabotage: Sabotage) -> None:
+    """Start a worker under load, and wait until the sabotage kills it."""
     worker = deployment.start("a", sabotage)
     await deployment.feed_until(lambda: not worker.is_running, f"a worker dies {sabotage}; its log {worker.log_path}")
     await worker.died()
@@ -41,10 +41,10 @@ async def test_a_worker_killed_before_and_after_each_step(
     await start(deployment, *others)
 
     for step, when in moments(BATCH_STEPS | START_STEPS):  # nothing is recovered before the first batch
-        await let_it_happen(deployment, drawn(rng, step, when, Act.KILL))
+        await kill_at(deployment, drawn(rng, step, when, Act.KILL))
     for step, when in moments(["commit", "send", "end transaction", "remember", "acknowledge"]):
-        await let_it_happen(deployment, drawn(rng, step, when, Act.FLUSH_AND_KILL))
-        await let_it_happen(deployment, drawn(rng, step, when, Act.STALL_AND_KILL))
+        await kill_at(deployment, drawn(rng, step, when, Act.FLUSH_AND_KILL))
+        await kill_at(deployment, drawn(rng, step, when, Act.STALL_AND_KILL))
     deployment.start("a")
     await deployment.all_done()
 
@@ -81,10 +81,12 @@ async def test_a_worker_killed_where_it_hurts(
     await deployment.announce(first_release.saved)
     await start(deployment, "b")
 
-    await let_it_happen(deployment, Sabotage("send", "after", Act.STALL_AND_KILL))  # said in one topic, in no other
+    await kill_at(
+        deployment, Sabotage("send", "after", Act.STALL_AND_KILL)
+    )  # answers sent to one topic, and not to the other
     for step, when in moments(["send", "end transaction", "remember", "acknowledge"]):
-        await let_it_happen(deployment, drawn(rng, step, when, Act.FLUSH_AND_KILL))
-        await let_it_happen(deployment, drawn(rng, step, when, Act.STALL_AND_KILL))
+        await kill_at(deployment, drawn(rng, step, when, Act.FLUSH_AND_KILL))
+        await kill_at(deployment, drawn(rng, step, when, Act.STALL_AND_KILL))
     await start(deployment, "a")
     await load(deployment, 400)
     await deployment.all_done()

@@ -1,4 +1,4 @@
-"""Workers killed at random moments under load, and groups that never come to rest."""
+"""Workers killed at random moments under load, and groups that are never stable."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(1500)]
 
 @pytest.mark.parametrize("run", [pytest.param(0, marks=pytest.mark.quick), 1, 2, 3])
 async def test_a_worker_killed_at_random_moments(
-    run: int,  # noqa: ARG001  its stream and its moments are drawn from the name of the test, this included
+    run: int,  # noqa: ARG001  part of the test's name, which seeds its stream and its moments
     deployment: Deployment,
     first_release: TinyRelease,
     rng: random.Random,

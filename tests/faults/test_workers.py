@@ -1,4 +1,4 @@
-"""Workers killed, frozen, added and taken away under load: what they remember and answer is what the oracle says."""
+"""Workers killed, frozen, added and stopped under load: they remember and answer what the oracle expects."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tests.until import until
 
 
 async def freeze_until_replaced(worker: WorkerProcess, successor: WorkerProcess) -> None:
-    """Freeze a worker, let it go on when another has its partitions."""
+    """Freeze a worker, and let it continue when another has its partitions."""
     worker.freeze()
     await until(lambda: everything_owned_by(successor), f"{successor.name} has taken over everything")
     worker.thaw()
 
 
 @pytest.mark.kafka
-async def test_two_workers_remember_and_answer_what_the_oracle_says(
+async def test_two_workers_remember_and_answer_what_the_oracle_expects(
     deployment: Deployment, first_release: TinyRelease
 ) -> None:
     await deployment.announce(first_release.saved)
@@ -125,7 +125,7 @@ async def test_freezes_short_and_long_lose_and_repeat_nothing(
 @pytest.mark.faults
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-async def test_workers_joining_and_leaving_in_order_lose_and_repeat_nothing(
+async def test_workers_joining_and_leaving_cleanly_lose_and_repeat_nothing(
     deployment: Deployment, first_release: TinyRelease
 ) -> None:
     await deployment.announce(first_release.saved)
@@ -136,7 +136,7 @@ async def test_workers_joining_and_leaving_in_order_lose_and_repeat_nothing(
         await load(deployment, 600)
         joined = deployment.start(joining)
         await joined.ready()
-        await load(deployment, 3000)  # enough for a batch to stand at the closed gate
+        await load(deployment, 3000)  # enough for a batch to wait at the closed gate
         statuses.append(await leaving.stop())
         leaving = joined
     await deployment.all_done()
@@ -195,7 +195,7 @@ async def test_plays_before_the_first_release_are_remembered_and_not_answered(
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", range(2))
-async def test_whatever_befalls_three_workers_loses_and_repeats_nothing(
+async def test_random_faults_of_three_workers_lose_and_repeat_nothing(
     seed: int, deployment: Deployment, first_release: TinyRelease, second_release: TinyRelease
 ) -> None:
     rng = random.Random(seed)
@@ -217,12 +217,12 @@ async def test_whatever_befalls_three_workers_loses_and_repeats_nothing(
                 frozen.append(worker)
                 await worker.freeze_for(SESSION_TIMEOUT_S / 3)
             case "freeze for long":
-                await worker.ready()  # before, nobody looks at the clock
+                await worker.ready()  # before that, it does not watch its clock
                 frozen.append(worker)
                 await worker.freeze_for(SESSION_TIMEOUT_S * 1.5)
                 assert await worker.ended() == CRASH_STATUS
             case "stop":
-                await worker.ready()  # before, nobody listens to signals
+                await worker.ready()  # before that, it does not handle signals
                 assert await worker.stop() == 0
         if not worker.is_running:
             workers[name] = deployment.start(name)

@@ -1,4 +1,4 @@
-"""Workers that stand still and come back, two that claim one identity, and fences that Kafka has forgotten."""
+"""Workers that freeze and come back, two that claim one identity, and fences that Kafka has forgotten."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.until import until
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(900)]
 
-#: How soon a forgetful broker forgets a quiet producer; by default in a week, and the sequence of its records in a day.
+#: Seconds until a forgetful broker forgets an idle producer; the defaults are a week, and a day for its sequence.
 FORGOTTEN_S: Final = 4.0
 
 FORGETS_FENCES: Final = {
@@ -38,7 +38,7 @@ FORGETS_SEQUENCES: Final = {
 
 
 def everything_owned_by(workers: list[WorkerProcess]) -> bool:
-    """Tell whether workers have taken over all partitions between them."""
+    """Return whether workers own all partitions between them."""
     return sorted(number for worker in workers for number in worker.partitions) == list(range(NUM_PARTITIONS))
 
 
@@ -49,7 +49,7 @@ async def test_a_worker_frozen_in_a_revocation_until_it_was_replaced(
     (steady,) = await start(deployment, "b")
 
     for number, (step, when) in enumerate(moments(REVOKE_STEPS)):
-        frozen = deployment.start("a", Sabotage(step, when, Act.FREEZE, 2))  # the first is that of joining
+        frozen = deployment.start("a", Sabotage(step, when, Act.FREEZE, 2))  # its first revocation is that of joining
         await deployment.feed_until(frozen.is_ready, "the worker has joined")
         joining = deployment.start(f"c{number}")
         await deployment.feed_until(lambda: frozen.is_frozen or not frozen.is_running, "it freezes")  # noqa: B023
@@ -113,7 +113,7 @@ async def test_of_two_processes_with_one_identity_the_older_ends(
 
 @pytest_asyncio.fixture
 async def forgetful(request: pytest.FixtureRequest, tmp_path: Path, deploy_on: DeployOn) -> AsyncIterator[Deployment]:
-    """Topics of the test's own, on a broker that forgets, with settings of the test's."""
+    """The test's own topics, on a broker that forgets, with the test's settings."""
     kafka = DevKafka(tmp_path / "kafka", broker_config=request.param)
     await asyncio.to_thread(kafka.start)
     try:
@@ -124,7 +124,7 @@ async def forgetful(request: pytest.FixtureRequest, tmp_path: Path, deploy_on: D
 
 
 @pytest.mark.parametrize("forgetful", [FORGETS_FENCES, FORGETS_SEQUENCES], ids=["fences", "sequences"], indirect=True)
-async def test_a_worker_quiet_for_so_long_that_kafka_has_forgotten_its_producers(
+async def test_a_worker_idle_until_kafka_has_forgotten_its_producers(
     forgetful: Deployment, first_release: TinyRelease
 ) -> None:
     deployment = forgetful
@@ -134,12 +134,12 @@ async def test_a_worker_quiet_for_so_long_that_kafka_has_forgotten_its_producers
         for _ in range(2):
             await load(deployment, 100)
             await deployment.all_done()
-            await asyncio.sleep(2 * FORGOTTEN_S)  # the quiet is the fault
+            await asyncio.sleep(2 * FORGOTTEN_S)  # being idle is the fault
             supervisor.note_fault()
         await load(deployment, 100)
         await deployment.all_done()
 
     assert set(supervisor.statuses) <= {CRASH_STATUS}
-    assert len(supervisor.statuses) <= 2 * 2, "each of the two once after each quiet"
+    assert len(supervisor.statuses) <= 2 * 2, "each of the two at most once after each idle time"
     assert set(await deployment.stop_all()) == {0}
     await judge(deployment, [first_release.release])

@@ -1,8 +1,8 @@
 """The verdict on a run: what workers remembered and answered against what the oracle expects.
 
 Exact: offsets, counters, rings, marks, order and number of answers, dead letters, changelog and stores. Within a
-tolerance: the hidden units (1e-5, float32 sums taken in another order where batches have other shapes) and the lists,
-equal but for ties closer than 1e-4.
+tolerance: the hidden units (1e-5: float32 sums are taken in another order when batches differ in shape) and the lists,
+equal except for ties closer than 1e-4.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tests.faults.strange import Strange
 
 HIDDEN_TOLERANCE: Final = 1e-5
 
-#: Half a step of the four decimals that are told, and what is called a tie.
+#: Half a step of the four decimals in an answer, plus the width of a tie.
 SCORE_TOLERANCE: Final = 0.5e-4 + 1e-4
 
 _OFFSET_KEY: Final = b"__faust\0offset__"
@@ -43,12 +43,12 @@ Record: TypeAlias = ConsumerRecord[bytes, bytes]
 async def judge(
     deployment: Deployment, releases: Collection[Release], *, silent: Collection[Place] = frozenset()
 ) -> set[str]:
-    """Fail where anything differs from what an uninterrupted run would have left; the account is drawn up first.
+    """Fail if anything differs from what an uninterrupted run would have left; the account is drawn up first.
 
     Args:
-        deployment: all its records done, its workers stopped in order.
-        releases: in the order they were announced, again where one was rolled back to; which of them answers a play is
-            read off the answers, each listener's must follow this order.
+        deployment: with all its records done and its workers stopped cleanly.
+        releases: in the order of their announcements, including repeats after a rollback. Each answer names its
+            release; for each listener these must follow the order.
         silent: the plays that must not be answered: those done before the first release.
 
     Returns:
@@ -64,13 +64,15 @@ async def judge(
     _judge_stores(leftovers)
     states = _judge_changelog(deployment, leftovers.changelog)
     events = _events_by_user(deployment)
-    assert all(by_user.keys() <= events.keys() for by_user in answers), "there are answers to nobody"
+    assert all(by_user.keys() <= events.keys() for by_user in answers), "there are answers to unknown listeners"
     assert states.keys() <= {listener_key(user) for user in events}
-    for user, played in events.items():  # one at a time: their scores over whole catalogues fill a memory
+    for user, played in events.items():  # one at a time: all scores over whole catalogues would fill the memory
         expected = expect(played, _releases_of_listener(played, releases_of))
         for horizon, by_user in enumerate(answers):
             _judge_answers(horizon, user, by_user.get(user, []), expected)
-        _judge_state(user, states.get(listener_key(user)), expected.state)  # in time tombstones go
+        _judge_state(
+            user, states.get(listener_key(user)), expected.state
+        )  # None too: compaction removes tombstones in time
     return {release.release_id for release in releases_of.values()}
 
 
@@ -83,7 +85,7 @@ def _places(deployment: Deployment) -> list[tuple[Place, Event]]:
 
 
 def _answers_by_user(records: Sequence[Record]) -> Answers:
-    """Sort a topic's records by listener, in the order they stand in; check that they stand where they say."""
+    """Group a topic's records by listener, in topic order; check their keys and partitions."""
     by_user: dict[bytes, list[Recommendation | None]] = {}
     for record in records:
         answer = None if record.value is None else _read_answer(record.value)
@@ -94,19 +96,19 @@ def _answers_by_user(records: Sequence[Record]) -> Answers:
 
 
 def _releases_of_plays(answers: Sequence[Answers], releases: Sequence[Release]) -> dict[Place, Release]:
-    """Read off which release answered each play; both horizons must agree, and no listener go back."""
-    found: list[dict[Place, Release]] = []
+    """Return which release answered each play; both horizons must agree, and no listener may go back."""
+    by_horizon: list[dict[Place, Release]] = []
     for by_user in answers:
         of_horizon: dict[Place, Release] = {}
-        for user, given in by_user.items():
+        for user, listed in by_user.items():
             age = 0
-            for answer in filter(None, given):
+            for answer in filter(None, listed):
                 newer = [later for later in range(age, len(releases)) if releases[later].release_id == answer.release]
                 assert newer, f"{user!r} was answered by an older release after a newer one: {answer}"
                 age = newer[0]
                 of_horizon[answer.source_partition, answer.source_offset] = releases[age]
-        found.append(of_horizon)
-    short_term, long_term = found
+        by_horizon.append(of_horizon)
+    short_term, long_term = by_horizon
     assert short_term == long_term, "the horizons were answered for different plays, or by different releases"
     return short_term
 
@@ -126,12 +128,12 @@ def _releases_of_listener(
     return {offset: release for offset, event in events if (release := releases_of.get((event.partition, offset)))}
 
 
-def _judge_answers(horizon: int, user: bytes, given: Sequence[Recommendation | None], expected: Expected) -> None:
-    offsets = [answer and answer.source_offset for answer in given]
+def _judge_answers(horizon: int, user: bytes, answers: Sequence[Recommendation | None], expected: Expected) -> None:
+    offsets = [answer and answer.source_offset for answer in answers]
     assert offsets == [answer and answer.offset for answer in expected.answers], (
         f"{HORIZONS[horizon]} answers and tombstones of {user!r} are for {offsets}"
     )
-    for answer, right in zip(given, expected.answers, strict=True):
+    for answer, right in zip(answers, expected.answers, strict=True):
         if answer is not None and right is not None:
             _judge_answer(horizon, answer, right)
 
@@ -141,11 +143,11 @@ def _judge_answer(horizon: int, answer: Recommendation, right: ExpectedAnswer) -
     assert (answer.plays_seen, answer.played_at) == (right.plays_seen, right.played_at_ms), answer
     scores = right.scores[horizon]
     best = np.sort(scores)[::-1][: LIST_SIZES[horizon]]
-    told = [track.score for track in answer.tracks]
+    given = [track.score for track in answer.tracks]
     rows = [right.release.catalogue.track_ids.index(track.track_id) for track in answer.tracks]
     assert len(set(rows)) == len(best), answer
-    np.testing.assert_allclose(told, best, atol=SCORE_TOLERANCE, rtol=0, err_msg=f"{answer}")
-    np.testing.assert_allclose(told, scores[rows], atol=SCORE_TOLERANCE, rtol=0, err_msg=f"{answer}")
+    np.testing.assert_allclose(given, best, atol=SCORE_TOLERANCE, rtol=0, err_msg=f"{answer}")
+    np.testing.assert_allclose(given, scores[rows], atol=SCORE_TOLERANCE, rtol=0, err_msg=f"{answer}")
 
 
 def _judge_dead_letters(deployment: Deployment, leftovers: Leftovers) -> None:
@@ -166,7 +168,7 @@ def _judge_dead_letters(deployment: Deployment, leftovers: Leftovers) -> None:
 
 
 def _judge_changelog(deployment: Deployment, changelog: Sequence[Record]) -> dict[bytes, bytes | None]:
-    """Return the latest record of each listener; the marks must stand at the last record sent."""
+    """Return the latest record of each listener; the marks must cover the last record sent."""
     latest = {(record.partition, record.key): record.value for record in changelog}
     for partition, events in deployment.sent.items():
         last = max(events)
@@ -206,7 +208,7 @@ def _place_of_ring(play: RememberedPlay) -> tuple[int, ...]:
 
 
 def _judge_stores(leftovers: Leftovers) -> None:
-    """Each store is the changelog up to the offset it says it stands at; one of each partition stands at its end."""
+    """Each store must equal the changelog up to its own offset; one of each partition must be at the end."""
     at_end: set[int] = set()
     for (partition, path), items in leftovers.stores.items():
         offset = int(items.get(_OFFSET_KEY, b"-1"))
@@ -219,6 +221,6 @@ def _judge_stores(leftovers: Leftovers) -> None:
 
 
 def _judge_store(path: Path, items: Mapping[bytes, bytes], wanted: Mapping[bytes, bytes]) -> None:
-    found = {key: value for key, value in items.items() if not key.startswith(_OTHERS_KEYS)}
-    wrong = [key for key in found.keys() | wanted.keys() if found.get(key) != wanted.get(key)]
+    states = {key: value for key, value in items.items() if not key.startswith(_OTHERS_KEYS)}
+    wrong = [key for key in states.keys() | wanted.keys() if states.get(key) != wanted.get(key)]
     assert not wrong, f"{path} differs from the changelog at {sorted(wrong)[:5]}"
