@@ -1,4 +1,4 @@
-"""Measure the CPU that reading a play and writing a list cost: `python -m tests.bench.decode`."""
+"""Measure the CPU cost of decoding a play: `python -m tests.bench.decode`."""
 
 import time
 

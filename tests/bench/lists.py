@@ -1,4 +1,4 @@
-"""Measure the CPU that writing a list costs: `python -m tests.bench.lists`."""
+"""Measure the CPU cost of encoding a list: `python -m tests.bench.lists`."""
 
 import time
 
@@ -11,7 +11,7 @@ _NUM_TRACKS, _NUM_ANSWERS, _NUM_BATCHES = 50_000, 500, 40
 
 
 def main() -> None:
-    """Print microseconds per list, short and long."""
+    """Print microseconds per list, for short-term and long-term lists."""
     rng = np.random.default_rng(7)
     encoder = ListEncoder([f"spotify:track:{track:022d}" for track in range(_NUM_TRACKS)])
     lineage = Lineage(

@@ -1,7 +1,7 @@
-"""Peak memory of a fit against the size of the archive: once by shards of a fixed size, once with all in one shard.
+"""Peak memory of a fit by size of the archive: once in shards of a fixed size, once in a single shard.
 
-`python -m tests.bench.memory`: synthetic archives of 1, 2, 4 and 8 times `--unit` plays, each fitted in a process of
-its own, whose peak resident set the kernel tells.
+`python -m tests.bench.memory`: synthetic archives of 1, 2, 4 and 8 times `--unit` plays, each fitted in its own
+process, whose peak resident set the kernel reports.
 """
 
 import argparse
@@ -27,10 +27,10 @@ _TRAINING = TrainingConfig(epochs=1, item_epochs=1)
 
 
 def main() -> None:
-    """Measure, and print a table; or be one of the processes measured."""
+    """Measure and print a table; with `--fit`, be one of the measured processes."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--unit", type=int, default=250_000, help="plays of the smallest archive (%(default)s)")
-    parser.add_argument("--shard", type=int, default=100_000, help="plays of a shard (%(default)s)")
+    parser.add_argument("--shard", type=int, default=100_000, help="plays per shard (%(default)s)")
     parser.add_argument("--fit", type=Path, help="fit this archive, and print the peak in MB")
     arguments = parser.parse_args()
     if arguments.fit is not None:
@@ -46,21 +46,21 @@ def main() -> None:
 
 
 def _write_archive(directory: Path, num_plays: int) -> None:
-    """A thousand tracks; a listener for every hundred plays."""
+    """Write plays of a thousand tracks, with one listener per hundred plays."""
     rng = np.random.default_rng(1)
     with Archive(directory) as archive:
-        for begin in range(0, num_plays, _APPENDED):
-            num = min(_APPENDED, num_plays - begin)
+        for start in range(0, num_plays, _APPENDED):
+            num = min(_APPENDED, num_plays - start)
             columns = {
                 "user_id": [f"u{user}" for user in rng.integers(0, num_plays // 100, num).tolist()],
                 "track_id": [f"t{track}" for track in (rng.zipf(1.2, num) % 1000).tolist()],
-                "played_at_ms": 1_700_000_000_000 + 1000 * np.arange(begin, begin + num),
+                "played_at_ms": 1_700_000_000_000 + 1000 * np.arange(start, start + num),
                 "context": np.zeros(num, np.uint8),
                 "skipped": np.zeros(num, np.bool_),
                 "partition": np.zeros(num, np.int32),
-                "offset": np.arange(begin, begin + num),
+                "offset": np.arange(start, start + num),
             }
-            archive.append(pa.table(columns, SCHEMA), {0: begin + num})
+            archive.append(pa.table(columns, SCHEMA), {0: start + num})
 
 
 def _measured(directory: Path, shard_plays: int) -> int:
@@ -69,8 +69,8 @@ def _measured(directory: Path, shard_plays: int) -> int:
 
 
 def _fit(directory: Path, shard_plays: int) -> int:
-    lesson = read_archive(directory, CheckpointFile(directory / "fit"), signals=[], shard_plays=shard_plays)
-    fit_shards(lesson.shards, lesson.catalogue, _TRAINING, network_config=_NETWORK)
+    dataset = read_archive(directory, CheckpointFile(directory / "fit"), signals=[], shard_plays=shard_plays)
+    fit_shards(dataset.shards, dataset.catalogue, _TRAINING, network_config=_NETWORK)
     CheckpointFile(directory / "fit").remove()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 

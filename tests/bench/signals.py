@@ -1,9 +1,9 @@
-"""What each signal is worth, beside docs/signals.md: `python -m tests.bench.signals [study ...] [--part test]`.
+"""The value of each signal, for docs/signals.md: `python -m tests.bench.signals [study ...] [--part test]`.
 
-A study ranks with and without a signal at the same anchors (`models.evaluation.protocol`), by networks of several
-seeds, and prints rows of a table: a metric without it, and the gain with it, with a 95 % bootstrap over listeners.
-Choices are made on the validation part. Listeners are simulated; with `--data` and `--release`, those that need no fit
-are of recorded plays, ranked by a release that was fitted on those before T1.
+A study ranks with and without a signal at the same anchors (`models.evaluation.protocol`), with networks of several
+seeds, and prints rows of a table: a metric without the signal, and the gain with it, with a 95 % bootstrap over
+listeners. Choices are made on the validation part. Listeners are simulated; with `--data` and `--release`, studies that
+need no fit use recorded plays, ranked by a release fitted on those before T1.
 """
 
 from __future__ import annotations
@@ -55,16 +55,16 @@ TRAINING: Final = TrainingConfig()
 
 @dataclass(frozen=True)
 class Bench:
-    """P plays, and what else is known of them.
+    """P plays and further facts about them.
 
     Attributes:
         plays: the plays.
         skipped: bool (P,).
         playlists: of the same tracks.
-        is_late: bool (tracks,), comes out late, where a study wants that.
-        seeds: a fit for each.
-        part: who is asked.
-        given: fitted before T1 already.
+        is_late: bool (tracks,), whether a track comes out late, for the study that needs it.
+        seeds: one fit for each.
+        part: of the plays, to evaluate on.
+        given: recommenders already fitted on the plays before T1, used instead of fits.
     """
 
     plays: Plays
@@ -90,7 +90,7 @@ class Bench:
 
     @cached_property
     def plain(self) -> Sequence[Recommender]:
-        """Without contexts, skips or playlists."""
+        """The recommenders without contexts, skips or playlists."""
         return self.given or self.fit(self.histories)
 
     def rank(self, recommenders: Sequence[Recommender], histories: Histories | None = None) -> list[Lists]:
@@ -100,11 +100,11 @@ class Bench:
     def compare(
         self, name: str, lists: Sequence[Lists], others: Sequence[Lists], counts: NDArray[np.bool_] | None = None
     ) -> str:
-        """Compare by HR@20, MRR@20 and recall@100, where all or some of the N warm plays count as targets."""
+        """Compare by HR@20, MRR@20 and recall@100; `counts`, bool (N,), selects targets among the N warm plays."""
         split, listeners = self.split, self.split.histories.listeners()
         anchors = split.anchors(self.part)
         counts = np.ones(len(split.rows), np.bool_) if counts is None else counts
-        asked = np.flatnonzero(counts[anchors + 1])
+        targeted = np.flatnonzero(counts[anchors + 1])
         truths = long_term_truths(split, self.part, stride=LONG_TERM_STRIDE)
         places = np.searchsorted(anchors, truths.anchors)
         num_rows = len(split.catalogue) + FIRST_TRACK
@@ -114,7 +114,7 @@ class Bench:
 
         def measure(sides: Sequence[Lists]) -> dict[str, NDArray[np.float64]]:
             of_seeds = [
-                short_term_metrics(split, anchors[asked], each.short_term[asked])
+                short_term_metrics(split, anchors[targeted], each.short_term[targeted])
                 | long_term_metrics(truths, each.long_term[places], chosen)
                 for each in sides
             ]
@@ -122,7 +122,7 @@ class Bench:
 
         mine, theirs = measure(lists), measure(others)
         cells = []
-        for metric, of in (("HR@20", anchors[asked]), ("MRR@20", anchors[asked]), ("recall@100", truths.anchors)):
+        for metric, of in (("HR@20", anchors[targeted]), ("MRR@20", anchors[targeted]), ("recall@100", truths.anchors)):
             known = ~np.isnan(theirs[metric])
             cells.append(difference(mine[metric][known], theirs[metric][known], listeners[of][known]))
         return table_row(name, *cells)
@@ -192,7 +192,7 @@ def contexts(bench: Bench) -> Iterator[str]:
 
 
 def skips(bench: Bench) -> Iterator[str]:
-    """Skips have no input of their own: here they take that of the contexts."""
+    """Give skips the input of the contexts, since they have none of their own."""
     is_skipped, plain = bench.skipped[bench.split.order][bench.split.warm], without_contexts(bench.split.histories)
     before = plain.played_at_ms < bench.split.t1_ms
     codes = np.where(is_skipped, CONTEXTS.index("other"), CONTEXTS.index("none")).astype(np.uint8)
@@ -209,15 +209,15 @@ def skips(bench: Bench) -> Iterator[str]:
 
 
 def _unskipped_targets(bench: Bench, is_skipped: NDArray[np.bool_]) -> Callable[..., NDArray[np.int64]]:
-    """Draw targets as a criterion does, then go on to the listener's next that was not skipped, if there is one."""
+    """Draw targets as the criterion does, then move on to the listener's next play that was not skipped, if any."""
     draw, plays, listeners = criterion._draw_targets, np.arange(len(is_skipped)), bench.histories.listeners()
     ahead = np.minimum.accumulate(np.where(is_skipped, len(plays) - 1, plays)[::-1])[::-1]
     ahead = np.where(listeners[ahead] == listeners, ahead, plays)
-    return lambda *asked: ahead[draw(*asked)]
+    return lambda *arguments: ahead[draw(*arguments)]
 
 
 def playlists(bench: Bench) -> Iterator[str]:
-    """Both have item vectors of playlists and histories, and learn from as many plays."""
+    """Compare item vectors of playlists with those of histories, trained on equally many plays."""
     shards, catalogue = [Shard(bench.histories)], bench.split.catalogue
     per_epoch = {"rP": bench.playlists.num_plays, "rH": bench.histories.num_plays}
     fitted: dict[str, list[Recommender]] = {"rP": [], "rH": []}
@@ -231,15 +231,15 @@ def playlists(bench: Bench) -> Iterator[str]:
 
 
 def cold_tracks(bench: Bench) -> Iterator[str]:
-    """Tracks come out when the champion is fitted; a tenth of the plays later, a successor knows them.
+    """Release new tracks when the champion is fitted; a successor knows them a tenth of the plays later.
 
-    Columns: HR@20 where a new track is next, where it was just played, elsewhere; share of new tracks in the lists.
+    Columns: HR@20 where a new track is next, where one was just played, elsewhere; share of new tracks in the lists.
     """
     plays = bench.plays
     shares = (0.7, 0.8, 0.9) if bench.part == "validation" else (0.8, 0.9, 1.0)
     release_ms, learned_ms, end_ms = np.quantile(plays.played_at_ms, shares, method="higher").tolist()
-    kept = ~bench.is_late[plays.tracks] | (plays.played_at_ms >= release_ms)
-    columns = {name: getattr(plays, name)[kept] for name in ("listeners", "tracks", "played_at_ms")}
+    is_out = ~bench.is_late[plays.tracks] | (plays.played_at_ms >= release_ms)
+    columns = {name: getattr(plays, name)[is_out] for name in ("listeners", "tracks", "played_at_ms")}
     plays = Plays(track_ids=plays.track_ids, **columns)
     before = split_plays(plays, t1_ms=release_ms, t2_ms=release_ms)
     after = split_plays(plays, t1_ms=learned_ms, t2_ms=end_ms)
@@ -249,14 +249,14 @@ def cold_tracks(bench: Bench) -> Iterator[str]:
     listeners, is_next = after.histories.listeners()[anchors], is_new[after.rows[anchors + 1]]
     is_current = is_new[after.rows[anchors]] & ~is_next
     places = {"next": is_next, "current": is_current, "neither": ~is_next & ~is_current}
-    found: dict[str, list[tuple[NDArray[np.float64], float]]] = {}
+    results: dict[str, list[tuple[NDArray[np.float64], float]]] = {}
     for seed in bench.seeds:
         for name, recommender in _successors(before, after, is_new, replace(TRAINING, seed=seed)).items():
             rows = rank_anchors(recommender, after, "validation").short_term
             hits = short_term_metrics(after, anchors, rows)["HR@20"]
-            found.setdefault(name, []).append((hits, float(is_new[rows].mean())))
-    base = np.mean([hits for hits, _ in found["unknown until the next release"]], axis=0)
-    for name, of_seeds in found.items():
+            results.setdefault(name, []).append((hits, float(is_new[rows].mean())))
+    base = np.mean([hits for hits, _ in results["unknown until the next release"]], axis=0)
+    for name, of_seeds in results.items():
         hits, listed = np.mean([hits for hits, _ in of_seeds], axis=0), np.mean([share for _, share in of_seeds])
         cells = [difference(hits[place], base[place], listeners[place]) for place in places.values()]
         yield table_row(name, *cells, f"{listed:.3f} (of plays {is_next.mean():.3f})")
@@ -265,27 +265,27 @@ def cold_tracks(bench: Bench) -> Iterator[str]:
 def _successors(
     before: Split, after: Split, is_new: NDArray[np.bool_], config: TrainingConfig
 ) -> dict[str, Recommender]:
-    """Fit a champion, and make successors that know the new tracks by various vectors."""
+    """Fit a champion, and create successors that have various vectors for the new tracks."""
     catalogue, histories = after.catalogue, without_contexts(after.training_histories()[0])
 
-    def begun_from(start: Recommender, epochs: int) -> Recommender:
+    def fitted_from(start: Recommender, epochs: int) -> Recommender:
         return Recommender(fit(histories, catalogue, replace(config, epochs=epochs), start=start), catalogue)
 
     first = fit(without_contexts(before.training_histories()[0]), before.catalogue, config)
     champion, epochs = Recommender(first, before.catalogue), config.refreshed().epochs
-    of_neighbours = begun_from(champion, 0)
+    of_neighbours = fitted_from(champion, 0)
     at_random = Recommender(_scatter(of_neighbours.network, is_new, config.seed), catalogue)
     return {
         "unknown until the next release": champion,
         "a random vector, no training": at_random,
         "the vector of its neighbours, no training": of_neighbours,
-        "a random vector, trained on": begun_from(at_random, epochs),
-        "the vector of its neighbours, trained on": begun_from(champion, epochs),
+        "a random vector, trained on": fitted_from(at_random, epochs),
+        "the vector of its neighbours, trained on": fitted_from(champion, epochs),
     }
 
 
 def _scatter(network: Network, is_new: NDArray[np.bool_], seed: int) -> Network:
-    """Turn the vectors of new tracks anywhere."""
+    """Give the vectors of new tracks a random direction."""
     network, new = copy.deepcopy(network), torch.from_numpy(is_new)
     weight = network.embedding.weight
     with torch.no_grad():
@@ -295,7 +295,7 @@ def _scatter(network: Network, is_new: NDArray[np.bool_], seed: int) -> Network:
 
 
 def cold_listeners(bench: Bench) -> Iterator[str]:
-    """Everybody is forgotten when the part begins: columns are HR@20 of a list, and of popular tracks instead."""
+    """Forget every listener when the part starts; columns: HR@20 of a list, and of popular tracks instead."""
     split, histories = bench.split, bench.split.histories
     times_ms, is_test = histories.played_at_ms, histories.played_at_ms >= split.t2_ms
     in_part = is_test if bench.part == "test" else (times_ms >= split.t1_ms) & ~is_test
@@ -305,25 +305,25 @@ def cold_listeners(bench: Bench) -> Iterator[str]:
 
     config = bench.plain[0].network.config
     counted = counted_reranker(split.training_histories()[0], split.catalogue, config, RerankerConfig())
-    of_late, ever = (
+    recently, ever = (
         np.isin(rows, top_k(popularity[None], SHORT_TERM_SIZE)[0]).astype(np.float64)
         for popularity in (counted.log_popularity_of_late, counted.log_popularity)
     )
-    for name, asked in {"first play": nth == 0, "first 20 plays": nth < 20}.items():
-        yield table_row(f"{name}, recently popular", difference(of_late[asked], ever[asked], listeners[asked]))
+    for name, chosen in {"first play": nth == 0, "first 20 plays": nth < 20}.items():
+        yield table_row(f"{name}, recently popular", difference(recently[chosen], ever[chosen], listeners[chosen]))
     for num_heard in (1, 2, 5, 10):
         anchors = np.flatnonzero((nth == num_heard - 1) & (np.diff(heard.bounds)[listeners] > num_heard))
         targets = split.catalogue.keys[rows[anchors + 1] - FIRST_TRACK]
-        found = []
+        hits_of_seeds = []
         for each in bench.plain:
             lists = answer(each, heard, anchors).short_term
-            found.append((lists == each.catalogue.rows(targets)[:, None]).any(1))
-        hits = np.mean(found, axis=0)
+            hits_of_seeds.append((lists == each.catalogue.rows(targets)[:, None]).any(1))
+        hits = np.mean(hits_of_seeds, axis=0)
         yield table_row(f"after play {num_heard}", difference(hits, ever[anchors + 1], listeners[anchors]))
 
 
 def variety(bench: Bench) -> Iterator[str]:
-    """Lists that may hold everything, and as a worker gives them by default, less what was just heard.
+    """Compare lists of all tracks with a worker's default lists, without recently heard tracks.
 
     Columns: HR@20, recall@100 of repeats and of discoveries, coverage@20, share of tracks the listener has played in
     short-term and in long-term lists.
@@ -355,7 +355,7 @@ def _rank_masked(
 
 
 def _share_of_repeats(split: Split, anchors: NDArray[np.int64], rows: NDArray[np.int64]) -> float:
-    """Of the places of lists (A, k), those with a track that the listener has played up to the anchor."""
+    """Return the share of tracks in lists (A, k) that the listener has played up to the anchor."""
     num_rows, listeners = len(split.catalogue) + FIRST_TRACK, split.histories.listeners()
     firsts = np.flatnonzero(~split.repeats)  # a listener's first play of each track
     tracks = listeners[firsts] * num_rows + split.rows[firsts]
@@ -376,12 +376,12 @@ STUDIES: Final[Mapping[str, Callable[[Bench], Iterator[str]]]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="what each signal is worth")
-    parser.add_argument("studies", nargs="*", help=f"of {', '.join(STUDIES)} (default: all)")
+    parser = argparse.ArgumentParser(description="measure the value of each signal")
+    parser.add_argument("studies", nargs="*", help=f"among {', '.join(STUDIES)} (default: all)")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--part", choices=["validation", "test"], default="validation")
-    parser.add_argument("--data", type=Path, help="recorded plays, for cold-listeners and variety")
-    parser.add_argument("--release", help="what ranks them")
+    parser.add_argument("--data", type=Path, help="file of recorded plays, for cold-listeners and variety")
+    parser.add_argument("--release", help="location of the release that ranks them")
     arguments = parser.parse_args()
     if arguments.data is None:
         bench = simulated_bench(range(1, arguments.seeds + 1), arguments.part)

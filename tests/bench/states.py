@@ -1,7 +1,7 @@
-"""Time what a batch costs around the network: `python tests/bench/states.py [listeners] [plays]`.
+"""Time the work on a batch other than the network: `python tests/bench/states.py [listeners] [plays]`.
 
-Every listener has a full ring and as many counted tracks as there is room for. Best of several rounds, microseconds of
-CPU a play; then the bytes of a record.
+Every listener has a full ring and as many counted tracks as fit. Prints microseconds of CPU per play, best of several
+rounds, and the size of a record in bytes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ NUM_HIDDEN = NetworkConfig().hidden_size
 
 
 def draw_events(rng: np.random.Generator, listeners: np.ndarray) -> Events:
-    """A play of each of the listeners, some tracks much likelier than others."""
+    """Draw one play for each entry of `listeners`; some tracks are much likelier than others."""
     track_keys, num_plays = np.random.default_rng(0).integers(1, 1 << 64, NUM_TRACKS, np.uint64), len(listeners)
     return Events(
         listener=listeners,
@@ -44,22 +44,22 @@ def write(batch: Batch) -> list[bytes]:
 
 
 def best_us(work: Callable[[], object]) -> float:
-    """Microseconds of CPU of the fastest round."""
+    """Return the microseconds of CPU of the fastest round."""
     rounds = []
     for _ in range(NUM_ROUNDS):
-        begin = time.process_time()
+        start_s = time.process_time()
         work()
-        rounds.append(time.process_time() - begin)
+        rounds.append(time.process_time() - start_s)
     return min(rounds) * 1e6
 
 
 def main(num_listeners: str = "4000", num_plays: str = "5000") -> None:
-    rng, everybody = np.random.default_rng(1), np.arange(int(num_listeners))
+    rng, all_listeners = np.random.default_rng(1), np.arange(int(num_listeners))
     records: list[bytes] = []
     for _ in range(30):
-        events = draw_events(rng, np.repeat(everybody, 10))
-        records = write(plan(events, read(records or [None] * len(everybody)), RELEASE))
-    events = draw_events(rng, rng.integers(len(everybody), size=int(num_plays)))
+        events = draw_events(rng, np.repeat(all_listeners, 10))
+        records = write(plan(events, read(records or [None] * len(all_listeners)), RELEASE))
+    events = draw_events(rng, rng.integers(len(all_listeners), size=int(num_plays)))
     states = read(records)
     batch = plan(events, states, RELEASE)
     counts = batch.count_plays()
@@ -73,7 +73,7 @@ def main(num_listeners: str = "4000", num_plays: str = "5000") -> None:
         "all": lambda: write(plan(events, read(records), RELEASE)),
     }
     for name, work in parts.items():
-        sys.stdout.write(f"{name:8} {best_us(work) / len(events.offsets):8.2f} us a play\n")
+        sys.stdout.write(f"{name:8} {best_us(work) / len(events.offsets):8.2f} us per play\n")
     sys.stdout.write(f"record   {len(records[0]):8} bytes\n")
 
 

@@ -1,6 +1,7 @@
 """Time one step of serving: `python tests/bench/step.py [cpu|cuda] [tracks] [listeners]`.
 
-Every listener has a full ring and one new play, as in a busy stream. Best of several rounds, microseconds a play.
+Every listener has a full ring and one new play, as in a busy stream. Prints microseconds per play, best of several
+rounds.
 """
 
 from __future__ import annotations
@@ -39,14 +40,14 @@ def full_rings(catalogue: Catalogue, num_listeners: int) -> tuple[Histories, np.
 
 
 def best_us(work: Callable[[], object], device: str) -> float:
-    """Microseconds of the fastest round; the first two warm caches and kernels up."""
+    """Return the microseconds of the fastest round; two rounds before warm up caches and kernels."""
     rounds = []
     for _ in range(NUM_ROUNDS + 2):
-        begin = time.perf_counter()
+        start_s = time.perf_counter()
         work()
         if device == "cuda":
             torch.cuda.synchronize()
-        rounds.append(time.perf_counter() - begin)
+        rounds.append(time.perf_counter() - start_s)
     return min(rounds[2:]) * 1e6
 
 
@@ -74,7 +75,7 @@ def main(device: str = "cpu", num_tracks: str = "10000", num_listeners: str = "5
             "step with a second stage": lambda: step(served, step_input),
         }
         for name, work in parts.items():
-            sys.stdout.write(f"{name:25} {best_us(work, device) / len(fold_from):8.2f} us a play\n")
+            sys.stdout.write(f"{name:25} {best_us(work, device) / len(fold_from):8.2f} us per play\n")
 
 
 if __name__ == "__main__":

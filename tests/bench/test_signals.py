@@ -1,4 +1,4 @@
-"""Every study can be run: what is printed in docs/signals.md takes half an hour, this takes seconds."""
+"""Every study runs: the tables in docs/signals.md take half an hour, these tests take seconds."""
 
 from dataclasses import replace
 

@@ -1,15 +1,15 @@
-"""CPU per play of a worker, stage by stage, and of the same job written the stock way in Faust, on a real Kafka.
+"""CPU per play of a worker, stage by stage, and of the same job in stock Faust, on a real Kafka.
 
     python tests/bench/throughput.py [--plays N] [--limit SECONDS]
 
     fetch     fetch, framework, decode: chunks are read into columns and acknowledged
-    memory    and states, changelog, answers, exactly once: everything but the model (lists of 20 and 20)
-    whole     and the model: one GRU and two heads over 10,000 tracks
-    stock     plain Faust, at least once: one JSON play an event, a table in RocksDB, one answer a play
+    memory    plus states, changelog, answers, exactly once: everything but the model (lists of 20 and 20)
+    whole     plus the model: one GRU and two heads over 10,000 tracks
+    stock     plain Faust, at least once: one JSON play per event, a table in RocksDB, two answers per play
 
-Each stage is a process of its own that works off a topic filled before. What counts is the CPU time of all its threads
-between its first and its last batch, over the plays in between; start-up is not in it. The last line is JSON. A stage
-that fails, or does not finish within the limit, is null there; the others are measured all the same.
+Each stage is a process that works through a topic filled beforehand. The figure is the CPU time of all its threads
+between its first and its last batch, divided by the plays in between; start-up does not count. The last line is JSON.
+A stage that fails or does not finish within the limit is null there; the others are measured anyway.
 """
 
 import argparse
@@ -59,15 +59,15 @@ STAGES = ("fetch", "memory", "whole", "stock")
 STOCK_ANSWERS = "stock.answers"
 #: Seconds a stage may take; with 200,000 plays the slowest takes about a minute on two cores.
 LIMIT_S = 300.0
-#: Stock Faust takes 60 times as long a play.
+#: Shares of the plays that a stage processes; stock Faust takes 60 times as long per play.
 SHARES = {"stock": 0.02}
 
 
 class FlatEngine(Engine):
-    """Ranks the same tracks for everybody, in no time: what is left is the cost of everything else."""
+    """Ranks the same tracks for every listener, at no cost: what remains is the cost of everything else."""
 
     async def step(self, release: Release, batch: Batch, answered: np.ndarray) -> StepOutput:
-        """Leave the states as they are."""
+        """Return the states unchanged."""
         rows = np.broadcast_to(np.arange(2, 22), (len(answered), 20))
         scores = np.random.default_rng(0).random((len(answered), 20), np.float32)
         ranked = Ranked(rows, scores)
@@ -75,7 +75,7 @@ class FlatEngine(Engine):
 
 
 def settings_of(bootstrap_servers: str, directory: Path, stage: str, batch: int) -> Settings:
-    """Return the settings of a stage; each has a group, and so a progress, of its own."""
+    """Return the settings of a stage; each has its own group and so its own progress."""
     return Settings(
         kafka_bootstrap_servers=bootstrap_servers, app_id=f"bench-{stage}", state_dir=directory / stage,
         releases_url=str(directory / "releases"), partitions=PARTITIONS, short_term_size=20, long_term_size=20,
@@ -85,7 +85,7 @@ def settings_of(bootstrap_servers: str, directory: Path, stage: str, batch: int)
 
 
 async def measure(settings: Settings, stage: str, num_plays: int) -> dict[str, float]:
-    """Work a topic off and return CPU and wall seconds between the first and the last batch."""
+    """Work through the topic and return the figures between the first and the last batch."""
     partitions = await ensure_topics(settings)
     sizes = (settings.short_term_size, settings.long_term_size)
     flat = FlatEngine(sizes=sizes, heard_masked=(0, 0), max_step_s=20, num_threads=1)
@@ -103,7 +103,7 @@ async def measure(settings: Settings, stage: str, num_plays: int) -> dict[str, f
 
 
 async def read_only(answering: Answering, chunks: AsyncIterator[Chunk], counted: list[int]) -> None:
-    """Decode and acknowledge, nothing else."""
+    """Only decode and acknowledge."""
     async for batch in gather_chunks(chunks, max_plays=answering.max_plays, max_wait_s=answering.max_wait_s):
         for chunk in batch:
             counted[0] += len(take_in(chunk.partition, chunk.records, None).plays)
@@ -111,7 +111,7 @@ async def read_only(answering: Answering, chunks: AsyncIterator[Chunk], counted:
 
 
 async def watch(done: Callable[[], float], num_plays: int) -> dict[str, float]:
-    """Wait until all plays are done; the process that started this one limits the time."""
+    """Measure until all plays are done; the parent process limits the time."""
     await until(done, "plays are done", deadline_s=math.inf, period_s=0.01)
     first, cpu_s, wall_s = done(), time.process_time(), time.perf_counter()
     await until(lambda: done() >= num_plays, f"{num_plays} plays are done", deadline_s=math.inf, period_s=0.01)
@@ -121,8 +121,8 @@ async def watch(done: Callable[[], float], num_plays: int) -> dict[str, float]:
 
 
 async def measure_stock(bootstrap_servers: str, directory: Path, num_plays: int) -> dict[str, float]:
-    """Do the same in the way Faust's documentation shows: a Record, a table, an answer a play."""
-    import faust  # noqa: PLC0415  the stages that do without should not pay for it
+    """Do the same as Faust's documentation shows: a Record, a table, an answer per play and horizon."""
+    import faust  # noqa: PLC0415  other stages should not pay for it
 
     class StockPlay(faust.Record, serializer="json"):  # type: ignore[call-arg]  # mypy skips Faust
         user_id: str
@@ -151,7 +151,7 @@ async def measure_stock(bootstrap_servers: str, directory: Path, num_plays: int)
 
 
 async def fill(bootstrap_servers: str, num_plays: int, directory: Path) -> None:
-    """Produce the plays, and a release of an untrained network: what it ranks does not matter here."""
+    """Produce the plays and a release of an untrained network; the quality of its lists does not matter."""
     settings = settings_of(bootstrap_servers, directory, "memory", 1000)
     await ensure_topics(settings)
     await ensure_topics(dataclasses.replace(settings, short_term_topic=STOCK_ANSWERS))  # Faust declares no sinks
@@ -175,7 +175,7 @@ async def fill(bootstrap_servers: str, num_plays: int, directory: Path) -> None:
 
 
 def main() -> None:
-    """Fill a topic, then measure stage after stage; 1 if one of them came to no figure."""
+    """Fill a topic, then measure stage after stage; the exit status is 1 if a stage has no figure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--plays", type=int, default=200_000)
     parser.add_argument("--batch", type=int, default=2000, help="plays in a full batch")
@@ -198,30 +198,30 @@ def main() -> None:
 
 
 def command_of(stage: str, options: argparse.Namespace, bootstrap_servers: str, directory: str) -> list[str]:
-    """Return the command that measures a stage in a process of its own."""
+    """Return the command that measures a stage in its own process."""
     plays = str(int(options.plays * SHARES.get(stage, 1)))
     command = [sys.executable, __file__, "--stage", stage, "--plays", plays, "--batch", str(options.batch)]
     return [*command, "--at", bootstrap_servers, directory]
 
 
 def measure_apart(stage: str, command: Sequence[str], limit_s: float) -> float | None:
-    """Run a stage's process and print a line; return its CPU in us a play, None if it failed or did not finish."""
+    """Run a stage's process and print a line; return its CPU in us per play, None if it failed or did not finish."""
     try:
         output = run_within(command, limit_s)
     except subprocess.TimeoutExpired:
-        tell(f"{stage:8}did not finish within {limit_s:g} s")
+        print_line(f"{stage:8}did not finish within {limit_s:g} s")
         return None
     except subprocess.CalledProcessError as exc:
-        tell(f"{stage:8}failed with status {exc.returncode}")
+        print_line(f"{stage:8}failed with status {exc.returncode}")
         return None
     figures = json.loads(output.splitlines()[-1])
     cost_us: float = round(figures["cpu_us_per_play"], 1)
-    tell(f"{stage:8}{cost_us:8.1f} us of CPU a play{figures['plays_per_s']:10.0f} plays/s")
+    print_line(f"{stage:8}{cost_us:8.1f} us of CPU per play{figures['plays_per_s']:10.0f} plays/s")
     return cost_us
 
 
 def run_within(command: Sequence[str], limit_s: float) -> str:
-    """Return what a command writes; whatever ends this early also ends the command and all it has started.
+    """Return a command's output; on any error, kill the command and all its children.
 
     Raises:
         CalledProcessError: it failed.
@@ -238,7 +238,7 @@ def run_within(command: Sequence[str], limit_s: float) -> str:
     return output
 
 
-def tell(line: str) -> None:
+def print_line(line: str) -> None:
     """Print a line at once."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
@@ -247,8 +247,8 @@ def tell(line: str) -> None:
 async def measure_here(options: argparse.Namespace) -> NoReturn:
     """Measure a stage in this process, and end it from inside the event loop.
 
-    `asyncio.run` would first cancel what still runs and wait for it; agents of Faust swallow the cancellation, and
-    wait for ever.
+    `asyncio.run` would first cancel the running tasks and wait for them; Faust's agents swallow the cancellation, and
+    it would wait forever.
     """
     bootstrap_servers, directory = options.at[0], Path(options.at[1])
     if options.stage == "stock":
@@ -256,7 +256,7 @@ async def measure_here(options: argparse.Namespace) -> NoReturn:
     else:
         settings = settings_of(bootstrap_servers, directory, options.stage, options.batch)
         figures = await measure(settings, options.stage, options.plays)
-    tell(json.dumps(figures))
+    print_line(json.dumps(figures))
     os._exit(0)
 
 

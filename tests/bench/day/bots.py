@@ -1,4 +1,4 @@
-"""Bots: accounts that play a few lists over and over, day and night, of tracks that nobody else plays."""
+"""Bots: accounts that play a few lists over and over, day and night, of tracks that no listener plays."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ _PREFIX: Final = "bot-"
 
 @dataclass(frozen=True, slots=True)
 class Bots:
-    """Some bots.
+    """A group of bots.
 
     Attributes:
-        num_bots: accounts.
-        num_lists: that they share; account by account in turn.
-        from_ms: when they begin.
-        until_ms: when they end.
+        num_bots: number of accounts.
+        num_lists: number of lists, assigned to the accounts in turn.
+        from_ms: when they start, ms since the epoch.
+        until_ms: when they end, ms since the epoch.
     """
 
     num_bots: int
@@ -30,16 +30,16 @@ class Bots:
 
     @property
     def user_ids(self) -> tuple[str, ...]:
-        """Name the accounts."""
+        """The ids of the accounts."""
         return tuple(f"{_PREFIX}{bot:03}" for bot in range(self.num_bots))
 
     @property
     def track_ids(self) -> tuple[str, ...]:
-        """Name the tracks of all lists, list by list."""
+        """The ids of the tracks of all lists, list by list."""
         return tuple(f"promoted-{track:03}" for track in range(self.num_lists * LIST_TRACKS))
 
     def plays(self) -> Iterator[SimulatedPlay]:
-        """Yield what they play, in the order of time."""
+        """Yield their plays in order of time."""
         lag_ms, users, tracks = TRACK_MS / self.num_bots, self.user_ids, self.track_ids
         for number in count():
             turn, bot = divmod(number, self.num_bots)
@@ -51,5 +51,5 @@ class Bots:
 
 
 def is_bot(user_id: str) -> bool:
-    """Tell a bot from a listener."""
+    """Return whether a user is a bot."""
     return user_id.startswith(_PREFIX)

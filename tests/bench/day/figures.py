@@ -1,4 +1,4 @@
-"""The figures of a day: what is written down, drawn, and held against what must be."""
+"""The figures of a day: written to a file, drawn, and checked for failures."""
 
 from __future__ import annotations
 
@@ -15,28 +15,30 @@ from models.release import Release
 from streamer.releases.registry import Refusal
 from tests.bench.day.notebook import Notes
 from tests.bench.day.rates import binned, changes, days, hits_of, is_after
-from tests.bench.day.run import Told
+from tests.bench.day.run import Observations
 from tests.bench.day.scale import DayScale
 
-BIN_DAYS: Final = 1.5  # three and a half thousand plays: chance moves a rate by less than one in a hundred
+BIN_DAYS: Final = 1.5  # 3,500 plays: chance moves a rate by less than 0.01
 
 LAST_DAYS: Final = 10
-ASKED_EVERY: Final = 3  # play, of the releases left alone: to ask all of them takes minutes
+JUDGED_EVERY: Final = 3  # only every third play, for the releases left alone: judging all takes minutes
 FROZEN: Final = ("first", "second")
 
 Figures = dict[str, Any]
 
 
-def describe(scale: DayScale, told: Told, releases: Sequence[Release], refusals: Sequence[Refusal]) -> Figures:
-    """Work everything out.
+def describe(
+    scale: DayScale, observations: Observations, releases: Sequence[Release], refusals: Sequence[Refusal]
+) -> Figures:
+    """Compute all figures.
 
     Args:
         scale: of the day.
-        told: what was seen.
-        releases: that answered, in the order of `told.notes.release_ids`.
-        refusals: oldest first.
+        observations: of the run.
+        releases: those that answered, in the order of `observations.notes.release_ids`.
+        refusals: of the trainer, oldest first.
     """
-    notes, frozen = told.notes, _frozen(told.notes, releases)
+    notes, frozen = observations.notes, _frozen(observations.notes, releases)
     lines = {"live": notes.hits, **frozen}
     sending_s = notes.sent_at_s[-1] - notes.sent_at_s[scale.demo.history_plays]
     return {
@@ -46,7 +48,7 @@ def describe(scale: DayScale, told: Told, releases: Sequence[Release], refusals:
         "history_plays": scale.demo.history_plays,
         "days": round(float(days(notes)[-1]), 2),
         "sending_s": round(float(sending_s)),
-        "balance": asdict(told.balance) | {"faults": told.balance.faults},
+        "balance": asdict(observations.balance) | {"faults": observations.balance.faults},
         "bin_days": BIN_DAYS,
         "lines": {name: [asdict(each) for each in binned(hits, notes, BIN_DAYS)] for name, hits in lines.items()},
         "lead_of_last_days": {"days": LAST_DAYS, **_leads(notes, frozen)},
@@ -57,7 +59,7 @@ def describe(scale: DayScale, told: Told, releases: Sequence[Release], refusals:
 
 
 def complaints(figures: Figures) -> Iterator[str]:
-    """Say what must not be."""
+    """Yield the failures of the day, if any."""
     bots = figures["bots"]
     if len(figures["releases"]) < 2:
         yield "no release followed the first"
@@ -68,29 +70,29 @@ def complaints(figures: Figures) -> Iterator[str]:
     if not any(release["day"] > bots["until_day"] for release in figures["releases"]):
         yield "no release followed the bots"
     if faults := figures["balance"]["faults"]:
-        yield f"{faults} plays or answers were lost, or came twice"
+        yield f"{faults} plays or answers were lost or repeated"
 
 
 def _frozen(notes: Notes, releases: Sequence[Release]) -> dict[str, NDArray[np.float64]]:
-    """Answer as the first two releases had they been left alone, from when each did answer: float64 (P,) each.
+    """Return the hits of the first two releases, had they kept answering from their first answer on: float64 (P,) each.
 
-    The second is the first to have a second stage: so much of the lead over the first is no matter of age.
+    Only the second has a second stage, so part of the lead over the first is not a matter of age.
     """
-    is_asked = ~notes.is_bot & (np.arange(len(notes.hits)) % ASKED_EVERY == 0)
+    is_judged = ~notes.is_bot & (np.arange(len(notes.hits)) % JUDGED_EVERY == 0)
     return {
-        name: hits_of(release.recommender, notes, is_asked & (notes.releases >= number))
+        name: hits_of(release.recommender, notes, is_judged & (notes.releases >= number))
         for number, (name, release) in enumerate(zip(FROZEN, releases, strict=False))
     }
 
 
 def _leads(notes: Notes, frozen: Mapping[str, NDArray[np.float64]]) -> dict[str, Figures]:
-    """Compare with the answers given, on the same plays of the last days."""
+    """Estimate the lead of the live answers over frozen releases, on the same plays of the last days."""
     late = (days(notes) > days(notes)[-1] - LAST_DAYS) & ~notes.is_bot
-    found = {}
+    leads = {}
     for name, hits in frozen.items():
-        asked = late & ~np.isnan(hits)
-        found[name] = asdict(estimate((notes.hits - hits)[asked], notes.listeners[asked]))
-    return found
+        judged = late & ~np.isnan(hits)
+        leads[name] = asdict(estimate((notes.hits - hits)[judged], notes.listeners[judged]))
+    return leads
 
 
 def _releases(notes: Notes, releases: Sequence[Release]) -> Iterator[Figures]:
@@ -135,14 +137,14 @@ def _bots(scale: DayScale, notes: Notes, releases: Sequence[Release]) -> Figures
 
 
 def _are_noticed(notes: Notes, releases: Sequence[Release], refusals: Sequence[Refusal]) -> bool:
-    """Tell whether a verdict speaks of scripts that was given since the bots came."""
+    """Return whether any verdict since the bots came mentions scripts."""
     verdicts = [(refusal.at_ms, refusal.verdict) for refusal in refusals]
     verdicts += [(release.created_at_ms, str(release.metrics["verdict"])) for release in releases]
     return any("scripts" in verdict and notes.is_bot[: _latest(notes, at_ms) + 1].any() for at_ms, verdict in verdicts)
 
 
 def _latest(notes: Notes, at_ms: int) -> int:
-    """Find the latest play sent before a time of the clock."""
+    """Return the index of the latest play sent before a time of the clock."""
     return max(0, int(np.searchsorted(notes.sent_at_s, at_ms / 1000)) - 1)
 
 

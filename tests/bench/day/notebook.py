@@ -1,8 +1,8 @@
-"""The notebook: every play as it was sent, whether it stood in the list before it, and which release gave that list.
+"""The notebook: every play as it was sent, whether the previous list contained it, and which release gave that list.
 
 Laws of this file:
-1. A play is judged by the answer to the same listener's play before, whichever of the two is read first.
-2. What has been judged is forgotten but for the outcome, so that a long day fits into memory.
+1. A play is judged by the answer to the same listener's previous play, whichever of the two is read first.
+2. Once a play is judged, only the outcome is kept, so that a long day fits into memory.
 """
 
 from collections import defaultdict
@@ -24,14 +24,14 @@ class Notes:
     """P plays, in the order they were sent.
 
     Attributes:
-        listeners: int64 (P,), 0 and up, by first play.
+        listeners: int64 (P,), numbered from 0 by first play.
         is_bot: bool (P,).
         track_keys: uint64 (P,).
         played_at_ms: int64 (P,), of the listeners' time.
         sent_at_s: float64 (P,), of the clock.
         contexts: uint8 (P,).
-        hits: float64 (P,), 1 or 0; NaN where no list had been given before.
-        releases: int64 (P,), which release gave that list, an index into `release_ids`; -1: none.
+        hits: float64 (P,), 1 or 0; NaN if there was no list before.
+        releases: int64 (P,), index into `release_ids` of the release that gave that list; -1 if there was none.
         release_ids: in the order in which their lists were first judged.
     """
 
@@ -48,14 +48,14 @@ class Notes:
 
 @dataclass(slots=True)
 class _History:
-    """A listener's plays, as indices into all, and the answers whose next play has not come, by plays seen."""
+    """A listener's plays, as indices into all, and the answers still waiting for the next play, by plays seen."""
 
     plays: list[int] = field(default_factory=list)
     answers: dict[int, Recommendation] = field(default_factory=dict)
 
 
 class Notebook:
-    """Notes plays and answers.
+    """Records plays and answers.
 
     Args:
         clock: seconds since the epoch.
@@ -70,7 +70,7 @@ class Notebook:
         self.release_ids: dict[str, None] = {}
 
     def play(self, play: SimulatedPlay) -> None:
-        """Note a play; those of a listener in order."""
+        """Record a play; those of a listener come in order."""
         history = self._histories[play.user_id]
         history.plays.append(len(self._plays))
         self._plays.append(play)
@@ -78,7 +78,7 @@ class Notebook:
         self._judge(history, len(history.plays) - 1)
 
     def answer(self, answer: Recommendation) -> None:
-        """Note an answer; what is to be discovered over weeks is not looked at."""
+        """Record a short-term answer; long-term answers are ignored."""
         if answer.horizon != "short-term":
             return
         history = self._histories[answer.user_id]
@@ -86,7 +86,7 @@ class Notebook:
         self._judge(history, answer.plays_seen)
 
     def notes(self) -> Notes:
-        """Lay out what was noted."""
+        """Return the records as arrays."""
         numbers = {user_id: number for number, user_id in enumerate(self._histories)}
         release_ids = tuple(self.release_ids)
         outcomes = [self._outcomes.get(index) for index in range(len(self._plays))]
@@ -103,7 +103,7 @@ class Notebook:
         )
 
     def _judge(self, history: _History, plays_seen: int) -> None:
-        """Look for a listener's next play in the answer after so many, once both are there."""
+        """Look up a listener's next play in the answer after `plays_seen` plays, once both are there."""
         if plays_seen not in history.answers or plays_seen >= len(history.plays):
             return
         answer, index = history.answers.pop(plays_seen), history.plays[plays_seen]

@@ -1,4 +1,4 @@
-"""Hit rates over time, around each release, and of releases that were left as they were. Bots are never counted."""
+"""Hit rates over time, around each release, and of releases left in place. Bots never count."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,19 +15,19 @@ from streamer.local.world import DAY_MS
 from tests.bench.day.notebook import Notes
 
 NUM_AROUND: Final = 5_000
-"""Plays before and after a release that are compared: two days."""
+"""Number of plays compared before and after a release: two days."""
 
 _NUM_RESAMPLES: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Some days.
+    """A stretch of some days.
 
     Attributes:
-        day: their middle, since the first play.
-        num_plays: judged.
-        rate: of hits.
+        day: its middle, in days since the first play.
+        num_plays: number of judged plays.
+        rate: hit rate.
     """
 
     day: float
@@ -37,15 +37,15 @@ class Bin:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a release changed.
+    """The effect of a release.
 
     Attributes:
-        num_before: the latest plays judged by lists of the release before.
-        num_after: the first plays judged by lists of the release.
-        before: their hit rate.
-        after: theirs.
-        difference: after less before; of different plays.
-        against_the_former: after less what the release before would have reached on the very same plays.
+        num_before: number of the last plays judged by lists of the previous release.
+        num_after: number of the first plays judged by lists of the release.
+        before: hit rate of the former plays.
+        after: hit rate of the latter plays.
+        difference: after minus before, of different plays.
+        against_the_former: after minus the hit rate of the previous release on the same plays.
     """
 
     num_before: int
@@ -57,13 +57,13 @@ class Change:
 
 
 def days(notes: Notes) -> NDArray[np.float64]:
-    """Give the time of every play in days since the first."""
+    """Return the time of every play in days since the first: float64 (P,)."""
     elapsed_days: NDArray[np.float64] = (notes.played_at_ms - notes.played_at_ms[0]) / DAY_MS
     return elapsed_days
 
 
 def hits_of(recommender: Recommender, notes: Notes, is_judged: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Tell what a release would have hit that answered alone, from everybody's first play on.
+    """Judge a release as if it alone had answered from each listener's first play on.
 
     Returns:
         float64 (P,), NaN where it is not judged.
@@ -74,28 +74,28 @@ def hits_of(recommender: Recommender, notes: Notes, is_judged: NDArray[np.bool_]
 
 
 def binned(hits: NDArray[np.float64], notes: Notes, bin_days: float) -> list[Bin]:
-    """Average over equal stretches of time; of too few listeners nothing is said."""
+    """Average over equal stretches of time, without those of too few listeners."""
     places = (days(notes) // bin_days).astype(np.int64)
-    found = []
+    bins = []
     for place in range(int(places[-1]) + 1):
         chosen = (places == place) & ~np.isnan(hits) & ~notes.is_bot
         if len(np.unique(notes.listeners[chosen])) >= MIN_LISTENERS:
             rate = estimate(hits[chosen], notes.listeners[chosen])
-            found.append(Bin((place + 0.5) * bin_days, int(chosen.sum()), rate))
-    return found
+            bins.append(Bin((place + 0.5) * bin_days, int(chosen.sum()), rate))
+    return bins
 
 
 def is_after(notes: Notes, release: int) -> NDArray[np.bool_]:
-    """Choose the first plays judged by lists of a release: bool (P,)."""
+    """Mark the first plays judged by lists of a release: bool (P,)."""
     return _some(notes, release, slice(None, NUM_AROUND))
 
 
 def changes(notes: Notes, former: Sequence[NDArray[np.float64]]) -> Iterator[Change | None]:
-    """Compare what was before and after each release but the first; None where too little was judged.
+    """Compare before and after each release but the first; None if too few listeners were judged.
 
     Args:
         notes: of the day.
-        former: for each of these releases, what the one before would have hit where `is_after`.
+        former: for each of these releases, the hits of the one before, where `is_after`.
     """
     for release, would_have_hit in enumerate(former, start=1):
         before, after = _some(notes, release - 1, slice(-NUM_AROUND, None)), is_after(notes, release)
@@ -119,7 +119,7 @@ def _some(notes: Notes, release: int, some: slice) -> NDArray[np.bool_]:
 
 
 def _difference(notes: Notes, before: NDArray[np.bool_], after: NDArray[np.bool_]) -> Estimate:
-    """Estimate after less before, drawing listeners with what they played in both."""
+    """Estimate after minus before, resampling listeners with their plays in both."""
     size = int(notes.listeners.max()) + 1
     sums, counts = (
         np.array([np.bincount(notes.listeners[chosen], weights[chosen], size) for chosen in (before, after)])

@@ -1,4 +1,4 @@
-"""The run of the day, told in order: history, trainer, plays and answers without a hand, settlement."""
+"""The run of the day, in order: history, trainer, plays and answers without intervention, settlement."""
 
 import asyncio
 import time
@@ -21,21 +21,21 @@ from streamer.local.cluster import Cluster
 from tests.bench.day.notebook import Notebook, Notes
 from tests.bench.day.scale import DayScale
 
-_TELL_PERIOD_S: Final = 15.0
+_REPORT_PERIOD_S: Final = 15.0
 _LOOK_PERIOD_S: Final = 1.0
 _FIRST_RELEASE_DEADLINE_S: Final = 600.0
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What was seen from outside.
+class Observations:
+    """The day as seen from outside.
 
     Attributes:
         notes: every play, and whether it was a hit.
         balance: of the ledger.
-        trainer_log: all the trainer said.
+        trainer_log: the trainer's log.
     """
 
     notes: Notes
@@ -43,14 +43,14 @@ class Told:
     trainer_log: str
 
 
-async def live(scale: DayScale, environment: Mapping[str, str], releases: Path, tell: Tell) -> Told:
-    """Let the day pass.
+async def live(scale: DayScale, environment: Mapping[str, str], releases: Path, report: Report) -> Observations:
+    """Run the day.
 
     Args:
-        scale: how large.
-        environment: that the processes inherit.
-        releases: where the trainer puts them.
-        tell: how far it is.
+        scale: of the day.
+        environment: inherited by the processes.
+        releases: directory that the trainer publishes to.
+        report: called with the progress from time to time.
 
     Raises:
         RefrainError: a process ended by itself, or no release came.
@@ -78,14 +78,14 @@ async def live(scale: DayScale, environment: Mapping[str, str], releases: Path, 
                 reader.run(),
                 processes.watch(),
                 trainer.run(),
-                _keep_telling(tell, sender, ledger, notebook, trainer),
+                _keep_reporting(report, sender, ledger, notebook, trainer),
             )
             await first_of(settle(ledger, sender, reader), reader.run())
-        return Told(notebook.notes(), ledger.balance(), log.read_text())
+        return Observations(notebook.notes(), ledger.balance(), log.read_text())
 
 
 async def _pass_by(demo: DemoScale, cluster: Cluster, sender: Sender, num_messages: int) -> None:
-    """Send everything; nobody promotes anything, and nobody looks."""
+    """Send everything, without any intervention."""
     await asyncio.to_thread(cluster.start_workers)
     await sender.send(demo.history_plays)
     await asyncio.to_thread(cluster.start_trainer)
@@ -96,7 +96,7 @@ async def _pass_by(demo: DemoScale, cluster: Cluster, sender: Sender, num_messag
 
 
 async def _first_release(cluster: Cluster) -> None:
-    """Wait for it: until then nothing is answered, and so nothing is to be seen.
+    """Wait for the first release: until then nothing is answered, and there is nothing to judge.
 
     Raises:
         RefrainError: it does not come.
@@ -108,12 +108,14 @@ async def _first_release(cluster: Cluster) -> None:
         await asyncio.sleep(_LOOK_PERIOD_S)
 
 
-async def _keep_telling(tell: Tell, sender: Sender, ledger: Ledger, notebook: Notebook, trainer: TrainerStage) -> None:
-    """Say how far it is, for ever."""
+async def _keep_reporting(
+    report: Report, sender: Sender, ledger: Ledger, notebook: Notebook, trainer: TrainerStage
+) -> None:
+    """Report the progress forever."""
     while True:
-        await asyncio.sleep(_TELL_PERIOD_S)
+        await asyncio.sleep(_REPORT_PERIOD_S)
         now = datetime.fromtimestamp((sender.played_at_ms or 0) / 1000, UTC)
-        tell(
+        report(
             f"{now:%d %B %H:%M}: {sender.num_sent:,} plays sent, {ledger.lag:,} on their way, "
             f"{len(notebook.release_ids)} releases taken up; trainer: {trainer.words}"
         )

@@ -1,4 +1,4 @@
-"""How large the day is: who listens to what, how fast, when the bots come, and what calls for a fit."""
+"""The scale of the day: listeners and tracks, rates, when the bots come, and what triggers a fit."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,22 +15,22 @@ from streamer.local.world import DAY_MS, Debuts, World
 from tests.bench.day.bots import Bots
 
 _SETTINGS: Final = {
-    "TRAIN_WINDOW_PLAYS": 36_000,  # two weeks: what a fit takes stays the same
+    "TRAIN_WINDOW_PLAYS": 36_000,  # two weeks: the cost of a fit stays constant
     "TRAIN_DRIFT_PLAYS": 4_000,
     "TRAIN_FRESH_AFTER_S": 60,
-    "LONG_TERM_SIZE": 20,  # nobody looks at it here
+    "LONG_TERM_SIZE": 20,  # not judged here
 }
 
 
 @dataclass(frozen=True, slots=True)
 class DayScale:
-    """Sizes and rates; the defaults suit two cores, and take a quarter of an hour.
+    """Sizes and rates; the defaults suit two cores and take a quarter of an hour.
 
     Attributes:
-        demo: listeners, tracks, their first days, the rate, and what is enough for a fit.
+        demo: listeners, tracks, their history, the rate, and how many plays a fit needs.
         num_days: of the listeners' time, from the first play to the last.
-        debut_share: of the albums come out evenly between the end of the first week and the last day.
-        bots: who plays lists over and over.
+        debut_share: share of the albums that come out, spread evenly from the end of the first week to the last day.
+        bots: accounts that play lists over and over.
     """
 
     demo: DemoScale = field(
@@ -52,17 +52,17 @@ class DayScale:
 
     @property
     def until_ms(self) -> float:
-        """When the last play is."""
+        """The end of the day, ms since the epoch."""
         return START_MS + self.num_days * DAY_MS
 
     def world(self) -> World:
-        """Make up the world."""
+        """Build the simulated world."""
         demo = self.demo
         debuts = Debuts(self.debut_share, START_MS + 7 * DAY_MS, self.until_ms)
         return World.build(np.random.default_rng(demo.seed), demo.num_listeners, demo.num_tracks, debuts=debuts)
 
     def messages(self, world: World) -> Iterator[Message]:
-        """Yield what listeners and bots send, in the order of their time, to the last day's end."""
+        """Yield the messages of listeners and bots, in order of their time, until the end."""
         listeners = simulate(world, np.random.default_rng(self.demo.seed), START_MS)
         for play in merge(listeners, self.bots.plays(), key=_time):
             if play.played_at >= self.until_ms:
@@ -70,7 +70,7 @@ class DayScale:
             yield Message(play.user_id.encode(), msgspec.json.encode(play), play)
 
     def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
-        """Return the environment of the processes: a demo's, but for what is said here."""
+        """Return the environment of the processes: a demo's, with the settings above."""
         own = {f"REFRAIN_{name}": str(value) for name, value in _SETTINGS.items()}
         return self.demo.environment(inherited) | own
 

@@ -1,4 +1,4 @@
-"""The day's own instruments: what they count is what was played."""
+"""The day's own instruments count what was played."""
 
 import json
 from dataclasses import replace
@@ -42,7 +42,7 @@ def test_bots_play_their_list_in_order_over_and_over() -> None:
     assert all(is_bot(play.user_id) for play in plays)
 
 
-def test_what_is_sent_comes_in_the_order_of_time_and_ends() -> None:
+def test_messages_come_in_order_of_time_and_end() -> None:
     scale = replace(DayScale(), num_days=26.0)
     plays = [message.play for message in scale.messages(scale.world())]
     times_ms = [play.played_at for play in plays if play is not None]
@@ -54,7 +54,7 @@ def test_what_is_sent_comes_in_the_order_of_time_and_ends() -> None:
     assert scale.bots.from_ms <= bots_ms[0] < bots_ms[-1] < scale.bots.until_ms
 
 
-def test_a_play_is_judged_by_the_answer_to_the_play_before_whichever_comes_first() -> None:
+def test_a_play_is_judged_by_the_answer_to_the_previous_play_whichever_comes_first() -> None:
     notebook = Notebook(lambda: 7.0)
     play(notebook, "ann", "t0")
     answer(notebook, "ann", 1, ["t1", "t2"])
@@ -62,7 +62,7 @@ def test_a_play_is_judged_by_the_answer_to_the_play_before_whichever_comes_first
     play(notebook, "bob", "t1")
     answer(notebook, "ann", 3, ["t3"], "r2")
     answer(notebook, "ann", 2, ["t3"])
-    answer(notebook, "ann", 4, ["t5"], "r3")  # nothing came after it
+    answer(notebook, "ann", 4, ["t5"], "r3")  # no play follows it
 
     notes = notebook.notes()
 
@@ -92,7 +92,7 @@ def notes() -> Notes:
     )
 
 
-def test_a_rate_over_time_is_that_of_listeners(notes: Notes) -> None:
+def test_a_rate_over_time_counts_listeners_only(notes: Notes) -> None:
     bins = binned(notes.hits, notes, 1.0)
 
     assert [each.day for each in bins] == [0.5, 1.5, 2.5, 3.5]
@@ -101,7 +101,7 @@ def test_a_rate_over_time_is_that_of_listeners(notes: Notes) -> None:
     assert sum(each.num_plays for each in bins) == (~notes.is_bot).sum()
 
 
-def test_a_release_is_held_against_the_plays_before_and_against_the_former_on_its_own(notes: Notes) -> None:
+def test_a_release_is_compared_with_the_plays_before_and_with_the_former_release(notes: Notes) -> None:
     (change,) = changes(notes, [np.zeros(len(notes.hits))])
 
     assert change is not None
@@ -111,7 +111,7 @@ def test_a_release_is_held_against_the_plays_before_and_against_the_former_on_it
     assert change.against_the_former == change.after
 
 
-def test_of_a_release_that_hardly_answered_nothing_is_said(notes: Notes) -> None:
+def test_a_release_with_few_answers_has_no_change(notes: Notes) -> None:
     few = replace(notes, releases=np.where(np.arange(len(notes.hits)) < 7_995, 0, 1))
 
     assert list(changes(few, [notes.hits])) == [None]
@@ -138,7 +138,7 @@ def figures(**bots: object) -> dict[str, object]:
     }  # fmt: skip
 
 
-def test_a_good_day_is_nothing_to_complain_of() -> None:
+def test_a_good_day_has_no_complaints() -> None:
     assert list(complaints(figures())) == []
 
 
@@ -150,13 +150,15 @@ def test_a_good_day_is_nothing_to_complain_of() -> None:
         ({"until_day": 9.5}, "no release followed the bots"),
     ],
 )
-def test_bots_that_were_learned_from_or_that_end_all_are_complained_of(bots: dict[str, object], complaint: str) -> None:
-    (found,) = complaints(figures(**bots))
+def test_bots_that_were_learned_from_unnoticed_or_last_are_complained_of(
+    bots: dict[str, object], complaint: str
+) -> None:
+    (actual,) = complaints(figures(**bots))
 
-    assert complaint in found
+    assert complaint in actual
 
 
-def test_one_release_or_a_lost_play_is_complained_of() -> None:
+def test_a_single_release_and_a_lost_play_are_complained_of() -> None:
     bad = figures()
     bad["releases"] = [{"day": 9.0}]
     bad["balance"] = {"faults": 2}
@@ -164,7 +166,7 @@ def test_one_release_or_a_lost_play_is_complained_of() -> None:
     assert [each.split()[0] for each in complaints(bad)] == ["no", "2"]
 
 
-def test_the_page_tells_what_happened_in_the_order_it_did() -> None:
+def test_the_page_lists_events_in_order() -> None:
     page = draw_page(json.loads(json.dumps(figures())))
 
     assert page.index("Published: first.") < page.index("Refused before any fit: scripts.")
