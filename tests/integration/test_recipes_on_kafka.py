@@ -1,4 +1,4 @@
-"""Every recipe yields a release that one worker serves without knowing which recipe it is."""
+"""Every recipe produces a release that a worker serves without knowing the recipe."""
 
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from tests.models.training.test_fit import CATALOGUE, IDS, rounds
 from tests.onkafka import produce, read_committed
 from tests.until import until
 
-#: What the listener plays under each release, in turn; "x" is an unknown track.
+#: What the listener plays under each release, in order; no release knows "x".
 PLAYED = ("t3", "x", "t4", "t3")
 SIZES = (5, 8)
 
@@ -55,7 +55,7 @@ def offline(release: Release, history: Histories, num_old: int) -> StepOutput:
 
 
 async def until_serving(answering: Answering, *, release_id: str, offset: int = -1) -> None:
-    """Wait until a release is taken up and partition 0 has reached an offset."""
+    """Wait until a release is taken up and the mark of partition 0 has reached an offset."""
 
     def is_serving() -> bool:
         champion = answering.releases.champion
@@ -66,7 +66,7 @@ async def until_serving(answering: Answering, *, release_id: str, offset: int = 
             and answering.table.mark(0).offset >= offset
         )
 
-    await until(is_serving, f"{release_id} is taken up and the mark of partition 0 is at {offset}")
+    await until(is_serving, f"{release_id} is taken up and the mark of partition 0 has reached {offset}")
 
 
 @pytest.mark.kafka

@@ -15,7 +15,7 @@ from streamer.settings import Settings
 ROOT = Path(__file__).parents[2]
 K8S = ROOT / "k8s"
 
-# The oldest version k8s/README.md promises, and the newest whose schemas there are.
+# The oldest version that k8s/README.md promises, and the newest that has schemas.
 VERSIONS = ("1.29", kubernetes_validate.latest_version())
 
 Object = dict[str, Any]
@@ -30,8 +30,8 @@ def objects(program: Callable[[str], str]) -> list[Object]:
 
 @pytest.fixture(scope="module", params=["worker", "trainer"])
 def workload(request: pytest.FixtureRequest, objects: list[Object]) -> Object:
-    (found,) = [o for o in objects if "template" in o.get("spec", {}) and o["metadata"]["name"].endswith(request.param)]
-    return found
+    (match,) = [o for o in objects if "template" in o.get("spec", {}) and o["metadata"]["name"].endswith(request.param)]
+    return match
 
 
 def pod_of(workload: Object) -> Object:
@@ -46,7 +46,7 @@ def container_of(workload: Object) -> Object:
 
 
 def settings_of(workload: Object, objects: list[Object]) -> Settings:
-    """Read the settings as the container would: the map first, its own variables over it."""
+    """Read the settings as the container does: its own variables override those of the map."""
     container = container_of(workload)
     (source,) = container["envFrom"]
     maps = {o["metadata"]["name"]: o["data"] for o in objects if o["kind"] == "ConfigMap"}
@@ -55,12 +55,12 @@ def settings_of(workload: Object, objects: list[Object]) -> Settings:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_every_object_fits_the_schema_of_kubernetes(objects: list[Object], version: str) -> None:
-    for found in objects:
-        kubernetes_validate.validate(found, version, strict=True)
+def test_every_object_fits_the_kubernetes_schema(objects: list[Object], version: str) -> None:
+    for each in objects:
+        kubernetes_validate.validate(each, version, strict=True)
 
 
-def test_the_schema_refuses_a_misspelt_field(workload: Object) -> None:
+def test_the_schema_rejects_a_misspelt_field(workload: Object) -> None:
     misspelt = workload | {"spec": workload["spec"] | {"replica": 2}}
 
     with pytest.raises(kubernetes_validate.ValidationError, match="replica"):
@@ -71,17 +71,17 @@ def test_no_object_chooses_a_namespace(objects: list[Object]) -> None:
     assert [o["metadata"]["name"] for o in objects if "namespace" in o["metadata"]] == []
 
 
-def test_the_settings_of_a_pod_are_settings(workload: Object, objects: list[Object]) -> None:
+def test_the_settings_of_a_pod_are_valid(workload: Object, objects: list[Object]) -> None:
     settings = settings_of(workload, objects)
 
     assert settings.kafka_bootstrap_servers == "kafka:9092"
 
 
-def test_the_arguments_of_a_pod_are_a_command_of_refrain(workload: Object) -> None:
+def test_the_arguments_of_a_pod_are_a_refrain_command(workload: Object) -> None:
     assert _parser().parse_args(container_of(workload)["args"])
 
 
-def test_what_a_pod_writes_lies_on_a_volume(workload: Object, objects: list[Object]) -> None:
+def test_a_pod_writes_only_to_volumes(workload: Object, objects: list[Object]) -> None:
     settings = settings_of(workload, objects)
     writes = {
         "worker": [settings.state_dir],
@@ -121,7 +121,7 @@ def test_there_is_never_a_second_trainer(objects: list[Object]) -> None:
     assert trainer["spec"]["strategy"] == {"type": "Recreate"}
 
 
-def test_a_pod_gets_no_variables_of_services(workload: Object) -> None:
+def test_a_pod_gets_no_service_variables(workload: Object) -> None:
     # Services named refrain-* would set REFRAIN_*_PORT, and an unknown setting keeps the process from starting.
     assert pod_of(workload)["enableServiceLinks"] is False
 
@@ -139,7 +139,7 @@ def test_a_pod_has_no_rights_it_does_not_need(workload: Object) -> None:
     }
 
 
-def test_a_pod_is_probed_where_its_web_server_listens(workload: Object, objects: list[Object]) -> None:
+def test_a_pod_is_probed_at_the_port_of_its_web_server(workload: Object, objects: list[Object]) -> None:
     settings, container = settings_of(workload, objects), container_of(workload)
     listens = {"worker": settings.web_port, "trainer": settings.trainer_web_port}[container["name"]]
 
@@ -163,7 +163,7 @@ def test_a_silent_worker_is_not_restarted_while_it_computes(workload: Object, ob
     assert live["periodSeconds"] * live["failureThreshold"] > settings_of(workload, objects).max_step_s
 
 
-def test_prometheus_is_sent_where_each_service_leads(objects: list[Object]) -> None:
+def test_prometheus_scrapes_the_port_of_each_service(objects: list[Object]) -> None:
     for service in (o for o in objects if o["kind"] == "Service"):
         annotations = service["metadata"]["annotations"]
         (port,) = service["spec"]["ports"]
@@ -173,23 +173,23 @@ def test_prometheus_is_sent_where_each_service_leads(objects: list[Object]) -> N
         assert annotations["prometheus.io/port"] == str(port["port"])
 
 
-def test_every_selector_finds_the_pods_it_means(objects: list[Object]) -> None:
+def test_every_selector_selects_the_pods_of_its_workload(objects: list[Object]) -> None:
     workloads = {o["metadata"]["name"]: o for o in objects if "template" in o.get("spec", {})}
 
-    for found in objects:
-        if found["kind"] not in {"Service", "PodDisruptionBudget", "StatefulSet", "Deployment"}:
+    for each in objects:
+        if each["kind"] not in {"Service", "PodDisruptionBudget", "StatefulSet", "Deployment"}:
             continue
-        selector = found["spec"]["selector"]
+        selector = each["spec"]["selector"]
         wanted = selector.get("matchLabels", selector)
         selected = [
             name
             for name, workload in workloads.items()
             if wanted.items() <= workload["spec"]["template"]["metadata"]["labels"].items()
         ]
-        assert selected == [found["metadata"]["name"]]
+        assert selected == [each["metadata"]["name"]]
 
 
-def test_the_image_runs_as_the_user_the_pods_name(workload: Object) -> None:
+def test_the_image_runs_as_the_user_of_the_pods(workload: Object) -> None:
     users = re.findall(r"^USER (\d+):(\d+)$", (K8S / "Dockerfile").read_text(), re.MULTILINE)
 
     context = pod_of(workload)["securityContext"]
@@ -197,20 +197,20 @@ def test_the_image_runs_as_the_user_the_pods_name(workload: Object) -> None:
     assert users == [(str(context["runAsUser"]), str(context["runAsGroup"]))]
 
 
-def test_a_pod_runs_an_image_of_its_own_target(workload: Object) -> None:
+def test_a_pod_runs_the_image_of_its_own_target(workload: Object) -> None:
     dockerfile = (K8S / "Dockerfile").read_text()
     container = container_of(workload)
     target = container["name"]
 
-    named = re.search(rf"--target {target} -t (\S+) ", dockerfile)
+    tag = re.search(rf"--target {target} -t (\S+) ", dockerfile)
 
-    assert named
-    assert container["image"] == named[1]
+    assert tag
+    assert container["image"] == tag[1]
     assert re.search(rf"^FROM runtime AS {target}$", dockerfile, re.MULTILINE)
     assert re.search(rf'^COPY --from=build-{target} .*\n.*\nCMD \["{target}"\]$', dockerfile, re.MULTILINE)
 
 
-def test_the_image_is_built_from_files_there_are() -> None:
+def test_the_image_is_built_from_existing_files() -> None:
     dockerfile = (K8S / "Dockerfile").read_text().replace("${LOCK}", "requirements.lock")
     allowed = (ROOT / ".dockerignore").read_text().replace("requirements*.lock", "requirements.lock")
 
