@@ -1,4 +1,4 @@
-"""The only place where things are built: below it nobody sees the settings, only the value it needs."""
+"""The one place that builds a worker; everything below it receives the values it needs, not the settings."""
 
 from dataclasses import dataclass
 
@@ -23,11 +23,11 @@ from streamer.worker.pipeline import Answering
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """A worker, built and not yet started.
+    """A worker, built but not started.
 
     Attributes:
         app: Faust's part: membership, assignment, recovery.
-        answering: what is done with each batch.
+        answering: processes each batch.
     """
 
     app: ChunkApp
@@ -38,9 +38,9 @@ def create_worker(settings: Settings, num_partitions: int, engine: Engine | None
     """Build a worker.
 
     Args:
-        settings: as read.
+        settings: of the process.
         num_partitions: of the source topic, which exists.
-        engine: computes; absent: as the settings say.
+        engine: computes the steps; None builds the one that the settings describe.
     """
     app = create_chunk_app(settings)
     table = listener_table(app, num_partitions)
@@ -70,7 +70,7 @@ def create_worker(settings: Settings, num_partitions: int, engine: Engine | None
 
 
 def create_engine(settings: Settings) -> Engine:
-    """Build the engine the settings ask for. Answers that are to be scored are given unmasked."""
+    """Build the engine that the settings describe; `each`, for measuring hit rates, leaves no track out of a list."""
     return Engine(
         sizes=(settings.short_term_size, settings.long_term_size),
         heard_masked=_HEARD_MASKED[settings.answer],
@@ -89,5 +89,5 @@ def _last_plays(batch: Batch) -> NDArray[np.int64]:
 
 _PICK_ANSWERED = {"each": _every_play, "latest": _last_plays}
 
-#: Short-term lists leave out the track that plays, long-term lists what the listener is hearing these days.
+#: How many of the latest plays each list leaves out: short-term the current track, long-term what was played recently.
 _HEARD_MASKED = {"each": (0, 0), "latest": (1, 64)}

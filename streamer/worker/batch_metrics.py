@@ -1,4 +1,4 @@
-"""The tally: what a committed batch adds to the metrics."""
+"""What a committed batch adds to the metrics."""
 
 from collections.abc import Sequence
 
@@ -14,9 +14,9 @@ def count_batch(metrics: WorkerMetrics, intakes: Sequence[Intake], outcome: Outc
     """Count a batch that is on Kafka and on disk.
 
     Args:
-        metrics: where to.
-        intakes: what was asked.
-        outcome: what came of it.
+        metrics: of the worker.
+        intakes: the batch's records.
+        outcome: its result.
         now_ms: ms since the epoch.
     """
     batch = outcome.batch

@@ -1,4 +1,4 @@
-"""Gathering: chunks of many partitions wait some milliseconds for company and become one batch."""
+"""Batching: chunks of several partitions wait a few milliseconds for each other and become one batch."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -9,11 +9,11 @@ from streamer.kafka.chunk import Chunk
 async def gather_chunks(
     chunks: AsyncIterator[Chunk], *, max_plays: int, max_wait_s: float
 ) -> AsyncGenerator[list[Chunk], None]:
-    """Yield chunks in lists, in order: one batch each, the next only when it is asked for.
+    """Yield batches of chunks, in order, each only on request.
 
     Args:
-        chunks: as fetched; of a partition, in order.
-        max_plays: a batch has no more records, unless a single chunk has.
+        chunks: as fetched; those of a partition in order.
+        max_plays: the most records in a batch, unless a single chunk has more.
         max_wait_s: how long the first chunk of a batch waits for others.
     """
     loop = asyncio.get_running_loop()
@@ -37,7 +37,7 @@ async def gather_chunks(
 
 
 class Drain:
-    """Lets batches through until it is closed: the way to stop between two batches, with none half done."""
+    """A gate for batches, which closes between two of them, so that none is left half done."""
 
     def __init__(self) -> None:
         self._is_closed = False
@@ -45,7 +45,7 @@ class Drain:
         self._is_idle.set()
 
     async def guard(self, batches: AsyncIterator[list[Chunk]]) -> AsyncIterator[list[Chunk]]:
-        """Yield batches; once closed, none, for ever: whoever fetched them must be stopped from outside."""
+        """Yield batches until the gate is closed; then wait forever: the consumer must be stopped from outside."""
         async for batch in batches:
             if self._is_closed:
                 await asyncio.Event().wait()
@@ -54,6 +54,6 @@ class Drain:
             self._is_idle.set()
 
     async def close(self) -> None:
-        """Let no further batch begin; return when the one in work is done."""
+        """Let no further batch start; return when the current one is done."""
         self._is_closed = True
         await self._is_idle.wait()

@@ -1,16 +1,18 @@
-"""The culprits: the plays that cannot be computed, found by halving their batch until each is alone.
+"""Bisection: uncomputable plays are found by halving their batch until each is alone.
 
-A batch whose step fails is answered in halves, the first before the second, each a batch with transactions and marks
-of its own: a step comes before anything is written, and batching is invisible (law 2). So what failed for its size
-succeeds in parts, and nobody is refused. One culprit among n plays costs some 2 log2(n) steps.
+If the step of a batch fails, its halves are answered one after the other, each as a batch with its own transactions and
+marks. This is safe because a step comes before anything is written, and because batching is invisible (law 2). So a
+batch that failed because of its size succeeds in parts, and no play is rejected. One uncomputable play among n costs
+about 2 log2(n) steps.
 
-A play is a culprit if it fails alone, twice, and the device computes a play known to be good in between; if the device
-does not, the process ends, for a dying device must not empty a topic. That is asked when the first play fails alone,
-before any other is tried. What company a play came in does not count, so a redelivery judges alike.
+A play is uncomputable if it fails alone, twice, and the device computes a known good play in between. If the device
+does not, the process ends, because a dying device must not empty a topic. The device is checked when the first play
+fails alone, before any other is tried. The verdict does not depend on the rest of the batch, so a redelivery reaches
+the same verdict.
 
-What fails may be no new play but what the listener's state holds: a stored state that is no number, or a remembered
-play that a new release folds again. Then each new play of that listener is a culprit, one message each, and the state
-stays as it is until a release can go on from it: starting it over would be a reset (law 4).
+The cause may not be a new play but the listener's state: a stored state with a NaN or infinity, or a remembered play
+that a new release folds again. Then each new play of that listener is rejected, one message each, and the state stays
+as it is until a release can continue from it: starting over would be a reset (law 4).
 """
 
 import logging
@@ -32,13 +34,13 @@ async def answer_bisecting(
     check_device: Callable[[], Awaitable[None]],
     metrics: WorkerMetrics,
 ) -> None:
-    """Answer a batch; refuse the plays that keep it from being answered.
+    """Answer a batch, and reject its uncomputable plays.
 
     Args:
-        intakes: of the batch, one a partition.
-        answer: answers them all, or raises a StepError with nothing written.
-        check_device: ends the process unless the device computes what it could before.
-        metrics: counts steps that fail.
+        intakes: of the batch, one per partition.
+        answer: answers them all, or raises StepError and writes nothing.
+        check_device: ends the process unless the device computes a known good play.
+        metrics: count the steps that fail.
     """
     if not await _failure(intakes, answer, metrics):
         return
@@ -48,12 +50,12 @@ async def answer_bisecting(
         return
     await check_device()
     if reason := await _failure(intakes, answer, metrics):
-        reason += "; another play was computed, so it is this one: send it again under another release"
-        await answer([intake.refused(Cause.UNCOMPUTABLE, reason) for intake in intakes])
+        reason += "; the device computed another play, so the fault is in this one: re-send it under another release"
+        await answer([intake.rejected(Cause.UNCOMPUTABLE, reason) for intake in intakes])
 
 
 def halve(intakes: Intakes) -> tuple[list[Intake], list[Intake]]:
-    """Split a batch of two records or more; of the partition that is cut, the first half has what came first."""
+    """Split a batch of at least two records; if that splits a partition, its earlier records go to the first half."""
     first, second = list[Intake](), list[Intake]()
     room = _num_records(intakes) // 2
     for intake in intakes:
@@ -68,9 +70,9 @@ def halve(intakes: Intakes) -> tuple[list[Intake], list[Intake]]:
 
 
 async def _failure(intakes: Intakes, answer: Callable[[Intakes], Awaitable[None]], metrics: WorkerMetrics) -> str:
-    """Answer; return how the step failed, if it did.
+    """Answer; return how the step failed, or "".
 
-    Text, for an error would keep alive what it passed through.
+    This is text because an exception would keep alive the frames it passed through.
     """
     try:
         await answer(intakes)

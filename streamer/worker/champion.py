@@ -1,9 +1,9 @@
-"""The worker's side of releases: notice, verify and load the champion beside the one that runs.
+"""The worker's side of releases: notice, verify and load a new champion while the current one answers.
 
-The topic `releases` is read to its end before anything else starts, outside the consumer group: each worker must see
-every notice. A release that cannot be taken up is reported; the one before goes on, also in a worker that starts anew,
-and the next attempt follows. Where releases were announced and none can be taken up, a worker does not start: it would
-remember plays that ask for an answer and never give one.
+The topic `releases` is read to its end before anything else starts, outside the consumer group, because each worker
+must see every notice. A release that cannot be taken up is reported and retried; meanwhile its predecessor answers,
+also in a worker that has just started. If releases were announced but none can be taken up, a worker does not start: it
+would remember plays and never answer them.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 _RETRY_S: Final = 5.0
 
-#: How many of the newest releases are tried, so that one attempt ends in time where their place does not answer.
+#: How many of the newest releases are tried, so that an attempt ends in time even if their storage does not respond.
 _MAX_NOTICES: Final = 10
 
 _read_notice = msgspec.json.Decoder(ReleaseNotice).decode
@@ -39,11 +39,11 @@ _read_notice = msgspec.json.Decoder(ReleaseNotice).decode
 
 @dataclass(frozen=True, slots=True)
 class Champion:
-    """The release that answers, ready to be used.
+    """The release that answers, ready to use.
 
     Attributes:
         release: network and catalogue.
-        promoted_at_ms: Kafka's timestamp of its notice, by which releases are ordered: also one rolled back to.
+        promoted_at_ms: Kafka's timestamp of its notice, which orders releases, including one that was rolled back to.
         lists: writes answers over its catalogue.
     """
 
@@ -56,10 +56,10 @@ class Releases:
     """Keeps `champion` current.
 
     Args:
-        bootstrap_servers: where Kafka answers.
-        topic: where aliases are moved.
-        device: where networks are loaded to.
-        metrics: what is counted.
+        bootstrap_servers: addresses of Kafka.
+        topic: the topic of aliases.
+        device: networks are loaded onto it.
+        metrics: count releases and failures.
     """
 
     def __init__(self, bootstrap_servers: str, topic: str, device: torch.device, metrics: WorkerMetrics) -> None:
@@ -75,7 +75,7 @@ class Releases:
     async def start(self) -> None:
         """Read the topic to its end, take up the champion, then follow the topic.
 
-        Where there are notices, wait until a release can be taken up.
+        If there are notices, wait until a release can be taken up.
         """
         await self._consumer.start()
         self._consumer.assign([self._partition])
@@ -118,21 +118,21 @@ class Releases:
         await self._take_up_newest()
 
     async def _read(self, wait_ms: int) -> None:
-        """Remember the notices that have come within `wait_ms`."""
+        """Remember the notices that arrive within `wait_ms`."""
         fetched = await self._consumer.getmany(self._partition, timeout_ms=wait_ms)
         self._newer.extend(
             record for record in fetched.get(self._partition, []) if record.key == CHAMPION and record.value is not None
         )
 
     async def _take_up_newest(self) -> None:
-        """Take up the newest release that can be."""
+        """Take up the newest release that can be taken up."""
         notices = list(self._newer)
         for number in reversed(range(len(notices))):
             try:
                 champion = await asyncio.to_thread(_load, notices[number], self._device)
             except ReleaseError as exc:
                 self._metrics.release_failures.inc()
-                logger.error("release not taken up, trying again in %.0f s: %s", _RETRY_S, exc)  # noqa: TRY400  no bug
+                logger.error("release not taken up, retrying in %.0f s: %s", _RETRY_S, exc)  # noqa: TRY400  not a bug
                 continue
             self._newer = deque(notices[number + 1 :], _MAX_NOTICES)
             await self._change(champion)
@@ -147,16 +147,16 @@ class Releases:
 
 
 def _end_if_failed(following: "asyncio.Task[None]") -> None:
-    """End the process if the topic can no longer be followed: it would answer with an old release for ever."""
+    """End the process if the topic can no longer be followed: it would answer with an old release forever."""
     if not following.cancelled() and (cause := following.exception()) is not None:
         crash("the releases topic can no longer be read; check the broker and its ACLs", cause)
 
 
 def _load(record: ConsumerRecord[bytes, bytes], device: torch.device) -> Champion:
-    """Copy, verify and load what a notice names.
+    """Copy, verify and load the release that a notice names.
 
     Raises:
-        ReleaseError: it cannot be.
+        ReleaseError: one of these fails.
     """
     assert record.value is not None
     try:

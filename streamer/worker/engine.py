@@ -1,4 +1,4 @@
-"""The engine: the device, and the one thread that computes on it, so that heartbeats never wait for a step."""
+"""The engine: the device and the one thread that computes on it, so that heartbeats never wait for a step."""
 
 import asyncio
 import traceback
@@ -20,13 +20,13 @@ from streamer.worker.batch import Batch
 class Engine:
     """Computes steps, one at a time.
 
-    A step that fails is told to the caller. A step without end or a dead thread ends the process.
+    A failed step raises StepError. A step that does not end, or a dead thread, ends the process.
 
     Args:
         sizes: length of the lists, short-term and long-term.
         heard_masked: how many of the latest plays are left out of the lists, by horizon.
-        max_step_s: a step that takes longer ends the process: its device is gone, or the transaction would be.
-        num_threads: threads of one step on a CPU.
+        max_step_s: a longer step ends the process: its device is gone, or its transaction soon will be.
+        num_threads: CPU threads per step.
     """
 
     def __init__(
@@ -36,18 +36,18 @@ class Engine:
         self._heard_masked = heard_masked
         self._max_step_s = max_step_s
         self._thread = ThreadPoolExecutor(1, "compute", initializer=torch.set_num_threads, initargs=(num_threads,))
-        self._known_good: tuple[int, NDArray[np.uint64]] | None = None  # a release, and a track it has computed
+        self._known_good: tuple[int, NDArray[np.uint64]] | None = None  # key of a release, and tracks it can compute
 
     async def step(self, release: Release, batch: Batch, answered: NDArray[np.int64]) -> StepOutput:
         """Advance every life of a batch and rank after the plays `answered`.
 
         Args:
-            release: whose network computes.
+            release: its network computes.
             batch: R lives.
-            answered: int64 (A,), rising indices of the batch's new plays.
+            answered: int64 (A,), ascending indices of the batch's new plays.
 
         Raises:
-            StepError: it raised, ran out of memory, or gave a state or a score that is no number.
+            StepError: the step raised, ran out of memory, or produced a state or a score that is not finite.
         """
         return await self._run(
             release,
@@ -62,11 +62,11 @@ class Engine:
         )
 
     async def check(self, release: Release) -> None:
-        """End the process unless the device computes a play that is known to be good.
+        """End the process unless the device computes a known good play.
 
-        The play is a stranger's first. Its track is one of a few of the catalogue, for the step may fail over any one;
-        the first that computes is known to be good from then on, so that a device that fails now and then is not asked
-        until it succeeds.
+        It is the first play of a new listener. A few tracks of the catalogue are tried, because any one of them may be
+        the fault; the first that succeeds is the known good one from then on, so that a device that fails
+        intermittently is not tried until it succeeds.
         """
         if self._known_good is None or self._known_good[0] != release.key:
             self._known_good = release.key, release.catalogue.keys[:: 1 + len(release.catalogue) // 3]
@@ -79,7 +79,7 @@ class Engine:
             else:
                 self._known_good = release.key, keys[number : number + 1]
                 return
-        crash("not even a play known to be good can be computed; check the device, then the release", failure)
+        crash("not even a known good play can be computed; check the device, then the release", failure)
 
     async def _run(self, release: Release, step_input: StepInput) -> StepOutput:
         try:
@@ -88,15 +88,15 @@ class Engine:
         except TimeoutError as exc:
             num = step_input.histories.num_listeners
             crash(f"a step of {num} listeners took longer than {self._max_step_s} s; check the device", exc)
-        except (RuntimeError, SystemExit) as exc:  # the pool's own: what a step raises is a StepError
-            crash("the thread that computes is dead; a restart brings another", exc)
+        except (RuntimeError, SystemExit) as exc:  # from the pool: errors of a step are StepErrors
+            crash("the compute thread is dead; a restart creates a new one", exc)
 
     def _attempt(self, release: Release, step_input: StepInput) -> StepOutput:
         try:
             output = self._compute(release, step_input)
             _require_numbers(output)
         except Exception as exc:
-            traceback.clear_frames(exc.__traceback__)  # else a step out of memory keeps its tensors while it is retried
+            traceback.clear_frames(exc.__traceback__)  # they hold tensors, and a step out of memory will be retried
             raise StepError(f"release {release.release_id} failed with {type(exc).__name__}") from exc
         return output
 
@@ -104,19 +104,19 @@ class Engine:
         return step(release.recommender, step_input, sizes=self._sizes, heard_masked=self._heard_masked)
 
     def close(self) -> None:
-        """Let the thread go."""
+        """Release the thread."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
 
 def _require_numbers(output: StepOutput) -> None:
     if not np.isfinite(output.hidden).all():
         raise FloatingPointError("a state is not finite")
-    if not all((ranked.scores < np.inf).all() for ranked in output.ranked):  # -inf stands in missing places
+    if not all((ranked.scores < np.inf).all() for ranked in output.ranked):  # -inf marks empty places
         raise FloatingPointError("a score is not finite")
 
 
 def _first_play(release: Release, track_key: np.uint64) -> StepInput:
-    """Lay out the first play of a listener unheard, to be answered."""
+    """Lay out the first play of a new listener, to be answered."""
     first = np.zeros(1, np.int64)
     history = Histories(np.array([0, 1]), np.array([track_key]), first, np.zeros(1, np.uint8), np.zeros(1, np.bool_))
     return StepInput.from_nothing(history, first, num_hidden=release.network.config.hidden_size)

@@ -1,4 +1,4 @@
-"""The events of a batch as columns, partition by partition, and the listeners they are of."""
+"""The events of a batch as columns, partition by partition, and their listeners."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -14,7 +14,7 @@ class Events:
     """The n accepted events of a batch, partition by partition, in the order of their offsets.
 
     Attributes:
-        listener: int64 (n,), which listener of the batch; a listener is a user id in one partition.
+        listener: int64 (n,), the number of the listener in the batch; a listener is a user id in one partition.
         offsets: int64 (n,), source offsets.
         track_keys: uint64 (n,).
         played_at_ms: int64 (n,).
@@ -38,18 +38,18 @@ class Events:
 
 @dataclass(frozen=True, slots=True)
 class Listeners:
-    """The L listeners of a batch, in the order of their first event; those of a partition stand together."""
+    """The L listeners of a batch, partition by partition, in the order of their first event."""
 
     users: list[bytes]
     bounds: NDArray[np.int64]  # int64 (partitions + 1,): listeners of the p-th partition
 
 
 def join(columns: Sequence[PlayColumns], offsets: Sequence[NDArray[np.int64]]) -> tuple[Events, Listeners]:
-    """Lay the partitions' accepted events one behind the other, and number their listeners.
+    """Concatenate the accepted events of the partitions, and number their listeners.
 
     Args:
         columns: the events of each partition.
-        offsets: their source offsets, int64, as long as the columns.
+        offsets: their source offsets, int64, each array as long as its columns.
     """
     users: list[bytes] = []
     bounds = [0]

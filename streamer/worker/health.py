@@ -1,4 +1,4 @@
-"""The health of a worker: looked at every second, for the gauges and for whoever restarts it."""
+"""The health of a worker, checked every second for the gauges and for the orchestrator that restarts it."""
 
 import asyncio
 import contextlib
@@ -9,12 +9,12 @@ from streamer.worker.app import Worker
 
 _WATCH_PERIOD_S = 1.0
 
-#: A worker with work and without progress for this long asks to be restarted; above any batch and any rebalance.
+#: A worker that has work but makes no progress for this long is unhealthy; longer than any batch and any rebalance.
 _MAX_STANDSTILL_S = 120.0
 
 
 class Watch:
-    """Looks at a worker every second: for the gauges, and for the question whether it should be restarted."""
+    """Checks a worker every second, sets its gauges and says whether it should be restarted."""
 
     def __init__(self, worker: Worker, source_topic: str, num_partitions: int) -> None:
         self._worker = worker
@@ -24,14 +24,14 @@ class Watch:
         self._progress_at_s: dict[object, float] = {}
 
     async def run(self) -> None:
-        """Look, for ever."""
+        """Check until cancelled."""
         while True:
-            with contextlib.suppress(LookupError):  # a partition moves on while it is looked at
+            with contextlib.suppress(LookupError):  # a partition goes to another worker during the check
                 await self._look()
             await asyncio.sleep(_WATCH_PERIOD_S)
 
     def unhealthy(self) -> str:
-        """Say if there has been work and no progress for too long."""
+        """Say what has had work but no progress for too long; empty if nothing has."""
         for what, progress_at_s in self._progress_at_s.items():
             standstill_s = time.monotonic() - progress_at_s
             if standstill_s > _MAX_STANDSTILL_S:
@@ -39,7 +39,7 @@ class Watch:
         return ""
 
     def unready(self) -> str:
-        """Say if plays are not answered yet."""
+        """Say why plays are not answered yet; empty if they are."""
         return "" if is_ready(self._worker.app) else "recovering"
 
     async def _look(self) -> None:
@@ -62,7 +62,7 @@ class Watch:
         self._note(progress | {"recovery": (-remaining, remaining)})
 
     def _note(self, progress: dict[object, tuple[int, int]]) -> None:
-        """Note of each thing how far it is and how much is left; it stands still if neither moves nor is done."""
+        """Record how far each item is and how much is left; an item with work left and the same position is stuck."""
         now_s = time.monotonic()
         self._progress_at_s = {
             what: self._progress_at_s.get(what, now_s) if left and self._seen.get(what) == done else now_s

@@ -1,4 +1,4 @@
-"""The intake: what of a partition's fetched records is still to be done, and how it reads."""
+"""The intake: the fetched records of a partition that are not yet applied, decoded."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ class Intake:
         records: those above the progress mark, in order; at least one.
         plays: the accepted events among them.
         offsets: int64 (n,), their source offsets.
-        rejects: the others, in order; `index` counts in `records`.
+        rejects: the others, in order; their `index` is a position in `records`.
     """
 
     partition: int
@@ -38,33 +38,33 @@ class Intake:
 
     @property
     def mark(self) -> Mark:
-        """How far the partition has come when this is done."""
+        """The progress mark of the partition once this intake is done."""
         return Mark(self.records[-1].offset, self.records[-1].timestamp)
 
     def part(self, begin: int, end: int) -> "Intake":
-        """Return what the records from `begin` to before `end` hold, as if they alone had been taken in."""
-        kept = np.flatnonzero((begin <= self.plays.index) & (self.plays.index < end))
-        plays = _take(self.plays, kept)
+        """Return the intake of `records[begin:end]` alone."""
+        rows = np.flatnonzero((begin <= self.plays.index) & (self.plays.index < end))
+        plays = _take(self.plays, rows)
         return Intake(
             self.partition,
             self.records[begin:end],
             replace(plays, index=plays.index - begin),
-            self.offsets[kept],
+            self.offsets[rows],
             [replace(reject, index=reject.index - begin) for reject in self.rejects if begin <= reject.index < end],
         )
 
-    def refused(self, cause: Cause, reason: str) -> "Intake":
+    def rejected(self, cause: Cause, reason: str) -> "Intake":
         """Return the intake with its accepted events among the rejects."""
         none = np.empty(0, np.int64)
-        refused = [Reject(index, cause, reason) for index in self.plays.index.tolist()]
-        rejects = sorted((*self.rejects, *refused), key=lambda reject: reject.index)
+        new_rejects = [Reject(index, cause, reason) for index in self.plays.index.tolist()]
+        rejects = sorted((*self.rejects, *new_rejects), key=lambda reject: reject.index)
         return replace(self, plays=_take(self.plays, none), offsets=none, rejects=rejects)
 
 
 def fresh_records(fetched: Records, mark: Mark) -> Records:
     """Return the records of a partition that its progress mark does not cover, each once.
 
-    A chunk that waited through a rebalance may come again in the fetch behind it, and both in one batch.
+    A chunk that waited through a rebalance may be fetched again, and both copies may be in one batch.
     """
     newest, fresh = mark.offset, []
     for record in fetched:
@@ -80,7 +80,7 @@ def take_in(partition: int, records: Records, belongs_here: Callable[[bytes], bo
     Args:
         partition: its number.
         records: those above its progress mark, in order; at least one.
-        belongs_here: whether a key hashes to this partition; None: not checked.
+        belongs_here: whether a key hashes to this partition; None skips the check.
     """
     decoded = decode([r.key for r in records], [r.value for r in records], [r.timestamp for r in records])
     plays = decoded.plays
@@ -98,9 +98,9 @@ def _without_strays(plays: PlayColumns, belongs_here: Callable[[bytes], bool]) -
     return _take(plays, np.flatnonzero(is_home)), strays
 
 
-def _take(plays: PlayColumns, kept: NDArray[np.int64]) -> PlayColumns:
+def _take(plays: PlayColumns, rows: NDArray[np.int64]) -> PlayColumns:
     arrays = {
-        name: getattr(plays, name)[kept]
+        name: getattr(plays, name)[rows]
         for name in ("index", "track_keys", "played_at_ms", "contexts", "skipped", "forgets")
     }
-    return replace(plays, users=[plays.users[i] for i in kept], track_ids=[plays.track_ids[i] for i in kept], **arrays)
+    return replace(plays, users=[plays.users[i] for i in rows], track_ids=[plays.track_ids[i] for i in rows], **arrays)

@@ -1,4 +1,4 @@
-"""What a batch says and remembers, partition by partition: answers, tombstones, dead letters, states, mark."""
+"""What a batch writes, partition by partition: answers, tombstones, dead letters, states, progress mark."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ _WORKER_VERSION: Final = version("refrain")
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """Where a batch is written to.
+    """The topics that a batch is written to.
 
     Attributes:
         source: the topic of plays, named in dead letters.
-        answers: one topic a horizon, in the order of HORIZONS.
-        dead_letters: for plays refused.
+        answers: one topic per horizon, in the order of HORIZONS.
+        dead_letters: the topic of rejected plays.
     """
 
     source: str
@@ -42,10 +42,10 @@ class Answers:
     """The lists of A plays of a batch.
 
     Attributes:
-        answered: int64 (A,), indices of the batch's new plays, rising.
-        ranked: one a horizon.
-        lists: writes them.
-        release_id: the release that ranked.
+        answered: int64 (A,), ascending indices of the batch's new plays.
+        ranked: one per horizon.
+        lists: encodes them.
+        release_id: the release that ranked the tracks.
         emitted_at_ms: when, ms since the epoch.
     """
 
@@ -58,13 +58,13 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Everything a batch came to, before it is split by partition.
+    """The result of a batch, before it is split by partition.
 
     Attributes:
-        events: the accepted events, as they came.
-        listeners: whose they are.
+        events: the accepted events, in the order of their arrival.
+        listeners: of the events.
         batch: the lives.
-        states: the states of the lives after it.
+        states: the states of the lives after the batch.
         answers: the lists; None while there is no release.
     """
 
@@ -76,7 +76,7 @@ class Outcome:
 
 
 def write(intakes: Sequence[Intake], outcome: Outcome, topics: Topics) -> Iterator[Writes]:
-    """Yield what is to be written of each partition, in the order of the intakes."""
+    """Yield the writes of each partition, in the order of the intakes."""
     states = _states(outcome)
     for number, intake in enumerate(intakes):
         first, last = outcome.listeners.bounds[number : number + 2]
@@ -90,7 +90,7 @@ def write(intakes: Sequence[Intake], outcome: Outcome, topics: Topics) -> Iterat
 
 
 def _states(outcome: Outcome) -> list[Item]:
-    """Return key and new record of each listener; None for those whose last event was a tombstone."""
+    """Return the key and new record of each listener; None for those whose last event was a tombstone."""
     is_last = outcome.batch.is_last
     records = dict(zip(outcome.batch.listener[is_last].tolist(), encode(outcome.states.take(is_last)), strict=True))
     return [(listener_key(user), records.get(number)) for number, user in enumerate(outcome.listeners.users)]
@@ -107,7 +107,7 @@ def _tombstones(outcome: Outcome, first: int, last: int) -> dict[int, Record]:
 
 
 def _answers(outcome: Outcome, partition: int, first: int, last: int) -> tuple[list[int], list[list[Record]]]:
-    """Return the source offsets, rising, of the answers to a partition's listeners, and each horizon's answers."""
+    """Return the ascending source offsets of the answers to a partition's listeners, and each horizon's answers."""
     answers, batch = outcome.answers, outcome.batch
     if answers is None:
         return [], [[] for _ in HORIZONS]
@@ -134,7 +134,7 @@ def _answers(outcome: Outcome, partition: int, first: int, last: int) -> tuple[l
 
 
 def _merge(tombstones: Mapping[int, Record], offsets: Sequence[int], answers: list[Record]) -> list[Record]:
-    """Return both in the order of their source offsets, so that no answer goes back behind another."""
+    """Return both in the order of their source offsets, so that no older answer follows a newer one."""
     if not tombstones:
         return answers
     by_offset = {**tombstones, **dict(zip(offsets, answers, strict=True))}

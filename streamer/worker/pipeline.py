@@ -1,4 +1,4 @@
-"""The story of a play, told once, in order: from the chunk it was fetched in to the transaction that answers it."""
+"""The life of a play, step by step: from the chunk it was fetched in to the transaction that answers it."""
 
 import asyncio
 import functools
@@ -31,20 +31,20 @@ from streamer.worker.outputs import Answers, Outcome, Topics, write
 
 @dataclass(frozen=True, slots=True)
 class Answering:
-    """What turns plays into answers; built in app.py.
+    """Turns plays into answers; built in app.py.
 
     Attributes:
         table: the states.
-        fences: the transactional producers of the partitions owned.
-        engine: computes.
-        releases: knows the champion.
-        metrics: counts.
-        topics: where answers go.
-        pick_answered: which new plays of a batch are answered: each, or each listener's last.
-        belongs_here: whether a partition is the one a key hashes to; None: not checked.
-        gate: closed to stop between two batches.
-        max_plays: of a batch.
-        max_wait_s: how long a chunk waits for company.
+        fences: the transactional producers of the owned partitions.
+        engine: computes the steps.
+        releases: holds the champion.
+        metrics: of the worker.
+        topics: the topics that answers go to.
+        pick_answered: the new plays of a batch to answer: each, or each listener's last.
+        belongs_here: whether a key hashes to a partition; None skips the check.
+        gate: closes to stop between two batches.
+        max_plays: the most plays in a batch.
+        max_wait_s: how long the first chunk of a batch waits for others.
     """
 
     table: ListenerTable
@@ -60,7 +60,7 @@ class Answering:
     max_wait_s: float
 
     async def answer_plays(self, chunks: AsyncIterator[Chunk]) -> None:
-        """Answer every play: one batch after the other, each whole before the next."""
+        """Answer every play, one complete batch after the other."""
         batches = gather_chunks(chunks, max_plays=self.max_plays, max_wait_s=self.max_wait_s)
         async for batch in self.gate.guard(batches):
             await self.answer_batch(batch)
@@ -68,8 +68,8 @@ class Answering:
                 await chunk.acknowledge()
 
     async def answer_batch(self, chunks: Sequence[Chunk]) -> None:
-        """Do everything one batch of chunks asks for; when this returns it is on Kafka and on disk."""
-        fences = dict(self.fences.held)  # bound here: whoever takes them later fences this batch
+        """Process one batch of chunks; when this returns, its answers and states are on Kafka and on disk."""
+        fences = dict(self.fences.held)  # bound here: a worker that takes them later fences this batch
         with self.metrics.timed("decode"):
             intakes = self._take_in(chunks)
         if intakes:
@@ -77,7 +77,7 @@ class Answering:
             await answer_bisecting(intakes, answer, self._check_device, self.metrics)
 
     async def _answer(self, fences: Mapping[int, AIOKafkaProducer], intakes: Sequence[Intake]) -> None:
-        """Answer what was taken in.
+        """Answer the plays of the intakes.
 
         Raises:
             StepError: the step failed; nothing was written.
@@ -98,7 +98,7 @@ class Answering:
         count_batch(self.metrics, intakes, outcome, time.time() * 1000)
 
     def _take_in(self, chunks: Sequence[Chunk]) -> list[Intake]:
-        """Read what the progress marks do not cover; chunks of one partition become one intake."""
+        """Decode what the progress marks do not cover; the chunks of a partition become one intake."""
         records: dict[int, list[ConsumerRecord[bytes, bytes]]] = {}
         for chunk in chunks:
             records.setdefault(chunk.partition, []).extend(chunk.records)
@@ -112,10 +112,10 @@ class Answering:
         return intakes
 
     async def _read_states(self, intakes: Sequence[Intake], listeners: Listeners) -> tuple[Champion | None, States]:
-        """Return the champion and the L + 1 states, the last that of a listener unheard.
+        """Return the champion and L + 1 states, the last of them a new listener's.
 
-        A state that a newer release made waits for that release: rebuilding it under an older one would be undone by
-        the next worker that knows better.
+        If a newer release made one of the states, wait for that release: rebuilding the state under an older one would
+        be undone by the next worker that has the newer one.
         """
         records: list[bytes | None] = []
         for intake, (first, last) in zip(intakes, pairwise(listeners.bounds.tolist()), strict=True):
@@ -133,7 +133,7 @@ class Answering:
     async def _step(
         self, champion: Champion | None, batch: Batch
     ) -> tuple[NDArray[np.float32], CountMaps, Answers | None]:
-        """Return the R hidden states, the counts and the lists; before the first release plays are only counted."""
+        """Return the R hidden states, the counts and the lists; before the first release, plays are only counted."""
         if champion is None or not len(batch):
             return batch.hidden, batch.count_plays(), None
         answered = self.pick_answered(batch)
@@ -142,7 +142,7 @@ class Answering:
         return output.hidden, output.counts, answers
 
     async def _check_device(self) -> None:
-        """End the process unless the device still computes; only a step has failed, so there is a champion."""
+        """End the process unless the device still computes; a step has failed, so there is a champion."""
         assert self.releases.champion is not None
         await self.engine.check(self.releases.champion.release)
 

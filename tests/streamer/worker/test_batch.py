@@ -16,33 +16,33 @@ from tests.counting import counts_by_key
 
 RELEASE = 9
 
-#: A play as user, track and minutes since noon; without a track, a tombstone.
-Told = tuple[str, str] | tuple[str, str, int]
+#: An event as user, track and minutes since noon; without a track, a tombstone.
+Event = tuple[str, str] | tuple[str, str, int]
 
 
-def columns(*told: Told, skipped: bool = False) -> tuple[PlayColumns, np.ndarray]:
+def columns(*events: Event, skipped: bool = False) -> tuple[PlayColumns, np.ndarray]:
     """Events of one partition at offsets 0, 10, 20, ..."""
-    keys = [user.encode() for user, *_ in told]
+    keys = [user.encode() for user, *_ in events]
     values = [
         play_value(user, track, NOON_MS + 60_000 * sum(minutes), skipped=skipped) if track else None
-        for user, track, *minutes in told
+        for user, track, *minutes in events
     ]
-    plays = decode_plays(keys, values, [2 * NOON_MS] * len(told)).plays
-    return plays, 10 * np.arange(len(told))
+    plays = decode_plays(keys, values, [2 * NOON_MS] * len(events)).plays
+    return plays, 10 * np.arange(len(events))
 
 
-def events_of(*told: Told, skipped: bool = False) -> Events:
-    plays, offsets = columns(*told, skipped=skipped)
+def events_of(*events: Event, skipped: bool = False) -> Events:
+    plays, offsets = columns(*events, skipped=skipped)
     return join([plays], [offsets])[0]
 
 
-def unheard(num: int) -> States:
-    """The states of so many listeners, and of the one that stands behind them."""
+def new_states(num: int) -> States:
+    """The states of that many new listeners, and the extra one that `plan` expects last."""
     return decode([None] * (num + 1), 6)
 
 
 def and_a_new_listener(states: States) -> States:
-    return States(*(np.concatenate([getattr(s, n) for s in (states, unheard(0))]) for n in States.__slots__))
+    return States(*(np.concatenate([getattr(s, n) for s in (states, new_states(0))]) for n in States.__slots__))
 
 
 def after(batch: Batch, release_key: int = RELEASE) -> States:
@@ -58,12 +58,12 @@ def keys(*names: str) -> list[int]:
     return [track_key(name) for name in names]
 
 
-def test_partitions_are_joined_with_their_listeners_apart() -> None:
+def test_partitions_are_joined_and_their_listeners_kept_apart() -> None:
     left, offsets = columns(("u", "a"), ("v", "b"), ("u", "c"))
-    nobody, none = columns()
+    empty, no_offsets = columns()
     right, _ = columns(("v", "d"), ("u", "e"))
 
-    events, listeners = join([left, nobody, right], [offsets, none, np.array([3, 4])])
+    events, listeners = join([left, empty, right], [offsets, no_offsets, np.array([3, 4])])
 
     assert listeners.users == [b"u", b"v", b"v", b"u"]
     assert listeners.bounds.tolist() == [0, 2, 2, 4]
@@ -73,10 +73,10 @@ def test_partitions_are_joined_with_their_listeners_apart() -> None:
 
 
 def test_a_batch_is_laid_out_as_drawn() -> None:
-    heard = after(plan(events_of(("a", "a1"), ("a", "a2"), ("b", "b1")), unheard(2), RELEASE))
+    states = after(plan(events_of(("a", "a1"), ("a", "a2"), ("b", "b1")), new_states(2), RELEASE))
     plays = events_of(("a", "x"), ("b", "z"), ("a", ""), ("a", "y"), ("b", "w"))
 
-    batch = plan(plays, and_a_new_listener(heard), RELEASE)
+    batch = plan(plays, and_a_new_listener(states), RELEASE)
 
     assert batch.listener.tolist() == [0, 0, 1]
     assert batch.is_last.tolist() == [False, True, True]
@@ -88,8 +88,8 @@ def test_a_batch_is_laid_out_as_drawn() -> None:
     assert batch.bounds.tolist() == [0, 1, 2, 4]
 
 
-def test_the_plays_of_a_listener_stand_together_in_order() -> None:
-    batch = plan(events_of(("u", "a"), ("v", "b"), ("u", "c"), ("v", "d"), ("u", "e")), unheard(2), RELEASE)
+def test_the_plays_of_a_listener_are_together_and_in_order() -> None:
+    batch = plan(events_of(("u", "a"), ("v", "b"), ("u", "c"), ("v", "d"), ("u", "e")), new_states(2), RELEASE)
 
     assert batch.listener.tolist() == [0, 1]
     assert tracks(batch) == keys("a", "c", "e", "b", "d")
@@ -100,7 +100,7 @@ def test_the_plays_of_a_listener_stand_together_in_order() -> None:
 
 
 @pytest.mark.parametrize("plays_seen", [0, 1, 63, 64, 65, 500])
-def test_what_is_remembered_stands_in_front_of_what_is_new(plays_seen: int) -> None:
+def test_remembered_plays_precede_new_ones(plays_seen: int) -> None:
     states = random_states([plays_seen, 0])
     remembered = min(plays_seen, RING_SIZE)
 
@@ -114,7 +114,7 @@ def test_what_is_remembered_stands_in_front_of_what_is_new(plays_seen: int) -> N
 
 
 @pytest.mark.parametrize("plays_seen", [0, 1, 62, 63, 64, 500])
-def test_the_ring_keeps_the_last_plays_and_frees_the_places_behind(plays_seen: int) -> None:
+def test_the_ring_keeps_the_last_plays_and_leaves_the_places_after_them_free(plays_seen: int) -> None:
     states = random_states([plays_seen, 0])
     remembered = min(plays_seen, RING_SIZE)
 
@@ -128,7 +128,7 @@ def test_the_ring_keeps_the_last_plays_and_frees_the_places_behind(plays_seen: i
     assert merged.source_offset.tolist() == [10]
 
 
-def test_a_state_of_another_release_is_rebuilt_from_what_it_remembers() -> None:
+def test_a_state_of_another_release_is_rebuilt_from_the_plays_it_remembers() -> None:
     states = random_states([500, 20, 0], release_key=8)
 
     batch = plan(events_of(("u", "a"), ("v", "b"), ("v", "c")), states, RELEASE)
@@ -142,7 +142,7 @@ def test_a_state_of_another_release_is_rebuilt_from_what_it_remembers() -> None:
     assert merged.release_key.tolist() == [RELEASE] * 2
 
 
-def test_a_state_of_the_running_release_goes_on() -> None:
+def test_a_state_of_the_running_release_continues() -> None:
     states = random_states([500, 0])
 
     batch = plan(events_of(("u", "a")), states, RELEASE)
@@ -151,8 +151,8 @@ def test_a_state_of_the_running_release_goes_on() -> None:
     assert batch.num_rebuilt == 0
 
 
-def test_before_the_first_release_nothing_is_folded_and_then_everything_remembered_is() -> None:
-    remembered = after(plan(events_of(("u", "a"), ("u", "b")), unheard(1), None), NO_RELEASE)
+def test_before_the_first_release_nothing_is_folded_and_after_it_all_remembered_plays_are() -> None:
+    remembered = after(plan(events_of(("u", "a"), ("u", "b")), new_states(1), None), NO_RELEASE)
 
     states = and_a_new_listener(remembered)
     batch = plan(events_of(("u", "c")), states, RELEASE)
@@ -164,7 +164,7 @@ def test_before_the_first_release_nothing_is_folded_and_then_everything_remember
     assert after(batch).plays_folded.tolist() == [3]
 
 
-def test_a_tombstone_ends_a_life_and_the_next_play_begins_another_from_nothing() -> None:
+def test_a_tombstone_ends_a_life_and_the_next_play_starts_another_from_nothing() -> None:
     events = events_of(("u", "a"), ("v", "b"), ("u", ""), ("u", "c"), ("u", "d"))
 
     batch = plan(events, random_states([7, 5, 0]), RELEASE)
@@ -176,29 +176,29 @@ def test_a_tombstone_ends_a_life_and_the_next_play_begins_another_from_nothing()
     assert [tracks(batch)[place] for place in batch.last_plays] == keys("d", "b")
 
 
-def test_a_listener_whose_last_event_is_a_tombstone_has_no_life_that_goes_on() -> None:
+def test_a_listener_whose_last_event_is_a_tombstone_has_no_life_that_continues() -> None:
     batch = plan(events_of(("u", "a"), ("u", "")), random_states([7, 0]), RELEASE)
 
     assert batch.is_last.tolist() == [False]
     assert batch.last_plays.tolist() == []
 
 
-def test_two_tombstones_are_as_good_as_one() -> None:
+def test_two_tombstones_are_equivalent_to_one() -> None:
     batch = plan(events_of(("u", "a"), ("u", ""), ("u", ""), ("u", "b")), random_states([7, 0]), RELEASE)
 
     assert batch.is_last.tolist() == [False, True]
     assert batch.base.plays_seen.tolist() == [7, 0]
 
 
-@pytest.mark.parametrize("told", [(), (("u", ""),), (("u", ""), ("v", ""))])
-def test_a_batch_without_plays_moves_nobody(told: tuple[Told, ...]) -> None:
-    batch = plan(events_of(*told), unheard(len(told)), RELEASE)
+@pytest.mark.parametrize("events", [(), (("u", ""),), (("u", ""), ("v", ""))])
+def test_a_batch_without_plays_changes_no_state(events: tuple[Event, ...]) -> None:
+    batch = plan(events_of(*events), new_states(len(events)), RELEASE)
 
     assert len(batch) == len(after(batch)) == batch.num_negative_gaps == batch.num_rebuilt == 0
 
 
-def test_a_track_that_stands_in_the_ring_is_a_repeat_and_counted() -> None:
-    batch = plan(events_of(("u", "a"), ("u", "b"), ("u", "a"), ("v", "a")), unheard(2), RELEASE)
+def test_a_track_that_is_in_the_ring_is_a_repeat_and_counted() -> None:
+    batch = plan(events_of(("u", "a"), ("u", "b"), ("u", "a"), ("v", "a")), new_states(2), RELEASE)
     merged = after(batch)
 
     assert batch.histories.repeats.tolist() == [False, False, True, False]
@@ -208,10 +208,10 @@ def test_a_track_that_stands_in_the_ring_is_a_repeat_and_counted() -> None:
 
 @pytest.mark.parametrize(("num_between", "is_repeat"), [(RING_SIZE - 1, True), (RING_SIZE, False)])
 def test_a_repeat_is_forgotten_with_the_ring(num_between: int, *, is_repeat: bool) -> None:
-    others: list[Told] = [("u", f"other{number}") for number in range(num_between)]
+    others: list[Event] = [("u", f"other{number}") for number in range(num_between)]
 
-    at_once = plan(events_of(("u", "a"), *others, ("u", "a")), unheard(1), RELEASE)
-    before = after(plan(events_of(("u", "a"), *others), unheard(1), RELEASE))
+    at_once = plan(events_of(("u", "a"), *others, ("u", "a")), new_states(1), RELEASE)
+    before = after(plan(events_of(("u", "a"), *others), new_states(1), RELEASE))
     states = and_a_new_listener(before)
     later = plan(events_of(("u", "a")), states, RELEASE)
 
@@ -220,7 +220,7 @@ def test_a_repeat_is_forgotten_with_the_ring(num_between: int, *, is_repeat: boo
 
 @given(names=st.lists(st.sampled_from("abcdefghij"), min_size=1, max_size=200))
 def test_new_plays_are_marked_as_the_trainer_marks_them(names: list[str]) -> None:
-    batch = plan(events_of(*[("u", name) for name in names]), unheard(1), RELEASE)
+    batch = plan(events_of(*[("u", name) for name in names]), new_states(1), RELEASE)
 
     expected = mark_repeats(np.array([0, len(names)]), np.array(keys(*names), np.uint64))
     assert batch.histories.repeats.tolist() == expected.tolist()
@@ -239,7 +239,7 @@ def test_new_plays_are_counted_beside_those_counted_before() -> None:
 
 
 @pytest.mark.parametrize("release_key", [8, None])
-def test_another_release_or_none_leaves_the_counts_to_go_on(release_key: int | None) -> None:
+def test_counts_continue_under_another_release_or_none(release_key: int | None) -> None:
     states, events = random_states([500, 0]), events_of(("u", "a"), ("u", "b"))
 
     counts, same = (plan(events, states, key).count_plays() for key in (release_key, RELEASE))
@@ -268,15 +268,15 @@ def test_the_bits_of_remembered_plays_stay_with_them() -> None:
 
 @pytest.mark.parametrize(("minutes", "num_negative"), [([0, 1, 2], 0), ([0, 0], 0), ([5, 4, 3], 2), ([5, 1, 3], 1)])
 def test_plays_that_claim_to_precede_the_one_before_are_counted(minutes: list[int], num_negative: int) -> None:
-    told: list[Told] = [("u", "a", minute) for minute in minutes]
+    events: list[Event] = [("u", "a", minute) for minute in minutes]
 
-    alone = plan(events_of(*told), unheard(1), RELEASE)
-    behind_others = plan(events_of(("t", "a", 99), *told), unheard(2), RELEASE)
+    alone = plan(events_of(*events), new_states(1), RELEASE)
+    after_others = plan(events_of(("t", "a", 99), *events), new_states(2), RELEASE)
 
-    assert alone.num_negative_gaps == behind_others.num_negative_gaps == num_negative
+    assert alone.num_negative_gaps == after_others.num_negative_gaps == num_negative
 
 
-def test_the_first_new_play_is_held_against_the_last_remembered_one() -> None:
+def test_the_first_new_play_is_compared_with_the_last_remembered_one() -> None:
     states = random_states([3, 0])
     latest_ms = int(states.ring_played_at_ms[0, 2])
     minutes = (latest_ms - NOON_MS) // 60_000
@@ -287,7 +287,7 @@ def test_the_first_new_play_is_held_against_the_last_remembered_one() -> None:
     assert (early.num_negative_gaps, late.num_negative_gaps) == (1, 0)
 
 
-def test_merging_leaves_the_states_it_began_with_as_they_were() -> None:
+def test_merging_leaves_the_base_states_unchanged() -> None:
     states = random_states([80, 3, 0])
     before = random_states([80, 3, 0])
 

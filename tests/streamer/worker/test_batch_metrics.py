@@ -17,7 +17,7 @@ from tests.builders import NOON_MS, TRACK_IDS, play, random_states, record, tomb
 def counted(
     *records: ConsumerRecord[bytes, bytes], states: States | None = None, has_release: bool = True
 ) -> WorkerMetrics:
-    """The metrics of a worker that has done one batch, 2 s after it came."""
+    """The metrics of a worker that has done one batch, 2 s after it arrived."""
     intake = take_in(0, records, None)
     events, listeners = join([intake.plays], [intake.offsets])
     batch = plan(events, states or decode([None] * (len(listeners.users) + 1), 6), 9)
@@ -49,7 +49,7 @@ def test_plays_answers_tombstones_and_dead_letters_are_counted() -> None:
     assert value(metrics, "refrain_batch_plays_sum") == 3
 
 
-def test_latency_is_told_from_the_records_to_their_commit() -> None:
+def test_latency_is_measured_from_the_records_to_their_commit() -> None:
     metrics = counted(play(1, "u", "t1"), play(2, "u", "t2"))
 
     name = "refrain_event_to_recommendation_seconds"
@@ -65,7 +65,7 @@ def test_without_answers_there_is_no_latency() -> None:
     assert value(metrics, "refrain_recommendations_total", horizon="short-term") is None
 
 
-def test_states_rebuilt_are_counted_and_new_listeners_are_none() -> None:
+def test_rebuilt_states_are_counted_and_new_listeners_are_not() -> None:
     metrics = counted(play(1, "u", "t1"), play(2, "v", "t1"), states=random_states([5, 0, 0], release_key=8))
 
     assert value(metrics, "refrain_states_rebuilt_total") == 1

@@ -7,11 +7,11 @@ from streamer.kafka.chunk import Chunk
 from streamer.worker.batching import Drain, gather_chunks
 from tests.builders import play
 
-LONG_S = 60.0  # a wait nobody sees the end of
+LONG_S = 60.0  # a wait that no test sees the end of
 
 
 class Queue:
-    """Chunks as they come; None ends them."""
+    """Chunks in the order of their arrival; None ends them."""
 
     def __init__(self, *sizes: int) -> None:
         self._queue: asyncio.Queue[Chunk | None] = asyncio.Queue()
@@ -63,7 +63,7 @@ async def test_chunks_are_gathered_in_order_up_to_the_largest_batch(
     assert await all_sizes(queue, max_plays=10, max_wait_s=LONG_S) == batches
 
 
-async def test_a_full_batch_waits_for_nobody() -> None:
+async def test_a_full_batch_does_not_wait() -> None:
     batches = gather_chunks(Queue(6, 4).chunks(), max_plays=10, max_wait_s=LONG_S)
 
     async with asyncio.timeout(5):
@@ -71,7 +71,7 @@ async def test_a_full_batch_waits_for_nobody() -> None:
     await batches.aclose()
 
 
-async def test_a_chunk_without_company_waits_no_longer_than_told() -> None:
+async def test_a_lone_chunk_waits_no_longer_than_the_limit() -> None:
     queue = Queue(3)
     batches = gather_chunks(queue.chunks(), max_plays=10, max_wait_s=0.01)
 
@@ -80,7 +80,7 @@ async def test_a_chunk_without_company_waits_no_longer_than_told() -> None:
     await batches.aclose()
 
 
-async def test_what_comes_while_a_batch_is_in_work_is_the_next_batch() -> None:
+async def test_chunks_that_arrive_during_a_batch_form_the_next_one() -> None:
     queue = Queue(3)
     batches = gather_chunks(queue.chunks(), max_plays=10, max_wait_s=0.0)
 
@@ -94,7 +94,7 @@ async def test_what_comes_while_a_batch_is_in_work_is_the_next_batch() -> None:
     assert rest == [1, 2]
 
 
-async def test_without_patience_a_chunk_that_is_there_still_comes_along() -> None:
+async def test_without_a_wait_a_chunk_that_has_arrived_is_still_gathered() -> None:
     queue = Queue(3, 4)
     queue.end()
 
@@ -113,7 +113,7 @@ async def test_a_failing_fetch_fails_the_batch() -> None:
         _ = [batch async for batch in gather_chunks(failing(), max_plays=10, max_wait_s=LONG_S)]
 
 
-async def test_who_stops_listening_leaves_no_task_behind() -> None:
+async def test_a_consumer_that_stops_leaves_no_task_behind() -> None:
     batches = gather_chunks(Queue(3).chunks(), max_plays=10, max_wait_s=0.0)
     await anext(batches)
 
@@ -127,22 +127,28 @@ async def test_an_open_gate_lets_everything_through() -> None:
     queue, gate = Queue(3, 4), Drain()
     queue.end()
 
-    through = [sizes(b) async for b in gate.guard(gather_chunks(queue.chunks(), max_plays=3, max_wait_s=0.0))]
+    batches = [sizes(b) async for b in gate.guard(gather_chunks(queue.chunks(), max_plays=3, max_wait_s=0.0))]
 
-    assert through == [[3], [4]]
+    assert batches == [[3], [4]]
 
 
-async def test_closing_waits_for_the_batch_in_work_and_lets_no_other_begin() -> None:
-    queue, gate, begun, has_begun, may_end = Queue(3, 4), Drain(), list[list[int]](), asyncio.Event(), asyncio.Event()
+async def test_closing_waits_for_the_current_batch_and_lets_no_other_start() -> None:
+    queue, gate, batches, has_started, may_end = (
+        Queue(3, 4),
+        Drain(),
+        list[list[int]](),
+        asyncio.Event(),
+        asyncio.Event(),
+    )
 
     async def work() -> None:
         async for batch in gate.guard(gather_chunks(queue.chunks(), max_plays=3, max_wait_s=0.0)):
-            begun.append(sizes(batch))
-            has_begun.set()
+            batches.append(sizes(batch))
+            has_started.set()
             await may_end.wait()
 
     working = asyncio.create_task(work())
-    await has_begun.wait()
+    await has_started.wait()
     closing = asyncio.create_task(gate.close())
     assert not (await asyncio.wait({closing}, timeout=0.01))[0]
 
@@ -150,9 +156,9 @@ async def test_closing_waits_for_the_batch_in_work_and_lets_no_other_begin() -> 
     await asyncio.wait_for(closing, 5)
 
     assert not (await asyncio.wait({working}, timeout=0.01))[0]
-    assert begun == [[3]]
+    assert batches == [[3]]
     working.cancel()
 
 
-async def test_a_gate_without_work_closes_at_once() -> None:
+async def test_an_idle_gate_closes_at_once() -> None:
     await asyncio.wait_for(Drain().close(), 5)

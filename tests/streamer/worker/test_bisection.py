@@ -1,4 +1,4 @@
-"""A batch that fails, answered by the product's own path and a real engine that is sabotaged."""
+"""A failing batch, answered by the product's own path and a real, sabotaged engine."""
 
 import asyncio
 import functools
@@ -37,8 +37,8 @@ law = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck
 
 
 @dataclass
-class Court:
-    """A worker whose engine is sabotaged, and what became of its batches."""
+class Trial:
+    """A worker whose engine is sabotaged, and the outcome of its batches."""
 
     sabotage: Sabotage
     worker: Worker = field(default_factory=Worker)
@@ -47,9 +47,9 @@ class Court:
 
     def __post_init__(self) -> None:
         self.engine = SabotagedEngine(self.sabotage)
-        self.worker.compute = lambda *asked: self.engine._thread.submit(self.engine._attempt, *asked).result()
+        self.worker.compute = lambda *step: self.engine._thread.submit(self.engine._attempt, *step).result()
 
-    def serve_all(self, records: Fetched, cut: Sequence[tuple[int, int]] = ()) -> "Court":
+    def serve_all(self, records: Fetched, cut: Sequence[tuple[int, int]] = ()) -> "Trial":
         asyncio.run(self._serve_all(records, cut))
         self.engine.close()
         return self
@@ -66,7 +66,7 @@ class Court:
             self.rejects += [(intake.records[each.index].offset, each.cause, each.reason) for each in intake.rejects]
 
     @property
-    def refused(self) -> list[int]:
+    def rejected_offsets(self) -> list[int]:
         """Source offsets of the dead letters."""
         return [offset for offset, *_ in self.rejects]
 
@@ -76,7 +76,7 @@ class Court:
 
 
 def without(records: Fetched, track: str) -> dict[int, list[ConsumerRecord[bytes, bytes]]]:
-    return {number: [each for each in got if not plays(each, track)] for number, got in records.items()}
+    return {number: [each for each in partition if not plays(each, track)] for number, partition in records.items()}
 
 
 def plays(each: ConsumerRecord[bytes, bytes], track: str) -> bool:
@@ -90,153 +90,153 @@ def plays(each: ConsumerRecord[bytes, bytes], track: str) -> bool:
     make=st.sampled_from([raises_over, no_state_of, no_score_of]),
     track=st.sampled_from(["t0", "t2", "x0"]),
 )
-def test_all_but_the_culprits_come_to_what_they_come_to_alone(
+def test_all_other_plays_have_the_results_they_would_have_alone(
     records: Fetched, cut: Sequence[tuple[int, int]], make: Callable[..., Sabotage], track: str
 ) -> None:
-    court = Court(make(track)).serve_all(records, cut)
+    trial = Trial(make(track)).serve_all(records, cut)
 
-    innocent = without(records, track)
-    assert_states_are_the_oracles(court.worker, heard(innocent))
-    assert_same_answers(court.worker, Worker().serve_all(innocent))
-    for number, got in records.items():
-        assert len(court.worker.dead_letters(number)) == len(got) - len(innocent[number])
-        assert court.worker.mark(number).offset == (got[-1].offset if got else -1)
+    good = without(records, track)
+    assert_states_are_the_oracles(trial.worker, heard(good))
+    assert_same_answers(trial.worker, Worker().serve_all(good))
+    for number, partition in records.items():
+        assert len(trial.worker.dead_letters(number)) == len(partition) - len(good[number])
+        assert trial.worker.mark(number).offset == (partition[-1].offset if partition else -1)
 
 
 @law
 @given(records=listening(), cut=cuts)
-def test_a_worker_that_answers_the_latest_refuses_the_same_plays(
+def test_a_worker_that_answers_the_latest_rejects_the_same_plays(
     records: Fetched, cut: Sequence[tuple[int, int]]
 ) -> None:
-    court = Court(raises_over("t1"), Worker(answers_each=False)).serve_all(records, cut)
+    trial = Trial(raises_over("t1"), Worker(answers_each=False)).serve_all(records, cut)
 
-    innocent = without(records, "t1")
-    assert_states_are_the_oracles(court.worker, heard(innocent))
-    assert sorted(court.refused) == sorted(each.offset for got in records.values() for each in got if plays(each, "t1"))
+    assert_states_are_the_oracles(trial.worker, heard(without(records, "t1")))
+    expected = [each.offset for partition in records.values() for each in partition if plays(each, "t1")]
+    assert sorted(trial.rejected_offsets) == sorted(expected)
 
 
 @law
 @given(records=listening(), num_plays=st.sampled_from([3, 40]))
-def test_a_batch_too_large_for_the_memory_is_answered_in_parts_and_nobody_is_refused(
+def test_a_batch_too_large_for_the_memory_is_answered_in_parts_and_no_play_is_rejected(
     records: Fetched, num_plays: int
 ) -> None:
-    court = Court(out_of_memory_above(num_plays)).serve_all(records)
+    trial = Trial(out_of_memory_above(num_plays)).serve_all(records)
 
-    assert_states_are_the_oracles(court.worker, heard(records))
-    assert_same_answers(court.worker, Worker().serve_all(records))
-    assert court.rejects == []
+    assert_states_are_the_oracles(trial.worker, heard(records))
+    assert_same_answers(trial.worker, Worker().serve_all(records))
+    assert trial.rejects == []
 
 
-def test_a_listener_is_as_if_the_culprits_had_not_been_played() -> None:
+def test_a_state_is_as_if_the_uncomputable_plays_had_not_been_played() -> None:
     tracks = ["t1", "t5", "t2", "t5", "t5", "t1", "t3"]
     records = {0: [play(at, "u0", track, context="none", skipped=False) for at, track in enumerate(tracks)]}
 
-    court = Court(raises_over("t5")).serve_all(records)
+    trial = Trial(raises_over("t5")).serve_all(records)
 
-    assert court.refused == [1, 3, 4]
-    state = court.worker.states()[0, "u0"]
+    assert trial.rejected_offsets == [1, 3, 4]
+    state = trial.worker.states()[0, "u0"]
     assert (state.plays_seen[0], state.repeats_seen[0], state.source_offset[0]) == (4, 1, 6)
-    assert [each.plays_seen for each in court.worker.answers(0)] == [1, 2, 3, 4]
+    assert [each.plays_seen for each in trial.worker.answers(0)] == [1, 2, 3, 4]
 
 
 def test_a_dead_letter_says_how_the_step_failed_and_names_no_listener() -> None:
-    court = Court(no_state_of("t5")).serve_all({0: [play(4, "secret", "t1"), play(6, "secret", "t5")]})
+    trial = Trial(no_state_of("t5")).serve_all({0: [play(4, "secret", "t1"), play(6, "secret", "t5")]})
 
-    ((offset, cause, reason),) = court.rejects
+    ((offset, cause, reason),) = trial.rejects
     assert (offset, cause) == (6, "uncomputable")
-    assert reason.startswith("release release-7 failed with FloatingPointError; another play was computed")
+    assert reason.startswith("release release-7 failed with FloatingPointError; the device computed another play")
     assert "secret" not in reason
 
 
-def test_a_listener_with_no_play_left_keeps_the_state_they_had() -> None:
+def test_a_listener_whose_plays_are_all_rejected_keeps_their_state() -> None:
     worker = Worker().serve_all({0: [play(1, "u0", "t1")], 1: []})
     before = dict(worker.store[0])
 
-    Court(raises_over("t5"), worker).serve_all({0: [play(2, "u0", "t5"), play(3, "u1", "t2")]})
+    Trial(raises_over("t5"), worker).serve_all({0: [play(2, "u0", "t5"), play(3, "u1", "t2")]})
 
     assert worker.store[0][listener_key(b"u0")] == before[listener_key(b"u0")]
     assert worker.mark(0) == Mark(3, NOON_MS)
 
 
-def test_bad_plays_and_tombstones_around_a_culprit_are_done_as_ever() -> None:
+def test_bad_plays_and_tombstones_around_an_uncomputable_play_are_processed_as_usual() -> None:
     records = {
         0: [play(1, "u0", "t1"), record(2, b"u0", b"{"), tombstone(3, "u0"), play(4, "u0", "t5"), record(5, None, b"")],
         1: [record(1, b"u0", b"{"), play(2, "u1", "t5", partition=1), play(3, "u1", "t2", partition=1)],
     }
 
-    court = Court(raises_over("t5")).serve_all(records)
+    trial = Trial(raises_over("t5")).serve_all(records)
 
-    causes = [(offset, str(cause)) for offset, cause, _ in court.rejects]
+    causes = [(offset, str(cause)) for offset, cause, _ in trial.rejects]
     assert causes == [
         (2, "not-json"), (4, "uncomputable"), (5, "null-key"),
         (1, "not-json"), (2, "uncomputable"),
     ]  # fmt: skip
-    assert list(court.worker.states()) == [(1, "u1")]
+    assert list(trial.worker.states()) == [(1, "u1")]
 
 
-def test_one_culprit_among_many_is_found_in_few_steps() -> None:
+def test_one_uncomputable_play_among_many_is_found_in_few_steps() -> None:
     records = {0: [play(at, f"u{at % 50}", "t5" if at == 700 else "t1") for at in range(1024)]}
 
-    court = Court(raises_over("t5")).serve_all(records)
+    trial = Trial(raises_over("t5")).serve_all(records)
 
-    assert court.refused == [700]
-    assert court.num_failures == 10 + 2  # each half it stands in, then alone twice
-    assert court.engine.num_steps == 10 + 2 + 10 + 1  # the other halves, and the play known to be good
-
-
-@pytest.mark.usefixtures("crashes")
-def test_a_device_that_fails_every_step_ends_the_process_before_a_play_is_refused() -> None:
-    court = Court(broken)
-
-    with pytest.raises(SystemExit, match="not even a play known to be good can be computed; check the device"):
-        court.serve_all({0: [play(at, "u0", "t1") for at in range(1024)]})
-
-    assert court.engine.num_steps == 11 + 3
-    assert (court.worker.store[0], court.worker.outputs) == ({}, {})
+    assert trial.rejected_offsets == [700]
+    assert trial.num_failures == 10 + 2  # each half that contains it, then twice alone
+    assert trial.engine.num_steps == 10 + 2 + 10 + 1  # the other halves, and the known good play
 
 
 @pytest.mark.usefixtures("crashes")
-def test_a_device_that_dies_on_the_way_ends_the_process_and_the_mark_stands_before_what_is_left() -> None:
-    court = Court(in_turn(*[raises_over("t5")] * 30, broken))
+def test_a_device_that_fails_every_step_ends_the_process_before_a_play_is_rejected() -> None:
+    trial = Trial(broken)
+
+    with pytest.raises(SystemExit, match="not even a known good play can be computed; check the device"):
+        trial.serve_all({0: [play(at, "u0", "t1") for at in range(1024)]})
+
+    assert trial.engine.num_steps == 11 + 3
+    assert (trial.worker.store[0], trial.worker.outputs) == ({}, {})
+
+
+@pytest.mark.usefixtures("crashes")
+def test_a_device_that_dies_on_the_way_ends_the_process_and_the_mark_stays_before_the_rest() -> None:
+    trial = Trial(in_turn(*[raises_over("t5")] * 30, broken))
 
     with pytest.raises(SystemExit, match="check the device"):
-        court.serve_all({0: [play(at, "u0", "t5" if at % 8 == 3 else "t1") for at in range(256)]})
+        trial.serve_all({0: [play(at, "u0", "t5" if at % 8 == 3 else "t1") for at in range(256)]})
 
-    assert court.refused == [3, 11]
-    assert 11 <= court.worker.mark(0).offset < 19
+    assert trial.rejected_offsets == [3, 11]
+    assert 11 <= trial.worker.mark(0).offset < 19
 
 
 def test_a_play_that_fails_once_is_answered() -> None:
-    court = Court(in_turn(broken, sound)).serve_all({0: [play(1, "u0", "t1")]})
+    trial = Trial(in_turn(broken, sound)).serve_all({0: [play(1, "u0", "t1")]})
 
-    assert court.refused == []
-    assert court.num_failures == 1
-    assert len(court.worker.answers(0)) == 1
+    assert trial.rejected_offsets == []
+    assert trial.num_failures == 1
+    assert len(trial.worker.answers(0)) == 1
 
 
-def test_what_another_release_cannot_fold_costs_each_new_play_of_that_listener_alone() -> None:
+def test_a_remembered_play_that_a_release_cannot_fold_costs_only_that_listeners_new_plays() -> None:
     remembered = {0: [play(1, "u0", "t5"), play(2, "u1", "t1")], 1: []}
     worker = Worker(tiny_release(8)).serve_all(remembered)
     before = worker.store[0][listener_key(b"u0")]
 
     worker.release, worker.promoted_at_ms = CHAMPION, 2
-    court = Court(raises_over("t5"), worker)
-    court.serve_all({0: [play(3, "u0", "t1"), play(4, "u1", "t2"), play(5, "u0", "t2"), play(6, "u2", "t3")]})
+    trial = Trial(raises_over("t5"), worker)
+    trial.serve_all({0: [play(3, "u0", "t1"), play(4, "u1", "t2"), play(5, "u0", "t2"), play(6, "u2", "t3")]})
 
-    assert court.refused == [3, 5]
+    assert trial.rejected_offsets == [3, 5]
     assert worker.store[0][listener_key(b"u0")] == before
     assert worker.states()[0, "u1"].release_key == CHAMPION.key
 
 
-def test_a_stored_state_that_is_no_number_costs_each_new_play_of_that_listener_alone() -> None:
+def test_a_stored_state_with_a_nan_costs_only_that_listeners_new_plays() -> None:
     state = random_states([70], release_key=CHAMPION.key)
     state.hidden[0, 2] = np.nan
     worker = Worker()
     worker.store[0][listener_key(b"u0")] = encode(state)[0]
 
-    court = Court(sound, worker).serve_all({0: [play(900, "u1", "t1"), play(901, "u0", "t1"), play(902, "u0", "t2")]})
+    trial = Trial(sound, worker).serve_all({0: [play(900, "u1", "t1"), play(901, "u0", "t1"), play(902, "u0", "t2")]})
 
-    assert court.refused == [901, 902]
+    assert trial.rejected_offsets == [901, 902]
     assert worker.states()[0, "u1"].plays_seen == 1
 
 

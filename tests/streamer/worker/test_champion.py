@@ -87,7 +87,7 @@ async def test_a_worker_starts_with_the_newest_champion(place: Place) -> None:
     assert value(metrics, "refrain_release_created_timestamp_seconds") == (NOON_MS + 2) / 1000
 
 
-async def test_a_running_worker_takes_up_what_is_announced(place: Place) -> None:
+async def test_a_running_worker_takes_up_a_new_release(place: Place) -> None:
     await place.promote(place.save(1))
     releases, _ = await place.start()
     before = releases.champion
@@ -101,7 +101,7 @@ async def test_a_running_worker_takes_up_what_is_announced(place: Place) -> None
     assert releases.champion.promoted_at_ms > before.promoted_at_ms
 
 
-async def test_rolling_back_is_an_announcement_like_any_other(place: Place) -> None:
+async def test_a_rollback_is_taken_up_like_any_other_release(place: Place) -> None:
     first, second = place.save(1), place.save(2)
     await place.promote(first)
     await place.promote(second)
@@ -113,7 +113,7 @@ async def test_rolling_back_is_an_announcement_like_any_other(place: Place) -> N
     await until_champion(releases, first.release_id)
 
 
-async def test_other_aliases_and_tombstones_move_nothing(place: Place) -> None:
+async def test_other_aliases_change_nothing(place: Place) -> None:
     saved = place.save(1)
     await place.promote(saved)
     await place.promote(place.save(2), alias=b"challenger")
@@ -123,7 +123,7 @@ async def test_other_aliases_and_tombstones_move_nothing(place: Place) -> None:
 
 
 @pytest.mark.parametrize("damage", ["manifest", "file", "notice", "missing", "junk", "scheme"])
-async def test_a_release_that_cannot_be_verified_is_counted_and_the_one_that_runs_goes_on(
+async def test_a_release_that_cannot_be_verified_is_counted_and_the_current_one_stays(
     place: Place, damage: str
 ) -> None:
     good, bad = place.save(1), place.save(2)
@@ -150,9 +150,9 @@ async def test_a_release_that_cannot_be_verified_is_counted_and_the_one_that_run
         deadline_s=WITHIN_S,
     )
     assert champion(releases) == good.release_id
-    mended = place.save(3)
-    await place.promote(mended)
-    await until_champion(releases, mended.release_id)
+    intact = place.save(3)
+    await place.promote(intact)
+    await until_champion(releases, intact.release_id)
 
 
 async def test_a_worker_starts_with_the_newest_release_that_can_be_taken_up_and_tries_the_others_again(
@@ -175,7 +175,7 @@ async def test_a_worker_starts_with_the_newest_release_that_can_be_taken_up_and_
     await until_champion(releases, torn.release_id)
 
 
-async def test_where_no_release_can_be_taken_up_a_worker_does_not_start(place: Place) -> None:
+async def test_if_no_release_can_be_taken_up_a_worker_does_not_start(place: Place) -> None:
     saved = place.save(1)
     await place.promote(saved, location=str(place.folder / "nowhere"))
 
@@ -187,7 +187,7 @@ async def test_where_no_release_can_be_taken_up_a_worker_does_not_start(place: P
     assert champion(releases) == saved.release_id
 
 
-async def test_who_waits_for_a_newer_release_goes_on_when_it_is_there(place: Place) -> None:
+async def test_a_wait_for_a_newer_release_ends_when_it_is_taken_up(place: Place) -> None:
     await place.promote(place.save(1))
     releases, _ = await place.start()
     assert releases.champion is not None

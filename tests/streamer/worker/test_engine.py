@@ -30,7 +30,7 @@ def make_batch() -> Batch:
     return plan(events, decode([None] * 3, 6), RELEASE.key)
 
 
-async def test_the_engine_computes_the_step_and_ranks_after_the_plays_asked() -> None:
+async def test_the_engine_computes_the_step_and_ranks_after_the_answered_plays() -> None:
     engine, batch = make_engine(), make_batch()
 
     output = await engine.step(RELEASE, batch, batch.last_plays)
@@ -44,7 +44,7 @@ async def test_the_engine_computes_the_step_and_ranks_after_the_plays_asked() ->
     engine.close()
 
 
-async def test_tracks_heard_are_left_out_where_the_engine_was_told_to() -> None:
+async def test_a_masking_engine_leaves_out_the_tracks_heard() -> None:
     engine, batch = make_engine(heard_masked=(0, 64)), make_batch()
 
     output = await engine.step(RELEASE, batch, batch.last_plays)
@@ -72,7 +72,7 @@ async def test_the_event_loop_runs_on_while_a_step_computes(monkeypatch: pytest.
     engine.close()
 
 
-async def test_a_release_that_computes_no_number_fails_the_step() -> None:
+async def test_a_release_that_computes_a_nan_fails_the_step() -> None:
     release = tiny_release(7)
     with torch.no_grad():
         release.network.embedding.weight[3] = torch.nan
@@ -85,7 +85,7 @@ async def test_a_release_that_computes_no_number_fails_the_step() -> None:
 
 
 @pytest.mark.parametrize("score", [np.nan, np.inf])
-async def test_a_score_that_is_no_number_fails_the_step(score: float) -> None:
+async def test_a_score_that_is_not_finite_fails_the_step(score: float) -> None:
     def sabotage(_: StepInput, output: StepOutput) -> StepOutput:
         output.ranked[1].scores[1, 3] = score
         return output
@@ -107,7 +107,7 @@ async def test_places_without_a_track_have_no_score_and_fail_nothing() -> None:
     engine.close()
 
 
-async def test_a_step_that_failed_holds_on_to_nothing_it_computed() -> None:
+async def test_a_failed_step_frees_everything_it_computed() -> None:
     tensors: list[weakref.ref[torch.Tensor]] = []
 
     def sabotage(_: StepInput, __: StepOutput) -> StepOutput:
@@ -124,28 +124,28 @@ async def test_a_step_that_failed_holds_on_to_nothing_it_computed() -> None:
 
 
 @pytest.mark.usefixtures("crashes")
-async def test_a_thread_that_is_gone_ends_the_process() -> None:
+async def test_a_dead_compute_thread_ends_the_process() -> None:
     engine, batch = make_engine(), make_batch()
     engine.close()
 
-    with pytest.raises(SystemExit, match="the thread that computes is dead"):
+    with pytest.raises(SystemExit, match="the compute thread is dead"):
         await engine.step(RELEASE, batch, batch.last_plays)
 
 
 @pytest.mark.usefixtures("crashes")
-async def test_a_thread_that_is_told_to_end_ends_the_process() -> None:
+async def test_a_compute_thread_that_a_library_ends_ends_the_process() -> None:
     def sabotage(*_: object) -> StepOutput:
         raise SystemExit("from a library")
 
     engine, batch = SabotagedEngine(sabotage), make_batch()
 
-    with pytest.raises(SystemExit, match="the thread that computes is dead"):
+    with pytest.raises(SystemExit, match="the compute thread is dead"):
         await engine.step(RELEASE, batch, batch.last_plays)
     engine.close()
 
 
 @pytest.mark.usefixtures("crashes")
-async def test_a_device_that_computes_passes_the_check_whichever_track_cannot_be_computed() -> None:
+async def test_a_device_that_computes_passes_the_check_whichever_track_is_uncomputable() -> None:
     for track in TRACK_IDS:
         engine = SabotagedEngine(raises_over(track))
         await engine.check(RELEASE)
@@ -163,7 +163,7 @@ async def test_a_device_that_computes_no_track_ends_the_process(sabotage: Sabota
 
 
 @pytest.mark.usefixtures("crashes")
-async def test_what_has_computed_once_must_compute_again() -> None:
+async def test_a_track_that_was_computed_once_must_be_computed_again() -> None:
     engine = SabotagedEngine(in_turn(broken, sound, broken, sound))
     await engine.check(RELEASE)
 

@@ -14,7 +14,7 @@ PARTITION = "partition 3"
 
 @pytest.fixture
 async def watch(tmp_path: Path) -> AsyncIterator[Watch]:
-    """The watch of a worker that is built and not started: it needs no broker for that."""
+    """The watch of a worker that is built but not started, which takes no broker."""
     worker = create_worker(Settings(state_dir=tmp_path), num_partitions=4)
     yield Watch(worker, "plays", num_partitions=4)
     worker.answering.engine.close()
@@ -23,7 +23,7 @@ async def watch(tmp_path: Path) -> AsyncIterator[Watch]:
 
 @dataclass
 class Clock:
-    """Stands in for the module `time`."""
+    """Replaces the module `time`."""
 
     now_s: float = 1000.0
 
@@ -38,7 +38,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-async def test_a_worker_that_has_not_recovered_is_not_ready_and_not_unwell(watch: Watch) -> None:
+async def test_a_worker_that_has_not_recovered_is_not_ready_but_healthy(watch: Watch) -> None:
     await watch._look()
 
     assert watch.unready() == "recovering"
@@ -55,10 +55,10 @@ async def test_a_worker_that_owns_nothing_shows_no_partition(watch: Watch) -> No
 
 
 @pytest.mark.parametrize(
-    ("looks", "is_unwell"),
+    ("checks", "is_unhealthy"),
     [
         ([(5, 2), (5, 2)], True),
-        ([(5, 2), (5, 9)], True),  # more came, none was done
+        ([(5, 2), (5, 9)], True),  # more arrived, none was done
         ([(5, 2), (7, 2)], False),
         ([(5, 0), (5, 0)], False),  # nothing to do
         ([(5, 0), (5, 2)], True),
@@ -66,17 +66,17 @@ async def test_a_worker_that_owns_nothing_shows_no_partition(watch: Watch) -> No
         ([(5, 2), (5, 2), (7, 0)], False),
     ],
 )
-async def test_work_without_progress_is_unwell(
-    watch: Watch, clock: Clock, looks: list[tuple[int, int]], *, is_unwell: bool
+async def test_work_without_progress_is_unhealthy(
+    watch: Watch, clock: Clock, checks: list[tuple[int, int]], *, is_unhealthy: bool
 ) -> None:
-    for done, left in looks:
+    for done, left in checks:
         clock.now_s += 121
         watch._note({PARTITION: (done, left), "recovery": (0, 0)})
 
-    assert watch.unhealthy() == ("no progress for 121 s: partition 3" if is_unwell else "")
+    assert watch.unhealthy() == ("no progress for 121 s: partition 3" if is_unhealthy else "")
 
 
-async def test_a_standstill_is_forgiven_for_as_long_as_a_rebalance_may_take(watch: Watch, clock: Clock) -> None:
+async def test_a_standstill_is_tolerated_for_as_long_as_a_rebalance_may_take(watch: Watch, clock: Clock) -> None:
     watch._note({PARTITION: (5, 2)})
     clock.now_s += Settings().rebalance_timeout_s + Settings().max_step_s
     watch._note({PARTITION: (5, 2)})
@@ -84,7 +84,7 @@ async def test_a_standstill_is_forgiven_for_as_long_as_a_rebalance_may_take(watc
     assert watch.unhealthy() == ""
 
 
-async def test_a_partition_that_moved_on_is_nobodys_fault(watch: Watch, clock: Clock) -> None:
+async def test_a_partition_that_went_to_another_worker_is_no_longer_watched(watch: Watch, clock: Clock) -> None:
     watch._note({PARTITION: (5, 2)})
     clock.now_s += 121
     watch._note({PARTITION: (5, 2)})
@@ -95,7 +95,7 @@ async def test_a_partition_that_moved_on_is_nobodys_fault(watch: Watch, clock: C
     assert watch.unhealthy() == ""
 
 
-async def test_a_watch_that_looks_no_more_is_unwell(watch: Watch, clock: Clock) -> None:
+async def test_a_watch_that_has_stopped_is_unhealthy(watch: Watch, clock: Clock) -> None:
     watch._note({PARTITION: (5, 2)})
 
     clock.now_s += 121

@@ -16,11 +16,11 @@ def test_records_at_or_below_the_mark_are_dropped(mark: Mark, fresh: list[int]) 
     assert [each.offset for each in fresh_records(fetched, mark)] == fresh
 
 
-def test_a_chunk_fetched_anew_behind_itself_counts_once() -> None:
-    waited = [play(4, "u", "t1"), play(5, "u", "t2")]
-    fetched_anew = [*waited, play(6, "u", "t3")]
+def test_a_chunk_fetched_twice_counts_once() -> None:
+    first = [play(4, "u", "t1"), play(5, "u", "t2")]
+    second = [*first, play(6, "u", "t3")]
 
-    fresh = fresh_records([*waited, *fetched_anew], Mark(3, 0))
+    fresh = fresh_records([*first, *second], Mark(3, 0))
 
     assert [each.offset for each in fresh] == [4, 5, 6]
 
@@ -43,7 +43,7 @@ def test_good_plays_and_rejects_keep_their_places() -> None:
     assert [(reject.index, reject.cause) for reject in intake.rejects] == [(1, Cause.NOT_JSON), (3, Cause.NULL_KEY)]
 
 
-def test_the_mark_covers_a_bad_play_at_the_end_too() -> None:
+def test_the_mark_also_covers_a_bad_play_at_the_end() -> None:
     records = [play(4, "u", "t1"), record(6, b"u", b"{", timestamp_ms=NOON_MS + 7)]
 
     assert take_in(0, records, None).mark == Mark(6, NOON_MS + 7)
@@ -83,7 +83,7 @@ def test_a_partition_of_nothing_but_strays_and_junk_has_no_plays() -> None:
     assert {reject.cause for reject in intake.rejects} == {Cause.STRAY_PARTITION, Cause.NOT_JSON}
 
 
-def test_a_part_of_an_intake_is_what_its_records_alone_would_be() -> None:
+def test_a_part_of_an_intake_equals_the_intake_of_its_records_alone() -> None:
     records = [play(4, "u", "t1"), record(6, b"u", b"{"), tombstone(7, "u"), play(9, "v", "t2"), record(12, b"u", b"")]
     intake = take_in(3, records, None)
 
@@ -97,15 +97,15 @@ def test_a_part_of_an_intake_is_what_its_records_alone_would_be() -> None:
             assert part.rejects == alone.rejects
 
 
-def test_an_intake_refused_has_no_plays_left_and_a_reject_for_each_in_order() -> None:
+def test_a_rejected_intake_has_no_plays_left_and_a_reject_for_each_in_order() -> None:
     intake = take_in(0, [play(4, "u", "t1"), record(6, b"u", b"{"), play(7, "v", "t2")], None)
 
-    refused = intake.refused(Cause.UNCOMPUTABLE, "why")
+    rejected = intake.rejected(Cause.UNCOMPUTABLE, "why")
 
-    assert len(refused.plays) == len(refused.offsets) == 0
-    assert [(reject.index, reject.cause) for reject in refused.rejects] == [
+    assert len(rejected.plays) == len(rejected.offsets) == 0
+    assert [(reject.index, reject.cause) for reject in rejected.rejects] == [
         (0, Cause.UNCOMPUTABLE),
         (1, Cause.NOT_JSON),
         (2, Cause.UNCOMPUTABLE),
     ]
-    assert refused.mark == intake.mark
+    assert rejected.mark == intake.mark

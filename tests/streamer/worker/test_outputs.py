@@ -22,7 +22,7 @@ TOPICS = Topics("plays", ("short", "long"), "dead")
 def written(
     *records: ConsumerRecord[bytes, bytes], answers_each: bool = True, has_release: bool = True
 ) -> dict[int, Writes]:
-    """What a batch of listeners unheard writes, by partition; the n-th new play is answered with the n-th track."""
+    """What a batch of new listeners writes, by partition; the n-th new play is answered with the n-th track."""
     partitions = sorted({each.partition for each in records})
     intakes = [take_in(number, [each for each in records if each.partition == number], None) for number in partitions]
     events, listeners = join([each.plays for each in intakes], [each.offsets for each in intakes])
@@ -36,8 +36,8 @@ def written(
     return {part.partition: part for part in write(intakes, Outcome(events, listeners, batch, states, answers), TOPICS)}
 
 
-def told(part: Writes, topic: str) -> list[tuple[bytes | None, int | None]]:
-    """Key and source offset of each record; no offset for a tombstone."""
+def keys_and_offsets(part: Writes, topic: str) -> list[tuple[bytes | None, int | None]]:
+    """Return key and source offset of each record; no offset for a tombstone."""
     return [
         (each.key, None if each.value is None else msgspec.json.decode(each.value)["source_offset"])
         for each in part.outputs[topic]
@@ -76,32 +76,32 @@ def test_each_horizon_has_its_own_lists() -> None:
     assert (long["horizon"], long["tracks"][0]["track_id"]) == ("long-term", "t1")
 
 
-def test_answers_and_tombstones_stand_in_the_order_of_their_plays() -> None:
+def test_answers_and_tombstones_are_in_the_order_of_their_plays() -> None:
     part = written(
         play(4, "u", "t1"), play(5, "v", "t1"), tombstone(6, "u"),
         play(8, "v", "t1"), play(9, "u", "t2"), tombstone(11, "v"),
     )[0]  # fmt: skip
 
     for topic in ("short", "long"):
-        assert told(part, topic) == [(b"u", 4), (b"v", 5), (b"u", None), (b"v", 8), (b"u", 9), (b"v", None)]
+        assert keys_and_offsets(part, topic) == [(b"u", 4), (b"v", 5), (b"u", None), (b"v", 8), (b"u", 9), (b"v", None)]
 
 
-def test_a_worker_that_answers_the_latest_answers_no_life_that_ended() -> None:
+def test_a_worker_that_answers_the_latest_does_not_answer_lives_that_ended() -> None:
     part = written(
         play(4, "u", "t1"), tombstone(6, "u"), play(8, "v", "t1"), play(9, "v", "t2"), play(10, "u", "t1"),
         answers_each=False,
     )[0]  # fmt: skip
 
-    assert told(part, "short") == [(b"u", None), (b"v", 9), (b"u", 10)]
+    assert keys_and_offsets(part, "short") == [(b"u", None), (b"v", 9), (b"u", 10)]
 
 
-def test_who_is_forgotten_last_leaves_a_tombstone_in_the_changelog() -> None:
+def test_a_listener_whose_last_event_is_a_tombstone_gets_one_in_the_changelog() -> None:
     part = written(play(4, "u", "t1"), tombstone(5, "u"), tombstone(6, "w"), play(7, "w", "t1"), tombstone(8, "x"))[0]
 
     assert changed(part) == [(listener_key(b"u"), False), (listener_key(b"w"), True), (listener_key(b"x"), False)]
 
 
-def test_a_state_goes_under_its_own_listener() -> None:
+def test_a_state_is_written_under_its_own_listener() -> None:
     parts = written(play(4, "u", "t1"), play(5, "v", "t2"), play(6, "v", "t3"), play(1, "u", "t4", partition=1))
 
     seen = {
@@ -110,11 +110,11 @@ def test_a_state_goes_under_its_own_listener() -> None:
     assert seen == {(0, b"\x01u"): 1, (0, b"\x01v"): 2, (1, b"\x01u"): 1}
 
 
-def test_partitions_keep_apart() -> None:
+def test_partitions_are_kept_apart() -> None:
     parts = written(play(4, "u", "t1"), play(5, "u", "t1", partition=2), record(6, b"u", b"{", partition=2))
 
-    assert told(parts[0], "short") == [(b"u", 4)]
-    assert told(parts[2], "short") == [(b"u", 5)]
+    assert keys_and_offsets(parts[0], "short") == [(b"u", 4)]
+    assert keys_and_offsets(parts[2], "short") == [(b"u", 5)]
     assert [part.outputs["dead"] == [] for part in parts.values()] == [True, False]
     assert (parts[0].mark, parts[2].mark) == (Mark(4, NOON_MS), Mark(6, NOON_MS))
 
@@ -122,7 +122,7 @@ def test_partitions_keep_apart() -> None:
 def test_before_the_first_release_states_are_written_and_no_answers() -> None:
     part = written(play(4, "u", "t1"), play(5, "v", "t1"), tombstone(6, "u"), has_release=False)[0]
 
-    assert told(part, "short") == [(b"u", None)]
+    assert keys_and_offsets(part, "short") == [(b"u", None)]
     assert changed(part) == [(listener_key(b"u"), False), (listener_key(b"v"), True)]
 
 

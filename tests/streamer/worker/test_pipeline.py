@@ -1,4 +1,4 @@
-"""The order of the story: what a crash finds depends on what comes last. And one culprit, on a real Kafka."""
+"""The order of the steps, on which a crash depends; and one uncomputable play, on a real Kafka."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -25,29 +25,29 @@ from tests.onkafka import Record, produce, read_committed
 from tests.poison import SabotagedEngine, raises_over
 from tests.until import until
 
-#: What answering a batch would need: here nothing is answered.
+#: What answering a batch would take: here nothing is answered.
 UNUSED: Any = None
 
 
-class Story(Answering):
-    """Answering with its batches replaced by a note in a diary."""
+class Diarist(Answering):
+    """Answering that only notes each batch in a diary."""
 
     diary: list[str]
     fails: bool
 
     async def answer_batch(self, chunks: Sequence[Chunk]) -> None:
-        await asyncio.sleep(0)  # a commit takes a while: an acknowledgement would find its chance
+        await asyncio.sleep(0)  # a commit takes a while: a premature acknowledgement would come first
         if self.fails:
             raise RuntimeError("the transaction was not committed")
         self.diary.append(f"answered {len(chunks)}")
 
 
-def story(*, fails: bool) -> Story:
+def make_diarist(*, fails: bool) -> Diarist:
     names = ("table", "fences", "engine", "releases", "metrics", "topics", "pick_answered", "belongs_here")
-    told = Story(**dict.fromkeys(names, UNUSED), gate=Drain(), max_plays=1, max_wait_s=0.0)
-    object.__setattr__(told, "diary", [])
-    object.__setattr__(told, "fails", fails)
-    return told
+    diarist = Diarist(**dict.fromkeys(names, UNUSED), gate=Drain(), max_plays=1, max_wait_s=0.0)
+    object.__setattr__(diarist, "diary", [])
+    object.__setattr__(diarist, "fails", fails)
+    return diarist
 
 
 async def two_chunks(diary: list[str]) -> AsyncIterator[Chunk]:
@@ -59,20 +59,20 @@ async def two_chunks(diary: list[str]) -> AsyncIterator[Chunk]:
 
 
 async def test_a_chunk_is_acknowledged_only_when_its_batch_is_on_kafka_and_on_disk() -> None:
-    told = story(fails=False)
+    diarist = make_diarist(fails=False)
 
-    await told.answer_plays(two_chunks(told.diary))
+    await diarist.answer_plays(two_chunks(diarist.diary))
 
-    assert told.diary == ["answered 1", "acknowledged", "answered 1", "acknowledged"]
+    assert diarist.diary == ["answered 1", "acknowledged", "answered 1", "acknowledged"]
 
 
-async def test_a_batch_that_failed_is_never_acknowledged() -> None:
-    told = story(fails=True)
+async def test_a_failed_batch_is_never_acknowledged() -> None:
+    diarist = make_diarist(fails=True)
 
     with pytest.raises(RuntimeError):
-        await told.answer_plays(two_chunks(told.diary))
+        await diarist.answer_plays(two_chunks(diarist.diary))
 
-    assert told.diary == []
+    assert diarist.diary == []
 
 
 @asynccontextmanager
@@ -92,7 +92,7 @@ async def working(settings: Settings, engine: Engine) -> AsyncIterator[Answering
 
 
 async def until_marked(answering: Answering, offset: int) -> None:
-    """Wait until partition 0 has come as far as an offset."""
+    """Wait until partition 0 has reached an offset."""
     await until(
         lambda: 0 in answering.fences.held and answering.table.mark(0).offset >= offset,
         f"the mark of partition 0 is at {offset}",
@@ -100,7 +100,7 @@ async def until_marked(answering: Answering, offset: int) -> None:
 
 
 @pytest.mark.kafka
-async def test_a_play_that_cannot_be_computed_is_a_dead_letter_and_all_others_are_answered(
+async def test_an_uncomputable_play_is_a_dead_letter_and_all_others_are_answered(
     kafka: DevKafka, topic_prefix: str, tmp_path: Path
 ) -> None:
     at = kafka.bootstrap_servers
@@ -119,13 +119,13 @@ async def test_a_play_that_cannot_be_computed_is_a_dead_letter_and_all_others_ar
         await until_marked(answering, 5)
 
     letters = await read_committed(at, settings.dead_letter_topic)
-    assert [said(letter) for letter in letters] == [("2", "uncomputable"), ("4", "uncomputable")]
+    assert [offset_and_cause(letter) for letter in letters] == [("2", "uncomputable"), ("4", "uncomputable")]
     for topic in (settings.short_term_topic, settings.long_term_topic):
         answers = [msgspec.json.decode(each.value or b"") for each in await read_committed(at, topic)]
         assert [(each["source_offset"], each["plays_seen"]) for each in answers] == [(0, 1), (1, 2), (3, 3), (5, 4)]
 
 
-def said(letter: Record) -> tuple[str, str]:
+def offset_and_cause(letter: Record) -> tuple[str, str]:
     """Return the source offset and the cause of a dead letter."""
     headers = dict(letter.headers)
     return headers["source-offset"].decode(), headers["error"].decode()
