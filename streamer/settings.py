@@ -145,7 +145,7 @@ class Settings:
         fields = {_variable(f.name): f for f in dataclasses.fields(cls)}
         given = {name: text for name, text in environment.items() if name.startswith(PREFIX)}
         if unknown := sorted(given.keys() - fields.keys()):
-            raise SettingsError(f"unknown setting {unknown[0]}; known are {', '.join(sorted(fields))}")
+            raise SettingsError(f"unknown setting {unknown[0]}; known settings: {', '.join(sorted(fields))}")
         values: dict[str, Any] = {fields[name].name: _read(fields[name], name, text) for name, text in given.items()}
         return cls(**values)
 

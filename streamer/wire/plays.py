@@ -88,8 +88,8 @@ def decode(keys: Sequence[bytes | None], values: Sequence[bytes | None], timesta
     for index, (key, value, timestamp_ms) in enumerate(zip(keys, values, timestamps_ms, strict=True)):
         try:
             rows.append(_read(index, key, value, timestamp_ms))
-        except _RefusalError as refusal:
-            rejects.append(Reject(index, refusal.cause, refusal.reason))
+        except _RejectError as exc:
+            rejects.append(Reject(index, exc.cause, exc.reason))
     return Decoded(_columns(rows), rejects)
 
 
@@ -102,7 +102,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
 
-class _RefusalError(Exception):
+class _RejectError(Exception):
     """Carries a cause to `decode`, and no further."""
 
     def __init__(self, cause: Cause, reason: str) -> None:
@@ -111,32 +111,32 @@ class _RefusalError(Exception):
 
 def _read(index: int, key: bytes | None, value: bytes | None, timestamp_ms: int) -> _Row:
     if key is None:
-        raise _RefusalError(Cause.NULL_KEY, "the message has no key; key every play by its user_id in UTF-8")
+        raise _RejectError(Cause.NULL_KEY, "the message has no key; key every play by its user_id in UTF-8")
     if value is None:
         return index, _tombstone_key(key), "", 0, timestamp_ms, 0, False, True
     if len(value) > MAX_PLAY_BYTES:
-        raise _RefusalError(Cause.TOO_LARGE, f"the message has {len(value)} bytes; a play has at most {MAX_PLAY_BYTES}")
+        raise _RejectError(Cause.TOO_LARGE, f"the message has {len(value)} bytes; a play has at most {MAX_PLAY_BYTES}")
     try:
         play = _parse(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-        raise _parse_refusal(exc) from None
+        raise _parse_error(exc) from None
     user, track_id, played_at = play.user_id.encode(), play.track_id, play.played_at
     track = track_id.encode()
     if not (1 <= len(user) <= MAX_ID_BYTES and 1 <= len(track) <= MAX_ID_BYTES):
         _require_id(user, "user_id", Cause.INVALID_USER_ID)
         _require_id(track, "track_id", Cause.INVALID_TRACK_ID)
     if user != key:
-        raise _RefusalError(Cause.KEY_MISMATCH, "the key differs from user_id; key every play by its user_id in UTF-8")
+        raise _RejectError(Cause.KEY_MISMATCH, "the key differs from user_id; key every play by its user_id in UTF-8")
     played_at_ms = played_at if isinstance(played_at, int) else (played_at - _EPOCH) // _MILLISECOND
     if not EARLIEST_MS <= played_at_ms <= timestamp_ms + MAX_AHEAD_MS:
-        raise _RefusalError(Cause.IMPOSSIBLE_TIME, _time_reason(played_at_ms, timestamp_ms))
+        raise _RejectError(Cause.IMPOSSIBLE_TIME, _time_reason(played_at_ms, timestamp_ms))
     context = _CONTEXT_CODES.get(play.context, _OTHER)
     return index, key, track_id, _track_key(track_id), played_at_ms, context, play.skipped is True, False
 
 
 def _require_id(name: bytes, field: str, cause: Cause) -> None:
     if not 1 <= len(name) <= MAX_ID_BYTES:
-        raise _RefusalError(cause, f"{field} has {len(name)} bytes; allowed are 1 to {MAX_ID_BYTES}")
+        raise _RejectError(cause, f"{field} has {len(name)} bytes; it must have 1 to {MAX_ID_BYTES}")
 
 
 def _tombstone_key(key: bytes) -> bytes:
@@ -144,17 +144,17 @@ def _tombstone_key(key: bytes) -> bytes:
     try:
         key.decode()
     except UnicodeDecodeError:
-        raise _RefusalError(Cause.INVALID_USER_ID, "the key of a tombstone is not UTF-8, so no user_id") from None
+        raise _RejectError(Cause.INVALID_USER_ID, "the key of a tombstone is not UTF-8; it must be a user_id") from None
     return key
 
 
-def _parse_refusal(exc: Exception) -> _RefusalError:
+def _parse_error(exc: Exception) -> _RejectError:
     """Derive the cause from msgspec's message; the tests pin its wording."""
     reason = str(exc)
     if not isinstance(exc, msgspec.ValidationError):
-        return _RefusalError(Cause.NOT_JSON, reason)
+        return _RejectError(Cause.NOT_JSON, reason)
     missing = reason.startswith("Object missing required field")
-    return _RefusalError(Cause.MISSING_FIELD if missing else Cause.WRONG_TYPE, reason)
+    return _RejectError(Cause.MISSING_FIELD if missing else Cause.WRONG_TYPE, reason)
 
 
 def _time_reason(played_at_ms: int, timestamp_ms: int) -> str:

@@ -118,7 +118,7 @@ def _record(num_hidden: int) -> np.dtype[np.void]:
 def encode(states: States) -> list[bytes]:
     """Write each state as one record of the current version."""
     num_hidden = states.hidden.shape[1]
-    rows = np.zeros(len(states), _record(num_hidden))
+    rows = np.zeros(len(states), _record(num_hidden))  # (B,)
     prefix = rows["prefix"]
     prefix["version"], prefix["num_hidden"] = VERSION, num_hidden
     for name in _PREFIX.names or ():
@@ -175,7 +175,7 @@ def _all_of_this_version(records: Sequence[bytes | None]) -> Sequence[bytes | No
         prefix[name] = before[name]
     prefix["version"] = VERSION
     lengths = np.minimum(before["plays_seen"].astype(np.int64), RING_SIZE)
-    ring_keys = before["ring_track_keys"][np.arange(RING_SIZE) < lengths[:, None]]
+    ring_keys = before["ring_track_keys"][np.arange(RING_SIZE) < lengths[:, None]]  # (plays in all rings,)
     maps = count_plays(CountMaps.empty(len(old)), bounds_of(lengths), ring_keys, np.zeros_like(lengths))
     prefix["counted_track_keys"], prefix["counts"] = maps.track_keys, maps.counts
     converted = list(records)

@@ -111,8 +111,8 @@ def _answers(outcome: Outcome, partition: int, first: int, last: int) -> tuple[l
     answers, batch = outcome.answers, outcome.batch
     if answers is None:
         return [], [[] for _ in HORIZONS]
-    listener = batch.plays.listener[answers.answered]
-    mine = np.flatnonzero((first <= listener) & (listener < last))
+    listener = batch.plays.listener[answers.answered]  # (A,)
+    mine = np.flatnonzero((first <= listener) & (listener < last))  # (answers of the partition,)
     mine = mine[np.argsort(batch.plays.offsets[answers.answered[mine]])]
     plays = answers.answered[mine]
     users = [outcome.listeners.users[number] for number in listener[mine].tolist()]

@@ -29,7 +29,7 @@ def test_each_variable_sets_its_field_in_its_type() -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("REFRAIN_MAX_WAITS_S", "1", "unknown setting REFRAIN_MAX_WAITS_S; known are .*REFRAIN_MAX_WAIT_S"),
+        ("REFRAIN_MAX_WAITS_S", "1", "unknown setting REFRAIN_MAX_WAITS_S; known settings: .*REFRAIN_MAX_WAIT_S"),
         ("REFRAIN_PARTITIONS", "0", "REFRAIN_PARTITIONS='0': must be at least 1, and finite; partitions of"),
         ("REFRAIN_PARTITIONS", "many", "REFRAIN_PARTITIONS='many'"),
         ("REFRAIN_PARTITIONS", "1.5", "REFRAIN_PARTITIONS='1.5'"),

@@ -23,7 +23,7 @@ COPY = TP(Settings().changelog_topic, 1)
 
 @dataclass
 class Thread:
-    """Stands in for the thread that talks to Kafka."""
+    """Replaces the thread that talks to Kafka."""
 
     assigned: set[TP] = field(default_factory=set)
     position_at: int | None = 0

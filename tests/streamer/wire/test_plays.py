@@ -26,7 +26,7 @@ def read_play(**fields: Any) -> Decoded:
     return read(json.dumps(PLAY | fields).encode())
 
 
-def refusal(decoded: Decoded) -> Reject:
+def only_reject(decoded: Decoded) -> Reject:
     assert len(decoded.plays) == 0
     (reject,) = decoded.rejects
     return reject
@@ -72,7 +72,7 @@ def test_a_null_value_forgets_its_listener() -> None:
 
 @pytest.mark.parametrize("key", [b"", b"\xff", b"u" * 257])
 def test_a_tombstone_needs_the_key_of_a_listener(key: bytes) -> None:
-    assert refusal(read(None, key)).cause is Cause.INVALID_USER_ID
+    assert only_reject(read(None, key)).cause is Cause.INVALID_USER_ID
 
 
 @pytest.mark.parametrize(
@@ -114,12 +114,12 @@ def test_rfc_3339_becomes_milliseconds(time: str) -> None:
     ],
 )
 def test_a_value_that_is_not_a_play_is_rejected_for_its_cause(value: bytes, cause: Cause) -> None:
-    assert refusal(read(value)).cause is cause
+    assert only_reject(read(value)).cause is cause
 
 
 @pytest.mark.parametrize("field", ["user_id", "track_id", "played_at"])
 def test_a_missing_field_is_named(field: str) -> None:
-    reject = refusal(read(json.dumps({name: value for name, value in PLAY.items() if name != field}).encode()))
+    reject = only_reject(read(json.dumps({name: value for name, value in PLAY.items() if name != field}).encode()))
 
     assert reject.cause is Cause.MISSING_FIELD
     assert field in reject.reason
@@ -141,26 +141,26 @@ def test_a_missing_field_is_named(field: str) -> None:
     ],
 )
 def test_a_field_of_another_type_is_named(fields: dict[str, Any]) -> None:
-    reject = refusal(read_play(**fields))
+    reject = only_reject(read_play(**fields))
 
     assert reject.cause is Cause.WRONG_TYPE
     assert next(iter(fields)) in reject.reason
 
 
 def test_a_key_that_differs_from_the_user_is_rejected() -> None:
-    assert refusal(read(json.dumps(PLAY).encode(), b"u18")).cause is Cause.KEY_MISMATCH
-    assert refusal(read(json.dumps(PLAY).encode(), None)).cause is Cause.NULL_KEY
+    assert only_reject(read(json.dumps(PLAY).encode(), b"u18")).cause is Cause.KEY_MISMATCH
+    assert only_reject(read(json.dumps(PLAY).encode(), None)).cause is Cause.NULL_KEY
 
 
 def test_ids_are_measured_in_bytes() -> None:
     fits, too_long = "é" * 128, "é" * 128 + "x"
 
     assert len(read(json.dumps(PLAY | {"user_id": fits, "track_id": fits}).encode(), fits.encode()).plays) == 1
-    assert refusal(read_play(track_id=too_long)).cause is Cause.INVALID_TRACK_ID
-    assert refusal(read_play(track_id="")).cause is Cause.INVALID_TRACK_ID
+    assert only_reject(read_play(track_id=too_long)).cause is Cause.INVALID_TRACK_ID
+    assert only_reject(read_play(track_id="")).cause is Cause.INVALID_TRACK_ID
     for user_id in (too_long, ""):
         decoded = read(json.dumps(PLAY | {"user_id": user_id}).encode(), user_id.encode())
-        assert refusal(decoded).cause is Cause.INVALID_USER_ID
+        assert only_reject(decoded).cause is Cause.INVALID_USER_ID
 
 
 @pytest.mark.parametrize("played_at", [EARLIEST_MS, NOW_MS + MAX_AHEAD_MS])
@@ -186,7 +186,7 @@ def test_times_at_the_edges_are_accepted(played_at: int) -> None:
     ],
 )
 def test_an_impossible_time_is_rejected_with_what_to_check(played_at: int | str, hint: str) -> None:
-    reject = refusal(read_play(played_at=played_at))
+    reject = only_reject(read_play(played_at=played_at))
 
     assert reject.cause is Cause.IMPOSSIBLE_TIME
     assert hint in reject.reason
@@ -196,7 +196,7 @@ def test_times_are_checked_against_the_record_and_not_against_the_clock() -> Non
     value = json.dumps(PLAY | {"played_at": 4_000_000_000_000}).encode()  # the year 2096
 
     assert len(read(value, timestamp_ms=4_000_000_000_000).plays) == 1
-    assert refusal(read(value)).cause is Cause.IMPOSSIBLE_TIME
+    assert only_reject(read(value)).cause is Cause.IMPOSSIBLE_TIME
 
 
 def test_a_reason_names_no_listener() -> None:
@@ -205,8 +205,8 @@ def test_a_reason_names_no_listener() -> None:
 
     for fields in bad:
         value = json.dumps(PLAY | {"user_id": secret} | fields).encode()
-        assert secret not in refusal(read(value, secret.encode())).reason
-    assert secret not in refusal(read(json.dumps(PLAY | {"user_id": secret}).encode())).reason
+        assert secret not in only_reject(read(value, secret.encode())).reason
+    assert secret not in only_reject(read(json.dumps(PLAY | {"user_id": secret}).encode())).reason
 
 
 json_values = st.recursive(
