@@ -1,1 +1,1 @@
-"""How good lists are: the protocol, the metrics, the gate, and what a network must beat."""
+"""Evaluation of lists: the protocol, the metrics, the gate, and the baselines a network must beat."""

@@ -1,6 +1,6 @@
-"""The live hit rate: of the newest plays, the share that stood in the list answered just before.
+"""The live hit rate: the share of the newest plays that were in the list answered just before.
 
-What the workers answer need not be read: serving is training, so the same lists can be made from the plays. Unlike the
+The workers' answers need not be read: serving is training, so the same lists can be computed from the plays. Unlike the
 protocol's hit rate (`models.evaluation.protocol`), this one counts plays of tracks the release does not know as misses:
 new music is what ages a release most.
 """
@@ -26,49 +26,49 @@ def live_hits(
     *,
     is_judged: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
-    """Tell which plays stood among the 20 that would have been answered after their listener's play before.
+    """Find which plays were among the 20 tracks that would have been answered after their listener's previous play.
 
     Args:
-        recommender: that answers.
+        recommender: answers.
         listeners: int64 (P,), in the order of arrival, 0 and up.
         track_keys: uint64 (P,).
         played_at_ms: int64 (P,).
         contexts: uint8 (P,).
-        is_judged: bool (P,), which are looked for.
+        is_judged: bool (P,), which plays to look for.
 
     Returns:
-        float64 (P,), 1 or 0; NaN where it is not judged, or its listener's first play, before which there is no list.
+        float64 (P,), 1 or 0; NaN for plays that are not judged and for first plays, before which there is no list.
     """
     histories = gather_histories(listeners, track_keys, played_at_ms, contexts)
-    arrivals = np.argsort(listeners, kind="stable")  # of the plays of the histories
+    arrivals = np.argsort(listeners, kind="stable")  # (P,), when each play of the histories arrived
     is_first = np.zeros(len(arrivals), np.bool_)
     is_first[histories.bounds[:-1][np.diff(histories.bounds) > 0]] = True
-    asked = np.flatnonzero(is_judged[arrivals] & ~is_first)
-    targets = recommender.catalogue.rows(histories.track_keys[asked])
+    judged = np.flatnonzero(is_judged[arrivals] & ~is_first)  # (J,)
+    targets = recommender.catalogue.rows(histories.track_keys[judged])  # (J,)
     hits = np.full(len(listeners), np.nan)
-    hits[arrivals[asked]] = (answer(recommender, histories, asked - 1).short_term == targets[:, None]).any(1)
+    hits[arrivals[judged]] = (answer(recommender, histories, judged - 1).short_term == targets[:, None]).any(1)
     return hits
 
 
 def live_hit_rate(hits: NDArray[np.float64], listeners: NDArray[np.int64]) -> Estimate | None:
-    """Average what `live_hits` told of some plays.
+    """Average the hits that `live_hits` returns.
 
     Args:
-        hits: float64 (P,), NaN where nothing was judged.
+        hits: float64 (P,), NaN for plays that were not judged.
         listeners: int64 (P,).
 
     Returns:
-        HR@20, weighed as a jury's figures are; None where too few listeners played.
+        HR@20, weighted like a panel's figures; None if too few listeners played.
     """
-    asked = ~np.isnan(hits)
-    if len(np.unique(listeners[asked])) < MIN_LISTENERS:
+    is_judged = ~np.isnan(hits)
+    if len(np.unique(listeners[is_judged])) < MIN_LISTENERS:
         return None
-    return weigh(Outcomes(hits[asked], listeners[asked]))
+    return weigh(Outcomes(hits[is_judged], listeners[is_judged]))
 
 
 def has_fallen(then: Estimate, now: Estimate) -> bool:
-    """Tell whether a rate is surely lower than it was, the two being of different plays.
+    """Check whether a rate is significantly lower than it was, measured on different plays.
 
-    The interval of the difference is that of two independent figures: its half-widths add up as squares.
+    The two figures are independent, so the squares of their half-widths add up to that of the difference.
     """
     return now.mean - then.mean + float(np.hypot(now.high - now.mean, then.mean - then.low)) < 0

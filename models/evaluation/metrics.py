@@ -12,10 +12,10 @@ from models.config import LONG_TERM_SIZE, SHORT_TERM_SIZE
 from models.plays.split import LongTermTruths, Split
 
 LONG_TERM_STRIDE: Final = 3
-"""Every which anchor is asked for its weeks to come: of neighbours, they are nearly the same."""
+"""Every how many anchors one is asked for its coming weeks: those of neighbouring anchors are nearly the same."""
 
 _NUM_RESAMPLES: Final = 300
-_GAINS: Final = 1 / np.log2(np.arange(2, LONG_TERM_SIZE + 2))  # of a hit at each place
+_GAINS: Final = 1 / np.log2(np.arange(2, LONG_TERM_SIZE + 2))  # (100,), of a hit at each place
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +33,11 @@ def short_term_metrics(
     """Measure lists (A, 20) against the next plays: each metric (A,)."""
     hits = rows == split.rows[anchors + 1][:, None]  # (A, 20)
     places = hits.argmax(1)  # (A,)
-    found = hits.any(1)
+    is_hit = hits.any(1)  # (A,)
     return {
-        "HR@20": found.astype(np.float64),
-        "MRR@20": np.where(found, 1 / (places + 1), 0.0),
-        "nDCG@10": np.where(found & (places < 10), _GAINS[places], 0.0),
+        "HR@20": is_hit.astype(np.float64),
+        "MRR@20": np.where(is_hit, 1 / (places + 1), 0.0),
+        "nDCG@10": np.where(is_hit & (places < 10), _GAINS[places], 0.0),
     }
 
 
@@ -59,18 +59,18 @@ def long_term_metrics(
 
 
 def estimate(values: NDArray[np.float64], listeners: NDArray[np.int64]) -> Estimate:
-    """Average over anchors, resampling listeners: a heavy listener's anchors go in or out together."""
+    """Average over anchors, resampling listeners: a listener's anchors are drawn together."""
     _, places = np.unique(listeners, return_inverse=True)
     low, high = bootstrap(np.bincount(places, values).astype(np.float64), np.bincount(places))
     return Estimate(float(values.mean()), low, high)
 
 
 def bootstrap(sums: NDArray[np.float64], weights: NDArray[np.int64]) -> tuple[float, float]:
-    """Give the 95 % percentile interval of a mean over L listeners, who are resampled.
+    """Compute the 95 % percentile interval of a mean by resampling its L listeners.
 
     Args:
-        sums: float64 (L,), of each listener's values.
-        weights: int64 (L,), how much each listener counts, at least 1; the mean is the ratio of both totals.
+        sums: float64 (L,), the sum of each listener's values.
+        weights: int64 (L,), each listener's weight, at least 1; the mean is the ratio of the two totals.
     """
     shares = np.full(len(sums), 1 / len(sums))
     drawn = np.random.default_rng(0).multinomial(len(sums), shares, size=_NUM_RESAMPLES)  # (resamples, listeners)

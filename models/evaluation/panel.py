@@ -1,8 +1,8 @@
-"""The jury: the long-known listeners by whose newest plays weights are judged, none of whom outweighs the others.
+"""The panel: the long-known listeners on whose newest plays weights are judged, none of whom outweighs the others.
 
-Whoever sends plays by script can send any number of them, under any number of fresh names. So nobody's plays count for
-more than `MAX_WEIGHT` of them, and only those sit who had been there before; where hardly anybody had, as in a service
-of a day, everybody sits.
+A script can send any number of plays, under any number of fresh names. So each listener counts for at most `MAX_WEIGHT`
+plays, and only listeners with older plays are included; if there are hardly any, as on a service's first day, all
+listeners are.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from models.evaluation.metrics import LONG_TERM_STRIDE, Estimate, bootstrap, lon
 from models.plays.split import Lists, Split, long_term_truths
 
 MAX_WEIGHT: Final = 20
-"""Plays: whoever is asked more often counts as if asked so often."""
+"""Plays that a listener counts for at most, however many were judged."""
 
 MIN_LISTENERS: Final = 10
 """Fewer cannot be resampled into an interval that means anything."""
@@ -26,11 +26,11 @@ MIN_LISTENERS: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """One metric at each of the anchors that were asked.
+    """One metric at each of A anchors.
 
     Attributes:
         values: float64 (A,).
-        listeners: int64 (A,), whose anchors they are.
+        listeners: int64 (A,), the listener of each anchor.
     """
 
     values: NDArray[np.float64]
@@ -39,18 +39,18 @@ class Outcomes:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """Who judges, on the test part of a split.
+    """The listeners whose plays judge weights, on the test part of a split.
 
     Attributes:
-        split: the plays; those from T2 on are asked.
-        seats: bool (B,), which listeners of the split's histories sit.
-        is_long_known: whether only those sit who had been there before.
-        num_plays: how many are asked.
-        num_listeners: whose they are.
+        split: the plays; those from T2 on judge.
+        is_member: bool (B,), which listeners of the split's histories are included.
+        is_long_known: whether only listeners with older plays are included.
+        num_plays: how many plays judge.
+        num_listeners: how many listeners are included.
     """
 
     split: Split
-    seats: NDArray[np.bool_]
+    is_member: NDArray[np.bool_]
     is_long_known: bool
     num_plays: int
     num_listeners: int
@@ -61,34 +61,34 @@ class Panel:
         return self.num_listeners >= MIN_LISTENERS
 
     def measure(self, lists: Lists) -> dict[str, Outcomes]:
-        """Measure HR@20, MRR@20 and recall@100 at the plays asked; a metric for which nobody has plays is missing."""
-        found = _outcomes(self.split, lists)
-        seated = {name: self.seats[each.listeners] for name, each in found.items()}
+        """Measure HR@20, MRR@20 and recall@100 on the panel's plays; a metric without any is missing."""
+        outcomes = _outcomes(self.split, lists)
+        chosen = {name: self.is_member[each.listeners] for name, each in outcomes.items()}
         return {
-            name: Outcomes(each.values[seated[name]], each.listeners[seated[name]])
-            for name, each in found.items()
-            if seated[name].any()
+            name: Outcomes(each.values[chosen[name]], each.listeners[chosen[name]])
+            for name, each in outcomes.items()
+            if chosen[name].any()
         }
 
 
 def choose_panel(split: Split, known_before_ms: int) -> Panel:
-    """Choose who judges on the test part: those who had played a known track before a time."""
+    """Choose the panel of the test part: the listeners who had played a known track before a time."""
     histories = split.histories
     firsts_ms = np.minimum.reduceat(histories.played_at_ms, histories.bounds[:-1])
-    asked = np.bincount(histories.listeners()[split.anchors("test")], minlength=histories.num_listeners)
-    long_known = (asked > 0) & (firsts_ms < known_before_ms)
+    counts = np.bincount(histories.listeners()[split.anchors("test")], minlength=histories.num_listeners)  # (B,)
+    long_known = (counts > 0) & (firsts_ms < known_before_ms)
     is_long_known = int(long_known.sum()) >= MIN_LISTENERS
-    seats = long_known if is_long_known else asked > 0
-    return Panel(split, seats, is_long_known, int(asked[seats].sum()), int(seats.sum()))
+    is_member = long_known if is_long_known else counts > 0
+    return Panel(split, is_member, is_long_known, int(counts[is_member].sum()), int(is_member.sum()))
 
 
 def _outcomes(split: Split, lists: Lists) -> dict[str, Outcomes]:
-    """Measure lists at every anchor of the test part; of other lists, the outcomes stand at the same anchors."""
+    """Measure lists at every anchor of the test part; the anchors do not depend on the lists."""
     anchors, listeners = split.anchors("test"), split.histories.listeners()
     truths = long_term_truths(split, "test", stride=LONG_TERM_STRIDE)
     short_term = short_term_metrics(split, anchors, lists.short_term)
-    asked = lists.long_term[np.searchsorted(anchors, truths.anchors)]
-    long_term = long_term_metrics(truths, asked, np.ones(len(truths.rows), np.bool_))
+    rows = lists.long_term[np.searchsorted(anchors, truths.anchors)]  # (L, 100)
+    long_term = long_term_metrics(truths, rows, np.ones(len(truths.rows), np.bool_))
     return {
         "HR@20": Outcomes(short_term["HR@20"], listeners[anchors]),
         "MRR@20": Outcomes(short_term["MRR@20"], listeners[anchors]),
@@ -97,7 +97,7 @@ def _outcomes(split: Split, lists: Lists) -> dict[str, Outcomes]:
 
 
 def weigh(outcome: Outcomes) -> Estimate:
-    """Average over plays, nobody's counting for more than `MAX_WEIGHT`; a 95 % percentile bootstrap over listeners."""
+    """Average over plays, each listener counting for at most `MAX_WEIGHT`, with a 95 % bootstrap over listeners."""
     _, places = np.unique(outcome.listeners, return_inverse=True)
     counts = np.bincount(places)  # (listeners,)
     means = np.bincount(places, outcome.values) / counts
@@ -107,5 +107,5 @@ def weigh(outcome: Outcomes) -> Estimate:
 
 
 def weigh_differences(mine: Mapping[str, Outcomes], theirs: Mapping[str, Outcomes]) -> dict[str, Estimate]:
-    """Estimate by how much one answerer is better than another at the same plays, metric by metric."""
+    """Estimate how much better one set of outcomes is than another on the same plays, metric by metric."""
     return {name: weigh(Outcomes(mine[name].values - theirs[name].values, mine[name].listeners)) for name in mine}

@@ -1,4 +1,4 @@
-"""Trials: what candidates score on the validation part, so that the best can be chosen before the test part is read."""
+"""Trials: scores of candidates on the validation part, so that the best is chosen before the test part is read."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from models.evaluation.metrics import LONG_TERM_STRIDE, long_term_metrics, short
 from models.plays.split import Lists, LongTermTruths, Split, long_term_truths
 
 STRIDE: Final = 4
-"""Every which validation anchor is asked in a trial."""
+"""Every how many validation anchors one is used in a trial."""
 
 _DAMPINGS: Final = (1.0, 0.5, 0.25, 0.1, 0.01)
 
 
 @dataclass(frozen=True, slots=True)
 class ValidationScore:
-    """What lists are worth on the validation part."""
+    """How good lists are on the validation part."""
 
     hr_at_20: float
     mrr_at_20: float
@@ -29,17 +29,17 @@ class ValidationScore:
 
     @property
     def short_term(self) -> float:
-        """Weigh hits and their places alike."""
+        """Add hit rate and reciprocal rank, with equal weights."""
         return self.hr_at_20 + self.mrr_at_20
 
 
 @dataclass(frozen=True, slots=True)
 class ValidationScorer:
-    """Asks some of the validation anchors.
+    """Scores lists at some of the validation anchors.
 
     Attributes:
         split: the plays.
-        anchors: int64 (A,), of which lists are wanted.
+        anchors: int64 (A,), the anchors that need lists.
         truths: of the long-term ones among them.
     """
 
@@ -56,12 +56,12 @@ class ValidationScorer:
     def score(self, lists: Lists) -> ValidationScore:
         """Compare the lists at the anchors with what the listeners played."""
         short_term = short_term_metrics(self.split, self.anchors, lists.short_term)
-        asked = lists.long_term[np.searchsorted(self.anchors, self.truths.anchors)]
-        long_term = long_term_metrics(self.truths, asked, np.ones(len(self.truths.rows), np.bool_))
+        rows = lists.long_term[np.searchsorted(self.anchors, self.truths.anchors)]  # (L, 100)
+        long_term = long_term_metrics(self.truths, rows, np.ones(len(self.truths.rows), np.bool_))
         return ValidationScore(
             hr_at_20=float(short_term["HR@20"].mean()),
             mrr_at_20=float(short_term["MRR@20"].mean()),
-            lt_recall_at_100=float(long_term["recall@100"].mean()) if len(asked) else 0.0,
+            lt_recall_at_100=float(long_term["recall@100"].mean()) if len(rows) else 0.0,
         )
 
 
@@ -83,21 +83,21 @@ def choose_baseline(variants: Sequence[Method], split: Split) -> tuple[Baseline,
 
     Args:
         variants: at least one.
-        split: the plays; the test part is not looked at.
+        split: the plays; the test part is not read.
 
     Returns:
-        The baseline, short-term by HR@20 + MRR@20, long-term by recall@100, and all that was tried.
+        The baseline, chosen by HR@20 + MRR@20 short-term and by recall@100 long-term, and all trials.
     """
-    judge = ValidationScorer.of(split)
-    tried: list[tuple[ValidationScore, Method, float]] = []
+    scorer = ValidationScorer.of(split)
+    scores: list[tuple[ValidationScore, Method, float]] = []
     for method in variants:
-        lists_by_damping = rank(method.fit(split), split, judge.anchors, _DAMPINGS)
-        tried += [
-            (judge.score(lists), method, damping) for damping, lists in zip(_DAMPINGS, lists_by_damping, strict=True)
+        lists_by_damping = rank(method.fit(split), split, scorer.anchors, _DAMPINGS)
+        scores += [
+            (scorer.score(lists), method, damping) for damping, lists in zip(_DAMPINGS, lists_by_damping, strict=True)
         ]
-    _, short_term, damping = max(tried, key=lambda one: one[0].short_term)
-    _, long_term, _ = max(tried, key=lambda one: one[0].lt_recall_at_100)
-    trials = [Trial(_settings(method) | {"damping": damping}, score) for score, method, damping in tried]
+    _, short_term, damping = max(scores, key=lambda one: one[0].short_term)
+    _, long_term, _ = max(scores, key=lambda one: one[0].lt_recall_at_100)
+    trials = [Trial(_settings(method) | {"damping": damping}, score) for score, method, damping in scores]
     return Baseline(short_term, long_term, damping), trials
 
 

@@ -1,7 +1,7 @@
 """Baselines a network must beat: counts of what was played before T1, and of what the listener played.
 
-`BASELINES` names them, each with the hyperparameters that did best on the validation part of 30Music; `VARIANTS` are
-those that were tried. One is used in two steps, so that its counts are taken once and asked often:
+`BASELINES` names them, each with the hyperparameters that did best on the validation part of 30Music; `VARIANTS` lists
+those that were tried. A baseline is used in two steps, so that it counts once and ranks often:
 
     fitted = BASELINES["vsknn"].fit(split)
     lists = fitted.rank(split, "test")
@@ -53,4 +53,4 @@ VARIANTS: Final[Mapping[str, Sequence[Method]]] = {
     ],
     "vstan": [_vstan(decay, days, reach) for decay, days, reach in product((0.4, 0.6, 0.9), (120, inf), (1, 2, 10))],
 }
-"""What is tried for each baseline where plays are others than those the defaults were chosen on."""
+"""Variants to try for each baseline on plays other than those the defaults were chosen on."""

@@ -1,4 +1,4 @@
-"""A baseline: one way of scoring for each horizon, fitted on the plays before T1."""
+"""A baseline: one scoring method for each horizon, fitted on the plays before T1."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from models.serving.ranking import top_k
 _NUM_DAMPED: Final = 20
 _MAX_SCORES: Final = 1 << 22  # held at once: 16 MiB
 _TIE_BREAK: Final = 1e-3  # share that the most popular track's score gains: enough to tell equals apart in float32
-_UNSCORED: Final = 1e-30  # stands for a score of 0 and is below every other
+_UNSCORED: Final = 1e-30  # replaces a score of 0; below every other score
 
 
 class Scorer(Protocol):
-    """What a method learned."""
+    """A fitted method."""
 
     def score(self, split: Split, anchors: NDArray[np.int64]) -> csr_array:
-        """Score tracks after some plays by the listeners' plays up to there: float32 (A, M), 0 and above."""
+        """Score tracks at some anchors by the listeners' plays up to them: float32 (A, M), 0 and above."""
 
 
 class Method(Protocol):
-    """Hyperparameters of one way of scoring."""
+    """Hyperparameters of one scoring method."""
 
     def fit(self, split: Split) -> Scorer:
         """Count the plays before T1."""
@@ -40,13 +40,13 @@ class Method(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """A method a horizon, which may be the same.
+    """One method per horizon; both may be the same.
 
     Attributes:
         short_term: for the next play.
-        long_term: for the weeks to come.
-        damping: what the scores of the latest 20 plays are multiplied by in the short-term list; methods that score
-            by likeness put what was just heard on top, where it is seldom right. 1: nothing is damped.
+        long_term: for the coming weeks.
+        damping: factor on the scores of the latest 20 plays in the short-term list; methods that score by similarity
+            put the tracks just heard on top, where they are seldom right. 1: no damping.
     """
 
     short_term: Method
@@ -62,7 +62,7 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class FittedBaseline:
-    """A baseline and what it learned."""
+    """A baseline with its fitted scorers."""
 
     short_term: Scorer
     long_term: Scorer
@@ -79,13 +79,13 @@ class FittedBaseline:
 
 
 def rank(scorer: Scorer, split: Split, anchors: NDArray[np.int64], dampings: Sequence[float]) -> list[Lists]:
-    """Rank by a scorer; equal scores, and tracks without any, go by their plays before T1.
+    """Rank by a scorer; equal scores, and tracks without any, are ranked by their plays before T1.
 
     Args:
-        scorer: what ranks.
+        scorer: scores the tracks.
         split: the plays.
-        anchors: int64 (A,), after which plays.
-        dampings: of the latest plays in the short-term lists.
+        anchors: int64 (A,), the plays to answer after.
+        dampings: factors on the latest plays in the short-term lists.
 
     Returns:
         The lists of both horizons, for each of the dampings.
@@ -103,7 +103,7 @@ def rank(scorer: Scorer, split: Split, anchors: NDArray[np.int64], dampings: Seq
 
 
 def _popularity(split: Split) -> NDArray[np.float32]:
-    """Place the tracks by their plays before T1, equals by catalogue row: float32 (M,), distinct, the first has 1."""
+    """Rank the tracks by their plays before T1, ties by catalogue row: float32 (M,), distinct, the first has 1."""
     train = split.histories.played_at_ms < split.t1_ms
     counts = np.bincount(split.rows[train] - FIRST_TRACK, minlength=len(split.catalogue))
     places = np.empty(len(counts), np.float32)

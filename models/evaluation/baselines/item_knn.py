@@ -1,4 +1,4 @@
-"""Item kNN: tracks that were played in the same sessions as those the listener played lately."""
+"""Item kNN: tracks played in the same sessions as the listener's latest tracks."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class ItemKnn:
     """Recommend the nearest tracks by cosine between the sessions they were played in.
 
     Attributes:
-        decay: weight of a play of the listener beside that of the next one.
+        decay: weight of a listener's play relative to the next one.
         shrinkage: sessions added to those of every track, so that rare ones are not close by chance.
-        num_plays: how many of the listener's latest plays are asked.
+        num_plays: how many of the listener's latest plays are used.
 
-    Source: Sarwar et al. 2001; with sessions and a regulariser, Hidasi et al. 2016 (Item-KNN, which asks the current
+    Source: Sarwar et al. 2001; with sessions and a regulariser, Hidasi et al. 2016 (Item-KNN, which uses the current
     track only).
     """
 
@@ -32,7 +32,7 @@ class ItemKnn:
     num_plays: int = 20
 
     def fit(self, split: Split) -> TrackNeighbours:
-        """Measure how close any two tracks are."""
+        """Compute how close every two tracks are."""
         return TrackNeighbours(self, session_cosines(training_sessions(split).tracks, shrinkage=self.shrinkage))
 
 
@@ -41,7 +41,7 @@ class TrackNeighbours:
     """How close tracks are.
 
     Attributes:
-        method: how it is asked.
+        method: how the cosines are used.
         cosines: float32 (M, M), 0 on the diagonal.
     """
 

@@ -1,4 +1,4 @@
-"""Popularity: what everybody plays most, and what the listener does."""
+"""Popularity: the tracks played most, by all listeners or by one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from models.plays.split import Split
 
 @dataclass(frozen=True, slots=True)
 class Popularity:
-    """Recommend what was played most before T1, to everybody."""
+    """Recommend the tracks played most before T1 to every listener."""
 
     def fit(self, split: Split) -> Popularity:  # noqa: ARG002 - the ranking counts
         """Learn nothing: tracks without a score are ranked by their plays before T1."""
@@ -27,11 +27,11 @@ class Popularity:
 
 @dataclass(frozen=True, slots=True)
 class PersonalPopularity:
-    """Recommend what the listener played most, older plays counting less.
+    """Recommend the tracks the listener played most, older plays counting less.
 
     Attributes:
-        decay: weight of a play beside that of the next one.
-        num_plays: how many are counted, the latest.
+        decay: weight of a play relative to the next one.
+        num_plays: how many of the latest plays are counted.
 
     Source: Hu et al. 2020 (time-decayed personal frequency, TIFU-KNN); without decay, Li et al. 2023 (P-TopFreq).
     """

@@ -1,4 +1,4 @@
-"""Session kNN: what the sessions most like the listener's latest plays hold (VSKNN, STAN, VSTAN)."""
+"""Session kNN: the tracks of the sessions most similar to the listener's latest plays (VSKNN, STAN, VSTAN)."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _NEVER: Final = -1
 class SessionKnn:
     """Recommend the tracks of the nearest sessions.
 
-    With w_i = decay^(plays since i), a session s is as near as sum of w_i over the shared tracks i, / sqrt(|s|). It
-    gives each of its tracks that weight, times the factors below.
+    With w_i = decay^(plays since i), the nearness of a session s is the sum of w_i over the shared tracks i, divided by
+    sqrt(|s|). It gives each of its tracks that weight, times the factors below.
 
     Attributes:
-        decay: weight of a play of the listener beside that of the next one; STAN's first weighting.
-        num_neighbours: sessions that are asked.
+        decay: weight of a listener's play relative to the next one; STAN's first weighting.
+        num_neighbours: number of nearest sessions used.
         num_plays: how many of the listener's latest plays are compared.
-        match_decay: a neighbour counts this to the power of the plays since the latest track it shares.
+        match_decay: factor on a neighbour for every play since the latest track it shares.
         idf_weight: a track counts 1 + this * log(S / sessions that hold it).
-        recency_days: nearness falls by e in so many days between a session and now; STAN's second weighting.
-        reach_plays: a track counts less by e for so many plays between it and the latest shared one; STAN's third.
+        recency_days: days between a session and now in which nearness falls by e; STAN's second weighting.
+        reach_plays: plays between a track and the latest shared one over which it counts less by e; STAN's third.
 
     Source: Ludewig and Jannach 2018 (VSKNN: decays, idf); Garg et al. 2019 (STAN); Ludewig et al. 2021 (VSTAN: both).
     """
@@ -65,13 +65,13 @@ class SessionKnn:
 
 @dataclass(frozen=True, slots=True)
 class IndexedSessions:
-    """The sessions before T1, ready to be searched.
+    """The sessions before T1, indexed for search.
 
     Attributes:
-        method: how they are asked.
+        method: how they are searched.
         sessions: S sessions of M tracks.
         by_track: float32 (M, S), 1 / sqrt(tracks of the session) where it holds the track.
-        keys: int64 (entries,), rising: session * M + track of each entry of `sessions.tracks`.
+        keys: int64 (entries,), ascending: session * M + track of each entry of `sessions.tracks`.
         track_weights: float64 (M,).
     """
 
@@ -82,7 +82,7 @@ class IndexedSessions:
     track_weights: NDArray[np.float64]
 
     def score(self, split: Split, anchors: NDArray[np.int64]) -> csr_array:
-        """Score by what the nearest sessions hold."""
+        """Score by the tracks of the nearest sessions."""
         neighbours, weights = self._nearest(split, anchors)  # (A, k)
         steps, entries = self._latest_shared(split, anchors, neighbours)  # (A, k)
         weights *= self.method.match_decay**steps
@@ -103,7 +103,7 @@ class IndexedSessions:
         )
 
     def _nearest(self, split: Split, anchors: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Find the k nearest sessions and how near they are, 0 where fewer share a track: both (A, k)."""
+        """Find the k nearest sessions and their nearness, 0 if fewer share a track: both (A, k)."""
         query = decayed_query(split, anchors, self.method.num_plays, self.method.decay)
         nearness = csr_array(query @ self.by_track)  # (A, S)
         if not isinf(self.method.recency_days):
@@ -120,18 +120,18 @@ class IndexedSessions:
         """Find the latest play whose track each neighbour holds.
 
         Returns:
-            How many plays ago it was, and the entry of the session: both int64 (A, k), 0 where nothing is shared.
+            How many plays ago it was, and the entry of the session: both int64 (A, k), 0 if no track is shared.
         """
         plays, real = latest_plays(split, anchors, self.method.num_plays)
         tracks = np.where(real, split.rows[plays] - FIRST_TRACK, _NEVER)  # (A, n)
         steps, entries = np.zeros_like(neighbours), np.zeros_like(neighbours)
-        numbers, places = np.nonzero(np.ones(neighbours.shape, np.bool_))  # of those not found yet
+        numbers, places = np.nonzero(np.ones(neighbours.shape, np.bool_))  # (unmatched,), neighbours without a match
         for step in range(tracks.shape[1]):
-            asked = tracks[numbers, step]
-            keys = neighbours[numbers, places] * self.sessions.tracks.shape[1] + asked
-            found_at = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
-            found = (self.keys[found_at] == keys) & (asked != _NEVER)
-            steps[numbers[found], places[found]] = step
-            entries[numbers[found], places[found]] = found_at[found]
-            numbers, places = numbers[~found], places[~found]
+            candidates = tracks[numbers, step]
+            keys = neighbours[numbers, places] * self.sessions.tracks.shape[1] + candidates
+            indices = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
+            is_match = (self.keys[indices] == keys) & (candidates != _NEVER)
+            steps[numbers[is_match], places[is_match]] = step
+            entries[numbers[is_match], places[is_match]] = indices[is_match]
+            numbers, places = numbers[~is_match], places[~is_match]
         return steps, entries

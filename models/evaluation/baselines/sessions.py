@@ -17,8 +17,8 @@ class Sessions:
     """S sessions.
 
     Attributes:
-        tracks: float32 (S, M), 1 where a session holds a track; its entries stand in the order of `places`.
-        places: int64 (entries,), where in its session the track stands, the latest time if it does so often.
+        tracks: float32 (S, M), 1 where a session holds a track; its entries are in the order of `places`.
+        places: int64 (entries,), the track's place in its session, the latest if it was played several times.
         ended_at_ms: int64 (S,).
     """
 

@@ -1,4 +1,4 @@
-"""Transitions: which track was played soon after which, first-order Markov chains and sequential rules."""
+"""Transitions: how often one track was played soon after another, as Markov chains and sequential rules."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from models.plays.split import Split
 
 @dataclass(frozen=True, slots=True)
 class Transitions:
-    """Recommend what came after the latest tracks before T1.
+    """Recommend the tracks that followed the listener's latest tracks before T1.
 
     Attributes:
         reach: up to how many plays later a play counts, as 1 / distance; 1: a first-order Markov chain.
-        num_plays: how many of the listener's latest plays are asked.
-        decay: weight of a play beside that of the next one.
+        num_plays: how many of the listener's latest plays are used.
+        decay: weight of a play relative to the next one.
 
-    Source: Ludewig and Jannach 2018 (MC and SR, which ask the current track only).
+    Source: Ludewig and Jannach 2018 (MC and SR, which use the current track only).
     """
 
     reach: int = 10
@@ -31,7 +31,7 @@ class Transitions:
     decay: float = 0.6
 
     def fit(self, split: Split) -> CountedTransitions:
-        """Count which plays of a listener followed which."""
+        """Count how often one track followed another in a listener's plays."""
         histories, _ = split.training_histories()
         tracks = split.catalogue.rows(histories.track_keys) - FIRST_TRACK
         counts = follower_counts(tracks, histories.listeners(), len(split.catalogue), reach=self.reach)
@@ -40,16 +40,16 @@ class Transitions:
 
 @dataclass(frozen=True, slots=True)
 class CountedTransitions:
-    """What followed what.
+    """The shares of each track's followers.
 
     Attributes:
-        method: how it is asked.
-        shares: float32 (M, M), of what came after each track; a row adds up to 1, or to 0 where nothing did.
+        method: how they are used.
+        shares: float32 (M, M), of the tracks that followed each track; a row sums to 1, or to 0 if none did.
     """
 
     method: Transitions
     shares: csr_array
 
     def score(self, split: Split, anchors: NDArray[np.int64]) -> csr_array:
-        """Score by what came after the latest plays."""
+        """Score by the tracks that followed the latest ones."""
         return decayed_query(split, anchors, self.method.num_plays, self.method.decay) @ self.shares

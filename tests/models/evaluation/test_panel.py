@@ -1,4 +1,4 @@
-"""The jury: long-known listeners, none of whom outweighs the others."""
+"""The panel: long-known listeners, none of whom outweighs the others."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ def split_of(num_old: int = NUM_OLD) -> Split:
     return split_plays(Plays(listeners, nth % 2, ["a", "b"], times_ms), t1_ms=T2_MS, t2_ms=T2_MS)
 
 
-def test_those_who_were_there_before_judge() -> None:
-    jury = choose_panel(split_of(), NEW_MS)
+def test_listeners_with_older_plays_judge() -> None:
+    panel = choose_panel(split_of(), NEW_MS)
 
-    assert (jury.is_long_known, jury.num_listeners, jury.num_plays) == (True, NUM_OLD, 4 * NUM_OLD)
-    assert jury.seats.tolist() == [True] * NUM_OLD + [False] * NUM_FRESH
-    assert jury.is_large_enough
+    assert (panel.is_long_known, panel.num_listeners, panel.num_plays) == (True, NUM_OLD, 4 * NUM_OLD)
+    assert panel.is_member.tolist() == [True] * NUM_OLD + [False] * NUM_FRESH
+    assert panel.is_large_enough
 
 
-def test_where_hardly_anybody_was_there_before_all_judge() -> None:
-    jury = choose_panel(split_of(MIN_LISTENERS - 1), NEW_MS)
+def test_all_listeners_judge_if_hardly_any_has_older_plays() -> None:
+    panel = choose_panel(split_of(MIN_LISTENERS - 1), NEW_MS)
 
-    assert (jury.is_long_known, jury.num_listeners) == (False, MIN_LISTENERS - 1 + NUM_FRESH)
+    assert (panel.is_long_known, panel.num_listeners) == (False, MIN_LISTENERS - 1 + NUM_FRESH)
 
 
 def test_only_the_plays_of_the_jury_are_measured() -> None:
@@ -49,7 +49,7 @@ def test_only_the_plays_of_the_jury_are_measured() -> None:
     assert (len(measured["HR@20"].values), measured["HR@20"].values.max()) == (4 * NUM_OLD, 0)
 
 
-def test_nobody_counts_for_more_than_the_heaviest_weight() -> None:
+def test_no_listener_counts_for_more_than_the_maximum_weight() -> None:
     listeners = np.concatenate([np.zeros(5_000, np.int64), np.repeat(np.arange(1, 20), MAX_WEIGHT)])
 
     estimate = weigh(Outcomes((listeners == 0).astype(np.float64), listeners))
@@ -58,7 +58,7 @@ def test_nobody_counts_for_more_than_the_heaviest_weight() -> None:
     assert estimate.high < 0.2
 
 
-def test_the_interval_is_that_of_other_listeners_that_might_have_come() -> None:
+def test_the_interval_covers_other_samples_of_listeners() -> None:
     rng = np.random.default_rng(1)
     rates = rng.random(400)
     listeners = np.repeat(np.arange(400), 10)

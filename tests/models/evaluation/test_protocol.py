@@ -46,9 +46,9 @@ def targets(split: Split) -> np.ndarray:
 
 def test_a_clairvoyant_is_perfect(split: Split) -> None:
     truths = long_term_truths(split, "test", stride=1)
-    asked = np.searchsorted(split.anchors("test"), truths.anchors)
+    places = np.searchsorted(split.anchors("test"), truths.anchors)
     weeks = np.full((len(targets(split)), 100), PAD)
-    for place, begin, end in zip(asked, truths.bounds[:-1], truths.bounds[1:], strict=True):
+    for place, begin, end in zip(places, truths.bounds[:-1], truths.bounds[1:], strict=True):
         weeks[place, : end - begin] = truths.rows[begin:end]
 
     report = evaluate(split, "test", lists_of(split, targets(split)[:, None], weeks), long_term_stride=1)
@@ -75,11 +75,11 @@ def test_a_report_can_be_written_as_json(split: Split) -> None:
 
     fields = json.loads(json.dumps(report.to_dict()))
 
-    found = fields["groups"]["short-term/all"]["metrics"]["HR@20"]["mean"]
-    assert found == report.groups["short-term/all"].metrics["HR@20"].mean
+    mean = fields["groups"]["short-term/all"]["metrics"]["HR@20"]["mean"]
+    assert mean == report.groups["short-term/all"].metrics["HR@20"].mean
 
 
-def test_groups_share_the_anchors_out(split: Split) -> None:
+def test_groups_partition_the_anchors(split: Split) -> None:
     groups = evaluate(split, "test", BASELINES["markov"].fit(split).rank(split, "test")).groups
 
     every = groups["short-term/all"].num_anchors
@@ -111,7 +111,7 @@ def test_an_anchor_counts_the_mean_of_its_seeds(split: Split) -> None:
     assert (difference.low, difference.mean, difference.high) == (0.5, 0.5, 0.5)
 
 
-def test_a_comparison_asks_what_an_evaluation_asks(split: Split) -> None:
+def test_a_comparison_uses_the_anchors_of_an_evaluation(split: Split) -> None:
     markov = BASELINES["markov"].fit(split).rank(split, "test")
     nothing = lists_of(split, np.zeros((1, 1)), np.zeros((1, 1)))
 
@@ -172,7 +172,7 @@ def test_states_rebuilt_from_the_ring_answer_short_histories_as_whole_ones_do(
 ) -> None:
     rng = np.random.default_rng(2)
     ids = [f"t{number}" for number in range(30)]
-    listeners = np.sort(rng.integers(0, 30, 900) * (rng.random(900) > 0.3))  # one of them plays much
+    listeners = np.sort(rng.integers(0, 30, 900) * (rng.random(900) > 0.3))  # one of them plays a lot
     split = split_plays(Plays(listeners, rng.integers(0, 30, 900), ids, rng.permutation(900)))
     recommender = Recommender(network, catalogue)
 

@@ -216,7 +216,7 @@ def test_plays_of_scripts_are_refused_where_they_are_many_and_left_out_afterward
         leave_out_scripts(window(users[:16_000], tracks[:16_000]), num_new=4_000)
     trusted, sentence = leave_out_scripts(window(users, tracks), num_new=8_000)
 
-    assert refused.value.verdict.reason == "100% of the new plays look as if scripts had sent them"
+    assert refused.value.verdict.reason == "100% of the new plays look scripted"
     assert len(trusted) == 16_000
     assert sentence == "Left out as of scripts, or beside them: 8,000 of the 24,000 plays of the window."
     assert trusted.offsets.tolist() == [*range(10_000), *range(18_000, 24_000)]

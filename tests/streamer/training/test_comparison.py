@@ -99,7 +99,7 @@ def test_a_candidate_that_does_not_beat_the_charts_is_refused(loops: ArchivedPla
     found = judged(loops, BAD)
 
     assert not found.verdict.may_be_released
-    assert found.verdict.reason == "not surely better than popularity in HR@20"
+    assert found.verdict.reason == "not significantly better than popularity in HR@20"
 
 
 def test_a_better_candidate_replaces_the_champion(judgement: Judgement) -> None:

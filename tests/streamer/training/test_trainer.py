@@ -131,9 +131,9 @@ async def test_weights_that_fail_the_gate_move_no_alias(
 
     assert await champion(config) is None
     assert metrics.registry.get_sample_value("refrain_releases_refused_total") == 1
-    assert "release refused: not surely better than popularity in HR@20" in caplog.text
+    assert "release refused: not significantly better than popularity in HR@20" in caplog.text
     (refusal,) = Registry(config.releasing.releases_url).refusals()
-    assert refusal.verdict.startswith("Refused: not surely better than popularity in HR@20. Judged on 29")
+    assert refusal.verdict.startswith("Refused: not significantly better than popularity in HR@20. Judged on 29")
 
 
 async def test_without_plays_there_is_nothing_to_fit(config: TrainerConfig, caplog: pytest.LogCaptureFixture) -> None:

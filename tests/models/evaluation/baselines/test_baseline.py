@@ -14,7 +14,7 @@ from tests.models.evaluation.baselines.conftest import names, split_of
 
 @dataclass(frozen=True)
 class Fixed:
-    """Scores by track, the same for everybody."""
+    """Scores by track, the same for every listener."""
 
     scores: tuple[float, ...]
 
@@ -25,7 +25,7 @@ class Fixed:
         return csr_array(np.tile(np.array(self.scores, np.float32), (len(anchors), 1)))
 
 
-def test_a_horizon_has_a_method_of_its_own() -> None:
+def test_each_horizon_has_its_own_method() -> None:
     split = split_of(["aabbc"], later=["ab"])
 
     lists = Baseline(Fixed((1, 2, 3)), Fixed((3, 2, 1))).fit(split).rank(split, "test")
@@ -35,7 +35,7 @@ def test_a_horizon_has_a_method_of_its_own() -> None:
     assert lists.long_term.shape == (2, 100)
 
 
-def test_equal_scores_go_by_plays_before_t1_and_then_by_row() -> None:
+def test_equal_scores_are_ranked_by_plays_before_t1_and_then_by_row() -> None:
     split = split_of(["cabbcd"], later=["ab"])
 
     (lists,) = rank(Fixed((0.5, 0.5, 0.5, 0.7)), split, split.anchors("test"), [1.0])
@@ -53,7 +53,7 @@ def test_the_latest_plays_are_damped_in_the_short_term_list_only() -> None:
     assert [names(split, rows) for rows in damped.long_term] == ["abcd", "abcd"]
 
 
-def test_slices_do_not_show(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slicing_does_not_change_the_lists(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
     method, anchors = PersonalPopularity(0.9), split.anchors("test")
     (whole,) = rank(method, split, anchors, [0.5])
 
@@ -84,13 +84,13 @@ def test_no_baseline_looks_past_t1_or_past_its_anchor(split: Split, name: str) -
     kept = np.ones(len(split.order), np.bool_)
     kept[(np.arange(len(kept)) > anchor) & (split.served.listeners() == 0)] = False
     kept |= split.served.played_at_ms < split.t1_ms
-    whole, told_less = split, _without(split, kept)
+    whole, shortened = split, _without(split, kept)
 
-    lists, lists_of_less = (
-        rank(BASELINES[name].short_term.fit(each), each, np.array([anchor]), [1.0])[0] for each in (whole, told_less)
+    lists, lists_of_shortened = (
+        rank(BASELINES[name].short_term.fit(each), each, np.array([anchor]), [1.0])[0] for each in (whole, shortened)
     )
 
-    np.testing.assert_array_equal(lists.long_term, lists_of_less.long_term)
+    np.testing.assert_array_equal(lists.long_term, lists_of_shortened.long_term)
 
 
 def _without(split: Split, kept: np.ndarray) -> Split:

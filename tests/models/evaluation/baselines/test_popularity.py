@@ -5,7 +5,7 @@ from models.evaluation.baselines.popularity import PersonalPopularity, Popularit
 from tests.models.evaluation.baselines.conftest import names, split_of
 
 
-def test_popularity_ranks_by_plays_before_t1_for_everybody() -> None:
+def test_popularity_ranks_by_plays_before_t1_for_every_listener() -> None:
     split = split_of(["cbcbca", "b"], later=["cc", "a"])
 
     (lists,) = rank(Popularity().fit(split), split, split.anchors("test"), [1.0])

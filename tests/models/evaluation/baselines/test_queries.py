@@ -17,7 +17,7 @@ def test_the_latest_plays_are_the_listeners_own_newest_first() -> None:
     assert real.tolist() == [[True, True], [True, False]]
 
 
-def test_no_more_plays_are_looked_for_than_anybody_has() -> None:
+def test_the_width_is_at_most_the_longest_history() -> None:
     split = split_of(["abc", "d"], later=["a", "b"])
 
     plays, _ = latest_plays(split, np.array([2, 4]), 2000)

@@ -10,7 +10,7 @@ from models.evaluation.baselines.session_knn import SessionKnn
 from models.plays.split import Split
 from tests.models.evaluation.baselines.conftest import names, split_of
 
-ALL = 1000  # neighbours: more than there are, as equally near ones may be cut either way
+ALL = 1000  # neighbours: more than there are, since ties at the cut could go either way
 METHODS = [
     SessionKnn(0.6, num_neighbours=ALL),
     SessionKnn(0.9, num_neighbours=ALL, num_plays=3, match_decay=0.5, idf_weight=2),
@@ -18,7 +18,7 @@ METHODS = [
 ]
 
 
-def test_tracks_of_the_likest_session_come_first() -> None:
+def test_tracks_of_the_most_similar_session_come_first() -> None:
     split = split_of(["abc", "axy", "pqr"], later=["ab", "p", "q"])
 
     (lists,) = rank(SessionKnn(0.6).fit(split), split, split.anchors("test"), [1.0])
@@ -37,7 +37,7 @@ def test_scores_are_those_of_the_definition(split: Split, method: SessionKnn) ->
         np.testing.assert_allclose(row, defined_scores(split, method, sessions, anchor), rtol=1e-4, atol=1e-6)
 
 
-def test_only_the_nearest_sessions_are_asked(split: Split) -> None:
+def test_only_the_nearest_sessions_are_used(split: Split) -> None:
     anchors = split.anchors("test")[::9]
 
     few = SessionKnn(0.6, num_neighbours=1).fit(split).score(split, anchors)
