@@ -1,1 +1,1 @@
-"""Training: plays go in, a release comes out."""
+"""Training: turns archived or recorded plays into a release."""

@@ -1,8 +1,8 @@
 """From a window of archived plays to weights and a verdict on them.
 
-The newest plays are held out: weights are fitted on what came before, from the champion's on where there is one, a
-second stage on what the champion has not seen, and both are judged on the newest. Everything here computes and blocks;
-the trainer calls it in a thread.
+The newest plays are held out. Weights are fitted on the plays before them, starting from the champion's if there is
+one, and a second stage on plays that the champion has not seen; both are judged on the newest. Everything here computes
+and blocks; the trainer calls it in a thread.
 """
 
 import dataclasses
@@ -38,18 +38,18 @@ from streamer.wire.messages import ReleaseNotice
 logger = logging.getLogger(__name__)
 
 HELD_OUT_SHARE: Final = 0.1
-MAX_HELD_OUT_PLAYS: Final = 50_000  # tell HR@20 apart to half a percent; ranking for more takes minutes on a CPU
+MAX_HELD_OUT_PLAYS: Final = 50_000  # resolve HR@20 to half a percent; ranking for more takes minutes on a CPU
 
 
 class NothingToLearnError(Exception):
-    """Raised when a window holds too little to fit weights on, or to judge them by."""
+    """Raised when a window holds too few plays to fit weights on, or to judge them by."""
 
 
 class BotTrafficError(Exception):
-    """Raised when so many of the new plays look like scripts' that nothing is to be learned from them.
+    """Raised when so many of the new plays look scripted that no fit should learn from them.
 
     Attributes:
-        verdict: says so.
+        verdict: the refusal.
     """
 
     def __init__(self, verdict: Verdict) -> None:
@@ -62,10 +62,10 @@ class Candidate:
     """Weights, fitted and judged.
 
     Attributes:
-        recommender: the weights over their tracks.
-        metrics: what was measured, as the release keeps it.
-        data_window: what the weights were fitted on.
-        training: how.
+        recommender: the weights and their tracks.
+        metrics: the measurements, as the release keeps them.
+        data_window: the plays that the weights were fitted on.
+        training: how they were fitted.
         verdict: of the gate.
     """
 
@@ -77,7 +77,7 @@ class Candidate:
 
 
 def _nothing() -> None:
-    """Show no stage: most callers have no metrics."""
+    """Do nothing: most callers have no metrics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +85,10 @@ class Plan:
     """How weights are fitted.
 
     Attributes:
-        training: passes, rates; from an earlier release on, a third of the passes is enough.
-        start: an earlier release to begin from; None: afresh.
-        checkpoint: where a fit goes on that was cut off.
-        device: where.
+        training: passes, rates; a fit that starts from an earlier release needs a third of the passes.
+        start: an earlier release to start from; None: start afresh.
+        checkpoint: where an interrupted fit resumes from.
+        device: where to fit.
         progress: called after every batch of both stages.
         begin_judging: called once, between fit and judgement.
     """
@@ -101,24 +101,24 @@ class Plan:
     begin_judging: Callable[[], None] = _nothing
 
     def for_plays(self, shard: Shard) -> "Plan":
-        """Start afresh where these plays need another network; from an earlier release, take a third of the passes."""
-        if self.start is None or not _can_begin_from(self.start, shard):
+        """Start afresh if these plays need another network; from an earlier release, take a third of the passes."""
+        if self.start is None or not _can_start_from(self.start, shard):
             return dataclasses.replace(self, start=None)
         return dataclasses.replace(self, training=self.training.refreshed())
 
 
 def leave_out_scripts(plays: ArchivedPlays, num_new: int) -> tuple[ArchivedPlays, str]:
-    """Leave out the stretches of a window in which scripts were at work.
+    """Leave out the stretches of a window that look scripted.
 
     Args:
         plays: the window.
-        num_new: how many of them no fit has looked at.
+        num_new: how many of them are new to every fit.
 
     Returns:
-        The plays that can be trusted, and a sentence on the others; empty where there are none.
+        The trusted plays, and a sentence on the others; empty if there are none.
 
     Raises:
-        BotTrafficError: too many of the new plays cannot.
+        BotTrafficError: too many of the new plays cannot be trusted.
     """
     traffic = find_bots(plays.users, plays.tracks, max(0, len(plays) - num_new))
     if traffic.suspicious_share > MAX_SUSPICIOUS_SHARE:
@@ -126,22 +126,22 @@ def leave_out_scripts(plays: ArchivedPlays, num_new: int) -> tuple[ArchivedPlays
     trusted = np.flatnonzero(traffic.is_trusted)
     if len(trusted) == len(plays):
         return plays, ""
-    num_left_out = f"{len(plays) - len(trusted):,} of the {len(plays):,} plays of the window"
-    return plays.take(trusted), f"Left out as of scripts, or beside them: {num_left_out}."
+    share = f"{len(plays) - len(trusted):,} of the {len(plays):,} plays in the window"
+    return plays.take(trusted), f"Left out {share}: they look scripted, or are next to plays that do."
 
 
 def load_champion(notice: ReleaseNotice | None, device: str) -> Release | None:
-    """Load what the alias names; None where there is none, or where it is broken, for the workers as well.
+    """Load the release that the alias names; None if there is none, or if it is broken, as it then is for workers too.
 
     Raises:
-        OSError: its place cannot be reached; to release without a comparison would be to publish blindly.
+        OSError: its location cannot be reached; releasing without a comparison would be publishing blindly.
     """
     if notice is None:
         return None
     try:
         return load_notice(notice, device)
     except InvalidRelease as exc:
-        logger.warning("champion is broken, and is compared with nothing release=%s: %s", notice.release_id, exc)
+        logger.warning("champion is broken; judging without it release=%s: %s", notice.release_id, exc)
         return None
 
 
@@ -149,13 +149,13 @@ def fit_candidate(plays: ArchivedPlays, plan: Plan, champion: Release | None, te
     """Fit on all but the newest plays, judge on the newest.
 
     Args:
-        plays: the window, without scripts.
+        plays: the window, without scripted plays.
         plan: of the fit.
-        champion: what is released now; None if there is nothing to compare with.
+        champion: the current release; None if there is none to compare with.
         terms: of the judgement.
 
     Raises:
-        NothingToLearnError: the window holds too little.
+        NothingToLearnError: the window holds too few plays.
     """
     split = split_window(plays)
     shard = training_shard(split)
@@ -176,7 +176,7 @@ def fit_candidate(plays: ArchivedPlays, plan: Plan, champion: Release | None, te
 def _fit(shard: Shard, catalogue: Catalogue, champion: Release | None, plan: Plan) -> Recommender:
     """Fit a network, and a second stage on the plays since the champion's, which the champion has not seen.
 
-    A first release has no second stage: a second fit just for that would double the wait for it.
+    A first release has no second stage: fitting another network for it would double the wait.
     """
     second = None
     if champion is not None:
@@ -193,15 +193,15 @@ def _fit(shard: Shard, catalogue: Catalogue, champion: Release | None, plan: Pla
     return fitted.recommender
 
 
-def _can_begin_from(earlier: Release, shard: Shard) -> bool:
-    """Tell whether an earlier network is of the kind that is fitted here, and has an input for each context."""
+def _can_start_from(earlier: Release, shard: Shard) -> bool:
+    """Check whether an earlier network is of the kind that is fitted here, and has an input for each context."""
     config = earlier.network.config
     is_of_this_kind = dataclasses.replace(config, contexts=()) == NetworkConfig(contexts=())
     return is_of_this_kind and set(occurring_contexts([shard])) <= set(config.contexts)
 
 
 def _fit_network(shards: Shards, catalogue: Catalogue, plan: Plan, context: FitContext) -> Network:
-    """Fit a network; resume from the checkpoint if it is of this fit, else start over."""
+    """Fit a network; resume from the checkpoint if it belongs to this fit, else start over."""
     fit = functools.partial(
         fit_shards,
         shards,
@@ -222,7 +222,7 @@ def split_window(plays: ArchivedPlays) -> Split:
     """Hold out the newest plays, by their time.
 
     Raises:
-        NothingToLearnError: what is left, or what is held out, holds no play that follows another.
+        NothingToLearnError: among the held-out plays, or among the rest, no play follows another.
     """
     num_held_out = min(int(len(plays) * HELD_OUT_SHARE), MAX_HELD_OUT_PLAYS)
     if not num_held_out:
@@ -239,10 +239,10 @@ def split_window(plays: ArchivedPlays) -> Split:
 
 
 def save_candidate(candidate: Candidate, releases_url: str, clock: Callable[[], float] = time.time) -> SavedRelease:
-    """Save a candidate as a release that is created now.
+    """Save a candidate as a release created now.
 
     Raises:
-        OSError: the place cannot be written.
+        OSError: the location cannot be written.
     """
     return save_under(
         releases_url,

@@ -17,15 +17,15 @@ _MOST_DISK_SHARE: Final = 0.05  # of a fit's time, however large its weights
 
 
 class CheckpointError(RefrainError):
-    """Raised when a checkpoint is damaged, of another fit, held by another process, or has no place to be written."""
+    """Raised when a checkpoint is damaged, belongs to another fit, is held by another process or cannot be written."""
 
 
 class CheckpointFile:
     """Keeps the latest snapshot of a fit.
 
     Args:
-        directory: made if absent; one fit's own.
-        period_s: how much of a fit a kill may cost; it waits longer where writing takes more than a twentieth of it.
+        directory: created if absent; used by one fit only.
+        period_s: how much of a fit a kill may cost; longer if writing takes more than a twentieth of it.
         clock: monotonic, seconds.
     """
 
@@ -37,12 +37,12 @@ class CheckpointFile:
 
     @property
     def path(self) -> Path:
-        """Where it lies."""
+        """The path of the checkpoint."""
         return self._directory / _NAME
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep other fits out of the directory; however this process ends, the next one may have it.
+        """Keep other fits out of the directory; the lock ends with this process, however that ends.
 
         Raises:
             CheckpointError: another process holds it, or it cannot be written.
@@ -51,47 +51,47 @@ class CheckpointFile:
             lock = hold_directory(self._directory)
         except BlockingIOError as exc:
             raise CheckpointError(
-                f"another process fits with the checkpoint directory {self._directory}; wait for it, stop it, or "
+                f"another process is using the checkpoint directory {self._directory}; wait for it, stop it, or "
                 "name another directory"
             ) from exc
         except OSError as exc:
             raise CheckpointError(
-                f"the checkpoint directory {self._directory} cannot be written ({exc}); name another"
+                f"the checkpoint directory {self._directory} cannot be written ({exc}); name another directory"
             ) from exc
         with lock:
             yield
 
     @property
     def earlier(self) -> "CheckpointFile":
-        """Of the network of earlier plays, which a fit of two stages begins with."""
+        """The checkpoint of the network of earlier plays, which a fit of two stages starts with."""
         return CheckpointFile(self._directory / "earlier", period_s=self._period_s, clock=self._clock)
 
     @property
     def shards_directory(self) -> Path:
-        """Where the plays of the fit lie, if they are copied for it."""
+        """The directory of the fit's plays, if they are copied for it."""
         return self._directory / "shards"
 
     def read(self, fingerprint: Fingerprint) -> Snapshot | None:
-        """Give the latest snapshot; none where there is none.
+        """Read the latest snapshot; None if there is none.
 
         Raises:
-            CheckpointError: it is damaged, or of another fit; says what differs.
+            CheckpointError: it is damaged or belongs to another fit; the message says what differs.
         """
         try:
             snapshot = Snapshot.from_bytes(self.path.read_bytes())
         except FileNotFoundError:
             return None
         except InvalidCheckpoint as exc:
-            raise CheckpointError(f"{self.path} {exc}; remove it to begin anew") from exc
+            raise CheckpointError(f"{self.path} {exc}; remove it to start over") from exc
         if differing := differences(snapshot.fingerprint, fingerprint):
             raise CheckpointError(
-                f"the checkpoint {self.path} is of another fit: {'; '.join(differing)}. Start with what it was begun "
-                "with to finish it, name another directory, or remove it to begin anew"
+                f"the checkpoint {self.path} belongs to another fit: {'; '.join(differing)}. Use the same plays and "
+                "settings to finish that fit, name another directory, or remove the checkpoint to start over"
             )
         return snapshot
 
     def is_due(self, *, epoch_ended: bool) -> bool:
-        """Say whether an epoch has ended or the latest snapshot is old; at once where there is none."""
+        """Check whether a snapshot is due: after an epoch, after the period, and at once if there is none."""
         return epoch_ended or self._clock() >= self._due_s
 
     def write(self, snapshot: Snapshot) -> None:
@@ -100,14 +100,14 @@ class CheckpointFile:
         Raises:
             OSError: the directory cannot be written.
         """
-        begun_s = self._clock()
+        started_s = self._clock()
         self._directory.mkdir(parents=True, exist_ok=True)
         replace_file(self.path, snapshot.to_bytes())
         ended_s = self._clock()
-        self._due_s = ended_s + max(self._period_s, (ended_s - begun_s) / _MOST_DISK_SHARE)
+        self._due_s = ended_s + max(self._period_s, (ended_s - started_s) / _MOST_DISK_SHARE)
 
     def remove(self) -> None:
-        """Forget the fit, what it began with, and the plays that were copied for it."""
+        """Delete the fit's checkpoints and the plays that were copied for it."""
         self.path.unlink(missing_ok=True)
         shutil.rmtree(self.earlier.path.parent, ignore_errors=True)
         remove_shards(self.shards_directory)

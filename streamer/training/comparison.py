@@ -1,7 +1,7 @@
 """From fitted weights to a verdict: the candidate, the champion and the baselines answer the same plays.
 
-What is measured stands in the release as it was measured: the protocol's figures of everyone on the plays held out,
-what the gate looked at, and its paragraph. Everything here computes and blocks.
+The release records every measurement: the protocol's figures of all of them on the held-out plays, the gate's evidence,
+and its paragraph. Everything here computes and blocks.
 """
 
 import dataclasses
@@ -26,16 +26,16 @@ from models.serving.recommender import Recommender
 from streamer.archive.plays import ArchivedPlays
 
 MAX_REFERENCE_PLAYS: Final = 20_000  # as many held-out plays of the champion as its loss could hide in; half a minute
-LIVE_CONTEXT_PLAYS: Final = 200_000  # what the listeners of the live hit rate had played before; seconds to answer
+LIVE_CONTEXT_PLAYS: Final = 200_000  # earlier plays of the live hit rate's listeners included; seconds to answer
 LIVE_PLAYS: Final = 5_000
 
-#: Those that cost little beside a fit.
+#: The baselines that cost little compared with a fit.
 CHEAP_BASELINES: Final = (POPULARITY, "personal_popularity", "markov", "sequential_rules", "item_knn")
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What came of it.
+    """The outcome of a comparison.
 
     Attributes:
         metrics: as the release keeps them.
@@ -53,8 +53,8 @@ class Terms:
     Attributes:
         now_ms: since the epoch.
         fresh_after_s: of the gate.
-        num_new: how many of the window's plays no fit has looked at; who played before them is long-known.
-        traffic: a sentence on what was left out; may be empty.
+        num_new: how many of the window's plays are new to every fit; listeners with older plays are long-known.
+        traffic: a sentence on the plays left out; may be empty.
     """
 
     now_ms: int
@@ -64,7 +64,7 @@ class Terms:
 
 
 def columns(plays: ArchivedPlays) -> Plays:
-    """Give archived plays as a split wants them."""
+    """Convert archived plays to the columns that a split takes."""
     return Plays(plays.users, plays.tracks, plays.track_ids, plays.played_at_ms, plays.contexts)
 
 
@@ -75,10 +75,10 @@ def judge_candidate(
 
     Args:
         plays: the window.
-        split: of it; the test part was held out of the candidate's fit.
-        candidate: the weights.
-        champion: None if there is none, or none that can be loaded.
-        terms: the rest.
+        split: of the window; its test part was held out of the candidate's fit.
+        candidate: the weights to judge.
+        champion: None if there is none, or if it cannot be loaded.
+        terms: of the judgement.
     """
     lists = _answer(split, candidate, champion)
     panel = choose_panel(split, _known_before_ms(plays, split, terms.num_new))
@@ -104,7 +104,7 @@ def judge_candidate(
 
 
 def _answer(split: Split, candidate: Recommender, champion: Release | None) -> dict[str, Lists]:
-    """Let the candidate, the champion and the baselines answer the plays held out."""
+    """Let the candidate, the champion and the baselines answer the held-out plays."""
     lists = {"candidate": rank_anchors_as_served(candidate, split, "test")}
     if champion is not None:
         lists[champion.release_id] = rank_anchors_as_served(champion.recommender, split, "test")
@@ -112,7 +112,7 @@ def _answer(split: Split, candidate: Recommender, champion: Release | None) -> d
 
 
 def _lead_over(baseline: str, champion: Release | None, outcomes: Mapping[str, Mapping[str, Outcomes]]) -> BaselineLead:
-    """Weigh by how much the candidate and the champion are better than a baseline."""
+    """Estimate how much better the candidate and the champion are than a baseline."""
     return BaselineLead(
         candidate=weigh_differences(outcomes["candidate"], outcomes[baseline]),
         champion=None if champion is None else weigh_differences(outcomes[champion.release_id], outcomes[baseline]),
@@ -120,22 +120,20 @@ def _lead_over(baseline: str, champion: Release | None, outcomes: Mapping[str, M
 
 
 def measure_live(recommender: Recommender, plays: ArchivedPlays, judged: NDArray[np.int64]) -> Estimate | None:
-    """Measure the live hit rate on some plays of a window; None where too few listeners played them.
+    """Measure the live hit rate on some plays of a window; None if too few listeners played them.
 
     Args:
-        recommender: that answers.
+        recommender: answers.
         plays: the window.
-        judged: int64, which of the plays; those before the latest `LIVE_CONTEXT_PLAYS` are passed over.
+        judged: int64, indices of the plays; those before the latest `LIVE_CONTEXT_PLAYS` are skipped.
     """
     is_judged = np.zeros(len(plays), np.bool_)
     is_judged[judged] = True
     newest = np.arange(max(0, len(plays) - LIVE_CONTEXT_PLAYS), len(plays))
-    of_late = plays.take(newest)
-    keys = track_keys(of_late.track_ids)[of_late.tracks]
-    hits = live_hits(
-        recommender, of_late.users, keys, of_late.played_at_ms, of_late.contexts, is_judged=is_judged[newest]
-    )
-    return live_hit_rate(hits, of_late.users)
+    recent = plays.take(newest)
+    keys = track_keys(recent.track_ids)[recent.tracks]
+    hits = live_hits(recommender, recent.users, keys, recent.played_at_ms, recent.contexts, is_judged=is_judged[newest])
+    return live_hit_rate(hits, recent.users)
 
 
 def _against(
@@ -177,7 +175,7 @@ def _reference_panel(champion: Release, plays: ArchivedPlays) -> Panel | None:
 
 
 def _known_before_ms(plays: ArchivedPlays, split: Split, num_new: int) -> int:
-    """Say when the new plays begin; where most of a window is new, half of it counts as old."""
+    """Find the time of the first new play; if most of a window is new, its older half counts as old."""
     place = max(len(plays) // 2, len(plays) - num_new)
     return min(int(np.sort(plays.played_at_ms)[place]), split.t2_ms) if place < len(plays) else split.t2_ms
 

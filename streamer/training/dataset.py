@@ -1,4 +1,4 @@
-"""What a command learns from: recorded plays, or the archive."""
+"""Datasets: the recorded or archived plays that a command learns from."""
 
 import logging
 from collections.abc import Iterator
@@ -30,13 +30,13 @@ class TrainingError(RefrainError):
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """What is learned from.
+    """The plays that a fit learns from.
 
     Attributes:
         shards: the plays.
         catalogue: the tracks.
-        data_window: what the release says of them.
-        playlists: as histories, where there are any.
+        data_window: how the release describes the plays.
+        playlists: as histories, if there are any.
     """
 
     shards: Shards
@@ -46,7 +46,7 @@ class Dataset:
 
 
 def split_recording(listening: RecordedPlays) -> Dataset:
-    """Take the first four fifths of recorded plays, in time: they are in memory, one shard."""
+    """Take the first four fifths of recorded plays, by time, as one shard in memory."""
     split = split_plays(listening.plays)
     shard = training_shard(split)
     return Dataset([shard], split.catalogue, DataWindow.of(shard.histories))
@@ -79,7 +79,7 @@ def read_archive(
     while True:
         if not snapshot.num_plays:
             raise TrainingError(
-                f"the archive {directory} holds no plays; let a trainer fill it, or name recorded plays"
+                f"the archive {directory} holds no plays; let a trainer fill it, or name a file of recorded plays"
             )
         num_shards = -(-snapshot.num_plays // shard_plays)
         try:
@@ -91,7 +91,7 @@ def read_archive(
 
 
 def dataset_of(shards: ShardFolder) -> Dataset:
-    """Learn from shards on a disk."""
+    """Make a dataset of shards on a disk."""
     manifest = shards.manifest
     return Dataset(shards, Catalogue(manifest.track_ids), manifest.data_window)
 
@@ -104,7 +104,7 @@ def _until_stopped(batches: Iterator[pa.RecordBatch], signals: list[int]) -> Ite
 
 
 def read_start(location: str | None) -> Release | None:
-    """Load the release a fit starts from; none where none is named.
+    """Load the release that a fit starts from; None if none is named.
 
     Raises:
         TrainingError: it cannot be loaded.
@@ -114,4 +114,4 @@ def read_start(location: str | None) -> Release | None:
     try:
         return load_location(location)
     except (InvalidRelease, OSError) as exc:
-        raise TrainingError(f"no fit can start from {location}: {exc}") from exc
+        raise TrainingError(f"cannot start a fit from {location}: {exc}") from exc

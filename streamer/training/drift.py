@@ -16,12 +16,12 @@ logger = logging.getLogger(__name__)
 
 
 class DriftWatch:
-    """Measures the champion's live hit rate each time enough new plays have come.
+    """Measures the champion's live hit rate each time enough new plays have arrived.
 
     Args:
         thresholds: how many plays are enough.
         archive: of the plays.
-        metrics: where the rate is shown.
+        metrics: where the rate is reported.
     """
 
     def __init__(self, thresholds: Thresholds, archive: Archive, metrics: TrainerMetrics) -> None:
@@ -31,14 +31,14 @@ class DriftWatch:
         self._num_looked_at = 0
 
     def claim_look(self) -> bool:
-        """Say whether the rate should be measured now; if so, the next time is as many new plays away."""
+        """Check whether a measurement is due; if so, count the new plays towards the next one from here."""
         if not self._thresholds.calls_for_a_look(self._archive, self._num_looked_at):
             return False
         self._num_looked_at = self._archive.num_appended
         return True
 
     def has_drifted(self, champion: Release) -> bool:
-        """Measure the champion's rate on the newest plays, and say whether it has surely fallen since its release.
+        """Measure the champion's rate on the newest plays; check whether it has fallen significantly since its release.
 
         Blocks for seconds.
         """
@@ -56,7 +56,7 @@ class DriftWatch:
 
 
 def _rate_at_release(champion: Release) -> Estimate | None:
-    """Read the live hit rate that the champion's trainer measured; None where it measured none."""
+    """Read the live hit rate that the champion's trainer measured; None if it measured none."""
     rate = champion.metrics.get("live_hit_rate")
     if not isinstance(rate, dict):
         return None

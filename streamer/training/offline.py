@@ -64,7 +64,7 @@ class TrainingPlan:
     epochs: int | None
 
     def recipe_from(self, start: Release | None) -> Recipe:
-        """Adapt the recipe's passes to a start and to the number asked for."""
+        """Adapt the recipe's passes to a start and to the requested number."""
         training = self.recipe.training if start is None else self.recipe.training.refreshed()
         return replace(self.recipe, training=replace(training, epochs=self.epochs or training.epochs))
 
@@ -170,7 +170,7 @@ def train(
 def _report(ranks: Ranks, signals: list[int]) -> Iterator[ReportProgress]:
     """Yield a report that shows progress on the first rank, and ends the fit on all ranks at the same batch.
 
-    Only the first rank fits the second stage: the others have finished and can no longer be asked.
+    Only the first rank fits the second stage: the others have finished and no longer answer.
     """
 
     def is_stopping(progress: Progress) -> bool:

@@ -1,4 +1,4 @@
-"""The trainer process: the trainer, its web server, and the wish to stop."""
+"""The trainer process: the trainer, its web server, and its stop signal."""
 
 import dataclasses
 
@@ -15,7 +15,7 @@ from streamer.training.triggers import Thresholds
 
 
 def trainer_config(settings: Settings) -> TrainerConfig:
-    """Give the trainer what it needs of the settings."""
+    """Take the trainer's configuration from the settings."""
     return TrainerConfig(
         plays_topic=settings.plays_topic,
         archive_dir=settings.archive_dir,
@@ -43,27 +43,27 @@ async def run(settings: Settings) -> None:
     """Archive and release until SIGTERM or SIGINT.
 
     Raises:
-        ContractError: topics or archive are not as they must be.
+        ContractError: the topics or the archive do not meet the trainer's requirements.
     """
-    asked_to_stop, metrics = stop_signal(), TrainerMetrics()
+    stopping, metrics = stop_signal(), TrainerMetrics()
     web = WebServer(
         settings.web_host, settings.trainer_web_port, registry=metrics.registry, unhealthy=_nothing, unready=_nothing
     )
     await web.start()
     try:
         await ensure_topics(settings)
-        await run_trainer(trainer_config(settings), metrics, asked_to_stop)
+        await run_trainer(trainer_config(settings), metrics, stopping)
     finally:
         await web.stop()
 
 
 async def run_once(settings: Settings) -> bool:
-    """Archive what there is, fit, release; return whether a release came of it."""
-    asked_to_stop = stop_signal()
+    """Archive the plays on the topic, fit once, and release; return whether a release was published."""
+    stopping = stop_signal()
     await ensure_topics(settings)
-    return await train_once(trainer_config(settings), TrainerMetrics(), asked_to_stop) is not None
+    return await train_once(trainer_config(settings), TrainerMetrics(), stopping) is not None
 
 
 def _nothing() -> str:
-    """Complain of nothing: an error ends the trainer, and a fit may take hours."""
+    """Report no complaint: an error ends the trainer, and a fit may take hours."""
     return ""

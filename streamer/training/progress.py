@@ -1,6 +1,6 @@
-"""Tells how far a fit has come, stage by stage: a bar where somebody watches, lines in the log where nobody does.
+"""Progress of a fit, stage by stage: a bar on a terminal, lines in the log elsewhere.
 
-It is also where a fit ends early: the callback raises once the trainer is to stop.
+A fit also ends early here: the callback raises once the trainer should stop.
 """
 
 import logging
@@ -19,17 +19,17 @@ logger = logging.getLogger(__name__)
 IsStopping = Callable[[Progress], bool]
 
 
-class FitStopped(Exception):  # noqa: N818 - no error, but the wish to stop, on its way out of a fit
-    """Raised in a fit when the trainer is to stop; the plays stay, and the next start fits again."""
+class FitStopped(Exception):  # noqa: N818 - not an error: a stop request, on its way out of a fit
+    """Raised in a fit when the trainer should stop; the plays stay, and the next start resumes the fit."""
 
 
 @contextmanager
 def report_progress(console: Console, is_stopping: IsStopping) -> Iterator[ReportProgress]:
-    """Yield what a fit calls after every batch.
+    """Yield the callback that a fit calls after every batch.
 
     Args:
         console: shows a bar if it is a terminal.
-        is_stopping: asked after every batch, from the thread that fits.
+        is_stopping: called after every batch, from the thread that fits.
     """
     if not console.is_terminal:
         yield stopping(_EpochLog(), is_stopping)
@@ -48,7 +48,7 @@ def report_progress(console: Console, is_stopping: IsStopping) -> Iterator[Repor
 
 
 class _EpochLog:
-    """Logs the beginning of each stage, and the end of each of its epochs."""
+    """Logs the start of each stage and the end of each of its epochs."""
 
     def __init__(self) -> None:
         self._stage = ""
@@ -56,14 +56,14 @@ class _EpochLog:
     def __call__(self, progress: Progress) -> None:
         if progress.stage != self._stage:
             self._stage = progress.stage
-            logger.info("fit of the %s begins", progress.stage)
+            logger.info("fit of the %s started", progress.stage)
         if progress.epoch and progress.batch == progress.num_batches:
             epochs = progress.epoch, progress.num_epochs
             logger.info("fit epoch=%d of=%d loss=%.3f stage=%s", *epochs, progress.loss, progress.stage)
 
 
 def show_progress(metrics: TrainerMetrics, report: ReportProgress) -> ReportProgress:
-    """Show in the metrics each stage and epoch of a fit, as it begins, and report every batch as before."""
+    """Show each stage and epoch of a fit in the metrics when it starts, and report every batch as before."""
     shown: tuple[str, int] | None = None
 
     def show_and_report(progress: Progress) -> None:
@@ -85,7 +85,7 @@ def _stage(progress: Progress) -> str:
 
 
 def stopping(report: ReportProgress, is_stopping: IsStopping) -> ReportProgress:
-    """Let a fit end once it should: asked after every batch, in the place of the report."""
+    """Wrap a report so that it ends the fit once `is_stopping` says so, checked after every batch."""
 
     def report_or_stop(progress: Progress) -> None:
         if is_stopping(progress):

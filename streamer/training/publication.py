@@ -1,4 +1,4 @@
-"""Publication: a candidate becomes champion, or its refusal is recorded, and old releases go.
+"""Publication: a candidate becomes champion, or its refusal is recorded, and old releases are removed.
 
 The alias moves last, once the release is complete. A publication that fails is repeated with the release already saved.
 """
@@ -31,9 +31,9 @@ class Publisher:
 
     Args:
         registry: where releases are saved.
-        bootstrap_servers: where Kafka answers.
+        bootstrap_servers: Kafka's.
         topic: where the alias is moved.
-        metrics: what is counted.
+        metrics: counters of publications and refusals.
         clock: seconds since the epoch.
     """
 
@@ -53,7 +53,7 @@ class Publisher:
         self._saved: SavedRelease | None = None  # but not champion yet
 
     async def find_champion(self) -> ReleaseNotice | None:
-        """Read which release is champion; None where there is none.
+        """Read which release is champion; None if there is none.
 
         Raises:
             KafkaError: Kafka cannot be reached.
@@ -81,7 +81,7 @@ class Publisher:
         return saved
 
     async def refuse(self, trigger: Trigger, champion: Release | None, verdict: Verdict) -> None:
-        """Record why nothing is released; where the registry cannot be written, in the log alone."""
+        """Record why nothing is released; if the registry cannot be written, in the log only."""
         self._metrics.releases_refused.inc()
         logger.warning("release refused: %s", verdict.reason)
         logger.info("verdict: %s", verdict.paragraph)
@@ -90,13 +90,13 @@ class Publisher:
         try:
             await asyncio.to_thread(self._registry.keep_refusal, refusal)
         except OSError as exc:
-            logger.warning("refusal not kept: %s; %s", exc, remedy(exc))
+            logger.warning("refusal not recorded: %s; %s", exc, remedy(exc))
 
     async def prune(self, num_kept: int) -> None:
-        """Remove old releases, but not the champion and the one before; where that fails, the next call tries again.
+        """Remove old releases, except the champion and the one before; if that fails, the next call tries again.
 
         Args:
-            num_kept: the newest so many stay.
+            num_kept: how many of the newest releases stay.
         """
         try:
             champions = await find_champions(self._bootstrap_servers, self._topic)

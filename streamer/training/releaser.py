@@ -1,6 +1,6 @@
-"""From a trigger to a champion: fit, judge, publish, and put the registry in order.
+"""From a trigger to a champion: fit, judge, publish, and tidy the registry.
 
-Each step may fail and be repeated: a fit starts over on the newest plays, a candidate that passed the gate is kept
+Each step may fail and be repeated: a fit starts over on the newest plays; a candidate that passed the gate is kept
 until it is published. The log and the registry record every decision.
 """
 
@@ -43,18 +43,18 @@ _CONSOLE: Final = Console(stderr=True)
 
 @dataclass(frozen=True, slots=True)
 class ReleasingConfig:
-    """What releasing needs to know.
+    """How releases are made.
 
     Attributes:
-        bootstrap_servers: where Kafka answers.
+        bootstrap_servers: Kafka's.
         releases_topic: where the alias is moved.
         releases_url: fsspec URL under which releases are saved.
-        checkpoint_dir: where a fit that is cut off leaves how far it has come; one trainer's own.
-        window_plays: the newest plays a fit sees; bounds its memory.
+        checkpoint_dir: where a fit records its progress; used by one trainer only.
+        window_plays: how many of the newest plays a fit sees; bounds its memory.
         training: how weights are fitted.
-        thresholds: what calls for a fit.
-        fresh_after_s: age at which a champion is replaced by what is not worse.
-        num_kept: releases that stay in the registry, beside the champion and the one before.
+        thresholds: of the triggers.
+        fresh_after_s: age from which any candidate that is not worse replaces a champion.
+        num_kept: releases that stay in the registry, besides the champion and the one before.
         device: where weights are fitted.
     """
 
@@ -74,13 +74,13 @@ class Releaser:
     """Makes releases out of an archive.
 
     Args:
-        config: what it needs to know.
-        metrics: what is counted.
+        config: how releases are made.
+        metrics: the trainer's.
         archive: of the plays.
         clock: seconds since the epoch.
 
     Raises:
-        SettingsError: the place of the releases can never be used.
+        SettingsError: the location of the releases can never be used.
     """
 
     def __init__(
@@ -97,14 +97,14 @@ class Releaser:
         self._checkpoint = CheckpointFile(config.checkpoint_dir)
         self._champion: Release | None = None
         self._passed: Candidate | None = None
-        self._refused_from: object = None  # what began from this release was refused: the next fit begins afresh
+        self._refused_from: object = None  # a candidate from this release was refused: the next fit starts afresh
 
     async def find_trigger(self) -> Trigger | None:
-        """Say what calls for a fit now, measuring the champion where that is due.
+        """Find the trigger of a fit, if there is one now; measures the champion if that is due.
 
         Raises:
             KafkaError: Kafka cannot be reached.
-            OSError: the champion's place cannot be reached.
+            OSError: the champion's location cannot be reached.
         """
         if self._passed is not None:
             return Trigger.RESUMED
@@ -116,20 +116,20 @@ class Releaser:
         return Trigger.DRIFT if has_drifted else None
 
     async def release(self, trigger: Trigger, stopping: asyncio.Event) -> SavedRelease | None:
-        """Fit on the newest plays and publish what passes the gate; the next fit waits for its own trigger.
+        """Fit on the newest plays and publish a candidate that passes the gate; the next fit waits for its own trigger.
 
         Returns:
-            What became champion; None if nothing did, and the log says why.
+            The new champion; None if there is none, and the log says why.
 
         Raises:
-            Exception: a step failed; what was done before it is kept.
+            Exception: a step failed; the results of earlier steps are kept.
         """
         if self._passed is None:
             self._metrics.fits.labels(trigger).inc()
             try:
                 self._passed = await self._fit(trigger, stopping)
             except FitStopped:
-                logger.info("fit stopped; it goes on at the next start")
+                logger.info("fit stopped; it resumes at the next start")
                 return None
             except Exception:
                 await asyncio.to_thread(self._give_up_fit)
@@ -148,7 +148,7 @@ class Releaser:
         num_before = self._archive.num_appended - self._archive.num_new
         window = await asyncio.to_thread(self._archive.begin_fit)
         plays = await asyncio.to_thread(self._archive.read_newest, self._config.window_plays, window.next_offsets)
-        logger.info("fit begins trigger=%s plays=%d listeners=%d tracks=%d",
+        logger.info("fit started trigger=%s plays=%d listeners=%d tracks=%d",
                     trigger, len(plays), len(plays.user_ids), len(plays.track_ids))  # fmt: skip
         try:
             candidate = await self._fit_candidate(plays, window.num_appended - num_before, champion, stopping)
@@ -167,8 +167,8 @@ class Releaser:
     async def _fit_candidate(
         self, plays: ArchivedPlays, num_new: int, champion: Release | None, stopping: asyncio.Event
     ) -> Candidate:
-        """Fit in a thread, from the champion on unless what began from it was refused."""
-        begun_s = time.perf_counter()
+        """Fit in a thread, starting from the champion unless a candidate that did so was refused."""
+        started_s = time.perf_counter()
         plays, traffic = await asyncio.to_thread(leave_out_scripts, plays, num_new)
         terms = Terms(int(self._clock() * 1000), self._config.fresh_after_s, num_new, traffic)
         start = None if champion is None or champion.release_id == self._refused_from else champion
@@ -179,14 +179,14 @@ class Releaser:
             )
             self._metrics.show_stage("items")
             candidate = await asyncio.to_thread(fit_candidate, plays, plan, champion, terms)
-        self._metrics.fit_seconds.observe(time.perf_counter() - begun_s)
+        self._metrics.fit_seconds.observe(time.perf_counter() - started_s)
         return candidate
 
     def _begin_judging(self) -> None:
         self._metrics.show_stage("judge")
 
     async def _load_champion(self) -> Release | None:
-        """Load the champion, unless it is the one loaded before."""
+        """Load the champion, unless it is loaded already."""
         notice = await self._publisher.find_champion()
         if self._champion is None or notice is None or notice.release_id != self._champion.release_id:
             self._champion = await asyncio.to_thread(load_champion, notice, self._config.device)

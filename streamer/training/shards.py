@@ -1,9 +1,9 @@
 """Shards: an archive of any size, ordered by arrival, rewritten on a disk so that a listener's plays are together.
 
 One pass over the archive's row groups appends every play to the shard its listener hashes to, so memory holds a row
-group, the ids of the tracks, and later one shard. A manifest makes the folder count; without it the pass starts over.
-It is written after the shards have been flushed to the disk, and removed before them, so that neither a kill nor a
-power cut leaves a manifest that names missing shards.
+group, the ids of the tracks, and later one shard. A folder is complete once it has a manifest; without one, the pass
+starts over. The manifest is written after the shards have been flushed to the disk, and removed before them, so that
+neither a kill nor a power cut leaves a manifest that names missing shards.
 """
 
 import shutil
@@ -23,10 +23,10 @@ from models.release_files import DataWindow
 from models.training.shards import Shard
 from streamer.runtime.files import replace_file, sync_directory, sync_file
 
-#: What a fit holds in memory: some 1.5 GB, most of it while word2vec passes over it.
+#: Plays that a fit holds in memory: about 1.5 GB, most of it during word2vec's passes.
 SHARD_PLAYS: Final = 2_000_000
 
-#: What of an archived play goes into a shard.
+#: The columns of an archived play that go into a shard.
 COLUMNS: Final = ("user_id", "track_id", "played_at_ms", "context")
 
 _MANIFEST: Final = "shards.json"
@@ -37,13 +37,13 @@ class ShardManifest(msgspec.Struct, frozen=True):
     """What a folder of shards holds.
 
     Attributes:
-        num_shards: of one file each.
-        num_forgotten: how many listeners the archive had forgotten by then; with more of them, the shards must go.
-        track_ids: in the order they first came.
+        num_shards: one file each.
+        num_forgotten: how many listeners the archive had forgotten by then; once it forgets more, the shards must go.
+        track_ids: in the order of their first plays.
         from_ms: time of the first play, since the epoch.
-        until_ms: time of the last.
-        num_plays: how many.
-        num_listeners: whose.
+        until_ms: time of the last play, since the epoch.
+        num_plays: in all shards.
+        num_listeners: in all shards.
     """
 
     num_shards: int
@@ -56,15 +56,15 @@ class ShardManifest(msgspec.Struct, frozen=True):
 
     @property
     def data_window(self) -> DataWindow:
-        """What a release says of them."""
+        """The plays as a release describes them."""
         return DataWindow(self.from_ms, self.until_ms, self.num_plays, self.num_listeners)
 
 
 class ShardFolder(Sequence[Shard]):
-    """Shards on a disk, each read whenever it is asked for.
+    """Shards on a disk, each read on every access.
 
     Args:
-        directory: a complete one.
+        directory: a complete folder of shards.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -75,8 +75,8 @@ class ShardFolder(Sequence[Shard]):
         """Count the shards."""
         return self.manifest.num_shards
 
-    def __getitem__(self, number: int) -> Shard:  # type: ignore[override]  # nobody slices
-        """Read a shard: its listeners by key, the plays of each by time, equal times as they arrived."""
+    def __getitem__(self, number: int) -> Shard:  # type: ignore[override]  # no caller slices
+        """Read a shard: its listeners by key, the plays of each by time, equal times in the order of arrival."""
         if not 0 <= number < len(self):
             raise IndexError(number)
         records = np.fromfile(_file(self._directory, number), _RECORD)
@@ -88,20 +88,20 @@ class ShardFolder(Sequence[Shard]):
 
 
 def open_shards(directory: Path) -> ShardFolder | None:
-    """Open a folder of shards; None where there is no complete one."""
+    """Open a folder of shards; None if there is no complete one."""
     return ShardFolder(directory) if (directory / _MANIFEST).exists() else None
 
 
 def write_shards(
     batches: Iterable[pa.RecordBatch], directory: Path, *, num_shards: int, num_forgotten: int
 ) -> ShardFolder:
-    """Write plays into shards, in place of any that were there.
+    """Write plays into shards, replacing any that are there.
 
     Args:
-        batches: plays with `COLUMNS`, in the order of arrival; one at a time is held.
+        batches: plays with `COLUMNS`, in the order of arrival; one at a time is in memory.
         directory: emptied, or created.
-        num_shards: files that plays go to.
-        num_forgotten: of the archive.
+        num_shards: number of files to distribute the plays over.
+        num_forgotten: listeners that the archive has forgotten.
     """
     remove_shards(directory)
     directory.mkdir(parents=True)
@@ -146,7 +146,7 @@ def _records(batch: pa.RecordBatch, track_ids: dict[str, None]) -> NDArray[np.vo
 
 
 def _append(records: NDArray[np.void], files: Sequence[BinaryIO]) -> None:
-    """Append each play to the file of its listener, in the order they are in."""
+    """Append each play to the file of its listener, keeping their order."""
     shards = (records["user"] % np.uint64(len(files))).astype(np.int64)
     order = np.argsort(shards, kind="stable")
     ends = np.cumsum(np.bincount(shards, minlength=len(files)))

@@ -1,9 +1,9 @@
-"""The trainer, the second process: archive plays, fit weights on them, release what passes the gate.
+"""The trainer, the second process: archives plays, fits weights on them, and releases those that pass the gate.
 
-It can be left alone. Archiving goes on while a fit runs in a thread of its own; what fails is tried again, later and
-later, and only what no waiting mends ends the process. A crash at any point loses nothing: plays and offsets stand
-together in the archive, a release is complete or has no manifest, the alias moves last, and a fit that was cut off
-goes on with the plays it was about.
+It runs unattended. Archiving continues while a fit runs in a thread of its own; failures are retried at growing
+intervals, and only an error that waiting cannot fix ends the process. A crash at any point loses nothing: plays and
+offsets are saved together in the archive, a release is complete or has no manifest, the alias moves last, and an
+interrupted fit resumes with the same plays.
 """
 
 import asyncio
@@ -26,15 +26,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class TrainerConfig:
-    """What a trainer needs to know.
+    """How a trainer archives and releases.
 
     Attributes:
-        plays_topic: what is archived.
-        archive_dir: one trainer's own.
+        plays_topic: the topic to archive.
+        archive_dir: used by one trainer only.
         archive_days: plays that arrived longer ago are dropped.
-        releasing: the rest.
+        releasing: how releases are made.
         archive_period_s: how often plays are archived; each time costs up to 0.2 s of disk.
-        retry_s: until what failed is tried again for the first time.
+        retry_s: until the first retry after a failure.
     """
 
     plays_topic: str
@@ -46,32 +46,32 @@ class TrainerConfig:
 
 
 async def run_trainer(config: TrainerConfig, metrics: TrainerMetrics, stopping: asyncio.Event) -> None:
-    """Archive and release, until the wish to stop.
+    """Archive and release until `stopping` is set.
 
     Raises:
-        ContractError: archive and topic do not fit together, or another trainer holds the archive.
-        SettingsError: the place of the releases can never be used.
+        ContractError: archive and topic do not match, or another trainer holds the archive.
+        SettingsError: the location of the releases can never be used.
     """
     async with _archiving(config, metrics) as (archive, archivist):
         releaser = Releaser(config.releasing, metrics, archive)
-        await archivist.catch_up(stopping)  # what came while no trainer ran calls for one fit, not for several
+        await archivist.catch_up(stopping)  # plays that arrived while no trainer ran trigger one fit, not several
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(_keep_archiving(config, metrics, archivist, archive, stopping), name="archive")
                 tasks.create_task(_keep_releasing(config, metrics, releaser, stopping), name="release")
         finally:
-            stopping.set()  # one has failed: a fit in its thread hears only this
+            stopping.set()  # a task has failed: a fit in its thread reacts to nothing else
 
 
 async def train_once(config: TrainerConfig, metrics: TrainerMetrics, stopping: asyncio.Event) -> SavedRelease | None:
-    """Archive what there is, fit once, and release it if it passes the gate.
+    """Archive the plays on the topic, fit once, and release the candidate if it passes the gate.
 
     Returns:
-        What became champion; None if nothing did, and the log says why.
+        The new champion; None if there is none, and the log says why.
 
     Raises:
-        ContractError: archive and topic do not fit together, or another trainer holds the archive.
-        SettingsError: the place of the releases can never be used.
+        ContractError: archive and topic do not match, or another trainer holds the archive.
+        SettingsError: the location of the releases can never be used.
     """
     async with _archiving(config, metrics) as (archive, archivist):
         await archivist.catch_up(stopping)

@@ -1,4 +1,4 @@
-"""What calls for a fit: new plays, time, a fit that was cut off, or a champion that answers worse than it did."""
+"""Triggers of a fit: new plays, time, an interrupted fit, or a champion that answers worse than it did."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,7 +7,7 @@ from streamer.archive.archive import Archive
 
 
 class Trigger(StrEnum):
-    """Why a fit begins."""
+    """Why a fit starts."""
 
     RESUMED = "resumed"
     PLAYS = "plays"
@@ -18,12 +18,12 @@ class Trigger(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """How much is enough.
+    """Thresholds of the triggers.
 
     Attributes:
-        min_plays: new plays that call for a fit.
-        max_wait_s: seconds since the latest fit, after which any new play does.
-        drift_plays: new plays after which the champion's live hit rate is measured; a sure fall calls for a fit.
+        min_plays: new plays that trigger a fit.
+        max_wait_s: seconds since the latest fit after which any new play triggers one.
+        drift_plays: new plays after which the champion's live hit rate is measured; a significant fall triggers a fit.
     """
 
     min_plays: int
@@ -31,7 +31,7 @@ class Thresholds:
     drift_plays: int
 
     def due(self, archive: Archive) -> Trigger | None:
-        """Say what calls for a fit, without looking at the champion."""
+        """Find the trigger of a fit, if any, without measuring the champion."""
         if archive.fitting is not None:
             return Trigger.RESUMED
         if archive.num_new >= self.min_plays:
@@ -41,10 +41,10 @@ class Thresholds:
         return None
 
     def calls_for_a_look(self, archive: Archive, num_looked_at: int) -> bool:
-        """Say whether the champion's live hit rate is to be measured again.
+        """Check whether the champion's live hit rate should be measured again.
 
         Args:
             archive: of the plays.
-            num_looked_at: plays ever archived when it was measured last.
+            num_looked_at: plays ever archived at the latest measurement.
         """
         return archive.num_new >= self.drift_plays and archive.num_appended - num_looked_at >= self.drift_plays

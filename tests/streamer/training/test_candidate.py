@@ -56,7 +56,7 @@ def window(users: np.ndarray, tracks: np.ndarray) -> ArchivedPlays:
 
 @pytest.fixture(scope="module")
 def album_listeners() -> ArchivedPlays:
-    """Listeners who play the tracks in the order of the album, from wherever they begin; nothing is more popular."""
+    """Listeners who play the tracks in the album's order, each from another start; no track is more popular."""
     plays = np.arange(40 * 75)
     users = plays % 40
     return window(users, (users * 37 + plays // 40) % NUM_TRACKS)
@@ -93,7 +93,7 @@ def test_the_newest_plays_are_held_out(album_listeners: ArchivedPlays, candidate
     assert candidate.metrics["held_out_from_ms"] == FIRST_MS + GAP_MS * num_fitted
 
 
-def test_the_live_hit_rate_is_of_the_plays_held_out_in_whatever_order_they_arrived(
+def test_the_live_hit_rate_is_of_the_held_out_plays_in_any_order_of_arrival(
     album_listeners: ArchivedPlays, candidate: Candidate
 ) -> None:
     backlog = album_listeners.take(np.argsort(album_listeners.users % 4, kind="stable"))  # partition by partition
@@ -113,7 +113,7 @@ def test_a_release_is_the_champion_of_the_next_fit(
     assert "worse than the champion in HR@20" in after.verdict.reason
 
 
-def test_a_fit_from_the_champion_on_needs_fewer_passes(
+def test_a_fit_that_starts_from_the_champion_needs_fewer_passes(
     album_listeners: ArchivedPlays, candidate: Candidate, tmp_path: Path
 ) -> None:
     saved = save_candidate(candidate, str(tmp_path), clock=lambda: FIRST_MS / 1000)
@@ -141,7 +141,7 @@ def test_a_second_stage_is_fitted_on_what_the_champion_has_not_seen(
     assert len(after.recommender.reranker.log_popularity) == len(after.recommender.catalogue)
 
 
-def test_a_fit_ends_within_its_second_stage_when_it_should(
+def test_a_fit_can_be_stopped_in_its_second_stage(
     album_listeners: ArchivedPlays, candidate: Candidate, tmp_path: Path
 ) -> None:
     champion = load_release(save_candidate(candidate, str(tmp_path), clock=lambda: FIRST_MS / 1000).location)
@@ -156,7 +156,7 @@ def test_a_fit_ends_within_its_second_stage_when_it_should(
                progress=stop_in_the_second_stage)  # fmt: skip
 
 
-def test_where_few_plays_are_new_the_second_stage_of_the_champion_stays(
+def test_with_few_new_plays_the_champions_second_stage_stays(
     album_listeners: ArchivedPlays, candidate: Candidate, tmp_path: Path
 ) -> None:
     split = split_window(album_listeners)
@@ -174,7 +174,7 @@ def test_where_few_plays_are_new_the_second_stage_of_the_champion_stays(
     assert (after.recommender.reranker.last_layer.weight == 1).all()
 
 
-def test_no_fit_begins_from_a_network_of_another_kind(album_listeners: ArchivedPlays) -> None:
+def test_no_fit_starts_from_a_network_of_another_kind(album_listeners: ArchivedPlays) -> None:
     after = fitted(album_listeners, None, UNTAUGHT, start=tiny_release())
 
     assert (after.metrics["began_from"], after.training) == (None, UNTAUGHT)
@@ -190,7 +190,7 @@ def test_a_checkpoint_of_another_fit_is_forgotten(album_listeners: ArchivedPlays
     assert Snapshot.from_bytes(checkpoint.path.read_bytes()).fingerprint["training"]["learning_rate"] == 1e-9
 
 
-def test_a_champion_that_is_gone_or_damaged_is_compared_with_nothing(tmp_path: Path) -> None:
+def test_a_missing_or_damaged_champion_is_left_out_of_the_comparison(tmp_path: Path) -> None:
     saved = save_tiny_release(tmp_path)
     (tmp_path / saved.release_id / "weights.safetensors").write_bytes(b"damaged")
 
@@ -199,15 +199,15 @@ def test_a_champion_that_is_gone_or_damaged_is_compared_with_nothing(tmp_path: P
     assert load_champion(ReleaseNotice(saved.release_id, saved.location, saved.manifest_sha256), "cpu") is None
 
 
-def test_a_champion_that_cannot_be_reached_is_not_passed_over(tmp_path: Path) -> None:
+def test_a_champion_that_cannot_be_reached_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "r1").mkdir()
-    (tmp_path / "r1" / "manifest.json").mkdir()  # whatever reads it, fails
+    (tmp_path / "r1" / "manifest.json").mkdir()  # every read of it fails
 
     with pytest.raises(OSError, match="Is a directory"):
         load_champion(ReleaseNotice("r1", str(tmp_path / "r1"), "0" * 64), "cpu")
 
 
-def test_plays_of_scripts_are_refused_where_they_are_many_and_left_out_afterwards() -> None:
+def test_many_scripted_plays_are_refused_and_later_left_out() -> None:
     rng = np.random.default_rng(1)
     tracks, users = rng.integers(0, NUM_TRACKS, 24_000), np.arange(24_000) % 200
     users[12_000:16_000], tracks[12_000:16_000] = 7, 3
@@ -218,11 +218,12 @@ def test_plays_of_scripts_are_refused_where_they_are_many_and_left_out_afterward
 
     assert refused.value.verdict.reason == "100% of the new plays look scripted"
     assert len(trusted) == 16_000
-    assert sentence == "Left out as of scripts, or beside them: 8,000 of the 24,000 plays of the window."
+    left_out = "Left out 8,000 of the 24,000 plays in the window"
+    assert sentence == f"{left_out}: they look scripted, or are next to plays that do."
     assert trusted.offsets.tolist() == [*range(10_000), *range(18_000, 24_000)]
 
 
-def test_a_saved_candidate_is_found_from_anywhere(
+def test_a_saved_candidate_is_found_from_any_directory(
     candidate: Candidate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -240,12 +241,12 @@ def test_a_saved_candidate_is_found_from_anywhere(
     [
         ([], []),
         ([0] * 9, [1] * 9),  # too few to hold any out
-        (list(range(20)), [1] * 20),  # nobody plays twice
+        (list(range(20)), [1] * 20),  # no listener plays twice
         ([0] * 18 + [1, 2], [1] * 20),  # nothing follows anything in the newest plays
         ([0] * 20, [1] * 18 + [2, 3]),  # the newest plays are of tracks that were never learned
     ],
 )
-def test_a_window_with_nothing_to_learn_is_told_apart(users: list[int], tracks: list[int]) -> None:
+def test_a_window_with_nothing_to_learn_is_an_error(users: list[int], tracks: list[int]) -> None:
     with pytest.raises(NothingToLearnError, match="wait for"):
         split_window(window(np.array(users, np.int64), np.array(tracks, np.int64)))
 

@@ -10,7 +10,7 @@ FINGERPRINT = {"plays": 3, "training": {"epochs": 6}}
 
 
 class Clock:
-    """Time as a test wants it; each look takes `tick_s`."""
+    """A clock that a test sets; each reading takes `tick_s`."""
 
     def __init__(self, tick_s: float = 0.0) -> None:
         self.now_s, self.tick_s = 1000.0, tick_s
@@ -37,24 +37,24 @@ def test_the_latest_snapshot_is_read(tmp_path: Path) -> None:
     assert [path.name for path in file.path.parent.iterdir()] == [file.path.name]
 
 
-def test_one_of_another_fit_is_refused_with_what_differs(tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_fit_is_refused_with_what_differs(tmp_path: Path) -> None:
     file = CheckpointFile(tmp_path)
     file.write(snapshot())
 
-    with pytest.raises(CheckpointError, match=r"of another fit: training.epochs 6, not 3\. Start with"):
+    with pytest.raises(CheckpointError, match=r"belongs to another fit: training.epochs 6, not 3\. Use the same"):
         file.read({"plays": 3, "training": {"epochs": 3}})
 
 
-def test_a_damaged_one_is_refused(tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
     file = CheckpointFile(tmp_path)
     file.write(snapshot())
     file.path.write_bytes(file.path.read_bytes()[:-1])
 
-    with pytest.raises(CheckpointError, match=r"is no checkpoint .* remove it to begin anew"):
+    with pytest.raises(CheckpointError, match=r"is no checkpoint .* remove it to start over"):
         file.read(FINGERPRINT)
 
 
-def test_a_write_that_was_cut_off_leaves_the_one_before(tmp_path: Path) -> None:
+def test_an_interrupted_write_leaves_the_previous_checkpoint(tmp_path: Path) -> None:
     file = CheckpointFile(tmp_path)
     file.write(snapshot(1))
     (tmp_path / "checkpoint.safetensors.new").write_bytes(b"half")
@@ -78,7 +78,7 @@ def test_it_is_due_at_once_then_after_a_while_and_when_an_epoch_ends(tmp_path: P
     assert file.is_due(epoch_ended=False)
 
 
-def test_what_is_slow_to_write_is_written_less_often(tmp_path: Path) -> None:
+def test_a_checkpoint_that_is_slow_to_write_is_written_less_often(tmp_path: Path) -> None:
     clock = Clock(tick_s=3.0)
     file = CheckpointFile(tmp_path, period_s=20, clock=clock)
 
@@ -112,17 +112,17 @@ def test_the_earlier_network_has_a_checkpoint_of_its_own(tmp_path: Path) -> None
     assert [each.position for each in both if each is not None] == [{"epoch": 1}, {"epoch": 2}]
 
 
-def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+def test_a_directory_that_cannot_be_created_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
     with pytest.raises(CheckpointError, match="cannot be written"), CheckpointFile(tmp_path / "file" / "below").held():
         pass
 
 
-def test_one_fit_at_a_time_has_a_directory(tmp_path: Path) -> None:
+def test_one_fit_at_a_time_holds_a_directory(tmp_path: Path) -> None:
     first, second = CheckpointFile(tmp_path), CheckpointFile(tmp_path)
 
-    with first.held(), pytest.raises(CheckpointError, match=f"another process fits with .*{tmp_path}"), second.held():
+    with first.held(), pytest.raises(CheckpointError, match=f"another process is using .*{tmp_path}"), second.held():
         pass
 
     with second.held():

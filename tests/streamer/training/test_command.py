@@ -28,7 +28,7 @@ _TORCHRUN = (sys.executable, *["-m", "torch.distributed.run", "--nproc-per-node"
 
 
 def write_plays(path: Path, num_plays: int) -> Path:
-    """Eighty listeners who play a hundred tracks in order, now and then another."""
+    """Eighty listeners who play a hundred tracks in order, with an occasional other track."""
     rng, plays = np.random.default_rng(5), np.arange(num_plays)
     tracks = np.where(
         rng.random(num_plays) < 0.2, rng.integers(0, 100, num_plays), (plays % 80 * 37 + plays // 80) % 100
@@ -58,10 +58,10 @@ def test_it_says_where_the_release_is_and_what_to_do_next(
     main(["train", str(plays), "--epochs", "1", "--checkpoint", str(tmp_path / "checkpoint")])
 
     release_id = only_release(tmp_path / "releases").release_id
-    told = capsys.readouterr().out
-    assert f"release {release_id} saved at file://{tmp_path}/releases/{release_id}" in told
-    assert f"refrain releases promote {release_id}" in told
-    assert f"refrain evaluate {plays} --release" in told
+    output = capsys.readouterr().out
+    assert f"release {release_id} saved at file://{tmp_path}/releases/{release_id}" in output
+    assert f"refrain releases promote {release_id}" in output
+    assert f"refrain evaluate {plays} --release" in output
 
 
 def test_without_recorded_plays_it_learns_from_the_archive_and_keeps_no_copy(
@@ -128,13 +128,13 @@ def test_a_fit_keeps_others_out_of_its_checkpoint_directory(
     with CheckpointFile(tmp_path / "checkpoint").held(), pytest.raises(SystemExit):
         main(["train", str(plays), "--checkpoint", str(tmp_path / "checkpoint")])
 
-    assert "another process fits with the checkpoint directory" in capsys.readouterr().err
+    assert "another process is using the checkpoint directory" in capsys.readouterr().err
     assert not (tmp_path / "releases").exists()
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_sigterm_ends_it_within_a_batch_and_it_goes_on(tmp_path: Path) -> None:
+def test_sigterm_ends_it_within_a_batch_and_it_resumes(tmp_path: Path) -> None:
     plays, checkpoint = write_plays(tmp_path / "plays.csv", NUM_PLAYS), CheckpointFile(tmp_path / "checkpoint")
     for file in (checkpoint.earlier, checkpoint):
         with _started(plays, tmp_path / "releases", checkpoint.path.parent) as running:

@@ -1,7 +1,7 @@
 """A candidate, the champion and the baselines answer the same held-out plays.
 
-Nothing is trained: a network that likes what its listener remembers is good for those who play a few tracks over and
-over, and one that dislikes it is bad for them.
+Nothing is trained: a network that favours tracks in the ring is good for listeners who play a few tracks over and over,
+and one that avoids them is bad.
 """
 
 from dataclasses import replace
@@ -29,7 +29,7 @@ HELD_OUT_FROM = NUM_PLAYS * 4 // 5
 
 
 def played(users: NDArray[np.int64], tracks: NDArray[np.int64]) -> ArchivedPlays:
-    """Plays that came one after the other."""
+    """Plays that arrived one after the other."""
     return ArchivedPlays(
         user_ids=[f"u{user}" for user in range(users.max() + 1)],
         users=users,
@@ -60,7 +60,7 @@ def champion_of(recommender: Recommender, **metrics: int) -> Release:
 
 @pytest.fixture(scope="module")
 def loops() -> ArchivedPlays:
-    """Everybody plays four tracks of their own, round and round; no track is more popular than another."""
+    """Each listener plays four tracks of their own, round and round; no track is more popular than another."""
     plays = np.arange(NUM_PLAYS)
     users, rounds = plays % NUM_LISTENERS, plays // NUM_LISTENERS
     return played(users, LOOP * users + rounds % LOOP)
@@ -77,29 +77,29 @@ def judged(plays: ArchivedPlays, candidate: Recommender, champion: Release | Non
 
 
 def figures_of(judgement: Judgement) -> Any:
-    """The metrics of a judgement as JSON has them: nested objects of many shapes."""
+    """The metrics of a judgement as in JSON: nested objects of many shapes."""
     return judgement.metrics
 
 
 @pytest.fixture(scope="module")
 def judgement(loops: ArchivedPlays) -> Judgement:
-    """Of a good candidate against a bad champion, judged on the newest tenth when it was released."""
+    """Judge a good candidate against a bad champion that was judged on 240 plays at its release."""
     then = {"held_out_from_ms": FIRST_MS + GAP_MS * 400, "held_out_until_ms": FIRST_MS + GAP_MS * 640}
     return judged(loops, GOOD, champion_of(BAD, **then), traffic="One listener was left out.")
 
 
 def test_a_candidate_that_beats_the_charts_may_be_the_first_release(loops: ArchivedPlays) -> None:
-    found = judged(loops, GOOD)
+    outcome = judged(loops, GOOD)
 
-    assert found.verdict.may_be_released
-    assert found.metrics["verdict"] == found.verdict.paragraph
+    assert outcome.verdict.may_be_released
+    assert outcome.metrics["verdict"] == outcome.verdict.paragraph
 
 
 def test_a_candidate_that_does_not_beat_the_charts_is_refused(loops: ArchivedPlays) -> None:
-    found = judged(loops, BAD)
+    outcome = judged(loops, BAD)
 
-    assert not found.verdict.may_be_released
-    assert found.verdict.reason == "not significantly better than popularity in HR@20"
+    assert not outcome.verdict.may_be_released
+    assert outcome.verdict.reason == "not significantly better than popularity in HR@20"
 
 
 def test_a_better_candidate_replaces_the_champion(judgement: Judgement) -> None:
@@ -108,19 +108,19 @@ def test_a_better_candidate_replaces_the_champion(judgement: Judgement) -> None:
 
 
 def test_a_worse_candidate_does_not_replace_the_champion(loops: ArchivedPlays) -> None:
-    found = judged(loops, BAD, champion_of(GOOD))
+    outcome = judged(loops, BAD, champion_of(GOOD))
 
-    assert not found.verdict.may_be_released
-    assert "worse than the champion in HR@20" in found.verdict.reason
+    assert not outcome.verdict.may_be_released
+    assert "worse than the champion in HR@20" in outcome.verdict.reason
 
 
 @pytest.mark.parametrize(("age_ms", "is_replaced"), [(DAY_MS, False), (3 * DAY_MS, True)])
 def test_an_equal_candidate_replaces_only_an_old_champion(
     loops: ArchivedPlays, age_ms: int, *, is_replaced: bool
 ) -> None:
-    found = judged(loops, GOOD, champion_of(GOOD), now_ms=FIRST_MS + age_ms)
+    outcome = judged(loops, GOOD, champion_of(GOOD), now_ms=FIRST_MS + age_ms)
 
-    assert found.verdict.may_be_released == is_replaced
+    assert outcome.verdict.may_be_released == is_replaced
 
 
 def test_everyone_is_measured_on_the_same_plays(judgement: Judgement, loops: ArchivedPlays) -> None:
@@ -143,7 +143,7 @@ def test_what_is_measured_can_be_kept_in_a_release(judgement: Judgement) -> None
     assert judgement.verdict.paragraph.endswith("One listener was left out.")
 
 
-def test_the_champion_is_also_judged_on_the_plays_it_was_released_by(judgement: Judgement) -> None:
+def test_the_champion_is_also_compared_on_the_plays_it_was_judged_on(judgement: Judgement) -> None:
     champion = figures_of(judgement)["gate"]["champion"]
 
     assert champion["reference"]["num_plays"] == 640 - 400
@@ -169,7 +169,7 @@ def test_a_champion_without_such_plays_is_judged_on_the_newest_alone(
     assert champion["newest"]["HR@20"]["low"] > 0
 
 
-def test_newcomers_have_no_say_beside_long_known_listeners() -> None:
+def test_new_listeners_do_not_judge_if_there_are_long_known_ones() -> None:
     places = np.arange(NUM_PLAYS)
     users = np.where(places < NUM_PLAYS - 300, places % 12, places % NUM_LISTENERS)
     plays = played(users, LOOP * users + places // NUM_LISTENERS % LOOP)
@@ -179,7 +179,7 @@ def test_newcomers_have_no_say_beside_long_known_listeners() -> None:
     assert (panel["is_long_known"], panel["num_listeners"]) == (True, 12)
 
 
-def test_where_most_of_a_window_is_new_its_first_half_makes_listeners_known(loops: ArchivedPlays) -> None:
+def test_if_most_of_a_window_is_new_its_first_half_makes_listeners_known(loops: ArchivedPlays) -> None:
     panel = figures_of(judged(loops, GOOD, num_new=NUM_PLAYS))["gate"]["judged"]
 
     assert (panel["is_long_known"], panel["num_listeners"]) == (True, NUM_LISTENERS)
@@ -190,9 +190,9 @@ def test_the_live_hit_rate_is_of_the_plays_that_are_judged(loops: ArchivedPlays)
     strange = replace(loops, tracks=loops.tracks.copy())
     strange.tracks[wrong] = (loops.tracks[wrong] + 40 + wrong) % len(TRACK_IDS)
 
-    found = [measure_live(GOOD, strange, chosen) for chosen in (right, wrong)]
+    rates = [measure_live(GOOD, strange, chosen) for chosen in (right, wrong)]
 
-    assert [each and each.mean > 0.9 for each in found] == [True, False]
+    assert [each and each.mean > 0.9 for each in rates] == [True, False]
 
 
 def test_a_few_listeners_have_no_live_hit_rate(loops: ArchivedPlays) -> None:

@@ -19,7 +19,7 @@ from tests.builders import NOON_MS, TRACK_IDS, play, save_tiny_release
 
 
 def archive_of(directory: Path, num_plays: int, *, next_offset: int = 0, forgotten: tuple[str, ...] = ()) -> None:
-    """Ten listeners who play eleven tracks; each append has a file or joins the one before."""
+    """Ten listeners who play eleven tracks; each append has its own file or joins the previous one."""
     offsets = range(next_offset, next_offset + num_plays)
     records = [play(offset, f"u{offset % 10}", f"t{offset % 11}", NOON_MS + offset) for offset in offsets]
     decoded = decode([r.key for r in records], [r.value for r in records], [r.timestamp for r in records])
@@ -27,43 +27,43 @@ def archive_of(directory: Path, num_plays: int, *, next_offset: int = 0, forgott
         archive.append(to_table(decoded.plays, 0, np.array(offsets)), {0: offsets.stop}, forgotten)
 
 
-def as_lists(lesson: Dataset) -> list[list[int]]:
-    return [shard.histories.track_keys.tolist() for shard in lesson.shards]
+def as_lists(dataset: Dataset) -> list[list[int]]:
+    return [shard.histories.track_keys.tolist() for shard in dataset.shards]
 
 
-def test_of_a_recording_the_first_four_fifths_are_learned() -> None:
+def test_a_fit_learns_from_the_first_four_fifths_of_a_recording() -> None:
     plays = Plays(np.arange(100) % 5, np.arange(100) // 10, [f"t{n}" for n in range(10)], np.arange(100) * 1000)
 
-    lesson = split_recording(RecordedPlays(plays, [f"u{n}" for n in range(5)]))
+    dataset = split_recording(RecordedPlays(plays, [f"u{n}" for n in range(5)]))
 
-    assert [shard.histories.num_plays for shard in lesson.shards] == [80]
-    assert lesson.catalogue.track_ids == tuple(f"t{n}" for n in range(8))
+    assert [shard.histories.num_plays for shard in dataset.shards] == [80]
+    assert dataset.catalogue.track_ids == tuple(f"t{n}" for n in range(8))
 
 
-def test_of_an_archive_everything_is_learned_and_its_holder_may_go_on(tmp_path: Path) -> None:
+def test_a_fit_learns_from_the_whole_archive_while_its_trainer_holds_it(tmp_path: Path) -> None:
     archive_of(tmp_path / "archive", 100)
 
     with Archive(tmp_path / "archive"):
-        lesson = read_archive(tmp_path / "archive", CheckpointFile(tmp_path / "fit"), signals=[], shard_plays=40)
+        dataset = read_archive(tmp_path / "archive", CheckpointFile(tmp_path / "fit"), signals=[], shard_plays=40)
 
-    assert len(lesson.shards) == 3
-    assert sum(shard.histories.num_plays for shard in lesson.shards) == 100
-    assert sum(shard.histories.num_listeners for shard in lesson.shards) == 10
-    assert lesson.data_window == DataWindow(NOON_MS, NOON_MS + 99, 100, 10)
-    assert lesson.catalogue.track_ids == tuple(f"t{n}" for n in range(11))
+    assert len(dataset.shards) == 3
+    assert sum(shard.histories.num_plays for shard in dataset.shards) == 100
+    assert sum(shard.histories.num_listeners for shard in dataset.shards) == 10
+    assert dataset.data_window == DataWindow(NOON_MS, NOON_MS + 99, 100, 10)
+    assert dataset.catalogue.track_ids == tuple(f"t{n}" for n in range(11))
 
 
-def test_a_fit_that_goes_on_learns_from_what_it_began_with(tmp_path: Path) -> None:
+def test_a_resumed_fit_learns_from_the_plays_it_started_with(tmp_path: Path) -> None:
     archive_of(tmp_path / "archive", 100)
-    begun = read_archive(tmp_path / "archive", CheckpointFile(tmp_path / "fit"), signals=[])
+    first = read_archive(tmp_path / "archive", CheckpointFile(tmp_path / "fit"), signals=[])
     archive_of(tmp_path / "archive", 50, next_offset=100)
 
     resumed = read_archive(tmp_path / "archive", CheckpointFile(tmp_path / "fit"), signals=[])
 
-    assert as_lists(resumed) == as_lists(begun)
+    assert as_lists(resumed) == as_lists(first)
 
 
-def test_nobody_is_learned_from_after_they_were_forgotten(tmp_path: Path) -> None:
+def test_no_fit_learns_from_a_forgotten_listener(tmp_path: Path) -> None:
     archive_of(tmp_path / "archive", 100)
     read_archive(tmp_path / "archive", CheckpointFile(tmp_path / "fit"), signals=[])
     archive_of(tmp_path / "archive", 1, next_offset=100, forgotten=("u3",))
@@ -82,7 +82,7 @@ def test_an_empty_archive_is_refused(tmp_path: Path) -> None:
         read_archive(tmp_path, CheckpointFile(tmp_path / "fit"), signals=[])
 
 
-def test_a_shuffle_ends_when_it_should_and_does_not_count(tmp_path: Path) -> None:
+def test_writing_shards_stops_at_a_signal_and_leaves_no_manifest(tmp_path: Path) -> None:
     archive_of(tmp_path / "archive", 100)
 
     with pytest.raises(FitStopped):
@@ -102,5 +102,5 @@ def test_a_fit_starts_from_a_release_if_one_is_named(tmp_path: Path) -> None:
 
 
 def test_a_release_that_cannot_be_loaded_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"no fit can start from .*gone"):
+    with pytest.raises(TrainingError, match=r"cannot start a fit from .*gone"):
         read_start(str(tmp_path / "gone"))

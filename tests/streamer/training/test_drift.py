@@ -42,7 +42,7 @@ def champion(**metrics: Json) -> Release:
     return replace(tiny_release(), metrics=metrics)
 
 
-def test_the_champion_is_measured_again_after_as_many_new_plays(archive: Archive) -> None:
+def test_the_champion_is_measured_again_after_enough_new_plays(archive: Archive) -> None:
     watch = DriftWatch(THRESHOLDS, archive, TrainerMetrics())
 
     looks = [watch.claim_look(), watch.claim_look()]
@@ -54,7 +54,7 @@ def test_the_champion_is_measured_again_after_as_many_new_plays(archive: Archive
     assert looks == [True, False, False, True]
 
 
-def test_a_rate_that_has_surely_fallen_is_drift(archive: Archive) -> None:
+def test_a_significantly_lower_rate_is_drift(archive: Archive) -> None:
     metrics = TrainerMetrics()
 
     assert DriftWatch(THRESHOLDS, archive, metrics).has_drifted(champion(live_hit_rate=PERFECT))

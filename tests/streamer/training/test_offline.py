@@ -1,4 +1,4 @@
-"""A fit that is stopped keeps what is done; the one that goes on ends in the weights of one that was not."""
+"""A stopped fit keeps its progress; a resumed one ends in the weights of an uninterrupted one."""
 
 import dataclasses
 import itertools
@@ -37,7 +37,7 @@ BOTH = dataclasses.replace(
 )
 
 
-def lesson(num_plays: int = 400) -> Dataset:
+def dataset(num_plays: int = 400) -> Dataset:
     plays = np.arange(num_plays)
     histories = gather_histories(plays % 10, track_keys(IDS)[plays // 10 % len(IDS)], plays * 200_000)
     sessions = np.repeat(np.arange(10), num_plays // 10)
@@ -45,7 +45,7 @@ def lesson(num_plays: int = 400) -> Dataset:
 
 
 class OnceKept(list[int]):
-    """SIGTERM, signals as soon as there is a checkpoint."""
+    """A list of SIGTERM that counts as empty until there is a checkpoint."""
 
     def __init__(self, checkpoint: CheckpointFile) -> None:
         super().__init__([signal.SIGTERM])
@@ -69,7 +69,7 @@ def weights(release: Release) -> dict[str, list[float]]:
 def test_a_recipe_becomes_a_release_and_leaves_no_checkpoint(tmp_path: Path) -> None:
     checkpoint = CheckpointFile(tmp_path / "checkpoint")
 
-    saved = train(lesson(), RECIPE, settings(tmp_path), checkpoint, [])
+    saved = train(dataset(), RECIPE, settings(tmp_path), checkpoint, [])
 
     assert saved is not None
     release = load_release(saved.location, manifest_sha256=saved.manifest_sha256)
@@ -79,32 +79,32 @@ def test_a_recipe_becomes_a_release_and_leaves_no_checkpoint(tmp_path: Path) -> 
     assert not checkpoint.path.exists()
 
 
-def test_a_stopped_fit_goes_on_to_the_same_weights(tmp_path: Path) -> None:
-    whole = train(lesson(), RECIPE, settings(tmp_path), CheckpointFile(tmp_path / "whole"), [])
+def test_a_stopped_fit_resumes_to_the_same_weights(tmp_path: Path) -> None:
+    whole = train(dataset(), RECIPE, settings(tmp_path), CheckpointFile(tmp_path / "whole"), [])
     checkpoint = CheckpointFile(tmp_path / "stopped")
 
     with pytest.raises(FitStopped):
-        train(lesson(), RECIPE, settings(tmp_path), checkpoint, OnceKept(checkpoint))
+        train(dataset(), RECIPE, settings(tmp_path), checkpoint, OnceKept(checkpoint))
 
     assert checkpoint.path.exists()
-    resumed = train(lesson(), RECIPE, settings(tmp_path), checkpoint, [])
+    resumed = train(dataset(), RECIPE, settings(tmp_path), checkpoint, [])
     assert resumed is not None
     assert whole is not None
     assert weights(load_release(resumed.location)) == weights(load_release(whole.location))
 
 
 @pytest.mark.parametrize("stage", ["network of earlier plays", "network", "second stage"])
-def test_both_stages_go_on_to_the_same_weights_wherever_they_were_stopped(
+def test_both_stages_resume_to_the_same_weights_wherever_they_were_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
-    whole = train(lesson(), BOTH, settings(tmp_path), CheckpointFile(tmp_path / "whole"), [])
+    whole = train(dataset(), BOTH, settings(tmp_path), CheckpointFile(tmp_path / "whole"), [])
     checkpoint, signals = CheckpointFile(tmp_path / "stopped"), list[int]()
-    monkeypatch.setattr(running, "report_progress", _hear_in(stage, signals))
+    monkeypatch.setattr(running, "report_progress", _stop_in(stage, signals))
 
     with pytest.raises(FitStopped):
-        train(lesson(), BOTH, settings(tmp_path), checkpoint, signals)
+        train(dataset(), BOTH, settings(tmp_path), checkpoint, signals)
 
-    resumed = train(lesson(), BOTH, settings(tmp_path), checkpoint, [])
+    resumed = train(dataset(), BOTH, settings(tmp_path), checkpoint, [])
     assert resumed is not None
     assert whole is not None
     assert load_release(resumed.location).recommender.reranker is not None
@@ -112,18 +112,18 @@ def test_both_stages_go_on_to_the_same_weights_wherever_they_were_stopped(
     assert list((tmp_path / "stopped").iterdir()) == []
 
 
-def _hear_in(stage: str, signals: list[int]) -> Callable[..., AbstractContextManager[ReportProgress]]:
-    """Report nothing, but hear SIGTERM once a stage has gone through a few batches."""
+def _stop_in(stage: str, signals: list[int]) -> Callable[..., AbstractContextManager[ReportProgress]]:
+    """Report nothing, but receive SIGTERM once a stage has done a few batches."""
 
     @contextmanager
     def report_progress(_: object, is_stopping: Callable[[Progress], bool]) -> Iterator[ReportProgress]:
         batches = itertools.count()
 
-        def hear(progress: Progress) -> None:
+        def receive(progress: Progress) -> None:
             if progress.stage == stage and progress.epoch and next(batches) == 2:
                 signals.append(signal.SIGTERM)
 
-        yield stopping(hear, is_stopping)
+        yield stopping(receive, is_stopping)
 
     return report_progress
 
@@ -131,11 +131,11 @@ def _hear_in(stage: str, signals: list[int]) -> Callable[..., AbstractContextMan
 def test_a_release_that_starts_from_one_without_a_second_stage_says_so(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    first = train(lesson(), RECIPE, settings(tmp_path), CheckpointFile(tmp_path / "first"), [])
+    first = train(dataset(), RECIPE, settings(tmp_path), CheckpointFile(tmp_path / "first"), [])
     assert first is not None
     start = load_release(first.location)
 
-    train(lesson(), BOTH, settings(tmp_path), CheckpointFile(tmp_path / "second"), [], start=start)
+    train(dataset(), BOTH, settings(tmp_path), CheckpointFile(tmp_path / "second"), [], start=start)
 
     assert "no second stage: too few plays since the release it starts from" in caplog.text
 
@@ -143,15 +143,15 @@ def test_a_release_that_starts_from_one_without_a_second_stage_says_so(
 def test_a_checkpoint_of_other_plays_is_refused_and_left(tmp_path: Path) -> None:
     checkpoint = CheckpointFile(tmp_path)
     with pytest.raises(FitStopped):
-        train(lesson(), RECIPE, settings(tmp_path), checkpoint, OnceKept(checkpoint))
+        train(dataset(), RECIPE, settings(tmp_path), checkpoint, OnceKept(checkpoint))
 
-    with pytest.raises(CheckpointError, match="of another fit: plays 400, not 500"):
-        train(lesson(500), RECIPE, settings(tmp_path), checkpoint, [])
+    with pytest.raises(CheckpointError, match="belongs to another fit: plays 400, not 500"):
+        train(dataset(500), RECIPE, settings(tmp_path), checkpoint, [])
 
     assert checkpoint.path.exists()
 
 
-def test_plays_that_teach_nothing_are_refused(tmp_path: Path) -> None:
+def test_plays_with_nothing_to_learn_are_refused(tmp_path: Path) -> None:
     single = gather_histories(np.arange(3), track_keys(IDS[:3]), np.zeros(3, np.int64))
     nothing = Dataset([Shard(single)], Catalogue(IDS), DataWindow.of(single))
 
@@ -159,7 +159,7 @@ def test_plays_that_teach_nothing_are_refused(tmp_path: Path) -> None:
         train(nothing, RECIPE, settings(tmp_path), CheckpointFile(tmp_path), [])
 
 
-def test_signals_are_noted_and_handed_back() -> None:
+def test_signals_are_recorded_and_the_handlers_restored() -> None:
     before = signal.getsignal(signal.SIGTERM)
 
     with catch_signals() as signals:
@@ -173,6 +173,6 @@ def test_a_fit_is_stopped_while_it_learns_item_vectors_too(tmp_path: Path) -> No
     checkpoint = CheckpointFile(tmp_path)
 
     with pytest.raises(FitStopped):
-        train(lesson(), RECIPE, settings(tmp_path), checkpoint, [signal.SIGTERM])
+        train(dataset(), RECIPE, settings(tmp_path), checkpoint, [signal.SIGTERM])
 
     assert not checkpoint.path.exists()  # no batch was done

@@ -1,4 +1,4 @@
-"""The progress of a fit: shown where somebody watches, logged where nobody does, and the place where it ends early."""
+"""The progress of a fit: a bar on a terminal, lines in the log elsewhere, and the place where a fit ends early."""
 
 import dataclasses
 import io
@@ -26,10 +26,10 @@ def test_a_log_gets_a_line_an_epoch(caplog: pytest.LogCaptureFixture) -> None:
             report(progress)
 
     assert caplog.messages == [
-        "fit of the network begins",
+        "fit of the network started",
         "fit epoch=1 of=2 loss=1.000 stage=network",
         "fit epoch=2 of=2 loss=0.500 stage=network",
-        "fit of the second stage begins",
+        "fit of the second stage started",
         "fit epoch=1 of=2 loss=1.000 stage=second stage",
         "fit epoch=2 of=2 loss=0.500 stage=second stage",
     ]

@@ -1,4 +1,4 @@
-"""What happens to a candidate that may not be released; `test_trainer` publishes those that may, on a real broker."""
+"""Refused candidates; `test_trainer` publishes those that pass, on a real broker."""
 
 import logging
 from pathlib import Path
@@ -39,7 +39,7 @@ async def test_a_refusal_that_cannot_be_recorded_is_in_the_log(
         await publisher(tmp_path, TrainerMetrics()).refuse(Trigger.TIME, None, WORSE)
 
     assert "verdict: Refused: worse." in caplog.text
-    assert "refusal not kept" in caplog.text
+    assert "refusal not recorded" in caplog.text
 
 
 async def test_without_kafka_nothing_is_removed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

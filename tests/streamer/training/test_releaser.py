@@ -1,4 +1,4 @@
-"""Releasing, on a real broker: what calls for a fit, and what a fit begins from."""
+"""Releasing, on a real broker: what triggers a fit, and what a fit starts from."""
 
 import asyncio
 import dataclasses
@@ -36,7 +36,7 @@ class Place:
         self.releaser = Releaser(config, self.metrics, archive)
 
     def play(self, num_plays: int, step: int = 1) -> None:
-        """Let all listeners play on through the tracks, `step` at a time."""
+        """Let all listeners continue through the tracks, `step` at a time."""
         first = self.archive.next_offsets.get(0, 0)
         plays = np.arange(first, first + num_plays)
         users = plays % NUM_USERS
@@ -52,13 +52,13 @@ class Place:
         }
         self.archive.append(pa.table(columns, SCHEMA), {0: first + num_plays})
 
-    def told(self, metric: str) -> float | None:
-        return self.metrics.registry.get_sample_value(metric)
+    def metric(self, name: str) -> float | None:
+        return self.metrics.registry.get_sample_value(name)
 
 
 @pytest.fixture
 async def place(kafka: DevKafka, topic_prefix: str, tmp_path: Path) -> AsyncIterator[Place]:
-    """A champion was released on the first plays, and others wait for 500 more, or for it to fall."""
+    """Release a champion on the first plays; the next fit waits for 500 more, or for the champion to drift."""
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
     await admin.start()
     await admin.create_topics([NewTopic(topic_prefix, 1, 1)])
@@ -82,22 +82,22 @@ async def place(kafka: DevKafka, topic_prefix: str, tmp_path: Path) -> AsyncIter
         yield place
 
 
-async def test_a_champion_that_answers_as_well_as_ever_calls_for_no_fit(place: Place) -> None:
+async def test_a_champion_that_answers_as_well_as_before_triggers_no_fit(place: Place) -> None:
     place.play(400)
 
     assert await place.releaser.find_trigger() is None
-    assert (place.told("refrain_live_hit_rate") or 0) > 0.5
+    assert (place.metric("refrain_live_hit_rate") or 0) > 0.5
 
 
-async def test_a_champion_that_answers_worse_calls_for_a_fit_once(place: Place) -> None:
-    place.play(400, step=31)  # they have taken to leaping through the tracks
+async def test_a_champion_that_answers_worse_triggers_one_fit(place: Place) -> None:
+    place.play(400, step=31)  # they start leaping through the tracks
 
     assert await place.releaser.find_trigger() is Trigger.DRIFT
-    assert (place.told("refrain_live_hit_rate") or 0) < 0.5
-    assert await place.releaser.find_trigger() is None  # looked at, with no new play since
+    assert (place.metric("refrain_live_hit_rate") or 0) < 0.5
+    assert await place.releaser.find_trigger() is None  # measured, with no new play since
 
 
-async def test_a_fit_begins_from_the_champion_and_afresh_where_that_was_refused(place: Place) -> None:
+async def test_a_fit_starts_from_the_champion_and_afresh_after_a_refusal(place: Place) -> None:
     spoilt = dataclasses.replace(place.config, training=TrainingConfig(epochs=4, item_epochs=5, learning_rate=1.0))
     place.play(400)
     releaser = Releaser(spoilt, place.metrics, place.archive)

@@ -29,17 +29,17 @@ def batches(num_plays: int = 300, size: int = 50) -> list[pa.RecordBatch]:
 
 def listeners_of(folder: ShardFolder) -> list[tuple[list[int], list[int], list[int], list[bool]]]:
     """Every listener's plays, in an order of listeners that does not depend on the shards."""
-    found = []
+    plays = []
     for shard in folder:
         histories = shard.histories
         for begin, end in zip(histories.bounds[:-1], histories.bounds[1:], strict=True):
             columns = (histories.track_keys, histories.played_at_ms, histories.contexts, histories.repeats)
-            found.append(tuple(column[begin:end].tolist() for column in columns))
-    return sorted(found)
+            plays.append(tuple(column[begin:end].tolist() for column in columns))
+    return sorted(plays)
 
 
 @pytest.mark.parametrize("num_shards", [1, 7, 60])
-def test_every_listeners_plays_come_together_in_order_whatever_the_shards(tmp_path: Path, num_shards: int) -> None:
+def test_every_listeners_plays_are_together_in_order_for_any_number_of_shards(tmp_path: Path, num_shards: int) -> None:
     plays = pa.Table.from_batches(batches()).to_pydict()
     numbers = {user: number for number, user in enumerate(sorted(set(plays["user_id"])))}
     listeners = np.array([numbers[user] for user in plays["user_id"]])
@@ -52,14 +52,14 @@ def test_every_listeners_plays_come_together_in_order_whatever_the_shards(tmp_pa
     folder = write_shards(batches(), tmp_path / "shards", num_shards=num_shards, num_forgotten=2)
 
     assert len(folder) == num_shards
-    found = listeners_of(folder)
-    assert len(found) == expected.num_listeners == folder.manifest.num_listeners
+    listeners_read = listeners_of(folder)
+    assert len(listeners_read) == expected.num_listeners == folder.manifest.num_listeners
     columns = (expected.track_keys, expected.played_at_ms, expected.contexts, expected.repeats)
     bounds = zip(expected.bounds[:-1], expected.bounds[1:], strict=True)
-    assert found == sorted(tuple(column[begin:end].tolist() for column in columns) for begin, end in bounds)
+    assert listeners_read == sorted(tuple(column[begin:end].tolist() for column in columns) for begin, end in bounds)
 
 
-def test_the_manifest_tells_what_the_shards_hold(tmp_path: Path) -> None:
+def test_the_manifest_describes_the_shards(tmp_path: Path) -> None:
     plays = pa.Table.from_batches(batches()).to_pydict()
 
     manifest = write_shards(batches(), tmp_path / "shards", num_shards=3, num_forgotten=2).manifest
@@ -69,7 +69,7 @@ def test_the_manifest_tells_what_the_shards_hold(tmp_path: Path) -> None:
     assert (manifest.from_ms, manifest.until_ms) == (min(plays["played_at_ms"]), max(plays["played_at_ms"]))
 
 
-def test_a_shuffle_that_was_cut_off_does_not_count(tmp_path: Path) -> None:
+def test_an_interrupted_folder_of_shards_is_not_opened(tmp_path: Path) -> None:
     def cut_off() -> Iterator[pa.RecordBatch]:
         yield batches()[0]
         raise KeyboardInterrupt
@@ -113,11 +113,11 @@ def test_a_manifest_goes_before_the_shards_it_names(
     assert open_shards(directory) is None
 
 
-def test_shards_that_are_not_there_are_removed_in_silence(tmp_path: Path) -> None:
+def test_removing_missing_shards_is_no_error(tmp_path: Path) -> None:
     remove_shards(tmp_path / "shards")
 
 
-def test_there_is_no_shard_behind_the_last(tmp_path: Path) -> None:
+def test_an_index_past_the_last_shard_is_an_error(tmp_path: Path) -> None:
     folder = write_shards(batches(), tmp_path / "shards", num_shards=3, num_forgotten=0)
 
     with pytest.raises(IndexError):

@@ -142,7 +142,7 @@ async def test_without_plays_there_is_nothing_to_fit(config: TrainerConfig, capl
     assert "no fit: 0 plays are too few" in caplog.text
 
 
-async def test_plays_that_come_while_it_runs_call_for_one_fit(config: TrainerConfig) -> None:
+async def test_plays_that_arrive_while_it_runs_trigger_one_fit(config: TrainerConfig) -> None:
     metrics, stopping = TrainerMetrics(), asyncio.Event()
     running = asyncio.create_task(run_trainer(config, metrics, stopping))
 
@@ -156,7 +156,7 @@ async def test_plays_that_come_while_it_runs_call_for_one_fit(config: TrainerCon
         assert (archive.num_plays, archive.num_new) == (NUM_PLAYS, 0)
 
 
-async def test_a_fit_cut_short_goes_on_at_the_next_start(
+async def test_an_interrupted_fit_resumes_at_the_next_start(
     config: TrainerConfig, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -176,7 +176,7 @@ async def test_a_fit_cut_short_goes_on_at_the_next_start(
     assert await train_once(config, TrainerMetrics(), asyncio.Event()) is not None
 
 
-async def test_what_cannot_be_published_is_kept_and_published_later(
+async def test_a_candidate_that_cannot_be_published_is_kept_and_published_later(
     config: TrainerConfig, caplog: pytest.LogCaptureFixture
 ) -> None:
     await produce(config, album_order())
@@ -196,7 +196,7 @@ async def test_what_cannot_be_published_is_kept_and_published_later(
     assert (metrics.registry.get_sample_value("refrain_trainer_failures_total") or 0) >= 1
 
 
-async def test_what_kafka_does_not_take_is_announced_later(
+async def test_a_release_that_kafka_rejects_is_announced_later(
     config: TrainerConfig, caplog: pytest.LogCaptureFixture
 ) -> None:
     await produce(config, album_order())
@@ -233,7 +233,7 @@ async def test_without_kafka_nothing_is_lost(config: TrainerConfig) -> None:
         assert (archive.num_new, archive.fitting) == (NUM_PLAYS, None)
 
 
-async def test_a_broken_champion_is_told_and_replaced(
+async def test_a_broken_champion_is_logged_and_replaced(
     config: TrainerConfig, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     broken = save_tiny_release(tmp_path / "elsewhere")
@@ -250,7 +250,7 @@ async def test_a_broken_champion_is_told_and_replaced(
 
 
 async def allow_bytes(config: TrainerConfig, num_bytes: int) -> None:
-    """Say how large a notice of a release may be."""
+    """Limit the size of a release's notice."""
     admin = AIOKafkaAdminClient(bootstrap_servers=config.releasing.bootstrap_servers)
     await admin.start()
     limit = {"max.message.bytes": str(num_bytes)}

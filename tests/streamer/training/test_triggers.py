@@ -1,4 +1,4 @@
-"""What calls for a fit."""
+"""What triggers a fit."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,14 +33,14 @@ def play(archive: Archive, num_plays: int) -> None:
     archive.append(SCHEMA.empty_table().from_pylist(rows, SCHEMA), {0: first + num_plays})
 
 
-def test_enough_new_plays_call_for_a_fit(archive: Archive) -> None:
+def test_enough_new_plays_trigger_a_fit(archive: Archive) -> None:
     play(archive, 99)
     assert THRESHOLDS.due(archive) is None
     play(archive, 1)
     assert THRESHOLDS.due(archive) is Trigger.PLAYS
 
 
-def test_time_calls_for_a_fit_if_there_is_a_new_play(archive: Archive, now_s: list[float]) -> None:
+def test_time_triggers_a_fit_if_there_is_a_new_play(archive: Archive, now_s: list[float]) -> None:
     play(archive, 1)
     now_s[0] += 3599
     assert THRESHOLDS.due(archive) is None
@@ -53,14 +53,14 @@ def test_time_calls_for_a_fit_if_there_is_a_new_play(archive: Archive, now_s: li
     assert THRESHOLDS.due(archive) is None
 
 
-def test_a_fit_cut_off_goes_on_before_anything_else(archive: Archive) -> None:
+def test_an_interrupted_fit_is_resumed_first(archive: Archive) -> None:
     play(archive, 100)
     archive.begin_fit()
 
     assert THRESHOLDS.due(archive) is Trigger.RESUMED
 
 
-def test_the_champion_is_looked_at_each_so_many_plays(archive: Archive) -> None:
+def test_the_champion_is_measured_once_per_so_many_plays(archive: Archive) -> None:
     play(archive, 19)
     assert not THRESHOLDS.calls_for_a_look(archive, num_looked_at=0)
     play(archive, 1)
@@ -69,4 +69,4 @@ def test_the_champion_is_looked_at_each_so_many_plays(archive: Archive) -> None:
     play(archive, 30)
     archive.begin_fit()
     archive.end_fit()
-    assert not THRESHOLDS.calls_for_a_look(archive, num_looked_at=0)  # the fit has just looked at them
+    assert not THRESHOLDS.calls_for_a_look(archive, num_looked_at=0)  # the fit has just used them
