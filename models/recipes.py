@@ -1,17 +1,17 @@
-"""The recipes: every system that can be trained, by the name a command or a setting asks for it.
+"""The recipes: every system that can be trained, by the name that commands and settings use.
 
     refrain          Refrain's own: one GRU, two heads, the ring, softmax; a second stage re-ranks
     refrain-network  its first stage alone
-    rH               De Boom et al. 2018, a GRU a horizon on listening histories, cosine loss
-    rH-lstm          the same with LSTMs
-    rH-l2            the same as rH with the squared L2 distance for a loss
-    rP               as rH, trained on playlists
+    rH               De Boom et al. 2018, a GRU per horizon on listening histories, cosine loss
+    rH-lstm          like rH with LSTMs
+    rH-l2            like rH with the squared L2 distance as its loss
+    rP               like rH, trained on playlists
     bW               their learned weights for the last songs
     discount         their exponentially discounted mean
 
-The paper's abstract and introduction were at hand, its method was not. Chosen here, on 30Music's validation part:
+Only the paper's abstract and introduction were available, not its method. Chosen here, on 30Music's validation part:
 targets 1..3 songs ahead short-term and 1..100 long-term, as far as a history goes (25..100 was worse: most histories
-there end sooner); the discount factors; the regulariser's weight. Everything else is as Refrain's own is trained,
+there end sooner); the discount factors; the regulariser's weight. Everything else is trained like Refrain's own recipe,
 untuned.
 """
 
@@ -39,12 +39,12 @@ class Recipe:
     """What is trained, and how.
 
     Attributes:
-        name: as it is asked for.
-        network: the kind and its sizes; a fit gives it inputs for the contexts that occur among its plays, no others.
+        name: the recipe's.
+        network: the kind and its sizes; a fit gives it inputs only for the contexts that occur in its plays.
         training: loss, offsets, rates, epochs, of the network.
-        source: what the network learns from; the item vectors are learned from all there is.
-        second_stage: sizes of what re-ranks; None: the network ranks.
-        reranker_training: how that is fitted.
+        source: what the network learns from; the item vectors are learned from both sources.
+        second_stage: sizes of the second stage; None: the network ranks alone.
+        reranker_training: how the second stage is fitted.
     """
 
     name: str

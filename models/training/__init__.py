@@ -1,1 +1,1 @@
-"""How weights come about: from shards of plays to a network and a second stage."""
+"""Training: from shards of plays to a network and a second stage."""

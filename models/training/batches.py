@@ -1,4 +1,4 @@
-"""Batches: pieces of listeners' plays, put together so that little is padding."""
+"""Batches: pieces of listeners' plays, grouped by length to keep padding small."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from models.training.criterion import Pieces
 
 
 def cut_pieces(bounds: NDArray[np.int64], size: int) -> Pieces:
-    """Cut every listener's plays but the last, which has no target, into pieces of at most `size`."""
-    lengths = np.maximum(np.diff(bounds) - 1, 0)
-    counts = -(-lengths // size)
-    limits = np.repeat(bounds[1:], counts)
-    nth = np.arange(len(limits)) - np.repeat(np.cumsum(counts) - counts, counts)
-    begins = np.repeat(bounds[:-1], counts) + nth * size
+    """Cut the plays of B listeners, except the last of each, which has no target, into S pieces of at most `size`."""
+    lengths = np.maximum(np.diff(bounds) - 1, 0)  # (B,)
+    counts = -(-lengths // size)  # (B,)
+    limits = np.repeat(bounds[1:], counts)  # (S,)
+    nth = np.arange(len(limits)) - np.repeat(np.cumsum(counts) - counts, counts)  # (S,)
+    begins = np.repeat(bounds[:-1], counts) + nth * size  # (S,)
     return Pieces(begins, np.minimum(begins + size, limits - 1), limits)
 
 
 def draw_batches(pieces: Pieces, num_plays: int, rng: np.random.Generator) -> list[Pieces]:
-    """Put pieces of similar length together, about `num_plays` to a batch, in random order."""
+    """Group pieces of similar length, about `num_plays` plays to a batch, in random order."""
     lengths = pieces.ends - pieces.begins
-    noise = rng.random(len(lengths)) * np.maximum(2, 0.15 * lengths)  # other company every epoch
+    noise = rng.random(len(lengths)) * np.maximum(2, 0.15 * lengths)  # other neighbours every epoch
     order = np.argsort(-(lengths + noise), kind="stable")
     batches = []
     begin = 0

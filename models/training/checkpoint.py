@@ -1,8 +1,8 @@
-"""A checkpoint: a run of training as it stood after some batch, as bytes.
+"""A checkpoint: the state of a training run after some batch, as bytes.
 
 One safetensors file. Its tensors are the weights, the optimizer's moments and torch's generator; its header's metadata
-holds, as JSON, the position in the run, numpy's generators and the fingerprint of what is trained on and how. Nothing
-in it is pickled.
+holds, as JSON, the position in the run, numpy's generators and the fingerprint of the plays and configs. Nothing in it
+is pickled.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ FORMAT_VERSION: Final = 1
 _METADATA: Final = "refrain"
 
 Fingerprint: TypeAlias = Mapping[str, Any]
-"""What tells one run from another, as JSON holds it; the figures of the configs one by one, what is long as sha256."""
+"""What distinguishes one run from another, as JSON: the configs' figures one by one, long columns as sha256."""
 
 
-class InvalidCheckpoint(Exception):  # noqa: N818 - the name says what was found; it is the only error here
-    """Raised when bytes are no checkpoint, or one of another format."""
+class InvalidCheckpoint(Exception):  # noqa: N818 - the name describes the bytes; it is the only error here
+    """Raised when bytes are not a checkpoint, or have another format version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Snapshot:
 
     Attributes:
         fingerprint: of its plays and configs.
-        position: what `Run` needs beside tensors, as JSON holds it.
+        position: what `TrainingRun` needs besides tensors, as JSON.
         tensors: by name, on the CPU.
     """
 
@@ -62,7 +62,7 @@ class Snapshot:
         """Read what `to_bytes` wrote.
 
         Raises:
-            InvalidCheckpoint: it did not write this.
+            InvalidCheckpoint: `to_bytes` did not write the bytes.
         """
         try:
             header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
@@ -70,27 +70,27 @@ class Snapshot:
             version = facts["format_version"]
             tensors = load_tensors(content)
         except (ValueError, KeyError, TypeError, SafetensorError) as exc:
-            raise InvalidCheckpoint(f"is no checkpoint ({exc!r})") from exc
+            raise InvalidCheckpoint(f"is not a checkpoint ({exc!r})") from exc
         if version != FORMAT_VERSION:
-            raise InvalidCheckpoint(f"has format version {version!r}, this program reads {FORMAT_VERSION}")
+            raise InvalidCheckpoint(f"has format version {version!r}, but this program reads {FORMAT_VERSION}")
         return cls(facts["fingerprint"], facts["position"], tensors)
 
 
 class Checkpoint(Protocol):
-    """Where a fit keeps its snapshots, and how often; `models` knows neither disk nor clock."""
+    """Where a fit keeps its snapshots, and how often; `models` uses neither disk nor clock."""
 
     @property
     def earlier(self) -> Checkpoint:
-        """The checkpoint of the network of earlier plays, which a fit of two stages begins with."""
+        """The checkpoint of the network of earlier plays, which a fit of two stages starts with."""
 
     def read(self, fingerprint: Fingerprint) -> Snapshot | None:
-        """Give the latest snapshot, or none; one with another fingerprint must be refused."""
+        """Read the latest snapshot, if any; one with another fingerprint must be refused."""
 
     def is_due(self, *, epoch_ended: bool) -> bool:
-        """Say, after a batch, whether a snapshot should be kept now."""
+        """Check, after a batch, whether a snapshot is due."""
 
     def write(self, snapshot: Snapshot) -> None:
-        """Keep a snapshot in the place of the one before."""
+        """Replace the latest snapshot."""
 
 
 def fingerprint_of(
@@ -99,9 +99,9 @@ def fingerprint_of(
     configs: tuple[ArchitectureConfig, TrainingConfig],
     *,
     start: Recommender | None = None,
-    company: Shards = (),
+    extra: Shards = (),
 ) -> Fingerprint:
-    """Tell what a run is of."""
+    """Compute the fingerprint of a run."""
     network, training = configs
     fingerprint: Fingerprint = json.loads(  # as it will be read back: tuples are lists
         json.dumps(
@@ -109,7 +109,7 @@ def fingerprint_of(
                 "plays": survey.num_plays,
                 "plays_sha256": survey.plays_sha256,
                 "shards": len(survey.num_batches),
-                "company_sha256": sha256_of(company),
+                "company_sha256": sha256_of(extra),
                 "tracks": len(catalogue),
                 "tracks_sha256": _sha256(catalogue.keys),
                 "start_sha256": None if start is None else _sha256_of(start),
@@ -121,14 +121,14 @@ def fingerprint_of(
     return fingerprint
 
 
-def differences(found: Fingerprint, wanted: Fingerprint) -> list[str]:
-    """Name every figure in which two fingerprints differ, as `training.epochs 6, not 3`."""
-    return list(_differences(found, wanted, ""))
+def differences(actual: Fingerprint, expected: Fingerprint) -> list[str]:
+    """Name every figure in which two fingerprints differ, for example `training.epochs 6, not 3`."""
+    return list(_differences(actual, expected, ""))
 
 
-def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any], prefix: str) -> Iterator[str]:
-    for name in sorted(found.keys() | wanted.keys()):
-        one, other = found.get(name), wanted.get(name)
+def _differences(actual: Mapping[str, Any], expected: Mapping[str, Any], prefix: str) -> Iterator[str]:
+    for name in sorted(actual.keys() | expected.keys()):
+        one, other = actual.get(name), expected.get(name)
         if isinstance(one, Mapping) and isinstance(other, Mapping):
             yield from _differences(one, other, f"{prefix}{name}.")
         elif one != other:

@@ -1,4 +1,4 @@
-"""The context of a fit: where it runs, with which other processes, what follows its progress, and where it resumes."""
+"""The context of a fit: its device, the other processes, its progress report, and its checkpoint."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ def ignore_progress(_: Progress) -> None:
 
 @dataclass(frozen=True, slots=True)
 class FitContext:
-    """What a fit needs besides plays and sizes.
+    """What a fit needs besides plays and configs.
 
     Attributes:
         device: where to train; the network stays there.
-        progress: called after every pass of word2vec, where one process trains alone, and after every batch; what it
-            raises ends the fit, and the checkpoint keeps the batches that are done.
-        checkpoint: where a fit resumes from and records how far it is: it ends in the weights it would have ended in
-            without a break, to the bit on a CPU.
-        ranks: the processes that train together; each gets all the plays, and ends with the same network.
+        progress: called after every batch, and after every pass of word2vec if one process trains alone; an exception
+            from it ends the fit, and the checkpoint keeps the batches that are done.
+        checkpoint: where a fit records its progress and resumes from: it ends in the same weights as without the
+            interruption, to the bit on a CPU.
+        ranks: the processes that train together; each reads all the plays and ends with the same network.
     """
 
     device: torch.device | str = "cpu"
@@ -35,7 +35,7 @@ class FitContext:
     ranks: Ranks = ALONE
 
     def of_stage(self, stage: Stage) -> FitContext:
-        """Give a stage its own checkpoint, and every report of its progress the stage's name."""
+        """Make the context of a stage: its own checkpoint, and progress reports with its name."""
         is_earlier = stage == "network of earlier plays"
         return replace(
             self,
@@ -53,4 +53,4 @@ class FitContext:
 
 
 DEFAULT_CONTEXT: Final = FitContext()
-"""One process on the CPU, which reports and keeps nothing."""
+"""One process on the CPU, without reports or checkpoints."""

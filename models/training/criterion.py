@@ -1,4 +1,4 @@
-"""The criterion: what a network is asked after each play of a batch, and how far off its answers are.
+"""The criterion: the targets of a network after each play of a batch, and the loss of its answers.
 
 Law: serving is training. Plays pass through the featuriser, the rings and the forward that serve them.
 """
@@ -24,13 +24,13 @@ from models.training.loss import RingTerms, cosine_loss, full_softmax_loss, samp
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """Stretches of listeners' known plays, each run through from a zero state.
+    """Stretches of listeners' known plays, each run from a zero state.
 
     Attributes:
-        begins: int64 (S,), the first play of each.
-        ends: int64 (S,), one past its last.
-        limits: int64 (S,), one past the listener's last: targets lie below it.
-        part: which of a batch's pieces this process answers for; what is random is drawn for all of them.
+        begins: int64 (S,), the first play of each piece.
+        ends: int64 (S,), one past the last play of each piece.
+        limits: int64 (S,), one past the listener's last play: targets are below it.
+        part: the pieces of a batch that this process computes; random numbers are drawn for all pieces.
     """
 
     begins: NDArray[np.int64]
@@ -54,7 +54,7 @@ class Pieces:
         return plays + np.arange(len(plays))
 
     def plays_of_part(self) -> slice:
-        """Say which of the plays the part's are."""
+        """Find which of the plays belong to the part."""
         begin, end, _ = self.part.indices(len(self.begins))
         lengths = self.lengths
         return slice(int(lengths[:begin].sum()), int(lengths[:end].sum()))
@@ -70,12 +70,12 @@ class Criterion(Protocol):
 def criterion_of(
     known: KnownPlays, bounds: NDArray[np.int64], track_counts: NDArray[np.int64], config: TrainingConfig
 ) -> SoftmaxCriterion | DistanceCriterion:
-    """Make the criterion of a loss, with the softmax that the catalogue's size affords.
+    """Make the criterion of a loss, with a full or sampled softmax depending on the catalogue's size.
 
     Args:
-        known: the plays that are asked about.
+        known: the plays that targets are drawn from.
         bounds: int64 (B + 1,), of the listeners among all plays.
-        track_counts: int64 (M,), how often each track was played, in other shards too: negatives follow it.
+        track_counts: int64 (M,), plays of each track in all shards: negatives are drawn by it.
         config: which loss, and its settings.
     """
     if config.loss != "softmax":
@@ -88,7 +88,7 @@ def criterion_of(
 
 @dataclass(frozen=True, slots=True)
 class DistanceCriterion:
-    """After each play, both horizons' taste vectors are to come close to a target's item vector.
+    """After each play, both horizons' taste vectors should be close to a target's item vector.
 
     Attributes:
         known: the plays.
@@ -114,7 +114,7 @@ class DistanceCriterion:
 
 @dataclass(frozen=True, slots=True)
 class SoftmaxCriterion:
-    """After each play, both horizons' targets are to stand out from all other tracks, ring terms included.
+    """After each play, both horizons' targets should score above all other tracks, ring terms included.
 
     Attributes:
         known: the plays.
@@ -167,7 +167,7 @@ def _run(network: Network, known: KnownPlays, batch: Pieces) -> tuple[Tensor, ND
     """Run a batch's part, S pieces of at most T plays, through a network.
 
     Returns:
-        What it reads of the state after each of the N plays, float32 (N, R), and the plays, int64 (N,).
+        The features it reads from the state after each of the N plays, float32 (N, R), and the plays, int64 (N,).
     """
     pieces = batch.of(batch.part)
     lengths = pieces.lengths
@@ -184,7 +184,7 @@ def _run(network: Network, known: KnownPlays, batch: Pieces) -> tuple[Tensor, ND
 
 
 def _draw_targets(batch: Pieces, ahead: tuple[int, int], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Draw a later play for each play, uniform between two offsets as far as the listener's plays go: the part's."""
+    """Draw a later play for each of the part's plays, uniform between two offsets, up to the listener's last play."""
     plays = batch.plays()
     highest = np.minimum(ahead[1], np.repeat(batch.limits, batch.lengths) - 1 - plays)
     lowest = np.minimum(ahead[0], highest)

@@ -25,7 +25,7 @@ from models.training.loop import Progress, TrainingRun
 from models.training.shards import Questions, Shard, Shards, ShardSentences, survey_of
 from models.training.warm_start import start_afresh, start_from
 
-_MIN_CONTEXT_PLAYS: Final = 100  # fewer teach an input nothing but noise
+_MIN_CONTEXT_PLAYS: Final = 100  # an input fitted on fewer learns only noise
 
 
 def fit(
@@ -36,19 +36,19 @@ def fit(
     network_config: ArchitectureConfig | None = None,
     start: Recommender | None = None,
     sessions: NDArray[np.int64] | None = None,
-    company: Histories | None = None,
+    extra: Histories | None = None,
     context: FitContext = DEFAULT_CONTEXT,
 ) -> Network:
     """Train a network on plays in memory.
 
     Args:
         histories: P plays, all of them for training.
-        catalogue: as for `fit_shards`, like every argument but the next two.
+        catalogue: as for `fit_shards`, like every argument but `sessions` and `extra`.
         config: how to train.
         network_config: what to train.
-        start: what to begin with.
-        sessions: int64 (P,), where the source knows its sessions, for the item vectors only; absent: by gaps.
-        company: further plays, for the item vectors only; sessions by gaps.
+        start: what to start from.
+        sessions: int64 (P,), if the source knows its sessions, for the item vectors only; absent: sessions by gaps.
+        extra: further plays, for the item vectors only; sessions by gaps.
         context: where to train.
 
     Returns:
@@ -63,7 +63,7 @@ def fit(
         config,
         network_config=network_config,
         start=start,
-        company=() if company is None else [Shard(company)],
+        extra=() if extra is None else [Shard(extra)],
         context=context,
     )
 
@@ -75,22 +75,22 @@ def fit_shards(
     *,
     network_config: ArchitectureConfig | None = None,
     start: Recommender | None = None,
-    company: Shards = (),
+    extra: Shards = (),
     context: FitContext = DEFAULT_CONTEXT,
 ) -> Network:
-    """Train a network on plays of which one shard at a time is in memory; on a single one, as if it were all there is.
+    """Train a network on plays of which one shard at a time is in memory.
 
     Args:
-        shards: the plays, all of them for training; gone through once to count, once in every pass of word2vec, and
-            once in every epoch.
+        shards: the plays, all of them for training; read once to count, once in every pass of word2vec, and once in
+            every epoch.
         catalogue: the tracks to learn; plays of others are skipped as in serving.
         config: how to train.
         network_config: what to train; absent: that of `start`, else the default with inputs for the contexts that
             occur.
-        start: an earlier network over its own catalogue, to begin with instead of item vectors alone; known tracks keep
-            their vectors, new ones get that of their neighbours. `config.refreshed()` is then enough.
-        company: further plays, for the item vectors only.
-        context: where to train, with which other processes, what follows the progress and where the fit resumes.
+        start: an earlier network over its own catalogue, to start from instead of item vectors alone; known tracks keep
+            their vectors, new ones get those of their neighbours. `config.refreshed()` is then enough.
+        extra: further plays, for the item vectors only.
+        context: device, processes, progress report and checkpoint.
 
     Returns:
         The network, in eval mode.
@@ -102,13 +102,13 @@ def fit_shards(
     if start is not None:
         network_config = _config_of(start, network_config)
     network_config = network_config or NetworkConfig(contexts=occurring_contexts(shards))
-    fingerprint = fingerprint_of(survey, catalogue, (network_config, config), start=start, company=company)
+    fingerprint = fingerprint_of(survey, catalogue, (network_config, config), start=start, extra=extra)
     snapshot = context.read_snapshot(fingerprint)
     with torch.random.fork_rng(devices=_cuda_devices(context.device)):
         torch.manual_seed(config.seed)
         network = make_network(network_config, len(catalogue))
         if snapshot is None and context.ranks.rank == 0:
-            streams = ShardSentences([shards, company], catalogue, network_config)
+            streams = ShardSentences([shards, extra], catalogue, network_config)
             if start is None:
                 start_afresh(network, config, streams=streams, after_pass=_report_passes(config, context))
             else:
@@ -123,7 +123,7 @@ def fit_shards(
 
 
 def _report_passes(config: TrainingConfig, context: FitContext) -> Callable[[], None]:
-    """Make what word2vec calls after every pass; of several ranks, the others would not report it."""
+    """Make the callback of word2vec's passes; with several ranks it reports nothing, as the others have no passes."""
     passes_done = itertools.count(1)
     progress = context.progress if context.ranks.size == 1 else ignore_progress
 
@@ -134,7 +134,7 @@ def _report_passes(config: TrainingConfig, context: FitContext) -> Callable[[], 
 
 
 def _train(run: TrainingRun, fingerprint: Fingerprint, context: FitContext) -> None:
-    """Train to the end; report progress and, on the first rank, keep snapshots."""
+    """Train to the end; report progress and, on the first rank, write snapshots."""
     checkpoint = context.checkpoint if context.ranks.rank == 0 else None
     for progress in run.batches():
         if checkpoint is not None and checkpoint.is_due(epoch_ended=progress.batch == progress.num_batches):
@@ -147,20 +147,20 @@ def _train(run: TrainingRun, fingerprint: Fingerprint, context: FitContext) -> N
             raise
 
 
-def _config_of(start: Recommender, wanted: ArchitectureConfig | None) -> ArchitectureConfig:
-    """Give the config of the network a fit starts from, which no fit can change.
+def _config_of(start: Recommender, requested: ArchitectureConfig | None) -> ArchitectureConfig:
+    """Return the config of the network that a fit starts from, which no fit can change.
 
     Raises:
-        ValueError: another was wanted.
+        ValueError: another config was requested.
     """
     config = start.network.config
-    if wanted is not None and wanted != config:
-        raise ValueError(f"a fit that starts from a network keeps its config, {config}; {wanted} needs a fresh fit")
+    if requested is not None and requested != config:
+        raise ValueError(f"a fit that starts from a network keeps its config, {config}; {requested} needs a fresh fit")
     return config
 
 
 def occurring_contexts(shards: Shards) -> tuple[str, ...]:
-    """Name the contexts worth an input; none if all plays have the same, which would say nothing."""
+    """Name the contexts that deserve an input; none if all plays have the same, which would carry no information."""
     counts = np.zeros(len(CONTEXTS), np.int64)
     for shard in shards:
         counts += np.bincount(np.minimum(shard.histories.contexts, len(CONTEXTS) - 1), minlength=len(CONTEXTS))
@@ -169,5 +169,5 @@ def occurring_contexts(shards: Shards) -> tuple[str, ...]:
 
 
 def _cuda_devices(device: torch.device | str) -> list[torch.device]:
-    """List the devices whose random state a run touches beside the CPU's."""
+    """List the devices, besides the CPU, whose random state a run changes."""
     return [torch.device(device)] if torch.device(device).type == "cuda" else []

@@ -40,17 +40,17 @@ def item_vectors(
     *,
     after_pass: Callable[[], None] | None = None,
 ) -> NDArray[np.float32]:
-    """Learn a unit vector for every track from the company it keeps.
+    """Learn a unit vector for every track from its neighbours in sessions.
 
     Args:
-        streams: passed over several times; of them together, only the words stay in memory.
+        streams: passed over several times; only the distinct words of all of them stay in memory.
         num_tracks: length of the catalogue, M.
         size: dimensions, E.
         config: word2vec's settings and the seed.
-        after_pass: called after every pass over the sessions; what it raises ends the learning.
+        after_pass: called after every pass over the sessions; an exception from it ends the learning.
 
     Returns:
-        float32 (M, E), row r of the catalogue at r - FIRST_TRACK; random where a track was always alone.
+        float32 (M, E), row r of the catalogue at r - FIRST_TRACK; random for tracks that were always alone.
     """
     vectors = np.random.default_rng(config.seed).standard_normal((num_tracks, size)).astype(np.float32)
     sentences = _Sentences(streams)
@@ -65,7 +65,7 @@ def _word2vec(
     sentences: _Sentences, size: int, config: TrainingConfig, after_pass: Callable[[], None] | None
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Learn vectors of the tracks in some sessions: their rows (m,), and the vectors (m, E)."""
-    from gensim.models import Word2Vec  # noqa: PLC0415  loads scipy, longer than torch; a worker needs neither
+    from gensim.models import Word2Vec  # noqa: PLC0415  loads scipy, slower than torch; workers need neither
     from gensim.models.callbacks import CallbackAny2Vec  # noqa: PLC0415
 
     callback = CallbackAny2Vec()
@@ -80,7 +80,7 @@ def _word2vec(
         seed=config.seed,
         sg=0,
         ns_exponent=0.75,
-        sample=0,  # keep the plays of popular tracks: they are few beside a language's stop words
+        sample=0,  # keep the plays of popular tracks: they are rare compared with a language's stop words
         min_count=1,
         callbacks=[callback],
         workers=1,  # with more, the vectors differ from run to run
@@ -94,19 +94,19 @@ def vectors_of_neighbours(
     streams: Streams,
     config: TrainingConfig,
 ) -> NDArray[np.float32]:
-    """Give tracks that have no vector the mean direction of the tracks they stand beside, without any training.
+    """Give tracks without a vector the mean direction of their neighbours, without any training.
 
-    Beside: within word2vec's window, in one session; each time counts. The new vectors are as long as the others are on
-    average. Where a track has no company that has a vector, its direction is random.
+    Neighbours are within word2vec's window in the same session; each occurrence counts. The new vectors have the mean
+    length of the others. A track without a neighbour that has a vector gets a random direction.
 
     Args:
-        vectors: float32 (M, E), anything where a track has none.
+        vectors: float32 (M, E), arbitrary for tracks without a vector.
         has_vector: bool (M,).
         streams: passed over once.
-        config: its window and seed.
+        config: its window and seed are used.
 
     Returns:
-        float32 (M, E), the vectors that were there as they were.
+        float32 (M, E), existing vectors unchanged.
     """
     lengths = np.linalg.norm(vectors[has_vector], axis=1, keepdims=True)
     units = np.zeros(vectors.shape)
@@ -117,8 +117,8 @@ def vectors_of_neighbours(
         for distance in range(1, config.item_window + 1):
             together = np.flatnonzero(sessions[distance:] == sessions[:-distance])
             for ours, theirs in ((together, together + distance), (together + distance, together)):
-                asked = ~has_vector[tracks[ours]]
-                np.add.at(sums, tracks[ours[asked]], units[tracks[theirs[asked]]])  # none adds nothing
+                is_new = ~has_vector[tracks[ours]]
+                np.add.at(sums, tracks[ours[is_new]], units[tracks[theirs[is_new]]])  # new neighbours add zeros
     alone = ~sums.any(axis=1)
     sums[alone] = np.random.default_rng(config.seed).standard_normal((int(alone.sum()), vectors.shape[1]))
     directions = sums / np.linalg.norm(sums, axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""A run of training: all that changes from batch to batch, so that it may end anywhere and go on as if it had not."""
+"""A training run: all state that changes from batch to batch, so that it can stop after any batch and resume."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _GENERATOR: Final = "generator"
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Say how far a training run has come.
+    """How far a training run has come.
 
     Attributes:
         epoch: 1..num_epochs; 0 while item vectors are learned, whose "batches" are passes over the sessions, or while
@@ -36,7 +36,7 @@ class Progress:
         batch: batches done in this epoch.
         num_batches: in this epoch.
         loss: of the latest batch, nats; NaN in epoch 0.
-        stage: what is fitted; each begins at epoch 0 or 1.
+        stage: what is being fitted; each stage starts at epoch 0 or 1.
     """
 
     epoch: int
@@ -54,10 +54,10 @@ class TrainingRun:
     """Trains a network batch by batch, with torch's global generator and one of its own.
 
     Args:
-        network: what is trained, where it is.
-        questions: what is asked, shard by shard: an epoch takes them in random order.
-        config: how.
-        ranks: with whom.
+        network: what to train, on its device.
+        questions: pieces and criteria, shard by shard: an epoch takes the shards in random order.
+        config: how to train.
+        ranks: the processes that train together.
     """
 
     def __init__(
@@ -77,11 +77,11 @@ class TrainingRun:
         self._order: list[int] = []  # of the epoch's shards; empty: not drawn yet
         self._shards_done = 0  # of the order
         self._before = 0  # batches of the shards done
-        self._done = 0  # batches of the shard
-        self._shard_rng = self._rng.bit_generator.state  # as it drew, or will draw, the shard's batches
+        self._done = 0  # batches done of the current shard
+        self._shard_rng = self._rng.bit_generator.state  # the state that draws the current shard's batches
 
     def batches(self) -> Iterator[Progress]:
-        """Train, from wherever it stands to the end; everything may be looked at or restored between two batches."""
+        """Train from the current position to the end; state may be read or restored between two batches."""
         while self._epoch < self._config.epochs:
             if not self._order:  # one shard costs no draw
                 self._order = self._rng.permutation(len(self._questions.num_batches)).tolist()
@@ -103,7 +103,7 @@ class TrainingRun:
         self._shard_rng = self._rng.bit_generator.state
 
     def snapshot(self, fingerprint: Fingerprint) -> Snapshot:
-        """Say how it stands."""
+        """Record the state of the run."""
         tensors = {_WEIGHT + name: tensor for name, tensor in self.network.state_dict().items()}
         for number, moments in self._optimizer.state_dict()["state"].items():
             tensors |= {f"{_MOMENT}{number}.{name}": moment for name, moment in moments.items()}
@@ -121,7 +121,7 @@ class TrainingRun:
         return Snapshot(fingerprint, position, {name: tensor.cpu().contiguous() for name, tensor in tensors.items()})
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Stand as a snapshot says."""
+        """Continue from a snapshot."""
         tensors = snapshot.tensors
         self.network.load_state_dict(_named(tensors, _WEIGHT))
         moments: dict[int, dict[str, Tensor]] = {}
@@ -139,15 +139,15 @@ class TrainingRun:
         self._rng.bit_generator.state = position["generator"]
 
     def _draw_batches(self, pieces: Pieces) -> list[Pieces]:
-        """Draw the shard's batches, or those it had when the run is in the middle of it."""
+        """Draw the shard's batches; in the middle of a shard, draw the same ones again."""
         if not self._done:
             return draw_batches(pieces, self._config.batch_plays, self._rng)
-        again = np.random.default_rng()
-        again.bit_generator.state = self._shard_rng
-        return draw_batches(pieces, self._config.batch_plays, again)
+        rng = np.random.default_rng()
+        rng.bit_generator.state = self._shard_rng
+        return draw_batches(pieces, self._config.batch_plays, rng)
 
     def _step(self, criterion: Criterion, batch: Pieces, num_batches: int) -> float:
-        """Move the weights by a batch; return its loss."""
+        """Update the weights with a batch; return its loss."""
         self._set_rate(
             step=self._epoch * num_batches + self._before + self._done + 1, num_steps=self._config.epochs * num_batches
         )  # fmt: skip
@@ -169,7 +169,7 @@ class TrainingRun:
             group["lr"] = self._config.learning_rate * min(1.0, warmth) * decay
 
     def _generators(self) -> dict[str, Tensor]:
-        """Give the states of the generators dropout draws from."""
+        """Return the states of the generators that dropout draws from."""
         states = {_GENERATOR: torch.random.get_rng_state()}
         if self.network.device.type == "cuda":
             states[f"{_GENERATOR}.cuda"] = torch.cuda.get_rng_state(self.network.device)

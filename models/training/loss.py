@@ -13,15 +13,15 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-_CHUNK: Final = 128  # answers whose logits are held at once: 5 MB at 10,000 tracks
+_CHUNK: Final = 128  # answers whose logits are in memory at once: 5 MB at 10,000 tracks
 
 
 class RingTerms(NamedTuple):
     """What the ring adds to the logits.
 
     Attributes:
-        tracks: int64 (N, W), 0..M-1, distinct in a row; anything in empty places.
-        terms: float32 (N, W), anything in empty places.
+        tracks: int64 (N, W), 0..M-1, distinct in a row; arbitrary in empty places.
+        terms: float32 (N, W), arbitrary in empty places.
         empty: bool (N, W).
     """
 
@@ -47,7 +47,7 @@ def full_softmax_loss(tastes: Tensor, items: Tensor, targets: Tensor, ring: Ring
 
 
 class _FusedSoftmax(Function):
-    """Make the gradients in the forward pass, chunk by chunk, so that no (N, M) tensor is ever kept.
+    """Compute the gradients in the forward pass, chunk by chunk, so that no (N, M) tensor is ever kept.
 
     With p = softmax(logits), d loss / d logits = (p - onehot(target)) / N.
     """
@@ -59,22 +59,24 @@ class _FusedSoftmax(Function):
         num_answers = len(tastes)
         d_tastes, d_items, d_terms = torch.empty_like(tastes), torch.zeros_like(items), torch.empty_like(terms)
         loss = tastes.new_zeros(())
-        chunk = tastes.new_empty(min(_CHUNK, num_answers), len(items))  # one for all: the kernel takes back large ones
+        chunk = tastes.new_empty(
+            min(_CHUNK, num_answers), len(items)
+        )  # shared by all: freed large blocks go back to the kernel
         for begin in range(0, num_answers, _CHUNK):
             part = slice(begin, begin + _CHUNK)
             target = targets[part, None]  # (n, 1)
             logits = torch.mm(tastes[part], items.T, out=chunk[: len(target)])  # (n, M)
             logits.scatter_add_(1, tracks[part], terms[part])
             target_logits = logits.gather(1, target)  # (n, 1)
-            highest = logits.amax(1, keepdim=True)
+            highest = logits.amax(1, keepdim=True)  # (n, 1)
             exponentials = logits.sub_(highest).exp_()  # (n, M), in place
-            totals = exponentials.sum(1, keepdim=True)
+            totals = exponentials.sum(1, keepdim=True)  # (n, 1)
             loss += (totals.log() + highest - target_logits).sum() / num_answers
             d_logits = exponentials.mul_(1 / (num_answers * totals))
             d_logits.scatter_add_(1, target, torch.full_like(target_logits, -1 / num_answers))
             torch.mm(d_logits, items, out=d_tastes[part])
             d_items.addmm_(d_logits.T, tastes[part])
-            d_terms[part] = d_logits.gather(1, tracks[part])
+            d_terms[part] = d_logits.gather(1, tracks[part])  # (n, W)
         ctx.save_for_backward(d_tastes, d_items, d_terms)
         return loss
 
@@ -96,8 +98,8 @@ def sampled_softmax_loss(
 ) -> Tensor:
     """Average -log softmax over the target, the ring's tracks and a shared sample of the rest.
 
-    The ring's tracks are always among the candidates: their terms could not be learned from tracks that a sample
-    hardly ever holds.
+    The ring's tracks are always candidates: a sample would hardly ever contain them, and their terms could not be
+    learned.
 
     Args:
         tastes: float32 (N, E), unit vectors times the temperature.

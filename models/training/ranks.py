@@ -1,8 +1,9 @@
 """Ranks: the processes that train one network together, each on its part of every batch.
 
-Law: many ranks end where one process would, but for the order in which float32 sums are taken. All of them draw every
-random choice for the whole batch, dropout's too, and each takes its part; the loss is a mean over plays, so a rank's
-gradient counts by its share of them. A rank without a piece computes another's for nothing, so that it draws as much.
+Law: many ranks end where one process would, except for the order in which float32 sums are taken. Every rank makes all
+random draws for the whole batch, dropout included, and takes its part; the loss is a mean over plays, so a rank's
+gradient is weighted by its share of them. A rank without a piece computes another's with weight 0, so that it makes the
+same draws.
 """
 
 from __future__ import annotations
@@ -17,18 +18,18 @@ from models.training.criterion import Pieces
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """One process of those that train together; more than one of them need torch's default process group.
+    """One of the processes that train together; several need torch's default process group.
 
     Attributes:
-        rank: 0..size - 1; 0 alone writes and tells.
-        size: how many there are.
+        rank: 0..size - 1; only 0 writes and reports.
+        size: number of processes.
     """
 
     rank: int = 0
     size: int = 1
 
     def part_of(self, batch: Pieces) -> tuple[Pieces, float]:
-        """Mark this rank's pieces of a batch; give also the share of its plays they are."""
+        """Mark this rank's pieces of a batch; also return their share of its plays."""
         lengths = batch.lengths
         begin, end = (len(lengths) * rank // self.size for rank in (self.rank, self.rank + 1))
         if begin == end:
@@ -36,7 +37,7 @@ class Ranks:
         return replace(batch, part=slice(begin, end)), float(lengths[begin:end].sum() / lengths.sum())
 
     def prepare(self, network: nn.Module) -> None:
-        """Let all ranks begin with the weights of the first, and drop out what one process would."""
+        """Let all ranks start with the weights of the first, with the dropout of a single process."""
         if self.size == 1:
             return
         for tensor in network.state_dict().values():
@@ -47,7 +48,7 @@ class Ranks:
                     setattr(parent, name, SharedDropout(child.p))
 
     def expect(self, network: nn.Module, batch: Pieces) -> None:
-        """Tell the network's dropout which part of which batch comes next."""
+        """Announce the next batch and its part to the network's dropout."""
         for module in network.modules():
             if isinstance(module, SharedDropout):
                 lengths = batch.lengths
@@ -69,7 +70,7 @@ class Ranks:
         return total[0]
 
     def hand_out(self, content: bytes) -> bytes:
-        """Give every rank the first one's bytes."""
+        """Broadcast the first rank's bytes to every rank."""
         if self.size == 1:
             return content
         length = torch.tensor([len(content)])
@@ -80,8 +81,8 @@ class Ranks:
         distributed.broadcast(buffer, 0)
         return bytes(buffer.numpy())
 
-    def any(self, is_so: bool) -> bool:  # noqa: FBT001 - it is what is asked about
-        """Say whether something is so on any rank; all must ask at the same batch."""
+    def any(self, is_so: bool) -> bool:  # noqa: FBT001 - the value itself, not a mode
+        """Check whether something is so on any rank; all must call it at the same batch."""
         if self.size == 1:
             return is_so
         votes = torch.tensor([float(is_so)])
@@ -93,20 +94,20 @@ class SharedDropout(nn.Dropout):
     """Dropout that draws for a whole batch, in the order torch does, and applies a rank's part of it.
 
     Attributes:
-        parts: by the number of dimensions of what passes: the first sizes it has in the whole batch, and this rank's
-            rows of it. Two: plays (N, ...). Three: pieces and plays (S, T, ...).
+        parts: by the number of dimensions of the input: its first sizes in the whole batch, and this rank's rows of
+            it. Two: plays (N, ...). Three: pieces and plays (S, T, ...).
     """
 
     parts: dict[int, tuple[tuple[int, ...], slice]]
 
     def forward(self, values: Tensor) -> Tensor:
-        """Drop, and scale what is left by 1 / (1 - p)."""
+        """Drop values, and scale the others by 1 / (1 - p)."""
         if not self.training or self.p == 0:
             return values
         sizes, mine = self.parts[values.dim()]
-        kept = values.new_empty((*sizes, *values.shape[len(sizes) :])).bernoulli_(1 - self.p).div_(1 - self.p)
-        kept = kept[mine]
-        return values * (kept[:, : values.shape[1]] if len(sizes) > 1 else kept)
+        factors = values.new_empty((*sizes, *values.shape[len(sizes) :])).bernoulli_(1 - self.p).div_(1 - self.p)
+        factors = factors[mine]
+        return values * (factors[:, : values.shape[1]] if len(sizes) > 1 else factors)
 
 
 def _gradient(parameter: nn.Parameter) -> Tensor:

@@ -1,4 +1,4 @@
-"""Fits what a recipe says: a network, and a second stage where the recipe has one."""
+"""Fits a recipe: a network, and a second stage if the recipe has one."""
 
 from __future__ import annotations
 
@@ -25,37 +25,37 @@ def fit_recipe(
     start: Release | None = None,
     context: FitContext = DEFAULT_CONTEXT,
 ) -> Recommender:
-    """Fit what a recipe says.
+    """Fit a recipe.
 
     Args:
-        recipe: which.
+        recipe: what to fit.
         shards: the plays, all of them for training.
         catalogue: the tracks to learn; plays of others are skipped as in serving.
         playlists: from `playlist_histories`.
-        start: as in `fit_shards`; its sizes count, not the recipe's. It is `fit_pipeline`'s champion too.
-        context: of every stage; the first rank alone has the second stage.
+        start: as in `fit_shards`; its sizes override the recipe's. It is `fit_pipeline`'s champion too.
+        context: of every stage; only the first rank has the second stage.
 
     Returns:
-        The network, in eval mode, and what re-ranks.
+        The network, in eval mode, and the second stage.
 
     Raises:
         ValueError: the recipe learns from playlists and there are none, `start` is of another kind, or there are too
             few plays.
     """
     _refuse_misfits(recipe, playlists, start)
-    from models.training.two_stages import SecondStagePlan, fit_pipeline  # noqa: PLC0415  no worker waits for scipy
+    from models.training.two_stages import SecondStagePlan, fit_pipeline  # noqa: PLC0415  spares workers loading scipy
 
     def fit_network(shards: Shards, catalogue: Catalogue, stage: Stage) -> Network:
-        learned, company = shards, () if playlists is None else [Shard(playlists)]
+        learned, extra = shards, () if playlists is None else [Shard(playlists)]
         if recipe.source == "playlists":
-            learned, company = company, learned
+            learned, extra = extra, learned
         return fit_shards(
             learned,
             catalogue,
             recipe.training,
             network_config=None if start else replace(recipe.network, contexts=occurring_contexts(learned)),
             start=None if start is None else start.recommender,
-            company=company,
+            extra=extra,
             context=context.of_stage(stage),
         )
 
@@ -64,7 +64,7 @@ def fit_recipe(
 
 
 def _refuse_misfits(recipe: Recipe, playlists: Histories | None, start: Release | None) -> None:
-    """Refuse what a recipe cannot be fitted on or from.
+    """Refuse plays and starts that a recipe cannot be fitted on or from.
 
     Raises:
         ValueError: the recipe learns from playlists and there are none, or `start` is of another kind.
@@ -73,6 +73,6 @@ def _refuse_misfits(recipe: Recipe, playlists: Histories | None, start: Release 
         raise ValueError(f"recipe {recipe.name} learns from playlists, and none were given; name a file of them")
     if start is not None and start.network.config.kind != recipe.network.kind:
         raise ValueError(
-            f"recipe {recipe.name} makes networks of kind {recipe.network.kind}, and none can start from one of kind "
+            f"recipe {recipe.name} makes networks of kind {recipe.network.kind} and cannot start from one of kind "
             f"{start.network.config.kind}; start from a release of the same recipe"
         )

@@ -1,4 +1,4 @@
-"""The counts of the second stage: what was played after which track, in the same sessions, and of late."""
+"""The counts of the second stage: tracks played after a track, tracks of the same sessions, and recent popularity."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from models.plays.features import DAY_MS, KnownPlays, known_plays
 from models.plays.histories import Histories
 from models.serving.reranker import Reranker
 
-_REACH: Final = 10  # plays, of what comes soon after a track
+_REACH: Final = 10  # plays, within which a track follows soon after another
 _SHRINKAGE: Final = 5.0  # sessions
-_HALF_LIFE_MS: Final = 14 * DAY_MS  # of popularity of late
+_HALF_LIFE_MS: Final = 14 * DAY_MS  # of recent popularity
 _LEAST_PLAYS: Final = 0.5  # of a track, so that logarithms are finite
-_LEAST_LATE_PLAYS: Final = 0.05
+_LEAST_RECENT_PLAYS: Final = 0.05
 
 
 def counted_reranker(
@@ -38,8 +38,8 @@ def counted_reranker(
 
     Args:
         histories: the plays.
-        catalogue: whose tracks are counted.
-        network_config: says what a session is.
+        catalogue: the tracks to count.
+        network_config: defines sessions.
         config: sizes.
     """
     known, num_tracks = known_plays(histories, catalogue, network_config), len(catalogue)
@@ -47,7 +47,7 @@ def counted_reranker(
     followers, soon = (follower_counts(tracks, listeners, num_tracks, reach=reach) for reach in (1, _REACH))
     pairs = pair_follower_counts(tracks, listeners, num_tracks)
     closeness = session_cosines(sessions_by_track(tracks, known.sessions, num_tracks), shrinkage=_SHRINKAGE)
-    popularity, of_late = _popularities(known, num_tracks)
+    popularity, recent_popularity = _popularities(known, num_tracks)
 
     reranker = Reranker(config, num_tracks, len(pairs.keys)).requires_grad_(requires_grad=False).eval()
     width = config.num_neighbours
@@ -61,19 +61,19 @@ def counted_reranker(
         (reranker.num_soon, soon.sum(axis=1)),
         (reranker.num_pair_followers, pairs.counts.sum(axis=1)),
         (reranker.log_popularity, np.log(popularity)),
-        (reranker.log_popularity_of_late, np.log(of_late)),
+        (reranker.log_popularity_of_late, np.log(recent_popularity)),
     ):
         buffer.copy_(torch.from_numpy(counts))
     return reranker
 
 
 def _popularities(known: KnownPlays, num_tracks: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Give each track's share of the plays, and of those of late, a play counting half after each half-life: (M,)."""
+    """Compute each track's share of all plays, and of recent plays, which count half after each half-life: (M,)."""
     tracks = known.rows - FIRST_TRACK
     ages_ms = known.played_at_ms.max(initial=0) - known.played_at_ms
     counts = np.bincount(tracks, minlength=num_tracks) + _LEAST_PLAYS
-    late = np.bincount(tracks, 0.5 ** (ages_ms / _HALF_LIFE_MS), minlength=num_tracks) + _LEAST_LATE_PLAYS
-    return counts / counts.sum(), late / late.sum()
+    recent = np.bincount(tracks, 0.5 ** (ages_ms / _HALF_LIFE_MS), minlength=num_tracks) + _LEAST_RECENT_PLAYS
+    return counts / counts.sum(), recent / recent.sum()
 
 
 def _fill(tracks: Tensor, weights: Tensor, neighbours: Neighbours) -> None:

@@ -1,10 +1,10 @@
-"""Fitting the second stage: counts of what was played, and the small network on plays that the first stage never saw.
+"""Fitting the second stage: counts of plays, and the small network on plays that the first stage has not seen.
 
     earlier plays -> first stage and counts ─┐
     later plays   -> anchors and targets  ───┴─> weights
 
-The weights say how far to trust each source on plays to come, so they must be fitted on plays that neither the first
-stage nor the counts have seen; they serve beside a first stage and counts of all plays.
+The weights say how far to trust each source on future plays, so they must be fitted on plays that neither the first
+stage nor the counts have seen; they serve with a first stage and counts of all plays.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from models.training.context import ignore_progress
 from models.training.loop import Progress, ReportProgress
 from models.training.reranker_counts import counted_reranker
 
-_LEAST_SCALE: Final = 1e-3  # a feature that never varies is not blown up
+_LEAST_SCALE: Final = 1e-3  # keeps a feature that never varies from exploding
 
 
 def fit_second_stage(
@@ -41,17 +41,17 @@ def fit_second_stage(
     training: RerankerTraining,
     progress: ReportProgress = ignore_progress,
 ) -> Reranker:
-    """Fit a second stage for recommenders to come on the plays that an earlier one has not seen.
+    """Fit a second stage for later recommenders on plays that an earlier one has not seen.
 
     Args:
-        earlier: its first stage is used, whatever ranks behind it.
+        earlier: only its first stage is used.
         unseen: of plays before T1, which `earlier` may have seen, and a validation part, T1 to T2, which it has not.
         config: sizes.
-        training: how.
+        training: how to fit.
         progress: as in `fit_reranker`.
 
     Raises:
-        ValueError: nothing is asked in the validation part.
+        ValueError: the validation part has no anchor to learn from.
     """
     network, catalogue = earlier.network, earlier.catalogue
     counts = counted_reranker(unseen.training_histories()[0], catalogue, network.config, config).to(network.device)
@@ -76,45 +76,45 @@ def fit_reranker(
 
     Args:
         recommender: first stage and counts, of plays before the split's T1. Its second stage is not fitted yet; its
-            catalogue may be another than the split's.
-        split: of plays whose validation part, T1 to T2, is asked.
-        training: how.
-        progress: called after every batch, while candidates are gathered too; what it raises ends the fit.
+            catalogue may differ from the split's.
+        split: its validation part, T1 to T2, has the anchors to learn from.
+        training: how to fit.
+        progress: called after every batch, also while candidates are gathered; an exception from it ends the fit.
 
     Returns:
-        The second stage, with the counts it had, on the CPU.
+        The second stage, with its counts unchanged, on the CPU.
 
     Raises:
-        ValueError: nothing is asked in the validation part.
+        ValueError: the validation part has no anchor to learn from.
     """
     reranker = recommender.reranker
     assert reranker is not None, "counts come first"
-    asked = _ask(recommender, split, training, progress)
-    reranker.cpu()  # a few thousand weights, over features that lie there
-    features = asked.features.astype(np.float32)
+    examples = _gather(recommender, split, training, progress)
+    reranker.cpu()  # a few thousand weights, over features that are there
+    features = examples.features.astype(np.float32)  # (R, F)
     reranker.feature_means.copy_(torch.from_numpy(features.mean(0)))
     reranker.feature_scales.copy_(torch.from_numpy(features.std(0) + _LEAST_SCALE))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(training.seed)
         reranker.reset_weights()
-        _minimise(reranker, asked, training, progress)
+        _minimise(reranker, examples, training, progress)
     return reranker.requires_grad_(requires_grad=False)
 
 
-def _minimise(reranker: Reranker, asked: _Asked, training: RerankerTraining, progress: ReportProgress) -> None:
+def _minimise(reranker: Reranker, examples: _Examples, training: RerankerTraining, progress: ReportProgress) -> None:
     reranker.requires_grad_(requires_grad=True)
     optimizer = torch.optim.Adam(
         reranker.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
     )  # fmt: skip
     rng = np.random.default_rng(training.seed)
-    num_batches = -(-asked.num_anchors // training.batch_anchors)
+    num_batches = -(-examples.num_anchors // training.batch_anchors)
     for step in range(training.epochs * num_batches):
         if step % num_batches == 0:
-            batches = np.array_split(rng.permutation(asked.num_anchors), num_batches)
+            batches = np.array_split(rng.permutation(examples.num_anchors), num_batches)
         for group in optimizer.param_groups:
             left = 1 - step / (training.epochs * num_batches)
             group["lr"] = training.learning_rate * max(training.final_rate_share, left)
-        loss = asked.loss(reranker, batches[step % num_batches])
+        loss = examples.loss(reranker, batches[step % num_batches])
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch does not annotate it
         optimizer.step()
@@ -123,13 +123,13 @@ def _minimise(reranker: Reranker, asked: _Asked, training: RerankerTraining, pro
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _Examples:
     """The R candidates of A anchors and which of them are right.
 
     Attributes:
         bounds: int64 (A + 1,), of the anchors' candidates.
         features: float16 (R, F).
-        shares: float32 (R, 2), the target distribution of each anchor and horizon: what it is asked adds up to 1.
+        shares: float32 (R, 2), the target distribution of each anchor and horizon: sums to 1 if it has a target.
     """
 
     bounds: NDArray[np.int64]
@@ -163,40 +163,40 @@ def _log_softmax(scores: Tensor, anchors: Tensor, num_anchors: int) -> Tensor:
     return shifted - totals.log()[anchors]
 
 
-def _ask(recommender: Recommender, split: Split, training: RerankerTraining, progress: ReportProgress) -> _Asked:
-    """Gather the candidates at the newest anchors of the validation part; those with nothing right teach nothing."""
+def _gather(recommender: Recommender, split: Split, training: RerankerTraining, progress: ReportProgress) -> _Examples:
+    """Gather the candidates at the newest anchors of the validation part; skip anchors without a right candidate."""
     anchors = _newest(split, split.anchors("validation"), training.max_anchors)
     truths = _Truths.of(split, training.long_term_stride)
     to_split = np.concatenate([np.arange(FIRST_TRACK), split.catalogue.rows(recommender.catalogue.keys)])
     lengths, features, shares = [], [], []
     for part, step_input in steps_to(split.histories, anchors, recommender.network.config.hidden_size):
-        found = Candidates(*(columns.cpu() for columns in candidates_at(recommender, step_input)))
-        rows, numbers = to_split[found.tracks.numpy() + FIRST_TRACK], found.anchors.numpy()
+        candidates = Candidates(*(columns.cpu() for columns in candidates_at(recommender, step_input)))
+        rows, numbers = to_split[candidates.tracks.numpy() + FIRST_TRACK], candidates.anchors.numpy()  # (R,)
         right = truths.shares(split, anchors[part], rows, numbers)  # (R, 2)
         teaches = np.zeros(len(step_input.anchors), np.bool_)
         teaches[numbers[right.any(1)]] = True
         lengths.append(np.bincount(numbers, minlength=len(teaches))[teaches])
-        features.append(found.features[torch.from_numpy(teaches[numbers])].half().numpy())
+        features.append(candidates.features[torch.from_numpy(teaches[numbers])].half().numpy())
         shares.append(right[teaches[numbers]])
         progress(Progress(0, training.epochs, part.stop, len(anchors), float("nan"), "second stage"))
     if not lengths or not sum(map(len, lengths)):
-        raise ValueError("no play to come is among the candidates, so there is nothing to fit; wait for more plays")
-    return _Asked(bounds_of(np.concatenate(lengths)), np.concatenate(features), np.concatenate(shares))
+        raise ValueError("no next play is among the candidates, so there is nothing to fit; wait for more plays")
+    return _Examples(bounds_of(np.concatenate(lengths)), np.concatenate(features), np.concatenate(shares))
 
 
 def _newest(split: Split, anchors: NDArray[np.int64], num_anchors: int) -> NDArray[np.int64]:
-    """Keep the anchors whose next plays are the newest, rising."""
+    """Keep the anchors whose next plays are the newest, in ascending order."""
     by_time = np.argsort(split.histories.played_at_ms[anchors + 1], kind="stable")
     return np.sort(anchors[by_time[-num_anchors:]])
 
 
 @dataclass(frozen=True, slots=True)
 class _Truths:
-    """What the weeks after some anchors hold.
+    """The long-term truths of anchors.
 
     Attributes:
-        of_anchor: which of the truths belongs to an anchor.
-        truths: all of them.
+        of_anchor: the index of an anchor's truth.
+        truths: of all anchors.
     """
 
     of_anchor: Mapping[int, int]
@@ -216,7 +216,7 @@ class _Truths:
             split: the plays.
             anchors: int64 (A,).
             rows: int64 (R,), the candidates, those of an anchor together.
-            numbers: int64 (R,), rising: which anchor each belongs to.
+            numbers: int64 (R,), ascending: the anchor of each candidate.
         """
         shares = np.zeros((len(rows), len(HORIZONS)), np.float32)
         shares[:, 0] = rows == split.rows[anchors + 1][numbers]
@@ -224,7 +224,7 @@ class _Truths:
         for number, anchor in enumerate(anchors.tolist()):
             if (truth := self.of_anchor.get(anchor)) is None:
                 continue
-            wanted = self.truths.rows[self.truths.bounds[truth] : self.truths.bounds[truth + 1]]
-            right = np.isin(rows[bounds[number] : bounds[number + 1]], wanted)
+            targets = self.truths.rows[self.truths.bounds[truth] : self.truths.bounds[truth + 1]]
+            right = np.isin(rows[bounds[number] : bounds[number + 1]], targets)
             shares[bounds[number] : bounds[number + 1], 1] = right / max(1, right.sum())
         return shares

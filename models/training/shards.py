@@ -1,4 +1,4 @@
-"""Shards: all plays of some listeners each, so that a fit needs one of them in memory, however many plays there are."""
+"""Shards: each has all plays of some listeners, so that a fit of any number of plays needs only one in memory."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from models.training.criterion import Criterion, Pieces, criterion_of
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """All plays of some listeners, whom no other shard has.
+    """All plays of some listeners; no other shard has plays of theirs.
 
     Attributes:
-        histories: P plays; none is no error.
-        sessions: int64 (P,), where the source knows its sessions, for the item vectors only; absent: by gaps.
+        histories: P plays; may be empty.
+        sessions: int64 (P,), if the source knows its sessions, for the item vectors only; absent: sessions by gaps.
     """
 
     histories: Histories
@@ -41,42 +41,42 @@ class Shard:
 
 
 Shards: TypeAlias = Sequence[Shard]
-"""In an order that stays. Each is asked for many times; whether it is kept or read anew is the sequence's matter."""
+"""In a fixed order. Each is read many times; whether it is cached or reloaded is up to the sequence."""
 
 
 def training_shard(split: Split) -> Shard:
-    """Give the plays of a split before T1, with their sessions, as the only shard."""
+    """Take the plays of a split before T1, with their sessions, as the only shard."""
     return Shard(*split.training_histories())
 
 
 @dataclass(frozen=True, slots=True)
 class EarlierShards(Sequence[Shard]):
-    """The plays of shards before a time, cut whenever a shard is asked for.
+    """The plays of shards before a time, cut on every access.
 
     Attributes:
         shards: with later plays.
-        end_ms: the time.
+        end_ms: the time, since the epoch.
     """
 
     shards: Shards
     end_ms: int
 
     def __len__(self) -> int:
-        """Count the shards; one may be left without plays."""
+        """Count the shards; some may have no plays left."""
         return len(self.shards)
 
-    def __getitem__(self, number: int) -> Shard:  # type: ignore[override]  # nobody slices
+    def __getitem__(self, number: int) -> Shard:  # type: ignore[override]  # no caller slices
         """Cut a shard."""
         return self.shards[number].before(self.end_ms)
 
 
 def newest_plays(shards: Shards, catalogue: Catalogue, num_plays: int) -> Plays:
-    """Gather the newest plays of catalogue tracks; beside them, one shard at a time is in memory.
+    """Gather the newest plays of catalogue tracks; besides them, one shard at a time is in memory.
 
     Args:
         shards: the plays.
         catalogue: the tracks.
-        num_plays: how many, or a few more where some have the same time.
+        num_plays: how many; a few more are returned if some have the same time.
     """
     from_ms = _begin_of_newest(shards, num_plays)
     columns, num_listeners = list[tuple[NDArray[Any], ...]](), 0
@@ -92,17 +92,17 @@ def newest_plays(shards: Shards, catalogue: Catalogue, num_plays: int) -> Plays:
 
 
 def occurring_tracks(shards: Shards, catalogue: Catalogue) -> Catalogue:
-    """Keep the tracks that somebody plays, in their order.
+    """Keep the tracks that have plays, in their order.
 
     Raises:
-        ValueError: nobody plays any.
+        ValueError: no track has any.
     """
     occurs = np.zeros(len(catalogue) + FIRST_TRACK, np.bool_)
     for shard in shards:
         occurs[catalogue.rows(shard.histories.track_keys)] = True
     places = np.flatnonzero(occurs[FIRST_TRACK:])
     if not len(places):
-        raise ValueError("nobody plays a catalogue track, so there is nothing to learn; wait for more plays")
+        raise ValueError("no listener plays a catalogue track, so there is nothing to learn; wait for more plays")
     return Catalogue([catalogue.track_ids[place] for place in places])
 
 
@@ -117,13 +117,13 @@ def _begin_of_newest(shards: Shards, num_plays: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class ShardStatistics:
-    """What one pass over all shards tells before a fit.
+    """Statistics of all shards that a fit needs beforehand, from one pass.
 
     Attributes:
         num_plays: of all tracks.
         plays_sha256: of every column of every shard.
         track_counts: int64 (M,), plays by place in the catalogue.
-        num_batches: of each shard, as an epoch may draw them; another one may draw a few more or less.
+        num_batches: of each shard in one epoch's draw; another epoch may draw slightly more or fewer.
     """
 
     num_plays: int
@@ -133,7 +133,7 @@ class ShardStatistics:
 
 
 def survey_of(shards: Shards, catalogue: Catalogue, config: TrainingConfig) -> ShardStatistics:
-    """Count what a fit must know of all plays at once.
+    """Compute the statistics of all shards.
 
     Raises:
         ValueError: no listener has two plays of catalogue tracks.
@@ -155,7 +155,7 @@ def survey_of(shards: Shards, catalogue: Catalogue, config: TrainingConfig) -> S
 
 
 def sha256_of(shards: Shards) -> str:
-    """Tell plays from others by every column of every shard; no plays by an empty string."""
+    """Hash every column of every shard; the empty string if there are no shards."""
     digest = _Digest()
     for shard in shards:
         digest.add(shard)
@@ -164,12 +164,12 @@ def sha256_of(shards: Shards) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ShardSentences:
-    """Known tracks in listening order, shard by shard, as often as somebody iterates.
+    """Known tracks in listening order, shard by shard, on every iteration.
 
     Attributes:
         sources: of the shards, one after the other.
         catalogue: the tracks.
-        network_config: says where a session ends if the source does not.
+        network_config: defines sessions if the source does not.
     """
 
     sources: Sequence[Shards]
@@ -177,20 +177,20 @@ class ShardSentences:
     network_config: ArchitectureConfig
 
     def __iter__(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """Yield of each shard the K rows of known plays and the K sessions they are of, both int64."""
+        """Yield the rows of each shard's K known plays and their sessions, both int64 (K,)."""
         for shard in chain.from_iterable(self.sources):
             known = known_plays(shard.histories, self.catalogue, self.network_config)
             yield known.rows, known.sessions if shard.sessions is None else shard.sessions[known.indices]
 
 
 class Questions:
-    """What a run asks of a network, shard by shard; the latest shard is kept, so that a single one is read once.
+    """The pieces and criteria of a run, shard by shard; the latest is cached, so that a single shard is read once.
 
     Args:
         shards: the plays.
         catalogue: the tracks.
-        configs: what is trained, and how.
-        survey: of the shards.
+        configs: what to train, and how.
+        survey: statistics of the shards.
     """
 
     def __init__(
@@ -208,7 +208,7 @@ class Questions:
         self._latest: tuple[int, tuple[Pieces, Criterion]] | None = None
 
     def of(self, number: int) -> tuple[Pieces, Criterion]:
-        """Give the pieces of a shard, and what is asked about them."""
+        """Return the pieces of a shard, and their criterion."""
         if self._latest is None or self._latest[0] != number:
             self._latest = None  # two at once would double the memory
             self._latest = number, self._read(number)
@@ -222,13 +222,13 @@ class Questions:
 
 
 class _Digest:
-    """Adds up shards."""
+    """A hash over shards."""
 
     def __init__(self) -> None:
         self.sha256 = hashlib.sha256()
 
     def add(self, shard: Shard) -> None:
-        """Take in every column."""
+        """Add every column of a shard."""
         columns: list[NDArray[Any]] = [getattr(shard.histories, name) for name in Histories.__slots__]
         for column in columns if shard.sessions is None else [*columns, shard.sessions]:
             self.sha256.update(np.ascontiguousarray(column).data)

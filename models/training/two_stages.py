@@ -1,14 +1,14 @@
-"""Both stages of what serves: a network, and the second stage that is fitted on plays a network has not seen.
+"""Both stages of a recommender: a network, and a second stage fitted on plays that a network has not seen.
 
     plays before T'  -> network and counts ─┐
     plays since T'   -> anchors and targets ┴─> weights of the second stage ─┐
     all plays        -> network and counts ──────────────────────────────────┴─> what serves
 
-Where there is a champion, it is the network of earlier plays, and T' is the end of its plays.
+If there is a champion, it is the network of earlier plays, and T' is the end of its plays.
 
-Networks learn from every play. Counts and the second stage know the newest plays alone, and listeners without any of
-those are new to them. A release holds 76 bytes of every two tracks that were played one after the other, so counts of
-all plays would outgrow workers before they outgrew the fit.
+Networks learn from every play. Counts and the second stage use only the newest plays; listeners without any of those
+are new to them. A release holds 76 bytes for every pair of consecutive tracks, so counts of all plays would outgrow
+the workers' memory before the fit's.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from models.training.reranker_fitting import add_second_stage, fit_second_stage
 from models.training.shards import EarlierShards, Shards, newest_plays, occurring_tracks
 
 COUNTED_PLAYS: Final = 2_000_000
-_MIN_ASKED: Final = 1000  # anchors: weights that were fitted on fewer are no better than an earlier fit's
+_MIN_ANCHORS: Final = 1000  # weights that were fitted on fewer are no better than an earlier fit's
 
 FitNetwork: TypeAlias = Callable[[Shards, Catalogue, Stage], Network]
 
@@ -44,9 +44,9 @@ class SecondStagePlan:
     Attributes:
         config: its sizes.
         training: how its weights are fitted.
-        num_counted: how many plays, the newest, counts and second stage are of.
-        max_unseen_share: of those plays, how many at most are kept from the counts that a champion's second stage is
-            fitted beside. An old champion has seen almost none of them, and counts of nothing teach nothing.
+        num_counted: how many of the newest plays are used for the counts and the second stage.
+        max_unseen_share: the largest share of those plays to withhold from the counts while the second stage is fitted
+            after a champion. An old champion has seen almost none of them, and empty counts teach nothing.
     """
 
     config: RerankerConfig
@@ -57,12 +57,12 @@ class SecondStagePlan:
 
 @dataclass(frozen=True, slots=True)
 class PipelineFit:
-    """What a fit of both stages ends in.
+    """The result of a fit of both stages.
 
     Attributes:
-        recommender: the network of all plays; a second stage behind it, on the first rank.
-        kept_because: why that second stage has the champion's weights, or is absent as the champion's is; empty where
-            it was fitted, and where none was wanted.
+        recommender: the network of all plays, followed on the first rank by a second stage.
+        kept_because: why the second stage has the champion's weights, or is absent like the champion's; empty if it
+            was fitted, or if none was requested.
     """
 
     recommender: Recommender
@@ -78,17 +78,17 @@ def fit_pipeline(
     champion: Release | None = None,
     context: FitContext = DEFAULT_CONTEXT,
 ) -> PipelineFit:
-    """Fit a network of all plays, and a second stage behind it on plays that an earlier network has not seen.
+    """Fit a network of all plays, and a second stage after it on plays that an earlier network has not seen.
 
-    The networks come first: each resumes from a checkpoint, so that a kill costs no more than the second stage.
+    The networks are fitted first: each resumes from a checkpoint, so that a kill costs no more than the second stage.
 
     Args:
         shards: the plays, all of them for training.
         catalogue: the tracks to learn.
-        fit_network: fits a network on some plays of some tracks; called for the earlier plays too where there is no
+        fit_network: fits a network on some plays of some tracks; called for the earlier plays too if there is no
             champion.
         second: how the second stage is fitted; None: the network serves alone.
-        champion: serves as the network of earlier plays; too few plays since its own leave its second stage's weights.
+        champion: serves as the network of earlier plays; its second stage's weights stay if too few plays are newer.
         context: of the second stage, which only the first rank fits.
 
     Raises:
@@ -108,7 +108,7 @@ def fit_pipeline(
 
 
 def _fit_earlier(shards: Shards, catalogue: Catalogue, fit_network: FitNetwork, second: SecondStagePlan) -> Recommender:
-    """Fit a network of the plays before the newest eighth of those that are counted."""
+    """Fit a network of the plays before the newest eighth of the counted ones."""
     before = EarlierShards(shards, split_once(newest_plays(shards, catalogue, second.num_counted)).t1_ms)
     known_before = occurring_tracks(before, catalogue)
     return Recommender(fit_network(before, known_before, "network of earlier plays"), known_before)
@@ -122,15 +122,15 @@ def _fit_second_stage(
     *,
     progress: ReportProgress,
 ) -> tuple[Reranker | None, str]:
-    """Fit a second stage, or give the champion's and why it was kept."""
+    """Fit a second stage, or return the champion's and the reason why it was kept."""
     if champion is None:
         return fit_second_stage(earlier, split_once(plays), second.config, second.training, progress), ""
     newer_from_ms = int(np.quantile(plays.played_at_ms, 1 - second.max_unseen_share))
     try:
         unseen = split_once(plays, t1_ms=max(champion.data_window.until_ms + 1, newer_from_ms))
-        num_asked = len(unseen.anchors("validation"))
-        if num_asked < _MIN_ASKED:
-            too_few = f"{num_asked} plays since the champion's can be asked, fewer than {_MIN_ASKED}"
+        num_anchors = len(unseen.anchors("validation"))
+        if num_anchors < _MIN_ANCHORS:
+            too_few = f"{num_anchors} plays since the champion's can be learned from, fewer than {_MIN_ANCHORS}"
             return champion.recommender.reranker, too_few
         return fit_second_stage(earlier, unseen, second.config, second.training, progress), ""
     except ValueError as exc:

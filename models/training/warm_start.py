@@ -1,4 +1,4 @@
-"""What a fit begins with: item vectors learned from sessions, or all that an earlier network knows."""
+"""The start of a fit: item vectors learned from sessions, or the weights of an earlier network."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def start_afresh(
     """Give a new network's tracks the vectors word2vec learns from the sessions.
 
     Args:
-        network: its other weights stay as they were drawn.
+        network: its other weights keep their random initial values.
         config: word2vec's settings and the seed.
-        streams: what was played.
+        streams: the plays.
         after_pass: called after every pass over the sessions.
     """
     weight = network.embedding.weight
@@ -46,14 +46,14 @@ def start_from(
     catalogue: Catalogue,
     streams: Streams,
 ) -> None:
-    """Give a network over a new catalogue all that an earlier one knows; new tracks get the vector of their company.
+    """Copy an earlier network's weights to one over a new catalogue; new tracks get the vector of their neighbours.
 
     Args:
         network: of the earlier one's config; overwritten.
-        config: the window of a track's company, and the seed.
+        config: the window of a track's neighbours, and the seed.
         start: the earlier network over its catalogue.
         catalogue: the network's.
-        streams: what was played.
+        streams: the plays.
     """
     weights = {name: tensor.detach().cpu() for name, tensor in start.network.state_dict().items()}
     earlier = weights[_ITEM_VECTORS].numpy()

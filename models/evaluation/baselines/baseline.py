@@ -20,7 +20,7 @@ from models.serving.ranking import top_k
 
 _NUM_DAMPED: Final = 20
 _MAX_SCORES: Final = 1 << 22  # held at once: 16 MiB
-_TIE_BREAK: Final = 1e-3  # share that the most popular track's score gains: enough to tell equals apart in float32
+_TIE_BREAK: Final = 1e-3  # share that the most popular track's score gains: enough to break ties in float32
 _UNSCORED: Final = 1e-30  # replaces a score of 0; below every other score
 
 

@@ -6,7 +6,7 @@ from models.plays.histories import bounds_of
 from models.training.batches import cut_pieces, draw_batches
 
 
-def test_long_histories_are_cut_and_every_play_but_the_last_is_asked() -> None:
+def test_long_histories_are_cut_and_every_play_but_the_last_is_in_a_piece() -> None:
     pieces = cut_pieces(bounds_of(np.array([1, 0, 600, 257])), 256)
 
     assert pieces.begins.tolist() == [1, 257, 513, 601]
@@ -14,7 +14,7 @@ def test_long_histories_are_cut_and_every_play_but_the_last_is_asked() -> None:
     assert pieces.limits.tolist() == [601, 601, 601, 858]
 
 
-def test_an_epoch_asks_every_piece_once_and_batches_hold_about_as_many_plays() -> None:
+def test_an_epoch_uses_every_piece_once_in_batches_of_about_the_same_number_of_plays() -> None:
     pieces = cut_pieces(bounds_of(np.random.default_rng(0).integers(2, 90, 300)), 40)
 
     batches = draw_batches(pieces, 200, np.random.default_rng(1))
@@ -32,7 +32,7 @@ def test_batches_differ_from_epoch_to_epoch() -> None:
     assert [batch.begins.tolist() for batch in first] != [batch.begins.tolist() for batch in second]
 
 
-def test_where_nothing_follows_there_is_nothing_to_ask() -> None:
+def test_single_plays_make_no_batch() -> None:
     pieces = cut_pieces(bounds_of(np.array([1, 0, 1])), 40)
 
     assert draw_batches(pieces, 200, np.random.default_rng(1)) == []

@@ -23,15 +23,15 @@ def test_a_snapshot_comes_back_as_it_was() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", SNAPSHOT.to_bytes()[:-1], SNAPSHOT.to_bytes()[:40]])
-def test_what_is_no_snapshot_is_told_apart(content: bytes) -> None:
-    with pytest.raises(InvalidCheckpoint, match="is no checkpoint"):
+def test_bytes_that_are_not_a_snapshot_are_refused(content: bytes) -> None:
+    with pytest.raises(InvalidCheckpoint, match="is not a checkpoint"):
         Snapshot.from_bytes(content)
 
 
 def test_a_snapshot_of_another_format_is_refused() -> None:
     newer = SNAPSHOT.to_bytes().replace(b'format_version\\": 1', b'format_version\\": 2')
 
-    with pytest.raises(InvalidCheckpoint, match="has format version 2, this program reads 1"):
+    with pytest.raises(InvalidCheckpoint, match="has format version 2, but this program reads 1"):
         Snapshot.from_bytes(newer)
 
 

@@ -18,7 +18,7 @@ KNOWN = known_plays(HISTORIES, CATALOGUE, NetworkConfig())
 BATCH = Pieces(np.array([0, 8, 16]), np.array([7, 15, 23]), np.array([8, 16, 24]))
 
 
-def test_targets_lie_between_the_offsets_as_far_as_the_listeners_plays_go() -> None:
+def test_targets_are_between_the_offsets_up_to_the_listeners_last_play() -> None:
     plays = np.repeat([0, 4, 90, 97, 98], 500)
     alone = Pieces(plays, plays + 1, np.full(len(plays), 100))
 
@@ -28,12 +28,12 @@ def test_targets_lie_between_the_offsets_as_far_as_the_listeners_plays_go() -> N
     assert ahead == [[2, 3, 4, 5], [2, 3, 4, 5], [2, 3, 4, 5], [2], [1]]
 
 
-def test_a_loss_decides_what_is_asked() -> None:
-    asked = {loss: criterion_of(KNOWN, HISTORIES.bounds, np.ones(30, np.int64), TrainingConfig(loss=loss))
+def test_a_loss_decides_the_criterion() -> None:
+    criteria = {loss: criterion_of(KNOWN, HISTORIES.bounds, np.ones(30, np.int64), TrainingConfig(loss=loss))
              for loss in ("softmax", "cosine", "squared")}  # fmt: skip
 
-    assert isinstance(asked["softmax"], SoftmaxCriterion)
-    distances = [each.distance for each in asked.values() if isinstance(each, DistanceCriterion)]
+    assert isinstance(criteria["softmax"], SoftmaxCriterion)
+    distances = [each.distance for each in criteria.values() if isinstance(each, DistanceCriterion)]
     assert distances == [cosine_loss, squared_loss]
 
 
@@ -56,7 +56,7 @@ def test_vectors_are_compared_with_those_of_later_songs() -> None:
     assert criterion.loss(network, BATCH, np.random.default_rng(1)) != loss
 
 
-def test_the_parts_of_a_batch_come_to_the_whole() -> None:
+def test_the_parts_of_a_batch_add_up_to_the_whole() -> None:
     network = network_of(WeightsConfig(embedding_size=4, num_songs=5), num_tracks=30)
     criterion = DistanceCriterion(KNOWN, TrainingConfig(), cosine_loss)
     parts = [Pieces(BATCH.begins, BATCH.ends, BATCH.limits, part) for part in (slice(0, 1), slice(1, 3))]

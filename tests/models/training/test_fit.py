@@ -22,7 +22,7 @@ QUICK = TrainingConfig(epochs=8, batch_plays=128, item_epochs=2)
 
 
 def rounds(num_listeners: int = 30, num_plays: int = 40, unknown: tuple[int, ...] = ()) -> Histories:
-    """Everybody plays the tracks in the same circle, each from another start."""
+    """All listeners play the tracks in the same circle, each from another start."""
     starts = np.arange(num_listeners)[:, None]
     ids = [*IDS, "unknown"]
     tracks = (starts + np.arange(num_plays)) % len(IDS)
@@ -33,7 +33,7 @@ def rounds(num_listeners: int = 30, num_plays: int = 40, unknown: tuple[int, ...
 
 
 def hit_rate(network: Network, histories: Histories) -> float:
-    """How often the next of the circle comes first, after every listener's last play."""
+    """Compute how often the circle's next track is ranked first, after every listener's last play."""
     lasts = histories.bounds[1:] - 1
     step_input = StepInput.from_nothing(histories, lasts, num_hidden=network.config.hidden_size)
     ranked = step(Recommender(network, CATALOGUE), step_input, sizes=(1, 1)).ranked[0]
@@ -67,16 +67,16 @@ def test_training_is_repeatable_and_leaves_the_global_generator_alone() -> None:
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
-def test_progress_is_told_after_every_pass_and_every_batch() -> None:
-    told: list[Progress] = []
+def test_progress_is_reported_after_every_pass_and_every_batch() -> None:
+    reports: list[Progress] = []
 
-    fit(rounds(10), CATALOGUE, QUICK, network_config=SMALL, context=FitContext(progress=told.append))
+    fit(rounds(10), CATALOGUE, QUICK, network_config=SMALL, context=FitContext(progress=reports.append))
 
-    passes, told = told[:2], told[2:]
+    passes, reports = reports[:2], reports[2:]
     assert [(progress.epoch, progress.batch, progress.num_batches) for progress in passes] == [(0, 1, 2), (0, 2, 2)]
-    assert [progress.batch for progress in told] == list(range(1, told[0].num_batches + 1)) * 8
-    assert {progress.num_epochs for progress in told} == {8}
-    assert told[-1].loss < told[0].loss
+    assert [progress.batch for progress in reports] == list(range(1, reports[0].num_batches + 1)) * 8
+    assert {progress.num_epochs for progress in reports} == {8}
+    assert reports[-1].loss < reports[0].loss
 
 
 def test_plays_of_unknown_tracks_are_skipped() -> None:
@@ -101,7 +101,7 @@ def test_nothing_to_learn_from_is_refused() -> None:
         fit(single, CATALOGUE, QUICK)
 
 
-def test_a_fit_that_starts_from_a_network_knows_more_after_less() -> None:
+def test_a_fit_that_starts_from_a_network_knows_more_after_fewer_passes() -> None:
     start = Recommender(fit(rounds(), CATALOGUE, QUICK, network_config=SMALL), CATALOGUE)
     more = Catalogue([*IDS, "unknown"])
     short = TrainingConfig(epochs=1, batch_plays=128)

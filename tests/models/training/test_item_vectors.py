@@ -39,7 +39,7 @@ def test_tracks_always_alone_still_get_a_vector() -> None:
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-6)
 
 
-def test_a_track_without_a_vector_gets_the_mean_direction_of_its_company() -> None:
+def test_a_track_without_a_vector_gets_the_mean_direction_of_its_neighbours() -> None:
     vectors = np.array([[2, 0], [0, 2], [9, 9]], np.float32)
 
     filled = vectors_of_neighbours(
@@ -50,7 +50,7 @@ def test_a_track_without_a_vector_gets_the_mean_direction_of_its_company() -> No
     np.testing.assert_allclose(filled[2], 2 * np.array([2, 1]) / np.sqrt(5), rtol=1e-6)  # beside the first twice
 
 
-def test_company_is_of_one_session_and_within_the_window() -> None:
+def test_neighbours_are_in_one_session_and_within_the_window() -> None:
     vectors, has_vector = np.eye(3, dtype=np.float32), np.array([True, True, False])
     rows, config = np.array([2, 4, 3]), TrainingConfig(item_window=1)
 
@@ -63,7 +63,7 @@ def test_company_is_of_one_session_and_within_the_window() -> None:
     np.testing.assert_allclose(too_far[2], np.array([1, 1, 0]) / np.sqrt(2), rtol=1e-6)
 
 
-def test_a_track_without_company_points_anywhere() -> None:
+def test_a_track_without_neighbours_gets_a_random_direction() -> None:
     rows, sessions = np.array([2, 3]), np.array([0, 1])
     vectors = np.eye(2, dtype=np.float32) * 3
 
@@ -75,7 +75,7 @@ def test_a_track_without_company_points_anywhere() -> None:
     np.testing.assert_allclose(np.linalg.norm(once[1]), 3, rtol=1e-6)
 
 
-def test_learning_ends_after_the_pass_that_is_not_wanted_any_more() -> None:
+def test_learning_ends_after_the_pass_whose_callback_raises() -> None:
     rows, sessions = two_tastes(20)
     passes: list[int] = []
 

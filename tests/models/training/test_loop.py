@@ -1,4 +1,4 @@
-"""A fit that is cut off anywhere and goes on from its checkpoint ends in the weights of one that was not."""
+"""A fit that is interrupted anywhere and resumes from its checkpoint ends in the weights of an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ SAMPLED = dataclasses.replace(FULL, max_full_softmax_tracks=1, num_negatives=8)
 
 
 class Cut(Exception):  # noqa: N818
-    """What ends a fit early."""
+    """Raised to end a fit early."""
 
 
 class Kept:
     """A checkpoint in memory, as bytes; written after every so many batches."""
 
     def __init__(self, every: int = 1) -> None:
-        self.every, self.asked, self.content = every, 0, b""
+        self.every, self.num_checks, self.content = every, 0, b""
 
     @property
     def earlier(self) -> Kept:
@@ -47,28 +47,28 @@ class Kept:
         return snapshot
 
     def is_due(self, *, epoch_ended: bool) -> bool:  # noqa: ARG002
-        self.asked += 1
-        return self.asked % self.every == 0
+        self.num_checks += 1
+        return self.num_checks % self.every == 0
 
     def write(self, snapshot: Snapshot) -> None:
         self.content = snapshot.to_bytes()
 
 
 def cut_after(batches: int) -> Callable[[Progress], None]:
-    """Watch a fit, and end it when so many batches are done."""
-    told: list[Progress] = []
+    """Watch a fit, and end it after so many batches."""
+    reports: list[Progress] = []
 
     def watch(progress: Progress) -> None:
         if progress.epoch:
-            told.append(progress)
-        if len(told) == batches:
+            reports.append(progress)
+        if len(reports) == batches:
             raise Cut
 
     return watch
 
 
 def shards_of(histories: Histories) -> list[Shard]:
-    """Four shards of three listeners each, and one of nobody."""
+    """Four shards of three listeners each, and an empty one."""
     listeners = np.arange(histories.num_listeners)
     return [Shard(histories.of(listeners[first::4])) for first in range(4)] + [Shard(histories.of(listeners[:0]))]
 
@@ -92,14 +92,14 @@ def histories(draw_histories: Callable[..., Histories]) -> Histories:
         (dataclasses.replace(FULL, loss="squared"), WeightsConfig(embedding_size=8, num_songs=5)),
     ],
 )
-def test_a_fit_cut_off_anywhere_ends_in_the_same_weights(
+def test_a_fit_interrupted_anywhere_ends_in_the_same_weights(
     histories: Histories, catalogue: Catalogue, config: TrainingConfig, sizes: ArchitectureConfig
 ) -> None:
-    told: list[Progress] = []
-    whole = fit(histories, catalogue, config, network_config=sizes, context=FitContext(progress=told.append))
-    told = [progress for progress in told if progress.epoch]
+    reports: list[Progress] = []
+    whole = fit(histories, catalogue, config, network_config=sizes, context=FitContext(progress=reports.append))
+    reports = [progress for progress in reports if progress.epoch]
 
-    for cut in (1, told[0].num_batches, told[0].num_batches + 2):
+    for cut in (1, reports[0].num_batches, reports[0].num_batches + 2):
         kept = Kept()
         with pytest.raises(Cut):
             fit(
@@ -109,7 +109,7 @@ def test_a_fit_cut_off_anywhere_ends_in_the_same_weights(
                 network_config=sizes,
                 context=FitContext(progress=cut_after(cut), checkpoint=kept),
             )
-        torch.rand(7)  # whoever goes on has another past
+        torch.rand(7)  # the resumed process has another random state
         resumed = fit(histories, catalogue, config, network_config=sizes, context=FitContext(checkpoint=kept))
 
         assert same(resumed, whole), cut
@@ -120,11 +120,11 @@ def test_a_fit_killed_between_checkpoints_repeats_what_was_not_kept(histories: H
     kept = Kept(every=4)
     fit(histories, catalogue, FULL, network_config=SMALL, context=FitContext(progress=lambda _: None, checkpoint=kept))
 
-    assert kept.asked % 4 != 0  # so the latest snapshot is older than the end
+    assert kept.num_checks % 4 != 0  # so the latest snapshot is older than the end
     assert same(fit(histories, catalogue, FULL, network_config=SMALL, context=FitContext(checkpoint=kept)), whole)
 
 
-def test_what_ends_a_fit_is_kept_to_the_batch(histories: Histories, catalogue: Catalogue) -> None:
+def test_a_fit_that_ends_early_keeps_every_batch(histories: Histories, catalogue: Catalogue) -> None:
     kept = Kept(every=1000)
 
     with pytest.raises(Cut):
@@ -132,12 +132,12 @@ def test_what_ends_a_fit_is_kept_to_the_batch(histories: Histories, catalogue: C
             histories, catalogue, FULL, network_config=SMALL, context=FitContext(progress=cut_after(5), checkpoint=kept)
         )
 
-    told: list[Progress] = []
-    fit(histories, catalogue, FULL, network_config=SMALL, context=FitContext(progress=told.append, checkpoint=kept))
-    assert (told[0].epoch - 1) * told[0].num_batches + told[0].batch == 6
+    reports: list[Progress] = []
+    fit(histories, catalogue, FULL, network_config=SMALL, context=FitContext(progress=reports.append, checkpoint=kept))
+    assert (reports[0].epoch - 1) * reports[0].num_batches + reports[0].batch == 6
 
 
-def test_a_fit_that_goes_on_learns_no_item_vectors_again(
+def test_a_resumed_fit_does_not_learn_item_vectors_again(
     histories: Histories, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = Kept()
@@ -151,7 +151,7 @@ def test_a_fit_that_goes_on_learns_no_item_vectors_again(
     fit(histories, catalogue, FULL, network_config=SMALL, context=FitContext(checkpoint=kept))
 
 
-def test_what_a_fit_starts_from_is_part_of_what_it_is(histories: Histories, catalogue: Catalogue) -> None:
+def test_the_start_of_a_fit_is_part_of_its_fingerprint(histories: Histories, catalogue: Catalogue) -> None:
     start = Recommender(fit(histories, catalogue, FULL, network_config=SMALL), catalogue)
     kept = Kept()
     with pytest.raises(Cut):
@@ -166,14 +166,14 @@ def test_what_a_fit_starts_from_is_part_of_what_it_is(histories: Histories, cata
 
 
 @pytest.mark.parametrize("config", [FULL, SAMPLED])
-def test_a_fit_over_shards_cut_off_in_any_of_them_ends_in_the_same_weights(
+def test_a_fit_over_shards_interrupted_in_any_of_them_ends_in_the_same_weights(
     histories: Histories, catalogue: Catalogue, config: TrainingConfig
 ) -> None:
-    shards, told = shards_of(histories), list[Progress]()
-    whole = fit_shards(shards, catalogue, config, network_config=SMALL, context=FitContext(progress=told.append))
-    told = [progress for progress in told if progress.epoch]
+    shards, reports = shards_of(histories), list[Progress]()
+    whole = fit_shards(shards, catalogue, config, network_config=SMALL, context=FitContext(progress=reports.append))
+    reports = [progress for progress in reports if progress.epoch]
 
-    for cut in (1, told[0].num_batches // 2, told[0].num_batches, told[0].num_batches + 1):
+    for cut in (1, reports[0].num_batches // 2, reports[0].num_batches, reports[0].num_batches + 1):
         kept = Kept()
         with pytest.raises(Cut):
             fit_shards(
@@ -189,10 +189,10 @@ def test_a_fit_over_shards_cut_off_in_any_of_them_ends_in_the_same_weights(
 
 
 def test_an_epoch_goes_through_the_shards_in_an_order_of_its_own(histories: Histories, catalogue: Catalogue) -> None:
-    shards, told, orders = Watched(shards_of(histories)), list[Progress](), list[list[int]]()
+    shards, reports, orders = Watched(shards_of(histories)), list[Progress](), list[list[int]]()
 
     def watch(progress: Progress) -> None:
-        told.append(progress)
+        reports.append(progress)
         if progress.batch == progress.num_batches:
             orders.append(shards.forget())
 
@@ -202,25 +202,25 @@ def test_an_epoch_goes_through_the_shards_in_an_order_of_its_own(histories: Hist
     epochs = orders[1:]  # after the passes of word2vec
     assert all(sorted(order) == [0, 1, 2, 3, 4] for order in epochs[:-1])
     assert len({tuple(order) for order in epochs}) > 1
-    assert [progress.batch for progress in told if progress.epoch == 2] == list(
-        range(1, 1 + next(progress.num_batches for progress in told[::-1] if progress.epoch == 2))
+    assert [progress.batch for progress in reports if progress.epoch == 2] == list(
+        range(1, 1 + next(progress.num_batches for progress in reports[::-1] if progress.epoch == 2))
     )
 
 
 class Watched(Sequence[Shard]):
-    """Shards that note who was asked for."""
+    """Shards that record which of them are read."""
 
     def __init__(self, shards: Sequence[Shard]) -> None:
-        self._shards, self._asked = shards, list[int]()
+        self._shards, self._reads = shards, list[int]()
 
     def __len__(self) -> int:
         return len(self._shards)
 
-    def __getitem__(self, number: int) -> Shard:  # type: ignore[override]  # nobody slices
+    def __getitem__(self, number: int) -> Shard:  # type: ignore[override]  # no caller slices
         if number < len(self._shards):
-            self._asked.append(number)
+            self._reads.append(number)
         return self._shards[number]
 
     def forget(self) -> list[int]:
-        asked, self._asked = self._asked, []
-        return asked
+        reads, self._reads = self._reads, []
+        return reads

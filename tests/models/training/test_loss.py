@@ -27,7 +27,7 @@ def no_ring(num_answers: int) -> RingTerms:
 
 
 def plain(tastes: Tensor, items: Tensor, targets: Tensor, ring: RingTerms) -> Tensor:
-    """Softmax cross entropy as the textbook has it, on whole logits."""
+    """Textbook softmax cross entropy, on whole logits."""
     logits = (tastes @ items.T).scatter_add(1, ring.tracks, ring.terms.masked_fill(ring.empty, 0.0))
     return functional.cross_entropy(logits, targets)
 
@@ -39,10 +39,10 @@ def test_the_fused_softmax_has_the_value_and_gradients_of_the_plain_one() -> Non
 
     torch.testing.assert_close(fused, expected)
     leaves = (tastes, items, ring.terms)
-    for found, wanted in zip(
+    for gradient, expected_gradient in zip(
         torch.autograd.grad(3 * fused, leaves), torch.autograd.grad(3 * expected, leaves), strict=True
     ):
-        torch.testing.assert_close(found, wanted)
+        torch.testing.assert_close(gradient, expected_gradient)
 
 
 def test_a_sample_of_the_whole_catalogue_approaches_the_full_softmax() -> None:
@@ -83,7 +83,7 @@ def test_rarely_drawn_negatives_weigh_more() -> None:
     assert rarely > often
 
 
-def test_a_cosine_loss_knows_nothing_of_lengths() -> None:
+def test_a_cosine_loss_ignores_lengths() -> None:
     vectors, targets = torch.tensor([[3.0, 0.0], [0.0, 2.0]]), torch.tensor([[1.0, 0.0], [5.0, 5.0]])
 
     torch.testing.assert_close(cosine_loss(vectors, targets), torch.tensor(1 - (1 + 0.5**0.5) / 2))

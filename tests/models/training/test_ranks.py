@@ -1,4 +1,4 @@
-"""Two processes that train together end where one would, but for the order in which float32 sums are taken."""
+"""Two processes that train together end where one would, except for the order in which float32 sums are taken."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from models.training.criterion import Pieces
 from models.training.ranks import Ranks, SharedDropout
 
-_TOLERANCE = 1e-5  # of weights and losses around 1, after 10 batches; 1e-6 is what was seen
+_TOLERANCE = 1e-5  # of weights and losses around 1, after 10 batches; 1e-6 was measured
 
 _RANK = """
 import sys
@@ -73,7 +73,7 @@ def pieces(*lengths: int) -> Pieces:
     return Pieces(ends - lengths, ends, ends + 1)
 
 
-def test_every_piece_is_some_ranks_and_counts_by_its_plays() -> None:
+def test_every_piece_belongs_to_a_rank_and_is_weighted_by_its_plays() -> None:
     batch = pieces(5, 4, 3, 3, 1)
 
     parts, shares = zip(*(Ranks(rank, 3).part_of(batch) for rank in range(3)), strict=True)
@@ -82,7 +82,7 @@ def test_every_piece_is_some_ranks_and_counts_by_its_plays() -> None:
     assert [share * 16 for share in shares] == pytest.approx([5, 7, 4])
 
 
-def test_a_rank_without_a_piece_computes_one_that_counts_nothing() -> None:
+def test_a_rank_without_a_piece_computes_one_with_weight_zero() -> None:
     part, share = Ranks(0, 2).part_of(pieces(7))
 
     assert (part.part, share) == (slice(0, 1), 0.0)

@@ -24,7 +24,7 @@ from tests.models.training.test_fit import CATALOGUE, IDS, hit_rate, rounds
 PLAYLISTS = playlist_histories(np.repeat(np.arange(4), 20), np.tile(np.arange(20), 4), track_keys(IDS * 4))
 
 
-def test_a_recipe_stands_under_its_own_name() -> None:
+def test_a_recipe_is_filed_under_its_own_name() -> None:
     assert {name: recipe.name for name, recipe in RECIPES.items()} == {name: name for name in RECIPES}
 
 
@@ -58,12 +58,12 @@ def test_the_papers_networks_learn_what_comes_next(name: str) -> None:
 
 
 def test_learned_weights_get_better() -> None:
-    tiny, told = tiny_recipe(RECIPES["bW"]), list[Progress]()
+    tiny, reports = tiny_recipe(RECIPES["bW"]), list[Progress]()
 
     longer = replace(tiny, training=replace(tiny.training, epochs=20, batch_plays=256))
-    fit_recipe(longer, [Shard(rounds(20, 30))], CATALOGUE, context=FitContext(progress=told.append))
+    fit_recipe(longer, [Shard(rounds(20, 30))], CATALOGUE, context=FitContext(progress=reports.append))
 
-    losses = [progress.loss for progress in told if progress.epoch]
+    losses = [progress.loss for progress in reports if progress.epoch]
     assert np.mean(losses[-20:]) < np.mean(losses[:20])
 
 
@@ -85,12 +85,12 @@ def test_a_recipe_for_playlists_is_refused_without_any() -> None:
 
 
 def test_a_recipe_for_playlists_learns_from_nothing_else() -> None:
-    nobody_plays_on = rounds(5, 1)  # what alone would leave nothing to learn
+    single_plays = rounds(5, 1)  # which alone would leave nothing to learn
 
-    fit_recipe(tiny_recipe(RECIPES["rP"]), [Shard(nobody_plays_on)], CATALOGUE, playlists=PLAYLISTS)
+    fit_recipe(tiny_recipe(RECIPES["rP"]), [Shard(single_plays)], CATALOGUE, playlists=PLAYLISTS)
 
     with pytest.raises(ValueError, match="nothing to learn"):
-        fit_recipe(tiny_recipe(RECIPES["rH"]), [Shard(nobody_plays_on)], CATALOGUE, playlists=PLAYLISTS)
+        fit_recipe(tiny_recipe(RECIPES["rH"]), [Shard(single_plays)], CATALOGUE, playlists=PLAYLISTS)
 
 
 def test_song_vectors_are_learned_from_playlists_too() -> None:
@@ -104,5 +104,7 @@ def test_song_vectors_are_learned_from_playlists_too() -> None:
 def test_a_recipe_cannot_start_from_a_network_of_another_kind() -> None:
     start = release_of(network_of(RECIPES["bW"].network, num_tracks=len(IDS)), 1, IDS)
 
-    with pytest.raises(ValueError, match=r"recipe rH makes networks of kind recurrent, .* one of kind weights"):
+    with pytest.raises(
+        ValueError, match=r"recipe rH makes networks of kind recurrent and cannot start from one of kind weights"
+    ):
         fit_recipe(RECIPES["rH"], [Shard(rounds(5))], CATALOGUE, start=start)

@@ -21,7 +21,7 @@ TRAINING = RerankerTraining(epochs=6, batch_anchors=16, learning_rate=0.03, long
 
 
 def walks(num_listeners: int = 30, num_plays: int = 40) -> Split:
-    """Listeners who go to the next track or, one time in ten, anywhere: counts tell, an untrained network cannot."""
+    """Listeners who go to the next track or, one time in ten, anywhere: counts predict it, an untrained network not."""
     rng = np.random.default_rng(0)
     tracks = np.empty((num_listeners, num_plays), np.int64)
     tracks[:, 0] = rng.integers(0, NUM_TRACKS, num_listeners)
@@ -54,7 +54,7 @@ def untrained(split: Split) -> Recommender:
 
 
 def hit_rate(recommender: Recommender, split: Split) -> float:
-    """Of the first place, at the test part's anchors."""
+    """Compute the hit rate of the first place, at the test part's anchors."""
     anchors = split.anchors("test")
     step_input = StepInput.from_nothing(split.histories, anchors, num_hidden=recommender.network.config.hidden_size)
     output = step(recommender, step_input, sizes=(1, 1))
@@ -82,11 +82,11 @@ def test_the_same_seed_gives_the_same_weights_and_leaves_the_counts_alone(split:
     assert not first.first_layer.weight.requires_grad
 
 
-def test_a_fit_tells_how_far_it_is_and_ends_where_it_is_stopped(split: Split) -> None:
-    told: list[Progress] = []
+def test_a_fit_reports_its_progress_and_ends_where_it_is_stopped(split: Split) -> None:
+    reports: list[Progress] = []
 
     def stop_in_the_second_epoch(progress: Progress) -> None:
-        told.append(progress)
+        reports.append(progress)
         if progress.epoch == 2:
             raise InterruptedError
 
@@ -94,12 +94,12 @@ def test_a_fit_tells_how_far_it_is_and_ends_where_it_is_stopped(split: Split) ->
         fit_reranker(untrained(split), split, TRAINING, stop_in_the_second_epoch)
 
     num_asked = len(split.anchors("validation"))
-    assert (told[0].epoch, told[0].batch, told[0].num_batches) == (0, num_asked, num_asked)
-    assert [progress.batch for progress in told[1:-1]] == list(range(1, told[1].num_batches + 1))
-    assert {(progress.stage, progress.num_epochs) for progress in told} == {("second stage", TRAINING.epochs)}
+    assert (reports[0].epoch, reports[0].batch, reports[0].num_batches) == (0, num_asked, num_asked)
+    assert [progress.batch for progress in reports[1:-1]] == list(range(1, reports[1].num_batches + 1))
+    assert {(progress.stage, progress.num_epochs) for progress in reports} == {("second stage", TRAINING.epochs)}
 
 
-def test_the_newest_anchors_are_asked(split: Split) -> None:
+def test_the_newest_anchors_are_used(split: Split) -> None:
     newest = _newest(split, split.anchors("validation"), 40)
 
     next_at_ms = split.histories.played_at_ms[split.anchors("validation") + 1]
@@ -118,11 +118,11 @@ def test_counts_are_those_of_the_plays_before_t1(split: Split) -> None:
     assert (reranker.follower_tracks[:, 0] == (torch.arange(NUM_TRACKS) + 1) % NUM_TRACKS).float().mean() > 0.9
 
 
-def test_nothing_to_ask_is_an_error_that_says_so() -> None:
-    asked = walks(num_listeners=2, num_plays=10)
-    tracks, names = asked.rows - FIRST_TRACK, asked.catalogue.track_ids
-    columns = Plays(asked.histories.listeners(), tracks, names, asked.histories.played_at_ms)
-    silent = split_plays(columns, t1_ms=asked.t2_ms, t2_ms=asked.t2_ms)
+def test_a_validation_part_without_anchors_is_an_error() -> None:
+    split = walks(num_listeners=2, num_plays=10)
+    tracks, names = split.rows - FIRST_TRACK, split.catalogue.track_ids
+    columns = Plays(split.histories.listeners(), tracks, names, split.histories.played_at_ms)
+    silent = split_plays(columns, t1_ms=split.t2_ms, t2_ms=split.t2_ms)
 
     with pytest.raises(ValueError, match="nothing to fit"):
         fit_reranker(untrained(silent), silent, TRAINING)

@@ -33,7 +33,7 @@ def halves(whole: Histories) -> list[Shard]:
     return [Shard(whole.of(np.arange(4))), Shard(whole.of(np.arange(4, 8)))]
 
 
-def test_what_is_counted_of_shards_is_what_is_counted_of_all(
+def test_the_statistics_of_shards_are_those_of_all_plays(
     whole: Histories, halves: list[Shard], catalogue: Catalogue
 ) -> None:
     of_all, of_halves = survey_of([Shard(whole)], catalogue, CONFIG), survey_of(halves, catalogue, CONFIG)
@@ -66,7 +66,7 @@ def test_sessions_the_source_knows_are_those_of_the_sentences(whole: Histories, 
     assert of_rows.tolist() == sessions[known].tolist()
 
 
-def test_earlier_shards_hold_the_plays_before_a_time_and_whoever_has_any(whole: Histories, halves: list[Shard]) -> None:
+def test_earlier_shards_hold_the_plays_before_a_time_and_their_listeners(whole: Histories, halves: list[Shard]) -> None:
     end_ms = int(np.median(whole.played_at_ms))
 
     earlier = EarlierShards(halves, end_ms)
@@ -100,9 +100,9 @@ def test_the_newest_plays_are_those_of_all_shards(
     assert plays.listeners.tolist() == whole.listeners()[kept].tolist()
 
 
-def test_tracks_that_nobody_plays_do_not_occur(halves: list[Shard], catalogue: Catalogue) -> None:
+def test_tracks_without_plays_do_not_occur(halves: list[Shard], catalogue: Catalogue) -> None:
     known = Catalogue([*catalogue.track_ids, "never played"])
 
     assert occurring_tracks(halves, known).track_ids == catalogue.track_ids
-    with pytest.raises(ValueError, match="nobody plays a catalogue track"):
+    with pytest.raises(ValueError, match="no listener plays a catalogue track"):
         occurring_tracks(halves, Catalogue(["never played"]))

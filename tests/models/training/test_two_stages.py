@@ -74,7 +74,7 @@ def earlier_plays(split: Split) -> Split:
 
 
 def fit_stage_by_stage(split: Split) -> Recommender:
-    """Both stages of a split, without shards: what `fit_pipeline` must end in."""
+    """Fit both stages of a split without shards: the result that `fit_pipeline` must reach."""
     earlier = earlier_plays(split)
     fitted = fit_second_stage(Recommender(fit_alone(earlier), earlier.catalogue), earlier, SIZES, TRAINING)
     return add_second_stage(Recommender(fit_alone(split), split.catalogue), split.training_histories()[0], fitted)
@@ -96,7 +96,7 @@ def test_of_one_shard_both_stages_are_those_of_a_split(split: Split) -> None:
     assert_equal(recommender.reranker, expected.reranker)
 
 
-def test_shards_give_the_counts_of_all_plays_and_what_there_is_to_ask(split: Split) -> None:
+def test_shards_give_the_counts_and_anchors_of_all_plays(split: Split) -> None:
     whole = fit_recipe(RECIPE, shards_of(split), split.catalogue).reranker
 
     recommender = fit_recipe(RECIPE, shards_of(split, 3), split.catalogue)
@@ -146,12 +146,12 @@ def test_networks_are_fitted_on_earlier_plays_and_serve_with_all(split: Split) -
     assert torch.equal(recommender.reranker.soon_shares, counts.soon_shares)
 
 
-def test_the_stages_are_told_in_turn(split: Split) -> None:
-    told = list[Progress]()
+def test_the_stages_are_reported_in_turn(split: Split) -> None:
+    reports = list[Progress]()
 
-    fit_recipe(RECIPE, shards_of(split), split.catalogue, context=FitContext(progress=told.append))
+    fit_recipe(RECIPE, shards_of(split), split.catalogue, context=FitContext(progress=reports.append))
 
-    stages = [progress.stage for progress in told]
+    stages = [progress.stage for progress in reports]
     assert list(dict.fromkeys(stages)) == ["network of earlier plays", "network", "second stage"]
     assert stages == sorted(stages, key=["network of earlier plays", "network", "second stage"].index)
 
@@ -162,10 +162,10 @@ def release(recommender: Recommender, until_ms: int) -> Release:
     return replace(made, recommender=recommender, data_window=DataWindow(0, until_ms, 1, 1))
 
 
-def test_from_a_release_on_the_second_stage_is_fitted_on_the_plays_since(
+def test_after_a_release_the_second_stage_is_fitted_on_newer_plays(
     split: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(two_stages, "_MIN_ASKED", 100)
+    monkeypatch.setattr(two_stages, "_MIN_ANCHORS", 100)
     earlier = earlier_plays(split)
     start = release(Recommender(fit_alone(earlier), earlier.catalogue), earlier.t1_ms - 1)
 
@@ -175,7 +175,7 @@ def test_from_a_release_on_the_second_stage_is_fitted_on_the_plays_since(
 
 
 def test_an_old_release_leaves_half_of_the_plays_to_the_counts(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(two_stages, "_MIN_ASKED", 100)
+    monkeypatch.setattr(two_stages, "_MIN_ANCHORS", 100)
     times_ms = split.training_histories()[0].played_at_ms
     both = fit_stage_by_stage(split)
 
@@ -202,7 +202,7 @@ def test_without_enough_plays_since_the_second_stage_of_the_release_stays(split:
 
 
 def test_the_trainer_may_fit_on_every_play_since_its_champion(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(two_stages, "_MIN_ASKED", 100)
+    monkeypatch.setattr(two_stages, "_MIN_ANCHORS", 100)
     histories = split.training_histories()[0]
     until_ms = int(np.quantile(histories.played_at_ms, 0.3))
     before = [Shard(histories).before(until_ms + 1)]
@@ -234,12 +234,12 @@ def test_a_second_stage_that_is_not_fitted_says_why(split: Split) -> None:
         for second, start in ((PLAN, champion), (PLAN, None), (None, champion))
     )
 
-    assert kept.kept_because == "0 plays since the champion's can be asked, fewer than 1000"
+    assert kept.kept_because == "0 plays since the champion's can be learned from, fewer than 1000"
     assert (fitted.kept_because, unwanted.kept_because) == ("", "")
     assert unwanted.recommender.reranker is None
 
 
-def test_the_first_rank_alone_has_the_second_stage(split: Split) -> None:
+def test_only_the_first_rank_has_the_second_stage(split: Split) -> None:
     network, second_rank = fit_alone(split), FitContext(ranks=Ranks(rank=1, size=2))
 
     recommender = fit_pipeline(

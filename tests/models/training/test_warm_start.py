@@ -1,4 +1,4 @@
-"""What a fit begins with when an earlier network is at hand."""
+"""The start of a fit from an earlier network."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ def start() -> Recommender:
     return Recommender(TasteNetwork(CONFIG, 3), EARLIER)
 
 
-def begun(start: Recommender) -> TasteNetwork:
+def started(start: Recommender) -> TasteNetwork:
     network = TasteNetwork(CONFIG, 3)
     start_from(network, TrainingConfig(), start=start, catalogue=LATER, streams=STREAMS)
     return network
 
 
 def test_known_tracks_keep_their_vectors_by_id(start: Recommender) -> None:
-    items, earlier = (network.embedding.weight.detach() for network in (begun(start), start.network))
+    items, earlier = (network.embedding.weight.detach() for network in (started(start), start.network))
 
     assert torch.equal(items[FIRST_TRACK], earlier[FIRST_TRACK + 2])
     assert torch.equal(items[FIRST_TRACK + 2], earlier[FIRST_TRACK + 1])
     assert torch.equal(items[:FIRST_TRACK], earlier[:FIRST_TRACK])
 
 
-def test_a_new_track_points_between_those_beside_it(start: Recommender) -> None:
-    units = begun(start).items().detach()
+def test_a_new_track_points_between_its_neighbours(start: Recommender) -> None:
+    units = started(start).items().detach()
 
     between = torch.nn.functional.normalize(units[0] + units[2], dim=0)
     torch.testing.assert_close(units[1], between)
 
 
 def test_all_other_weights_are_the_earlier_ones(start: Recommender) -> None:
-    network = begun(start)
+    network = started(start)
 
     for name, tensor in start.network.state_dict().items():
         assert name == "embedding.weight" or torch.equal(network.state_dict()[name], tensor), name
@@ -55,6 +55,6 @@ def test_the_earlier_network_stays_as_it_was(start: Recommender) -> None:
     before = start.network.embedding.weight.detach().clone()
 
     with torch.no_grad():
-        begun(start).embedding.weight.zero_()
+        started(start).embedding.weight.zero_()
 
     assert torch.equal(start.network.embedding.weight, before)

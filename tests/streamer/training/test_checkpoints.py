@@ -50,7 +50,7 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
     file.write(snapshot())
     file.path.write_bytes(file.path.read_bytes()[:-1])
 
-    with pytest.raises(CheckpointError, match=r"is no checkpoint .* remove it to start over"):
+    with pytest.raises(CheckpointError, match=r"is not a checkpoint .* remove it to start over"):
         file.read(FINGERPRINT)
 
 
