@@ -1,1 +1,1 @@
-"""Kafka without Faust: topics, offsets, consumers, fences, and what one transaction holds."""
+"""Kafka without Faust: topics, offsets, consumers, producers, fences and transactions."""

@@ -12,12 +12,12 @@ from streamer.errors import ContractError
 
 
 class KafkaAdmin:
-    """An admin client; an asynchronous context that closes even if it finds no Kafka.
+    """An admin client; an asynchronous context that closes the client even if Kafka is unreachable.
 
-    No query creates a topic, not even where brokers create each topic that is asked for by name.
+    No query creates a topic, even if the broker creates every topic that a client names.
 
     Args:
-        bootstrap_servers: where Kafka answers.
+        bootstrap_servers: the addresses of Kafka's brokers.
     """
 
     def __init__(self, bootstrap_servers: str) -> None:
@@ -35,14 +35,14 @@ class KafkaAdmin:
         await self._client.close()
 
     async def find_partitions(self, topic: str) -> dict[int, int]:
-        """Return how many replicas each partition of a topic has, in order of partitions; empty if there is no topic.
+        """Return the number of replicas of each partition, in order of partitions; empty if there is no such topic.
 
-        For a moment after its creation a broker may not know of a topic.
+        A topic that was just created may be missing for a moment.
         """
         for description in await self._client.describe_topics():  # all of them: naming one might create it
             if description["topic"] == topic:
-                found = description["partitions"]
-                return dict(sorted((partition["partition"], len(partition["replicas"])) for partition in found))
+                partitions = description["partitions"]
+                return dict(sorted((partition["partition"], len(partition["replicas"])) for partition in partitions))
         return {}
 
     async def read_topic_configs(self, topic: str) -> dict[str, str]:
@@ -51,10 +51,10 @@ class KafkaAdmin:
         return {name: value for *_, entries in response.resources for name, value, *_ in entries}
 
     async def create_topic(self, topic: str, num_partitions: int, replication: int, configs: Mapping[str, str]) -> bool:
-        """Create a topic; return False if there already is one of this name.
+        """Create a topic; return False if one of this name exists.
 
         Raises:
-            ContractError: Kafka refuses.
+            ContractError: Kafka rejects the topic.
         """
         new_topic = NewTopic(topic, num_partitions, replication, topic_configs=dict(configs))
         ((_, code, *reason),) = (await self._client.create_topics([new_topic])).topic_errors
@@ -81,7 +81,7 @@ class KafkaAdmin:
         return len(members)
 
     async def read_committed_offsets(self, group_id: str) -> dict[TopicPartition, int]:
-        """Return the offsets that a group has committed; partitions without one are left out.
+        """Return the offsets that a group has committed, for the partitions that have one.
 
         Raises:
             KafkaError: Kafka has no coordinator for it yet.

@@ -1,4 +1,4 @@
-"""A chunk: the records of one partition that one fetch brought."""
+"""A chunk: the records of one partition from one fetch."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from aiokafka import ConsumerRecord
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Records of one partition, in order, that one fetch brought.
+    """Records of one partition from one fetch, in order.
 
     Attributes:
         partition: its number.
         records: at least one.
-        acknowledge: to be called when everything they ask for is on Kafka and on disk.
+        acknowledge: call it once everything that results from the records is on Kafka and on disk.
     """
 
     partition: int

@@ -7,13 +7,13 @@ from typing import Protocol, TypeVar
 
 
 class Client(Protocol):
-    """A consumer, a producer, or what owns one."""
+    """A consumer, a producer, or an owner of one."""
 
     async def start(self) -> None:
         """Connect."""
 
     async def stop(self) -> None:
-        """Disconnect; does no harm before `start` has succeeded."""
+        """Disconnect; harmless before `start` has succeeded."""
 
 
 _Client = TypeVar("_Client", bound=Client)
@@ -21,10 +21,10 @@ _Client = TypeVar("_Client", bound=Client)
 
 @asynccontextmanager
 async def running(client: _Client) -> AsyncGenerator[_Client, None]:
-    """Start a client, yield it and stop it, even if it finds no Kafka: aiokafka's own context leaves that one open."""
+    """Start, yield and stop a client, even if Kafka is unreachable; aiokafka's own context would leave it open."""
     try:
         await client.start()
-        await asyncio.sleep(0)  # aiokafka fails to stop a consumer whose tasks have not begun
+        await asyncio.sleep(0)  # aiokafka fails to stop a consumer whose tasks have not started
         yield client
     finally:
         await client.stop()

@@ -1,4 +1,4 @@
-"""The consumers: read-committed, in no group, each reading the partitions it is assigned."""
+"""The consumers: read-committed, members of no group, each reading the partitions assigned by hand."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
@@ -17,16 +17,16 @@ def create_consumer(
     fetch_max_wait_ms: int = 500,
     max_partition_fetch_bytes: int = 1 << 20,
 ) -> AIOKafkaConsumer:
-    """Create a consumer, to be assigned its partitions. Outside Faust every consumer is created here.
+    """Create a consumer without partitions; the caller assigns them. Outside Faust every consumer is created here.
 
     Args:
-        bootstrap_servers: where Kafka answers.
+        bootstrap_servers: the addresses of Kafka's brokers.
         group_id: the group whose offsets it may commit; it does not join that group.
-        auto_offset_reset: where it goes on when the offset it reads does not exist: `earliest`, `latest` or, to raise
-            an error, `none`.
-        isolation_level: `read_uncommitted` counts open transactions among a partition's records.
+        auto_offset_reset: where it continues if its offset does not exist: `earliest`, `latest`, or `none` to raise an
+            error.
+        isolation_level: `read_uncommitted` includes the records of open transactions.
         fetch_max_wait_ms: how long the broker may wait for records; other requests to that broker wait behind it.
-        max_partition_fetch_bytes: of one partition in one response.
+        max_partition_fetch_bytes: the most one response holds of one partition.
     """
     return AIOKafkaConsumer(
         bootstrap_servers=bootstrap_servers,
@@ -42,7 +42,7 @@ def create_consumer(
 async def read_backlog(
     bootstrap_servers: str, topic: str, partitions: Sequence[int]
 ) -> "AsyncGenerator[ConsumerRecord[bytes, bytes], None]":
-    """Yield the committed records of some partitions up to their present ends; those of a partition in order."""
+    """Yield the committed records of some partitions up to their current ends, in order within each partition."""
     async with running(create_consumer(bootstrap_servers)) as consumer:
         ends = await consumer.end_offsets([TopicPartition(topic, number) for number in partitions])
     async with aclosing(read_until(bootstrap_servers, ends)) as records:
@@ -53,7 +53,7 @@ async def read_backlog(
 async def read_until(
     bootstrap_servers: str, ends: Mapping[TopicPartition, int]
 ) -> "AsyncGenerator[ConsumerRecord[bytes, bytes], None]":
-    """Yield the committed records before the ends, partition by partition; wait for transactions open there."""
+    """Yield the committed records before the ends, partition by partition; wait for transactions still open there."""
     async with running(create_consumer(bootstrap_servers)) as consumer:
         consumer.assign(list(ends))
         for partition, end in ends.items():

@@ -1,10 +1,10 @@
-"""The fences: one transactional producer per owned partition, by which Kafka refuses whoever owned it before.
+"""The fences: one transactional producer per owned partition, which locks out the partition's previous owner.
 
-Taking a partition's producer, on assignment and before recovery, makes every transaction of its former owner fail with
-`ProducerFenced`: a worker that was frozen while its partitions moved on can write nothing when it thaws.
+A worker takes a partition's producer on assignment, before recovery. From then on every transaction of the previous
+owner fails with `ProducerFenced`: a worker that was frozen while its partitions moved writes nothing after it thaws.
 
-A producer that Kafka has forgotten, its partition quiet for `transactional.id.expiration.ms` (a week), fails its next
-transaction, and the restart takes another.
+Kafka forgets a producer whose partition is quiet for `transactional.id.expiration.ms` (a week). Its next transaction
+fails, and the restarted worker takes a new one.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from streamer.runtime.crash import crash
 
 logger = logging.getLogger(__name__)
 
-#: How long an old producer may take to say goodbye, seconds.
+#: How long an old producer may take to close, seconds.
 _STOP_LIMIT_S = 5.0
 
 
@@ -26,9 +26,9 @@ class Fences:
     """The transactional producers of the partitions this worker owns.
 
     Args:
-        bootstrap_servers: where Kafka answers.
+        bootstrap_servers: the addresses of Kafka's brokers.
         app_id: the transactional ids are `<app_id>-<partition>`.
-        transaction_timeout_s: after which Kafka aborts a transaction left open.
+        transaction_timeout_s: Kafka aborts a transaction left open for this long.
     """
 
     def __init__(self, bootstrap_servers: str, app_id: str, transaction_timeout_s: float) -> None:
@@ -39,22 +39,22 @@ class Fences:
 
     @property
     def held(self) -> Mapping[int, AIOKafkaProducer]:
-        """The producer of each owned partition. A batch takes its producers from here when it is gathered."""
+        """The producer of each owned partition. A batch takes its producers from here while it is gathered."""
         return self._held
 
     async def take(self, partitions: Iterable[int]) -> None:
-        """Hold exactly the fences of `partitions`, each taken anew: somebody may have held it in between."""
+        """Hold exactly the fences of `partitions`; retake those already held, as another worker may have had them."""
         await self.drop()
-        wanted = sorted(set(partitions))
+        numbers = sorted(set(partitions))
         try:
-            producers = await asyncio.gather(*map(self._make, wanted))
-        except Exception as exc:  # noqa: BLE001  without its fence no partition may be worked on
-            crash(f"the fences of partitions {wanted} could not be taken; check the broker and its ACLs", exc)
-        self._held = dict(zip(wanted, producers, strict=True))
-        logger.info("fences taken partitions=%s", wanted)
+            producers = await asyncio.gather(*map(self._make, numbers))
+        except Exception as exc:  # noqa: BLE001  a partition is processed only under its fence
+            crash(f"the fences of partitions {numbers} could not be taken; check the broker and its ACLs", exc)
+        self._held = dict(zip(numbers, producers, strict=True))
+        logger.info("fences taken partitions=%s", numbers)
 
     async def drop(self) -> None:
-        """Let all fences go; nothing is in flight."""
+        """Close all fences; no transaction may be in flight."""
         dropped, self._held = self._held, {}
         await asyncio.gather(*(self._stop(partition, producer) for partition, producer in dropped.items()))
 
@@ -70,5 +70,5 @@ class Fences:
     async def _stop(self, partition: int, producer: AIOKafkaProducer) -> None:
         try:
             await asyncio.wait_for(producer.stop(), _STOP_LIMIT_S)
-        except Exception as exc:  # noqa: BLE001  it is already fenced or idle: nothing depends on its goodbye
+        except Exception as exc:  # noqa: BLE001  it is fenced or idle: nothing depends on a clean close
             logger.warning("fence not closed partition=%d error=%r", partition, exc)

@@ -1,7 +1,8 @@
-"""Which partition a key belongs to, by the two partitioners in wide use.
+"""The partition of a key, by the two partitioners in wide use.
 
-Plays of one listener must meet in one partition. Refrain cannot see which partitioner the producers use; where the
-operator says it (`REFRAIN_PARTITIONER`), plays found elsewhere go to the dead letters instead of splitting a listener.
+All plays of a listener must be in one partition. Refrain cannot see which partitioner the producers use. If the
+operator names it (`REFRAIN_PARTITIONER`), plays in another partition go to the dead letters instead of splitting a
+listener's state.
 """
 
 from binascii import crc32

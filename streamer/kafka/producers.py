@@ -1,19 +1,19 @@
-"""The producers: idempotent, acknowledged by every replica in sync. Every producer is created here."""
+"""The producers: idempotent, acknowledged by every in-sync replica. Every producer is created here."""
 
 from typing import Final
 
 from aiokafka import AIOKafkaProducer
 
-#: How much goes to Kafka in one record batch of a transaction; the broker's default limit is slightly above 1 MiB.
+#: The size of one record batch of a transaction; the broker's default limit is slightly above 1 MiB.
 MAX_BATCH_BYTES: Final = 1_000_000
 
 
 def create_producer(bootstrap_servers: str, *, max_batch_bytes: int = 16 << 10, linger_ms: int = 0) -> AIOKafkaProducer:
-    """Create a producer that sends each record once, those of a partition in order.
+    """Create a producer that sends each record once, in order within each partition.
 
     Args:
-        bootstrap_servers: where Kafka answers.
-        max_batch_bytes: of one record batch.
+        bootstrap_servers: the addresses of Kafka's brokers.
+        max_batch_bytes: the size limit of one record batch.
         linger_ms: how long a record batch waits for more records.
     """
     return AIOKafkaProducer(
@@ -28,12 +28,12 @@ def create_producer(bootstrap_servers: str, *, max_batch_bytes: int = 16 << 10, 
 def create_transactional_producer(
     bootstrap_servers: str, *, transactional_id: str, transaction_timeout_s: float
 ) -> AIOKafkaProducer:
-    """Create a producer of transactions; its start fences every earlier producer of the same id.
+    """Create a transactional producer; its start fences every earlier producer with the same id.
 
     Args:
-        bootstrap_servers: where Kafka answers.
-        transactional_id: what it fences by.
-        transaction_timeout_s: after which Kafka aborts a transaction left open.
+        bootstrap_servers: the addresses of Kafka's brokers.
+        transactional_id: the id that it shares with the producers it fences.
+        transaction_timeout_s: Kafka aborts a transaction left open for this long.
     """
     return AIOKafkaProducer(
         bootstrap_servers=bootstrap_servers,

@@ -1,4 +1,4 @@
-"""The topics: created where they are missing, refused where they exist and would lose or reorder something."""
+"""The topics: created if missing, rejected if they exist with settings that would lose or reorder records."""
 
 import asyncio
 import logging
@@ -12,20 +12,21 @@ from streamer.settings import Settings
 logger = logging.getLogger(__name__)
 
 PARTITIONS_CHANGED = (
-    "partitions of the plays were added, or their topic was made anew with others. Listeners now hash to partitions "
-    "that do not have their states, and each would be remembered in two halves. Make a new topic with the partitions "
-    "you want, write the plays there again, and start with its name as REFRAIN_PLAYS_TOPIC and another REFRAIN_APP_ID"
+    "partitions of the plays were added, or the topic was recreated with a different number. Listeners now hash to "
+    "partitions without their states, so each state would be split in two. Create a new topic with the number of "
+    "partitions you want, write the plays to it again, and start with REFRAIN_PLAYS_TOPIC set to its name and a new "
+    "REFRAIN_APP_ID"
 )
 
 _DAY_MS = 24 * 3600 * 1000
 
-#: How long a broker may take to hear of a topic that exists, seconds.
+#: How long a broker may take to learn of a new topic, seconds.
 _VISIBLE_LIMIT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """What a topic must be: its name, its partitions (None: whatever it has) and the settings that matter."""
+    """The requirements of a topic: its name, its number of partitions (None: any) and the settings that matter."""
 
     name: str
     partitions: int | None
@@ -33,11 +34,11 @@ class TopicSpec:
 
 
 def specs(settings: Settings, partitions: int) -> list[TopicSpec]:
-    """List the topics that follow `plays`, which has `partitions` partitions.
+    """List the topics besides `plays`, which has `partitions` partitions.
 
     Outputs go to the partition number of their source, so all but `releases` have as many. The changelog is compacted
-    and never deleted from; its tombstones stay a week, so that a store that was away for less hears of them. It comes
-    first: where partitions were added to `plays`, it is the states that do not fit.
+    and never deleted from. Its tombstones stay for a week, so a store that was offline for less than that reads them.
+    It is checked first: if partitions were added to `plays`, the error must be about the states.
     """
     compact = {"cleanup.policy": "compact"}
     return [
@@ -50,13 +51,13 @@ def specs(settings: Settings, partitions: int) -> list[TopicSpec]:
 
 
 async def ensure_topics(settings: Settings) -> int:
-    """Create what is missing, check what exists.
+    """Create missing topics and check existing ones.
 
     Returns:
         The number of partitions of `plays`.
 
     Raises:
-        ContractError: a topic exists with settings that would lose or reorder something; says which and what to do.
+        ContractError: a topic has settings that would lose or reorder records; names them and what to do.
     """
     async with KafkaAdmin(settings.kafka_bootstrap_servers) as admin:
         plays = TopicSpec(settings.plays_topic, None, {"cleanup.policy": "delete"})
@@ -69,58 +70,58 @@ async def ensure_topics(settings: Settings) -> int:
 async def _ensure(admin: KafkaAdmin, spec: TopicSpec, settings: Settings, *, create_with: int) -> int:
     if not await admin.find_partitions(spec.name):
         await _create(admin, spec, create_with, settings.replication)
-    found, replicas = await _layout(admin, spec.name)
-    if spec.partitions is not None and found != spec.partitions:
-        if spec.name == settings.changelog_topic:  # nobody but Refrain makes it
+    partitions, replicas = await _layout(admin, spec.name)
+    if spec.partitions is not None and partitions != spec.partitions:
+        if spec.name == settings.changelog_topic:  # only Refrain creates it
             raise ContractError(
-                f"{settings.plays_topic} has {spec.partitions} partitions but the states have {found}: "
+                f"{settings.plays_topic} has {spec.partitions} partitions but the states have {partitions}: "
                 f"{PARTITIONS_CHANGED}"
             )
         raise ContractError(
-            f"topic {spec.name} has {found} partitions but {settings.plays_topic} has {spec.partitions}: answers and "
-            f"states go to the partition of their play; give {spec.name} as many, or another name"
+            f"topic {spec.name} has {partitions} partitions but {settings.plays_topic} has {spec.partitions}: answers "
+            f"go to the partition number of their play; create {spec.name} with as many, or choose another name"
         )
     await _check_configs(admin, spec, replicas)
-    return found
+    return partitions
 
 
 async def _create(admin: KafkaAdmin, spec: TopicSpec, partitions: int, replication: int) -> None:
     configs = dict(spec.configs)
-    if replication > 1:  # with a lower one, what one broker alone had would count as written
+    if replication > 1:  # with 1, a record that only one broker has would count as written
         configs["min.insync.replicas"] = str(min(2, replication - 1))
     if await admin.create_topic(spec.name, partitions, replication, configs):
         logger.info("topic created name=%s partitions=%d", spec.name, partitions)
 
 
 async def _layout(admin: KafkaAdmin, name: str) -> tuple[int, int]:
-    """Count partitions and replicas of a topic that exists; a broker may hear of it a moment after the controller."""
+    """Count the partitions and replicas of an existing topic; a broker may learn of it shortly after the controller."""
     async with asyncio.timeout(_VISIBLE_LIMIT_S):
-        while not (replicas := await admin.find_partitions(name)):  # noqa: ASYNC110  Kafka calls nobody
+        while not (replicas := await admin.find_partitions(name)):  # noqa: ASYNC110  Kafka has no event for it
             await asyncio.sleep(0.05)
     return len(replicas), min(replicas.values())
 
 
 async def _check_configs(admin: KafkaAdmin, spec: TopicSpec, replicas: int) -> None:
-    found = await admin.read_topic_configs(spec.name)
-    for name, wanted in spec.configs.items():
-        if not _acceptable(name, wanted, found.get(name, wanted)):
+    configs = await admin.read_topic_configs(spec.name)
+    for name, required in spec.configs.items():
+        if not _acceptable(name, required, configs.get(name, required)):
             raise ContractError(
-                f"topic {spec.name} has {name}={found[name]} but needs {wanted}; set it with "
-                f"`kafka-configs --alter --topic {spec.name} --add-config {name}={wanted}`"
+                f"topic {spec.name} has {name}={configs[name]} but needs {required}; set it with "
+                f"`kafka-configs --alter --topic {spec.name} --add-config {name}={required}`"
             )
-    for risk in _risks(found, replicas):
-        logger.warning("what is written may be lost with a broker topic=%s %s", spec.name, risk)
+    for risk in _risks(configs, replicas):
+        logger.warning("records may be lost with a broker topic=%s %s", spec.name, risk)
 
 
 def _risks(configs: Mapping[str, str], replicas: int) -> Iterator[str]:
-    """Say what lets a topic forget acknowledged records; one copy is a choice, as on a laptop."""
+    """Yield the settings by which a topic may lose acknowledged records; a single copy is a choice, as on a laptop."""
     if replicas > 2 and int(configs.get("min.insync.replicas", 2)) < 2:
         yield "min.insync.replicas=1: set 2"
     if configs.get("unclean.leader.election.enable") == "true":
         yield "unclean.leader.election.enable=true: set false"
 
 
-def _acceptable(name: str, wanted: str, found: str) -> bool:
+def _acceptable(name: str, required: str, value: str) -> bool:
     if name.endswith(".ms"):
-        return int(found) >= int(wanted)
-    return found == wanted
+        return int(value) >= int(required)
+    return value == required

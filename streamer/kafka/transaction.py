@@ -1,4 +1,4 @@
-"""What one transaction writes of a batch and partition, and how it is sent."""
+"""The writes of one transaction, for one partition of a batch, and how they are sent."""
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,25 +13,25 @@ from streamer.wire.changelog import Item, Mark
 
 
 class Record(NamedTuple):
-    """One record to be written: to the partition of its source, whatever its key hashes to.
+    """One record to write, to the partition number of its source, whatever its key hashes to.
 
-    A tuple, for there are three or more a play, and a frozen dataclass takes longer to make.
+    A tuple, because each play makes three or more, and a frozen dataclass takes longer to create.
     """
 
     key: bytes | None
     value: bytes | None
-    headers: list[tuple[str, bytes]] = []  # noqa: RUF012  aiokafka takes nothing but a list; nobody adds to it
+    headers: list[tuple[str, bytes]] = []  # noqa: RUF012  aiokafka requires a list; it is never changed
 
 
 @dataclass(frozen=True, slots=True)
 class Writes:
-    """What a batch writes of one partition.
+    """The writes of a batch for one partition.
 
     Attributes:
-        partition: number of the source partition, and of all that is written.
+        partition: number of the source partition, and of every partition written to.
         outputs: records by topic, in the order of their source offsets.
         states: changelog keys and records; None forgets a listener.
-        mark: how far the partition has come with this batch.
+        mark: the partition's progress after this batch.
     """
 
     partition: int
@@ -43,7 +43,7 @@ class Writes:
 async def send(
     fence: AIOKafkaProducer, topic: str, partition: int, records: Sequence[Record]
 ) -> "list[tuple[asyncio.Future[RecordMetadata], int]]":
-    """Send records in as few record batches as fit; return the delivery of each, and how many records it holds."""
+    """Send records in as few record batches as possible; return each batch's delivery and its number of records."""
     deliveries = []
     for batch in _batches(fence, records):
         count = batch.record_count()
@@ -54,7 +54,7 @@ async def send(
 def _batches(fence: AIOKafkaProducer, records: Sequence[Record]) -> Iterator[BatchBuilder]:
     builder = fence.create_batch()
     for key, value, headers in records:
-        if builder.append(timestamp=None, key=key, value=value, headers=headers) is None:  # full: the next begins
+        if builder.append(timestamp=None, key=key, value=value, headers=headers) is None:  # full: start the next
             builder.close()
             yield builder
             builder = fence.create_batch()

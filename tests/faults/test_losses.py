@@ -156,7 +156,7 @@ async def test_a_recreated_plays_topic_is_refused_until_offsets_are_reset(
     await create_topic(deployment.bootstrap_servers, settings.plays_topic, settings.partitions)
     deployment.sent = {}
     await deployment.feed(num_plays)
-    await refused(deployment, "the topic was made anew", f"{REMEDY} --to earliest")
+    await refused(deployment, "the topic was recreated", f"{REMEDY} --to earliest")
     await reset(deployment, to)
     skipped = places(deployment) if to == "latest" else set()
     await answer_more_plays(deployment)
@@ -178,7 +178,7 @@ async def test_a_plays_topic_recreated_under_a_running_worker_ends_it(
     await create_topic(deployment.bootstrap_servers, settings.plays_topic, settings.partitions)
 
     assert await worker.ended() == CRASH_STATUS
-    await refused(deployment, "the topic was made anew", f"{REMEDY} --to earliest")
+    await refused(deployment, "the topic was recreated", f"{REMEDY} --to earliest")
 
 
 # -- plays deleted

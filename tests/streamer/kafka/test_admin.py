@@ -18,9 +18,9 @@ pytestmark = pytest.mark.kafka
 
 
 async def until_partitions_are(admin: KafkaAdmin, topic: str, partitions: Collection[int]) -> None:
-    """Wait for a broker to hear of a change, a moment after the controller."""
+    """Wait for a broker to learn of a change, shortly after the controller."""
     async with asyncio.timeout(20):
-        while list(await admin.find_partitions(topic)) != partitions:  # noqa: ASYNC110  Kafka calls nobody
+        while list(await admin.find_partitions(topic)) != partitions:  # noqa: ASYNC110  Kafka has no event for it
             await asyncio.sleep(0.02)
 
 
@@ -50,8 +50,8 @@ async def test_looking_for_a_missing_topic_does_not_create_it(obliging_kafka: De
     async with KafkaAdmin(obliging_kafka.bootstrap_servers) as admin:
         assert await admin.find_partitions(topic_prefix) == {}
 
-    async with admin_of(obliging_kafka.bootstrap_servers) as looking:
-        assert topic_prefix not in await looking.list_topics()
+    async with admin_of(obliging_kafka.bootstrap_servers) as other_admin:
+        assert topic_prefix not in await other_admin.list_topics()
 
 
 async def test_a_topic_is_created_once_and_deleted(kafka: DevKafka, topic_prefix: str) -> None:
@@ -64,7 +64,7 @@ async def test_a_topic_is_created_once_and_deleted(kafka: DevKafka, topic_prefix
         await until_partitions_are(admin, topic_prefix, [])
 
 
-async def test_a_topic_that_kafka_refuses_is_named_with_the_reason(kafka: DevKafka) -> None:
+async def test_a_topic_that_kafka_rejects_is_named_with_the_reason(kafka: DevKafka) -> None:
     async with KafkaAdmin(kafka.bootstrap_servers) as admin:
         with pytest.raises(ContractError, match=r"topic no topic cannot be created: InvalidTopic.*create it by hand"):
             await admin.create_topic("no topic", 1, 1, {})

@@ -1,4 +1,4 @@
-"""A client is stopped, whatever becomes of it; pytest turns a client left open into an error."""
+"""A client is always stopped; pytest turns a client left open into an error."""
 
 import gc
 from collections.abc import Callable

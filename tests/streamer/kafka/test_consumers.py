@@ -30,7 +30,9 @@ async def backlog(kafka: DevKafka, topic: str) -> list[tuple[int, bytes | None]]
         return [(record.partition, record.value) async for record in records]
 
 
-async def test_a_backlog_is_what_is_committed_in_the_order_of_each_partition(kafka: DevKafka, topic: str) -> None:
+async def test_a_backlog_holds_the_committed_records_in_order_within_each_partition(
+    kafka: DevKafka, topic: str
+) -> None:
     async with running(transactional(kafka, topic)) as producer:
         await producer.begin_transaction()
         await producer.send_and_wait(topic, b"aborted", partition=0)
@@ -45,14 +47,14 @@ async def test_a_backlog_is_what_is_committed_in_the_order_of_each_partition(kaf
     assert [value for partition, value in records if partition == 1] == [b"other"]
 
 
-async def test_what_comes_behind_the_ends_is_not_read(kafka: DevKafka, topic: str) -> None:
+async def test_records_after_the_ends_are_not_read(kafka: DevKafka, topic: str) -> None:
     ends = {TopicPartition(topic, 0): 1}
 
     async with aclosing(read_until(kafka.bootstrap_servers, ends)) as records:
         assert [record.value async for record in records] == [b"one"]
 
 
-async def test_a_transaction_open_before_the_ends_is_waited_for(kafka: DevKafka, topic: str) -> None:
+async def test_reading_waits_for_a_transaction_that_is_open_before_the_ends(kafka: DevKafka, topic: str) -> None:
     tp = TopicPartition(topic, 0)
     async with (
         running(transactional(kafka, topic)) as producer,
@@ -88,7 +90,7 @@ async def test_a_consumer_commits_for_a_group_it_does_not_join(kafka: DevKafka, 
 
 
 @pytest.mark.parametrize(("auto_offset_reset", "position"), [("earliest", 0), ("latest", 2)])
-async def test_a_consumer_goes_on_where_it_is_set_to_when_its_offset_does_not_exist(
+async def test_a_consumer_whose_offset_does_not_exist_continues_where_it_is_configured_to(
     kafka: DevKafka, topic: str, auto_offset_reset: str, position: int
 ) -> None:
     tp = TopicPartition(topic, 0)
@@ -98,7 +100,7 @@ async def test_a_consumer_goes_on_where_it_is_set_to_when_its_offset_does_not_ex
         assert await consumer.position(tp) == position
 
 
-async def test_a_consumer_may_refuse_an_offset_that_does_not_exist(kafka: DevKafka, topic: str) -> None:
+async def test_a_consumer_may_reject_an_offset_that_does_not_exist(kafka: DevKafka, topic: str) -> None:
     tp = TopicPartition(topic, 0)
     async with running(create_consumer(kafka.bootstrap_servers, auto_offset_reset="none")) as consumer:
         consumer.assign([tp])

@@ -14,7 +14,7 @@ async def write(fence: AIOKafkaProducer, topic: str, value: bytes) -> None:
         await fence.send_and_wait(topic, value, partition=0)
 
 
-async def test_whoever_takes_a_fence_locks_its_former_holder_out(kafka: DevKafka, topic_prefix: str) -> None:
+async def test_taking_a_fence_locks_out_its_previous_holder(kafka: DevKafka, topic_prefix: str) -> None:
     await create_topic(kafka.bootstrap_servers, topic_prefix)
     frozen, other = (Fences(kafka.bootstrap_servers, topic_prefix, 30.0) for _ in range(2))
     await frozen.take([0])
@@ -31,7 +31,9 @@ async def test_whoever_takes_a_fence_locks_its_former_holder_out(kafka: DevKafka
     await other.drop()
 
 
-async def test_a_transaction_begun_before_the_fence_was_lost_is_never_seen(kafka: DevKafka, topic_prefix: str) -> None:
+async def test_a_transaction_started_before_the_fence_was_lost_is_never_read(
+    kafka: DevKafka, topic_prefix: str
+) -> None:
     await create_topic(kafka.bootstrap_servers, topic_prefix)
     frozen, other = (Fences(kafka.bootstrap_servers, topic_prefix, 30.0) for _ in range(2))
     await frozen.take([0])
@@ -63,7 +65,9 @@ async def test_partitions_and_deployments_do_not_fence_each_other(kafka: DevKafk
         await each.drop()
 
 
-async def test_exactly_the_fences_of_the_assignment_are_held_and_each_anew(kafka: DevKafka, topic_prefix: str) -> None:
+async def test_exactly_the_fences_of_the_assignment_are_held_and_each_is_retaken(
+    kafka: DevKafka, topic_prefix: str
+) -> None:
     fences = Fences(kafka.bootstrap_servers, topic_prefix, 30.0)
     await fences.take([0, 1])
     before = dict(fences.held)

@@ -1,4 +1,4 @@
-"""Two members with one identity: the one that was replaced ends, the one that was away too long joins anew."""
+"""Two members with one identity: one that was replaced exits, one that was away too long rejoins."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,10 +24,10 @@ WITHIN_S = 30
 
 @pytest.fixture
 def crashes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Note each crash, since the real one would end the test run too."""
-    told: list[str] = []
-    monkeypatch.setattr(identity, "crash", told.append)
-    return told
+    """Record each crash, since a real one would end the test run too."""
+    reasons: list[str] = []
+    monkeypatch.setattr(identity, "crash", reasons.append)
+    return reasons
 
 
 class Clock:
@@ -62,7 +62,7 @@ def test_a_member_unknown_soon_after_it_was_known_was_replaced(
     assert reason.startswith("another process has joined as a;")
 
 
-def test_what_a_member_commits_while_it_joins_anew_says_nothing(crashes: list[str]) -> None:
+def test_commits_of_a_member_that_is_rejoining_prove_nothing(crashes: list[str]) -> None:
     clock = Clock()
     watch = IdentityWatch("a", 10.0, clock)
 
@@ -72,20 +72,20 @@ def test_what_a_member_commits_while_it_joins_anew_says_nothing(crashes: list[st
     assert crashes == []
 
 
-def test_a_member_unknown_after_a_session_without_heartbeats_joins_anew(crashes: list[str]) -> None:
+def test_a_member_unknown_after_a_session_without_heartbeats_rejoins(crashes: list[str]) -> None:
     clock = Clock()
     watch = IdentityWatch("a", 10.0, clock)
 
-    watch.look(HEARTBEAT, heartbeat_answer(UNKNOWN), clock())  # never known: a former session of its own
+    watch.look(HEARTBEAT, heartbeat_answer(UNKNOWN), clock())  # never known: an earlier session of its own
     watch.look(HEARTBEAT, heartbeat_answer(0), clock())
-    clock.now_s += 11  # asked in time, and heard late
+    clock.now_s += 11  # sent in time, answered late
     watch.look(HEARTBEAT, heartbeat_answer(UNKNOWN), clock() - 5)
 
     assert crashes == []
 
 
 @pytest.mark.parametrize("error", [0, RebalanceInProgressError.errno, IllegalGenerationError.errno])
-def test_a_member_whose_group_is_in_motion_goes_on(error: int, crashes: list[str]) -> None:
+def test_a_member_whose_group_is_rebalancing_continues(error: int, crashes: list[str]) -> None:
     clock = Clock()
     watch = IdentityWatch("a", 10.0, clock)
 
@@ -118,7 +118,7 @@ async def _is_assigned(consumer: AIOKafkaConsumer) -> bool:
 
 
 @pytest.mark.kafka
-async def test_kafka_tells_the_older_of_two_that_it_is_unknown(
+async def test_kafka_answers_the_older_of_two_that_it_is_unknown(
     kafka: DevKafka, topic_prefix: str, crashes: list[str]
 ) -> None:
     await create_topic(kafka.bootstrap_servers, topic_prefix)

@@ -30,7 +30,7 @@ UNKNOWN_TIME = offsets(mark=Mark(5, -1), marked_ms=NOON_MS, committed=6)
 
 
 @pytest.mark.parametrize(
-    ("found", "told"),
+    ("place", "contradiction"),
     [
         (FRESH, ""),
         (OLD_TOPIC, ""),
@@ -39,28 +39,22 @@ UNKNOWN_TIME = offsets(mark=Mark(5, -1), marked_ms=NOON_MS, committed=6)
         (AFTER_RESET, ""),
         (UNKNOWN_TIME, ""),
         (DELETED, "begins at offset 8 but the states end at 5: 2 plays were deleted before they were applied"),
-        (SHORTER, "ends at offset 10, before the progress mark 15: the topic was made anew"),
-        (
-            REGROWN,
-            "holds another record at offset 5 than the one the progress mark covers: the topic was made anew",
-        ),
-        (
-            GONE_AT_MARK,
-            "holds another record at offset 5 than the one the progress mark covers: the topic was made anew",
-        ),
+        (SHORTER, "ends at offset 10, before the progress mark 15: the topic was recreated"),
+        (REGROWN, "the record at offset 5 is not the one that the progress mark covers: the topic was recreated"),
+        (GONE_AT_MARK, "the record at offset 5 is not the one that the progress mark covers: the topic was recreated"),
         (LOST, "offset 6 is committed but the states end at -1: the changelog was lost"),
         (BEHIND, "offset 6 is committed but the states end at 3: the changelog was lost"),
     ],
 )
-def test_what_does_not_fit_is_told(found: Offsets, told: str) -> None:
-    assert found.contradiction == told
+def test_a_contradiction_is_described(place: Offsets, contradiction: str) -> None:
+    assert place.contradiction == contradiction
 
 
 @pytest.mark.parametrize(
-    ("found", "earliest", "passed_over", "again"),
+    ("place", "earliest", "skipped", "again"),
     [
         (FRESH, 0, (0, 10), (0, 0)),
-        (OLD_TOPIC, 4, (0, 6), (0, 0)),  # what aged away before the deployment was never its own
+        (OLD_TOPIC, 4, (0, 6), (0, 0)),  # what expired before the deployment was never its own
         (FITS, 6, (0, 4), (0, 0)),
         (DELETED, 8, (2, 4), (0, 0)),
         (SHORTER, 0, (0, 10), (0, 0)),
@@ -69,32 +63,32 @@ def test_what_does_not_fit_is_told(found: Offsets, told: str) -> None:
         (BEHIND, 4, (0, 6), (2, 0)),
     ],
 )
-def test_a_reset_goes_on_with_the_first_play_not_covered_or_the_next_one(
-    found: Offsets, earliest: int, passed_over: tuple[int, int], again: tuple[int, int]
+def test_a_reset_continues_with_the_first_play_not_covered_or_with_the_next_one(
+    place: Offsets, earliest: int, skipped: tuple[int, int], again: tuple[int, int]
 ) -> None:
-    targets = (found.earliest, found.end)
+    targets = (place.earliest, place.end)
 
-    assert found.earliest == earliest
-    assert tuple(map(found.num_skipped, targets)) == passed_over
-    assert tuple(map(found.num_answered_again, targets)) == again
+    assert place.earliest == earliest
+    assert tuple(map(place.num_skipped, targets)) == skipped
+    assert tuple(map(place.num_answered_again, targets)) == again
 
 
-@pytest.mark.parametrize("found", [DELETED, SHORTER, REGROWN, LOST, BEHIND])
+@pytest.mark.parametrize("place", [DELETED, SHORTER, REGROWN, LOST, BEHIND])
 @pytest.mark.parametrize("to", ["earliest", "end"])
-def test_behind_the_mark_of_a_reset_everything_fits(found: Offsets, to: str) -> None:
-    target = getattr(found, to)
-    is_there = found.begin <= target - 1
+def test_after_the_mark_of_a_reset_everything_fits(place: Offsets, to: str) -> None:
+    target = getattr(place, to)
+    is_there = place.begin <= target - 1
     timestamp_ms = NOON_MS if is_there else None
 
     after = offsets(
-        begin=found.begin, end=found.end, mark=mark_before(target, timestamp_ms), marked_ms=timestamp_ms,
+        begin=place.begin, end=place.end, mark=mark_before(target, timestamp_ms), marked_ms=timestamp_ms,
         committed=target,
     )  # fmt: skip
 
     assert (after.contradiction, after.earliest) == ("", target)
 
 
-def test_a_refusal_names_each_partition_and_the_command_that_mends_it() -> None:
+def test_a_refusal_names_each_partition_and_the_remedy() -> None:
     message = explain("plays", [FITS, DELETED, SHORTER])
 
     assert message.startswith("plays-0: begins at offset 8")
@@ -110,7 +104,7 @@ def test_a_lost_changelog_takes_the_states_on_disk_with_it() -> None:
     assert "refrain offsets reset --to earliest" in message
 
 
-def test_nothing_is_said_where_everything_fits() -> None:
+def test_the_explanation_is_empty_where_everything_fits() -> None:
     assert explain("plays", [FRESH, FITS, AGED]) == ""
 
 
@@ -118,22 +112,24 @@ def test_nothing_is_said_where_everything_fits() -> None:
 
 
 @pytest.mark.kafka
-async def test_a_topic_is_looked_at_as_it_is(kafka: DevKafka, topic_prefix: str) -> None:
+async def test_offsets_and_timestamps_are_read_from_the_topic(kafka: DevKafka, topic_prefix: str) -> None:
     await create_topic(kafka.bootstrap_servers, topic_prefix, 2, {"retention.ms": "-1"})
     await produce(kafka.bootstrap_servers, topic_prefix, *[b"{}"] * 10, timestamp_ms=NOON_MS)
     async with admin_of(kafka.bootstrap_servers) as admin:
         await admin.delete_records({TopicPartition(topic_prefix, 0): RecordsToDelete(4)})
 
     async with observing(kafka.bootstrap_servers) as consumer:
-        found = await read_offsets(consumer, topic_prefix, {1: NO_MARK, 0: Mark(6, NOON_MS)}, {0: 7})
+        places = await read_offsets(consumer, topic_prefix, {1: NO_MARK, 0: Mark(6, NOON_MS)}, {0: 7})
         gone = await timestamps_at(consumer, {TopicPartition(topic_prefix, 0): 3})
 
-    assert found == [Offsets(0, 4, 10, Mark(6, NOON_MS), NOON_MS, 7), Offsets(1, 0, 0, NO_MARK, None, None)]
+    assert places == [Offsets(0, 4, 10, Mark(6, NOON_MS), NOON_MS, 7), Offsets(1, 0, 0, NO_MARK, None, None)]
     assert set(gone.values()) == {None}
 
 
 @pytest.mark.kafka
-async def test_records_are_told_from_markers_and_from_what_was_never_there(kafka: DevKafka, topic_prefix: str) -> None:
+async def test_only_records_have_timestamps_markers_and_missing_offsets_have_none(
+    kafka: DevKafka, topic_prefix: str
+) -> None:
     await create_topic(kafka.bootstrap_servers, topic_prefix, 4)
     async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers, transactional_id=topic_prefix) as producer:
         for _ in range(2):
@@ -143,13 +139,15 @@ async def test_records_are_told_from_markers_and_from_what_was_never_there(kafka
 
     offsets = dict(enumerate([3, 1, 2, -1]))
     async with observing(kafka.bootstrap_servers) as consumer:
-        found = await timestamps_at(consumer, {TopicPartition(topic_prefix, n): at for n, at in offsets.items()})
+        timestamps_ms = await timestamps_at(
+            consumer, {TopicPartition(topic_prefix, n): at for n, at in offsets.items()}
+        )
 
-    assert list(found.values()) == [None, None, NOON_MS + 2, None]
+    assert list(timestamps_ms.values()) == [None, None, NOON_MS + 2, None]
 
 
 @pytest.mark.kafka
-async def test_the_newest_mark_is_found_however_far_back_it_stands(kafka: DevKafka, topic_prefix: str) -> None:
+async def test_the_newest_mark_is_found_however_far_back_it_is(kafka: DevKafka, topic_prefix: str) -> None:
     await create_topic(kafka.bootstrap_servers, topic_prefix, 2)
     async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers, transactional_id=topic_prefix) as producer:
         async with producer.transaction():
@@ -162,9 +160,9 @@ async def test_the_newest_mark_is_found_however_far_back_it_stands(kafka: DevKaf
         await producer.abort_transaction()
 
     async with observing(kafka.bootstrap_servers) as consumer:
-        found = await newest_marks(consumer, [TopicPartition(topic_prefix, number) for number in (0, 1)])
+        marks = await newest_marks(consumer, [TopicPartition(topic_prefix, number) for number in (0, 1)])
 
-    assert list(found.values()) == [Mark(4, NOON_MS), NO_MARK]
+    assert list(marks.values()) == [Mark(4, NOON_MS), NO_MARK]
 
 
 @pytest.mark.kafka
@@ -173,6 +171,6 @@ async def test_a_changelog_without_any_record_has_no_mark(kafka: DevKafka, topic
     await create_topic(kafka.bootstrap_servers, topic_prefix)
 
     async with observing(kafka.bootstrap_servers) as consumer:
-        found = await newest_marks(consumer, [TopicPartition(topic_prefix, 0)])
+        marks = await newest_marks(consumer, [TopicPartition(topic_prefix, 0)])
 
-    assert list(found.values()) == [NO_MARK]
+    assert list(marks.values()) == [NO_MARK]

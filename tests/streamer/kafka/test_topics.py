@@ -33,7 +33,7 @@ def test_outputs_and_changelog_have_as_many_partitions_as_the_plays() -> None:
 
 
 @pytest.mark.kafka
-async def test_missing_topics_are_created_as_they_must_be(kafka: DevKafka, topic_prefix: str) -> None:
+async def test_missing_topics_are_created_with_the_required_settings(kafka: DevKafka, topic_prefix: str) -> None:
     settings = settings_for(kafka, topic_prefix)
 
     assert await ensure_topics(settings) == 3
@@ -48,16 +48,14 @@ async def test_missing_topics_are_created_as_they_must_be(kafka: DevKafka, topic
 
 
 @pytest.mark.kafka
-async def test_topics_that_are_right_are_accepted_again(kafka: DevKafka, topic_prefix: str) -> None:
+async def test_correct_topics_are_accepted_again(kafka: DevKafka, topic_prefix: str) -> None:
     await ensure_topics(settings_for(kafka, topic_prefix))
 
     assert await ensure_topics(settings_for(kafka, topic_prefix, partitions=9)) == 3  # the topic decides
 
 
 @pytest.mark.kafka
-async def test_the_partitions_of_existing_plays_are_those_of_what_is_created(
-    kafka: DevKafka, topic_prefix: str
-) -> None:
+async def test_created_topics_have_as_many_partitions_as_the_existing_plays(kafka: DevKafka, topic_prefix: str) -> None:
     settings = settings_for(kafka, topic_prefix)
     await create_topic(kafka.bootstrap_servers, settings.plays_topic, 2)
 
@@ -67,7 +65,7 @@ async def test_the_partitions_of_existing_plays_are_those_of_what_is_created(
 
 
 @pytest.mark.kafka
-async def test_outputs_with_other_partitions_than_the_plays_are_refused(kafka: DevKafka, topic_prefix: str) -> None:
+async def test_outputs_with_more_partitions_than_the_plays_are_rejected(kafka: DevKafka, topic_prefix: str) -> None:
     settings = settings_for(kafka, topic_prefix)
     await create_topic(kafka.bootstrap_servers, settings.long_term_topic, 4, {"cleanup.policy": "compact"})
 
@@ -97,7 +95,7 @@ async def test_outputs_with_other_partitions_than_the_plays_are_refused(kafka: D
         (".short", 3, {}, "has cleanup.policy=delete but needs compact"),
     ],
 )
-async def test_a_topic_that_would_lose_something_is_refused_with_the_command_that_mends_it(
+async def test_a_topic_that_would_lose_records_is_rejected_with_the_command_that_fixes_it(
     kafka: DevKafka, topic_prefix: str, *, topic: str, partitions: int, configs: dict[str, str], message: str
 ) -> None:
     await create_topic(kafka.bootstrap_servers, topic_prefix + topic, partitions, configs)
@@ -122,14 +120,14 @@ async def test_a_changelog_that_keeps_tombstones_longer_is_accepted(kafka: DevKa
     ("replicas", "min_insync", "unclean", "risks"),
     [(1, "1", "false", 0), (2, "1", "false", 0), (3, "1", "false", 1), (3, "2", "false", 0), (3, "1", "true", 2)],
 )
-def test_settings_that_let_a_topic_forget_are_told(replicas: int, min_insync: str, unclean: str, risks: int) -> None:
+def test_settings_that_may_lose_records_are_reported(replicas: int, min_insync: str, unclean: str, risks: int) -> None:
     configs = {"min.insync.replicas": min_insync, "unclean.leader.election.enable": unclean}
 
     assert len(list(_risks(configs, replicas))) == risks
 
 
 @pytest.mark.kafka
-async def test_a_topic_that_may_forget_is_accepted_with_a_warning(
+async def test_a_topic_that_may_lose_records_is_accepted_with_a_warning(
     kafka: DevKafka, topic_prefix: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = settings_for(kafka, topic_prefix)
@@ -143,7 +141,7 @@ async def test_a_topic_that_may_forget_is_accepted_with_a_warning(
 
 
 @pytest.mark.kafka
-async def test_topics_that_cannot_be_created_are_refused(kafka: DevKafka, topic_prefix: str) -> None:
+async def test_topics_that_cannot_be_created_are_reported(kafka: DevKafka, topic_prefix: str) -> None:
     settings = settings_for(kafka, f"{topic_prefix} with spaces")
 
     with pytest.raises(ContractError, match="cannot be created: InvalidTopic"):
@@ -151,7 +149,7 @@ async def test_topics_that_cannot_be_created_are_refused(kafka: DevKafka, topic_
 
 
 @pytest.mark.kafka
-async def test_a_broker_that_creates_topics_by_itself_does_not_get_ahead(
+async def test_a_broker_that_creates_topics_by_itself_does_not_interfere(
     obliging_kafka: DevKafka, topic_prefix: str
 ) -> None:
     settings = settings_for(obliging_kafka, topic_prefix)

@@ -126,7 +126,7 @@ async def test_plays_lost_to_retention_are_counted_and_passed_over(
 async def test_a_topic_made_anew_is_begun_or_passed_over(place: Place, to: str, num_plays: int) -> None:
     await place.make_plays_anew()
     await place.fill(NOON_MS + 5, num_plays)
-    assert "the topic was made anew" in await show(place.settings)
+    assert "the topic was recreated" in await show(place.settings)
 
     await reset(place.settings, to)
 
