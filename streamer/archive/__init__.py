@@ -1,1 +1,1 @@
-"""The archive: plays on the trainer's disk, each once."""
+"""The archive: every play on the trainer's disk exactly once."""

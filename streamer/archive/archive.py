@@ -1,9 +1,9 @@
-"""The trainer's archive: plays as Parquet files, and how far each partition has come.
+"""The trainer's archive: plays as Parquet files, and the next offset of each partition.
 
-The manifest names the files that count and the next offset of each partition; it is replaced atomically, after the
-files it names are on the disk. So plays and offsets change together, a play is archived exactly once, and whatever a
-crash leaves behind is a file that no manifest names: it is removed at the next opening. Plays stand in the order of
-their arrival, and the plays of one partition in the order of their offsets.
+The manifest lists the valid files and the next offset of each partition. It is replaced atomically, after the files it
+lists are on the disk. So plays and offsets change together, a play is archived exactly once, and a crash leaves behind
+at most files that no manifest lists, which the next opening removes. Plays are in the order of their arrival, and the
+plays of one partition in the order of their offsets.
 """
 
 import threading
@@ -29,7 +29,7 @@ class Archive:
     """An archive, held by one process at a time; its methods may be called from any thread.
 
     Args:
-        directory: made if absent.
+        directory: created if absent.
         clock: seconds since the epoch; plays belong to the day they are appended on.
 
     Raises:
@@ -39,7 +39,7 @@ class Archive:
     def __init__(self, directory: Path, *, clock: Callable[[], float] = time.time) -> None:
         self._directory = directory
         self._clock = clock
-        self._turn = threading.Lock()  # reading must not meet a file that an append takes away
+        self._turn = threading.Lock()  # an append must not remove a file that is being read
         self._lock = _hold(directory)
         try:
             self._manifest = read_manifest(directory, self._today())
@@ -55,62 +55,62 @@ class Archive:
         self.close()
 
     def close(self) -> None:
-        """Let another process have it."""
+        """Release the lock, so that another process may open the archive."""
         with self._turn:
             self._lock.close()
 
     @property
     def next_offsets(self) -> Mapping[int, int]:
-        """The offset each partition goes on from; partitions never heard are absent."""
+        """The offset at which each partition continues; partitions never archived are absent."""
         return self._manifest.next_offsets
 
     @property
     def files(self) -> tuple[ArchiveFile, ...]:
-        """What it consists of, in the order of arrival."""
+        """The files of the archive, in the order of arrival."""
         return self._manifest.files
 
     @property
     def num_plays(self) -> int:
-        """How many plays it holds."""
+        """The number of plays it holds."""
         return sum(file.num_plays for file in self._manifest.files)
 
     @property
     def num_appended(self) -> int:
-        """How many plays were ever archived, also those dropped since."""
+        """The number of plays ever archived, including those dropped since."""
         return self._manifest.num_appended
 
     @property
     def num_new(self) -> int:
-        """How many plays came since the latest fit."""
+        """The number of plays that arrived since the latest fit."""
         return self._manifest.num_appended - self._manifest.num_fitted
 
     @property
     def since_fit_s(self) -> float:
-        """How long ago the latest fit ended; where there was none, when the first play came."""
+        """The time since the latest fit ended; before the first fit, since the first play arrived."""
         return max(0.0, self._clock() - self._manifest.fitted_at_ms / 1000) if self._manifest.fitted_at_ms else 0.0
 
     @property
     def fitting(self) -> FitWindow | None:
-        """The fit that was begun and has not ended, maybe with the process that began it."""
+        """The fit that has started but not ended; its process may have."""
         return self._manifest.fitting
 
     def append(self, plays: pa.Table, next_offsets: Mapping[int, int], forgotten: Collection[str] = ()) -> None:
-        """Add plays, take listeners out and move the offsets: all or nothing.
+        """Add plays, drop forgotten listeners and advance the offsets, all or nothing.
 
         Args:
-            plays: as `to_table` makes them, in order; those of the forgotten are what they played afterwards.
-            next_offsets: of the partitions that moved.
+            plays: as `to_table` makes them, in order; a forgotten listener's plays here are later than the tombstone.
+            next_offsets: of the partitions that advanced.
             forgotten: user ids whose plays archived so far are dropped.
 
         Raises:
-            ValueError: a partition would go back, so that plays would be archived twice.
-            OSError: the disk does not take them; the archive is as it was, and may be appended to again.
+            ValueError: a partition would go back, so plays would be archived twice.
+            OSError: the disk cannot store them; the archive is unchanged, and the append may be repeated.
         """
         with self._turn:
             self._append(plays, next_offsets, forgotten)
 
     def tidy(self, max_days: int) -> bool:
-        """Drop plays that arrived more than `max_days` days ago, and pack some small files of days gone by into one.
+        """Drop plays that arrived more than `max_days` days ago, and pack some small files of an earlier day into one.
 
         Returns:
             Whether there was anything to do; there may be more.
@@ -127,7 +127,7 @@ class Archive:
             return True
 
     def begin_fit(self) -> FitWindow:
-        """Say which plays a fit is about, and remember it; the fit that was cut off, if one was, begins anew."""
+        """Record and return the plays of a new fit; if a fit was interrupted, return its plays again, to redo it."""
         with self._turn:
             if self._manifest.fitting is None:
                 self._change(fitting=FitWindow(dict(self.next_offsets), self.num_appended))
@@ -135,23 +135,23 @@ class Archive:
             return self._manifest.fitting
 
     def abandon_fit(self) -> None:
-        """Forget the fit under way: the next one is about the plays there will be then."""
+        """Discard the current fit: the next one covers the plays archived by then."""
         with self._turn:
             self._change(fitting=None)
 
     def end_fit(self) -> None:
-        """Remember that the plays of the fit under way were learned from, or refused."""
+        """Record that the current fit has ended, whether its plays were learned from or rejected."""
         with self._turn:
             assert self._manifest.fitting is not None
             num_fitted = self._manifest.fitting.num_appended
             self._change(num_fitted=num_fitted, fitted_at_ms=self._now_ms(), fitting=None)
 
     def read_newest(self, max_plays: int, before: Mapping[int, int] | None = None) -> ArchivedPlays:
-        """Read the plays that arrived last; files that hold none of them stay closed.
+        """Read the plays that arrived last; files that hold none of them are not opened.
 
         Args:
-            max_plays: how many.
-            before: by partition, the first offset that counts no more; absent: all count.
+            max_plays: the most plays to read.
+            before: by partition, the first offset to leave out; None leaves none out.
         """
         tables: list[pa.Table] = []
         missing = max_plays
@@ -168,7 +168,7 @@ class Archive:
     def _append(self, plays: pa.Table, next_offsets: Mapping[int, int], forgotten: Collection[str]) -> None:
         self._refuse_to_go_back(plays, next_offsets)
         number, num_plays = self._manifest.next_file, len(plays)
-        day = max([self._today(), *(file.day for file in self.files[-1:])])  # days never go back, as clocks may
+        day = max([self._today(), *(file.day for file in self.files[-1:])])  # a clock may go back, a day never does
         files, number = self._without(forgotten, number) if forgotten else (list(self.files), number)
         if num := num_to_join(files, num_plays, day):
             plays = pa.concat_tables([read_plays(self._directory, files[-num:]), plays])
@@ -185,7 +185,7 @@ class Archive:
         remove_others(self._directory, files)
 
     def _without(self, forgotten: Collection[str], number: int) -> tuple[list[ArchiveFile], int]:
-        """Write anew the files that hold plays of the forgotten; return the files that remain and the next number."""
+        """Rewrite the files that hold plays of the forgotten; return the remaining files and the next number."""
         files: list[ArchiveFile] = []
         for file in self.files:
             rest = read_without(self._directory, file, forgotten)
@@ -205,7 +205,7 @@ class Archive:
         manifest: ArchiveManifest = msgspec.structs.replace(self._manifest, **changes)
         try:
             replace_manifest(self._directory, manifest)
-        except OSError:  # whether the disk has it nobody knows: what it names must not be written again
+        except OSError:  # the disk may have it or not: the files it lists must not be overwritten
             self._manifest = msgspec.structs.replace(self._manifest, next_file=manifest.next_file)
             raise
         self._manifest = manifest
@@ -216,8 +216,8 @@ class Archive:
             first = pc.min(plays.filter(pc.field("partition") == partition)["offset"]).as_py()
             if next_offset < known or (first is not None and first < known):
                 raise ValueError(
-                    f"partition {partition} is archived up to offset {known}, yet plays from {first} up to "
-                    f"{next_offset} were appended; read on from `next_offsets`"
+                    f"partition {partition} is archived up to offset {known}, but plays from {first} up to "
+                    f"{next_offset} were appended; continue reading from `next_offsets`"
                 )
 
     def _now_ms(self) -> int:
@@ -228,7 +228,7 @@ class Archive:
 
 
 def _is_before(next_offsets: Mapping[int, int]) -> pc.Expression:
-    """Tell the plays that stand before an offset of their partition; of a partition not named there is none."""
+    """Select the plays before an offset of their partition; none of a partition without an offset."""
     is_before = pc.scalar(value=False)
     for partition, offset in next_offsets.items():
         is_before |= (pc.field("partition") == partition) & (pc.field("offset") < offset)

@@ -1,7 +1,7 @@
-"""The archivist carries plays from the topic to the archive, each once.
+"""The archivist copies plays from the topic to the archive, each exactly once.
 
-The archive's manifest says where to go on, so the consumer needs no group and commits nothing. What retention deleted
-while no trainer ran is counted and logged, never passed over in silence.
+The archive's manifest holds the offsets to continue from, so the consumer needs no group and commits nothing. Plays
+that retention deleted while no trainer ran are counted and logged, never skipped silently.
 """
 
 import asyncio
@@ -23,8 +23,8 @@ from streamer.wire.plays import decode
 
 logger = logging.getLogger(__name__)
 
-FULL_RECORDS: Final = 50_000  # held before they are archived: 25 MB or so, and one write of the newest file
-_FETCH_WAIT_MS: Final = 500  # how long a wish to stop may go unheard
+FULL_RECORDS: Final = 50_000  # archived once this many are held: about 25 MB, and one write of the newest file
+_FETCH_WAIT_MS: Final = 500  # how long a request to stop may go unnoticed
 
 Records = Mapping[int, list[ConsumerRecord[bytes, bytes]]]
 
@@ -33,10 +33,10 @@ class Archivist:
     """Reads `plays` from where the archive ends.
 
     Args:
-        bootstrap_servers: where Kafka answers.
+        bootstrap_servers: the addresses of Kafka's brokers.
         topic: the plays.
-        archive: nobody else may append to it; not to be read while a method runs.
-        metrics: what is counted.
+        archive: only this archivist may append to it; do not read it while a method runs.
+        metrics: the counters it increments.
     """
 
     def __init__(self, bootstrap_servers: str, topic: str, archive: Archive, metrics: TrainerMetrics) -> None:
@@ -46,13 +46,13 @@ class Archivist:
         self._metrics = metrics
         self._consumer = create_consumer(
             bootstrap_servers,
-            auto_offset_reset="none",  # retention overtook the reading: end, and count what is lost at the next start
+            auto_offset_reset="none",  # if retention overtakes the reading: exit, and count the loss at the next start
         )
         self._held: dict[int, list[ConsumerRecord[bytes, bytes]]] = {}
         self._num_held = 0
 
     async def start(self) -> None:
-        """Find where each partition goes on.
+        """Find the offset at which each partition continues.
 
         Raises:
             ContractError: the topic is missing, or is not the one that was archived.
@@ -60,36 +60,36 @@ class Archivist:
         await self._consumer.start()
         partitions = [TopicPartition(self._topic, number) for number in await self._find_partitions()]
         self._consumer.assign(partitions)
-        begins = await self._consumer.beginning_offsets(partitions)
+        starts = await self._consumer.beginning_offsets(partitions)
         ends = await self._consumer.end_offsets(partitions)
         for partition in partitions:
-            next_offset = self._archive.next_offsets.get(partition.partition, begins[partition])
+            next_offset = self._archive.next_offsets.get(partition.partition, starts[partition])
             if next_offset > ends[partition]:
                 raise ContractError(
                     f"the archive has plays of {self._topic}-{partition.partition} up to offset {next_offset}, but the "
-                    f"partition ends at {ends[partition]}: the topic was made anew; move the archive away to begin anew"
+                    f"partition ends at {ends[partition]}: the topic was recreated; move the archive away to start over"
                 )
-            if lost := max(0, begins[partition] - next_offset):
+            if lost := max(0, starts[partition] - next_offset):
                 self._metrics.records_lost.inc(lost)
                 logger.warning("records lost to retention partition=%d num=%d", partition.partition, lost)
             self._consumer.seek(partition, next_offset + lost)
 
     async def stop(self) -> None:
-        """Leave; what was fetched and not archived is read again next time."""
+        """Disconnect; records fetched but not archived are read again next time."""
         await self._consumer.stop()
 
     async def catch_up(self, stopping: asyncio.Event) -> None:
-        """Archive everything there is now, or what is read until the wish to stop."""
+        """Archive all records that exist now, or those read until a request to stop."""
         ends = await self._consumer.end_offsets(list(self._consumer.assignment()))
         while not stopping.is_set() and await self._is_behind(ends):
             await self._fetch()
         await self._archive_held()
 
     async def follow(self, for_s: float, stopping: asyncio.Event) -> None:
-        """Archive what comes within `for_s` seconds, or until the wish to stop.
+        """Archive the records that arrive within `for_s` seconds, or until a request to stop.
 
         Raises:
-            OSError: the disk does not take it; what was fetched is held, and archived by the next call.
+            OSError: the disk cannot store them; the next call archives them, for they are still held.
         """
         await self._archive_held()
         deadline_s = asyncio.get_running_loop().time() + for_s
@@ -99,15 +99,15 @@ class Archivist:
 
     async def _find_partitions(self) -> list[int]:
         async with KafkaAdmin(self._bootstrap_servers) as admin:
-            found = list(await admin.find_partitions(self._topic))
-        if not found:
-            raise ContractError(f"there is no topic {self._topic}; start a worker, which makes it, or create it")
-        if missing := sorted(self._archive.next_offsets.keys() - set(found)):
+            partitions = list(await admin.find_partitions(self._topic))
+        if not partitions:
+            raise ContractError(f"there is no topic {self._topic}; start a worker, which creates it, or create it")
+        if missing := sorted(self._archive.next_offsets.keys() - set(partitions)):
             raise ContractError(
-                f"the archive has plays of partition {missing[0]}, which {self._topic} has not: the topic was made "
-                "anew; move the archive away to begin anew"
+                f"the archive has plays of partition {missing[0]}, which {self._topic} does not have: the topic was "
+                "recreated; move the archive away to start over"
             )
-        return found
+        return partitions
 
     async def _is_behind(self, ends: Mapping[TopicPartition, int]) -> bool:
         return any([await self._consumer.position(partition) < end for partition, end in ends.items()])
@@ -124,12 +124,15 @@ class Archivist:
         if not self._held:
             return
         await asyncio.to_thread(self._append, self._held)
-        self._held, self._num_held = {}, 0  # only now: what a full disk did not take is held until there is room
+        self._held, self._num_held = (
+            {},
+            0,
+        )  # only now: records that a full disk cannot store are held until there is space
 
     def _append(self, records: Records) -> None:
         tables: list[pa.Table] = []
         forgotten: set[str] = set()
-        num_refused = 0
+        num_rejected = 0
         for partition, of_partition in records.items():
             decoded = decode(
                 [record.key for record in of_partition],
@@ -139,13 +142,13 @@ class Archivist:
             offsets = np.array([record.offset for record in of_partition], np.int64)[decoded.plays.index]
             tables.append(to_table(decoded.plays, partition, offsets))
             forgotten |= forgotten_users(decoded.plays)
-            num_refused += len(decoded.rejects)
+            num_rejected += len(decoded.rejects)
         plays = pa.concat_tables(tables)
         self._archive.append(
             plays, {partition: of_partition[-1].offset + 1 for partition, of_partition in records.items()}, forgotten
         )
         self._metrics.plays_archived.inc(len(plays))
-        self._metrics.plays_refused.inc(num_refused)
+        self._metrics.plays_refused.inc(num_rejected)
         self._metrics.forgotten.inc(len(forgotten))
         self._metrics.plays_new.set(self._archive.num_new)
         logger.debug("archived plays=%d forgotten=%d", len(plays), len(forgotten))

@@ -1,9 +1,9 @@
-"""The files of an archive: how plays are written to them, which of them become one, and which are passed over.
+"""The files of an archive: how plays are written to them, and which files are merged, read or removed.
 
-A file holds plays of one day of arrival, in the order they came, and is never changed. An append writes one, together
-with the newest of the same day that are no larger: sizes fall by half from file to file, a day of many small appends
-has a handful of files, and a play is written some ten times in all. Files of days gone by, which erasure may have made
-small, are packed into full ones.
+A file holds the plays of one day of arrival, in the order they arrived, and is never changed. An append writes one
+file, merged with the newest files of the same day that are no larger. So each file is at most half the size of the one
+before it, a day of many small appends has a handful of files, and a play is written about ten times in all. Small files
+of earlier days, which erasure may have shrunk, are packed into full ones.
 """
 
 from collections.abc import Collection, Sequence
@@ -17,18 +17,18 @@ import pyarrow.parquet as pq
 from streamer.archive.manifest import ArchiveFile
 from streamer.runtime.files import sync_file
 
-FULL_FILE_PLAYS: Final = 200_000  # some 3 MB, written in 0.2 s
-_GROUP_PLAYS: Final = 50_000  # rows of a row group: what a reader of some minutes reads at least
+FULL_FILE_PLAYS: Final = 200_000  # about 3 MB, written in 0.2 s
+_GROUP_PLAYS: Final = 50_000  # rows of a row group: the least that a reader of a few minutes reads
 
 
 def write_plays(directory: Path, number: int, plays: pa.Table, day: int) -> list[ArchiveFile]:
-    """Write a file and flush it to the disk; none for no plays.
+    """Write a file and flush it to the disk; no file if there are no plays.
 
     Args:
         directory: of the archive.
         number: of the file, never used before.
         plays: of one day of arrival.
-        day: which.
+        day: that day, UTC, days since the epoch.
     """
     if not len(plays):
         return []
@@ -41,12 +41,12 @@ def write_plays(directory: Path, number: int, plays: pa.Table, day: int) -> list
 
 
 def read_plays(directory: Path, files: Sequence[ArchiveFile]) -> pa.Table:
-    """Read files, one at least, in order."""
+    """Read one or more files, in order."""
     return pa.concat_tables([pq.read_table(directory / file.name, partitioning=None) for file in files])
 
 
 def read_without(directory: Path, file: ArchiveFile, user_ids: Collection[str]) -> pa.Table | None:
-    """Read a file but for the plays of some listeners; None where it has none of theirs, which one column tells."""
+    """Read a file without the plays of some listeners; None if it has none of theirs, which needs only one column."""
     names = pa.array(sorted(user_ids), pa.string())
     users = pq.read_table(directory / file.name, columns=["user_id"], partitioning=None)["user_id"]
     theirs = pc.is_in(users, names)
@@ -54,7 +54,7 @@ def read_without(directory: Path, file: ArchiveFile, user_ids: Collection[str]) 
 
 
 def remove_others(directory: Path, files: Collection[ArchiveFile]) -> None:
-    """Remove whatever plays no manifest names."""
+    """Remove the files of plays that are not among `files`."""
     named = {file.name for file in files}
     for path in directory.glob("plays-*.parquet"):
         if path.name not in named:
@@ -62,8 +62,8 @@ def remove_others(directory: Path, files: Collection[ArchiveFile]) -> None:
 
 
 def num_to_join(files: Sequence[ArchiveFile], num_plays: int, day: int) -> int:
-    """Count the newest files that an append of so many plays takes in."""
-    num, total = 0, num_plays  # of no plays, none is smaller: nothing is joined
+    """Count the newest files that an append of `num_plays` merges into its own."""
+    num, total = 0, num_plays  # with 0 plays no file is small enough: nothing is merged
     for file in reversed(files):
         if file.day != day or file.num_plays > total or total + file.num_plays > FULL_FILE_PLAYS:
             break
@@ -72,7 +72,7 @@ def num_to_join(files: Sequence[ArchiveFile], num_plays: int, day: int) -> int:
 
 
 def next_to_pack(files: Sequence[ArchiveFile], today: int) -> slice | None:
-    """Find the first neighbours of a day gone by that fit into one file; None where all are packed."""
+    """Find the first adjacent files of an earlier day that fit into one; None if all are packed."""
     begin, total = 0, 0
     for place, file in enumerate(files):
         fits = total + file.num_plays <= FULL_FILE_PLAYS and file.day == files[begin].day and file.day < today

@@ -1,4 +1,4 @@
-"""What of an archive counts: its files, in order, how far each partition has come, and which fit is under way."""
+"""The manifest of an archive: its valid files in order, the next offset of each partition, and the current fit."""
 
 from pathlib import Path
 from typing import Final
@@ -15,14 +15,14 @@ _NAME: Final = "manifest.json"
 
 
 class ArchiveFile(msgspec.Struct, frozen=True):
-    """A file that counts.
+    """A valid file.
 
     Attributes:
         name: in the archive's directory.
-        num_plays: one at least.
-        day: of arrival, UTC, days since the epoch; a file holds plays of one.
+        num_plays: at least one.
+        day: of arrival, UTC, days since the epoch; a file holds the plays of one day.
         from_ms: time of the earliest play, since the epoch.
-        until_ms: time of the latest; who looks for a time may pass the file over by these two.
+        until_ms: time of the latest play; by these two a reader of some period can skip the file.
     """
 
     name: str
@@ -33,10 +33,10 @@ class ArchiveFile(msgspec.Struct, frozen=True):
 
 
 class FitWindow(msgspec.Struct, frozen=True):
-    """Which plays a fit is about: those that were there when it began.
+    """The plays of a fit: those archived when it started.
 
     Attributes:
-        next_offsets: by partition, where the plays that came later begin.
+        next_offsets: by partition, the offset of the first later play.
         num_appended: plays ever archived by then.
     """
 
@@ -45,17 +45,17 @@ class FitWindow(msgspec.Struct, frozen=True):
 
 
 class ArchiveManifest(msgspec.Struct, frozen=True):
-    """What counts.
+    """The contents of the manifest.
 
     Attributes:
         format_version: of the whole archive.
-        next_offsets: by partition, where to go on reading.
+        next_offsets: by partition, where to continue reading.
         files: in the order of arrival.
-        num_appended: plays ever archived, also those dropped since.
-        num_fitted: how many of them the latest fit could see.
-        fitted_at_ms: when that fit ended, since the epoch; where there was none, when the archive began; 0: unknown.
-        fitting: the fit under way, also one that was cut off.
-        num_forgotten: listeners who wished to be forgotten; none is named.
+        num_appended: plays ever archived, including those dropped since.
+        num_fitted: how many of them were archived when the latest fit started.
+        fitted_at_ms: when that fit ended, since the epoch; before the first fit, when the archive began; 0: unknown.
+        fitting: the current fit, even if it was interrupted.
+        num_forgotten: listeners who asked to be forgotten; only the number is kept.
         next_file: number of the next file, never used before.
     """
 
@@ -89,11 +89,11 @@ class _ManifestV1(msgspec.Struct, frozen=True):
 
 
 def read_manifest(directory: Path, today: int) -> ArchiveManifest:
-    """Read the manifest; that of an empty archive where there is none.
+    """Read the manifest; an empty archive's if there is none.
 
     Args:
         directory: of the archive.
-        today: days since the epoch; plays of an archive of version 1, which kept no days, count as of today.
+        today: days since the epoch; the day given to plays of a version 1 archive, which stored no days.
 
     Raises:
         ContractError: it is damaged, or a newer version wrote it.
@@ -110,21 +110,21 @@ def read_manifest(directory: Path, today: int) -> ArchiveManifest:
             return _upgrade(directory, msgspec.json.decode(content, type=_ManifestV1), today)
     except msgspec.DecodeError as exc:
         raise ContractError(
-            f"{path} cannot be read ({exc}); restore it, or move the archive away to begin anew"
+            f"{path} cannot be read ({exc}); restore it, or move the archive away to start over"
         ) from exc
     raise ContractError(
-        f"{path} has format version {version}, this trainer reads up to {FORMAT_VERSION}: run the version that wrote it"
+        f"{path} has format version {version}; this trainer reads up to {FORMAT_VERSION}: run the version that wrote it"
     )
 
 
 def replace_manifest(directory: Path, manifest: ArchiveManifest) -> None:
-    """Replace the manifest, so that a crash leaves the old one or the new one."""
-    sync_directory(directory)  # the files it names, which are flushed, must not lose their names
+    """Replace the manifest atomically, so that a crash leaves the old one or the new one."""
+    sync_directory(directory)  # the files it lists are flushed; their directory entries must be too
     replace_file(directory / _NAME, msgspec.json.encode(manifest))
 
 
 def played_between(statistics: pq.FileMetaData) -> tuple[int, int]:
-    """Read the times of the earliest and the latest play off a file's footer."""
+    """Read the times of the earliest and the latest play from a file's footer."""
     place = statistics.schema.to_arrow_schema().get_field_index("played_at_ms")
     groups = [statistics.row_group(group).column(place).statistics for group in range(statistics.num_row_groups)]
     return min(int(group.min) for group in groups), max(int(group.max) for group in groups)

@@ -1,4 +1,4 @@
-"""Archived plays: their columns in a file, in memory, and as they come from the codec."""
+"""Archived plays: their columns in a file, in memory, and as the codec decodes them."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -35,8 +35,8 @@ class ArchivedPlays:
         played_at_ms: int64 (P,), since the epoch.
         contexts: uint8 (P,), indices of models.config.CONTEXTS.
         skipped: bool (P,).
-        partitions: int32 (P,), where each came from.
-        offsets: int64 (P,), in its partition.
+        partitions: int32 (P,), the partition each was read from.
+        offsets: int64 (P,), in that partition.
     """
 
     user_ids: list[str]
@@ -54,7 +54,7 @@ class ArchivedPlays:
         return len(self.users)
 
     def take(self, places: NDArray[np.int64]) -> "ArchivedPlays":
-        """Take some plays out, in the order given; listeners and tracks keep their numbers."""
+        """Select some plays, in the given order; listeners and tracks keep their indices."""
         return ArchivedPlays(
             user_ids=self.user_ids,
             users=self.users[places],
@@ -69,7 +69,7 @@ class ArchivedPlays:
 
 
 def to_table(plays: PlayColumns, partition: int, offsets: NDArray[np.int64]) -> pa.Table:
-    """Lay out accepted plays for the archive; no tombstones, and nothing a listener played before theirs.
+    """Build the archive's table of accepted plays, without tombstones and the plays before a listener's tombstone.
 
     Args:
         plays: of one partition.
@@ -90,12 +90,12 @@ def to_table(plays: PlayColumns, partition: int, offsets: NDArray[np.int64]) -> 
 
 
 def forgotten_users(plays: PlayColumns) -> set[str]:
-    """Name the listeners whose tombstones stand among the plays."""
+    """Return the ids of the listeners who have a tombstone among the plays."""
     return {plays.users[row].decode() for row in np.flatnonzero(plays.forgets).tolist()}
 
 
 def to_arrays(table: pa.Table) -> ArchivedPlays:
-    """Read what `to_table` laid out."""
+    """Convert a table of `to_table` to arrays."""
     users, tracks = (table[name].combine_chunks().dictionary_encode() for name in _NAMES)
     return ArchivedPlays(
         user_ids=users.dictionary.to_pylist(),
@@ -111,5 +111,5 @@ def to_arrays(table: pa.Table) -> ArchivedPlays:
 
 
 def _is_kept(plays: PlayColumns) -> NDArray[np.bool_]:
-    forgotten_at = {plays.users[row]: row for row in np.flatnonzero(plays.forgets).tolist()}  # the latest each
+    forgotten_at = {plays.users[row]: row for row in np.flatnonzero(plays.forgets).tolist()}  # each listener's latest
     return np.array([row > forgotten_at.get(user, -1) for row, user in enumerate(plays.users)], np.bool_)

@@ -1,6 +1,6 @@
-"""Appends to an archive without end, in a process of its own that is there to be killed.
+"""Appends to an archive endlessly, in a process of its own for a test to kill.
 
-What it appends follows from the offset alone, so that whoever reads the archive knows what must be in it.
+The plays it appends follow from the offset alone, so a reader of the archive knows what it must contain.
 """
 
 import sys
@@ -23,7 +23,7 @@ def user_at(offset: int) -> str:
 
 
 def forgotten_at(offset: int) -> set[str]:
-    """Who is forgotten by the append that begins at an offset."""
+    """The listeners forgotten by the append that starts at an offset."""
     return {f"u{offset % 5}"} if offset // APPEND_PLAYS % 3 == 2 else set()
 
 
@@ -32,7 +32,7 @@ def day_of(offset: int) -> int:
 
 
 def expected(next_offset: int) -> list[int]:
-    """Give the offsets of the plays that were ever archived and not forgotten, in order."""
+    """Return the offsets of all archived plays that were not forgotten, in order."""
     kept: list[int] = []
     for first in range(0, next_offset, APPEND_PLAYS):
         forgotten = forgotten_at(first)
@@ -59,7 +59,7 @@ def append_next(archive: Archive) -> None:
 
 
 def open_archive(directory: Path) -> Archive:
-    """Open an archive whose days follow from how far it has come."""
+    """Open an archive whose current day follows from its next offset."""
     archives: list[Archive] = []
     archive = Archive(
         directory, clock=lambda: _DAY_S * float(day_of(archives[0].next_offsets.get(0, 0) if archives else 0))

@@ -1,4 +1,4 @@
-"""The archive: plays and offsets change together, and what is forgotten is gone."""
+"""The archive: plays and offsets change together, and forgotten plays are gone."""
 
 import errno
 import os
@@ -22,7 +22,7 @@ FIRST_DAY = FIRST_MS // 86_400_000
 
 
 class Clock:
-    """A clock that stands still until days pass."""
+    """A clock that only moves by whole days."""
 
     def __init__(self) -> None:
         self.now_s = FIRST_MS / 1000
@@ -39,7 +39,7 @@ def full(_: int) -> None:
 
 
 def table(users: Sequence[str], *, first_offset: int = 0, partition: int = 0) -> pa.Table:
-    """Build one play for each user named, at consecutive offsets; the track is named after the offset."""
+    """Build one play for each user, at consecutive offsets; the track is named after the offset."""
     offsets = np.arange(first_offset, first_offset + len(users))
     plays = PlayColumns(
         index=np.arange(len(users)),
@@ -54,7 +54,7 @@ def table(users: Sequence[str], *, first_offset: int = 0, partition: int = 0) ->
     return to_table(plays, partition, offsets)
 
 
-def told(archive: Archive, max_plays: int = 10**9) -> list[tuple[str, int]]:
+def read_pairs(archive: Archive, max_plays: int = 10**9) -> list[tuple[str, int]]:
     plays = archive.read_newest(max_plays)
     return [
         (plays.user_ids[user], offset)
@@ -79,7 +79,7 @@ def test_plays_come_back_as_they_were(tmp_path: Path) -> None:
     assert [array.dtype for array in (plays.users, plays.tracks, plays.contexts)] == [np.int64, np.int64, np.uint8]
 
 
-def test_offsets_stand_with_the_plays(tmp_path: Path) -> None:
+def test_offsets_are_stored_with_the_plays(tmp_path: Path) -> None:
     with Archive(tmp_path) as archive:
         archive.append(table(["ann"]), {0: 1})
         archive.append(table(["bob"], first_offset=4, partition=1), {0: 3, 1: 5})
@@ -99,8 +99,8 @@ def test_only_the_newest_plays_are_read(tmp_path: Path) -> None:
         archive.append(table(["ann"] * FULL_FILE_PLAYS), {0: FULL_FILE_PLAYS})
         archive.append(table(["bob"] * 3, first_offset=FULL_FILE_PLAYS), {0: FULL_FILE_PLAYS + 3})
 
-        assert told(archive, 2) == [("bob", FULL_FILE_PLAYS + 1), ("bob", FULL_FILE_PLAYS + 2)]
-        assert told(archive, 4)[0] == ("ann", FULL_FILE_PLAYS - 1)
+        assert read_pairs(archive, 2) == [("bob", FULL_FILE_PLAYS + 1), ("bob", FULL_FILE_PLAYS + 2)]
+        assert read_pairs(archive, 4)[0] == ("ann", FULL_FILE_PLAYS - 1)
 
 
 def test_small_appends_share_files_of_falling_size(tmp_path: Path) -> None:
@@ -109,11 +109,11 @@ def test_small_appends_share_files_of_falling_size(tmp_path: Path) -> None:
             archive.append(table(["ann"], first_offset=offset), {0: offset + 1})
 
         assert [file.num_plays for file in archive.files] == [4, 2, 1]
-        assert told(archive) == [("ann", offset) for offset in range(7)]
+        assert read_pairs(archive) == [("ann", offset) for offset in range(7)]
     assert len(list(tmp_path.glob("*.parquet"))) == 3
 
 
-def test_a_file_holds_plays_of_one_day_and_says_of_when_they_are(tmp_path: Path) -> None:
+def test_a_file_holds_plays_of_one_day_and_their_time_range(tmp_path: Path) -> None:
     clock = Clock()
     with Archive(tmp_path, clock=clock) as archive:
         archive.append(table(["ann", "bob"]), {0: 2})
@@ -124,7 +124,7 @@ def test_a_file_holds_plays_of_one_day_and_says_of_when_they_are(tmp_path: Path)
         assert [(file.from_ms - FIRST_MS, file.until_ms - FIRST_MS) for file in archive.files] == [(0, 1), (2, 3)]
 
 
-def test_a_clock_that_goes_back_takes_no_day_back(tmp_path: Path) -> None:
+def test_a_clock_that_goes_back_does_not_move_the_day_back(tmp_path: Path) -> None:
     clock = Clock()
     with Archive(tmp_path, clock=clock) as archive:
         archive.append(table(["ann"]), {0: 1})
@@ -134,7 +134,7 @@ def test_a_clock_that_goes_back_takes_no_day_back(tmp_path: Path) -> None:
         assert {file.day for file in archive.files} == {FIRST_DAY}
 
 
-def test_small_files_of_days_gone_by_are_packed_into_one_a_day(tmp_path: Path) -> None:
+def test_small_files_of_earlier_days_are_packed_into_one_a_day(tmp_path: Path) -> None:
     clock = Clock()
     with Archive(tmp_path, clock=clock) as archive:
         for offset in range(21):  # seven a day: files of 4, 2 and 1
@@ -145,7 +145,7 @@ def test_small_files_of_days_gone_by_are_packed_into_one_a_day(tmp_path: Path) -
             pass
 
         assert [(file.num_plays, file.day) for file in archive.files] == [(7, FIRST_DAY + day) for day in range(3)]
-        assert told(archive) == [("ann", offset) for offset in range(21)]
+        assert read_pairs(archive) == [("ann", offset) for offset in range(21)]
     assert len(list(tmp_path.glob("*.parquet"))) == 3
 
 
@@ -168,7 +168,7 @@ def test_plays_older_than_the_retention_are_dropped(tmp_path: Path) -> None:
         while archive.tidy(max_days=2):
             pass
 
-        assert told(archive) == [("ann", 2), ("ann", 3)]
+        assert read_pairs(archive) == [("ann", 2), ("ann", 3)]
         assert (archive.num_appended, archive.next_offsets) == (4, {0: 4})
     assert len(list(tmp_path.glob("*.parquet"))) == 2
 
@@ -181,12 +181,12 @@ def test_reading_the_newest_opens_no_older_file(tmp_path: Path) -> None:
         archive.append(table(["eve", "eve"], first_offset=2), {0: 4})
         (tmp_path / archive.files[0].name).write_bytes(b"unreadable")
 
-        assert told(archive, 2) == [("eve", 2), ("eve", 3)]
+        assert read_pairs(archive, 2) == [("eve", 2), ("eve", 3)]
         with pytest.raises(pa.ArrowInvalid):
-            told(archive, 3)
+            read_pairs(archive, 3)
 
 
-def test_what_a_crash_left_unnamed_is_removed(tmp_path: Path) -> None:
+def test_files_that_a_crash_left_out_of_the_manifest_are_removed(tmp_path: Path) -> None:
     with Archive(tmp_path) as archive:
         archive.append(table(["ann"]), {0: 1})
     (tmp_path / "plays-00000099.parquet").write_bytes(b"half a fi")
@@ -194,7 +194,7 @@ def test_what_a_crash_left_unnamed_is_removed(tmp_path: Path) -> None:
     with Archive(tmp_path) as archive:
         archive.append(table(["ann"], first_offset=1), {0: 2})
 
-        assert told(archive) == [("ann", 0), ("ann", 1)]
+        assert read_pairs(archive) == [("ann", 0), ("ann", 1)]
     assert len(list(tmp_path.glob("plays-*"))) == 1
 
 
@@ -206,27 +206,27 @@ def test_plays_are_not_archived_twice(tmp_path: Path) -> None:
             archive.append(table(["bob"], first_offset=1), {0: 2})
         with pytest.raises(ValueError, match="archived up to offset 2"):
             archive.append(table([]), {0: 1})
-        assert told(archive) == [("ann", 0), ("bob", 1)]
+        assert read_pairs(archive) == [("ann", 0), ("bob", 1)]
 
 
-def test_a_forgotten_listener_leaves_no_byte(tmp_path: Path) -> None:
+def test_a_forgotten_listener_leaves_no_trace(tmp_path: Path) -> None:
     with Archive(tmp_path) as archive:
         archive.append(table(["ann", "secret-listener", "bob"]), {0: 3})
         archive.append(table([]), {0: 4}, forgotten={"secret-listener"})
 
-        assert told(archive) == [("ann", 0), ("bob", 2)]
+        assert read_pairs(archive) == [("ann", 0), ("bob", 2)]
     assert all(b"secret-listener" not in path.read_bytes() for path in tmp_path.iterdir())
 
 
-def test_plays_after_the_wish_to_be_forgotten_stay(tmp_path: Path) -> None:
+def test_plays_after_the_tombstone_stay(tmp_path: Path) -> None:
     with Archive(tmp_path) as archive:
         archive.append(table(["ann"]), {0: 1})
         archive.append(table(["ann"], first_offset=2), {0: 3}, forgotten={"ann"})
 
-        assert told(archive) == [("ann", 2)]
+        assert read_pairs(archive) == [("ann", 2)]
 
 
-def test_what_is_new_to_a_fit_is_remembered(tmp_path: Path) -> None:
+def test_the_plays_new_since_a_fit_are_counted(tmp_path: Path) -> None:
     with Archive(tmp_path) as archive:
         archive.append(table(["ann", "bob"]), {0: 2})
         archive.begin_fit()
@@ -237,7 +237,7 @@ def test_what_is_new_to_a_fit_is_remembered(tmp_path: Path) -> None:
         assert (archive.num_new, archive.num_appended, archive.num_plays) == (1, 3, 2)
 
 
-def test_an_archive_that_cannot_be_read_is_not_held(tmp_path: Path) -> None:
+def test_an_archive_that_cannot_be_read_is_not_locked(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text("{")
 
     for _ in range(2):
@@ -245,7 +245,7 @@ def test_an_archive_that_cannot_be_read_is_not_held(tmp_path: Path) -> None:
             Archive(tmp_path)
 
 
-def test_the_plays_of_a_fit_stay_the_same_while_others_come_and_the_process_goes(tmp_path: Path) -> None:
+def test_the_plays_of_a_fit_stay_the_same_after_appends_and_a_restart(tmp_path: Path) -> None:
     with Archive(tmp_path) as archive:
         archive.append(table(["ann", "bob", "eve"]), {0: 3})
         archive.begin_fit()
@@ -262,7 +262,7 @@ def test_the_plays_of_a_fit_stay_the_same_while_others_come_and_the_process_goes
         assert (archive.fitting, archive.num_new) == (None, 3)
 
 
-def test_a_fit_given_up_leaves_its_plays_new(tmp_path: Path) -> None:
+def test_an_abandoned_fit_leaves_its_plays_new(tmp_path: Path) -> None:
     with Archive(tmp_path) as archive:
         archive.append(table(["ann"]), {0: 1})
         archive.begin_fit()
@@ -273,7 +273,7 @@ def test_a_fit_given_up_leaves_its_plays_new(tmp_path: Path) -> None:
         assert archive.begin_fit().num_appended == 2
 
 
-def test_time_since_the_latest_fit_begins_with_the_first_play(tmp_path: Path) -> None:
+def test_time_since_the_latest_fit_starts_with_the_first_play(tmp_path: Path) -> None:
     clock = Clock()
     with Archive(tmp_path, clock=clock) as archive:
         clock.pass_days(1)
@@ -287,7 +287,7 @@ def test_time_since_the_latest_fit_begins_with_the_first_play(tmp_path: Path) ->
         assert archive.since_fit_s == 86_400
 
 
-def test_a_disk_that_is_full_leaves_the_archive_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_the_archive_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Archive(tmp_path) as archive:
         archive.append(table(["ann"]), {0: 1})
         with monkeypatch.context() as patch:
@@ -297,10 +297,10 @@ def test_a_disk_that_is_full_leaves_the_archive_as_it_was(tmp_path: Path, monkey
 
         archive.append(table(["bob"], first_offset=1), {0: 2})
 
-        assert told(archive) == [("ann", 0), ("bob", 1)]
+        assert read_pairs(archive) == [("ann", 0), ("bob", 1)]
 
 
-def test_two_trainers_cannot_hold_one_archive(tmp_path: Path) -> None:
+def test_two_trainers_cannot_open_one_archive(tmp_path: Path) -> None:
     with Archive(tmp_path), pytest.raises(ContractError, match="another process holds"):
         Archive(tmp_path)
     Archive(tmp_path).close()
@@ -317,7 +317,7 @@ def test_two_trainers_cannot_hold_one_archive(tmp_path: Path) -> None:
         max_size=5,
     )
 )
-def test_any_appends_wishes_and_packings_give_what_a_list_would(
+def test_any_appends_erasures_and_packings_give_what_a_list_would(
     tmp_path_factory: pytest.TempPathFactory, batches: list[tuple[list[str], set[str], int]]
 ) -> None:
     expected: list[tuple[str, int]] = []
@@ -333,5 +333,5 @@ def test_any_appends_wishes_and_packings_give_what_a_list_would(
         next_offset += len(users)
 
     with Archive(directory) as archive:
-        assert told(archive) == expected
+        assert read_pairs(archive) == expected
         assert archive.num_plays == len(expected)

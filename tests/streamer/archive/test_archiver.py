@@ -1,4 +1,4 @@
-"""The archivist, on a real broker: each play once, in order, whatever interrupts it."""
+"""The archivist, on a real broker: each play once, in order, despite interruptions."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ from streamer.metrics import TrainerMetrics
 
 pytestmark = pytest.mark.kafka
 
-NOW_MS = 1_700_000_000_000  # long ago: a broker refuses timestamps ahead of its clock
+NOW_MS = 1_700_000_000_000  # long ago: a broker rejects timestamps ahead of its clock
 
 
 async def create_topic(kafka: DevKafka, name: str, partitions: int = 2) -> None:
@@ -53,17 +53,17 @@ async def archive_all(
         await archivist.catch_up(asyncio.Event())
     finally:
         await archivist.stop()
-    return told(archive)
+    return read_pairs(archive)
 
 
-def told(archive: Archive) -> list[tuple[str, str]]:
+def read_pairs(archive: Archive) -> list[tuple[str, str]]:
     plays = archive.read_newest(10**6)
     return [
         (plays.user_ids[user], plays.track_ids[track]) for user, track in zip(plays.users, plays.tracks, strict=True)
     ]
 
 
-async def test_each_run_goes_on_where_the_last_ended(kafka: DevKafka, topic_prefix: str, tmp_path: Path) -> None:
+async def test_each_run_continues_where_the_last_ended(kafka: DevKafka, topic_prefix: str, tmp_path: Path) -> None:
     await create_topic(kafka, topic_prefix)
 
     async with producing(kafka) as producer:
@@ -78,7 +78,7 @@ async def test_each_run_goes_on_where_the_last_ended(kafka: DevKafka, topic_pref
         assert sorted(await archive_all(kafka, topic_prefix, archive)) == [("ann", "t1"), ("ann", "t2"), ("bob", "t3")]
 
 
-async def test_bad_plays_are_passed_over(kafka: DevKafka, topic_prefix: str, tmp_path: Path) -> None:
+async def test_bad_plays_are_skipped(kafka: DevKafka, topic_prefix: str, tmp_path: Path) -> None:
     await create_topic(kafka, topic_prefix)
     async with producing(kafka) as producer:
         await producer.send_and_wait(topic_prefix, b"not json", b"ann", 0, NOW_MS)
@@ -92,7 +92,7 @@ async def test_bad_plays_are_passed_over(kafka: DevKafka, topic_prefix: str, tmp
     assert metrics.registry.get_sample_value("refrain_plays_archived_total") == 1
 
 
-async def test_a_tombstone_drops_what_came_before_it(kafka: DevKafka, topic_prefix: str, tmp_path: Path) -> None:
+async def test_a_tombstone_drops_the_plays_before_it(kafka: DevKafka, topic_prefix: str, tmp_path: Path) -> None:
     await create_topic(kafka, topic_prefix)
     async with producing(kafka) as producer:
         await play(producer, topic_prefix, "ann", "archived")
@@ -122,7 +122,7 @@ async def test_aborted_plays_are_not_archived_and_markers_do_not_stall(
         assert await asyncio.wait_for(archive_all(kafka, topic_prefix, archive), 30) == [("ann", "kept")]
 
 
-async def test_what_retention_took_is_reported(kafka: DevKafka, topic_prefix: str, tmp_path: Path) -> None:
+async def test_plays_lost_to_retention_are_reported(kafka: DevKafka, topic_prefix: str, tmp_path: Path) -> None:
     await create_topic(kafka, topic_prefix, partitions=1)
     async with producing(kafka) as producer:
         await play(producer, topic_prefix, "ann", "t0")
@@ -142,7 +142,7 @@ async def test_what_retention_took_is_reported(kafka: DevKafka, topic_prefix: st
     assert metrics.registry.get_sample_value("refrain_records_lost_to_retention_total") == 2
 
 
-async def test_another_topic_than_the_one_archived_is_refused(
+async def test_a_topic_other_than_the_archived_one_is_rejected(
     kafka: DevKafka, topic_prefix: str, tmp_path: Path
 ) -> None:
     await create_topic(kafka, topic_prefix)
@@ -154,7 +154,7 @@ async def test_another_topic_than_the_one_archived_is_refused(
     with Archive(tmp_path) as archive:
         await archive_all(kafka, topic_prefix, archive)
 
-        with pytest.raises(ContractError, match="made anew"):
+        with pytest.raises(ContractError, match="recreated"):
             await archive_all(kafka, f"{topic_prefix}-empty", archive)
         with pytest.raises(ContractError, match="partition 1"):
             await archive_all(kafka, f"{topic_prefix}-narrow", archive)
@@ -162,7 +162,7 @@ async def test_another_topic_than_the_one_archived_is_refused(
             await archive_all(kafka, f"{topic_prefix}-absent", archive)
 
 
-async def test_following_ends_with_the_wish_to_stop(kafka: DevKafka, topic_prefix: str, tmp_path: Path) -> None:
+async def test_following_ends_with_a_request_to_stop(kafka: DevKafka, topic_prefix: str, tmp_path: Path) -> None:
     await create_topic(kafka, topic_prefix)
     stopping = asyncio.Event()
     with Archive(tmp_path) as archive:

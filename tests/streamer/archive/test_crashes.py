@@ -1,4 +1,4 @@
-"""The archive after a crash at any point: what stands in it follows from how far it has come."""
+"""The archive after a crash at any point: its contents follow from its next offset."""
 
 import contextlib
 import itertools
@@ -34,10 +34,10 @@ class Crash(BaseException):
 
 @contextlib.contextmanager
 def crashing(countdown: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], bool]]:
-    """Crash instead of the `countdown`-th time that something is to last: a sync, a rename or a removal."""
+    """Crash at the `countdown`-th step that changes the disk durably: a sync, a rename or a removal."""
     left = [countdown]
 
-    def last(real: Callable[..., object]) -> Callable[..., object]:
+    def counted(real: Callable[..., object]) -> Callable[..., object]:
         def step(*arguments: object) -> object:
             left[0] -= 1
             if left[0] == 0:
@@ -47,17 +47,17 @@ def crashing(countdown: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
         return step
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", last(os.fsync))
-        patch.setattr(Path, "rename", last(Path.rename))
-        patch.setattr(Path, "unlink", last(Path.unlink))
+        patch.setattr(os, "fsync", counted(os.fsync))
+        patch.setattr(Path, "rename", counted(Path.rename))
+        patch.setattr(Path, "unlink", counted(Path.unlink))
         yield lambda: left[0] <= 0
 
 
 def check(directory: Path) -> int:
-    """See that the archive holds what it must: no play lost, none twice, no trace of the forgotten, no old file.
+    """Assert that the archive is right: no play lost or duplicated, no trace of the forgotten, no leftover file.
 
     Returns:
-        How far it has come.
+        Its next offset.
     """
     with open_archive(directory) as archive:
         next_offset = archive.next_offsets.get(0, 0)
@@ -70,7 +70,7 @@ def check(directory: Path) -> int:
     return next_offset
 
 
-def test_a_crash_at_any_step_leaves_what_was_or_what_was_to_be(
+def test_a_crash_at_any_step_leaves_the_archive_before_or_after_the_append(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     directory, num_crashes = tmp_path_factory.mktemp("archive"), 0
@@ -93,14 +93,14 @@ def test_a_crash_at_any_step_leaves_what_was_or_what_was_to_be(
 
 
 @pytest.mark.slow
-def test_a_process_killed_at_any_moment_loses_and_doubles_nothing(tmp_path: Path) -> None:
+def test_a_process_killed_at_any_moment_loses_and_duplicates_nothing(tmp_path: Path) -> None:
     rng = random.Random(5)
     reached = 0
     for _ in range(4):
         writer = subprocess.Popen([sys.executable, "-m", "tests.streamer.archive.archive_writer", str(tmp_path)])
         try:
             wait_for(tmp_path, reached + rng.randrange(1, 40) * APPEND_PLAYS, writer)
-            time.sleep(rng.random() * 0.02)  # anywhere within an append, not just behind one
+            time.sleep(rng.random() * 0.02)  # anywhere within an append, not just after one
         finally:
             writer.kill()
             writer.wait()

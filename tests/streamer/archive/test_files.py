@@ -1,4 +1,4 @@
-"""The files of an archive: which become one, and how little is read of them."""
+"""The files of an archive: which are merged, and how little of them is read."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,16 +44,16 @@ def plays_of(*users: str) -> pa.Table:
         ([10, 4], 5, 1),
         ([6], 5, 0),
         ([4], 0, 0),
-        ([FULL_FILE_PLAYS - 4], FULL_FILE_PLAYS - 3, 0),  # together they would be more than full
+        ([FULL_FILE_PLAYS - 4], FULL_FILE_PLAYS - 3, 0),  # together they would exceed a full file
     ],
 )
-def test_an_append_takes_in_the_newest_files_that_are_no_larger(
+def test_an_append_merges_the_newest_files_that_are_no_larger(
     sizes: Sequence[int], num_plays: int, joined: int
 ) -> None:
     assert num_to_join(files_of(*sizes), num_plays, TODAY) == joined
 
 
-def test_an_append_takes_in_nothing_of_another_day() -> None:
+def test_an_append_merges_no_file_of_another_day() -> None:
     assert num_to_join(files_of(1, day=TODAY - 1), 5, TODAY) == 0
 
 
@@ -83,11 +83,13 @@ def test_many_appends_leave_few_files_and_write_each_play_few_times() -> None:
         (files_of(FULL_FILE_PLAYS - 1, 2, FULL_FILE_PLAYS - 1, day=TODAY - 1), None),
     ],
 )
-def test_neighbours_of_a_day_gone_by_are_packed_where_they_fit(files: list[ArchiveFile], packed: slice | None) -> None:
+def test_adjacent_files_of_an_earlier_day_are_packed_where_they_fit(
+    files: list[ArchiveFile], packed: slice | None
+) -> None:
     assert next_to_pack(files, TODAY) == packed
 
 
-def test_a_file_tells_its_times_in_manifest_and_footer(tmp_path: Path) -> None:
+def test_the_time_range_of_a_file_is_in_manifest_and_footer(tmp_path: Path) -> None:
     (file,) = write_plays(tmp_path, 3, plays_of("ann", "bob", "eve"), TODAY)
 
     assert (file.name, file.num_plays, file.day, file.from_ms, file.until_ms) == (
@@ -101,7 +103,7 @@ def test_no_plays_make_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_is_read_without_some_listeners_or_said_to_have_none_of_theirs(tmp_path: Path) -> None:
+def test_a_file_is_read_without_some_listeners_unless_it_has_none_of_theirs(tmp_path: Path) -> None:
     (file,) = write_plays(tmp_path, 0, plays_of("ann", "bob", "ann"), TODAY)
 
     without_ann = read_without(tmp_path, file, {"ann", "eve"})

@@ -1,4 +1,4 @@
-"""The archive's manifest: replaced whole, and refused where it cannot be understood."""
+"""The archive's manifest: replaced atomically, and rejected if it is unreadable."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert read_manifest(tmp_path, TODAY) == manifest
 
 
-def test_what_a_crash_left_half_written_is_not_read(tmp_path: Path) -> None:
+def test_a_half_written_manifest_is_not_read(tmp_path: Path) -> None:
     replace_manifest(tmp_path, ArchiveManifest(num_appended=1))
     (tmp_path / "manifest.json.new").write_bytes(b"half a mani")
 
@@ -37,16 +37,16 @@ def test_without_a_manifest_the_archive_is_empty(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("manifest", "says"),
+    ("manifest", "message"),
     [
         ("{", "cannot be read"),
         ("{}", "cannot be read"),
-        ('{"format_version": 3}', "format version 3, this trainer reads up to 2"),
+        ('{"format_version": 3}', "format version 3; this trainer reads up to 2"),
         ('{"format_version": 1}', "cannot be read"),
     ],
 )
-def test_a_manifest_that_cannot_be_read_is_refused(tmp_path: Path, manifest: str, says: str) -> None:
+def test_a_manifest_that_cannot_be_read_is_rejected(tmp_path: Path, manifest: str, message: str) -> None:
     (tmp_path / "manifest.json").write_text(manifest)
 
-    with pytest.raises(ContractError, match=says):
+    with pytest.raises(ContractError, match=message):
         read_manifest(tmp_path, TODAY)

@@ -1,4 +1,4 @@
-"""Archived plays: what the codec accepted is laid out and read back, and what a listener took back is not."""
+"""Archived plays: accepted plays are stored and read back, forgotten ones are not."""
 
 import numpy as np
 
@@ -22,7 +22,7 @@ def played(users: str, tombstones: str) -> PlayColumns:
     )
 
 
-def test_tombstones_and_what_came_before_them_are_no_plays() -> None:
+def test_tombstones_and_the_plays_before_them_are_not_stored() -> None:
     plays = played("abab", "..x.")
 
     assert to_table(plays, 0, np.arange(4))["track_id"].to_pylist() == ["t1", "t3"]
@@ -38,7 +38,7 @@ def test_plays_come_back_as_they_were() -> None:
     assert (len(plays), plays.skipped.tolist()) == (3, [False, True, False])
 
 
-def test_some_plays_are_taken_out_in_the_order_given() -> None:
+def test_plays_are_selected_in_the_given_order() -> None:
     plays = to_arrays(to_table(played("abc", "..."), 0, np.arange(3))).take(np.array([2, 0]))
 
     assert [plays.user_ids[user] for user in plays.users] == ["c", "a"]

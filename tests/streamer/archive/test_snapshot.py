@@ -21,7 +21,7 @@ def track_ids(batches: list[pa.RecordBatch]) -> list[str]:
     return [track for batch in batches for track in batch.column("track_id").to_pylist()]
 
 
-def test_what_counted_is_read_while_another_goes_on_appending(tmp_path: Path) -> None:
+def test_a_snapshot_is_read_while_another_process_appends(tmp_path: Path) -> None:
     with Archive(tmp_path) as archive:
         append(archive, range(10))
         snapshot = ArchiveSnapshot(tmp_path)
@@ -35,7 +35,7 @@ def test_what_counted_is_read_while_another_goes_on_appending(tmp_path: Path) ->
         assert ArchiveSnapshot(tmp_path).num_forgotten == 1
 
 
-def test_what_went_away_before_it_was_opened_is_told(tmp_path: Path) -> None:
+def test_a_file_removed_before_it_was_opened_is_reported(tmp_path: Path) -> None:
     with Archive(tmp_path) as archive:
         append(archive, range(10))
         snapshot = ArchiveSnapshot(tmp_path)
