@@ -1,1 +1,1 @@
-"""Releases: what is on the shelf, which one is champion, and how another becomes it."""
+"""Releases: the registry, the champion, and how another release becomes champion."""

@@ -1,4 +1,4 @@
-"""The aliases on `releases`: which release is champion, and how another becomes it."""
+"""The aliases on `releases`: which release is champion, and how another becomes champion."""
 
 import logging
 from contextlib import aclosing
@@ -17,10 +17,11 @@ CHAMPION: Final = b"champion"
 
 
 async def find_champions(bootstrap_servers: str, topic: str) -> list[ReleaseNotice]:
-    """Read which releases a rollback would go through, the champion last.
+    """Read the releases that a rollback would go back through, the champion last.
 
-    As far as compaction left them: the topic keeps a while what was said of an alias before. Ids sort by age, and to
-    promote an older release is to take back the newer ones: after A, B, C and then B there is A before B, and no C.
+    Compaction limits how far back they reach: the topic keeps earlier notices of an alias only for a while. Ids sort by
+    age, and promoting an older release withdraws the newer ones: after A, B, C and B again, A comes before B, and C is
+    gone.
     """
     champions: list[ReleaseNotice] = []
     async with aclosing(read_backlog(bootstrap_servers, topic, [0])) as records:
@@ -32,7 +33,7 @@ async def find_champions(bootstrap_servers: str, topic: str) -> list[ReleaseNoti
 
 
 async def move_alias(bootstrap_servers: str, topic: str, notice: ReleaseNotice, alias: bytes = CHAMPION) -> None:
-    """Put a release under an alias; returns when every replica of the notice is written."""
+    """Point an alias at a release; return when every in-sync replica has the notice."""
     async with running(create_producer(bootstrap_servers)) as producer:
         await producer.send_and_wait(topic, msgspec.json.encode(notice), alias, partition=0)
 

@@ -1,4 +1,4 @@
-"""Releases on their way to a place and back: saved under a URL, announced by a notice, loaded from either."""
+"""Saving and loading releases: under a URL, by a notice, or from a location."""
 
 import hashlib
 import json
@@ -80,21 +80,21 @@ def load_notice(notice: ReleaseNotice, device: "torch.device | str" = "cpu") -> 
 
 
 def notice_release(location: str) -> ReleaseNotice:
-    """Write the notice of a release that exists.
+    """Create the notice of an existing release.
 
     Raises:
-        ReleaseError: there is none.
+        ReleaseError: there is no release at this location.
     """
     try:
         with fsspec.open(f"{location.rstrip('/')}/manifest.json", "rb") as file:
             manifest = file.read()
         return ReleaseNotice(json.loads(manifest)["release_id"], location, hashlib.sha256(manifest).hexdigest())
     except (OSError, ValueError, KeyError, ImportError) as exc:
-        raise ReleaseError(f"{location} is no release ({exc}); name the directory that holds a manifest.json") from exc
+        raise ReleaseError(f"{location} is no release ({exc}); give the directory that holds a manifest.json") from exc
 
 
 def read_release(notice: ReleaseNotice, device_name: str) -> Release:
-    """Load what a notice names, for a command.
+    """Load the release of a notice, for a command.
 
     Args:
         notice: of the release.

@@ -1,8 +1,8 @@
-"""Promotion by hand: a release becomes champion once every byte of it is verified; a rollback finds which.
+"""Promotion by hand: a release becomes champion once every byte of it is verified; a rollback chooses the release.
 
-The one before the champion is looked for in the history of `releases`, as far as compaction left it, then on the shelf
-among the older ones, newest first. One that is gone or damaged is passed over. So each rollback goes further back,
-until there is nothing older; what it went past comes back by its name.
+A rollback looks for the champion's predecessor in the history of `releases`, as far as compaction kept it, then among
+the older releases of the registry, newest first. It skips releases that are gone or damaged. So each rollback goes
+further back, until there is nothing older; a release it left behind can be promoted by its id.
 """
 
 import asyncio
@@ -18,17 +18,17 @@ from streamer.releases.loading import load_notice
 from streamer.releases.registry import Registry
 from streamer.wire.messages import ReleaseNotice
 
-_AFTERWARDS: Final = "look with `refrain releases list`"
+_REMEDY: Final = "see `refrain releases list`"
 
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    """What was done.
+    """The result of a promotion.
 
     Attributes:
-        release: champion now.
-        before: the champion until then; None: there was none.
-        passed_over: what was tried first, and why it could not be.
+        release: the champion now.
+        before: the champion until then; None if there was none.
+        passed_over: releases that were tried first, each with the reason why it was skipped.
     """
 
     release: Release
@@ -42,7 +42,7 @@ class Promoter:
 
     Attributes:
         bootstrap_servers: where Kafka answers.
-        releases_topic: where the alias is moved.
+        releases_topic: the topic of the alias.
         releases_url: fsspec URL of the directory that holds the releases.
     """
 
@@ -51,51 +51,53 @@ class Promoter:
     releases_url: str
 
     async def promote(self, release_id: str) -> Promotion:
-        """Make a release of the shelf champion.
+        """Make a release of the registry champion.
 
         Raises:
-            ReleaseError: it is not there, or damaged.
+            ReleaseError: it is missing or damaged.
             KafkaError: Kafka cannot be reached.
-            OSError: the shelf cannot be reached.
+            OSError: the registry cannot be reached.
         """
-        shelf = Registry(self.releases_url)
-        if release_id not in await asyncio.to_thread(shelf.ids):
-            raise ReleaseError(f"there is no release {release_id} under {shelf.url}; {_AFTERWARDS}")
+        registry = Registry(self.releases_url)
+        if release_id not in await asyncio.to_thread(registry.ids):
+            raise ReleaseError(f"there is no release {release_id} under {registry.url}; {_REMEDY}")
         champions = await find_champions(self.bootstrap_servers, self.releases_topic)
         try:
-            release = await self._verify_and_move(shelf, release_id, champions)
+            release = await self._verify_and_move(registry, release_id, champions)
         except InvalidRelease as exc:
             raise ReleaseError(f"release {release_id} was not promoted: {exc}") from exc
         return Promotion(release, champions[-1].release_id if champions else None, [])
 
     async def roll_back(self) -> Promotion:
-        """Make the release champion that was champion before.
+        """Make the champion's predecessor champion again.
 
         Raises:
-            ReleaseError: there is none that could be.
+            ReleaseError: there is no earlier release that is intact.
             KafkaError: Kafka cannot be reached.
-            OSError: the shelf cannot be reached.
+            OSError: the registry cannot be reached.
         """
-        shelf = Registry(self.releases_url)
+        registry = Registry(self.releases_url)
         champions = await find_champions(self.bootstrap_servers, self.releases_topic)
         if not champions:
-            raise ReleaseError("there is no champion to roll back from; promote a release by its name")
-        passed_over = []
-        for release_id in _before(champions, await asyncio.to_thread(shelf.ids)):
+            raise ReleaseError("there is no champion to roll back from; promote a release by its id")
+        skipped: list[str] = []
+        for release_id in _before(champions, await asyncio.to_thread(registry.ids)):
             try:
-                release = await self._verify_and_move(shelf, release_id, champions)
+                release = await self._verify_and_move(registry, release_id, champions)
             except InvalidRelease as exc:
-                passed_over.append(f"{release_id}: {exc}")
+                skipped.append(f"{release_id}: {exc}")
                 continue
-            return Promotion(release, champions[-1].release_id, passed_over)
-        tried = "".join(f"; {each}" for each in passed_over)
-        raise ReleaseError(f"there is no release before {champions[-1].release_id}{tried}; {_AFTERWARDS}")
+            return Promotion(release, champions[-1].release_id, skipped)
+        reasons = "".join(f"; {each}" for each in skipped)
+        raise ReleaseError(f"there is no release before {champions[-1].release_id}{reasons}; {_REMEDY}")
 
-    async def _verify_and_move(self, shelf: Registry, release_id: str, champions: Sequence[ReleaseNotice]) -> Release:
-        """Verify every byte, against what was announced where that is known, then move the alias."""
+    async def _verify_and_move(
+        self, registry: Registry, release_id: str, champions: Sequence[ReleaseNotice]
+    ) -> Release:
+        """Verify every byte, against the announced checksum if it is known, then move the alias."""
         notice = {each.release_id: each for each in champions}.get(release_id)
         if notice is None:
-            location = f"{shelf.url}/{release_id}"
+            location = f"{registry.url}/{release_id}"
             description = await asyncio.to_thread(describe_release, location)
             notice = ReleaseNotice(release_id, location, description.manifest_sha256)
         release = await asyncio.to_thread(load_notice, notice)
@@ -103,8 +105,8 @@ class Promoter:
         return release
 
 
-def _before(champions: Sequence[ReleaseNotice], shelved: Sequence[str]) -> Iterator[str]:
-    """Name what a rollback tries, in turn; ids sort by age."""
+def _before(champions: Sequence[ReleaseNotice], registered: Sequence[str]) -> Iterator[str]:
+    """Yield the ids that a rollback tries, in order; ids sort by age."""
     *earlier, champion = [notice.release_id for notice in champions]
     yield from reversed(earlier)
-    yield from (each for each in reversed(shelved) if each < champion and each not in earlier)
+    yield from (each for each in reversed(registered) if each < champion and each not in earlier)

@@ -1,9 +1,9 @@
-"""The shelf: the releases under one URL, what was refused, and which of them may go.
+"""The registry: the releases under one URL, the refusals, and which releases may be removed.
 
-    <release id>/             a release (`models.release`); without a manifest it was never finished
+    <release id>/             a release (`models.release`); without a manifest it is unfinished
     refused/<time>.json       why weights, or plays, were refused
 
-Releases are immutable; pruning takes the manifest first, so that what is left of a release is none.
+Releases are immutable. Pruning removes the manifest first, so a partly removed release no longer counts as one.
 """
 
 import json
@@ -31,9 +31,9 @@ class Refusal(msgspec.Struct, frozen=True):
     """Why something was not released.
 
     Attributes:
-        at_ms: when, since the epoch.
-        trigger: what called for the fit.
-        champion: the release it was compared with; None: there was none.
+        at_ms: time of the refusal, since the epoch.
+        trigger: the reason for the fit.
+        champion: the release it was compared with; None if there was none.
         reason: in a few words.
         verdict: the gate's paragraph.
     """
@@ -47,13 +47,13 @@ class Refusal(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class RegisteredRelease:
-    """A release as it stands on the shelf, not verified.
+    """A release in the registry, not verified.
 
     Attributes:
         release_id: its name.
-        location: its address.
-        description: what manifest and metrics say; None where they cannot be read.
-        fault: why not; empty where they can.
+        location: its URL.
+        description: the contents of manifest and metrics; None if they cannot be read.
+        fault: why they cannot be read; empty if they can.
     """
 
     release_id: str
@@ -80,19 +80,19 @@ class Registry:
         self.url: str = self._files.unstrip_protocol(self._directory)
 
     def ids(self) -> list[str]:
-        """Name everything that looks like a release, oldest first.
+        """List the ids of all directories named like a release, oldest first.
 
         Raises:
-            OSError: the place cannot be reached.
+            OSError: the URL cannot be reached.
         """
         names = (str(path).rstrip("/").rsplit("/", 1)[-1] for path in self._list(self._directory))
         return sorted(name for name in names if _RELEASE_ID.fullmatch(name))
 
     def look_at(self, release_id: str) -> RegisteredRelease:
-        """Read what a release says of itself.
+        """Read the description of a release.
 
         Raises:
-            OSError: the place cannot be reached.
+            OSError: the URL cannot be reached.
         """
         location = f"{self.url}/{release_id}"
         try:
@@ -101,18 +101,18 @@ class Registry:
             return RegisteredRelease(release_id, location, None, str(exc))
 
     def prune(self, num_kept: int, needed: Collection[str], before_ms: int) -> list[str]:
-        """Remove the oldest releases, and what is left of unfinished ones.
+        """Remove the oldest releases, and the remains of unfinished ones.
 
         Args:
-            num_kept: the newest so many stay.
+            num_kept: how many of the newest releases stay.
             needed: ids of others that stay.
-            before_ms: only what was made before; younger ones may be on their way to a worker.
+            before_ms: only releases created before this are removed; a worker may still be loading a newer one.
 
         Returns:
-            The ids of what was removed.
+            The ids of the removed releases.
 
         Raises:
-            OSError: the place cannot be written.
+            OSError: the URL cannot be written to.
         """
         old = [
             release_id
@@ -127,10 +127,10 @@ class Registry:
         return old
 
     def keep_refusal(self, refusal: Refusal) -> None:
-        """Write down why something was refused; the oldest of very many go.
+        """Store a refusal; only the newest 100 are kept.
 
         Raises:
-            OSError: the place cannot be written.
+            OSError: the URL cannot be written to.
         """
         directory = f"{self._directory}/{_REFUSED}"
         self._files.makedirs(directory, exist_ok=True)
@@ -141,18 +141,18 @@ class Registry:
             self._files.rm_file(path)
 
     def refusals(self) -> list[Refusal]:
-        """Read why what was refused, oldest first; what cannot be read is passed over.
+        """Read the refusals, oldest first; unreadable ones are skipped.
 
         Raises:
-            OSError: the place cannot be reached.
+            OSError: the URL cannot be reached.
         """
-        found = []
+        refusals = []
         for path in sorted(self._list(f"{self._directory}/{_REFUSED}")):
             try:
-                found.append(msgspec.json.decode(self._files.cat_file(path), type=Refusal))
+                refusals.append(msgspec.json.decode(self._files.cat_file(path), type=Refusal))
             except ValueError as exc:  # msgspec's, of what is no refusal, or Python's, of what is no UTF-8
                 logger.warning("refusal cannot be read path=%s: %s", path, exc)
-        return found
+        return refusals
 
     def _list(self, directory: str) -> list[str]:
         try:

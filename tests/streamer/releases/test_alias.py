@@ -23,7 +23,7 @@ async def topic(kafka: DevKafka, topic_prefix: str) -> str:
 
 
 @pytest.mark.parametrize("value", [None, b"not json", b'{"release_id": "\xff"}'])
-async def test_an_alias_withdrawn_or_unreadable_leaves_the_champions_before_it(
+async def test_a_withdrawn_or_unreadable_alias_leaves_the_champions_before_it(
     kafka: DevKafka, topic: str, value: bytes | None
 ) -> None:
     await move_alias(kafka.bootstrap_servers, topic, OLD)
@@ -39,7 +39,7 @@ async def test_an_alias_withdrawn_or_unreadable_leaves_the_champions_before_it(
         ([], []),
         ([OLD, NEW], [OLD, NEW]),
         ([OLD, OLD], [OLD]),
-        ([OLD, NEW, OLD], [OLD]),  # to promote an older one is to take back the newer
+        ([OLD, NEW, OLD], [OLD]),  # promoting an older one withdraws the newer
         ([NEW, OLD], [OLD]),
         ([OLD, NEW, OLD, NEW], [OLD, NEW]),
     ],

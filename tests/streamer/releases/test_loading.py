@@ -10,7 +10,7 @@ from streamer.wire.messages import ReleaseNotice
 from tests.builders import WINDOW, save_tiny_release, tiny_release
 
 
-def test_a_release_that_exists_is_noticed_as_its_trainer_did(tmp_path: Path) -> None:
+def test_the_notice_of_an_existing_release_is_its_trainers(tmp_path: Path) -> None:
     saved = save_tiny_release(tmp_path)
 
     notice = notice_release(saved.location)
@@ -19,12 +19,12 @@ def test_a_release_that_exists_is_noticed_as_its_trainer_did(tmp_path: Path) -> 
     assert read_release(notice, "cpu").release_id == saved.release_id
 
 
-def test_a_folder_without_a_release_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_a_release_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(ReleaseError, match=r"is no release .*manifest\.json"):
         notice_release(str(tmp_path))
 
 
-def test_a_release_that_changed_since_its_notice_is_refused(tmp_path: Path) -> None:
+def test_a_release_that_changed_since_its_notice_is_rejected(tmp_path: Path) -> None:
     saved = save_tiny_release(tmp_path)
     notice = notice_release(saved.location)
     (Path(saved.location) / "metrics.json").write_text("{}")

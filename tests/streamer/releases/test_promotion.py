@@ -1,4 +1,4 @@
-"""Promotion by hand, on a real broker: verified first, and back the way it came."""
+"""Promotion by hand, on a real broker: releases are verified first, and rollbacks retrace the champions."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def promoter(kafka: DevKafka, topic_prefix: str, tmp_path: Path) -> Promoter:
 
 @pytest.fixture
 async def releases(promoter: Promoter, tmp_path: Path) -> list[SavedRelease]:
-    """Three releases, an hour apart, on the shelf; none is champion."""
+    """Three releases in the registry, an hour apart; none is champion."""
     admin = AIOKafkaAdminClient(bootstrap_servers=promoter.bootstrap_servers)
     await admin.start()
     await admin.create_topics([NewTopic(promoter.releases_topic, 1, 1)])
@@ -43,7 +43,7 @@ async def champion(promoter: Promoter) -> ReleaseNotice:
     return (await find_champions(promoter.bootstrap_servers, promoter.releases_topic))[-1]
 
 
-async def test_a_release_of_the_shelf_becomes_champion(promoter: Promoter, releases: list[SavedRelease]) -> None:
+async def test_a_release_of_the_registry_becomes_champion(promoter: Promoter, releases: list[SavedRelease]) -> None:
     done = await promoter.promote(releases[1].release_id)
 
     assert (done.release.release_id, done.before) == (releases[1].release_id, None)
@@ -52,7 +52,7 @@ async def test_a_release_of_the_shelf_becomes_champion(promoter: Promoter, relea
     )
 
 
-async def test_what_is_damaged_is_not_promoted(promoter: Promoter, releases: list[SavedRelease]) -> None:
+async def test_a_damaged_release_is_not_promoted(promoter: Promoter, releases: list[SavedRelease]) -> None:
     await publish(promoter, releases[0])
     damage(releases[1])
 
@@ -64,14 +64,16 @@ async def test_what_is_damaged_is_not_promoted(promoter: Promoter, releases: lis
     assert (await champion(promoter)).release_id == releases[0].release_id
 
 
-async def test_what_was_announced_otherwise_is_not_promoted(promoter: Promoter, releases: list[SavedRelease]) -> None:
+async def test_a_release_that_differs_from_its_notice_is_not_promoted(
+    promoter: Promoter, releases: list[SavedRelease]
+) -> None:
     await publish(promoter, releases[0]._replace(manifest_sha256="0" * 64))
 
     with pytest.raises(ReleaseError, match=r"manifest\.json has sha256 \w+, expected 0{64}"):
         await promoter.promote(releases[0].release_id)
 
 
-async def test_each_rollback_goes_one_further_back(promoter: Promoter, releases: list[SavedRelease]) -> None:
+async def test_each_rollback_goes_back_one_release(promoter: Promoter, releases: list[SavedRelease]) -> None:
     oldest, middle, newest = releases
     await publish(promoter, oldest, middle, newest)
 
@@ -90,13 +92,15 @@ async def test_without_a_history_the_next_older_one_comes_back(
     assert (await promoter.roll_back()).release.release_id == releases[0].release_id
 
 
-async def test_what_was_never_champion_is_not_what_was_before(promoter: Promoter, releases: list[SavedRelease]) -> None:
+async def test_a_rollback_skips_releases_that_were_never_champion(
+    promoter: Promoter, releases: list[SavedRelease]
+) -> None:
     await publish(promoter, releases[0], releases[2])
 
     assert (await promoter.roll_back()).release.release_id == releases[0].release_id
 
 
-async def test_what_is_damaged_is_passed_over(promoter: Promoter, releases: list[SavedRelease]) -> None:
+async def test_a_rollback_skips_damaged_releases(promoter: Promoter, releases: list[SavedRelease]) -> None:
     await publish(promoter, *releases)
     damage(releases[1])
 
@@ -106,7 +110,7 @@ async def test_what_is_damaged_is_passed_over(promoter: Promoter, releases: list
     assert [each.partition(":")[0] for each in done.passed_over] == [releases[1].release_id]
 
 
-async def test_without_a_champion_there_is_no_way_back(promoter: Promoter, releases: list[SavedRelease]) -> None:
+async def test_without_a_champion_there_is_no_rollback(promoter: Promoter, releases: list[SavedRelease]) -> None:
     assert releases
     with pytest.raises(ReleaseError, match="no champion to roll back from"):
         await promoter.roll_back()
