@@ -69,8 +69,8 @@ def _promoter(settings: Settings) -> "Promoter":
 
 
 def _print_promotion(promotion: "Promotion") -> None:
-    for passed_over in promotion.passed_over:
-        sys.stdout.write(f"passed over {passed_over}\n")
+    for skipped in promotion.skipped:
+        sys.stdout.write(f"skipped {skipped}\n")
     release_id = promotion.release.release_id
     before = f", instead of {promotion.before}" if promotion.before not in {None, release_id} else ""
     sys.stdout.write(

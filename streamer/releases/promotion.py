@@ -28,12 +28,12 @@ class Promotion:
     Attributes:
         release: the champion now.
         before: the champion until then; None if there was none.
-        passed_over: releases that were tried first, each with the reason why it was skipped.
+        skipped: releases that were tried first, each with the reason why it was skipped.
     """
 
     release: Release
     before: str | None
-    passed_over: Sequence[str]
+    skipped: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,7 +107,7 @@ async def test_a_rollback_skips_damaged_releases(promoter: Promoter, releases: l
     done = await promoter.roll_back()
 
     assert (done.release.release_id, done.before) == (releases[0].release_id, releases[2].release_id)
-    assert [each.partition(":")[0] for each in done.passed_over] == [releases[1].release_id]
+    assert [each.partition(":")[0] for each in done.skipped] == [releases[1].release_id]
 
 
 async def test_without_a_champion_there_is_no_rollback(promoter: Promoter, releases: list[SavedRelease]) -> None:
