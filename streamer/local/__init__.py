@@ -1,1 +1,1 @@
-"""Kafka, a cluster and listeners on this machine, for the demo, a replay and tests."""
+"""Kafka, a cluster and simulated listeners on this machine, for the demo, replays and tests."""

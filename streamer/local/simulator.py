@@ -1,12 +1,12 @@
-"""Makes up listeners of known taste and lets them listen, for the demo and for tests that need an oracle.
+"""Simulates the plays of listeners whose true taste is known, for the demo and for tests that need an oracle.
 
     world = World.build(rng, num_listeners=500, num_tracks=2_000)
     for play in simulate(world, rng, start_ms=1_790_000_000_000):
         ...
 
 Laws of this file:
-1. Same generator state in, same plays out. No clock, no Kafka.
-2. Plays come in the order of time, for ever, in memory that does not grow.
+1. The same generator state gives the same plays. No clock, no Kafka.
+2. Plays come in order of time, endlessly, in constant memory.
 """
 
 import heapq
@@ -24,12 +24,12 @@ from streamer.wire.messages import Play
 LIBRARY_TRACKS: Final = 30
 
 MEAN_SESSION_PLAYS: Final = 12
-BETWEEN_SESSIONS_MS: Final = 45 * 60_000  # at least; above every release's session gap
+BETWEEN_SESSIONS_MS: Final = 45 * 60_000  # minimum; above every release's session gap
 BETWEEN_PLAYS_MS: Final = 800
 
 
 class SimulatedPlay(Play, frozen=True, gc=False):
-    """A play with nothing left out; on the wire it is a `Play`."""
+    """A play with all fields present; on the wire it is a `Play`."""
 
     user_id: str
     track_id: str
@@ -41,7 +41,7 @@ class SimulatedPlay(Play, frozen=True, gc=False):
 
 
 def simulate(world: World, rng: np.random.Generator, start_ms: int) -> Iterator[SimulatedPlay]:
-    """Let all listeners listen from a time on, for ever; equal times come in the order of the listeners."""
+    """Yield all plays from a time on, endlessly; those at equal times in the order of the listeners."""
     listening = [_ListenerSimulation(world, rng, listener) for listener in range(len(world.listeners.user_ids))]
     sessions = [one.session(one.rest(start_ms)) for one in listening]
     queue = [(plays[-1].played_at, listener) for listener, plays in enumerate(sessions)]
@@ -58,23 +58,23 @@ def simulate(world: World, rng: np.random.Generator, start_ms: int) -> Iterator[
 
 
 class _ListenerSimulation:
-    """One listener at it, with the library of tracks they come back to."""
+    """The simulation of one listener, with the library of tracks they return to."""
 
     def __init__(self, world: World, rng: np.random.Generator, listener: int) -> None:
         self._world = world
         self._rng = rng
         self._listener = listener
         self._ways = (self._album, self._playlist, self._library, self._radio, self._search)
-        self._at_ms = 0.0  # when the session at hand starts
-        self._taste: list[float] = []  # share of each genre up to and with it, for the session at hand
-        self._tracks: list[int] = []  # the library, most loved first
+        self._at_ms = 0.0  # when the current session starts
+        self._taste: list[float] = []  # cumulative shares of the genres in the current session
+        self._tracks: list[int] = []  # the library, favourites first
 
     def rest(self, from_ms: float) -> float:
         """Return when the listener's next session starts."""
         them = self._world.listeners
         mean_ms = DAY_MS / them.sessions_per_day[self._listener]
         at_ms = from_ms
-        while True:  # a Poisson process of twice the rate, thinned to the hours they like
+        while True:  # a Poisson process of twice the rate, thinned by the time of day
             at_ms += self._rng.exponential(mean_ms / 2)
             hours_off_peak = at_ms / HOUR_MS - them.peak_hours[self._listener]
             if self._rng.random() < (1 + cos(hours_off_peak * tau / 24)) / 2:
@@ -101,7 +101,7 @@ class _ListenerSimulation:
         return plays
 
     def _play(self, chosen: list[tuple[int, str]], start_ms: float, liking: list[float]) -> list[SimulatedPlay]:
-        """Play tracks one after the other; skip some, more of those off taste; keep some in the library."""
+        """Play tracks in order; skip some, more of those the listener dislikes; add some to the library."""
         music, chance = self._world.music, self._rng.random
         user_id = self._world.listeners.user_ids[self._listener]
         at_ms = int(start_ms)
@@ -128,7 +128,7 @@ class _ListenerSimulation:
         return self._world.music.genres[genre]
 
     def _track(self) -> int:
-        """Draw a track by taste that is out."""
+        """Draw a released track by taste."""
         music, chance = self._world.music, self._rng.random
         while not music.is_out(row := music.draw(self._artist(), chance()), self._at_ms):
             pass
@@ -152,14 +152,14 @@ class _ListenerSimulation:
         return [row for row in stretch if music.is_out(row, self._at_ms)]
 
     def _library(self) -> list[int]:
-        """Come back to tracks of the library, to the most loved ones most."""
+        """Return to tracks of the library, most often to the favourites."""
         chance = self._rng.random
         return [self._tracks[int(LIBRARY_TRACKS * chance() * chance())] for _ in range(3 + int(6 * chance()))]
 
     def _radio(self) -> list[int]:
-        """Hear tracks of one's taste that have nothing else in common."""
+        """Hear tracks that have only the listener's taste in common."""
         return self._radio_of(4 + int(9 * self._rng.random()))
 
     def _search(self) -> list[int]:
-        """Ask for a track or two by name."""
+        """Search for a track or two by name."""
         return self._radio_of(1 + int(2 * self._rng.random()))

@@ -1,10 +1,10 @@
-"""The world that is simulated: music, listeners and fads; the truth behind the plays.
+"""The simulated world: music, listeners and fads, which are the truth behind the plays.
 
-What a listener likes, what everybody raves about and what is out are functions of the time alone
-(`World.genre_weights`, `World.fad`, `Music.is_out`), so a test may ask for the truth at any moment.
+A listener's taste, the current fad and the released albums are functions of the time alone (`World.genre_weights`,
+`World.fad`, `Music.is_out`), so a test can look up the truth at any moment.
 
-Rows are numbered so that an album is a run of rows, an artist a run of albums, a genre a run of artists: to draw from
-any of them is to draw from a range of rows.
+Rows are numbered so that an album is a run of rows, an artist a run of albums, a genre a run of artists: drawing from
+any of them means drawing from a range of rows.
 """
 
 from bisect import bisect_right
@@ -28,20 +28,20 @@ PLAYLISTS_PER_GENRE: Final = 12
 FAVOURITE_ARTISTS: Final = 2  # of each genre, for each listener
 
 FAD_MS: Final = 4 * DAY_MS
-NUM_FADS: Final = 90  # a year without an encore
+NUM_FADS: Final = 90  # a year without a repeat
 
 WAYS: Final = ("album", "playlist", "library", "radio", "search")
-MEAN_HABITS: Final = (0.12, 0.18, 0.34, 0.26, 0.10)  # share of the times a way is chosen
+MEAN_HABITS: Final = (0.12, 0.18, 0.34, 0.26, 0.10)  # how often each way is chosen
 
 
 @dataclass(frozen=True, slots=True)
 class Debuts:
-    """Albums that come out while others are listened to already, evenly over a time; every genre has one before.
+    """Albums that come out during the simulation, evenly over a period; every genre has one from the start.
 
     Attributes:
         share: of the albums.
-        from_ms: when the first may come out.
-        until_ms: when the last has.
+        from_ms: when the first one comes out.
+        until_ms: when the last one comes out.
     """
 
     share: float
@@ -56,14 +56,14 @@ class Music:
     Attributes:
         track_ids: of the N rows.
         durations_ms: (N,).
-        mass: (N + 1,), the popularity of all rows in front: row r weighs mass[r + 1] - mass[r].
-        albums: the rows of each album, in the order they are meant to be played.
+        mass: (N + 1,), the cumulative popularity of all rows before: row r weighs mass[r + 1] - mass[r].
+        albums: the rows of each album, in playing order.
         artists: the rows of each artist.
         genres: the rows of each genre.
         playlists: for each genre, its editorial playlists, each a sequence of rows.
         album_of: (N,), index into `albums`.
         genre_of: (N,), index into `genres`.
-        out_from_ms: when each album came out; nobody hears it before.
+        out_from_ms: when each album comes out; it is not played before.
     """
 
     track_ids: tuple[str, ...]
@@ -78,27 +78,27 @@ class Music:
     out_from_ms: tuple[float, ...]
 
     def is_out(self, row: int, at_ms: float) -> bool:
-        """Tell whether a track can be heard at a time."""
+        """Return whether a track is released at a time."""
         return at_ms >= self.out_from_ms[self.album_of[row]]
 
     def draw(self, rows: Rows, chance: float) -> int:
-        """Return the row of a range at which `chance`, 0 to 1, of the range's popularity has gone by."""
+        """Return the row at which the share `chance`, 0 to 1, of the range's cumulative popularity is reached."""
         low, high = self.mass[rows.start], self.mass[rows.stop]
         return min(bisect_right(self.mass, low + chance * (high - low)) - 1, rows.stop - 1)
 
 
 @dataclass(frozen=True, slots=True)
 class SimulatedListeners:
-    """L listeners and what makes them different, over G genres.
+    """L listeners and their differences, over G genres.
 
     Attributes:
-        user_ids: of the L.
+        user_ids: of the L listeners.
         fondness: float64 (L, G), how much they like a genre in the long run, as logits.
-        swings: float64 (L, G), how far that goes up and down.
-        phases: float64 (L, G), radians, where in its swing it stands at the epoch.
-        periods_ms: float64 (L, G), length of a swing, two to six months.
+        swings: float64 (L, G), amplitude of the fondness over time.
+        phases: float64 (L, G), radians, phase of the swing at the epoch.
+        periods_ms: float64 (L, G), period of the swing, two to six months.
         favourites: their favourite artists, by listener and genre, as rows.
-        habits: (L, ways), the share of each way of listening up to and with it; ends with 1.
+        habits: (L, ways), cumulative shares of the ways of listening; the last is 1.
         sessions_per_day: (L,).
         peak_hours: (L,), UTC, when they listen most.
     """
@@ -119,9 +119,9 @@ class World:
     """The truth behind the plays.
 
     Attributes:
-        music: what there is to play.
-        listeners: who plays it.
-        fads: rows that everybody raves about, `FAD_MS` each, round and round.
+        music: all tracks.
+        listeners: the listeners who play them.
+        fads: rows that are popular with everyone, for `FAD_MS` each, cyclically.
     """
 
     music: Music
@@ -138,22 +138,22 @@ class World:
         num_genres: int = 12,
         debuts: Debuts | None = None,
     ) -> Self:
-        """Make up a world.
+        """Draw a world at random.
 
         Args:
-            rng: decides everything.
-            num_listeners: in it.
-            num_tracks: that there will ever be.
-            num_genres: of the tracks.
-            debuts: which of them come out when; None: all are out from the beginning.
+            rng: the only source of randomness.
+            num_listeners: at least 1.
+            num_tracks: including those that come out later.
+            num_genres: at least 1.
+            debuts: the albums that come out later; None: all are out from the start.
 
         Raises:
-            ValueError: there are too few tracks for the genres, or nobody to listen.
+            ValueError: there are too few tracks for the genres, or no genres or listeners.
         """
         if num_listeners < 1 or num_genres < 1 or num_tracks < num_genres * MEAN_ALBUM_TRACKS:
             raise ValueError(
-                f"no world of {num_listeners} listeners, {num_tracks} tracks and {num_genres} genres can be; give it "
-                f"a listener, a genre and {MEAN_ALBUM_TRACKS} tracks a genre at least"
+                f"a world cannot have {num_listeners} listeners, {num_tracks} tracks and {num_genres} genres; it needs "
+                f"at least one listener, one genre and {MEAN_ALBUM_TRACKS} tracks per genre"
             )
         music = _compose(rng, num_tracks, num_genres)
         listeners = _invite(rng, num_listeners, music)
@@ -161,14 +161,14 @@ class World:
         return cls(music if debuts is None else _hold_back(rng, music, debuts), listeners, fads)
 
     def genre_weights(self, listener: int, at_ms: float) -> NDArray[np.float64]:
-        """Return what a listener truly likes at a time: float64 (G,), sums to 1."""
+        """Return a listener's true taste at a time: float64 (G,), sums to 1."""
         them = self.listeners
         swing = np.sin(at_ms * tau / them.periods_ms[listener] + them.phases[listener])
         weights = np.exp(them.fondness[listener] + them.swings[listener] * swing)
         return np.asarray(weights / weights.sum())
 
     def fad(self, at_ms: float) -> int:
-        """Return the row everybody raves about at a time: the fad's, or the next after it that is out."""
+        """Return the row of the fad at a time, or the next row after it that is out."""
         row = self.fads[int(at_ms // FAD_MS) % len(self.fads)]
         while not self.music.is_out(row, at_ms):
             row = (row + 1) % len(self.music.track_ids)
@@ -176,7 +176,7 @@ class World:
 
 
 def _compose(rng: np.random.Generator, num_tracks: int, num_genres: int) -> Music:
-    """Cut the rows into genres, those into artists, those into albums; then weigh rows and fill playlists."""
+    """Divide the rows into genres, artists and albums; then weight the rows and fill the playlists."""
     rows = range(num_tracks)
     genres = tuple(_cut(rng, rows, num_genres))
     artists = tuple(
@@ -200,7 +200,7 @@ def _compose(rng: np.random.Generator, num_tracks: int, num_genres: int) -> Musi
 
 
 def _hold_back(rng: np.random.Generator, music: Music, debuts: Debuts) -> Music:
-    """Let a share of the albums come out later, in any order, none of them the first of its genre."""
+    """Let a share of the albums come out later, in random order; never the first album of a genre."""
     first = {music.album_of[genre.start] for genre in music.genres}
     later = rng.permutation([album for album in range(len(music.albums)) if album not in first])
     later = later[: round(debuts.share * len(music.albums))]
@@ -210,7 +210,7 @@ def _hold_back(rng: np.random.Generator, music: Music, debuts: Debuts) -> Music:
 
 
 def _cut(rng: np.random.Generator, rows: Rows, num_parts: int) -> Iterator[Rows]:
-    """Cut a range into parts of which the longest is at most thrice the shortest; into one where none was asked for."""
+    """Divide a range into parts, at least one; the longest is at most three times as long as the shortest."""
     lengths = rng.uniform(0.5, 1.5, size=max(num_parts, 1))
     stops = rows.start + np.round(len(rows) * lengths.cumsum() / lengths.sum()).astype(int)
     for start, stop in pairwise([rows.start, *stops.tolist()]):
@@ -242,6 +242,6 @@ def _invite(rng: np.random.Generator, num_listeners: int, music: Music) -> Simul
 
 
 def _favourites(rng: np.random.Generator, music: Music, genre: Rows) -> tuple[Rows, ...]:
-    """Draw a listener's favourite artists of a genre, evenly over tracks: who made more has more who love them."""
+    """Draw a listener's favourite artists of a genre, uniformly over tracks: more tracks, more fans."""
     rows = rng.integers(genre.start, genre.stop, size=FAVOURITE_ARTISTS)
     return tuple(music.artists[bisect_right(music.artists, row, key=lambda artist: artist.start) - 1] for row in rows)

@@ -1,4 +1,4 @@
-"""A cluster of real processes, which end with it, whatever happens."""
+"""A cluster of real processes, which always end with it."""
 
 import os
 import re
@@ -23,7 +23,7 @@ DEADLINE_S = 90.0
 
 @pytest.fixture
 def environment(kafka: DevKafka, topic_prefix: str) -> Mapping[str, str]:
-    """Everything a worker is set by, but for what the cluster sets itself."""
+    """All settings of a worker except those that the cluster sets itself."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("REFRAIN_")}
     topics = ("PLAYS", "SHORT_TERM", "LONG_TERM", "DEAD_LETTER", "RELEASES")
     return clean | {

@@ -38,7 +38,7 @@ async def produce(kafka: DevKafka, topic: str, *values: bytes) -> None:
 
 
 async def consume(kafka: DevKafka, topic: str, *, isolation: str = "read_committed") -> list[bytes]:
-    """Read partition 0 from its start to the end this isolation level shows."""
+    """Read partition 0 from its start to the end that this isolation level shows."""
     consumer = AIOKafkaConsumer(
         bootstrap_servers=kafka.bootstrap_servers, isolation_level=isolation, auto_offset_reset="earliest"
     )
@@ -54,7 +54,7 @@ async def consume(kafka: DevKafka, topic: str, *, isolation: str = "read_committ
 
 
 def broker_of(owner_pid: int, directory: Path) -> psutil.Process:
-    """Find the Java process that an owner runs on a directory."""
+    """Find the Java process that an owner runs in a directory."""
     children = psutil.Process(owner_pid).children(recursive=True)
     return next(c for c in children if c.name() == "java" and c.cmdline()[-1].startswith(str(directory)))
 
@@ -82,7 +82,7 @@ async def test_a_transaction_is_read_when_it_is_committed(kafka: DevKafka, topic
     assert await consume(kafka, topic_prefix, isolation="read_uncommitted") == [b"committed", b"aborted"]
 
 
-async def test_a_topic_nobody_created_does_not_come_to_be(kafka: DevKafka, topic_prefix: str) -> None:
+async def test_a_topic_is_not_created_by_naming_it(kafka: DevKafka, topic_prefix: str) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
     await admin.start()
     try:
@@ -124,7 +124,7 @@ async def test_a_restart_and_a_kill_keep_port_and_records(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-async def test_a_directory_serves_a_later_broker_on_another_port(tmp_path: Path) -> None:
+async def test_a_later_broker_reuses_a_directory_on_another_port(tmp_path: Path) -> None:
     with DevKafka(tmp_path) as first:
         await create_topic(first, "plays")
         await produce(first, "plays", b"kept")
@@ -137,7 +137,7 @@ async def test_a_directory_serves_a_later_broker_on_another_port(tmp_path: Path)
 
 
 @pytest.mark.slow
-def test_brokers_started_at_once_do_not_collide() -> None:
+def test_brokers_started_at_the_same_time_do_not_collide() -> None:
     brokers = [DevKafka(), DevKafka()]
 
     with ThreadPoolExecutor() as pool:
@@ -167,7 +167,7 @@ def test_the_broker_ends_with_an_owner_killed_by_sigkill(tmp_path: Path) -> None
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_foreground_broker_in_order(tmp_path: Path, sign: signal.Signals) -> None:
+def test_a_signal_shuts_the_foreground_broker_down_cleanly(tmp_path: Path, sign: signal.Signals) -> None:
     command = [sys.executable, "-m", "streamer.local.devkafka", "--directory", str(tmp_path)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as owner:
         assert owner.stdout is not None
@@ -186,17 +186,17 @@ def test_jars_that_cannot_be_fetched_are_named_with_a_remedy() -> None:
         java_command("org.apache.kafka:kafka_2.13:0.0.0")
 
 
-def test_a_machine_without_network_is_told_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_network_the_error_gives_a_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JGO_CACHE_DIR", str(tmp_path / "jgo"))
     monkeypatch.setenv("M2_REPO", str(tmp_path / "m2"))
-    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # nobody listens there
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # no process listens there
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
 
     with pytest.raises(KafkaUnavailableError, match="could not be fetched: ProxyError"):
         DevKafka().start()
 
 
-def test_a_broker_that_dies_at_start_is_quoted(tmp_path: Path) -> None:
+def test_the_error_quotes_the_log_of_a_broker_that_dies_at_start(tmp_path: Path) -> None:
     kafka = DevKafka(tmp_path, broker_config={"log.retention.bytes": "plenty"})
 
     with pytest.raises(KafkaUnavailableError, match="Invalid value plenty for configuration"):
@@ -214,7 +214,7 @@ def test_a_taken_port_is_named(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.slow
-def test_a_lost_race_for_a_port_is_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lost_race_for_a_port_is_retried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as winner:
         taken = winner.getsockname()[1]
         lost = [taken]
@@ -225,7 +225,7 @@ def test_a_lost_race_for_a_port_is_run_again(tmp_path: Path, monkeypatch: pytest
             assert kafka.bootstrap_servers != f"127.0.0.1:{taken}"
 
 
-async def test_a_listener_of_the_callers_comes_beside_the_own_one(tmp_path: Path) -> None:
+async def test_the_callers_listener_is_added_to_the_default_one(tmp_path: Path) -> None:
     inside, outside = free_port(), free_port()
     listeners = {
         "listeners": f"OUTSIDE://127.0.0.1:{inside}",
@@ -242,7 +242,7 @@ async def test_a_listener_of_the_callers_comes_beside_the_own_one(tmp_path: Path
     assert {broker.port for broker in client.cluster.brokers()} == {outside}
 
 
-def test_a_broker_that_runs_is_not_started_twice(kafka: DevKafka) -> None:
+def test_a_running_broker_is_not_started_twice(kafka: DevKafka) -> None:
     with pytest.raises(KafkaUnavailableError, match="already runs"):
         kafka.start()
 

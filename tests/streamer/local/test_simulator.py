@@ -10,7 +10,7 @@ from streamer.local.simulator import SimulatedPlay, simulate
 from streamer.local.world import DAY_MS, FAD_MS, WAYS, Debuts, World
 from streamer.wire.messages import Play
 
-START_MS = 450 * FAD_MS  # a fad begins
+START_MS = 450 * FAD_MS  # a fad starts
 
 
 def listen(seed: int, num_plays: int, *, num_listeners: int = 500) -> tuple[World, list[SimulatedPlay]]:
@@ -36,15 +36,15 @@ def test_the_same_seed_gives_the_same_plays_and_another_seed_others() -> None:
     assert listen(1, 2_000)[1] != listen(2, 2_000)[1]
 
 
-def test_a_world_without_listeners_or_with_too_few_tracks_is_refused() -> None:
-    with pytest.raises(ValueError, match="no world of 0 listeners"):
+def test_a_world_without_listeners_or_with_too_few_tracks_is_rejected() -> None:
+    with pytest.raises(ValueError, match="a world cannot have 0 listeners"):
         World.build(np.random.default_rng(1), 0)
-    with pytest.raises(ValueError, match="119 tracks and 12 genres can be; give it"):
+    with pytest.raises(ValueError, match="119 tracks and 12 genres; it needs at least"):
         World.build(np.random.default_rng(1), 5, 119)
 
 
 @pytest.mark.parametrize(("num_tracks", "num_genres"), [(120, 12), (10, 1), (2_000, 12), (777, 5)])
-def test_genres_artists_and_albums_each_divide_the_tracks(num_tracks: int, num_genres: int) -> None:
+def test_genres_artists_and_albums_each_partition_the_tracks(num_tracks: int, num_genres: int) -> None:
     music = World.build(np.random.default_rng(3), 5, num_tracks, num_genres=num_genres).music
 
     for ranges in (music.genres, music.artists, music.albums):
@@ -67,7 +67,7 @@ def test_draws_follow_popularity_within_the_range() -> None:
     np.testing.assert_allclose([draws[row] / 20_001 for row in rows], shares / shares.sum(), atol=2e-4)
 
 
-def test_plays_come_in_the_order_of_time(heard: tuple[World, list[SimulatedPlay]]) -> None:
+def test_plays_come_in_order_of_time(heard: tuple[World, list[SimulatedPlay]]) -> None:
     _, plays = heard
 
     assert plays[0].played_at >= START_MS
@@ -89,7 +89,7 @@ def test_a_listener_plays_one_track_at_a_time_and_rests_between_sessions(
 
     assert gaps_ms.min() > 0
     assert not np.any((gaps_ms > 1_000) & (gaps_ms < 45 * 60_000))
-    assert 0.03 < np.mean(gaps_ms > 45 * 60_000) < 0.2  # sessions of some ten plays
+    assert 0.03 < np.mean(gaps_ms > 45 * 60_000) < 0.2  # sessions of about ten plays
 
 
 def test_on_the_wire_a_simulated_play_is_a_play(heard: tuple[World, list[SimulatedPlay]]) -> None:
@@ -101,7 +101,7 @@ def test_on_the_wire_a_simulated_play_is_a_play(heard: tuple[World, list[Simulat
     assert set(WAYS) <= set(CONTEXTS)
 
 
-def test_albums_are_played_through_in_their_order(heard: tuple[World, list[SimulatedPlay]]) -> None:
+def test_albums_are_played_in_order(heard: tuple[World, list[SimulatedPlay]]) -> None:
     world, plays = heard
     rows = {track_id: row for row, track_id in enumerate(world.music.track_ids)}
     num_starts = num_steps = 0
@@ -126,7 +126,7 @@ def test_every_way_of_listening_is_used(heard: tuple[World, list[SimulatedPlay]]
     assert min(contexts.values()) > 0.03 * 60_000
 
 
-def test_listeners_come_back_to_tracks_of_their_own(heard: tuple[World, list[SimulatedPlay]]) -> None:
+def test_listeners_return_to_tracks_of_their_own(heard: tuple[World, list[SimulatedPlay]]) -> None:
     library = [(play.user_id, play.track_id) for play in heard[1] if play.context == "library"]
     earlier, later = set(library[: len(library) // 2]), library[len(library) // 2 :]
     swapped = [(user_id, track_id) for (user_id, _), (_, track_id) in pairwise(later)]
@@ -138,7 +138,7 @@ def test_listeners_come_back_to_tracks_of_their_own(heard: tuple[World, list[Sim
     assert by_chance < 0.2 * again
 
 
-def test_a_fad_surges_among_all_and_passes(heard: tuple[World, list[SimulatedPlay]]) -> None:
+def test_a_fad_surges_among_all_listeners_and_fades(heard: tuple[World, list[SimulatedPlay]]) -> None:
     world, plays = heard
     during = [play for play in plays if play.played_at < START_MS + FAD_MS]
     after = [play for play in plays if play.played_at >= START_MS + FAD_MS]
@@ -152,7 +152,7 @@ def test_a_fad_surges_among_all_and_passes(heard: tuple[World, list[SimulatedPla
     assert sum(play.track_id == fad for play in after) / len(after) < 0.005
 
 
-def test_tracks_off_taste_are_skipped_more(heard: tuple[World, list[SimulatedPlay]]) -> None:
+def test_disliked_tracks_are_skipped_more_often(heard: tuple[World, list[SimulatedPlay]]) -> None:
     world, plays = heard
     rows = {track_id: row for row, track_id in enumerate(world.music.track_ids)}
     listeners = {user_id: listener for listener, user_id in enumerate(world.listeners.user_ids)}
@@ -185,7 +185,7 @@ def test_taste_drifts_slowly_and_is_known_at_any_time() -> None:
     assert moved[45] > 0.2
 
 
-def test_albums_are_heard_once_they_are_out_and_not_before() -> None:
+def test_albums_are_played_only_after_they_come_out() -> None:
     debuts = Debuts(0.4, START_MS + 2 * DAY_MS, START_MS + 8 * DAY_MS)
     world = World.build(np.random.default_rng(5), 60, 1_200, debuts=debuts)
     music = world.music
@@ -203,7 +203,7 @@ def test_albums_are_heard_once_they_are_out_and_not_before() -> None:
     assert all(music.is_out(world.fad(at_ms), at_ms) for at_ms in range(START_MS, START_MS + 9 * DAY_MS, DAY_MS))
 
 
-def test_what_is_played_follows_the_true_taste() -> None:
+def test_plays_follow_the_true_taste() -> None:
     world, plays = listen(6, 20_000, num_listeners=5)
     rows = {track_id: row for row, track_id in enumerate(world.music.track_ids)}
 
@@ -215,7 +215,7 @@ def test_what_is_played_follows_the_true_taste() -> None:
 
 
 class Counts:
-    """Next-play predictors that learn as they go."""
+    """Predictors of the next play that learn online."""
 
     def __init__(self) -> None:
         self.popularity: Counter[str] = Counter()
