@@ -1,4 +1,4 @@
-"""When the worker and the oracle agree: exactly, but for what float32 sums in another order."""
+"""Assertions that the worker and the oracle agree: exactly, except for float32 sums in a different order."""
 
 from collections.abc import Mapping
 from itertools import chain
@@ -20,7 +20,7 @@ from tests.oracle import Life, Oracle
 #: float32 against the oracle's float64, over the hundreds of plays of an example.
 TOLERANCE: Final = 1e-5
 
-#: Told to four decimals.
+#: Scores are written with four decimals.
 SCORE_TOLERANCE: Final = 1.5e-4
 
 
@@ -36,13 +36,13 @@ def assert_states_are_the_oracles(worker: Worker, oracle: Oracle) -> None:
 
 
 def assert_state_is_the_oracles(state: States, life: Life) -> None:
-    """Exactly, but for the hidden units."""
-    said = {name: values[0] for name, values in state_fields(state).items()}
-    hidden, _ = said.pop("hidden"), said.pop("promoted_at_ms")
-    counts = counts_by_key(np.array(said.pop("counted_track_keys"), np.uint64), np.array(said.pop("counts")))
+    """Compare a state exactly, except for the hidden units."""
+    values = {name: rows[0] for name, rows in state_fields(state).items()}
+    hidden, _ = values.pop("hidden"), values.pop("promoted_at_ms")
+    counts = counts_by_key(np.array(values.pop("counted_track_keys"), np.uint64), np.array(values.pop("counts")))
     assert counts == counted(track_key(each.track) for each in life.plays)
     free = [0] * (RING_SIZE - len(life.ring))
-    assert said == {
+    assert values == {
         "release_key": life.release.key if life.release else NO_RELEASE,
         "plays_folded": life.plays_folded,
         "plays_seen": len(life.plays),
@@ -58,11 +58,11 @@ def assert_state_is_the_oracles(state: States, life: Life) -> None:
 
 
 def assert_list_is_the_oracles(answer: Recommendation, scores: Mapping[str, float], size: int) -> None:
-    """Whichever of two tracks that differ by less than the tolerance comes first."""
+    """Compare a list; two tracks whose scores differ by less than the tolerance may come in either order."""
     assert len(answer.tracks) == min(size, len(scores)) == len({track.track_id for track in answer.tracks})
-    told = [track.score for track in answer.tracks]
-    np.testing.assert_allclose(told, [scores[track.track_id] for track in answer.tracks], atol=SCORE_TOLERANCE)
-    np.testing.assert_allclose(told, sorted(scores.values(), reverse=True)[: len(told)], atol=SCORE_TOLERANCE)
+    answered = [track.score for track in answer.tracks]
+    np.testing.assert_allclose(answered, [scores[track.track_id] for track in answer.tracks], atol=SCORE_TOLERANCE)
+    np.testing.assert_allclose(answered, sorted(scores.values(), reverse=True)[: len(answered)], atol=SCORE_TOLERANCE)
 
 
 def assert_same_answers(some: Worker, others: Worker) -> None:

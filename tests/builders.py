@@ -1,4 +1,4 @@
-"""Data that many tests share: plays on the wire, records as Kafka hands them over, states, a tiny release."""
+"""Data that many tests share: plays on the wire, records as Kafka delivers them, states, tiny releases."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
@@ -30,10 +30,10 @@ from models.release_files import DataWindow
 from models.serving.recommender import Recommender
 from streamer.wire.state import BIT_REPEATS, BIT_SKIPPED, States
 
-#: 2023-11-14, well behind any broker's clock.
+#: 2023-11-14, well before any broker's clock.
 NOON_MS: Final = 1_700_000_000_000
 
-#: What the tiny releases know; any other id is a track unknown to them.
+#: The tracks of the tiny releases; any other id is unknown to them.
 TRACK_IDS: Final = tuple(f"t{number}" for number in range(12))
 
 #: One of every architecture, and of every cell.
@@ -46,7 +46,7 @@ TINY_CONFIGS: Final[Mapping[str, ArchitectureConfig]] = {
     "weights": WeightsConfig(embedding_size=4, num_songs=10),
 }
 
-#: What makes any recipe's network tiny.
+#: Sizes that make any recipe's network tiny.
 _TINY_SIZES: Final = {"embedding_size": 8, "units": 12, "hidden_size": 12}
 
 WINDOW: Final = DataWindow(from_ms=NOON_MS - 1000, until_ms=NOON_MS, num_plays=2, num_listeners=1)
@@ -60,7 +60,7 @@ def play_value(user: str, track: str, played_at: int | str = NOON_MS, **fields: 
 def record(
     offset: int, key: bytes | None, value: bytes | None, *, partition: int = 0, timestamp_ms: int = NOON_MS
 ) -> ConsumerRecord[bytes, bytes]:
-    """A record of `plays`, or of any topic, as the consumer hands it over."""
+    """A record of `plays`, or of any topic, as the consumer delivers it."""
     key_size, value_size = len(key or b""), len(value or b"")
     return ConsumerRecord(
         "plays", partition, offset, timestamp_ms, 0, key, value, None, key_size, value_size, headers=()
@@ -70,19 +70,19 @@ def record(
 def play(
     offset: int, user: str, track: str, played_at: int = NOON_MS, *, partition: int = 0, **fields: object
 ) -> ConsumerRecord[bytes, bytes]:
-    """A good play."""
+    """A valid play."""
     return record(offset, user.encode(), play_value(user, track, played_at, **fields), partition=partition)
 
 
 def tombstone(offset: int, user: str, *, partition: int = 0) -> ConsumerRecord[bytes, bytes]:
-    """The wish of a listener to be forgotten."""
+    """A listener's request to be forgotten."""
     return record(offset, user.encode(), None, partition=partition)
 
 
 def tiny_network(
     seed: int = 7, *, num_tracks: int = len(TRACK_IDS), embedding_size: int = 4, hidden_size: int = 6
 ) -> TasteNetwork:
-    """A network whose ring terms and gates are far from zero, as training would leave them."""
+    """A network whose ring terms and gates are far from zero, as after training."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = TasteNetwork(NetworkConfig(embedding_size=embedding_size, hidden_size=hidden_size), num_tracks)
@@ -92,7 +92,7 @@ def tiny_network(
 
 
 def network_of(config: ArchitectureConfig, seed: int = 7, *, num_tracks: int = len(TRACK_IDS)) -> Network:
-    """A network of any kind, none of whose weights are what training begins with."""
+    """A network of any kind, none of whose weights has its initial value."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = make_network(config, num_tracks)
@@ -123,7 +123,7 @@ def release_of(network: Network, seed: int, track_ids: Sequence[str] = TRACK_IDS
 
 
 def save_tiny_release(directory: Path, seed: int = 7, *, created_at_ms: int = NOON_MS) -> SavedRelease:
-    """A release as a trainer leaves it in a shared folder."""
+    """A release as a trainer saves it in a shared folder."""
     return save_release(
         str(directory), Recommender(tiny_network(seed), Catalogue(TRACK_IDS)),
         training=TrainingConfig(), metrics={"seed": seed}, data_window=WINDOW, created_at_ms=created_at_ms,
@@ -131,7 +131,7 @@ def save_tiny_release(directory: Path, seed: int = 7, *, created_at_ms: int = NO
 
 
 def tiny_recipe(recipe: Recipe) -> Recipe:
-    """A recipe as it is, but for sizes and patience."""
+    """A recipe with small sizes and few epochs."""
     names = {field.name for field in fields(recipe.network)}
     sizes: dict[str, Any] = {name: size for name, size in _TINY_SIZES.items() if name in names}
     training = replace(recipe.training, epochs=min(recipe.training.epochs, 1), item_epochs=2)
@@ -142,7 +142,7 @@ def tiny_recipe(recipe: Recipe) -> Recipe:
 
 
 def random_states(plays_seen: Sequence[int], *, num_hidden: int = 6, release_key: int = 9, seed: int = 1) -> States:
-    """States of listeners who have heard so many plays: full rings, part rings, none; counts of other tracks."""
+    """States of listeners with the given numbers of plays: full, partial and empty rings; counts of other tracks."""
     rng, num = np.random.default_rng(seed), len(plays_seen)
     seen = np.array(plays_seen, np.int64)
     is_taken = np.arange(RING_SIZE) < np.minimum(seen, RING_SIZE)[:, None]
@@ -172,5 +172,5 @@ def state_of(states: States, row: int) -> States:
 
 
 def state_fields(states: States) -> dict[str, list[Any]]:
-    """What states say, as plain lists, to be compared exactly."""
+    """The fields of states as plain lists, for exact comparison."""
     return {name: getattr(states, name).tolist() for name in States.__slots__}

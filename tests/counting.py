@@ -8,7 +8,7 @@ from models.config import COUNT_DECAY, NUM_COUNTED
 
 
 def counted(track_keys: Iterable[int]) -> dict[int, float]:
-    """Count how often a listener without earlier plays played which tracks; exact, as counts are float32."""
+    """A listener's decayed play counts by track, from their first play on; exact, since counts are float32."""
     counts: dict[int, np.float32] = {}
     for key in track_keys:
         counts = {other: count * np.float32(COUNT_DECAY) for other, count in counts.items()}

@@ -1,4 +1,4 @@
-"""What hypothesis lets listeners do: plays and tombstones of two partitions, and how they come in batches."""
+"""Hypothesis strategies for what listeners do: plays and tombstones of two partitions, and their batches."""
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ Fetched = Mapping[int, Records]
 
 @dataclass(frozen=True)
 class Stretch:
-    """Plays of one listener in a row: every `stride`-th of TRACKS, round and round; without plays, a tombstone."""
+    """Consecutive plays of one listener: every `stride`-th of TRACKS, cyclically; without plays, a tombstone."""
 
     who: Who
     first: int
@@ -50,7 +50,7 @@ stretches = st.builds(
 
 @st.composite
 def listening(draw: st.DrawFn) -> dict[int, list[ConsumerRecord[bytes, bytes]]]:
-    """The records of each partition: stretches of its listeners, shuffled together; offsets rise, with holes."""
+    """The records of each partition: its listeners' stretches, interleaved at random; offsets rise, with gaps."""
     queues: dict[Who, list[Stretch]] = {}
     shuffle = random.Random(draw(st.integers(0, 5)))
     for stretch in draw(st.lists(stretches, min_size=2, max_size=8)):
@@ -73,7 +73,9 @@ def _unroll(of_listener: Sequence[Stretch]) -> Iterator[Heard | None]:
         if not stretch.num_plays:
             yield None
         for number in range(stretch.num_plays):
-            played_at_ms = min(played_at_ms + stretch.gap_s * 1000, NOON_MS)  # the broker's clock: later is refused
+            played_at_ms = min(
+                played_at_ms + stretch.gap_s * 1000, NOON_MS
+            )  # the broker's clock: later plays are rejected
             track = TRACKS[(stretch.first + number * stretch.stride) % len(TRACKS)]
             yield Heard(track, played_at_ms, stretch.context, stretch.skipped)
 
@@ -91,9 +93,9 @@ cuts = st.lists(st.tuples(st.integers(0, 90), st.integers(0, 90)), max_size=6)
 
 
 def batches(records: Fetched, cut: Sequence[tuple[int, int]]) -> Iterator[Fetched]:
-    """Split the partitions into batches: so many records of each at a time, at last all that is left."""
-    begun = dict.fromkeys(PARTITIONS, 0)
+    """Split the partitions into batches of the given sizes per partition; the last holds all that remain."""
+    starts = dict.fromkeys(PARTITIONS, 0)
     for sizes in [*cut, (len(records[0]), len(records[1]))]:
-        ends = {partition: begun[partition] + size for partition, size in zip(PARTITIONS, sizes, strict=True)}
-        yield {partition: records[partition][begun[partition] : ends[partition]] for partition in PARTITIONS}
-        begun = ends
+        ends = {partition: starts[partition] + size for partition, size in zip(PARTITIONS, sizes, strict=True)}
+        yield {partition: records[partition][starts[partition] : ends[partition]] for partition in PARTITIONS}
+        starts = ends

@@ -1,4 +1,4 @@
-"""A worker without Kafka: the product's own path from records to writes, with dicts for its store and its topics."""
+"""A worker without Kafka: the product's own path from records to writes, with dicts as its store and its topics."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +32,7 @@ SIZES: Final = (5, 8)
 CHAMPION: Final = tiny_release(7)
 
 
-_encoder = functools.lru_cache(ListEncoder)  # a worker makes one a release
+_encoder = functools.lru_cache(ListEncoder)  # a worker creates one per release
 
 
 def _compute(release: Release, step_input: StepInput) -> StepOutput:
@@ -41,7 +41,7 @@ def _compute(release: Release, step_input: StepInput) -> StepOutput:
 
 @dataclass
 class Worker:
-    """What `Answering.answer_batch` does, less Kafka, RocksDB and the clock; the states outlive a change of release."""
+    """`Answering.answer_batch` without Kafka, RocksDB and the clock; its states survive a change of release."""
 
     release: Release | None = CHAMPION
     promoted_at_ms: int = 1
@@ -68,7 +68,7 @@ class Worker:
             self.answer(intakes)
 
     def take_in(self, fetched: Fetched) -> list[Intake]:
-        fresh = {partition: fresh_records(got, self.mark(partition)) for partition, got in fetched.items() if got}
+        fresh = {number: fresh_records(records, self.mark(number)) for number, records in fetched.items() if records}
         return [take_in(partition, records, None) for partition, records in fresh.items() if records]
 
     def answer(self, intakes: Sequence[Intake]) -> None:
@@ -81,10 +81,10 @@ class Worker:
             self._apply(part)
 
     def _read_states(self, intakes: Sequence[Intake], listeners: Listeners) -> States:
-        found: list[bytes | None] = []
+        values: list[bytes | None] = []
         for intake, (first, last) in zip(intakes, pairwise(listeners.bounds.tolist()), strict=True):
-            found += [self.store[intake.partition].get(listener_key(user)) for user in listeners.users[first:last]]
-        return decode([*found, None], self.num_hidden)
+            values += [self.store[intake.partition].get(listener_key(user)) for user in listeners.users[first:last]]
+        return decode([*values, None], self.num_hidden)
 
     def _step(self, batch: Batch) -> tuple[NDArray[np.float32], CountMaps, Answers | None]:
         if self.release is None or not len(batch):
@@ -109,7 +109,7 @@ class Worker:
                 stored[key] = value
 
     def states(self) -> dict[Who, States]:
-        """The state of each listener, alone."""
+        """Each listener's state, on its own."""
         return {
             (partition, key[1:].decode()): decode([value], self.num_hidden)
             for partition, stored in self.store.items()
@@ -118,7 +118,7 @@ class Worker:
         }
 
     def answers(self, horizon: int) -> list[Recommendation]:
-        """One horizon's answers, partition by partition, as they were written."""
+        """One horizon's answers, partition by partition, in the order they were written."""
         values = [
             value for number in PARTITIONS for _, value in self.outputs.get((TOPICS.answers[horizon], number), [])
         ]

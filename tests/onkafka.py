@@ -1,4 +1,4 @@
-"""What tests do on a real broker: make topics anew, write, and read to the end."""
+"""Operations of tests on a real broker: create and delete topics, write, and read to the end."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -37,11 +37,11 @@ async def describe_topic(bootstrap_servers: str, name: str) -> tuple[int, dict[s
     async with admin_of(bootstrap_servers) as admin:
         num_partitions = await _until_visible(admin, name)
         (response,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
-    return num_partitions, {name: text for *_, found in response.resources for name, text, *_ in found}
+    return num_partitions, {name: text for *_, entries in response.resources for name, text, *_ in entries}
 
 
 async def _until_visible(admin: AIOKafkaAdminClient, name: str) -> int:
-    """Wait until the broker has heard of a topic that its controller knows; return its partitions."""
+    """Wait until the broker has learnt of a topic that its controller knows; return its partitions."""
 
     async def num_partitions() -> int:
         return len((await admin.describe_topics([name]))[0]["partitions"])
@@ -68,7 +68,7 @@ async def produce(
 
 
 async def read_committed(bootstrap_servers: str, topic: str, partition: int = 0) -> list[Record]:
-    """Read what a consumer sees who reads only what is committed."""
+    """Read all records that a read-committed consumer sees."""
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap_servers, isolation_level="read_committed", enable_auto_commit=False
     )

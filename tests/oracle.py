@@ -1,7 +1,7 @@
 """The oracle: what a listener's state and answers must be, folded one play at a time with lists and loops.
 
-It shares no code with the product beyond constants of the format and the weights of the network: the recurrence, the
-features and the ranking are written out again, slowly, in float64.
+It shares only the format's constants and the network's weights with the product: the recurrence, the features and the
+ranking are reimplemented, slowly, in float64.
 """
 
 import functools
@@ -42,7 +42,7 @@ class Heard:
 
 @dataclass
 class Life:
-    """Everything a listener played since they were last forgotten, and what it comes to under one release."""
+    """All plays of a listener since they were last forgotten, and the hidden state they give under one release."""
 
     plays: list[Heard] = field(default_factory=list)
     release: Release | None = None
@@ -58,7 +58,7 @@ class Life:
         return 0 if self.release is None else len(self.plays) - self.folded_from
 
     def hear(self, play: Heard, release: Release | None) -> None:
-        """Move one play on; under another release than before, first start over from what is remembered."""
+        """Add one play; if the release has changed, first refold the plays in the ring."""
         if release is not None and (self.release is None or self.release.key != release.key):
             self.folded_from = max(0, len(self.plays) - RING_SIZE)
             self.hidden = fold(release, self.plays[self.folded_from :])
@@ -73,7 +73,7 @@ class Life:
 
 @dataclass
 class Oracle:
-    """The lives of all listeners, one good record after the other."""
+    """The lives of all listeners, advanced by one valid record at a time."""
 
     lives: dict[Who, Life] = field(default_factory=dict)
 
@@ -84,9 +84,9 @@ class Oracle:
         if record.value is None:
             self.lives.pop(who, None)
             return None
-        said = msgspec.json.decode(record.value)
+        play = msgspec.json.decode(record.value)
         life = self.lives.setdefault(who, Life())
-        heard = Heard(said["track_id"], said["played_at"], said["context"], said["skipped"], record.offset)
+        heard = Heard(play["track_id"], play["played_at"], play["context"], play["skipped"], record.offset)
         life.hear(heard, release)
         return life
 
@@ -97,7 +97,7 @@ class Oracle:
 
 
 def fold(release: Release, plays: list[Heard]) -> Vector:
-    """Fold plays from nothing, with the repeats they were given when they arrived."""
+    """Fold plays from an empty state, with the `repeats` they got on arrival."""
     hidden = np.zeros(release.network.config.hidden_size)
     for number, play in enumerate(plays):
         hidden = advance(release, hidden, plays[max(0, number - RING_SIZE) : number], play)
@@ -105,7 +105,7 @@ def fold(release: Release, plays: list[Heard]) -> Vector:
 
 
 def advance(release: Release, hidden: Vector, before: list[Heard], play: Heard) -> Vector:
-    """Move a state by one play that follows the RING_SIZE `before`."""
+    """Advance a state by one play that follows the RING_SIZE plays `before`."""
     tracks, config = release.catalogue.track_ids, release.network.config
     if play.track not in tracks:
         return hidden
@@ -162,7 +162,7 @@ def score(release: Release, life: Life, horizon: int) -> dict[str, float]:
 
 
 def _ring_places(known: list[Heard], track: str, session_gap_s: int) -> tuple[int, int, int]:
-    """Which three weights a remembered track gets: recency 0-8, count 9-12, bigram 13-15."""
+    """Return the three weights of a track in the ring: recency 0-8, count 9-12, bigram 13-15."""
     latest = max(number for number, play in enumerate(known) if play.track == track)
     plays_ago = len(known) - 1 - latest
     between = [max(0, b.played_at_ms - a.played_at_ms) / 1000 for a, b in zip(known[latest:], known[latest + 1 :])]  # noqa: B905
@@ -187,5 +187,5 @@ def _ring_places(known: list[Heard], track: str, session_gap_s: int) -> tuple[in
 
 
 def score_all(release: Release, life: Life) -> list[dict[str, float]]:
-    """Score the catalogue once a horizon."""
+    """Score the catalogue once per horizon."""
     return [score(release, life, horizon) for horizon in range(len(HORIZONS))]

@@ -1,4 +1,4 @@
-"""Engines that fail: over plays of certain tracks, or when there is too much to fold."""
+"""Engines that fail: on plays of certain tracks, or when there is too much to fold."""
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
@@ -13,7 +13,7 @@ from models.serving.step_input import StepInput
 from streamer.worker.engine import Engine
 from tests.offline import SIZES
 
-#: What a step computes, given what there is to compute: as it is, or sabotaged.
+#: From a step's input and its correct output to the output it gives: the same, or a sabotaged one.
 Sabotage = Callable[[StepInput, StepOutput], StepOutput]
 
 
@@ -39,12 +39,12 @@ def broken(_: StepInput, __: StepOutput) -> StepOutput:
 
 
 def in_turn(*sabotages: Sabotage) -> Sabotage:
-    """One step the one, the next the next; all later ones the last."""
-    left = iter(sabotages[:-1])
+    """Apply the sabotages one per step, in order; the last one to all later steps."""
+    remaining = iter(sabotages[:-1])
 
     def sabotage(step_input: StepInput, output: StepOutput) -> StepOutput:
-        now = next(left, sabotages[-1])
-        return now(step_input, output)
+        current = next(remaining, sabotages[-1])
+        return current(step_input, output)
 
     return sabotage
 
@@ -91,7 +91,7 @@ def has_poison(step_input: StepInput, tracks: Collection[str]) -> bool:
 
 
 def folded_keys(step_input: StepInput) -> list[int]:
-    """The tracks of the plays that a step folds: those its states do not hold yet."""
+    """The track keys of the plays that a step folds: those its states do not include yet."""
     keys, bounds = step_input.histories.track_keys.tolist(), step_input.histories.bounds.tolist()
     rows = zip(pairwise(bounds), step_input.fold_from.tolist(), strict=True)
     return [key for (first, last), num_held in rows for key in keys[first + num_held : last]]

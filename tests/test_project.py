@@ -1,4 +1,4 @@
-"""What holds for the repository as a whole."""
+"""Rules for the repository as a whole."""
 
 import json
 import re
@@ -26,7 +26,7 @@ def pyproject() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def tracked() -> list[Path]:
-    """List the files git tracks, or would once added."""
+    """List the files that git tracks, or would track once added."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listing = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if listing.returncode != 0:
@@ -35,7 +35,7 @@ def tracked() -> list[Path]:
 
 
 def declared(pyproject: dict[str, Any]) -> list[str]:
-    """List every requirement; an extra that includes another adds none of its own by that."""
+    """List every requirement; an extra's inclusion of another extra is not one."""
     extras = [line for lines in pyproject["project"]["optional-dependencies"].values() for line in lines]
     own: list[str] = [line for line in extras if not line.startswith("refrain[")]
     base: list[str] = pyproject["project"]["dependencies"]
@@ -55,7 +55,7 @@ def test_every_pin_is_exact_and_carries_hashes() -> None:
         assert "--hash=sha256:" in entry, requirement
 
 
-def test_the_lock_names_no_place_to_fetch_from() -> None:
+def test_the_lock_names_no_package_index() -> None:
     assert "://" not in LOCK
     assert not re.search(r"^\s*(-i|-f|-e|--index|--extra|--find|--trusted)", LOCK, re.MULTILINE)
 
@@ -63,9 +63,9 @@ def test_the_lock_names_no_place_to_fetch_from() -> None:
 def test_every_dependency_is_locked(pyproject: dict[str, Any]) -> None:
     locked = {requirement.split("==")[0].split("[")[0] for requirement in pins()}
 
-    wanted = {re.split(r"[\[><=]", line)[0] for line in declared(pyproject)}
+    required = {re.split(r"[\[><=]", line)[0] for line in declared(pyproject)}
 
-    assert wanted - locked == set()
+    assert required - locked == set()
 
 
 def test_every_dependency_has_a_lower_bound(pyproject: dict[str, Any]) -> None:
@@ -117,7 +117,7 @@ def test_no_file_is_large(tracked: list[Path]) -> None:
 
 
 def test_no_file_chooses_a_package_index(tracked: list[Path]) -> None:
-    # Where packages come from is the business of the machine they are installed on.
+    # The machine that installs the packages decides where they come from.
     settings = re.compile(
         rb"index-url|find-links|PIP_INDEX|UV_(DEFAULT_)?INDEX|GOPROXY|\[\[tool\.uv\.index\]\]", re.IGNORECASE
     )
@@ -150,7 +150,7 @@ def test_every_test_named_in_a_document_exists(tracked: list[Path]) -> None:
     assert {(document, name) for document, name in named if name not in tests} == set()
 
 
-def test_make_prints_every_target_it_has() -> None:
+def test_make_lists_every_target() -> None:
     phony = re.findall(r"^\.PHONY: (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
     printed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
@@ -158,7 +158,7 @@ def test_make_prints_every_target_it_has() -> None:
     assert re.findall(r"^  make (\S+)", printed, re.MULTILINE) == " ".join(phony).split()
 
 
-def test_the_readme_tells_the_figures_of_the_report() -> None:
+def test_the_readme_has_the_figures_of_the_report() -> None:
     systems = json.loads((ROOT / "docs" / "report" / "30music-s10.json").read_text())
     rows = {
         "Refrain, as served": ["refrain_served"],
