@@ -1,1 +1,1 @@
-"""What an operator looks at and mends: offsets, releases, dead letters."""
+"""What an operator inspects and repairs: offsets, releases, dead letters."""

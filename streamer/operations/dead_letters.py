@@ -1,4 +1,4 @@
-"""The command `dead-letters`: its arguments, and what it prints."""
+"""The command `dead-letters`: its arguments and its output."""
 
 import argparse
 import asyncio
@@ -23,26 +23,26 @@ from streamer.wire.messages import Cause
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  argparse has no other name for it
 
-_Told = TypeVar("_Told")
+_Result = TypeVar("_Result")
 
 _CAUSES: Final = [cause.value for cause in Cause]
-_LIMIT: Final = 100  # letters listed unless told: some screens full
+_LIMIT: Final = 100  # letters listed by default: a few screens full
 
 _WHEN_TO_SEND = """
-Send letters again once what refused them is mended: a worker that could not compute them (uncomputable), a broker's or
-a producer's clock (impossible-time), REFRAIN_PARTITIONER (stray-partition). A play sent again counts as one of now,
-behind all that its listener has played since; a null value forgets its listener now. What is refused again becomes a
-new letter. Each letter is sent once, however often this is called: what was sent stands in the list.
+Re-send rejected plays once the cause is fixed: a worker that could not compute them (uncomputable), a broker's or a
+producer's clock (impossible-time), REFRAIN_PARTITIONER (stray-partition). A re-sent play counts as played now, after
+everything its listener has played since; a null value forgets its listener now. A play that is rejected again becomes a
+new letter. Each letter is sent once, however often this command runs; `list` shows which were sent.
 """
 
 
 class DeadLettersError(RefrainError):
-    """Raised when a letter is not there, or Kafka fails: what was sent has its receipt; call again."""
+    """Raised when a letter does not exist or Kafka fails; letters already sent have receipts, so run it again."""
 
 
 def add_dead_letters(commands: "Commands") -> None:
-    """Add `dead-letters`."""
-    parser = commands.add_parser("dead-letters", help="list, show and send again the plays that were refused")
+    """Add the command `dead-letters`."""
+    parser = commands.add_parser("dead-letters", help="list, show and re-send rejected plays")
     actions = parser.add_subparsers(required=True)
     _add_list(actions)
     _add_show(actions)
@@ -50,10 +50,12 @@ def add_dead_letters(commands: "Commands") -> None:
 
 
 def _add_list(actions: "Commands") -> None:
-    parser = actions.add_parser("list", help="the newest letters, and how many there are of each cause")
-    parser.add_argument("--cause", choices=_CAUSES, action="append", default=[], help="only these")
+    parser = actions.add_parser("list", help="list the newest letters, and count all by cause")
+    parser.add_argument("--cause", choices=_CAUSES, action="append", default=[], help="only letters with this cause")
     parser.set_defaults(letters=[])
-    parser.add_argument("--limit", type=int, default=_LIMIT, help="letters to list; all are counted (%(default)s)")
+    parser.add_argument(
+        "--limit", type=int, default=_LIMIT, help="how many letters to list; all are counted (%(default)s)"
+    )
 
     def run(settings: Settings, arguments: argparse.Namespace) -> None:
         sys.stdout.write(_wait_for(_list(settings, _choice(arguments), arguments.limit)))
@@ -62,8 +64,8 @@ def _add_list(actions: "Commands") -> None:
 
 
 def _add_show(actions: "Commands") -> None:
-    parser = actions.add_parser("show", help="all that is known of a letter")
-    parser.add_argument("letter", type=_place, metavar="PARTITION:OFFSET", help="as `list` names it")
+    parser = actions.add_parser("show", help="print a letter in full")
+    parser.add_argument("letter", type=_place, metavar="PARTITION:OFFSET", help="as printed by `list`")
 
     def run(settings: Settings, arguments: argparse.Namespace) -> None:
         sys.stdout.write(_wait_for(_show(settings, arguments.letter)))
@@ -73,14 +75,14 @@ def _add_show(actions: "Commands") -> None:
 
 def _add_send_again(actions: "Commands") -> None:
     parser = actions.add_parser(
-        "send-again", help="send letters to the topic of plays, each once", description=_WHEN_TO_SEND
+        "send-again", help="re-send letters to the topic of plays, each exactly once", description=_WHEN_TO_SEND
     )
-    parser.add_argument("--cause", choices=_CAUSES, action="append", default=[], help="only these")
+    parser.add_argument("--cause", choices=_CAUSES, action="append", default=[], help="only letters with this cause")
     parser.add_argument("letters", nargs="*", type=_place, metavar="PARTITION:OFFSET", help="only these (default: all)")
 
     def run(settings: Settings, arguments: argparse.Namespace) -> None:
         if arguments.cause and arguments.letters:
-            parser.error("choose by --cause or by PARTITION:OFFSET, not by both")
+            parser.error("choose by --cause or by PARTITION:OFFSET, not both")
         dispatch = _wait_for(send_again(settings, _choice(arguments)))
         sys.stdout.write(report(dispatch))
         if dispatch.refused or dispatch.missing:
@@ -93,7 +95,7 @@ def _place(text: str) -> RecordId:
     try:
         partition, offset = map(int, text.split(":"))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not PARTITION:OFFSET, as `list` names a letter") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not PARTITION:OFFSET, as printed by `list`") from None
     return RecordId(partition, offset)
 
 
@@ -101,12 +103,12 @@ def _choice(arguments: argparse.Namespace) -> Choice:
     return Choice([Cause(code) for code in arguments.cause], arguments.letters)
 
 
-def _wait_for(answer: Coroutine[None, None, _Told]) -> _Told:
+def _wait_for(call: Coroutine[None, None, _Result]) -> _Result:
     try:
-        return asyncio.run(answer)
+        return asyncio.run(call)
     except KafkaError as exc:
         raise DeadLettersError(
-            f"Kafka failed: {exc}; mend it, see that nobody else sends letters at the same moment, and call again: no "
+            f"Kafka failed: {exc}; fix it, make sure no other send-again is running, and run the command again: no "
             "letter is sent twice"
         ) from exc
 
@@ -117,7 +119,7 @@ async def _list(settings: Settings, choice: Choice, limit: int) -> str:
     async with aclosing(read_letters(settings, survey)) as letters:
         async for letter in letters:
             if choice.covers(letter):
-                listing.enter(letter)
+                listing.add(letter)
     return listing.to_text()
 
 
@@ -127,15 +129,15 @@ async def _show(settings: Settings, place: RecordId) -> str:
         async for letter in letters:
             if letter.place == place:
                 return describe(letter)
-    raise DeadLettersError(f"no dead letter stands at {place} of {settings.dead_letter_topic}; `list` names them")
+    raise DeadLettersError(f"no dead letter at {place} of {settings.dead_letter_topic}; `list` shows which exist")
 
 
 @dataclass(slots=True)
 class Listing:
-    """The newest letters, a line each, and counts of all.
+    """The newest letters, one line each, and counts of all letters by cause.
 
     Args:
-        limit: how many are listed.
+        limit: maximum number of letters listed.
         num_foreign: records on the topic that are neither letters nor receipts.
     """
 
@@ -145,8 +147,8 @@ class Listing:
     _num_letters: Counter[Cause] = field(default_factory=Counter)
     _num_sent: Counter[Cause] = field(default_factory=Counter)
 
-    def enter(self, letter: Letter) -> None:
-        """Take note of the next letter."""
+    def add(self, letter: Letter) -> None:
+        """Count a letter, and list it if it is among the newest."""
         self._num_letters[letter.headers.error] += 1
         self._num_sent[letter.headers.error] += letter.is_sent
         heapq.heappush(self._newest, (letter.at_ms, letter.place, _line(letter)))
@@ -154,13 +156,13 @@ class Listing:
             heapq.heappop(self._newest)
 
     def to_text(self) -> str:
-        """Draw it."""
+        """Format the listing, ending with a newline."""
         lines = [_HEADING, *(line for *_, line in sorted(self._newest)), ""] if self._newest else []
         lines.append(f"{'cause':17} {'letters':>9} {'sent again':>11}")
         lines += [f"{cause:17} {num:9} {self._num_sent[cause]:11}" for cause, num in sorted(self._num_letters.items())]
         lines.append(f"{'all':17} {self._num_letters.total():9} {self._num_sent.total():11}")
         if self.num_foreign:
-            lines.append(f"{self.num_foreign} other records on the topic are not of this version of Refrain")
+            lines.append(f"{self.num_foreign} other records on the topic are not from this version of Refrain")
         return "\n".join(lines) + "\n"
 
 
@@ -170,13 +172,13 @@ _HEADING: Final = f"{'letter':13} {'refused at':24} {'cause':17} {'source':20} {
 def _line(letter: Letter) -> str:
     headers = letter.headers
     source = escape(f"{headers.source_topic} {headers.source_partition}:{headers.source_offset}")
-    told = f"{letter.place!s:13} {_time(letter.at_ms)} {headers.error:17} {source:20} {letter.num_bytes:8}"
-    return f"{told}  sent again" if letter.is_sent else told
+    line = f"{letter.place!s:13} {_time(letter.at_ms)} {headers.error:17} {source:20} {letter.num_bytes:8}"
+    return f"{line}  sent again" if letter.is_sent else line
 
 
 def describe(letter: Letter) -> str:
-    """Tell all of a letter."""
-    told = {
+    """Format a letter in full, one line per field."""
+    fields = {
         "letter": str(letter.place),
         "refused-at": _time(letter.at_ms),
         "sent-again": "yes" if letter.is_sent else "no",
@@ -184,24 +186,24 @@ def describe(letter: Letter) -> str:
         "key": "null" if letter.key is None else escape(letter.key.decode(errors="backslashreplace")),
         "value": "null" if letter.value is None else escape(letter.value.decode(errors="backslashreplace")),
     }
-    return "".join(f"{name:17} {text}\n" for name, text in told.items())
+    return "".join(f"{name:17} {text}\n" for name, text in fields.items())
 
 
 def report(dispatch: Dispatch) -> str:
-    """Say what became of the letters chosen."""
-    lines = [f"{dispatch.num_sent} sent again, {dispatch.num_sent_before} were sent before"]
+    """Summarise what happened to the chosen letters."""
+    lines = [f"{dispatch.num_sent} sent again, {dispatch.num_sent_before} had been sent before"]
     lines += [f"{num} cannot be sent: {reason}" for reason, num in sorted(dispatch.refused.items())]
-    lines += [f"no dead letter stands at {place}" for place in sorted(dispatch.missing)]
+    lines += [f"no dead letter at {place}" for place in sorted(dispatch.missing)]
     return "\n".join(lines) + "\n"
 
 
 def escape(text: str) -> str:
-    """Write what a terminal would obey, or not show, as a Python literal does: what was refused may be anything."""
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+    """Escape unprintable characters as Python literals do: a rejected play may contain terminal codes."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def _time(at_ms: int) -> str:
-    """Write a time as RFC 3339, or as it is where no calendar has it."""
+    """Format a time as RFC 3339, or as milliseconds if no calendar date represents it."""
     try:
         return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     except (OverflowError, ValueError):

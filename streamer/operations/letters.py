@@ -1,4 +1,4 @@
-"""The letters on the topic of dead letters, and which of them have a receipt: they were sent to `plays` again."""
+"""The letters on the dead-letter topic, and which of them have receipts, that is, were re-sent to `plays`."""
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
@@ -21,13 +21,13 @@ _Headers = TypeVar("_Headers", DeadLetterHeaders, ReceiptHeaders)
 
 
 class RecordId(NamedTuple):
-    """Where a letter stands on its topic; written `partition:offset`."""
+    """The position of a record on its topic; written `partition:offset`."""
 
     partition: int
     offset: int
 
     def __str__(self) -> str:
-        """Write it."""
+        """Return `partition:offset`."""
         return f"{self.partition}:{self.offset}"
 
 
@@ -36,11 +36,11 @@ class Letter:
     """A dead letter.
 
     Attributes:
-        place: where it stands.
-        at_ms: when the play was refused, ms since the epoch.
-        headers: why, and where the play stood.
-        key: the play's, perhaps cut.
-        value: the play's, perhaps cut.
+        place: its position on the dead-letter topic.
+        at_ms: when the play was rejected, ms since the epoch.
+        headers: the cause, and the play's position on its topic.
+        key: the play's key, possibly truncated.
+        value: the play's value, possibly truncated.
         is_sent: whether it has a receipt.
     """
 
@@ -53,18 +53,18 @@ class Letter:
 
     @property
     def num_bytes(self) -> int:
-        """Bytes of the play's value, before it was cut."""
+        """Size of the play's value before it was truncated."""
         return self.headers.original_size or len(self.value or b"")
 
 
 @dataclass(frozen=True, slots=True)
 class LetterIndex:
-    """What stood on the topic at one moment. What came later is of no concern: it may be of a play sent again since.
+    """A snapshot of the topic. Later records are ignored: they may come from plays that were re-sent since.
 
     Attributes:
-        ends: where each partition ended.
-        sent: the letters that have a receipt.
-        num_foreign: records that are neither letters nor receipts, or of another version's wording.
+        ends: end offset of each partition.
+        sent: the letters that have receipts.
+        num_foreign: records that are neither letters nor receipts, or that another version wrote differently.
     """
 
     ends: Ends
@@ -73,10 +73,10 @@ class LetterIndex:
 
 
 async def survey_letters(settings: Settings) -> LetterIndex:
-    """Read the topic for receipts: they stand behind their letters, which are read a second time, one by one.
+    """Scan the topic for receipts. They follow their letters, so a second read yields the letters one by one.
 
     Raises:
-        ContractError: there is no such topic.
+        ContractError: the topic does not exist.
     """
     ends = await _find_ends(settings.kafka_bootstrap_servers, settings.dead_letter_topic)
     sent: set[RecordId] = set()
@@ -104,25 +104,25 @@ async def count_partitions(bootstrap_servers: str, topic: str) -> int:
     """Count the partitions of a topic.
 
     Raises:
-        ContractError: there is none of this name.
+        ContractError: the topic does not exist.
     """
     async with KafkaAdmin(bootstrap_servers) as admin:
         if num_partitions := len(await admin.find_partitions(topic)):
             return num_partitions
-    raise ContractError(f"there is no topic {topic}; check the settings, or start a worker, which makes it")
+    raise ContractError(f"there is no topic {topic}; check the settings, or start a worker, which creates it")
 
 
 async def _find_ends(bootstrap_servers: str, topic: str) -> Ends:
-    """Say where each partition ends, transactions still open included: a receipt may stand behind one."""
+    """Find the end of each partition, open transactions included: a receipt may follow one."""
     partitions = [TopicPartition(topic, number) for number in range(await count_partitions(bootstrap_servers, topic))]
     async with running(create_consumer(bootstrap_servers, isolation_level="read_uncommitted")) as consumer:
         return dict(sorted((await consumer.end_offsets(partitions)).items()))
 
 
 def _read_headers(record: "ConsumerRecord[bytes, bytes]", kind: type[_Headers]) -> _Headers | None:
-    """Read what headers say; None where they do not say it: anybody may write to a topic."""
-    told = {name: text.decode(errors="replace") for name, text in record.headers if text is not None}
+    """Parse a record's headers; None if they are not of this kind, since any client may write to the topic."""
+    fields = {name: text.decode(errors="replace") for name, text in record.headers if text is not None}
     try:
-        return msgspec.convert(told, kind, strict=False)
+        return msgspec.convert(fields, kind, strict=False)
     except msgspec.ValidationError:
         return None

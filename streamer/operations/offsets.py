@@ -1,9 +1,9 @@
-"""The commands `offsets show` and `offsets reset`: where each partition stands, and how one goes on that does not fit.
+"""The commands `offsets show` and `offsets reset`: the offsets of each partition, and a way on if they do not fit.
 
 Rules of this file:
-- Nothing is changed while a worker runs: the group must be empty, and the fences are taken before anything is read.
+- Nothing changes while a worker runs: the group must be empty, and the fences are taken before anything is read.
 - Partitions that fit are left alone, unless they are named.
-- The mark comes first and the group's offset second: a reset that broke off in between is done again.
+- The mark is written before the group's offset, so that an interrupted reset can be repeated.
 - States are kept: a worker finds the new mark in the changelog, behind its states.
 """
 
@@ -45,18 +45,18 @@ _INTERRUPTED: Final = "a worker started meanwhile: stop all workers, then run th
 
 def add_offsets(commands: "Commands") -> None:
     """Add `offsets show` and `offsets reset`."""
-    parser = commands.add_parser("offsets", help="where each partition stands, and how one goes on that was refused")
+    parser = commands.add_parser("offsets", help="show the offsets of each partition, and reset those that do not fit")
     actions = parser.add_subparsers(required=True)
-    shown = actions.add_parser("show", help="what topic, states and commit say, and what a reset would do")
+    shown = actions.add_parser("show", help="show what topic, states and commit say, and what a reset would do")
     shown.set_defaults(run=lambda settings, _: sys.stdout.write(asyncio.run(show(settings))))
     resetting = actions.add_parser(
-        "reset", help="go on where topic, states and commit do not fit; workers must be stopped"
+        "reset", help="let partitions continue whose topic, states and commit do not fit; stop all workers first"
     )
     resetting.add_argument(
         "--to",
         required=True,
         choices=(_EARLIEST, _LATEST),
-        help="earliest: the first play there is that the states do not cover; latest: the next one to come",
+        help="earliest: the first available play that the states do not cover; latest: the next one to arrive",
     )
     resetting.add_argument(
         "--partition",
@@ -65,7 +65,7 @@ def add_offsets(commands: "Commands") -> None:
         action="append",
         default=[],
         metavar="N",
-        help="this one, even if all fits; may be repeated (default: each that does not fit)",
+        help="reset this partition even if it fits; may be repeated (default: all that do not fit)",
     )
     resetting.set_defaults(
         run=lambda settings, given: sys.stdout.write(asyncio.run(reset(settings, given.to, given.partitions)))
@@ -73,36 +73,38 @@ def add_offsets(commands: "Commands") -> None:
 
 
 async def show(settings: Settings) -> str:
-    """Tell where each partition stands and what a reset would do; nothing is changed."""
+    """Describe the offsets of each partition and what a reset would do; change nothing."""
     return _table(await _read_all(settings))
 
 
 async def reset(settings: Settings, to: str, partitions: Collection[int] = ()) -> str:
-    """Set mark and commit of each partition that does not fit, or of those named, to where it is to go on.
+    """Set mark and commit of the named partitions, or of all that do not fit, to the offset they continue from.
 
     Args:
-        settings: of the workers, all of which are stopped.
+        settings: the workers' settings; all workers are stopped.
         to: `earliest` or `latest`.
-        partitions: to be reset whether they fit or not; none: those that do not fit.
+        partitions: reset these whether they fit or not; if empty, all that do not fit.
 
     Returns:
-        What was done, for the operator.
+        A report for the operator.
 
     Raises:
-        ContractError: a worker runs, a partition is not there, or the topics are not as they must be.
+        ContractError: a worker runs, a partition does not exist, or the topics are not configured as they must be.
     """
     await _refuse_members(settings)
     num_partitions = await _num_partitions(settings)
     if unknown := set(partitions) - set(range(num_partitions)):
-        raise ContractError(f"{settings.plays_topic} has no partition {min(unknown)}, but 0 to {num_partitions - 1}")
+        raise ContractError(
+            f"{settings.plays_topic} has no partition {min(unknown)}; choose from 0 to {num_partitions - 1}"
+        )
     fences = Fences(settings.kafka_bootstrap_servers, settings.app_id, settings.transaction_timeout_s)
     await fences.take(range(num_partitions))
     try:
-        found = await _read_all(settings)
-        chosen = [offsets for offsets in found if offsets.partition in partitions or _is_wrong(offsets, partitions)]
+        rows = await _read_all(settings)
+        chosen = [offsets for offsets in rows if offsets.partition in partitions or _is_wrong(offsets, partitions)]
         if not chosen:
-            return f"{_table(found)}All partitions fit; nothing was changed.\n"
-        await ensure_topics(settings)  # a changelog that was lost is made anew
+            return f"{_table(rows)}All partitions fit; nothing was changed.\n"
+        await ensure_topics(settings)  # recreates a lost changelog
         targets = {offsets.partition: _target(offsets, to) for offsets in chosen}
         await _write_marks(settings, fences.held, targets)
         await _commit(settings, targets)
@@ -113,7 +115,7 @@ async def reset(settings: Settings, to: str, partitions: Collection[int] = ()) -
     return "".join(f"partition {offsets.partition}: {_plan(offsets, to)}\n" for offsets in chosen) + _after(chosen)
 
 
-# -- what is told
+# -- what is printed
 
 
 def _is_wrong(offsets: Offsets, partitions: Collection[int]) -> bool:
@@ -126,8 +128,8 @@ def _target(offsets: Offsets, to: str) -> int:
 
 def _plan(offsets: Offsets, to: str) -> str:
     target = _target(offsets, to)
-    passed_over, again = offsets.num_skipped(target), offsets.num_answered_again(target)
-    return f"{to} goes on at {target}, passes {passed_over} plays over and applies {again} again"
+    num_skipped, num_again = offsets.num_skipped(target), offsets.num_answered_again(target)
+    return f"{to} continues at {target}, skips {num_skipped} plays and applies {num_again} again"
 
 
 def _after(chosen: Sequence[Offsets]) -> str:
@@ -139,16 +141,16 @@ def _after(chosen: Sequence[Offsets]) -> str:
 _ROW: Final = "{:>9} {:>12} {:>12} {:>12} {:>12}  {}\n"
 
 
-def _table(found: Sequence[Offsets]) -> str:
+def _table(rows: Sequence[Offsets]) -> str:
     lines = [_ROW.format("partition", "begin", "end", "mark", "committed", "")]
-    for offsets in found:
+    for offsets in rows:
         mark = "-" if offsets.mark == NO_MARK else offsets.mark.offset
         committed = "-" if offsets.committed is None else offsets.committed
-        told = offsets.contradiction or "fits"
-        lines.append(_ROW.format(offsets.partition, offsets.begin, offsets.end, mark, committed, told))
+        verdict = offsets.contradiction or "fits"
+        lines.append(_ROW.format(offsets.partition, offsets.begin, offsets.end, mark, committed, verdict))
         if offsets.contradiction:
             lines += [f"{'':10}reset --to {_plan(offsets, to)}\n" for to in (_EARLIEST, _LATEST)]
-    if any(offsets.is_changelog_lost for offsets in found):
+    if any(offsets.is_changelog_lost for offsets in rows):
         lines.append(f"{CHANGELOG_REMEDY}.\n")
     return "".join(lines)
 
@@ -157,15 +159,15 @@ def _table(found: Sequence[Offsets]) -> str:
 
 
 async def _read_all(settings: Settings) -> list[Offsets]:
-    """Look where every partition stands; a changelog that is not there covers nothing."""
+    """Read the offsets of every partition; a missing changelog covers nothing."""
     topic, changelog = settings.plays_topic, settings.changelog_topic
     async with KafkaAdmin(settings.kafka_bootstrap_servers) as admin:
-        marked = await admin.find_partitions(changelog)
+        changelog_partitions = await admin.find_partitions(changelog)
         committed = await admin.read_committed_offsets(settings.app_id)
     async with observing(settings.kafka_bootstrap_servers) as consumer:
         marks = dict.fromkeys(range(await _num_partitions(settings)), NO_MARK)
-        found = await newest_marks(consumer, [TopicPartition(changelog, number) for number in marked])
-        marks |= {tp.partition: mark for tp, mark in found.items() if tp.partition in marks}
+        newest = await newest_marks(consumer, [TopicPartition(changelog, number) for number in changelog_partitions])
+        marks |= {tp.partition: mark for tp, mark in newest.items() if tp.partition in marks}
         commits = {tp.partition: offset for tp, offset in committed.items() if tp.topic == topic}
         return await read_offsets(consumer, topic, marks, commits)
 
@@ -174,7 +176,9 @@ async def _num_partitions(settings: Settings) -> int:
     async with KafkaAdmin(settings.kafka_bootstrap_servers) as admin:
         if num_partitions := len(await admin.find_partitions(settings.plays_topic)):
             return num_partitions
-    raise ContractError(f"there is no topic {settings.plays_topic}; a worker makes it, or say REFRAIN_PLAYS_TOPIC")
+    raise ContractError(
+        f"there is no topic {settings.plays_topic}; start a worker, which creates it, or set REFRAIN_PLAYS_TOPIC"
+    )
 
 
 async def _refuse_members(settings: Settings) -> None:
@@ -183,7 +187,7 @@ async def _refuse_members(settings: Settings) -> None:
     if num_members:
         raise ContractError(
             f"{num_members} workers of {settings.app_id} still run: stop them first. One that was killed, or stopped "
-            f"under a REFRAIN_INSTANCE_ID, counts until its session is over ({settings.session_timeout_s:.0f} s)"
+            f"with a REFRAIN_INSTANCE_ID, counts until its session expires ({settings.session_timeout_s:.0f} s)"
         )
 
 

@@ -1,13 +1,13 @@
-"""Sending letters again: each goes to `plays` as it was received, once, and counts as a play of now.
+"""Re-sending letters: each goes to `plays` exactly once, as it was received, and counts as played now.
 
-A letter and its receipt are one transaction. The receipt goes to the letter's own partition, which retention deletes
-from its beginning: it outlives its letter. So each letter is sent once, in whatever portions, however often a command
-is interrupted or repeated. (Offsets committed for a consumer group would tell how far one has come, but not what was
-picked on the way, by cause or one by one.) Whoever sends takes the fence `<app_id>-dead-letters` before reading the
-receipts: of two at once, only the later one sends.
+A letter and its receipt are one transaction. The receipt goes to the letter's own partition. Retention deletes a
+partition from its beginning, so the receipt outlives its letter. Each letter is therefore sent once, in any portions,
+however often the command is interrupted or repeated. (Committed group offsets would record how far a run has come, but
+not which letters it selected by cause or one by one.) Each sender takes the fence `<app_id>-dead-letters` before it
+reads the receipts: of two concurrent senders, only the later one sends.
 
-Letters go to the partition they came from, in their order; where the settings name a partitioner, to the one their key
-belongs to, which is the same but for strays.
+Letters return to the partition they came from, in order. If the settings name a partitioner, they go to the partition
+their key belongs to, which differs only for strays.
 """
 
 import asyncio
@@ -26,23 +26,23 @@ from streamer.operations.letters import Letter, RecordId, count_partitions, read
 from streamer.settings import Settings
 from streamer.wire.messages import MAX_DEAD_VALUE_BYTES, Cause, ReceiptHeaders, as_headers
 
-_PORTION: Final = 200  # letters in one transaction: 13 MiB where each is as large as can be
+_PORTION: Final = 200  # letters in one transaction: 13 MiB if all have the maximum size
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which letters are meant: all, those of some causes, or some by name.
+    """A selection of letters: all, those with some causes, or some by position.
 
     Attributes:
-        causes: empty where not chosen by cause.
-        places: empty where not chosen by name.
+        causes: empty unless chosen by cause.
+        places: empty unless chosen by position.
     """
 
     causes: Collection[Cause] = ()
     places: Collection[RecordId] = ()
 
     def covers(self, letter: Letter) -> bool:
-        """Tell whether a letter is meant."""
+        """Return whether a letter is selected."""
         if not self.causes and not self.places:
             return True
         return letter.headers.error in self.causes or letter.place in self.places
@@ -50,16 +50,16 @@ class Choice:
 
 @dataclass(slots=True)
 class Dispatch:
-    """Decides on letters one by one, and counts.
+    """Decides on letters one by one, and counts the outcomes.
 
     Attributes:
         settings: of the deployment.
         num_partitions: of `plays`.
-        choice: which letters are meant.
-        num_sent: letters that go.
-        num_sent_before: letters with a receipt.
-        refused: why others cannot go, and how many.
-        missing: letters named, and not found yet.
+        choice: the letters to send.
+        num_sent: letters accepted for sending.
+        num_sent_before: letters that already have receipts.
+        refused: letters that cannot be sent, counted by reason.
+        missing: letters named but not found yet.
     """
 
     settings: Settings
@@ -71,11 +71,11 @@ class Dispatch:
     missing: set[RecordId] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Miss every letter that is named."""
+        """Mark every named letter as missing."""
         self.missing = set(self.choice.places)
 
     def admits(self, letter: Letter) -> bool:
-        """Decide on the next letter."""
+        """Return whether to send the next letter, and count it."""
         if not self.choice.covers(letter):
             return False
         self.missing.discard(letter.place)
@@ -89,7 +89,7 @@ class Dispatch:
         return False
 
     def home(self, letter: Letter) -> int:
-        """Return the partition of `plays` where it goes."""
+        """Return the partition of `plays` that the letter goes to."""
         if self.settings.partitioner and letter.key is not None:
             return PARTITIONERS[self.settings.partitioner](letter.key, self.num_partitions)
         return letter.headers.source_partition
@@ -98,20 +98,20 @@ class Dispatch:
         if letter.headers.source_topic != self.settings.plays_topic:
             return f"came from another topic than {self.settings.plays_topic}"
         if letter.headers.is_cut:
-            return f"cut to {MAX_DEAD_VALUE_BYTES >> 10} KiB, or their keys: only their producer has them whole"
+            return f"truncated to {MAX_DEAD_VALUE_BYTES >> 10} KiB, or their keys: only their producer has them whole"
         if letter.key is None:
-            return "without a key, so that no worker ever takes them: mend their producer"
+            return "without a key, so that no worker can take them: fix their producer"
         if self.home(letter) >= self.num_partitions:
             return f"came from a partition that {self.settings.plays_topic} no longer has"
         return None
 
 
 async def send_again(settings: Settings, choice: Choice) -> Dispatch:
-    """Send letters that were not sent before; return what became of them.
+    """Send the chosen letters that have not been sent before; return the outcomes.
 
     Raises:
         ContractError: one of the topics does not exist.
-        KafkaError: the last portion was not sent; those before it were.
+        KafkaError: the current portion was not sent; those before it were.
     """
     num_partitions = await count_partitions(settings.kafka_bootstrap_servers, settings.plays_topic)
     dispatch = Dispatch(settings, num_partitions, choice)
@@ -122,7 +122,7 @@ async def send_again(settings: Settings, choice: Choice) -> Dispatch:
 
 
 def _create_fence(settings: Settings) -> AIOKafkaProducer:
-    """Create a producer whose start fences the previous sender and completes or aborts its open transaction."""
+    """Create a producer that, when it starts, fences the previous sender and ends its open transaction."""
     return create_transactional_producer(
         settings.kafka_bootstrap_servers,
         transactional_id=f"{settings.app_id}-dead-letters",
@@ -144,7 +144,7 @@ async def _portions(settings: Settings, dispatch: Dispatch) -> AsyncGenerator[li
 
 
 async def _send(fence: AIOKafkaProducer, dispatch: Dispatch, letters: Sequence[Letter]) -> None:
-    """Send letters with their receipts, all or none."""
+    """Send letters with their receipts in one transaction."""
     plays_topic, dead_letter_topic = dispatch.settings.plays_topic, dispatch.settings.dead_letter_topic
     async with fence.transaction():
         deliveries = []

@@ -1,4 +1,4 @@
-"""What `releases list` and `releases show` print."""
+"""The output of `releases list` and `releases show`."""
 
 import json
 import sys
@@ -20,34 +20,36 @@ from streamer.wire.messages import ReleaseNotice
 
 _COLUMNS: Final = ("", "release", "age", "plays", "HR@20", "verdict")
 _RIGHT: Final = ("age", "plays", "HR@20")
-_NUM_REFUSALS: Final = 5  # the latest are what explains why the champion is old
+_NUM_REFUSALS: Final = 5  # the latest refusals explain why the champion is old
 _PLAIN_WIDTH: Final = 100
 
 
 def print_releases(releases_url: str, champions: Sequence[ReleaseNotice]) -> None:
-    """Print what there is, which is champion, and what was refused lately.
+    """Print all releases, which one is champion, and the latest refusals.
 
     Args:
         releases_url: fsspec URL of the directory that holds the releases.
-        champions: what the alias has named, oldest first.
+        champions: the releases that the alias has named, oldest first.
 
     Raises:
         ReleaseError: the directory cannot be read.
     """
-    shelf = Registry(releases_url)
+    registry = Registry(releases_url)
     try:
-        shelved = [shelf.look_at(release_id) for release_id in shelf.ids()]
-        refusals = shelf.refusals()[-_NUM_REFUSALS:]
+        releases = [registry.look_at(release_id) for release_id in registry.ids()]
+        refusals = registry.refusals()[-_NUM_REFUSALS:]
     except OSError as exc:
-        raise ReleaseError(f"{shelf.url} cannot be read: {exc}; see that REFRAIN_RELEASES_URL can be reached") from exc
+        raise ReleaseError(
+            f"{registry.url} cannot be read: {exc}; check that REFRAIN_RELEASES_URL can be reached"
+        ) from exc
     now_ms = time.time_ns() // 1_000_000
     console = Console()
-    if not shelved:
-        console.print(f"There is no release under {shelf.url} yet.", soft_wrap=True, highlight=False)
+    if not releases:
+        console.print(f"There is no release under {registry.url} yet.", soft_wrap=True, highlight=False)
     else:
-        rows = [release_row(each, champions, now_ms) for each in reversed(shelved)]
+        rows = [release_row(each, champions, now_ms) for each in reversed(releases)]
         print_table(console, _COLUMNS, rows)
-    if gone := _gone(champions, shelved):
+    if gone := _gone(champions, releases):
         console.print(gone, style="bold red", soft_wrap=True, highlight=False)
     if refusals:
         console.print(f"Refused, the latest {len(refusals)}:", highlight=False)
@@ -55,36 +57,38 @@ def print_releases(releases_url: str, champions: Sequence[ReleaseNotice]) -> Non
 
 
 def print_release(releases_url: str, release_id: str) -> None:
-    """Print all that is known of a release.
+    """Print a release in full.
 
     Raises:
-        ReleaseError: it is damaged, or the directory cannot be read.
+        ReleaseError: the release is damaged, or the directory cannot be read.
     """
-    shelf = Registry(releases_url)
+    registry = Registry(releases_url)
     try:
-        shelved = shelf.look_at(release_id)
+        release = registry.look_at(release_id)
     except OSError as exc:
-        raise ReleaseError(f"{shelf.url} cannot be read: {exc}; see that REFRAIN_RELEASES_URL can be reached") from exc
-    if shelved.description is None:
-        raise ReleaseError(shelved.fault)
-    sys.stdout.write(description_text(shelved.location, shelved.description))
+        raise ReleaseError(
+            f"{registry.url} cannot be read: {exc}; check that REFRAIN_RELEASES_URL can be reached"
+        ) from exc
+    if release.description is None:
+        raise ReleaseError(release.fault)
+    sys.stdout.write(description_text(release.location, release.description))
 
 
-def release_row(shelved: RegisteredRelease, champions: Sequence[ReleaseNotice], now_ms: int) -> tuple[str, ...]:
-    """Tell of a release in a line: mark, id, age, plays, HR@20, verdict in short."""
+def release_row(release: RegisteredRelease, champions: Sequence[ReleaseNotice], now_ms: int) -> tuple[str, ...]:
+    """Summarise a release in one row: mark, id, age, plays, HR@20, first sentence of the verdict."""
     ids = [notice.release_id for notice in champions]
     mark = (
-        {1: "champion", 2: "before"}.get(len(ids) - ids.index(shelved.release_id), "")
-        if shelved.release_id in ids
+        {1: "champion", 2: "before"}.get(len(ids) - ids.index(release.release_id), "")
+        if release.release_id in ids
         else ""
     )
-    description = shelved.description
+    description = release.description
     if description is None:
-        return mark, shelved.release_id, "-", "-", "-", f"DAMAGED: {shelved.fault}"
+        return mark, release.release_id, "-", "-", "-", f"DAMAGED: {release.fault}"
     verdict = description.metrics.get("verdict")
     return (
         mark,
-        shelved.release_id,
+        release.release_id,
         span((now_ms - description.created_at_ms) / 1000),
         f"{description.data_window.num_plays:,}",
         _hit_rate(description.metrics),
@@ -93,7 +97,7 @@ def release_row(shelved: RegisteredRelease, champions: Sequence[ReleaseNotice], 
 
 
 def description_text(location: str, description: Description) -> str:
-    """Tell all of a release: manifest, verdict and metrics."""
+    """Describe a release in full: manifest, verdict and metrics."""
     window = description.data_window
     verdict = description.metrics.get("verdict")
     facts = {
@@ -107,13 +111,13 @@ def description_text(location: str, description: Description) -> str:
     lines = [f"{name:10} {fact}" for name, fact in facts.items()]
     lines += [f"{'file' if not place else '':10} {name:20} sha256 {sha256}"
               for place, (name, sha256) in enumerate(sorted(description.files.items()))]  # fmt: skip
-    lines += ["", *textwrap.wrap(verdict if isinstance(verdict, str) else "There is no verdict on it.", _PLAIN_WIDTH)]
+    lines += ["", *textwrap.wrap(verdict if isinstance(verdict, str) else "It has no verdict.", _PLAIN_WIDTH)]
     measured = {name: value for name, value in description.metrics.items() if name != "verdict"}
     return "\n".join([*lines, "", json.dumps(measured, indent=2, ensure_ascii=False), ""])
 
 
 def print_table(console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table: to look at where the console is a terminal, a line a row where something else reads it."""
+    """Print a table: formatted on a terminal, otherwise as plain text with one line per row."""
     if not console.is_terminal:
         widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
         for row in (columns, *rows):
@@ -131,11 +135,11 @@ def print_table(console: Console, columns: Sequence[str], rows: Sequence[Sequenc
     console.print(table)
 
 
-def _gone(champions: Sequence[ReleaseNotice], shelved: Sequence[RegisteredRelease]) -> str:
+def _gone(champions: Sequence[ReleaseNotice], releases: Sequence[RegisteredRelease]) -> str:
     if not champions:
-        return "No release is champion: workers answer nothing." if shelved else ""
+        return "No release is champion, so workers give no answers." if releases else ""
     champion = champions[-1]
-    if champion.release_id in {each.release_id for each in shelved}:
+    if champion.release_id in {each.release_id for each in releases}:
         return ""
     return f"The champion {champion.release_id} is not among them; it was announced at {champion.location}."
 
@@ -145,10 +149,10 @@ def _refusal_row(refusal: Refusal, now_ms: int) -> tuple[str, ...]:
 
 
 def _hit_rate(metrics: Mapping[str, Json]) -> str:
-    found: Json = dict(metrics)
+    value: Json = dict(metrics)
     for name in ("gate", "candidate", "HR@20", "mean"):
-        found = found.get(name) if isinstance(found, dict) else None
-    return f"{found:.3f}" if isinstance(found, float) else "-"
+        value = value.get(name) if isinstance(value, dict) else None
+    return f"{value:.3f}" if isinstance(value, float) else "-"
 
 
 def _date(at_ms: int) -> str:

@@ -1,4 +1,4 @@
-"""The command `releases`: its arguments, and what is made of them."""
+"""The command `releases`: its arguments, and how it runs them."""
 
 import argparse
 import asyncio
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  argparse has no other name for it
 
-_Answer = TypeVar("_Answer")
+_Result = TypeVar("_Result")
 
 _ROLLBACK: Final = """
-Make the older release champion that was champion before this one; called again, it goes further back. Where the topic
-of releases has forgotten which that was, it is the next older one there is. Each is verified first, byte by byte; one
-that is gone or damaged is passed over. A trainer that runs goes on: it may release again as soon as something passes
-the gate against the champion of then. To keep an old release, stop the trainer.
+Restore the previous champion; run it again to go further back. If the topic of releases no longer records the previous
+champion, the next older release takes its place. Each release is verified byte by byte first; missing or damaged ones
+are skipped. A running trainer continues: it may publish again as soon as new weights pass the gate against the restored
+champion. To keep an old release, stop the trainer.
 """
 
 
@@ -28,15 +28,15 @@ def add_releases(commands: "Commands") -> None:
     """Add `releases list`, `show`, `promote` and `rollback`."""
     parser = commands.add_parser("releases", help="list and show releases, and choose the champion by hand")
     actions = parser.add_subparsers(required=True)
-    listing = actions.add_parser("list", help="what there is, which is champion, and what was refused lately")
+    listing = actions.add_parser("list", help="list all releases, which one is champion, and the latest refusals")
     listing.set_defaults(run=_list)
-    showing = actions.add_parser("show", help="all that is known of a release")
-    showing.add_argument("release", metavar="ID", help="as `list` names it")
+    showing = actions.add_parser("show", help="print a release in full")
+    showing.add_argument("release", metavar="ID", help="as printed by `list`")
     showing.set_defaults(run=_show)
-    promoting = actions.add_parser("promote", help="make a release champion, once every byte of it is verified")
-    promoting.add_argument("release", metavar="ID", help="as `list` names it")
+    promoting = actions.add_parser("promote", help="verify every byte of a release, then make it champion")
+    promoting.add_argument("release", metavar="ID", help="as printed by `list`")
     promoting.set_defaults(run=_promote)
-    back = actions.add_parser("rollback", help="make the release champion that was before", description=_ROLLBACK)
+    back = actions.add_parser("rollback", help="restore the previous champion", description=_ROLLBACK)
     back.set_defaults(run=_roll_back)
 
 
@@ -74,12 +74,14 @@ def _print_promotion(promotion: "Promotion") -> None:
     release_id = promotion.release.release_id
     before = f", instead of {promotion.before}" if promotion.before not in {None, release_id} else ""
     sys.stdout.write(
-        f"{release_id} is champion now{before}: every byte is verified, and workers take it up within seconds.\n"
+        f"{release_id} is champion now{before}: every byte was verified, and workers load it within seconds.\n"
     )
 
 
-def _wait_for(answer: Coroutine[None, None, _Answer]) -> _Answer:
+def _wait_for(call: Coroutine[None, None, _Result]) -> _Result:
     try:
-        return asyncio.run(answer)
+        return asyncio.run(call)
     except OSError as exc:
-        raise ReleaseError(f"{exc}; see that REFRAIN_RELEASES_URL can be reached, then call again") from exc
+        raise ReleaseError(
+            f"{exc}; check that REFRAIN_RELEASES_URL can be reached, then run the command again"
+        ) from exc

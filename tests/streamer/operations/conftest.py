@@ -1,4 +1,4 @@
-"""Topics of plays and dead letters, and somebody who was refused."""
+"""Topics of plays and dead letters, and a producer of dead letters."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NUM_PARTITIONS = 3
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """Where dead letters lie, and who writes them, as a worker does."""
+    """The topics, and a producer that writes dead letters as a worker does."""
 
     settings: Settings
     producer: AIOKafkaProducer
@@ -34,7 +34,7 @@ class Office:
         source_offset: int = 0,
         source_topic: str | None = None,
     ) -> RecordId:
-        """Write a dead letter; its source is the partition of its number."""
+        """Write a dead letter to the partition of the same number as its source."""
         headers = DeadLetterHeaders(
             error=cause,
             reason="for a test",
@@ -50,7 +50,7 @@ class Office:
         return RecordId(sent.partition, sent.offset)
 
     async def plays(self, partition: int = 0) -> list[tuple[bytes | None, bytes | None]]:
-        """Return keys and values of a partition of plays."""
+        """Return the keys and values of a partition of plays."""
         return [(record.key, record.value) for record in await self._read(self.settings.plays_topic, partition)]
 
     async def _read(self, topic: str, partition: int) -> list[ConsumerRecord[bytes, bytes]]:

@@ -1,4 +1,4 @@
-"""What an operator reads and types."""
+"""What an operator types and reads."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ async def test_letters_are_listed_shown_and_sent_again(office: Office, capsys: p
 
     shown = capsys.readouterr().out
     assert "error             not-json\n" in shown
-    assert "1 sent again, 0 were sent before\n" in shown
+    assert "1 sent again, 0 had been sent before\n" in shown
     assert f"{place} " in shown.split("letter  ")[-1]
     assert "sent again\n" in shown
-    assert "0 sent again, 1 were sent before\n1 cannot be sent: without a key" in shown
+    assert "0 sent again, 1 had been sent before\n1 cannot be sent: without a key" in shown
     assert await office.plays(2) == [(b"u17", b"{")]
 
 
-def test_a_kafka_that_is_away_is_one_line() -> None:
+def test_an_unreachable_kafka_is_one_line() -> None:
     with pytest.raises(DeadLettersError, match="no letter is sent twice"):
         run(Settings(kafka_bootstrap_servers="127.0.0.1:1"), "list")
 
@@ -77,7 +77,7 @@ def test_a_kafka_that_is_away_is_one_line() -> None:
         ["list", "3:17"],
     ],
 )
-def test_what_cannot_be_meant_is_refused(arguments: list[str]) -> None:
+def test_meaningless_arguments_are_refused(arguments: list[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         run(Settings(), *arguments)
 
@@ -86,7 +86,7 @@ def test_a_listing_holds_the_newest_and_counts_all() -> None:
     listing = Listing(limit=2, num_foreign=0)
     for offset in range(5):
         cause = Cause.NOT_JSON if offset % 2 else Cause.WRONG_TYPE
-        listing.enter(letter(offset, at_ms=NOON_MS - offset, cause=cause, is_sent=offset == 0))
+        listing.add(letter(offset, at_ms=NOON_MS - offset, cause=cause, is_sent=offset == 0))
 
     lines = listing.to_text().splitlines()
 
@@ -95,7 +95,7 @@ def test_a_listing_holds_the_newest_and_counts_all() -> None:
     assert [line.split() for line in lines[5:]] == [["not-json", "2", "0"], ["wrong-type", "3", "1"], ["all", "5", "1"]]
 
 
-def test_a_listing_of_nothing_says_so_and_names_what_is_foreign() -> None:
+def test_an_empty_listing_says_so_and_counts_foreign_records() -> None:
     text = Listing(limit=9, num_foreign=2).to_text()
 
     assert text.splitlines()[1].split() == ["all", "0", "0"]
@@ -118,7 +118,7 @@ def test_a_letter_is_shown_with_its_headers_key_and_value() -> None:
     ]
 
 
-def test_null_and_empty_can_be_told_apart() -> None:
+def test_null_and_empty_look_different() -> None:
     assert describe(letter(1, None, key=b"")).splitlines()[-2:] == ["key               ", "value             null"]
 
 
@@ -126,22 +126,22 @@ def test_null_and_empty_can_be_told_apart() -> None:
     ("text", "shown"),
     [("é 音楽 {}", "é 音楽 {}"), ("\x1b]0;x\x07\r\n", r"\x1b]0;x\x07\r\n"), ("\u202e\x00\x9b", r"\u202e\x00\x9b")],
 )
-def test_nothing_a_terminal_would_obey_is_printed(text: str, shown: str) -> None:
+def test_terminal_codes_are_escaped(text: str, shown: str) -> None:
     assert escape(text) == shown
 
 
 @pytest.mark.parametrize("at_ms", [-1, 0, 2**62])
-def test_a_time_no_calendar_has_is_a_number(at_ms: int) -> None:
+def test_a_time_outside_the_calendar_is_a_number(at_ms: int) -> None:
     assert "refused-at" in describe(letter(1, at_ms=at_ms))
 
 
-def test_a_report_names_what_was_not_sent() -> None:
+def test_a_report_lists_what_was_not_sent() -> None:
     dispatch = Dispatch(Settings(), 8, Choice(places=[RecordId(3, 1), RecordId(3, 2), RecordId(3, 9)]))
     for each in (letter(1, key=None), letter(2), letter(3)):
         dispatch.admits(each)
 
     assert report(dispatch).splitlines() == [
-        "1 sent again, 0 were sent before",
-        "1 cannot be sent: without a key, so that no worker ever takes them: mend their producer",
-        "no dead letter stands at 3:9",
+        "1 sent again, 0 had been sent before",
+        "1 cannot be sent: without a key, so that no worker can take them: fix their producer",
+        "no dead letter at 3:9",
     ]

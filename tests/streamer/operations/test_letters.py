@@ -32,13 +32,13 @@ async def test_a_letter_says_what_was_refused_and_why(office: Office) -> None:
     assert letter.num_bytes == 1
 
 
-async def test_letters_come_partition_by_partition_in_order(office: Office) -> None:
+async def test_letters_are_read_partition_by_partition_in_order(office: Office) -> None:
     places = [await office.refuse(b"u", b"{", partition=partition) for partition in (2, 0, 2, 1, 0)]
 
     assert [letter.place for letter in await read(office)] == sorted(places)
 
 
-async def test_a_cut_letter_knows_how_large_it_was(office: Office) -> None:
+async def test_a_truncated_letter_knows_its_original_size(office: Office) -> None:
     await office.refuse(b"k" * 2000, b"v" * (MAX_DEAD_VALUE_BYTES + 1))
 
     (letter,) = await read(office)
@@ -47,7 +47,7 @@ async def test_a_cut_letter_knows_how_large_it_was(office: Office) -> None:
     assert (letter.num_bytes, letter.headers.original_key_size) == (MAX_DEAD_VALUE_BYTES + 1, 2000)
 
 
-async def test_what_others_wrote_is_counted_and_harms_nothing(office: Office) -> None:
+async def test_foreign_records_are_counted_and_do_no_harm(office: Office) -> None:
     topic = office.settings.dead_letter_topic
     for headers in ([], [("error", b"\xff")], [("sent-again", b"many")], [("error", None)]):
         await office.producer.send_and_wait(topic, b"", partition=0, headers=headers)
@@ -57,7 +57,7 @@ async def test_what_others_wrote_is_counted_and_harms_nothing(office: Office) ->
     assert len(await read(office)) == 1
 
 
-async def test_a_receipt_behind_an_open_transaction_is_waited_for(office: Office) -> None:
+async def test_a_survey_waits_for_a_receipt_behind_an_open_transaction(office: Office) -> None:
     place = await office.refuse(b"u", b"{")
     topic, receipt = office.settings.dead_letter_topic, as_headers(ReceiptHeaders(sent_again=place.offset))
     async with AIOKafkaProducer(
@@ -75,7 +75,7 @@ async def test_a_receipt_behind_an_open_transaction_is_waited_for(office: Office
     assert (await survey).sent == {place}
 
 
-async def test_a_topic_that_is_not_there_is_named_and_not_made(office: Office) -> None:
+async def test_a_missing_topic_is_named_and_not_created(office: Office) -> None:
     settings = replace(office.settings, dead_letter_topic=f"{office.settings.app_id}.nowhere")
 
     for _ in range(2):

@@ -49,7 +49,7 @@ class Place:
         async with admin_of(self.settings.kafka_bootstrap_servers) as admin:
             await admin.delete_records({TopicPartition(self.settings.plays_topic, 0): RecordsToDelete(offset)})
 
-    async def make_plays_anew(self) -> None:
+    async def recreate_plays(self) -> None:
         await delete_topic(self.settings.kafka_bootstrap_servers, self.settings.plays_topic)
         await create_topic(self.settings.kafka_bootstrap_servers, self.settings.plays_topic, 2, {"retention.ms": "-1"})
 
@@ -60,7 +60,7 @@ class Place:
             enable_auto_commit=False,
         )
 
-    async def standing(self) -> tuple[Mark, int | None]:
+    async def offsets(self) -> tuple[Mark, int | None]:
         """Return mark and commit of the first partition."""
         records = await read_committed(self.settings.kafka_bootstrap_servers, self.settings.changelog_topic)
         marks = [Mark.decode(record.value) for record in records if record.key == MARK_KEY]
@@ -90,41 +90,41 @@ async def place(kafka: DevKafka, topic_prefix: str) -> Place:
 
 
 async def test_a_deployment_that_fits_is_left_alone(place: Place) -> None:
-    told = await reset(place.settings, "earliest")
+    report = await reset(place.settings, "earliest")
 
-    assert "nothing was changed" in told
-    assert told.count("  fits\n") == 2
-    assert await place.standing() == (Mark(5, NOON_MS), 6)
-
-
-async def test_a_partition_that_fits_is_reset_where_it_is_named(place: Place) -> None:
-    told = await reset(place.settings, "latest", [0])
-
-    assert "partition 0: latest goes on at 10, passes 4 plays over and applies 0 again" in told
-    assert await place.standing() == (Mark(9, NOON_MS), 10)
+    assert "nothing was changed" in report
+    assert report.count("  fits\n") == 2
+    assert await place.offsets() == (Mark(5, NOON_MS), 6)
 
 
-@pytest.mark.parametrize(("to", "mark", "passed_over"), [("earliest", Mark(7, -1), 2), ("latest", Mark(9, NOON_MS), 4)])
-async def test_plays_lost_to_retention_are_counted_and_passed_over(
-    place: Place, *, to: str, mark: Mark, passed_over: int
+async def test_a_partition_that_fits_is_reset_if_it_is_named(place: Place) -> None:
+    report = await reset(place.settings, "latest", [0])
+
+    assert "partition 0: latest continues at 10, skips 4 plays and applies 0 again" in report
+    assert await place.offsets() == (Mark(9, NOON_MS), 10)
+
+
+@pytest.mark.parametrize(("to", "mark", "num_skipped"), [("earliest", Mark(7, -1), 2), ("latest", Mark(9, NOON_MS), 4)])
+async def test_plays_lost_to_retention_are_counted_and_skipped(
+    place: Place, *, to: str, mark: Mark, num_skipped: int
 ) -> None:
     await place.delete_before(8)
     shown = await show(place.settings)
 
-    told = await reset(place.settings, to)
+    report = await reset(place.settings, to)
 
-    plan = f"{to} goes on at {mark.offset + 1}, passes {passed_over} plays over and applies 0 again"
+    plan = f"{to} continues at {mark.offset + 1}, skips {num_skipped} plays and applies 0 again"
     assert "2 plays were deleted before they were applied" in shown
     assert f"reset --to {plan}" in shown
-    assert f"partition 0: {plan}" in told
-    assert await place.standing() == (mark, mark.offset + 1)
+    assert f"partition 0: {plan}" in report
+    assert await place.offsets() == (mark, mark.offset + 1)
     assert "nothing was changed" in await reset(place.settings, to)
 
 
 @pytest.mark.parametrize("num_plays", [3, 10])
 @pytest.mark.parametrize("to", ["earliest", "latest"])
-async def test_a_topic_made_anew_is_begun_or_passed_over(place: Place, to: str, num_plays: int) -> None:
-    await place.make_plays_anew()
+async def test_a_recreated_topic_is_read_from_the_start_or_skipped(place: Place, to: str, num_plays: int) -> None:
+    await place.recreate_plays()
     await place.fill(NOON_MS + 5, num_plays)
     assert "the topic was recreated" in await show(place.settings)
 
@@ -132,27 +132,27 @@ async def test_a_topic_made_anew_is_begun_or_passed_over(place: Place, to: str, 
 
     target = {"earliest": 0, "latest": num_plays}[to]
     mark = {"earliest": NO_MARK, "latest": Mark(num_plays - 1, NOON_MS + 5)}[to]
-    assert await place.standing() == (mark, target)
+    assert await place.offsets() == (mark, target)
     assert "nothing was changed" in await reset(place.settings, to)
 
 
 @pytest.mark.parametrize("is_there", [True, False])
-async def test_a_lost_changelog_is_made_anew_and_the_states_on_disk_are_to_be_deleted(
+async def test_a_lost_changelog_is_recreated_and_the_states_on_disk_must_be_deleted(
     place: Place, *, is_there: bool
 ) -> None:
     await delete_topic(place.settings.kafka_bootstrap_servers, place.settings.changelog_topic)
     if is_there:
         await ensure_topics(place.settings)
 
-    shown, told = await show(place.settings), await reset(place.settings, "latest")
+    shown, report = await show(place.settings), await reset(place.settings, "latest")
 
     assert "the changelog was lost" in shown
-    assert "earliest goes on at 0, passes 0 plays over and applies 6 again" in shown
-    assert "Delete the state directories of all workers" in told
-    assert await place.standing() == (Mark(9, NOON_MS), 10)
+    assert "earliest continues at 0, skips 0 plays and applies 6 again" in shown
+    assert "Delete the state directories of all workers" in report
+    assert await place.offsets() == (Mark(9, NOON_MS), 10)
 
 
-async def test_looking_creates_nothing(place: Place) -> None:
+async def test_showing_creates_nothing(place: Place) -> None:
     await delete_topic(place.settings.kafka_bootstrap_servers, place.settings.changelog_topic)
 
     await show(place.settings)
@@ -161,7 +161,7 @@ async def test_looking_creates_nothing(place: Place) -> None:
         assert place.settings.changelog_topic not in await admin.list_topics()
 
 
-async def test_a_reset_that_broke_off_before_the_commit_is_done_again(place: Place) -> None:
+async def test_a_reset_interrupted_before_the_commit_can_be_repeated(place: Place) -> None:
     await delete_topic(place.settings.kafka_bootstrap_servers, place.settings.changelog_topic)
     await ensure_topics(place.settings)
     fences = Fences(place.settings.kafka_bootstrap_servers, place.settings.app_id, 30.0)
@@ -173,10 +173,10 @@ async def test_a_reset_that_broke_off_before_the_commit_is_done_again(place: Pla
 
     await reset(place.settings, "earliest")
 
-    assert await place.standing() == (NO_MARK, 0)
+    assert await place.offsets() == (NO_MARK, 0)
 
 
-async def test_nothing_is_changed_while_a_worker_runs(place: Place) -> None:
+async def test_nothing_changes_while_a_worker_runs(place: Place) -> None:
     await place.delete_before(8)
     async with place.group() as worker:
         worker.subscribe([place.settings.plays_topic])
@@ -185,7 +185,7 @@ async def test_nothing_is_changed_while_a_worker_runs(place: Place) -> None:
         with pytest.raises(ContractError, match=r"1 workers of .* still run: stop them first"):
             await reset(place.settings, "earliest")
 
-    assert await place.standing() == (Mark(5, NOON_MS), 6)
+    assert await place.offsets() == (Mark(5, NOON_MS), 6)
 
 
 async def write_a_mark(producer: AIOKafkaProducer, changelog_topic: str) -> None:
@@ -193,7 +193,7 @@ async def write_a_mark(producer: AIOKafkaProducer, changelog_topic: str) -> None
     await producer.commit_transaction()
 
 
-async def test_a_worker_nobody_noticed_can_write_no_more(place: Place) -> None:
+async def test_an_unnoticed_worker_can_no_longer_write(place: Place) -> None:
     await place.delete_before(8)
     settings = place.settings
     async with AIOKafkaProducer(
@@ -207,8 +207,8 @@ async def test_a_worker_nobody_noticed_can_write_no_more(place: Place) -> None:
             await write_a_mark(frozen, settings.changelog_topic)
 
 
-async def test_partitions_and_topics_that_are_not_there_are_named(place: Place) -> None:
-    with pytest.raises(ContractError, match="has no partition 7, but 0 to 1"):
+async def test_missing_partitions_and_topics_are_named(place: Place) -> None:
+    with pytest.raises(ContractError, match="has no partition 7; choose from 0 to 1"):
         await reset(place.settings, "earliest", [7])
     with pytest.raises(ContractError, match="there is no topic elsewhere"):
         await show(replace(place.settings, plays_topic="elsewhere"))

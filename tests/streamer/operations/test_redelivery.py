@@ -1,4 +1,4 @@
-"""Letters sent again, on a real broker: each once, where it belongs, in order."""
+"""Re-sending letters on a real broker: each once, to its partition, in order."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ pytestmark = pytest.mark.kafka
 ALL = Choice()
 
 
-def told(dispatch: Dispatch) -> tuple[int, int, int]:
-    """How many letters were sent, were sent before, and cannot be."""
+def outcome(dispatch: Dispatch) -> tuple[int, int, int]:
+    """Return how many letters were sent, had been sent before, and cannot be sent."""
     return dispatch.num_sent, dispatch.num_sent_before, dispatch.refused.total()
 
 
-async def test_letters_go_back_as_they_were_received_in_order_to_where_they_came_from(office: Office) -> None:
+async def test_letters_return_unchanged_in_order_to_where_they_came_from(office: Office) -> None:
     received = {
         number: [(b"u", f"{number} {i}".encode()) for i in range(5)] + [(b"\xff", None), (b"", b"\xff\0")]
         for number in range(NUM_PARTITIONS)
@@ -37,11 +37,11 @@ async def test_letters_go_back_as_they_were_received_in_order_to_where_they_came
 
     dispatch = await send_again(office.settings, ALL)
 
-    assert told(dispatch) == (21, 0, 0)
+    assert outcome(dispatch) == (21, 0, 0)
     assert {number: await office.plays(number) for number in received} == received
 
 
-async def test_each_letter_is_sent_once_whatever_is_chosen(office: Office) -> None:
+async def test_each_letter_is_sent_once_however_it_is_chosen(office: Office) -> None:
     places = [
         await office.refuse(b"u", b"%d" % number, cause=cause)
         for number, cause in enumerate([Cause.NOT_JSON, Cause.STRAY_PARTITION, Cause.NOT_JSON, Cause.WRONG_TYPE])
@@ -53,11 +53,11 @@ async def test_each_letter_is_sent_once_whatever_is_chosen(office: Office) -> No
     later = await office.refuse(b"u", b"4")
     last = await send_again(office.settings, Choice(places=[places[0], later]))
 
-    assert [told(each) for each in (by_name, by_cause, rest, last)] == [(1, 0, 0), (1, 1, 0), (2, 2, 0), (1, 1, 0)]
+    assert [outcome(each) for each in (by_name, by_cause, rest, last)] == [(1, 0, 0), (1, 1, 0), (2, 2, 0), (1, 1, 0)]
     assert [value for _, value in await office.plays()] == [b"2", b"0", b"1", b"3", b"4"]
 
 
-async def test_what_cannot_be_sent_is_counted_by_its_reason(office: Office) -> None:
+async def test_letters_that_cannot_be_sent_are_counted_by_reason(office: Office) -> None:
     await office.refuse(b"u", b"v" * (MAX_DEAD_VALUE_BYTES + 1))
     await office.refuse(b"k" * 2000, b"{")
     await office.refuse(None, b"{}")
@@ -65,7 +65,7 @@ async def test_what_cannot_be_sent_is_counted_by_its_reason(office: Office) -> N
 
     dispatch = await send_again(office.settings, Choice(causes=[Cause.IMPOSSIBLE_TIME]))
 
-    assert told(dispatch) == (0, 0, 4)
+    assert outcome(dispatch) == (0, 0, 4)
     assert sorted(dispatch.refused.values()) == [1, 1, 2]
     assert await office.plays() == []
 
@@ -99,7 +99,7 @@ async def test_a_portion_that_fails_is_sent_whole_next_time(office: Office, monk
     async def send_until_fenced(
         self: AIOKafkaProducer, topic: str, value: bytes, *rest: object, **more: object
     ) -> object:
-        if value == b"3":  # somebody else begins to send, in the middle of the second portion
+        if value == b"3":  # another sender starts in the middle of the second portion
             rival = replace(office.settings)
             monkeypatch.setattr(AIOKafkaProducer, "send", send)
             async with running(redelivery._create_fence(rival)):
@@ -112,5 +112,5 @@ async def test_a_portion_that_fails_is_sent_whole_next_time(office: Office, monk
         await send_again(office.settings, ALL)
     dispatch = await send_again(office.settings, ALL)
 
-    assert told(dispatch) == (3, 2, 0)
+    assert outcome(dispatch) == (3, 2, 0)
     assert [value for _, value in await office.plays()] == [b"0", b"1", b"2", b"3", b"4"]

@@ -1,4 +1,4 @@
-"""What `refrain releases` prints."""
+"""The output of `refrain releases`."""
 
 import io
 from pathlib import Path
@@ -32,35 +32,35 @@ def notice(release_id: str) -> ReleaseNotice:
     return ReleaseNotice(release_id, f"file:///{release_id}", "0" * 64)
 
 
-def test_a_release_is_told_in_a_line(tmp_path: Path, judged: str) -> None:
-    shelved = Registry(str(tmp_path)).look_at(judged)
+def test_a_release_is_summarised_in_one_row(tmp_path: Path, judged: str) -> None:
+    release = Registry(str(tmp_path)).look_at(judged)
 
-    assert release_row(shelved, [notice(judged)], NOON_MS + 7_200_001) == (
+    assert release_row(release, [notice(judged)], NOON_MS + 7_200_001) == (
         "champion", judged, "2 h", "2", "0.412",
         "Published: better than the champion in HR@20, and worse in no metric",
     )  # fmt: skip
 
 
 def test_champion_and_the_one_before_are_marked(tmp_path: Path, judged: str) -> None:
-    shelf = Registry(str(tmp_path))
+    registry = Registry(str(tmp_path))
     marks = [
-        release_row(shelf.look_at(judged), [notice(each) for each in history], NOON_MS)[0]
+        release_row(registry.look_at(judged), [notice(each) for each in history], NOON_MS)[0]
         for history in ([], ["r1", judged], [judged, "r1"], [judged, "r1", "r2"])
     ]
 
     assert marks == ["", "champion", "before", ""]
 
 
-def test_a_release_of_another_maker_or_damaged_is_told_too(tmp_path: Path) -> None:
+def test_a_release_of_another_maker_or_damaged_is_listed_too(tmp_path: Path) -> None:
     plain = save_tiny_release(tmp_path)
-    shelf = Registry(str(tmp_path))
-    assert release_row(shelf.look_at(plain.release_id), [], NOON_MS + 60_000)[2:] == ("60 s", "2", "-", "-")
+    registry = Registry(str(tmp_path))
+    assert release_row(registry.look_at(plain.release_id), [], NOON_MS + 60_000)[2:] == ("60 s", "2", "-", "-")
 
     Path(plain.location, "manifest.json").write_text("{}")
-    assert "DAMAGED" in release_row(shelf.look_at(plain.release_id), [], NOON_MS)[-1]
+    assert "DAMAGED" in release_row(registry.look_at(plain.release_id), [], NOON_MS)[-1]
 
 
-def test_all_of_a_release_is_shown(tmp_path: Path, judged: str) -> None:
+def test_a_release_is_shown_in_full(tmp_path: Path, judged: str) -> None:
     text = description_text("file:///x", describe_release(str(tmp_path / judged)))
 
     for part in (judged, "2 plays of 1 listeners", "2023-11-14 22:13:20 UTC", "weights.safetensors", '"mean": 0.4123'):
@@ -68,20 +68,20 @@ def test_all_of_a_release_is_shown(tmp_path: Path, judged: str) -> None:
     assert VERDICT in " ".join(text.split())
 
 
-def test_a_table_is_a_line_a_row_where_no_terminal_is() -> None:
-    told = io.StringIO()
+def test_without_a_terminal_a_table_is_one_line_per_row() -> None:
+    output = io.StringIO()
 
-    print_table(Console(file=told), ("", "release", "plays"), [("champion", "r1", "1,234"), ("", "r22", "5")])
+    print_table(Console(file=output), ("", "release", "plays"), [("champion", "r1", "1,234"), ("", "r22", "5")])
 
-    assert told.getvalue() == "          release  plays\nchampion  r1       1,234\n          r22          5\n"
+    assert output.getvalue() == "          release  plays\nchampion  r1       1,234\n          r22          5\n"
 
 
 def test_a_table_fits_the_terminal() -> None:
-    told = io.StringIO()
+    output = io.StringIO()
 
     print_table(
-        Console(file=told, force_terminal=True, width=60), ("", "release", "verdict"), [("champion", "r1", VERDICT)]
+        Console(file=output, force_terminal=True, width=60), ("", "release", "verdict"), [("champion", "r1", VERDICT)]
     )
 
-    assert max(len(Text.from_ansi(line)) for line in told.getvalue().splitlines()) <= 60
-    assert "champion" in told.getvalue()
+    assert max(len(Text.from_ansi(line)) for line in output.getvalue().splitlines()) <= 60
+    assert "champion" in output.getvalue()
