@@ -1,4 +1,4 @@
-"""The command line: what `refrain worker`, `trainer`, `train`, `releases`, `report`, `demo` and the others run."""
+"""The command line: `refrain worker`, `trainer`, `train`, `releases`, `report`, `demo` and the other commands."""
 
 import argparse
 import logging
@@ -21,13 +21,13 @@ from streamer.settings import Settings
 from streamer.training.command import add_train, add_trainer
 from streamer.worker.command import add_worker
 
-#: Exit status of a command that finds no Kafka: a restart may.
+#: Exit status of a command that cannot reach Kafka; a restart may succeed.
 UNREACHABLE_STATUS: Final = 4
 
-#: Exit status of a command that was installed without the extra it needs.
+#: Exit status of a command whose extra is not installed.
 MISSING_EXTRA_STATUS: Final = 2
 
-#: The extra of pyproject.toml that installs each package a worker does without.
+#: The extra in pyproject.toml that installs each package that a worker does not need.
 EXTRA_OF: Final = {
     "gensim": "trainer",
     "pyarrow": "trainer",
@@ -41,7 +41,7 @@ _STATUSES: Final = {SettingsError: 2, ContractError: REFUSED_STATUS, KafkaUnavai
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command; errors an operator can mend are one line, and an exit status of their own."""
+    """Run a command; errors that an operator can fix are printed in one line and have their own exit status."""
     command = _parser().parse_args(arguments)
     try:
         settings = Settings.from_environment(os.environ)

@@ -16,7 +16,7 @@ DrawListening = Callable[..., RecordedPlays]
 
 @pytest.fixture(scope="session")
 def draw_listening() -> DrawListening:
-    """Plays in the order of a file: by listener. The last tracks come up only late, so that some plays are cold."""
+    """Plays in file order: by listener. The last tracks appear only late, so that some plays are cold."""
 
     def draw(num_plays: int = 600, *, seed: int = 1) -> RecordedPlays:
         rng = np.random.default_rng(seed)
@@ -38,7 +38,7 @@ def draw_listening() -> DrawListening:
 def crashes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let an engine's crash raise SystemExit, since the real one would end the test run too."""
 
-    def told(reason: str, cause: BaseException | None = None) -> None:
+    def exit_test(reason: str, cause: BaseException | None = None) -> None:
         raise SystemExit(reason) from cause
 
-    monkeypatch.setattr(engine, "crash", told)
+    monkeypatch.setattr(engine, "crash", exit_test)

