@@ -1,1 +1,1 @@
-"""The demo: everything at once on one machine, with listeners made up, and an account of what came of every play."""
+"""The demo: everything on one machine, with simulated listeners, and an account of every play."""

@@ -1,4 +1,4 @@
-"""The command `demo`: its arguments, and what is made of them."""
+"""The command `demo`: its arguments, and how it runs them."""
 
 import argparse
 import logging
@@ -13,15 +13,17 @@ if TYPE_CHECKING:
 
 
 def add_demo(commands: "Commands", environment: Mapping[str, str]) -> None:
-    """Add `demo`; the environment is that of the processes it starts."""
-    parser = commands.add_parser("demo", help="Kafka, made-up listeners, trainer and workers, all on this machine")
-    parser.add_argument("--for", dest="for_s", type=float, metavar="SECONDS", help="end so long after the first answer")
+    """Add the command `demo`; the environment is passed on to the processes it starts."""
+    parser = commands.add_parser("demo", help="run Kafka, simulated listeners, trainer and workers on this machine")
+    parser.add_argument(
+        "--for", dest="for_s", type=float, metavar="SECONDS", help="stop this many seconds after the first answer"
+    )
 
     def run(_: Settings, arguments: argparse.Namespace) -> None:
         from streamer.demo.run import run_demo
 
         logging.getLogger("streamer").setLevel(logging.WARNING)  # the screen shows the rest
-        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # an error that lasts ends the demo and is printed
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # a persistent error ends the demo and is printed
         summary = run_demo(environment, arguments.for_s)
         sys.stdout.write(summary.to_text())
         if not summary.is_clean:

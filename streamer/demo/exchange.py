@@ -17,7 +17,7 @@ _SETTLE_PERIOD_S: Final = 0.2
 
 @contextlib.asynccontextmanager
 async def connected(sender: Sender, reader: Reader) -> AsyncIterator[None]:
-    """Connect both, and disconnect them in the end, Kafka willing or not."""
+    """Connect both, and disconnect them at the end even if Kafka does not answer."""
     try:
         await sender.start()
         await reader.start()
@@ -27,19 +27,19 @@ async def connected(sender: Sender, reader: Reader) -> AsyncIterator[None]:
 
 
 async def settle(ledger: Ledger, sender: Sender, reader: Reader) -> None:
-    """Wait until nothing is on its way, or has been for too long: the balance then says what is missing."""
+    """Wait until nothing is in flight, or until a deadline; the balance then says what is missing."""
     deadline_s = time.monotonic() + SETTLE_DEADLINE_S
     while time.monotonic() < deadline_s:
         balance = ledger.balance()
-        is_noted = balance.plays + ledger.num_bad == sender.num_sent
-        is_done = is_noted and not (balance.lost or balance.unanswered or balance.dead_letters_lost)
+        is_acknowledged = balance.plays + ledger.num_bad == sender.num_sent
+        is_done = is_acknowledged and not (balance.lost or balance.unanswered or balance.dead_letters_lost)
         if is_done and await reader.has_read_all():
             return
         await asyncio.sleep(_SETTLE_PERIOD_S)
 
 
 async def first_of(*coroutines: Coroutine[Any, Any, None]) -> None:
-    """Run all until one ends; then end the others, and raise what it raised."""
+    """Run all until one ends; then cancel the others, and raise its error if it failed."""
     tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -52,7 +52,7 @@ async def first_of(*coroutines: Coroutine[Any, Any, None]) -> None:
 
 
 async def _all_within(limit_s: float, *coroutines: Coroutine[Any, Any, None]) -> None:
-    """Run all for so long at most, whatever becomes of them: a client waits for a Kafka that is gone."""
+    """Run all for at most `limit_s`, ignoring errors: a client would wait forever for a Kafka that is gone."""
     tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
     await asyncio.wait(tasks, timeout=limit_s)
     for task in tasks:

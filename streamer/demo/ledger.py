@@ -1,8 +1,8 @@
-"""The ledger of what was sent and what came of it: the witness that no play was lost and none done twice.
+"""The ledger of plays sent and their outcomes: the evidence that no play was lost or applied twice.
 
 Laws of this file:
-1. It knows what Kafka acknowledged and what a read_committed consumer saw, and believes nobody else.
-2. Its memory grows with the listeners and with what is on its way, not with the plays.
+1. It relies only on what Kafka acknowledged and what a read_committed consumer saw.
+2. Its memory grows with the number of listeners and of plays in flight, not with the number of plays.
 
 An acknowledgement and the answer to the play come over different connections, so the answer may be read first.
 """
@@ -17,25 +17,25 @@ import numpy as np
 from models.config import HORIZONS
 from streamer.wire.messages import Horizon
 
-LATENCIES_KEPT: Final = 200_000  # percentiles are those of the latest answers
-TAKE_UP_S: Final = 10.0  # within which every partition answers once one does
+LATENCIES_KEPT: Final = 200_000  # percentiles cover the latest answers
+TAKE_UP_S: Final = 10.0  # once one partition answers, all must answer within this time
 
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """What the ledger comes to.
+    """The totals of the ledger.
 
     Attributes:
-        plays: sent and acknowledged, the bad ones aside.
+        plays: sent and acknowledged, without the bad ones.
         applied: steps that the states of all listeners have made.
         answered: plays that have both lists.
         lost: plays that moved no state.
-        twice: steps beyond the plays there were.
-        unanswered: answers that were due and did not come; before a partition's first answer none is.
-        answered_twice: answers to a play that had its own, or that was never sent.
-        dead_letters: seen.
-        dead_letters_lost: bad plays sent that never came back as one.
-        dead_letters_undue: others.
+        twice: steps in excess of the plays sent.
+        unanswered: answers that were due and missing; none is due before a partition's first answer.
+        answered_twice: answers to a play that already had one, or that was never sent.
+        dead_letters: read.
+        dead_letters_lost: bad plays sent that did not become dead letters.
+        dead_letters_undue: repeated dead letters, and those of no bad play sent.
     """
 
     plays: int
@@ -51,13 +51,13 @@ class Balance:
 
     @property
     def faults(self) -> int:
-        """How many things went wrong; 0 is the promise."""
+        """Number of faults; the promise is 0."""
         answers = self.unanswered + self.answered_twice
         return self.lost + self.twice + answers + self.dead_letters_lost + self.dead_letters_undue
 
 
 class Owed:
-    """The offsets of one partition of which something must come, once each."""
+    """The offsets of one partition that are each owed exactly one arrival."""
 
     def __init__(self) -> None:
         self._awaited: dict[int, float] = {}
@@ -68,7 +68,7 @@ class Owed:
         self.num_again = 0
 
     def expect(self, offset: int, sent_s: float) -> float | None:
-        """Await an offset, which rises from call to call; return its latency if what is awaited was quicker."""
+        """Await an offset, which rises from call to call; return its latency, s, if the arrival came first."""
         self._newest = offset
         if (arrived_s := self._early.pop(offset, None)) is not None:
             return arrived_s - sent_s
@@ -76,7 +76,7 @@ class Owed:
         return None
 
     def arrive(self, offset: int, at_s: float) -> float | None:
-        """Note that it has come; return how long that took, or None where that is not known yet, or came before."""
+        """Record an arrival; return its latency, s, or None if the offset is not known yet or arrived before."""
         if offset in self._early or (offset <= self._newest and offset not in self._awaited):
             self.num_again += 1
             return None
@@ -89,20 +89,20 @@ class Owed:
 
     @property
     def num_undue(self) -> int:
-        """What came again, or of nothing."""
+        """Number of arrivals that were repeated, or of unknown offsets."""
         return self.num_again + len(self._early)
 
     def num_missing(self, due_after: int = -1) -> int:
-        """How many awaited offsets above `due_after` nothing came of."""
+        """Count awaited offsets above `due_after` without an arrival."""
         return sum(offset > due_after for offset in self._awaited)
 
     def num_missing_since(self, sent_s: float) -> int:
-        """How many awaited offsets sent at or after a time nothing came of."""
+        """Count awaited offsets, sent at or after a time, without an arrival."""
         return sum(at_s >= sent_s for at_s in self._awaited.values())
 
 
 class Ledger:
-    """Keeps count; times are seconds of any one clock.
+    """Keeps count; all times are seconds of one clock.
 
     Args:
         num_partitions: of the topic of plays.
@@ -123,35 +123,35 @@ class Ledger:
         self.first_answer_s: float | None = None
 
     def send_play(self, user_id: str, partition: int, offset: int, sent_s: float) -> None:
-        """Note a good play that Kafka has acknowledged; those of a partition in order."""
+        """Record a good play that Kafka has acknowledged; call in order of offset per partition."""
         self._sent[user_id] += 1
         self.num_plays += 1
         for of_horizon in self._answers.values():
             self._note_latency(of_horizon[partition].expect(offset, sent_s))
 
     def send_bad(self, partition: int, offset: int, sent_s: float) -> None:
-        """Note a message that must become a dead letter."""
+        """Record a message that must become a dead letter."""
         self.num_bad += 1
         self._dead_letters[partition].expect(offset, sent_s)
 
     def answer(self, horizon: Horizon, partition: int, offset: int, at_s: float) -> None:
-        """Note an answer that was read."""
+        """Record an answer that was read."""
         if self.first_answer_s is None:
             self.first_answer_s, self.num_plays_before_answers = at_s, self.num_plays
         self._note_latency(self._answers[horizon][partition].arrive(offset, at_s))
 
     def bury(self, partition: int, offset: int, at_s: float) -> None:
-        """Note a dead letter that was read."""
+        """Record a dead letter that was read."""
         self._dead_letters[partition].arrive(offset, at_s)
 
     def apply(self, user_id: str, plays_seen: int) -> None:
-        """Note how many steps a state has made, as the changelog says; the latest word counts."""
+        """Record how many steps a state has made, according to the changelog; the latest record counts."""
         self.num_applied += plays_seen - self._applied.get(user_id, 0)
         self._applied[user_id] = plays_seen
 
     @property
     def num_answers(self) -> int:
-        """Answers read, of both horizons."""
+        """Answers read, over both horizons."""
         return sum(owed.num_arrived for of_horizon in self._answers.values() for owed in of_horizon)
 
     @property
@@ -161,17 +161,17 @@ class Ledger:
 
     @property
     def lag(self) -> int:
-        """Plays sent and not yet applied."""
+        """Plays sent but not yet applied."""
         return max(0, self.num_plays - self.num_applied)
 
     def latency_ms(self, percents: Sequence[float], latest: int = LATENCIES_KEPT) -> list[float]:
-        """Return percentiles of the time from sending a play to reading an answer, ms; none before the first."""
+        """Return percentiles of the time from sending a play to reading an answer, ms; empty before the first."""
         begin = max(0, len(self._latencies_s) - latest)
         chosen = [self._latencies_s[index] for index in range(begin, len(self._latencies_s))]
         return [1000 * float(value) for value in np.percentile(chosen, percents)] if chosen else []
 
     def balance(self) -> Balance:
-        """Add everything up."""
+        """Add up the totals."""
         drifts = [self._applied.get(user, 0) - self._sent[user] for user in self._sent.keys() | self._applied.keys()]
         answers = list(_flat(self._answers.values()))
         return Balance(
@@ -188,7 +188,7 @@ class Ledger:
         )
 
     def _num_unanswered(self, owed: Owed) -> int:
-        """Count what is due: after the partition's first answer everything, without one what was sent late enough."""
+        """Count due answers that are missing: all after its first one, or if there is none, those sent late enough."""
         if owed.first is not None:
             return owed.num_missing(due_after=owed.first)
         return 0 if self.first_answer_s is None else owed.num_missing_since(self.first_answer_s + TAKE_UP_S)

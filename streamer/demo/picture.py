@@ -1,4 +1,4 @@
-"""The picture: everything the screen shows of one moment, as plain facts, and the camera that takes it."""
+"""The picture: everything the screen shows at one moment, as plain data, and the camera that takes it."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -16,17 +16,17 @@ from streamer.local.world import Music
 RATE_SPAN_S: Final = 5.0
 SPOTLIGHT_S: Final = 20.0
 SPOTLIGHT_LINES: Final = 20
-_LATEST_ANSWERS: Final = 2_000  # those the latency on the screen is of
+_LATEST_ANSWERS: Final = 2_000  # the latency on the screen covers these
 
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """A part of the way to the first answer.
+    """A phase before the first answer.
 
     Attributes:
         name: what happens.
-        share: how much of it is done, 0 to 1; None: nobody can say.
-        note: how far it is, in words.
+        share: the share that is done, 0 to 1; None: unknown.
+        note: its progress in words.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """A track as people tell it from others."""
+    """A track as shown to people."""
 
     track_id: str
     genre: int
@@ -54,7 +54,7 @@ class PlayedTrack:
 
 @dataclass(frozen=True, slots=True)
 class Spotlight:
-    """One listener: what they played last, newest first, and their two lists, best first."""
+    """One listener: their latest plays, newest first, and their two lists, best first."""
 
     user_id: str
     plays: Sequence[PlayedTrack]
@@ -64,22 +64,22 @@ class Spotlight:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """What there is to see once answers come.
+    """What the screen shows once answers arrive.
 
     Attributes:
         plays_per_s: sent.
-        answers_per_s: read, of both horizons.
+        answers_per_s: read, over both horizons.
         num_plays: sent and acknowledged.
         num_applied: steps the states have made.
-        lag: plays sent and not applied.
+        lag: plays sent but not applied.
         latency_ms: median and 99th percentile of the latest answers.
         dead_letters: read.
-        bad_sent: messages that must become one.
-        release: whose answers come.
+        bad_sent: messages sent that must become dead letters.
+        release: the release that answers.
         release_for_s: how long it has been answering.
         num_releases: taken up so far.
         scores: of the answers, of popularity and of chance.
-        spotlight: a listener.
+        spotlight: the listener shown.
     """
 
     plays_per_s: float
@@ -99,14 +99,14 @@ class Live:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One moment.
+    """The demo at one moment.
 
     Attributes:
-        elapsed_s: since the demo began.
-        status: what it is at.
+        elapsed_s: since the demo started.
+        status: what the demo is doing.
         played_at_ms: the listeners' time; None before the first play.
-        trainer: what the trainer is at.
-        phases: on the way to the first answer.
+        trainer: what the trainer is doing.
+        phases: up to the first answer.
         live: None before the first answer.
     """
 
@@ -119,23 +119,23 @@ class Picture:
 
 
 class Rate:
-    """How fast a count grows, over the latest seconds."""
+    """The growth of a count over the latest `RATE_SPAN_S` seconds."""
 
     def __init__(self) -> None:
-        self._seen: deque[tuple[float, int]] = deque()
+        self._counts: deque[tuple[float, int]] = deque()
 
     def per_s(self, now_s: float, count: int) -> float:
-        """Note a count and return its growth a second."""
-        self._seen.append((now_s, count))
-        while now_s - self._seen[0][0] > RATE_SPAN_S:
-            self._seen.popleft()
-        then_s, then = self._seen[0]
+        """Record a count and return its growth per second."""
+        self._counts.append((now_s, count))
+        while now_s - self._counts[0][0] > RATE_SPAN_S:
+            self._counts.popleft()
+        then_s, then = self._counts[0]
         return (count - then) / (now_s - then_s) if now_s > then_s else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """Everything a running demo keeps about itself."""
+    """Everything that a running demo knows about itself."""
 
     ledger: Ledger
     scores: Scoreboard
@@ -149,20 +149,20 @@ class Camera:
 
     Args:
         scale: of the demo.
-        music: what there is to hear.
-        begun_s: when the demo began; all times are of the same monotonic clock.
+        music: the catalogue.
+        start_s: when the demo started; all times are of the same monotonic clock.
     """
 
-    def __init__(self, scale: DemoScale, music: Music, begun_s: float) -> None:
+    def __init__(self, scale: DemoScale, music: Music, start_s: float) -> None:
         self._scale = scale
         self._music = music
-        self._begun_s = begun_s
+        self._start_s = start_s
         self._plays, self._answers = Rate(), Rate()
         self._in_spotlight: tuple[str, float] | None = None
 
     def shoot(self, now_s: float, status: str, books: Books | None) -> Picture:
-        """Take a picture; without books nothing but Kafka has started."""
-        elapsed_s = now_s - self._begun_s
+        """Take a picture; without books, only Kafka has started."""
+        elapsed_s = now_s - self._start_s
         if books is None:
             return Picture(elapsed_s, status, phases=(Phase("Kafka starts", None), *self._phases(0, 0, "")))
         trainer = books.trainer.words
@@ -203,7 +203,7 @@ class Camera:
         )
 
     def _spotlight(self, now_s: float, scores: Scoreboard) -> Spotlight:
-        """Show the same listener for a while, then whoever played next."""
+        """Show the same listener for a while, then the one answered last."""
         if self._in_spotlight is None or now_s - self._in_spotlight[1] > SPOTLIGHT_S:
             self._in_spotlight = (scores.latest_answered, now_s)
         user_id, _ = self._in_spotlight

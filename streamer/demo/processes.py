@@ -1,4 +1,4 @@
-"""The processes of a demo: Kafka, workers and trainer, watched while they run and stopped in the end."""
+"""The processes of a demo: Kafka, workers and trainer, watched while they run and stopped at the end."""
 
 import asyncio
 import contextlib
@@ -16,45 +16,45 @@ from streamer.local.devkafka import DevKafka
 
 _CHECK_PERIOD_S: Final = 0.5
 
-#: Answers are large and nobody needs the old ones: small segments let Kafka compact a demo that runs for hours.
+#: Answers are large and old ones are not needed: small segments let Kafka compact a demo that runs for hours.
 _BROKER_CONFIG: Final = {
     "log.segment.bytes": 64 << 20,
-    "log.cleaner.min.compaction.lag.ms": 300_000,  # not before the demo's own reader has seen them
+    "log.cleaner.min.compaction.lag.ms": 300_000,  # not before the demo's own reader has read them
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Processes:
-    """Kafka and what is built on it.
+    """Kafka, and the workers and trainer that use it.
 
     Attributes:
         cluster: workers and trainer.
-        kafka_failures: says why Kafka ended, once it has.
+        kafka_failures: the reason why Kafka ended, once it has.
     """
 
     cluster: Cluster
     kafka_failures: list[KafkaUnavailableError]
 
     def check(self) -> None:
-        """See whether all of them run.
+        """Check that all processes run.
 
         Raises:
-            RefrainError: one has ended by itself; says which.
+            RefrainError: a process ended by itself; the message names it.
         """
         for failure in self.kafka_failures:
             raise failure
         self.cluster.check()
 
     def kill_workers(self) -> None:
-        """End the workers at once: without Kafka, or without patience, none can stop in order."""
+        """Kill the workers: without Kafka, or after a second Ctrl-C, they cannot stop cleanly."""
         for number in range(self.cluster.num_workers):
             self.cluster.kill_worker(number)
 
     async def watch(self) -> None:
-        """Check, for ever.
+        """Check forever.
 
         Raises:
-            RefrainError: one has ended by itself; says which.
+            RefrainError: a process ended by itself; the message names it.
         """
         while True:
             self.check()
@@ -63,11 +63,11 @@ class Processes:
 
 @contextlib.asynccontextmanager
 async def started(environment: Mapping[str, str], num_workers: int) -> AsyncIterator[Processes]:
-    """Start Kafka, and in the end stop it and whatever else was started meanwhile.
+    """Start Kafka, and at the end stop it and everything else that was started meanwhile.
 
     Args:
-        environment: of workers and trainer, which are the caller's to start.
-        num_workers: how many there may be.
+        environment: of workers and trainer, which the caller starts.
+        num_workers: maximum number of workers.
 
     Raises:
         KafkaUnavailableError: Kafka does not start.
@@ -82,7 +82,7 @@ async def started(environment: Mapping[str, str], num_workers: int) -> AsyncIter
             await asyncio.to_thread(processes.kill_workers)
             raise
     finally:
-        await asyncio.wait({starting})  # cancelled meanwhile: what it starts must be stopped too
+        await asyncio.wait({starting})  # if cancelled meanwhile, what it starts must be stopped too
         await asyncio.to_thread(resources.__exit__, *sys.exc_info())
 
 
@@ -96,8 +96,8 @@ def _start(resources: contextlib.ExitStack, environment: Mapping[str, str], num_
 
 
 def _note_end(kafka: DevKafka, failures: list[KafkaUnavailableError]) -> None:
-    """Wait in a thread of its own: the broker's end is an event, not something to be polled for."""
-    with contextlib.suppress(OSError):  # it was stopped, and its log is gone
+    """Wait in a separate thread for the broker to end, which then needs no polling."""
+    with contextlib.suppress(OSError):  # the broker was stopped and its log deleted
         try:
             kafka.wait()
         except KafkaUnavailableError as exc:

@@ -1,4 +1,4 @@
-"""The reader: a read_committed consumer of everything the workers write, as any user of theirs could be one."""
+"""The reader: a read_committed consumer of everything the workers write, like any other consumer of theirs."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -16,7 +16,7 @@ from streamer.wire.messages import Recommendation
 from streamer.wire.state import decode
 
 _WAIT_MS: Final = 200
-_MAX_RECORDS: Final = 500  # at a time: the screen, too, wants its turn
+_MAX_RECORDS: Final = 500  # at a time, so that the screen gets its turn
 _read_recommendation = msgspec.json.Decoder(Recommendation).decode
 
 Records = Sequence["ConsumerRecord[bytes, bytes]"]
@@ -24,12 +24,12 @@ Records = Sequence["ConsumerRecord[bytes, bytes]"]
 
 @dataclass(frozen=True, slots=True)
 class WrittenTopics:
-    """What the workers write to.
+    """The topics that the workers write to.
 
     Attributes:
         short_term: answers for the next play.
         long_term: answers for the coming weeks.
-        dead_letters: plays that were refused.
+        dead_letters: rejected plays.
         changelog: the states.
     """
 
@@ -42,15 +42,15 @@ class WrittenTopics:
 class Reader:
     """Reads answers, dead letters and the changelog from their beginning.
 
-    Whoever sends plays of their own to the demo's Kafka is a guest: answered like anybody, and not entered here.
+    Other clients may send their own plays to the demo's Kafka: the workers answer them, and the reader ignores them.
 
     Args:
         bootstrap_servers: where Kafka answers.
-        topics: what is read.
-        num_partitions: of each.
+        topics: the topics to read.
+        num_partitions: of each topic.
         user_ids: of the demo's own listeners.
-        ledger: learns what came.
-        judge: learns what was answered.
+        ledger: receives what was read.
+        judge: receives the answers.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Reader:
         self._ledger = ledger
         self._judge = judge
         self.releases: dict[str, float] = {}
-        """When the first answer of each release was read, monotonic seconds, in that order."""
+        """When the first answer of each release was read, monotonic seconds, in order."""
 
     async def start(self) -> None:
         """Connect."""
@@ -87,14 +87,14 @@ class Reader:
         await self._consumer.stop()
 
     async def run(self) -> None:
-        """Read, for ever."""
+        """Read forever."""
         while True:
             fetched = await self._consumer.getmany(timeout_ms=_WAIT_MS, max_records=_MAX_RECORDS)
             for partition, records in fetched.items():
                 self._enter[partition.topic](records)
 
     async def has_read_all(self) -> bool:
-        """Tell whether everything committed so far was read."""
+        """Return whether everything committed so far has been read."""
         ends = await self._consumer.end_offsets(self._partitions)
         return all([await self._consumer.position(partition) >= end for partition, end in ends.items()])
 
@@ -103,7 +103,7 @@ class Reader:
         for record in records:
             if record.key not in self._keys:
                 continue
-            assert record.value is not None, "nobody forgets the demo's listeners"
+            assert record.value is not None, "the demo's listeners are never forgotten"
             answer = _read_recommendation(record.value)
             self._ledger.answer(answer.horizon, answer.source_partition, answer.source_offset, now_s)
             self._judge.answer(answer)
@@ -119,5 +119,5 @@ class Reader:
         states = [record for record in records if record.key and record.key[1:] in self._keys]
         plays_seen = decode([record.value for record in states], num_hidden=0).plays_seen
         for record, seen in zip(states, plays_seen.tolist(), strict=True):
-            assert record.key is not None, "they were chosen by it"
+            assert record.key is not None, "the states were chosen by their keys"
             self._ledger.apply(record.key.removeprefix(KIND_LISTENER).decode(), seen)

@@ -1,8 +1,8 @@
-"""The run of a demo, told in order: start, history, plays and answers, settlement, summary.
+"""The run of a demo, in order: start, history, plays and answers, settlement, summary.
 
 Rules of this file:
-- What blocks runs in a thread, so that the screen stays alive.
-- Whoever has seen enough is heard in every phase; the summary comes all the same.
+- Blocking calls run in threads, so that the screen stays alive.
+- The user can stop it in every phase, and still gets the summary.
 """
 
 import asyncio
@@ -34,26 +34,26 @@ from streamer.kafka.topics import ensure_topics
 from streamer.local.cluster import Cluster
 from streamer.local.world import World
 
-FIRST_ANSWER_DEADLINE_S: Final = 600.0  # it takes one minute; ten mean that weights do not pass the gate
+FIRST_ANSWER_DEADLINE_S: Final = 600.0  # it takes one minute; after ten, the weights do not pass the gate
 _PICTURE_PERIOD_S: Final = 0.25
-_FILL_MESSAGES: Final = 1_000  # between two looks at whether anybody wants to see more
+_FILL_MESSAGES: Final = 1_000  # between two checks of the stop signal
 
 
 class DemoError(RefrainError):
-    """Raised when a demo cannot go on though all its processes run."""
+    """Raised when a demo cannot continue although all its processes run."""
 
 
 def run_demo(environment: Mapping[str, str], for_s: float | None, scale: DemoScale | None = None) -> Summary:
     """Run a demo on standard output until Ctrl-C, or for a time.
 
     Args:
-        environment: that the processes inherit, its `REFRAIN_` variables aside.
+        environment: inherited by the processes, except for its `REFRAIN_` variables.
         for_s: seconds after the first answer; None: until Ctrl-C.
-        scale: how large.
+        scale: its size.
 
     Raises:
-        RefrainError: a process ended by itself, or no answer came.
-        KeyboardInterrupt: Ctrl-C came twice, so that there is no summary.
+        RefrainError: a process ended by itself, or no answer arrived.
+        KeyboardInterrupt: Ctrl-C was pressed twice, so there is no summary.
     """
     try:
         return asyncio.run(_run(environment, for_s, scale or DemoScale()))
@@ -62,44 +62,44 @@ def run_demo(environment: Mapping[str, str], for_s: float | None, scale: DemoSca
 
 
 async def _run(environment: Mapping[str, str], for_s: float | None, scale: DemoScale) -> Summary:
-    asked_to_stop = _stop_signal()
+    stop_signal = _stop_signal()
     with open_screen(Console(), sys.stderr) as screen:
-        demo = Demo(scale, screen, asked_to_stop)
+        demo = Demo(scale, screen, stop_signal)
         async with demo.shown():
             return await demo.run(environment, for_s)
 
 
 def _stop_signal() -> asyncio.Event:
-    """Return what the first SIGINT or SIGTERM sets; the second cancels the demo."""
-    loop, asked, task = asyncio.get_running_loop(), asyncio.Event(), asyncio.current_task()
+    """Return an event that the first SIGINT or SIGTERM sets; the second cancels the demo."""
+    loop, stop_signal, task = asyncio.get_running_loop(), asyncio.Event(), asyncio.current_task()
     assert task is not None, "a coroutine runs in a task"
 
-    def ask() -> None:
-        if asked.is_set():
+    def stop() -> None:
+        if stop_signal.is_set():
             task.cancel()
-        asked.set()
+        stop_signal.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ask)
-    return asked
+        loop.add_signal_handler(number, stop)
+    return stop_signal
 
 
 class Demo:
-    """One run.
+    """One run of the demo.
 
     Args:
-        scale: how large.
+        scale: its size.
         screen: where it is shown.
-        asked_to_stop: set by whoever has seen enough.
+        stop_signal: set when the user wants it to stop.
     """
 
-    def __init__(self, scale: DemoScale, screen: Screen, asked_to_stop: asyncio.Event) -> None:
+    def __init__(self, scale: DemoScale, screen: Screen, stop_signal: asyncio.Event) -> None:
         self._scale = scale
         self._screen = screen
-        self._asked_to_stop = asked_to_stop
-        self._begun_s = time.monotonic()
+        self._stop_signal = stop_signal
+        self._start_s = time.monotonic()
         self._world = World.build(np.random.default_rng(scale.seed), scale.num_listeners, scale.num_tracks)
-        self._camera = Camera(scale, self._world.music, self._begun_s)
+        self._camera = Camera(scale, self._world.music, self._start_s)
         self._status = "starts"
         self._kafka = ""
         self._books: Books | None = None
@@ -115,32 +115,32 @@ class Demo:
             showing.cancel()
 
     async def run(self, environment: Mapping[str, str], for_s: float | None) -> Summary:
-        """Run from the first process to the last.
+        """Run from the start of the first process to the end of the last.
 
         Raises:
-            RefrainError: a process ended by itself, or no answer came.
+            RefrainError: a process ended by itself, or no answer arrived.
         """
         async with started(self._scale.environment(environment), self._scale.num_workers) as processes:
             try:
                 async with self._opened(processes) as books:
-                    story = self._tell(processes.cluster, books, for_s)
-                    await first_of(story, books.reader.run(), books.trainer.run(), processes.watch())
+                    phases = self._run_phases(processes.cluster, books, for_s)
+                    await first_of(phases, books.reader.run(), books.trainer.run(), processes.watch())
             except KafkaError as exc:
                 processes.check()
-                raise DemoError(f"Kafka runs, yet refuses: {type(exc).__name__}: {exc}") from exc
+                raise DemoError(f"Kafka runs but failed: {type(exc).__name__}: {exc}; start the demo again") from exc
             self._status = "stops workers, trainer and Kafka"
         return self._summary(books)
 
-    async def _tell(self, cluster: Cluster, books: Books, for_s: float | None) -> None:
-        """Go through the phases, each until it is done or nobody wants to see more."""
-        if self._asked_to_stop.is_set():
+    async def _run_phases(self, cluster: Cluster, books: Books, for_s: float | None) -> None:
+        """Run the phases, each until it is done or the user stops it."""
+        if self._stop_signal.is_set():
             return
         await asyncio.to_thread(cluster.start_workers)
         await self._fill(books.sender)
-        if not self._asked_to_stop.is_set():
+        if not self._stop_signal.is_set():
             await asyncio.to_thread(cluster.start_trainer)
             await self._listen(books, for_s)
-        self._status = "settles what is on its way, Ctrl-C again gives up"
+        self._status = "waits for what is in flight, Ctrl-C again gives up"
         await books.sender.flush()
         await asyncio.to_thread(cluster.stop_trainer)
         await settle(books.ledger, books.sender, books.reader)
@@ -148,14 +148,14 @@ class Demo:
 
     async def _fill(self, sender: Sender) -> None:
         self._status = "fills the history"
-        while not self._asked_to_stop.is_set() and sender.num_sent < self._scale.history_plays:
+        while not self._stop_signal.is_set() and sender.num_sent < self._scale.history_plays:
             await sender.send(min(_FILL_MESSAGES, self._scale.history_plays - sender.num_sent))
 
     async def _listen(self, books: Books, for_s: float | None) -> None:
         """Send plays at a steady rate until the end.
 
         Raises:
-            DemoError: no answer came in time.
+            DemoError: no answer arrived in time.
         """
         self._status = "waits for the first release"
         await books.sender.send_steadily(self._scale.plays_per_s, lambda: self._is_over(books, for_s))
@@ -166,17 +166,17 @@ class Demo:
     def _is_over(self, books: Books, for_s: float | None) -> bool:
         now_s, first_s = time.monotonic(), books.ledger.first_answer_s
         if first_s is None:
-            if now_s - self._begun_s > FIRST_ANSWER_DEADLINE_S:
+            if now_s - self._start_s > FIRST_ANSWER_DEADLINE_S:
                 raise DemoError(f"no answer in {FIRST_ANSWER_DEADLINE_S:.0f} s; trainer: {books.trainer.words}")
-            return self._asked_to_stop.is_set()
+            return self._stop_signal.is_set()
         left_s = None if for_s is None else first_s + for_s - now_s
         end = "Ctrl-C ends it" if left_s is None else f"ends in {max(0.0, left_s):.0f} s"
         self._status = f"live on Kafka at {self._kafka}, {end}"
-        return self._asked_to_stop.is_set() or (left_s is not None and left_s <= 0)
+        return self._stop_signal.is_set() or (left_s is not None and left_s <= 0)
 
     @contextlib.asynccontextmanager
     async def _opened(self, processes: Processes) -> AsyncIterator[Books]:
-        """Open the books: sender and reader are connected, and closed again."""
+        """Open the books: connect sender and reader, and disconnect them at the end."""
         settings, scale = processes.cluster.settings, self._scale
         self._kafka = settings.kafka_bootstrap_servers
         num_partitions = await ensure_topics(settings)
@@ -212,7 +212,7 @@ class Demo:
             popularity=books.scores.by_popularity,
             chance=books.scores.by_chance,
             releases=list(books.reader.releases),
-            first_answer_s=None if first_s is None else first_s - self._begun_s,
+            first_answer_s=None if first_s is None else first_s - self._start_s,
             plays_per_s=self._plays_per_s,
             latency_ms=books.ledger.latency_ms((50, 99)),
         )

@@ -1,4 +1,4 @@
-"""How large a demo is, and what its processes are told."""
+"""The size of a demo, and the settings of its processes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ class DemoScale:
 
     Attributes:
         num_listeners: few, so that each has a history worth learning from when the first release is fitted.
-        num_tracks: in the world they listen to.
+        num_tracks: size of the catalogue.
         history_plays: sent at once, before the trainer starts.
-        plays_per_s: from then on; a day of the listeners' time then takes a quarter of a minute.
-        train_min_plays: new plays that call for another release: one more after a minute or two.
+        plays_per_s: rate after that; a day of the listeners' time then takes a quarter of a minute.
+        train_min_plays: new plays that trigger another release: one more after a minute or two.
         train_epochs: enough to beat popularity by far, few enough for a release in half a minute.
         num_workers: processes that answer.
         num_partitions: of the topic of plays, shared by the workers.
-        bad_share: of the messages sent, those no worker can read: one in a dozen seconds.
-        seed: of world and listening.
+        bad_share: share of messages that no worker can read: one every dozen seconds.
+        seed: of the world and the listening.
     """
 
     num_listeners: int = 250
@@ -40,7 +40,7 @@ class DemoScale:
     def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
         """Return the environment of the processes.
 
-        An operator's own `REFRAIN_` variables are left out: a demo must not touch the Kafka they name.
+        The operator's own `REFRAIN_` variables are dropped: a demo must not touch the Kafka they name.
         """
         settings = {
             "APP_ID": "refrain-demo",
@@ -49,11 +49,11 @@ class DemoScale:
             "ANSWER": "each",  # so that every answer can be scored
             "SHORT_TERM_SIZE": SHORT_TERM_SIZE,
             "LONG_TERM_SIZE": LONG_TERM_SIZE,
-            "MAX_WAIT_S": 0.02,  # a batch costs some ms however small: two cores have more to do than that
+            "MAX_WAIT_S": 0.02,  # even a small batch costs some ms, and two cores have other work to do
             "TRAIN_MIN_PLAYS": self.train_min_plays,
             "TRAIN_WINDOW_PLAYS": max(self.history_plays, self.train_min_plays),  # later fits take as long as the first
             "TRAIN_EPOCHS": self.train_epochs,
-            "TRAIN_DRIFT_PLAYS": self.train_min_plays,  # a look costs seconds, and plays call for a fit soon enough
+            "TRAIN_DRIFT_PLAYS": self.train_min_plays,  # a check takes seconds, and plays trigger a fit soon enough
             "TRAIN_FRESH_AFTER_S": 60,  # four days of the listeners' time
         }
         own = {name: value for name, value in inherited.items() if not name.startswith(_PREFIX)}

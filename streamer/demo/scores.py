@@ -1,11 +1,11 @@
-"""The scoreboard: how good the answers were, judged by what their listeners played next.
+"""The scoreboard: the quality of the answers, judged by what their listeners played next.
 
-    HR@20        share of plays that stood in the short-term list given after the listener's play before
-    MRR@20       mean of 1 / their place in it, 0 where they did not
-    recall@100   of the distinct tracks among the listener's next WINDOW_PLAYS plays, the share that stood in the
-                 long-term list; counted where there are MIN_TRUTH of them
+    HR@20        share of plays that were in the short-term list given after the listener's previous play
+    MRR@20       mean of 1 / their place in it, 0 if they were not in it
+    recall@100   share of the distinct tracks among the listener's next WINDOW_PLAYS plays that were in the long-term
+                 list; counted if there are at least MIN_TRUTH of them
 
-Popularity answers the same plays with the tracks played most so far, by anyone; chance with any tracks.
+Popularity answers the same plays with the tracks played most so far by all listeners; chance with random tracks.
 """
 
 from collections import deque
@@ -22,23 +22,23 @@ from streamer.wire.messages import Horizon, Recommendation
 
 WINDOW_PLAYS: Final = 50
 MIN_TRUTH: Final = 5
-PLAYS_KEPT: Final = 256  # of a listener: an answer that comes later than that is not scored
-_RANKING_LIFE_PLAYS: Final = 100  # plays of anyone, after which popularity is ranked anew
+PLAYS_KEPT: Final = 256  # per listener: an answer that arrives later than that is not scored
+_RANKING_LIFE_PLAYS: Final = 100  # plays of all listeners, after which popularity is ranked again
 
 
 class Judge(Protocol):
-    """Whoever compares what was answered with what was played next; neither waits for the other."""
+    """Compares answers with what was played next; plays and answers do not wait for each other."""
 
     def play(self, play: SimulatedPlay) -> None:
-        """Note a play; those of a listener in order."""
+        """Record a play; call in order per listener."""
 
     def answer(self, answer: Recommendation) -> None:
-        """Note an answer; those of a listener and a horizon in order."""
+        """Record an answer; call in order per listener and horizon."""
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Three shares; None while nothing could be counted."""
+    """Three metrics between 0 and 1; None while there is nothing to count."""
 
     hr_at_20: float | None
     mrr_at_20: float | None
@@ -47,12 +47,12 @@ class Score:
 
 @dataclass(slots=True)
 class HeardPlay:
-    """A play, as its listener's next answers are judged by it.
+    """A play by which its listener's answers are judged.
 
     Attributes:
         row: of the track.
-        popularity: int64 (M,), the place of every track in popularity before it, 0 the most played.
-        place: where it stood in the short-term list before, 1 the first; 0 nowhere; None: there was no such list yet.
+        popularity: int64 (M,), the popularity rank of every track before the play, 0 is the most played.
+        place: its place in the previous short-term list, from 1; 0: not in the list; None: there was no list yet.
     """
 
     row: int
@@ -68,11 +68,11 @@ class _PendingAnswer:
 
 @dataclass(slots=True)
 class Listener:
-    """What is known of one listener.
+    """The plays and answers of one listener.
 
     Attributes:
         num_plays: so far.
-        heard: the latest, oldest first.
+        heard: the latest plays, oldest first.
         lists: the rows of the latest answer of each horizon.
     """
 
@@ -89,14 +89,14 @@ class Listener:
         self._unscored[horizon].append(answer)
 
     def pop_ripe(self, horizon: Horizon, num_later_plays: int) -> _PendingAnswer | None:
-        """Take out the oldest answer that so many plays have followed."""
+        """Remove and return the oldest answer if at least `num_later_plays` have followed it."""
         unscored = self._unscored[horizon]
         if unscored and unscored[0].plays_seen + num_later_plays <= self.num_plays:
             return unscored.popleft()
         return None
 
     def plays_after(self, answer: _PendingAnswer, num_plays: int) -> list[HeardPlay]:
-        """Return the plays that followed an answer, up to `num_plays`; none where they are no longer kept."""
+        """Return up to `num_plays` plays that followed an answer; none if they are no longer kept."""
         first = answer.plays_seen - (self.num_plays - len(self.heard))
         return [self.heard[at] for at in range(first, min(first + num_plays, len(self.heard)))] if first >= 0 else []
 
@@ -128,23 +128,23 @@ class _Sums:
 
 
 class Scoreboard:
-    """Judges answers as plays and answers come, in whatever order between the two.
+    """Judges answers as plays and answers arrive, in any order between the two.
 
     Args:
-        track_ids: of the M tracks there are.
+        track_ids: of the M tracks.
     """
 
     def __init__(self, track_ids: Sequence[str]) -> None:
         self._rows = {track_id: row for row, track_id in enumerate(track_ids)}
         self._counts = np.zeros(len(track_ids), np.int64)
-        self._popularity = np.arange(len(track_ids))
+        self._popularity = np.arange(len(track_ids))  # (M,)
         self._num_plays = 0
         self._refrain, self._by_popularity = _Sums(), _Sums()
         self.listeners: dict[str, Listener] = {}
         self.latest_answered = ""
 
     def play(self, play: SimulatedPlay) -> None:
-        """Note a play; those of a listener in order."""
+        """Record a play; call in order per listener."""
         if self._num_plays % _RANKING_LIFE_PLAYS == 0:
             self._popularity = _rank(self._counts)
         row, listener = self._rows[play.track_id], self._listener(play.user_id)
@@ -155,7 +155,7 @@ class Scoreboard:
         self._score(listener)
 
     def answer(self, answer: Recommendation) -> None:
-        """Note an answer; those of a listener and a horizon in order."""
+        """Record an answer; call in order per listener and horizon."""
         listener = self._listener(answer.user_id)
         rows = [self._rows[track.track_id] for track in answer.tracks]
         listener.note_answer(answer.horizon, _PendingAnswer(answer.plays_seen, rows))
@@ -163,7 +163,7 @@ class Scoreboard:
         self._score(listener)
 
     def close(self) -> None:
-        """Score the long-term lists whose window no play will complete, by what there is of it."""
+        """Score the long-term lists whose windows are incomplete, by the plays so far."""
         for listener in self.listeners.values():
             while (answer := listener.pop_ripe("long-term", 0)) is not None:
                 self._score_window(listener, answer)
@@ -175,12 +175,12 @@ class Scoreboard:
 
     @property
     def by_popularity(self) -> Score:
-        """Return what popularity would have scored on the same plays."""
+        """Return the score of popularity on the same plays."""
         return self._by_popularity.score()
 
     @property
     def by_chance(self) -> Score:
-        """Return what lists drawn at random would score on average."""
+        """Return the expected score of random lists."""
         num_tracks = len(self._counts)
         reciprocal_places = sum(1 / place for place in range(1, SHORT_TERM_SIZE + 1))
         return Score(
@@ -215,7 +215,7 @@ class Scoreboard:
 
 
 def _rank(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the place of each track by count, the most played first; of equals the lower row."""
+    """Return the rank (M,) of each track by count (M,), the most played first; ties by lower row."""
     places = np.empty(len(counts), np.int64)
     places[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
     return places

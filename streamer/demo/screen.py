@@ -1,4 +1,4 @@
-"""Where pictures are shown: a terminal's whole screen, or lines of text where there is no terminal."""
+"""The screen that shows pictures: a whole terminal, or lines of text if there is no terminal."""
 
 import logging
 import time
@@ -13,26 +13,26 @@ from streamer.demo.picture import Picture
 from streamer.demo.view import render, render_line
 
 LINE_PERIOD_S: Final = 5.0
-_LOG_RECORDS: Final = 10_000  # kept back while the screen is taken
+_LOG_RECORDS: Final = 10_000  # held back while the screen is in use
 
 
 class Screen(Protocol):
     """Shows pictures while its context lasts."""
 
     def __enter__(self) -> Self:
-        """Take the screen."""
+        """Take over the screen."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Give it back."""
+        """Release the screen."""
 
     def show(self, picture: Picture) -> None:
-        """Show a picture in place of the one before."""
+        """Show a picture in place of the previous one."""
 
 
 class TerminalScreen:
-    """Fills a terminal; what is logged meanwhile comes after it.
+    """Fills a terminal; log records are held back until it closes.
 
     Args:
         console: on a terminal.
@@ -63,15 +63,15 @@ class TerminalScreen:
             keeper.close()
 
     def show(self, picture: Picture) -> None:
-        """Show a picture in place of the one before."""
+        """Show a picture in place of the previous one."""
         self._display.update(render(picture), refresh=True)
 
 
 class LineScreen:
-    """Writes a line now and then.
+    """Writes a line every `LINE_PERIOD_S` seconds.
 
     Args:
-        stream: where to.
+        stream: receives the lines.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -87,7 +87,7 @@ class LineScreen:
         self._stream.flush()
 
     def show(self, picture: Picture) -> None:
-        """Show a picture, unless another was shown just now."""
+        """Show a picture, unless another was shown less than `LINE_PERIOD_S` ago."""
         if time.monotonic() - self._shown_s >= LINE_PERIOD_S:
             self._shown_s = time.monotonic()
             self._stream.write(render_line(picture) + "\n")
@@ -95,5 +95,5 @@ class LineScreen:
 
 
 def open_screen(console: Console, stream: TextIO) -> Screen:
-    """Return a screen on the console if that is a terminal, else on the stream."""
+    """Return a screen on the console if it is a terminal, otherwise on the stream."""
     return TerminalScreen(console) if console.is_terminal else LineScreen(stream)

@@ -1,4 +1,4 @@
-"""The sender puts the traffic on Kafka, at once or at a steady rate, and enters in the books what Kafka took."""
+"""The sender sends the traffic to Kafka, at once or at a steady rate, and records what Kafka acknowledged."""
 
 import asyncio
 import functools
@@ -15,8 +15,8 @@ from streamer.demo.traffic import Message
 from streamer.kafka.producers import create_producer
 
 _TICK_S: Final = 0.02
-_BREATH_PLAYS: Final = 100  # after which others have their turn
-_MAX_CATCH_UP_S: Final = 1.0  # of a stall is made up for; after a longer one the rate is what it was
+_BREATH_PLAYS: Final = 100  # after which other tasks get their turn
+_MAX_CATCH_UP_S: Final = 1.0  # the part of a stall that is caught up; the rest is dropped
 
 
 class Sender:
@@ -25,9 +25,9 @@ class Sender:
     Args:
         bootstrap_servers: where Kafka answers.
         topic: of the plays.
-        traffic: what to send.
-        ledger: learns what Kafka has acknowledged.
-        judge: learns what was played, when it is sent.
+        traffic: the messages to send.
+        ledger: receives what Kafka has acknowledged.
+        judge: receives each play when it is sent.
     """
 
     def __init__(
@@ -47,14 +47,14 @@ class Sender:
         await self._producer.start()
 
     async def stop(self) -> None:
-        """Disconnect, once everything is acknowledged."""
+        """Disconnect once everything is acknowledged."""
         await self._producer.stop()
 
     async def send(self, num_messages: int) -> None:
-        """Send the next messages as fast as Kafka takes them.
+        """Send the next messages as fast as Kafka accepts them.
 
         Raises:
-            KafkaError: it refused one.
+            KafkaError: Kafka refused a message.
         """
         for number, message in enumerate(islice(self._traffic, num_messages), start=1):
             if message.play is not None:
@@ -69,7 +69,7 @@ class Sender:
             raise self._failure
 
     async def send_steadily(self, messages_per_s: float, is_over: Callable[[], bool]) -> None:
-        """Send at a rate until it is over, as asked every few milliseconds.
+        """Send at a rate until `is_over`, which is checked every few milliseconds.
 
         Raises:
             KafkaError: Kafka refused a message.
@@ -87,7 +87,7 @@ class Sender:
         """Wait until Kafka has acknowledged everything.
 
         Raises:
-            KafkaError: it refused a message.
+            KafkaError: Kafka refused a message.
         """
         await self._producer.flush()
         if self._failure is not None:

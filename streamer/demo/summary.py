@@ -1,4 +1,4 @@
-"""The summary: what the demo comes to, for the reader and, in its last line, for the machine."""
+"""The summary of a demo, for people and, in its last line, for machines."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,22 +11,22 @@ from streamer.demo.scores import MIN_TRUTH, WINDOW_PLAYS, Score
 
 _EXPLANATION: Final = f"""
   HR and MRR: was the next play in the short-term list, and where. recall: how much of the next
-  {WINDOW_PLAYS} plays, {MIN_TRUTH} tracks at least, was in the long-term list.
+  {WINDOW_PLAYS} plays, at least {MIN_TRUTH} tracks, was in the long-term list.
   No answer is due before the first release.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What became of a demo.
+    """The results of a demo.
 
     Attributes:
         balance: of its ledger.
-        bad_sent: messages no worker could read.
-        refrain: how good the answers were.
-        popularity: how good popularity's would have been.
-        chance: how good random ones.
-        releases: whose answers were read, in order.
+        bad_sent: messages that no worker could read.
+        refrain: score of the answers.
+        popularity: score of popularity on the same plays.
+        chance: expected score of random lists.
+        releases: those whose answers were read, in order.
         first_answer_s: from the start of the demo; None if there was none.
         plays_per_s: applied after the first answer.
         latency_ms: median and 99th percentile from sending a play to reading an answer; empty without answers.
@@ -44,11 +44,11 @@ class Summary:
 
     @property
     def is_clean(self) -> bool:
-        """Whether every play was applied and answered once, and every bad message buried once."""
+        """Whether every play was applied and answered once, and every bad message became one dead letter."""
         return self.balance.faults == 0
 
     def to_text(self) -> str:
-        """Write it for people, the machine's line last."""
+        """Format the summary for people, with the line for machines last."""
         table = "\n".join(_row(name, figures) for name, figures in self._comparison())
         facts = "".join(f"  {name:<15}{text}\n" for name, text in self._facts())
         head = "                  Refrain   popularity    chance"
@@ -82,7 +82,7 @@ class Summary:
         )
 
     def to_json(self) -> str:
-        """Write it for a machine; a figure that nothing could be counted for is null."""
+        """Format the summary as JSON; a figure without data is null."""
         p50, p99 = self.latency_ms or (None, None)
         balance = self.balance
         figures = {

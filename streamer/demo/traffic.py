@@ -1,4 +1,4 @@
-"""The traffic: what the listeners of a simulated world send, and now and then a message that nobody can read."""
+"""The traffic: plays of the listeners of a simulated world, and occasionally a message that no worker can read."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,18 +10,18 @@ import numpy as np
 from streamer.local.simulator import SimulatedPlay, simulate
 from streamer.local.world import World
 
-#: 2001-01-01: the listeners live some thousand times as fast as the clock, yet a play from the future would be refused.
+#: 2001-01-01: listeners live some thousand times as fast as the clock, and a play from the future would be rejected.
 START_MS: Final = 978_307_200_000
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is sent.
+    """A message to send.
 
     Attributes:
         key: of the record.
         value: of the record.
-        play: what it says; None where no worker can read it.
+        play: its content; None if no worker can read it.
     """
 
     key: bytes
@@ -30,12 +30,12 @@ class Message:
 
 
 def make_traffic(world: World, rng: np.random.Generator, bad_share: float) -> Iterator[Message]:
-    """Yield what the listeners send, for ever, in the order of their time.
+    """Yield the listeners' messages forever, in the order of their time.
 
     Args:
-        world: who listens to what.
+        world: listeners and music.
         rng: of the listening.
-        bad_share: how many of the messages are bad ones, sent beside the plays.
+        bad_share: bad messages per play, sent in addition to the plays.
     """
     num_bad = 0
     for play in simulate(world, rng, START_MS):
@@ -62,5 +62,5 @@ def _of_another(play: SimulatedPlay) -> Message:
     return Message(b"somebody-else", msgspec.json.encode(play), None)
 
 
-#: What producers get wrong, in turn: not JSON, a field that is missing, the unit of the time, the key.
+#: Typical producer errors, sent in turn: not JSON, a missing field, the unit of the time, the key.
 _DAMAGES: Final[Sequence[Callable[[SimulatedPlay], Message]]] = (_cut_off, _without_track, _in_seconds, _of_another)

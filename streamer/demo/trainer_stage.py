@@ -11,8 +11,8 @@ from streamer.local.cluster import Cluster
 _PERIOD_S: Final = 0.5
 
 _WORDS: Final = {
-    "catch-up": "reads what was played",
-    "read": "reads what it learns from",
+    "catch-up": "archives the plays it missed",
+    "read": "reads its training window",
     "items": "learns item vectors",
     "network": "learns the network, epoch {epoch:.0f} of {epochs:.0f}",
     "candidates": "gathers candidates for the second stage to rank",
@@ -26,10 +26,10 @@ class TrainerStage:
     """Follows the trainer of a cluster.
 
     Args:
-        cluster: its trainer need not run yet.
+        cluster: its trainer need not be running yet.
 
     Attributes:
-        words: what it is doing; empty before it has started.
+        words: what the trainer is doing; empty before it has started.
     """
 
     def __init__(self, cluster: Cluster) -> None:
@@ -37,7 +37,7 @@ class TrainerStage:
         self.words = ""
 
     async def run(self) -> None:
-        """Keep the words up to date, for ever; they stay as they are while the trainer does not answer."""
+        """Keep the words up to date forever; they stay unchanged while the trainer does not answer."""
         while True:
             samples = await asyncio.to_thread(self._cluster.samples, "trainer")
             self.words = in_words(samples) or self.words
@@ -45,7 +45,7 @@ class TrainerStage:
 
 
 def in_words(samples: Sequence[Sample]) -> str:
-    """Say what a trainer with these metrics is doing; nothing where they do not show it."""
+    """Describe what a trainer with these metrics is doing; empty if they do not show it."""
     stage = next(
         (each.labels["stage"] for each in samples if each.name == "refrain_trainer_stage" and each.value), None
     )

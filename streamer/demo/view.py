@@ -1,4 +1,4 @@
-"""The view: a picture as rich renders it, on a terminal of 100 x 30 or more, or as one line of text."""
+"""The view: a picture rendered for a terminal of at least 100 x 30, or as one line of text."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -23,17 +23,17 @@ _QUIET: Final = "grey58"
 _BORDER: Final = "grey35"
 _BAR_CELLS: Final = 24
 
-#: A genre's colour: a listener's taste shows before a single id is read.
+#: Colours of genres: they show a listener's taste at a glance.
 _GENRES: Final = (
     "#e06c75", "#e5a06c", "#e5c07b", "#b5cc72", "#7fbf7f", "#56b6a2",
     "#56b6c2", "#61afef", "#7a8cf0", "#a98bf0", "#c678dd", "#e07fb4",
 )  # fmt: skip
 
-_SPINNER: Final = Spinner("dots", style=_ACCENT)  # one for all pictures: it turns with the time since its first
+_SPINNER: Final = Spinner("dots", style=_ACCENT)  # shared by all pictures: it turns with the time since the first one
 
 
 def render(picture: Picture) -> RenderableType:
-    """Lay a picture out for a whole screen."""
+    """Lay out a picture for a whole screen."""
     layout = Layout()
     layout.split_column(Layout(_title(picture), size=1), Layout(name="rest"))
     if picture.live is None:
@@ -49,7 +49,7 @@ def render(picture: Picture) -> RenderableType:
 
 
 def render_line(picture: Picture) -> str:
-    """Put a picture into one line, for logs and pipes."""
+    """Format a picture as one line, for logs and pipes."""
     begin = f"{_clock(picture.elapsed_s)} {picture.status}"
     live = picture.live
     if live is None:
@@ -77,11 +77,11 @@ def _title(picture: Picture) -> Table:
 
 def _start(phases: Sequence[Phase]) -> RenderableType:
     lines = Table.grid(padding=(0, 2))
-    for width in (1, 32, _BAR_CELLS, 28):  # fixed: nothing moves while it fills
+    for width in (1, 32, _BAR_CELLS, 28):  # fixed, so that nothing moves while the bars fill
         lines.add_column(width=width)
-    begun = next((number for number, phase in enumerate(phases) if phase.share != 1.0), len(phases))
+    current = next((number for number, phase in enumerate(phases) if phase.share != 1.0), len(phases))
     for number, phase in enumerate(phases):
-        is_ahead = number > begun and not phase.share and phase.share is not None
+        is_ahead = number > current and not phase.share and phase.share is not None
         name = Text(phase.name, style=_QUIET if is_ahead else "bold" if phase.share != 1.0 else "")
         lines.add_row(_mark(phase, is_ahead=is_ahead), name, _bar(phase), Text(phase.note, style=_QUIET))
         lines.add_row("")
@@ -146,7 +146,7 @@ def _listener(spotlight: Spotlight) -> Panel:
         _column("to discover, long-term", _numbered(spotlight.long_term)),
     )
     panel = _panel(spotlight.user_id, columns)
-    panel.subtitle = Text("● genre   #3 third in the list before   12·4 album and track", style=_QUIET)
+    panel.subtitle = Text("● genre   #3 third in the previous list   12·4 album and track", style=_QUIET)
     panel.subtitle_align = "right"
     return panel
 
@@ -156,7 +156,7 @@ def _column(head: str, lines: Iterable[Text]) -> Group:
 
 
 def _played_line(played: PlayedTrack) -> Text:
-    """Begin with the play's place in the list before it, where it had one."""
+    """Start with the play's place in the list before it, if it had one."""
     return _track(f"#{played.place}" if played.place else "", f"bold {_ACCENT}", played.track)
 
 

@@ -59,7 +59,7 @@ def test_one_listener_s_second_step_does_not_make_up_for_another_s_lost_play() -
     assert ledger.balance().faults == 2
 
 
-def test_a_state_of_somebody_who_sent_nothing_is_a_step_too_many() -> None:
+def test_the_state_of_a_listener_without_plays_counts_as_an_extra_step() -> None:
     ledger = ledger_of()
 
     ledger.apply("nobody", 1)
@@ -67,23 +67,23 @@ def test_a_state_of_somebody_who_sent_nothing_is_a_step_too_many() -> None:
     assert ledger.balance().twice == 1
 
 
-def test_no_answer_is_due_before_a_partition_s_first() -> None:
+def test_no_answer_is_due_before_the_first_one_of_a_partition() -> None:
     ledger = ledger_of(("ann", 0, 0), ("ann", 0, 1), ("ann", 0, 2), ("ann", 0, 3))
 
-    answer(ledger, 0, 3, 2)  # of one batch, whatever its order
+    answer(ledger, 0, 3, 2)  # of one batch, in any order
 
     assert ledger.balance().unanswered == 0
 
 
-def test_an_answer_that_is_missing_after_the_first_is_a_fault() -> None:
+def test_a_missing_answer_after_the_first_is_a_fault() -> None:
     ledger = ledger_of(("ann", 0, 0), ("ann", 0, 1), ("ann", 0, 2))
 
     answer(ledger, 0, 0, 2)
 
-    assert ledger.balance().unanswered == 2  # one a horizon
+    assert ledger.balance().unanswered == 2  # one per horizon
 
 
-def test_a_partition_that_stays_silent_long_after_another_answered_is_a_fault() -> None:
+def test_a_partition_still_silent_long_after_another_answered_is_a_fault() -> None:
     ledger = ledger_of(("ann", 0, 0))
     answer(ledger, 0, 0, at_s=1.0)
 
@@ -93,7 +93,7 @@ def test_a_partition_that_stays_silent_long_after_another_answered_is_a_fault() 
     assert ledger.balance().unanswered == 2
 
 
-def test_an_answer_given_again_is_a_fault() -> None:
+def test_a_repeated_answer_is_a_fault() -> None:
     ledger = ledger_of(("ann", 0, 0))
 
     answer(ledger, 0, 0)
@@ -102,17 +102,17 @@ def test_an_answer_given_again_is_a_fault() -> None:
     assert ledger.balance().answered_twice == 1
 
 
-def test_an_answer_read_before_the_acknowledgement_is_none() -> None:
+def test_an_answer_read_before_the_acknowledgement_is_no_fault() -> None:
     ledger = ledger_of()
 
     answer(ledger, 0, 0, at_s=0.25)
     ledger.send_play("ann", 0, 0, 0.0)
 
-    assert ledger.balance().faults == 1  # its step, that nobody noted
+    assert ledger.balance().faults == 1  # its step, which was not recorded
     assert ledger.latency_ms((50,)) == [250.0]
 
 
-def test_an_answer_to_what_was_never_sent_is_a_fault() -> None:
+def test_an_answer_to_a_play_never_sent_is_a_fault() -> None:
     ledger = ledger_of(("ann", 0, 0))
 
     answer(ledger, 0, 0, 7)
@@ -135,7 +135,7 @@ def test_there_is_no_latency_before_the_first_answer() -> None:
     assert ledger_of(("ann", 0, 0)).latency_ms((50, 99)) == []
 
 
-def test_plays_sent_before_the_first_answer_are_known() -> None:
+def test_plays_sent_before_the_first_answer_are_counted() -> None:
     ledger = ledger_of(("ann", 0, 0), ("ann", 0, 1))
 
     answer(ledger, 0, 0, at_s=5.0)

@@ -19,7 +19,7 @@ TINY = DemoScale(
 
 
 def command_of(process: psutil.Process) -> list[str]:
-    """Return a command line; none of a process that has just ended."""
+    """Return a command line; empty if the process has just ended."""
     try:
         command: list[str] = process.cmdline()
     except psutil.NoSuchProcess:

@@ -2,7 +2,7 @@ from streamer.demo.scale import DemoScale
 from streamer.settings import Settings
 
 
-def test_the_settings_are_ones_a_worker_reads() -> None:
+def test_a_worker_accepts_the_settings() -> None:
     settings = Settings.from_environment(DemoScale(num_partitions=3).environment({}))
 
     assert (settings.answer, settings.short_term_size, settings.long_term_size) == ("each", 20, 100)

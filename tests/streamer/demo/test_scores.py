@@ -20,7 +20,7 @@ def answer(scores: Scoreboard, user: str, horizon: Horizon, plays_seen: int, tra
     scores.answer(Recommendation(user, horizon, ranked, "release", plays_seen, 0, 0, 0, 0))
 
 
-def test_nothing_is_scored_before_there_is_something_to_score() -> None:
+def test_without_answers_there_are_no_scores() -> None:
     scores = Scoreboard(TRACKS)
 
     play(scores, "ann", "t0", "t1")
@@ -102,7 +102,7 @@ def test_a_window_is_scored_when_it_is_full() -> None:
     assert scores.refrain.lt_recall_at_100 is None
 
 
-def test_a_window_cut_off_by_the_end_counts_by_what_there_is() -> None:
+def test_a_window_cut_off_by_the_end_counts_with_the_plays_it_has() -> None:
     scores = Scoreboard(TRACKS)
     play(scores, "ann", "t0")
     answer(scores, "ann", "long-term", 1, ["t1", "t2"])
@@ -113,7 +113,7 @@ def test_a_window_cut_off_by_the_end_counts_by_what_there_is() -> None:
     assert scores.refrain.lt_recall_at_100 == pytest.approx(2 / MIN_TRUTH)
 
 
-def test_too_few_tracks_are_no_truth() -> None:
+def test_a_window_with_too_few_tracks_is_not_scored() -> None:
     scores = Scoreboard(TRACKS)
     play(scores, "ann", "t0")
     answer(scores, "ann", "long-term", 1, ["t1"])
@@ -138,7 +138,7 @@ def test_popularity_answers_the_same_plays() -> None:
     assert scores.refrain == Score(0.0, 0.0, 0.0)
 
 
-def test_popularity_does_not_know_the_play_it_is_asked_for() -> None:
+def test_popularity_does_not_count_the_play_it_predicts() -> None:
     scores = Scoreboard(TRACKS)
     play(scores, "ann", *["t1"] * 100)
     answer(scores, "ann", "short-term", 100, [])
@@ -148,7 +148,7 @@ def test_popularity_does_not_know_the_play_it_is_asked_for() -> None:
     assert scores.by_popularity.hr_at_20 == 0.0
 
 
-def test_chance_knows_the_size_of_the_catalogue_alone() -> None:
+def test_chance_depends_only_on_the_size_of_the_catalogue() -> None:
     chance = Scoreboard(TRACKS).by_chance
 
     assert (chance.hr_at_20, chance.lt_recall_at_100) == (20 / 400, LONG_TERM_SIZE / 400)

@@ -11,7 +11,7 @@ def terminal(stream: io.StringIO) -> Console:
     return Console(file=stream, force_terminal=True, width=100, height=30)
 
 
-def test_where_there_is_no_terminal_lines_are_written() -> None:
+def test_without_a_terminal_lines_are_written() -> None:
     stream = io.StringIO()
 
     with open_screen(Console(file=io.StringIO()), stream) as screen:
@@ -21,7 +21,7 @@ def test_where_there_is_no_terminal_lines_are_written() -> None:
     assert stream.getvalue() == "00:03 starts\n"
 
 
-def test_lines_do_not_come_faster_than_they_can_be_read() -> None:
+def test_lines_are_not_written_faster_than_people_read() -> None:
     stream = io.StringIO()
 
     with LineScreen(stream) as screen:
@@ -31,7 +31,7 @@ def test_lines_do_not_come_faster_than_they_can_be_read() -> None:
     assert stream.getvalue().count("\n") == 1
 
 
-def test_what_is_logged_while_a_terminal_shows_pictures_comes_after_them() -> None:
+def test_log_records_are_held_back_while_a_terminal_shows_pictures() -> None:
     log = io.StringIO()
     handler = logging.StreamHandler(log)
     logging.getLogger().addHandler(handler)
@@ -46,7 +46,7 @@ def test_what_is_logged_while_a_terminal_shows_pictures_comes_after_them() -> No
     assert "look here" in log.getvalue()
 
 
-def test_the_handlers_of_the_log_come_back() -> None:
+def test_the_handlers_of_the_log_are_restored() -> None:
     before = list(logging.getLogger().handlers)
 
     with TerminalScreen(terminal(io.StringIO())):

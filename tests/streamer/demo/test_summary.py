@@ -38,7 +38,7 @@ def test_the_last_line_is_for_machines() -> None:
 @pytest.mark.parametrize(
     "fault", ["lost", "twice", "unanswered", "answered_twice", "dead_letters_lost", "dead_letters_undue"]
 )
-def test_any_fault_makes_it_unclean(fault: str) -> None:
+def test_any_fault_makes_a_demo_unclean(fault: str) -> None:
     faulty = dataclasses.replace(CLEAN, balance=dataclasses.replace(CLEAN.balance, **{fault: 1}))
 
     assert CLEAN.is_clean

@@ -22,7 +22,7 @@ def causes(sent: list[Message]) -> list[Cause | None]:
     return [found.get(index) for index in range(len(sent))]
 
 
-def test_a_worker_accepts_every_play_and_refuses_every_bad_one() -> None:
+def test_a_worker_accepts_every_play_and_rejects_every_bad_one() -> None:
     sent = messages(2_000, bad_share=0.01)
 
     refused = [cause is not None for cause in causes(sent)]
@@ -31,7 +31,7 @@ def test_a_worker_accepts_every_play_and_refuses_every_bad_one() -> None:
     assert any(refused)
 
 
-def test_bad_plays_are_bad_in_turn() -> None:
+def test_bad_plays_take_turns_in_what_is_wrong() -> None:
     sent = messages(400, bad_share=0.5)
 
     bad = [cause for cause in causes(sent) if cause is not None][:4]
@@ -39,14 +39,14 @@ def test_bad_plays_are_bad_in_turn() -> None:
     assert bad == [Cause.NOT_JSON, Cause.MISSING_FIELD, Cause.IMPOSSIBLE_TIME, Cause.KEY_MISMATCH]
 
 
-def test_bad_plays_come_beside_the_good_ones_and_not_in_their_place() -> None:
+def test_bad_plays_are_added_to_the_good_ones_and_replace_none() -> None:
     sent = messages(3_000, bad_share=0.1)
 
     assert sum(message.play is None for message in sent) == pytest.approx(300 / 1.1, rel=0.2)
     assert [one.play for one in messages(50, bad_share=0.0)] == [one.play for one in messages(50, bad_share=0.0)]
 
 
-def test_the_listeners_live_long_ago_and_in_order() -> None:
+def test_plays_are_in_the_distant_past_and_in_order() -> None:
     times_ms = [message.play.played_at for message in messages(500, bad_share=0.0) if message.play is not None]
 
     assert times_ms == sorted(times_ms)

@@ -10,7 +10,7 @@ from streamer.metrics import TRAINER_STAGES, TrainerMetrics
 
 
 def served(metrics: TrainerMetrics) -> Sequence[Sample]:
-    """The samples of a trainer's page, as whoever scrapes it reads them."""
+    """The samples on a trainer's page, as a scraper reads them."""
     page = generate_latest(metrics.registry).decode()
     return [sample for family in text_string_to_metric_families(page) for sample in family.samples]
 

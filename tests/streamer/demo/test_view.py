@@ -32,7 +32,7 @@ PLAYING = Picture(125.0, "live", 979_777_000_000, "has done epoch 2 of 4", live=
 
 
 def text_of(picture: Picture, width: int = 100, height: int = 30) -> list[str]:
-    """Render on a console that is no terminal."""
+    """Render on a console that is not a terminal."""
     console = Console(width=width, height=height, force_terminal=False, color_system=None)
     with console.capture() as capture:
         console.print(render(picture))
@@ -40,7 +40,7 @@ def text_of(picture: Picture, width: int = 100, height: int = 30) -> list[str]:
 
 
 @pytest.mark.parametrize("width", [100, 140])
-def test_a_live_picture_shows_its_figures_whole(width: int) -> None:
+def test_a_live_picture_shows_all_its_figures(width: int) -> None:
     lines = text_of(PLAYING, width)
 
     shown = "\n".join(lines)
@@ -62,16 +62,16 @@ def test_every_line_of_the_lists_is_one_track() -> None:
                              "track-000019", "219·13", "│"]  # fmt: skip
 
 
-def test_a_play_that_stood_in_no_list_has_no_place() -> None:
+def test_a_play_that_was_in_no_list_has_no_place() -> None:
     plays = [PlayedTrack(TRACKS[0], 0), PlayedTrack(TRACKS[1], None)]
     spotlight = dataclasses.replace(LIVE.spotlight, plays=plays)
 
     shown = text_of(dataclasses.replace(PLAYING, live=dataclasses.replace(LIVE, spotlight=spotlight)))
 
-    assert not any("#" in line and "third in the list" not in line for line in shown)
+    assert not any("#" in line and "third in the previous list" not in line for line in shown)
 
 
-def test_figures_that_nothing_was_counted_for_are_dashes() -> None:
+def test_figures_without_data_are_dashes() -> None:
     nothing = Score(None, None, None)
     live = dataclasses.replace(LIVE, latency_ms=[], scores=(nothing, nothing, LIVE.scores[2]))
 
@@ -81,7 +81,7 @@ def test_figures_that_nothing_was_counted_for_are_dashes() -> None:
     assert "nan" not in shown
 
 
-def test_the_way_to_the_first_answer_is_shown() -> None:
+def test_the_phases_up_to_the_first_answer_are_shown() -> None:
     shown = text_of(STARTING)
 
     assert any("✓" in line and "Kafka runs" in line for line in shown)
@@ -97,7 +97,7 @@ def test_nothing_moves_while_the_history_fills() -> None:
     assert columns[0] == columns[1]
 
 
-def test_a_line_says_the_same() -> None:
+def test_a_line_shows_the_same_figures() -> None:
     assert render_line(STARTING) == "00:12 fills the history: the history is sent 10,000 of 40,000 messages"
     line = render_line(PLAYING)
     for words in ("02:05 live: 300 plays/s", "lag 4", "31 ms", "HR@20 0.418 (popularity 0.052)", "dead letters 26"):
