@@ -74,7 +74,7 @@ public: $(READY) ## docs/public.md: commands, settings, topics, metrics and form
 	$(BIN)/python -m tests.public
 
 bench: $(READY) ## measure the CPU per play and the throughput of a worker on this machine
-	$(BIN)/python tests/bench/throughput.py $(ARGS)
+	$(BIN)/python -m tests.bench.throughput $(ARGS)
 
 day: $(READY) ## six weeks of listening in minutes, with an unattended trainer: docs/day.html and .json
 	$(BIN)/python -m tests.bench.day $(ARGS)

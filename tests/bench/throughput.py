@@ -1,6 +1,6 @@
 """CPU per play of a worker, stage by stage, and of the same job in stock Faust, on a real Kafka.
 
-    python tests/bench/throughput.py [--plays N] [--limit SECONDS]
+    python -m tests.bench.throughput [--plays N] [--limit SECONDS]
 
     fetch     fetch, framework, decode: chunks are read into columns and acknowledged
     memory    plus states, changelog, answers, exactly once: everything but the model (lists of 20 and 20)
@@ -200,7 +200,17 @@ def main() -> None:
 def command_of(stage: str, options: argparse.Namespace, bootstrap_servers: str, directory: str) -> list[str]:
     """Return the command that measures a stage in its own process."""
     plays = str(int(options.plays * SHARES.get(stage, 1)))
-    command = [sys.executable, __file__, "--stage", stage, "--plays", plays, "--batch", str(options.batch)]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.bench.throughput",
+        "--stage",
+        stage,
+        "--plays",
+        plays,
+        "--batch",
+        str(options.batch),
+    ]
     return [*command, "--at", bootstrap_servers, directory]
 
 
