@@ -11,27 +11,27 @@ if TYPE_CHECKING:
 
 
 def add_columns(parser: argparse.ArgumentParser) -> None:
-    """Let a command that has recorded plays as `data` choose among them, and name their columns."""
-    parser.add_argument("--limit", type=num, help="only so many plays, the first in time")
+    """Add the arguments that select among recorded plays, and name their columns."""
+    parser.add_argument("--limit", type=num, help="read only this many plays, the earliest ones")
     for role, names in COLUMN_NAMES.items():
         parser.add_argument(f"--{role}", metavar="COLUMN", help=f"column of the {role} (default: {', '.join(names)})")
 
 
 def read_chosen(arguments: argparse.Namespace) -> "RecordedPlays":
-    """Read the plays that a command's arguments choose.
+    """Read the plays that a command's arguments select.
 
     Raises:
-        RecordingError: there are none, or they cannot be read.
+        RecordingError: the file cannot be read, or has no plays.
     """
     from streamer.recordings.plays import read_plays
 
     columns = ColumnChoice(**{role: getattr(arguments, role) for role in COLUMN_NAMES})
-    listening = read_plays(arguments.data, columns)
-    return listening.earliest(arguments.limit) if arguments.limit else listening
+    recorded = read_plays(arguments.data, columns)
+    return recorded.earliest(arguments.limit) if arguments.limit else recorded
 
 
 def num(text: str) -> int:
-    """Read an argument that counts something."""
+    """Parse an argument that is a positive count."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{number} is not above 0")
@@ -39,6 +39,6 @@ def num(text: str) -> int:
 
 
 def add_recording(parser: argparse.ArgumentParser) -> None:
-    """Let a command read recorded plays, which it finds as `data`."""
+    """Add `data`, a file of recorded plays, and the arguments that select among them."""
     parser.add_argument("data", type=Path, help="Parquet or CSV file of plays, or a folder with events.parquet")
     add_columns(parser)

@@ -1,10 +1,10 @@
-"""The columns of recorded plays and playlists, by the names they usually have."""
+"""The usual names of the columns of recorded plays and playlists."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-#: How the columns are called where nobody says it, the likeliest first; capitals do not matter.
+#: Names to look for by default, the most likely first; case does not matter.
 COLUMN_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "user": ("user", "user_id", "userid", "listener", "listener_id"),
     "track": ("track", "track_id", "trackid", "item", "item_id", "itemid", "song", "song_id"),
@@ -12,7 +12,7 @@ COLUMN_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "session": ("session", "session_id", "sessionid"),
 }
 
-#: The same, in files of playlists.
+#: The same for files of playlists.
 PLAYLIST_COLUMN_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "playlist": ("playlist", "playlist_id", "playlistid", "pid"),
     "position": ("position", "pos"),
@@ -22,7 +22,7 @@ PLAYLIST_COLUMN_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class ColumnChoice:
-    """What the columns of a file are called; absent: one of `COLUMN_NAMES`."""
+    """The names of a file's columns; None: one of `COLUMN_NAMES`."""
 
     user: str | None = None
     track: str | None = None

@@ -1,4 +1,4 @@
-"""Playlists to train on: any Parquet or CSV file with a column of playlists, one of positions and one of tracks."""
+"""Playlists to train on: any Parquet or CSV file with columns for playlist, position and track."""
 
 from pathlib import Path
 
@@ -12,13 +12,13 @@ from streamer.recordings.table import RecordingError, find_column, numbered, rea
 
 
 def read_playlists(path: Path) -> Histories:
-    """Read playlists; the names of the columns are those of `PLAYLIST_COLUMN_NAMES`.
+    """Read playlists from columns with names of `PLAYLIST_COLUMN_NAMES`.
 
     Args:
-        path: a Parquet file, or a CSV file with a header (`.csv`, `.tsv`, either packed as `.gz`).
+        path: a Parquet file, or a CSV file with a header (`.csv`, `.tsv`, either one also as `.gz`).
 
     Raises:
-        RecordingError: there is no such file or column, or a position is no whole number.
+        RecordingError: the file or a column is missing, or a position is not a whole number.
     """
     table = read_table(path)
     columns = {role: find_column(table, role, names) for role, names in PLAYLIST_COLUMN_NAMES.items()}
@@ -28,5 +28,7 @@ def read_playlists(path: Path) -> Histories:
     try:
         positions = without_nulls(table, name).cast(pa.int64()).to_numpy()
     except pa.ArrowException as exc:
-        raise RecordingError(f"column {name} holds no positions ({exc}); number the tracks of a playlist") from exc
+        raise RecordingError(
+            f"column {name} contains no positions ({exc}); number the tracks of each playlist"
+        ) from exc
     return playlist_histories(playlists, positions, track_keys(track_ids)[tracks])

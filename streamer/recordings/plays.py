@@ -1,4 +1,4 @@
-"""Recorded listening: any Parquet or CSV file with a column of users, one of tracks and one of times."""
+"""Recorded plays: any Parquet or CSV file with columns for user, track and time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from streamer.recordings.columns import COLUMN_NAMES, ColumnChoice
 from streamer.recordings.table import RecordingError, find_column, numbered, read_table, without_nulls
 
 _FILE_IN_FOLDER: Final = "events.parquet"
-_FIRST_MS: Final = 100_000_000_000  # as seconds the year 5138, as milliseconds 1973: no play can be taken for the other
+_FIRST_MS: Final = 100_000_000_000  # year 5138 in seconds, 1973 in milliseconds: the two units cannot be confused
 _FIRST_US: Final = 1000 * _FIRST_MS
 _MILLISECONDS: Final = pa.timestamp("ms", "UTC")
 
@@ -25,14 +25,14 @@ class RecordedPlays:
 
     Attributes:
         plays: their columns; `plays.listeners` are indices into `user_ids`.
-        user_ids: names of the listeners, sorted: numbers as numbers.
+        user_ids: the listeners' ids, sorted: numbers as numbers.
     """
 
     plays: Plays
     user_ids: Sequence[str]
 
     def earliest(self, num_plays: int) -> "RecordedPlays":
-        """Keep the first plays in time, in the order of the file."""
+        """Keep the earliest plays, in the order of the file."""
         plays = self.plays
         kept = np.sort(np.argsort(plays.played_at_ms, kind="stable")[:num_plays])
         fewer = replace(
@@ -49,12 +49,12 @@ def read_plays(path: Path, columns: ColumnChoice | None = None) -> RecordedPlays
     """Read plays.
 
     Args:
-        path: a Parquet file, a CSV file with a header (`.csv`, `.tsv`, either packed as `.gz`), or a folder that holds
+        path: a Parquet file, a CSV file with a header (`.csv`, `.tsv`, either one also as `.gz`), or a folder with
             `events.parquet`.
         columns: their names.
 
     Raises:
-        RecordingError: there is no such file or column, or a column holds what it should not.
+        RecordingError: the file or a column is missing, or a column has the wrong content.
     """
     columns = columns or ColumnChoice()
     table = read_table(path / _FILE_IN_FOLDER if path.is_dir() else path)
@@ -76,7 +76,7 @@ def _column(table: pa.Table, role: str, name: str | None) -> str:
     if name is None:
         return find_column(table, role, COLUMN_NAMES[role])
     if name not in table.column_names:
-        raise RecordingError(f"no column is called {name}; there are {', '.join(table.column_names)}")
+        raise RecordingError(f"there is no column {name}; the columns are {', '.join(table.column_names)}")
     return name
 
 
@@ -87,7 +87,7 @@ def _optional_column(table: pa.Table, role: str, name: str | None) -> str | None
 
 
 def _milliseconds(name: str, column: pa.ChunkedArray) -> NDArray[np.int64]:
-    """Read times as ms since the epoch: timestamps (UTC unless they say otherwise), ISO 8601, seconds or ms."""
+    """Read times as ms since the epoch: timestamps (UTC unless they have a zone), ISO 8601, seconds or ms."""
     try:
         if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
             column = column.cast(_MILLISECONDS)
@@ -96,7 +96,7 @@ def _milliseconds(name: str, column: pa.ChunkedArray) -> NDArray[np.int64]:
             return played_at_ms
         times: NDArray[np.float64] = column.cast(pa.float64()).to_numpy()
     except pa.ArrowException as exc:
-        raise RecordingError(f"column {name} holds no times ({exc}); name another with --time") from exc
+        raise RecordingError(f"column {name} contains no times ({exc}); name another with --time") from exc
     if not (np.isfinite(times).all() and times.min() > 0 and times.max() < _FIRST_US):
         raise RecordingError(
             f"column {name} runs from {times.min():g} to {times.max():g}: neither seconds nor milliseconds since the "

@@ -1,4 +1,4 @@
-"""A file as a table: which formats are read, and which column holds what."""
+"""A file as a table: which formats are read, and which column has which role."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,14 +14,14 @@ from streamer.errors import RefrainError
 
 
 class RecordingError(RefrainError):
-    """Raised when a file of plays cannot be read, or a column of it cannot be what it should be."""
+    """Raised when a file of plays cannot be read, or a column has the wrong content."""
 
 
 def read_table(path: Path) -> pa.Table:
-    """Read a file of plays, whatever it is packed in.
+    """Read a file of plays, Parquet or CSV, compressed or not.
 
     Raises:
-        RecordingError: it cannot be read, or is empty.
+        RecordingError: the file cannot be read, or is empty.
     """
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
     try:
@@ -33,35 +33,35 @@ def read_table(path: Path) -> pa.Table:
     except (OSError, pa.ArrowException) as exc:
         raise RecordingError(f"{path} cannot be read as plays ({exc}); name a Parquet or CSV file") from exc
     if not table.num_rows:
-        raise RecordingError(f"{path} holds no plays; name another file")
+        raise RecordingError(f"{path} contains no plays; name another file")
     return table
 
 
 def find_column(table: pa.Table, role: str, names: Sequence[str]) -> str:
-    """Find the column that holds what `role` says, under the first of the names that is there.
+    """Find the column with a role, by the first of the names that exists.
 
     Raises:
-        RecordingError: none is.
+        RecordingError: none exists.
     """
     present: dict[str, str] = {column.lower(): column for column in reversed(table.column_names)}
-    found = next((present[name] for name in names if name in present), None)
-    if found is None:
+    column = next((present[name] for name in names if name in present), None)
+    if column is None:
         raise RecordingError(
-            f"no column holds the {role}: looked for {', '.join(names)}, found {', '.join(table.column_names)}; "
-            "rename one, or say what it is called"
+            f"no column contains the {role}: looked for {', '.join(names)}, found {', '.join(table.column_names)}; "
+            "rename a column, or name it with an option"
         )
-    return found
+    return column
 
 
 def without_nulls(table: pa.Table, name: str) -> pa.ChunkedArray:
-    """Return a column.
+    """Return a column without missing values.
 
     Raises:
         RecordingError: a value is missing.
     """
     values = table[name]
     if values.null_count:
-        raise RecordingError(f"{values.null_count} plays have no {name}; leave them out of the file")
+        raise RecordingError(f"{values.null_count} plays have no {name}; remove them from the file")
     return values
 
 

@@ -1,1 +1,1 @@
-"""The replay: recorded listening through Kafka, and what the answers to it are worth."""
+"""The replay: recorded plays through Kafka, and how good the answers are."""

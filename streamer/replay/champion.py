@@ -1,4 +1,4 @@
-"""The release that answers a replay: one that exists, or one trained on the recording's own training part."""
+"""The release that answers a replay, trained on the recording's own training part."""
 
 from rich.console import Console
 
@@ -18,14 +18,14 @@ from streamer.wire.messages import ReleaseNotice
 def train_release(
     split: Split, recipe: Recipe, *, releases_url: str, device_name: str, console: Console
 ) -> ReleaseNotice:
-    """Fit a recipe on the training part and save what came of it.
+    """Fit a recipe on the training part and save the release.
 
     Args:
         split: the recording.
-        recipe: which.
-        releases_url: where to.
+        recipe: what is fitted.
+        releases_url: where the release goes.
         device_name: auto, cpu or cuda.
-        console: shows how far it is.
+        console: shows the progress.
 
     Raises:
         ReleaseError: there is nothing to learn from.

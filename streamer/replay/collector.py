@@ -1,4 +1,4 @@
-"""Collects the answers to a recording, as a `read_committed` consumer sees them, and what of them is to be scored."""
+"""Collects the answers to a recording, as a `read_committed` consumer sees them, and the lists to be scored."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -20,7 +20,7 @@ Records = Sequence[ConsumerRecord[bytes, bytes]]
 
 
 class _LineageFields(msgspec.Struct, gc=False):
-    """What names the play of an answer; its lists are skipped, for most are not scored."""
+    """Identifies the play of an answer; the lists are not decoded, because most are not scored."""
 
     source_partition: int
     source_offset: int
@@ -39,27 +39,27 @@ _read_answer = msgspec.json.Decoder(_AnswerFields).decode
 
 
 class Collector:
-    """What was answered so far.
+    """The answers so far.
 
     Args:
         recording: P plays, sent to a topic that nothing else writes to.
-        asked: int64 (A,), the places whose lists are kept; some twice, perhaps.
-        catalogue: whose rows stand for the tracks of the lists; others are UNKNOWN.
+        scored: int64 (A,), the places whose lists are kept; a place may occur twice.
+        catalogue: lists are kept as its rows; other tracks are UNKNOWN.
         sizes: length of the lists kept, short-term and long-term.
 
     Attributes:
-        num_answers: uint8 (2, P), how often each play was answered, by horizon.
-        is_dead: bool (P,), the play was refused.
+        num_answers: uint8 (2, P), the number of answers to each play, by horizon.
+        is_dead: bool (P,), the play was rejected.
         answered_at_ms: int64 (P,), when the later of the two answers was written, by its Kafka timestamp.
-        lists: int32 (K, size) of each horizon, rows of the K distinct places asked; PAD where nothing came.
+        lists: int32 (K, size) for each horizon, rows of the K distinct scored places; PAD without an answer.
     """
 
     def __init__(
-        self, recording: Recording, asked: NDArray[np.int64], catalogue: Catalogue, sizes: tuple[int, int]
+        self, recording: Recording, scored: NDArray[np.int64], catalogue: Catalogue, sizes: tuple[int, int]
     ) -> None:
         self._recording = recording
         self._rows = {track_id: row for row, track_id in enumerate(catalogue.track_ids, start=FIRST_TRACK)}
-        self._kept = np.unique(asked)  # (K,)
+        self._kept = np.unique(scored)  # (K,)
         self._index = np.full(len(recording), -1)  # of the K, by place
         self._index[self._kept] = np.arange(len(self._kept))
         self.num_answers = np.zeros((2, len(recording)), np.uint8)
@@ -69,17 +69,17 @@ class Collector:
 
     @property
     def num_settled(self) -> int:
-        """Count the plays that were answered for both horizons, or refused."""
+        """Count the plays that were answered for both horizons, or rejected."""
         return int(np.count_nonzero(self.num_answers.all(0) | self.is_dead))
 
     def lists_at(self, places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the lists of both horizons at places that were asked: int64 (A, 20) and (A, 100)."""
+        """Return the lists of both horizons at scored places: int64 (A, 20) and (A, 100)."""
         index = np.searchsorted(self._kept, places)
         short_term, long_term = (lists[index].astype(np.int64) for lists in self.lists)
         return short_term, long_term
 
     def take_answers(self, horizon: int, records: Records) -> None:
-        """Note answers of one horizon."""
+        """Record answers of one horizon."""
         lineages = [_read_lineage(record.value or b"") for record in records]
         places = self._recording.places(
             np.array([lineage.source_partition for lineage in lineages]),
@@ -94,7 +94,7 @@ class Collector:
             self.lists[horizon][index[number], : len(rows)] = rows
 
     def take_dead_letters(self, records: Records) -> None:
-        """Note plays that were refused."""
+        """Record plays that were rejected."""
         headers = [dict(record.headers) for record in records]
         partitions, offsets = (
             np.array([int(header[name]) for header in headers]) for name in ("source-partition", "source-offset")
@@ -108,9 +108,9 @@ class AnswerReader:
     Args:
         bootstrap_servers: where Kafka answers.
         answer_topics: of the short-term lists and of the long-term ones.
-        dead_letter_topic: of the plays that were refused.
+        dead_letter_topic: of the rejected plays.
         num_partitions: of each.
-        collector: notes what is read.
+        collector: records what is read.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class AnswerReader:
         self._consumer = create_consumer(bootstrap_servers, max_partition_fetch_bytes=_PARTITION_BYTES)
 
     async def start(self) -> None:
-        """Connect, at the beginning of the topics, which exist."""
+        """Connect, and start at the beginning of the topics, which must exist."""
         await self._consumer.start()
         self._consumer.assign(self._partitions)
 
@@ -140,7 +140,7 @@ class AnswerReader:
         await self._consumer.stop()
 
     async def read(self) -> None:
-        """Read what there is; wait a moment if there is nothing."""
+        """Read what has arrived; wait a moment if nothing has."""
         fetched = await self._consumer.getmany(timeout_ms=_FETCH_MS, max_records=_FETCH_RECORDS)
         for partition, records in fetched.items():
             horizon = self._horizons.get(partition.topic)
@@ -150,7 +150,7 @@ class AnswerReader:
                 self._collector.take_answers(horizon, records)
 
     async def read_to_end(self) -> None:
-        """Read what is committed by now: answers given twice would stand there."""
+        """Read everything committed so far, where repeated answers would be."""
         ends = await self._consumer.end_offsets(self._partitions)
         for partition, end in ends.items():
             while await self._consumer.position(partition) < end:

@@ -1,4 +1,4 @@
-"""The ledger of a replay: every play sent against the states and the answers that came of it."""
+"""The ledger of a replay: every play sent, compared with the states and the answers it led to."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
@@ -20,10 +20,10 @@ class ReplayLedger:
 
     Attributes:
         plays: sent.
-        applied: by the listeners' final states.
-        lost: accepted, and missing from a state or without an answer.
-        twice: in a state more than once, or answered more than once.
-        dead_letters: refused.
+        applied: counted in the listeners' final states.
+        lost: accepted, but missing from a state or without an answer.
+        twice: counted more than once in a state, or answered more than once.
+        dead_letters: rejected.
     """
 
     plays: int
@@ -34,12 +34,12 @@ class ReplayLedger:
 
 
 def balance(recording: Recording, collector: Collector, plays_seen: NDArray[np.int64]) -> ReplayLedger:
-    """Add up, listener by listener: a play lost here must not make up for one counted twice there.
+    """Add up listener by listener, so that a lost play cannot offset one counted twice.
 
     Args:
         recording: of B listeners.
-        collector: with every answer there is.
-        plays_seen: int64 (B,), by the listeners' final states.
+        collector: with all answers.
+        plays_seen: int64 (B,), according to the listeners' final states.
     """
     num_listeners, listeners = len(recording.users), recording.listeners
     unanswered = ~collector.is_dead & (collector.num_answers.min(0) == 0)
@@ -61,7 +61,7 @@ def balance(recording: Recording, collector: Collector, plays_seen: NDArray[np.i
 async def read_plays_seen(
     bootstrap_servers: str, changelog_topic: str, num_partitions: int, users: Sequence[bytes]
 ) -> NDArray[np.int64]:
-    """Return the plays each listener's final state has seen, by a changelog read to its end: int64 (B,)."""
+    """Read the changelog to its end; return the plays each listener's final state has seen: int64 (B,)."""
     newest = await _read_newest(bootstrap_servers, changelog_topic, num_partitions)
     states = decode([newest.get(listener_key(user)) for user in users], 0)
     return states.plays_seen

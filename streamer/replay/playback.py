@@ -1,7 +1,7 @@
-"""A recording on its way through a cluster: sent as fast as it is answered, until every play is.
+"""Playback: a recording is sent through a cluster as fast as it is answered, until every play is.
 
-The number of plays under way is bounded, so that the latency is that of workers under full load and not the length of
-a queue. A play's answers and its state are one transaction: what is answered is applied.
+The number of unanswered plays is bounded, so that the latency is that of workers under full load, not the length of a
+queue. A play's answers and its state are one transaction: an answered play has been applied.
 """
 
 import asyncio
@@ -19,18 +19,18 @@ from streamer.kafka.producers import create_producer
 from streamer.replay.collector import AnswerReader, Collector
 from streamer.replay.recording import Recording
 
-#: Called with how many plays are sent and how many are answered, some times a second; may raise to end it all.
+#: Called several times a second with the numbers of plays sent and answered; may raise to end the playback.
 Watch = Callable[[int, int], None]
 
 _SLICE_PLAYS: Final = 200  # sent at once
 _MAX_BATCH_BYTES: Final = 1 << 20
 
-#: Longer than a rebalance after a kill, and the recovery behind it.
+#: Longer than a rebalance after a kill and the recovery that follows.
 _MAX_STANDSTILL_S: Final = 180.0
 
 
 class PlaybackError(RefrainError):
-    """Raised when plays stay without an answer, or somebody else writes to the topic of a replay."""
+    """Raised when plays stay unanswered, or another producer writes to the topic of a replay."""
 
 
 class Playback:
@@ -38,11 +38,11 @@ class Playback:
 
     Args:
         recording: P plays.
-        collector: notes the answers.
+        collector: records the answers.
         reader: fills the collector.
         bootstrap_servers: where Kafka answers.
         topic: of plays, empty.
-        max_under_way: plays sent and not answered yet.
+        max_under_way: the most plays sent but not yet answered.
     """
 
     def __init__(
@@ -66,10 +66,10 @@ class Playback:
         self._sent_at_ms = np.zeros(len(recording), np.int64)  # (P,), by place
 
     async def run(self, watch: Watch) -> None:
-        """Send and collect everything there is, and whatever else stands behind it.
+        """Send every play and collect every answer, including repeated ones.
 
         Raises:
-            PlaybackError: no play was answered for a long time, or somebody else writes to the topic.
+            PlaybackError: no play was answered for a long time, or another producer writes to the topic.
         """
         async with running(self._producer), running(self._reader):
             num_settled, moved_s = 0, time.monotonic()
@@ -79,26 +79,26 @@ class Playback:
                 await self._reader.read()
                 if self._collector.num_settled > num_settled:
                     num_settled, moved_s = self._collector.num_settled, time.monotonic()
-                self._refuse_standstill(num_settled, time.monotonic() - moved_s)
+                self._reject_standstill(num_settled, time.monotonic() - moved_s)
                 watch(self._num_sent, num_settled)
             await self._reader.read_to_end()
 
     def times_ms(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return when each answered play was sent and when answered, by Kafka's timestamps: int64, as many."""
+        """Return when each answered play was sent and answered, by Kafka's timestamps: int64 (answered plays,) each."""
         answered_at_ms = self._collector.answered_at_ms
         answered = answered_at_ms > 0
         return self._sent_at_ms[answered], answered_at_ms[answered]
 
     async def _send_slice(self) -> None:
-        """Send the next plays: one record batch a partition; return when Kafka has them."""
+        """Send the next plays, one record batch per partition; return once Kafka has them."""
         places = self._recording.order[self._num_sent : self._num_sent + _SLICE_PLAYS]
         by_partition = self._recording.split_by_partition(places)
         sent = [await self._send_batch(partition, of_partition) for partition, of_partition in by_partition.items()]
         for partition, delivery in zip(by_partition, await asyncio.gather(*sent), strict=True):
             if delivery.offset != self._next_offsets[partition]:
                 raise PlaybackError(
-                    f"{self._topic}-{partition} holds a record at offset {self._next_offsets[partition]} that this "
-                    "replay did not send; let nobody else write to that topic"
+                    f"{self._topic}-{partition} has a record at offset {self._next_offsets[partition]} that this "
+                    "replay did not send; stop other producers of that topic"
                 )
             self._next_offsets[partition] += len(by_partition[partition])
         self._num_sent += len(places)
@@ -115,9 +115,9 @@ class Playback:
         )  # fmt: skip
         return delivery
 
-    def _refuse_standstill(self, num_settled: int, standstill_s: float) -> None:
+    def _reject_standstill(self, num_settled: int, standstill_s: float) -> None:
         if standstill_s > _MAX_STANDSTILL_S:
             raise PlaybackError(
-                f"no play was answered for {standstill_s:.0f} s; {num_settled} of {len(self._recording)} are, "
-                f"{self._num_sent} were sent: read the logs of the workers"
+                f"no play was answered for {standstill_s:.0f} s; {num_settled} of {len(self._recording)} are answered, "
+                f"{self._num_sent} were sent: read the workers' logs"
             )

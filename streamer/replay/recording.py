@@ -1,4 +1,4 @@
-"""A recording of plays as it is sent: in which order, to which partitions, and at which offsets it will stand there."""
+"""A recording of plays as it is sent: the order, the partitions, and the offsets the plays will have."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,10 +40,10 @@ class Recording:
     bounds: NDArray[np.int64]
 
     @classmethod
-    def of(cls, listening: RecordedPlays, split: Split, num_partitions: int) -> "Recording":
-        """Lay the plays of a split out for a topic that nothing else writes to."""
-        plays, listeners = listening.plays, split.served.listeners()
-        users = [listening.user_ids[user].encode() for user in np.unique(plays.listeners)]
+    def of(cls, recorded: RecordedPlays, split: Split, num_partitions: int) -> "Recording":
+        """Lay out the plays of a split for a topic without other producers."""
+        plays, listeners = recorded.plays, split.served.listeners()
+        users = [recorded.user_ids[user].encode() for user in np.unique(plays.listeners)]
         of_user = np.array([PARTITIONERS["murmur2"](user, num_partitions) for user in users], np.int64)
         partitions, order = of_user[listeners], np.argsort(split.served.played_at_ms, kind="stable")
         return cls(
@@ -68,7 +68,7 @@ class Recording:
         return len(self.bounds) - 1
 
     def places(self, partitions: NDArray[np.int64], offsets: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Find the plays that stand at some offsets: int64, as many."""
+        """Find the plays at some offsets: int64, one each."""
         places: NDArray[np.int64] = self.by_partition[self.bounds[partitions] + offsets]
         return places
 
@@ -83,6 +83,6 @@ class Recording:
         ]
 
     def split_by_partition(self, places: NDArray[np.int64]) -> dict[int, NDArray[np.int64]]:
-        """Sort places by the partition they belong to, each partition's in the order given."""
+        """Group places by partition, each group in the given order."""
         partitions = self.partitions[places]
         return {int(partition): places[partitions == partition] for partition in np.unique(partitions)}

@@ -1,7 +1,7 @@
 """The replay from beginning to end: train, stream, score, print.
 
-What it shows: serving is training (law 3), for the answers score what the same release scores offline; and no play is
-lost or counted twice (law 1), whoever is killed on the way.
+It shows that serving is training (law 3), because the answers score what the same release scores offline, and that no
+play is lost or counted twice (law 1), even if a worker is killed.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ _CONSOLE: Final = Console(stderr=True)
 
 
 class ReplayError(RefrainError):
-    """Raised when plays are too few, or their replay shows that a law does not hold: after its figures are printed."""
+    """Raised when there are too few plays, or when a replay breaks a law, after its figures are printed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +48,15 @@ class ReplayPlan:
     """What is replayed, and how.
 
     Attributes:
-        listening: the plays.
+        recorded: the plays.
         num_workers: processes that answer them.
-        kill_halfway: worker 0 is killed and started again once half of the plays are answered.
-        max_under_way: plays sent and not answered yet; bounds the latency.
-        release: location of the release that answers; None: one is trained.
+        kill_halfway: kill worker 0 and start it again once half of the plays are answered.
+        max_under_way: the most plays sent but not yet answered; bounds the latency.
+        release: location of the release that answers; None: train one.
         recipe: what is trained.
     """
 
-    listening: RecordedPlays
+    recorded: RecordedPlays
     num_workers: int
     kill_halfway: bool
     max_under_way: int
@@ -66,14 +66,14 @@ class ReplayPlan:
 
 @dataclass(frozen=True, slots=True)
 class Streamed:
-    """What came of the plays.
+    """The result of a replay.
 
     Attributes:
         scores: of the committed answers.
-        ledger: what is lost, and what counted twice.
+        ledger: the plays lost, and counted twice.
         plays_per_s: from the first play sent to the last one answered.
         latency_ms_p50: from a play's Kafka timestamp to that of its later answer; the median.
-        latency_ms_p99: the same, of the slowest play in a hundred.
+        latency_ms_p99: the same, the 99th percentile.
     """
 
     scores: Scores
@@ -88,12 +88,12 @@ def replay(plan: ReplayPlan, environment: Mapping[str, str]) -> None:
 
     Args:
         plan: what to do.
-        environment: of the workers; where it names a Kafka, that one is used, and left as it was.
+        environment: of the workers; if it names a Kafka, that one is used and left as it was.
 
     Raises:
-        ReplayError: the answers score otherwise than offline, or a play was lost or counted twice.
+        ReplayError: the answers do not score what they score offline, or a play was lost or counted twice.
     """
-    split = _split(plan.listening)
+    split = _split(plan.recorded)
     with _names_of_its_own(environment) as own, Cluster(own, num_workers=plan.num_workers) as cluster:
         notice = _provide_release(plan, split, cluster.settings)
         release = read_release(notice, cluster.settings.device)
@@ -108,14 +108,16 @@ def replay(plan: ReplayPlan, environment: Mapping[str, str]) -> None:
     Console().print(draw(f"test part, release {release.release_id}", rows))
     sys.stdout.write(msgspec.json.encode(_summary(streamed, baselines)).decode() + "\n")
     sys.stdout.flush()
-    refuse_broken_laws(streamed, offline)
+    reject_broken_laws(streamed, offline)
 
 
-def _split(listening: RecordedPlays) -> Split:
+def _split(recorded: RecordedPlays) -> Split:
     try:
-        return split_plays(listening.plays)
+        return split_plays(recorded.plays)
     except ValueError as exc:
-        raise ReplayError(f"{len(listening.plays.tracks)} plays cannot be split by time ({exc}); take more") from exc
+        raise ReplayError(
+            f"{len(recorded.plays.tracks)} plays cannot be split by time ({exc}); use more plays"
+        ) from exc
 
 
 def _provide_release(plan: ReplayPlan, split: Split, settings: Settings) -> ReleaseNotice:
@@ -128,7 +130,7 @@ def _provide_release(plan: ReplayPlan, split: Split, settings: Settings) -> Rele
 
 @contextmanager
 def _names_of_its_own(environment: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """Yield what the workers are started with; delete the topics afterwards where the broker lives on."""
+    """Yield an environment with names of this replay; afterwards delete the topics if the broker stays."""
     name = f"replay-{uuid4().hex[:8]}"
     own = {variable: value for variable, value in environment.items() if variable != "REFRAIN_RELEASES_URL"} | {
         "REFRAIN_APP_ID": name,
@@ -154,16 +156,16 @@ async def _delete_topics(settings: Settings) -> None:
 
 
 async def _stream(plan: ReplayPlan, split: Split, notice: ReleaseNotice, cluster: Cluster) -> Streamed:
-    """Send the plays to workers that answer with the release, and take stock."""
+    """Send the plays to workers that answer with the release; return the result."""
     settings = cluster.settings
     servers = settings.kafka_bootstrap_servers
     num_partitions = await ensure_topics(settings)
     await move_alias(servers, settings.releases_topic, notice)
     cluster.start_workers()
-    recording = Recording.of(plan.listening, split, num_partitions)
-    asked = split.served_anchors("test")
+    recording = Recording.of(plan.recorded, split, num_partitions)
+    scored = split.served_anchors("test")
     answer_topics = (settings.short_term_topic, settings.long_term_topic)
-    collector = Collector(recording, asked, split.catalogue, (SHORT_TERM_SIZE, LONG_TERM_SIZE))
+    collector = Collector(recording, scored, split.catalogue, (SHORT_TERM_SIZE, LONG_TERM_SIZE))
     playback = Playback(
         recording,
         collector,
@@ -176,12 +178,12 @@ async def _stream(plan: ReplayPlan, split: Split, notice: ReleaseNotice, cluster
     with _watching(cluster, len(recording), kill_halfway=plan.kill_halfway) as watch:
         await playback.run(watch)
     plays_seen = await read_plays_seen(servers, settings.changelog_topic, num_partitions, recording.users)
-    return _take_stock(
-        score(split, Lists(*collector.lists_at(asked))), balance(recording, collector, plays_seen), playback
+    return _result_of(
+        score(split, Lists(*collector.lists_at(scored))), balance(recording, collector, plays_seen), playback
     )
 
 
-def _take_stock(scores: Scores, ledger: ReplayLedger, playback: Playback) -> Streamed:
+def _result_of(scores: Scores, ledger: ReplayLedger, playback: Playback) -> Streamed:
     sent_at_ms, answered_at_ms = playback.times_ms()
     latency_ms_p50, latency_ms_p99 = np.percentile(answered_at_ms - sent_at_ms, [50, 99])
     return Streamed(
@@ -195,7 +197,7 @@ def _take_stock(scores: Scores, ledger: ReplayLedger, playback: Playback) -> Str
 
 @contextmanager
 def _watching(cluster: Cluster, num_plays: int, *, kill_halfway: bool) -> Iterator[Watch]:
-    """Show how far a playback is, end it when a worker ends, and kill one if asked to."""
+    """Show the progress of a playback, end it if a worker ends, and kill one if requested."""
     columns = (TextColumn("{task.description:8}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     kill_at = num_plays // 2 if kill_halfway else num_plays
     with Progress(*columns, console=_CONSOLE) as progress:
@@ -210,13 +212,13 @@ def _watching(cluster: Cluster, num_plays: int, *, kill_halfway: bool) -> Iterat
                 kill_at = num_plays
                 cluster.kill_worker(0)
                 cluster.start_worker(0)
-                progress.log(f"worker 0 was killed after {num_answered} answers, and starts again")
+                progress.log(f"worker 0 was killed after {num_answered} answers and restarted")
 
         yield watch
 
 
 def _summary(streamed: Streamed, baselines: Mapping[str, Scores]) -> dict[str, object]:
-    """Lay out the last line."""
+    """Return the fields of the last line."""
     return {
         **asdict(streamed.ledger),
         "plays_per_s": round(streamed.plays_per_s, 1),
@@ -231,15 +233,15 @@ def _rounded(scores: Scores) -> dict[str, float]:
     return {name: round(mean, 5) for name, mean in scores.means().items()}
 
 
-def refuse_broken_laws(streamed: Streamed, offline: Scores) -> None:
-    """Hold what came of a replay against the laws.
+def reject_broken_laws(streamed: Streamed, offline: Scores) -> None:
+    """Check the result of a replay against the laws.
 
     Args:
-        streamed: what came.
-        offline: what the same release scores over the same plays, without Kafka.
+        streamed: the result.
+        offline: the score of the same release on the same plays, without Kafka.
 
     Raises:
-        ReplayError: a play was lost or counted twice, or the scores differ in three decimals.
+        ReplayError: a play was lost or counted twice, or the scores differ in the first three decimals.
     """
     ledger = streamed.ledger
     if ledger.lost or ledger.twice:
@@ -247,5 +249,5 @@ def refuse_broken_laws(streamed: Streamed, offline: Scores) -> None:
     if not streamed.scores.agrees_with(offline):
         raise ReplayError(
             f"the answers score {_rounded(streamed.scores)}, the same release offline {_rounded(offline)}: law 3 does "
-            f"not hold, unless it is for the {ledger.dead_letters} plays that were refused"
+            f"not hold, unless the {ledger.dead_letters} rejected plays explain it"
         )

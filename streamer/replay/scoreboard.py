@@ -1,4 +1,4 @@
-"""The scoreboard: what recommenders score on the test part of a recording, one row each."""
+"""The scoreboard: the scores of recommenders on the test part of a recording, one row each."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from models.evaluation.protocol import evaluate, rank_anchors, rank_anchors_as_s
 from models.plays.split import Lists, Split
 from models.release import Release
 
-#: Scores that differ by less say the same: three decimals.
+#: Scores that differ by less are equal to three decimals.
 TOLERANCE: Final = 5e-4
 
 _NOTHING_ASKED: Final = Estimate(nan, nan, nan)
@@ -22,25 +22,25 @@ _NOTHING_ASKED: Final = Estimate(nan, nan, nan)
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What a recommender scores, each with its 95 % interval; NaN where no play of the part can be asked."""
+    """The scores of a recommender, with 95 % intervals; NaN if no play of the part can be asked."""
 
     hr_at_20: Estimate
     mrr_at_20: Estimate
     lt_recall_at_100: Estimate
 
     def means(self) -> dict[str, float]:
-        """Give the means by name."""
+        """Return the means by name."""
         return {"hr_at_20": self.hr_at_20.mean, "mrr_at_20": self.mrr_at_20.mean,
                 "lt_recall_at_100": self.lt_recall_at_100.mean}  # fmt: skip
 
     def agrees_with(self, others: "Scores") -> bool:
-        """Tell whether all means are the same to three decimals; what could not be asked of either is."""
+        """Whether all means are equal to three decimals; a score that is NaN in either counts as equal."""
         pairs = zip(self.means().values(), others.means().values(), strict=True)
         return not any(abs(mine - other) >= TOLERANCE for mine, other in pairs)
 
 
 def score(split: Split, lists: Lists) -> Scores:
-    """Compare the lists at the test anchors with what was played."""
+    """Compare the lists at the test anchors with the plays that followed."""
     groups = evaluate(split, "test", lists).groups
     short_term, long_term = (groups.get(name) for name in ("short-term/all", "long-term/all"))
     return Scores(
@@ -56,25 +56,25 @@ def score_by_protocol(release: Release, split: Split) -> Scores:
 
 
 def score_as_served(release: Release, split: Split) -> Scores:
-    """Score a release offline over the plays a stream serves, cold ones among them."""
+    """Score a release offline over the plays of a stream, including cold ones."""
     return score(split, rank_anchors_as_served(release.recommender, split, "test"))
 
 
 def score_baselines(split: Split, names: Sequence[str] = ("popularity", "markov")) -> dict[str, Scores]:
-    """Score what a network must beat."""
+    """Score the baselines that a network must beat."""
     return {name: score(split, BASELINES[name].fit(split).rank(split, "test")) for name in names}
 
 
 def draw(title: str, rows: Mapping[str, Scores]) -> Table:
-    """Draw one row a recommender; 80 columns are enough."""
+    """Draw one row per recommender; 80 columns are enough."""
     table = Table("", title=title, box=SIMPLE_HEAD, pad_edge=False)
     for column in ("HR@20", "MRR@20", "lt recall@100"):
         table.add_column(column, justify="right", no_wrap=True)
     for name, scores in rows.items():
-        table.add_row(name, *map(_tell, (scores.hr_at_20, scores.mrr_at_20, scores.lt_recall_at_100)))
+        table.add_row(name, *map(_with_interval, (scores.hr_at_20, scores.mrr_at_20, scores.lt_recall_at_100)))
     return table
 
 
-def _tell(estimate: Estimate) -> str:
+def _with_interval(estimate: Estimate) -> str:
     low, high = (f"{bound:.3f}".removeprefix("0") for bound in (estimate.low, estimate.high))
     return f"{estimate.mean:.4f} ({low}-{high})"

@@ -1,7 +1,7 @@
 """The bench: the plays every system is fitted on, and the networks that several of them share, each fitted once.
 
-A fitted network is kept as an ordinary release, so that a report that was interrupted goes on where it stopped, and
-`refrain evaluate` or a worker can take it up.
+A fitted network is kept as an ordinary release, so that an interrupted report resumes where it stopped, and
+`refrain evaluate` or a worker can use it.
 """
 
 import dataclasses
@@ -43,7 +43,7 @@ class FittedNetwork:
     Attributes:
         network: in eval mode.
         losses: the mean of each epoch, nats.
-        plays_per_s: plays learned from in a second of the processor's time, item vectors included.
+        plays_per_s: plays learned per second of CPU time, including item vectors.
     """
 
     network: Network
@@ -57,13 +57,13 @@ class Bench:
 
     Attributes:
         split: the plays.
-        folder: of what is kept.
+        folder: for fitted systems.
         device: where networks are fitted.
-        training: of the network; its seed is that of the run.
+        training: of the network; each run sets its seed.
         reranker: sizes of the second stage.
-        reranker_training: of the second stage; its seed is that of the run.
-        gru4rec: its hyperparameters; the seed is that of the run.
-        tell: is told how far it is.
+        reranker_training: of the second stage; each run sets its seed.
+        gru4rec: its hyperparameters; each run sets the seed.
+        log: receives a line for each step.
     """
 
     split: Split
@@ -73,14 +73,14 @@ class Bench:
     reranker: RerankerConfig = field(default_factory=RerankerConfig)
     reranker_training: RerankerTraining = field(default_factory=RerankerTraining)
     gru4rec: Gru4RecConfig = BEST
-    tell: Callable[[str], None] = lambda _: None
+    log: Callable[[str], None] = lambda _: None
 
     def fit_whole_network(self, seed: int) -> FittedNetwork:
-        """Fit Refrain's network on all plays before T1, or take the one that was kept."""
+        """Fit Refrain's network on all plays before T1, or load the kept one."""
         return self.fit_network(training_shard(self.split), self.split.catalogue, "network", seed)
 
     def fit_network(self, shard: Shard, catalogue: Catalogue, stage: Stage, seed: int) -> FittedNetwork:
-        """Fit Refrain's network for a stage on some plays, or take the one that was kept of that stage."""
+        """Fit Refrain's network for a stage on some plays, or load the one kept for that stage."""
         name, training = f"{_NAMES[stage]}-{seed}", replace(self.training, seed=seed)
         folder = self.folder / name
         if (folder / _FIT).exists():
@@ -96,7 +96,7 @@ class Bench:
         return fitted
 
     def save(self, name: str, recommender: Recommender, shard: Shard, training: TrainingConfig) -> str:
-        """Save a release fitted on some plays under a name; give the name of its directory."""
+        """Save a release fitted on some plays under a name; return the name of its directory."""
         saved = save_under(
             str(self.folder / name),
             recommender,
@@ -114,15 +114,15 @@ class Bench:
                 return
             losses[progress.epoch - 1].append(progress.loss)
             if progress.batch == progress.num_batches:
-                self.tell(f"{name}, epoch {progress.epoch} of {progress.num_epochs}: loss {progress.loss:.3f}")
+                self.log(f"{name}, epoch {progress.epoch} of {progress.num_epochs}: loss {progress.loss:.3f}")
 
-        begun_s = time.process_time()
+        start_s = time.process_time()
         network = fit_shards([shard], catalogue, training, context=FitContext(self.device, note))
-        plays_per_s = shard.histories.num_plays * training.epochs / (time.process_time() - begun_s)
+        plays_per_s = shard.histories.num_plays * training.epochs / (time.process_time() - start_s)
         return FittedNetwork(network, [float(np.mean(each)) for each in losses], round(plays_per_s, 1))
 
 
 def _plain(training: TrainingConfig) -> object:
-    """Give a config as JSON gives it back: lists for tuples."""
+    """Return a config as JSON would read it back: lists instead of tuples."""
     plain: object = json.loads(json.dumps(dataclasses.asdict(training)))
     return plain

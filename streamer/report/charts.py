@@ -1,6 +1,6 @@
-"""Charts: figures as SVG, drawn by hand so that a page needs nothing but itself.
+"""Charts: figures as SVG, drawn here so that a page is self-contained.
 
-Colours are variables of the page's style, `--c0` to `--c5`, so that light and dark screens both read well.
+Colours are variables of the page's style, `--c0` to `--c5`, so that the page reads well on light and dark screens.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,11 +21,11 @@ class Series:
     """A line with a band.
 
     Attributes:
-        name: as the legend says.
+        name: in the legend.
         colour: 0..5.
-        xs: where its points stand.
-        ys: their height.
-        bands: the interval of each; empty: none are drawn.
+        xs: x values of its points.
+        ys: y values of its points.
+        bands: the interval of each point; empty: no band is drawn.
     """
 
     name: str
@@ -37,12 +37,12 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """A place on the axis at which something happened.
+    """A point on the axis at which something happened.
 
     Attributes:
-        x: where.
+        x: its place.
         name: a few letters, written above it.
-        title: what it was; shown on pointing at it.
+        title: what happened; shown as a tooltip.
     """
 
     x: float
@@ -52,12 +52,12 @@ class Annotation:
 
 @dataclass(frozen=True, slots=True)
 class Shade:
-    """A stretch of the axis that was unlike the rest.
+    """A stretch of the axis that differs from the rest.
 
     Attributes:
-        begin: where.
-        end: where.
-        title: why; shown on pointing at it.
+        begin: where it starts.
+        end: where it ends.
+        title: why it differs; shown as a tooltip.
     """
 
     begin: float
@@ -79,12 +79,12 @@ def line_chart(
 
     Args:
         series: the lines.
-        x_label: what the axis is.
-        y_label: what the height is.
-        ticks: where the axis is marked, and how.
+        x_label: of the horizontal axis.
+        y_label: of the vertical axis.
+        ticks: places and labels on the horizontal axis.
         has_diagonal: draw the line on which both axes agree.
-        marks: are drawn as lines from top to bottom.
-        shades: are drawn behind everything.
+        marks: drawn as lines from top to bottom.
+        shades: drawn behind everything else.
     """
     edges = [edge for each in series for band in each.bands for edge in band]
     heights = edges + [y for each in series for y in each.ys]
@@ -111,11 +111,11 @@ def line_chart(
 
 
 def interval_chart(rows: Sequence[tuple[str, int, float, float, float]], *, zero: bool = False) -> str:
-    """Draw a mean and its interval a row.
+    """Draw one row per mean, with its interval.
 
     Args:
         rows: name, colour, mean, low, high.
-        zero: mark where nothing differs.
+        zero: mark the place of no difference.
     """
     left, row_height = 190, 24
     height = row_height * len(rows) + 34
@@ -141,7 +141,7 @@ def interval_chart(rows: Sequence[tuple[str, int, float, float, float]], *, zero
 
 
 def plane(tracks: Sequence[Point], sizes: Sequence[float], paths: Sequence[Sequence[Point]]) -> str:
-    """Draw dots, and paths among them that begin faint and end strong.
+    """Draw dots, and paths among them that start faint and end strong.
 
     Args:
         tracks: the dots.

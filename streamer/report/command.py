@@ -1,4 +1,4 @@
-"""The commands `report` and `evaluate`: their arguments, and what is made of them."""
+"""The commands `report` and `evaluate`: their arguments."""
 
 import argparse
 import sys
@@ -22,13 +22,19 @@ def add_report(commands: "Commands") -> None:
     """Add `report`."""
     parser = commands.add_parser("report", help="compare every system on recorded plays: figures and a page")
     parser.add_argument("data", type=Path, help="Parquet or CSV file of plays, or a folder with events.parquet")
-    parser.add_argument("--check", action="store_true", help="make the figures of one seed anew and compare; 1 if not")
-    parser.add_argument("--search", action="store_true", help="go on with the search of GRU4Rec's settings, no more")
-    parser.add_argument("--systems", help="names with commas between (default: all)")
-    parser.add_argument("--seeds", type=int, default=3, help="of what chance has a part in (%(default)s)")
-    parser.add_argument("--every", type=int, help="which test play is asked (default: each; 4th of a large catalogue)")
-    parser.add_argument("--into", type=Path, default=Path("docs/report"), help="folder of the report (%(default)s)")
-    parser.add_argument("--keep", type=Path, default=Path(".report"), help="folder of what is fitted (%(default)s)")
+    parser.add_argument(
+        "--check", action="store_true", help="reproduce the figures of one seed and compare; status 1 if they differ"
+    )
+    parser.add_argument("--search", action="store_true", help="only continue the search for GRU4Rec's settings")
+    parser.add_argument("--systems", help="comma-separated names (default: all)")
+    parser.add_argument(
+        "--seeds", type=int, default=3, help="number of seeds for systems that involve chance (%(default)s)"
+    )
+    parser.add_argument(
+        "--every", type=int, help="ask every nth test play (default: each; every 4th with a large catalogue)"
+    )
+    parser.add_argument("--into", type=Path, default=Path("docs/report"), help="folder for the report (%(default)s)")
+    parser.add_argument("--keep", type=Path, default=Path(".report"), help="folder for fitted systems (%(default)s)")
     parser.set_defaults(run=_report)
 
 
@@ -45,12 +51,12 @@ def _report(settings: Settings, arguments: argparse.Namespace) -> None:
     dataset = arguments.data.resolve().stem
     split = split_plays(read_plays(arguments.data).plays)
     if arguments.search:
-        search(split, arguments.into / f"{dataset}.gru4rec.json", tell=_tell)
+        search(split, arguments.into / f"{dataset}.gru4rec.json", log=_log)
         return
     every = arguments.every or (_EVERY_OF_MANY if len(split.catalogue) > _MANY_TRACKS else 1)
     names = arguments.systems.split(",") if arguments.systems else list(SYSTEMS)
     with _folder(arguments) as folder:
-        bench = Bench(split, folder / dataset, pick_device(settings.device).type, tell=_tell)
+        bench = Bench(split, folder / dataset, pick_device(settings.device).type, log=_log)
         if arguments.check:
             check_report(dataset, bench, names=names, seed=1, asking=Asking(every), folder=arguments.into)
             return
@@ -60,7 +66,7 @@ def _report(settings: Settings, arguments: argparse.Namespace) -> None:
 
 @contextmanager
 def _folder(arguments: argparse.Namespace) -> Iterator[Path]:
-    """Give the folder of what is kept; that of a check is empty, and gone afterwards."""
+    """Yield the folder for fitted systems; for a check, an empty one that is deleted afterwards."""
     if not arguments.check:
         yield arguments.keep
         return
@@ -68,7 +74,7 @@ def _folder(arguments: argparse.Namespace) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _tell(text: str) -> None:
+def _log(text: str) -> None:
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
 
@@ -77,12 +83,12 @@ def add_evaluate(commands: "Commands") -> None:
     """Add `evaluate`."""
     parser = commands.add_parser("evaluate", help="score a release on recorded plays, without Kafka")
     add_recording(parser)
-    parser.add_argument("--release", required=True, help="its location")
+    parser.add_argument("--release", required=True, help="location of the release")
     parser.add_argument(
         "--baselines",
         type=_names,
         default=["popularity", "markov"],
-        help="names with commas between (popularity,markov)",
+        help="comma-separated names (popularity,markov)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
 

@@ -18,35 +18,35 @@ PART: Part = "test"
 
 
 class EvaluationError(RefrainError):
-    """Raised when plays are too few to evaluate on, or a baseline is unknown."""
+    """Raised when there are too few plays to evaluate on, or a baseline is unknown."""
 
 
 def evaluate_release(
-    listening: RecordedPlays, location: str, device_name: str, baselines: Sequence[str]
+    recorded: RecordedPlays, location: str, device_name: str, baselines: Sequence[str]
 ) -> dict[str, Report]:
-    """Score a release offline, and what a network must beat.
+    """Score a release offline, and the baselines it must beat.
 
     Args:
-        listening: the plays; their test part is asked.
+        recorded: the plays; their test part is asked.
         location: of the release.
         device_name: auto, cpu or cuda.
         baselines: names of `models.evaluation.baselines.BASELINES`.
 
     Returns:
-        What was found, by who answered: "by protocol" without cold plays, "as served" with them, then the baselines.
+        A report per recommender: "by protocol" without cold plays, "as served" with them, then the baselines.
 
     Raises:
         EvaluationError: there are too few plays, or a baseline is unknown.
         ReleaseError: the release cannot be read.
     """
     if unknown := [name for name in baselines if name not in BASELINES]:
-        raise EvaluationError(f"no baseline is called {', '.join(unknown)}; there are {', '.join(BASELINES)}")
+        raise EvaluationError(f"unknown baseline {', '.join(unknown)}; the baselines are {', '.join(BASELINES)}")
     recommender = read_release(notice_release(location), device_name).recommender
     try:
-        split = split_plays(listening.plays)
+        split = split_plays(recorded.plays)
     except ValueError as exc:
         raise EvaluationError(
-            f"{len(listening.plays.tracks)} plays cannot be split by time ({exc}); take more"
+            f"{len(recorded.plays.tracks)} plays cannot be split by time ({exc}); use more plays"
         ) from exc
     lists = {
         "by protocol": rank_anchors(recommender, split, PART),
@@ -57,12 +57,12 @@ def evaluate_release(
 
 
 def to_json(reports: Mapping[str, Report]) -> str:
-    """Write what was found, every group with its intervals, as one object."""
+    """Write the reports as one object, every group with its intervals."""
     return msgspec.json.encode({name: report.to_dict() for name, report in reports.items()}).decode()
 
 
 def draw_reports(reports: Mapping[str, Report]) -> Iterator[Table]:
-    """Draw a table for each group of anchors, with a row for each who answered; 100 columns are enough."""
+    """Draw a table per group of anchors, with a row per recommender; 100 columns are enough."""
     groups = dict.fromkeys(group for report in reports.values() for group in report.groups)
     for group in groups:
         first = next(report.groups[group] for report in reports.values() if group in report.groups)
@@ -70,7 +70,7 @@ def draw_reports(reports: Mapping[str, Report]) -> Iterator[Table]:
         for metric in first.metrics:
             table.add_column(metric, justify="right", no_wrap=True)
         for name, report in reports.items():
-            table.add_row(name, *map(_tell, report.groups[group].metrics.values()))
+            table.add_row(name, *map(_with_interval, report.groups[group].metrics.values()))
         yield table
     coverage = Table("", "coverage@20", title="share of the catalogue in any list", box=SIMPLE_HEAD, pad_edge=False)
     for name, report in reports.items():
@@ -78,6 +78,6 @@ def draw_reports(reports: Mapping[str, Report]) -> Iterator[Table]:
     yield coverage
 
 
-def _tell(estimate: Estimate) -> str:
+def _with_interval(estimate: Estimate) -> str:
     low, high = (f"{bound:.3f}".removeprefix("0") for bound in (estimate.low, estimate.high))
     return f"{estimate.mean:.4f} ({low}-{high})"

@@ -1,4 +1,4 @@
-"""The figures: one object a system, as JSON holds them."""
+"""The figures: one object per system, as written to JSON."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -13,7 +13,7 @@ from models.plays.split import Lists, Split
 from streamer.report.runs import SystemRun
 from streamer.report.systems import SYSTEMS
 
-#: What metrics are called in JSON.
+#: The names of the metrics in JSON.
 NAMES: Final = {
     "HR@20": "hr_at_20",
     "MRR@20": "mrr_at_20",
@@ -33,14 +33,14 @@ class Asking:
     """Which test anchors are asked.
 
     Attributes:
-        every: every which for its next play; for the weeks to come, a third of those.
+        every: every nth anchor is asked for its next play, and a third of those for the weeks to come.
     """
 
     every: int = 1
 
     @property
     def strides(self) -> dict[str, int]:
-        """What `models.evaluation.protocol` calls it."""
+        """The arguments of `models.evaluation.protocol`."""
         return {"short_term_stride": self.every, "long_term_stride": self.every * LONG_TERM_STRIDE}
 
 
@@ -51,9 +51,9 @@ def describe(
 
     Args:
         name: of the system.
-        runs: of it, by seed.
+        runs: its runs, by seed.
         split: the plays.
-        asking: which anchors.
+        asking: which anchors are asked.
         others: the lists of the systems it is compared with, by name.
     """
     lists = [run.lists for run in runs.values()]
@@ -82,7 +82,7 @@ def describe(
 
 
 def describe_split(split: Split, asking: Asking) -> Figures:
-    """Say what was learned from and what was asked."""
+    """Describe what the systems learned from and were asked."""
     played_at_ms = split.histories.played_at_ms
     anchors = split.anchors("test")[:: asking.every]
     warm_test = int((played_at_ms >= split.t2_ms).sum())
@@ -103,7 +103,7 @@ def describe_split(split: Split, asking: Asking) -> Figures:
 
 
 def _means(split: Split, lists: Lists, asking: Asking) -> Figures:
-    """Give the means of one seed."""
+    """Return the means of one seed."""
     report = evaluate(split, "test", lists, **asking.strides)
     whole = _flat([report.groups.get("short-term/all"), report.groups.get("long-term/all")])
     return {metric: each["mean"] for metric, each in whole.items()} | {
@@ -117,7 +117,7 @@ def _ahead(split: Split, lists: Sequence[Lists], others: Sequence[Lists], asking
 
 
 def _groups(groups: Mapping[str, Group]) -> Figures:
-    """Put both horizons of a group together: all but "all"."""
+    """Combine both horizons of each group except "all"."""
     names = dict.fromkeys(name.split("/")[1] for name in groups)
     return {
         name.replace("-", "_"): {
@@ -134,7 +134,7 @@ def _groups(groups: Mapping[str, Group]) -> Figures:
 
 
 def _flat(groups: Sequence[Group | None]) -> dict[str, dict[str, float]]:
-    """Give the metrics of groups under their names in JSON."""
+    """Return the metrics of groups by their names in JSON."""
     return {
         NAMES[metric]: _rounded(estimate)
         for group in groups

@@ -1,6 +1,6 @@
-"""The search for GRU4Rec's hyperparameters: as many trials as Refrain's own recipe had, judged on the validation part.
+"""The search for GRU4Rec's hyperparameters: as many trials as Refrain's own recipe had, on the validation part.
 
-Four settings are those its authors found best for four data sets, with fewer units; the rest vary what those differ in.
+Four settings are those its authors found best for four datasets, with fewer units; the rest vary what those differ in.
 """
 
 import dataclasses
@@ -51,37 +51,37 @@ TRIALS: Final[Sequence[Gru4RecConfig]] = (
 
 
 BEST: Final = replace(_RETAIL_ROCKET, epochs=4)
-"""The best of them on 30Music's validation part: what `best` makes of docs/report/30music-s10.gru4rec.json."""
+"""The best of them on 30Music's validation part, as `best` finds it in docs/report/30music-s10.gru4rec.json."""
 
 
 def search(
-    split: Split, path: Path, trials: Sequence[Gru4RecConfig] = TRIALS, *, tell: Callable[[str], None]
+    split: Split, path: Path, trials: Sequence[Gru4RecConfig] = TRIALS, *, log: Callable[[str], None]
 ) -> list[dict[str, Any]]:
-    """Run the trials that a file does not hold yet, and write each into it.
+    """Run the trials that are not in a file yet, and add each to it.
 
     Args:
-        split: the plays; the test part is not looked at.
-        path: of the table, JSON; made if absent.
-        trials: what is tried.
-        tell: is told of every epoch.
+        split: the plays; the test part is not used.
+        path: of the table, JSON; created if absent.
+        trials: the settings to try.
+        log: receives a line for every epoch.
 
     Returns:
         The table: settings, plays per second of training, and for each epoch the loss and the scores on validation.
     """
     table: list[dict[str, Any]] = json.loads(path.read_text()) if path.exists() else []
-    judge = ValidationScorer.of(split)
+    scorer = ValidationScorer.of(split)
     for config in trials:
         settings = dataclasses.asdict(config)
         if any(row["settings"] == settings for row in table):
             continue
-        table.append(_run(split, judge, config, tell))
+        table.append(_run(split, scorer, config, log))
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, f"{json.dumps(table, indent=1)}\n".encode())
     return table
 
 
 def best(table: Sequence[dict[str, Any]]) -> Gru4RecConfig:
-    """Take the settings, and the number of epochs, with the highest HR@20 + MRR@20."""
+    """Return the settings, including the number of epochs, with the highest HR@20 + MRR@20."""
     _, settings, epochs = max(
         (
             (epoch["hr_at_20"] + epoch["mrr_at_20"], row["settings"], epoch["epoch"])
@@ -93,24 +93,24 @@ def best(table: Sequence[dict[str, Any]]) -> Gru4RecConfig:
     return Gru4RecConfig(**settings | {"epochs": epochs})
 
 
-def _run(split: Split, judge: ValidationScorer, config: Gru4RecConfig, tell: Callable[[str], None]) -> dict[str, Any]:
-    """Train once, with a look at the validation part after every epoch."""
+def _run(split: Split, scorer: ValidationScorer, config: Gru4RecConfig, log: Callable[[str], None]) -> dict[str, Any]:
+    """Train once, and score the validation part after every epoch."""
     epochs: list[dict[str, Any]] = []
-    busy_s, begun_s = 0.0, time.process_time()
+    busy_s, start_s = 0.0, time.process_time()
 
     def note(epoch: Epoch) -> None:
-        nonlocal busy_s, begun_s
-        busy_s += time.process_time() - begun_s
-        score = judge.score(epoch.model.rank(split, judge.anchors))
+        nonlocal busy_s, start_s
+        busy_s += time.process_time() - start_s
+        score = scorer.score(epoch.model.rank(split, scorer.anchors))
         epochs.append({"epoch": epoch.number, "loss": epoch.loss} | dataclasses.asdict(score))
-        tell(f"epoch {epoch.number} of {config.epochs}, loss {epoch.loss:.3f}: {score}")
-        begun_s = time.process_time()
+        log(f"epoch {epoch.number} of {config.epochs}, loss {epoch.loss:.3f}: {score}")
+        start_s = time.process_time()
 
-    tell(f"{config}")
+    log(f"{config}")
     try:
         fit_gru4rec(split, config, progress=note)
     except FloatingPointError as exc:
-        tell(f"{exc}")
+        log(f"{exc}")
     num_plays = int((split.histories.played_at_ms < split.t1_ms).sum()) * len(epochs)
     return {
         "settings": dataclasses.asdict(config),

@@ -1,4 +1,4 @@
-"""Making a report: every system fitted, or taken from where it was kept, evaluated, written and drawn."""
+"""Making a report: every system is fitted, or loaded if a run was kept, then evaluated, written and drawn."""
 
 import json
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ _NETWORK: Final = "refrain_network"
 
 
 class ReportError(RefrainError):
-    """Raised when a system is unknown, or when figures made anew differ from those written down."""
+    """Raised when a system is unknown, or when reproduced figures differ from the published ones."""
 
 
 def make_report(
@@ -34,9 +34,9 @@ def make_report(
         dataset: its name.
         bench: what systems are fitted on.
         names: of the systems.
-        seeds: of those that chance has a part in.
+        seeds: of the systems that involve chance.
         asking: which test anchors are asked.
-        folder: is made if absent.
+        folder: created if absent.
 
     Raises:
         ReportError: a system is unknown.
@@ -49,35 +49,35 @@ def make_report(
 
 
 def check_report(dataset: str, bench: Bench, *, names: Sequence[str], seed: int, asking: Asking, folder: Path) -> None:
-    """Make the figures of one seed anew, and compare with those written down.
+    """Reproduce the figures of one seed, and compare them with the published ones.
 
     Args:
         dataset: its name.
-        bench: its folder must be empty, for nothing kept to be used.
+        bench: its folder must be empty, so that no kept run is used.
         names: of the systems.
-        seed: which.
+        seed: the one.
         asking: which test anchors are asked.
-        folder: where the figures are written down.
+        folder: where the figures are published.
 
     Raises:
-        ReportError: there are none, or some differ by more than the tolerance.
+        ReportError: no figures are published, or some differ by more than the tolerance.
     """
     path = folder / f"{dataset}.json"
     if not path.exists():
         raise ReportError(f"{path} does not exist, so there is nothing to compare with; make the report first")
-    anew = measure(bench, names=names, seeds=[seed], asking=asking)
-    if found := list(disagreements(json.loads(path.read_text()), anew, seed)):
-        raise ReportError(f"{len(found)} figures differ from {path}: " + "; ".join(found))
+    reproduced = measure(bench, names=names, seeds=[seed], asking=asking)
+    if lines := list(disagreements(json.loads(path.read_text()), reproduced, seed)):
+        raise ReportError(f"{len(lines)} figures differ from {path}: " + "; ".join(lines))
 
 
 def measure(bench: Bench, *, names: Sequence[str], seeds: Sequence[int], asking: Asking) -> dict[str, Figures]:
     """Fit and evaluate systems.
 
     Raises:
-        ReportError: one is unknown.
+        ReportError: a system is unknown.
     """
     if unknown := set(names) - SYSTEMS.keys():
-        raise ReportError(f"no system is called {', '.join(sorted(unknown))}; there are {', '.join(SYSTEMS)}")
+        raise ReportError(f"unknown system {', '.join(sorted(unknown))}; the systems are {', '.join(SYSTEMS)}")
     ordered = [name for name in SYSTEMS if name in names]
     runs: dict[str, dict[int, SystemRun]] = {
         name: {seed: run_system(name, bench, seed) for seed in seeds[: SYSTEMS[name].max_seeds] or [0]}
@@ -86,7 +86,7 @@ def measure(bench: Bench, *, names: Sequence[str], seeds: Sequence[int], asking:
     lists: dict[str, list[Lists]] = {name: [run.lists for run in each.values()] for name, each in runs.items()}
     systems = {}
     for name in ordered:
-        bench.tell(f"{name}: evaluating")
+        bench.log(f"{name}: evaluating")
         others = {other: lists[other] for other in ordered if other != name} if name in OURS else {}
         systems[name] = describe(name, runs[name], bench.split, asking, others=others)
     if _NETWORK in systems:

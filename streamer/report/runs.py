@@ -1,4 +1,4 @@
-"""Runs: what a system answered at the test anchors, kept on disk."""
+"""Runs: a system's answers at the test anchors, kept on disk."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -20,9 +20,9 @@ class SystemRun:
 
     Attributes:
         lists: its answers.
-        settings: it was fitted with, by name.
-        losses: of each epoch; empty where nothing is trained in epochs.
-        plays_per_s: of training; None where there is none.
+        settings: those it was fitted with, by name.
+        losses: one per epoch; empty if nothing is trained in epochs.
+        plays_per_s: training speed; None without training.
     """
 
     lists: Lists
@@ -32,7 +32,7 @@ class SystemRun:
 
 
 def keep_run(folder: Path, key: dict[str, Any], run: SystemRun) -> None:
-    """Keep a run in a folder of its own, under the key that says what it is a run of."""
+    """Keep a run in its own folder, with a key that identifies it."""
     folder.mkdir(parents=True, exist_ok=True)
     lists = {name: rows.astype(np.int32) for name, rows in asdict(run.lists).items()}
     with (folder / _LISTS).open("wb") as file:
@@ -44,7 +44,7 @@ def keep_run(folder: Path, key: dict[str, Any], run: SystemRun) -> None:
 
 
 def kept_run(folder: Path, key: dict[str, Any]) -> SystemRun | None:
-    """Take the run that is kept in a folder; None if there is none, or if it is one of other settings."""
+    """Load the run kept in a folder; None if there is none, or if its settings differ."""
     if not (folder / _ABOUT).exists():
         return None
     about = json.loads((folder / _ABOUT).read_text())

@@ -1,4 +1,4 @@
-"""The systems that are compared: what each is, and how it is fitted on the plays before T1."""
+"""The systems in the comparison: what each is, and how it is fitted on the plays before T1."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -22,7 +22,7 @@ from streamer.report.bench import Bench
 from streamer.report.runs import SystemRun, keep_run, kept_run
 
 OURS: Final = ("refrain_served", "refrain_network")
-"""Refrain's own, the one that serves first: the first that is asked for is compared with all others."""
+"""Refrain's own, the one that serves first: the first one in a report is compared with all others."""
 
 _MANY: Final = 100
 
@@ -34,8 +34,8 @@ class System:
     Attributes:
         title: for readers.
         about: what it does, in a sentence.
-        max_seeds: with how many seeds it is fitted at most; 0: chance has no part in it.
-        settings: what it is fitted with; another answer makes kept runs void.
+        max_seeds: the most seeds it is fitted with; 0: it does not involve chance.
+        settings: what it is fitted with; different settings invalidate kept runs.
         fit: fits it and answers at the test anchors.
     """
 
@@ -47,12 +47,12 @@ class System:
 
 
 def run_system(name: str, bench: Bench, seed: int) -> SystemRun:
-    """Fit a system and let it answer, or take the run that was kept."""
+    """Fit a system and collect its answers, or load the kept run."""
     system, folder = SYSTEMS[name], bench.folder / f"{name}-{seed}"
     key = system.settings(bench) | {"seed": seed}
     run = kept_run(folder, key)
     if run is None:
-        bench.tell(f"{name}, seed {seed}: fitting")
+        bench.log(f"{name}, seed {seed}: fitting")
         run = system.fit(bench, seed)
         keep_run(folder, key, run)
     return run
@@ -89,12 +89,12 @@ def _fit_gru4rec(bench: Bench, seed: int) -> SystemRun:
 
     def note(epoch: Epoch) -> None:
         losses.append(epoch.loss)
-        bench.tell(f"gru4rec, epoch {epoch.number} of {config.epochs}: loss {epoch.loss:.3f}")
+        bench.log(f"gru4rec, epoch {epoch.number} of {config.epochs}: loss {epoch.loss:.3f}")
 
-    begun_s = time.process_time()
+    start_s = time.process_time()
     model = fit_gru4rec(bench.split, config, progress=note)
     num_plays = int((bench.split.histories.played_at_ms < bench.split.t1_ms).sum())
-    plays_per_s = round(num_plays * config.epochs / (time.process_time() - begun_s), 1)
+    plays_per_s = round(num_plays * config.epochs / (time.process_time() - start_s), 1)
     return SystemRun(model.rank(bench.split, bench.split.anchors("test")), asdict(config), losses, plays_per_s)
 
 
@@ -111,10 +111,10 @@ def _recipe(name: str, title: str, about: str) -> System:
                 losses.setdefault(progress.epoch, []).append(progress.loss)
 
         shard = training_shard(bench.split)
-        begun_s = time.process_time()
+        start_s = time.process_time()
         context = FitContext(bench.device, note)
         recommender = fit_recipe(recipe, [shard], bench.split.catalogue, context=context)
-        spent_s = time.process_time() - begun_s
+        spent_s = time.process_time() - start_s
         lists = rank_anchors(recommender, bench.split, "test")
         plays_per_s = round(shard.histories.num_plays * recipe.training.epochs / spent_s, 1) if losses else None
         return SystemRun(lists, asdict(recipe), [sum(each) / len(each) for each in losses.values()], plays_per_s)

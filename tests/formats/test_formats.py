@@ -1,6 +1,6 @@
 """Bytes of every format ever released still load.
 
-The files beside this one were written by the version they are named after and are never written anew; a new version of
+The files beside this one were written by the version they are named after and are never rewritten; a new version of
 a format adds its own.
 """
 

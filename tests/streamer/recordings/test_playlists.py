@@ -26,8 +26,8 @@ def test_playlists_are_read_in_the_order_of_their_positions(tmp_path: Path, name
 @pytest.mark.parametrize(
     ("columns", "reason"),
     [
-        ({"pos": None}, "no column holds the position"),
-        ({"pos": ["top", "top", "end"]}, "column pos holds no positions"),
+        ({"pos": None}, "no column contains the position"),
+        ({"pos": ["top", "top", "end"]}, "column pos contains no positions"),
         ({"pos": [1, None, 0]}, "1 plays have no pos"),
     ],
 )

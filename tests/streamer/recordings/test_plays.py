@@ -101,27 +101,27 @@ def test_the_earliest_plays_stay_in_the_order_of_the_file(save: Save) -> None:
 
 
 @pytest.mark.parametrize(
-    ("columns", "told"),
+    ("columns", "message"),
     [
-        ({"user": [1], "ts": SECONDS[:1]}, "no column holds the track"),
+        ({"user": [1], "ts": SECONDS[:1]}, "no column contains the track"),
         ({"user": [1], "track": [1], "ts": [0]}, "neither seconds nor milliseconds"),
         ({"user": [1], "track": [1], "ts": [SECONDS[0] * 10**6]}, "neither seconds nor milliseconds"),
-        ({"user": [1], "track": [1], "ts": ["yesterday"]}, "column ts holds no times"),
+        ({"user": [1], "track": [1], "ts": ["yesterday"]}, "column ts contains no times"),
         ({"user": [1, None], "track": [1, 1], "ts": SECONDS[:2]}, "1 plays have no user"),
-        ({"user": [], "track": [], "ts": []}, "holds no plays"),
+        ({"user": [], "track": [], "ts": []}, "contains no plays"),
     ],
 )
-def test_a_file_that_holds_no_listening_is_refused(save: Save, columns: dict[str, Any], told: str) -> None:
+def test_a_file_without_plays_is_rejected(save: Save, columns: dict[str, Any], message: str) -> None:
     path = save(**columns)
 
-    with pytest.raises(RecordingError, match=told):
+    with pytest.raises(RecordingError, match=message):
         read_plays(path)
 
 
 def test_a_column_that_is_not_there_is_named(save: Save) -> None:
     path = save(user=[1], track=[1], ts=SECONDS[:1])
 
-    with pytest.raises(RecordingError, match="no column is called who; there are user, track, ts"):
+    with pytest.raises(RecordingError, match="there is no column who; the columns are user, track, ts"):
         read_plays(path, ColumnChoice(user="who"))
 
 

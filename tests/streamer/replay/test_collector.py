@@ -31,7 +31,7 @@ def collector(recording: Recording) -> Collector:
 
 
 def answer(recording: Recording, place: int, rows: Sequence[int], at_ms: int = NOON_MS) -> ConsumerRecord[bytes, bytes]:
-    """The answer to the play at a place, which stands in its partition as the recording says."""
+    """The answer to the play at a place, which is in its partition at the offset the recording gives."""
     partition = int(recording.partitions[place])
     in_partition = recording.by_partition[recording.bounds[partition] : recording.bounds[partition + 1]]
     lineage = Lineage([b"u"], [1], [in_partition.tolist().index(place)], [NOON_MS], partition, "r1", NOON_MS)

@@ -63,7 +63,7 @@ def test_a_replay_needs_no_more_than_data(
 
     ((plan, environment),) = replayed
     assert (plan.num_workers, plan.kill_halfway, plan.release, plan.recipe.training.epochs) == (2, False, None, 6)
-    assert plan.listening.plays.track_ids == ("1", "2", "3")
+    assert plan.recorded.plays.track_ids == ("1", "2", "3")
     assert environment == {"PATH": "/bin", "REFRAIN_MAX_BATCH_PLAYS": "7"}
 
 
@@ -74,8 +74,8 @@ def test_a_replay_can_be_told_how(run: Run, data: str, replayed: Replayed) -> No
     ((plan, environment),) = replayed
     assert (plan.num_workers, plan.kill_halfway, plan.release, plan.recipe.training.epochs) == (3, True, "r", 1)
     assert plan.max_under_way == 99
-    assert plan.listening.plays.track_ids == ("9",)
-    assert plan.listening.plays.played_at_ms.tolist() == [1_400_000_001_000, 1_400_000_000_000]
+    assert plan.recorded.plays.track_ids == ("9",)
+    assert plan.recorded.plays.played_at_ms.tolist() == [1_400_000_001_000, 1_400_000_000_000]
     assert environment["REFRAIN_MAX_BATCH_PLAYS"] == "500"
 
 

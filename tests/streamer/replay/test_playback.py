@@ -1,4 +1,4 @@
-"""A playback on a real broker; an echo stands in for the workers."""
+"""A playback on a real broker; an echo replaces the workers."""
 
 import asyncio
 import contextlib
@@ -101,14 +101,14 @@ async def test_a_topic_that_somebody_else_writes_to_is_refused(stage: Stage) -> 
     async with AIOKafkaProducer(bootstrap_servers=stage.settings.kafka_bootstrap_servers) as stranger:
         await stranger.send_and_wait(stage.settings.plays_topic, b"{}", b"u", partition=0)
 
-    with pytest.raises(PlaybackError, match="holds a record at offset 0 that this replay did not send"):
+    with pytest.raises(PlaybackError, match="has a record at offset 0 that this replay did not send"):
         await stage.playback.run(lambda _sent, _answered: None)
 
 
 async def test_plays_that_nobody_answers_end_it(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_MAX_STANDSTILL_S", 0.3)
 
-    with pytest.raises(PlaybackError, match="0 of 600 are, 400 were sent"):
+    with pytest.raises(PlaybackError, match="0 of 600 are answered, 400 were sent"):
         await stage.playback.run(lambda _sent, _answered: None)
 
 

@@ -15,7 +15,7 @@ from models.recipes import RECIPES
 from streamer.local.devkafka import DevKafka
 from streamer.recordings.plays import RecordedPlays
 from streamer.replay.ledger import ReplayLedger
-from streamer.replay.run import ReplayError, ReplayPlan, Streamed, refuse_broken_laws, replay
+from streamer.replay.run import ReplayError, ReplayPlan, Streamed, reject_broken_laws, replay
 from streamer.replay.scoreboard import Scores
 
 NUM_PLAYS = 1500
@@ -36,7 +36,7 @@ def environment(kafka: DevKafka) -> Mapping[str, str]:
 
 def plan_of(listening: RecordedPlays, *, num_workers: int = 1, kill_halfway: bool = False) -> ReplayPlan:
     return ReplayPlan(
-        listening=listening, num_workers=num_workers, kill_halfway=kill_halfway, max_under_way=200, release=None,
+        recorded=listening, num_workers=num_workers, kill_halfway=kill_halfway, max_under_way=200, release=None,
         recipe=RECIPE,
     )  # fmt: skip
 
@@ -97,11 +97,11 @@ def test_a_worker_killed_halfway_loses_nothing_and_counts_nothing_twice(
 )
 def test_a_replay_that_breaks_a_law_fails(streamed: Streamed, law: str) -> None:
     with pytest.raises(ReplayError, match=law):
-        refuse_broken_laws(streamed, scores_of(0.47))
+        reject_broken_laws(streamed, scores_of(0.47))
 
 
 def test_a_replay_that_keeps_the_laws_passes() -> None:
-    refuse_broken_laws(streamed_of(0.47), scores_of(0.4702))
+    reject_broken_laws(streamed_of(0.47), scores_of(0.4702))
 
 
 def test_plays_too_few_to_split_are_refused(draw_listening: Callable[..., RecordedPlays]) -> None:

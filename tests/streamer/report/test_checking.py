@@ -15,7 +15,7 @@ def test_what_is_trained_may_differ_by_a_hundredth() -> None:
 
     assert list(disagreements(written, {"gru4rec": trained(0.409)}, 1)) == []
     assert list(disagreements(written, {"gru4rec": trained(0.411)}, 1)) == [
-        "gru4rec: hr_at_20 is 0.41100 anew, 0.4 as written down"
+        "gru4rec: hr_at_20 is 0.41100, published as 0.4"
     ]
 
 
@@ -26,11 +26,11 @@ def test_what_is_counted_may_not() -> None:
     assert len(list(disagreements(written, {"markov": counted(0.401)}, 1))) == 1
 
 
-def test_what_is_not_written_down_disagrees() -> None:
-    anew = {"markov": counted(0.4), "gru4rec": trained(0.4, seed=2)}
+def test_unpublished_figures_disagree() -> None:
+    reproduced = {"markov": counted(0.4), "gru4rec": trained(0.4, seed=2)}
 
-    found = list(disagreements({"gru4rec": trained(0.4)}, anew, 2))
+    lines = list(disagreements({"gru4rec": trained(0.4)}, reproduced, 2))
 
-    assert found == [
-        "markov: no figures of seed 2 are written down", "gru4rec: no figures of seed 2 are written down",
+    assert lines == [
+        "markov: no figures are published for seed 2", "gru4rec: no figures are published for seed 2",
     ]  # fmt: skip

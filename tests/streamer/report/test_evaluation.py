@@ -1,4 +1,4 @@
-"""What a release is told to be worth, without Kafka."""
+"""How a release scores, without Kafka."""
 
 import json
 from collections.abc import Callable
@@ -30,11 +30,11 @@ def test_a_release_is_scored_in_both_ways_beside_the_baselines_asked_for(reports
 
 
 def test_json_holds_every_group_with_its_intervals(reports: dict[str, Report]) -> None:
-    told = json.loads(to_json(reports))
+    fields = json.loads(to_json(reports))
 
-    assert told.keys() == reports.keys()
+    assert fields.keys() == reports.keys()
     for name in ("short-term/repeat", "short-term/session-start", "long-term/all"):
-        for estimate in told["vsknn"]["groups"][name]["metrics"].values():
+        for estimate in fields["vsknn"]["groups"][name]["metrics"].values():
             assert estimate["low"] <= estimate["mean"] <= estimate["high"]
 
 
@@ -58,7 +58,7 @@ def test_a_release_that_cannot_be_read_is_not_evaluated(
 
 
 def test_an_unknown_baseline_is_refused(draw_listening: Callable[..., RecordedPlays], tmp_path: Path) -> None:
-    with pytest.raises(EvaluationError, match="no baseline is called oracle; there are popularity, personal"):
+    with pytest.raises(EvaluationError, match="unknown baseline oracle; the baselines are popularity, personal"):
         evaluate_release(draw_listening(600), str(tmp_path), "cpu", ["oracle"])
 
 

@@ -93,12 +93,12 @@ def test_figures_are_json_without_surprises(split: Split, seeing: Lists) -> None
 
 
 def test_the_split_is_described_as_it_is_asked(split: Split) -> None:
-    told, played_at_ms = describe_split(split, Asking(every=3)), split.histories.played_at_ms
+    figures_of_split, played_at_ms = describe_split(split, Asking(every=3)), split.histories.played_at_ms
 
-    assert told["num_training_plays"] == (played_at_ms < split.t1_ms).sum()
-    assert told["short_term_anchors"] == len(split.anchors("test")[::3])
-    assert (told["short_term_every"], told["long_term_every"]) == (3, 9)
-    assert told["test_listeners"] <= told["num_listeners"] == split.histories.num_listeners
+    assert figures_of_split["num_training_plays"] == (played_at_ms < split.t1_ms).sum()
+    assert figures_of_split["short_term_anchors"] == len(split.anchors("test")[::3])
+    assert (figures_of_split["short_term_every"], figures_of_split["long_term_every"]) == (3, 9)
+    assert figures_of_split["test_listeners"] <= figures_of_split["num_listeners"] == split.histories.num_listeners
 
 
 def test_the_cold_share_is_of_the_plays_of_the_test_part(split: Split) -> None:

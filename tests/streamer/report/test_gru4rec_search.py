@@ -14,14 +14,14 @@ TABLE = Path(__file__).parents[3] / "docs/report/30music-s10.gru4rec.json"
 
 
 def test_trials_go_on_where_a_search_was_interrupted(split: Split, tmp_path: Path) -> None:
-    path, told = tmp_path / "report" / "made-up.gru4rec.json", list[str]()
-    search(split, path, [TINY], tell=told.append)
-    told.clear()
+    path, lines = tmp_path / "report" / "made-up.gru4rec.json", list[str]()
+    search(split, path, [TINY], log=lines.append)
+    lines.clear()
 
-    table = search(split, path, [TINY, OTHER], tell=told.append)
+    table = search(split, path, [TINY, OTHER], log=lines.append)
 
     assert [row["settings"]["learning_rate"] for row in table] == [0.1, 0.3]
-    assert told[0] == str(OTHER)
+    assert lines[0] == str(OTHER)
     assert json.loads(path.read_text()) == table
     assert [epoch["epoch"] for epoch in table[0]["epochs"]] == [1, 2]
     assert table[0]["plays_per_s"] > 0
@@ -30,7 +30,7 @@ def test_trials_go_on_where_a_search_was_interrupted(split: Split, tmp_path: Pat
 def test_a_trial_that_blows_up_is_written_down_and_passed_over(split: Split, tmp_path: Path) -> None:
     wild = replace(TINY, learning_rate=1e38)
 
-    table = search(split, tmp_path / "table.json", [wild, OTHER], tell=lambda _: None)
+    table = search(split, tmp_path / "table.json", [wild, OTHER], log=lambda _: None)
 
     assert table[0]["epochs"] == []
     assert best(table) == OTHER

@@ -96,9 +96,9 @@ def test_the_page_has_every_section_and_needs_nothing_else(written: Path) -> Non
 
 
 def test_the_page_names_no_track_and_no_listener(written: Path, bench: Bench) -> None:
-    told = (written / "made-up.html").read_text() + (written / "made-up.json").read_text()
+    lines = (written / "made-up.html").read_text() + (written / "made-up.json").read_text()
 
-    assert not [track_id for track_id in bench.split.catalogue.track_ids if track_id in told]
+    assert not [track_id for track_id in bench.split.catalogue.track_ids if track_id in lines]
 
 
 def test_what_was_asked_too_seldom_is_not_drawn() -> None:
@@ -116,21 +116,21 @@ def test_what_was_asked_too_seldom_is_not_drawn() -> None:
 
 def test_nothing_is_fitted_twice(written: Path, bench: Bench) -> None:
     assert written.exists()
-    told: list[str] = []
+    lines: list[str] = []
 
-    measure(replace(bench, tell=told.append), names=NAMES, seeds=[1, 2], asking=Asking())
+    measure(replace(bench, log=lines.append), names=NAMES, seeds=[1, 2], asking=Asking())
 
-    assert [line for line in told if "fitting" in line or "epoch" in line] == []
+    assert [line for line in lines if "fitting" in line or "epoch" in line] == []
 
 
 def test_other_settings_are_fitted_anew(written: Path, bench: Bench) -> None:
     assert written.exists()
-    told: list[str] = []
-    other = replace(bench, tell=told.append, gru4rec=replace(bench.gru4rec, learning_rate=0.05))
+    lines: list[str] = []
+    other = replace(bench, log=lines.append, gru4rec=replace(bench.gru4rec, learning_rate=0.05))
 
     measure(other, names=["gru4rec"], seeds=[1], asking=Asking())
 
-    assert told[0] == "gru4rec, seed 1: fitting"
+    assert lines[0] == "gru4rec, seed 1: fitting"
 
 
 def test_figures_made_anew_agree(written: Path, bench: Bench, tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_a_check_needs_something_to_compare_with(bench: Bench, tmp_path: Path) -
 
 
 def test_an_unknown_system_is_refused(bench: Bench) -> None:
-    with pytest.raises(ReportError, match="no system is called oracle; there are refrain_served"):
+    with pytest.raises(ReportError, match="unknown system oracle; the systems are refrain_served"):
         measure(bench, names=["oracle"], seeds=[1], asking=Asking())
 
 
