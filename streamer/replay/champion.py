@@ -6,7 +6,7 @@ from models.plays.split import Split
 from models.recipes import Recipe
 from models.release_files import DataWindow
 from models.training.context import FitContext
-from models.training.recipes import fit_recipe
+from models.training.recipe_fitting import fit_recipe
 from models.training.shards import training_shard
 from streamer.errors import ReleaseError
 from streamer.releases.loading import save_under

@@ -15,7 +15,7 @@ from models.recipes import RECIPES
 from models.serving.recommender import Recommender
 from models.training.context import FitContext
 from models.training.loop import Progress, Stage
-from models.training.recipes import fit_recipe
+from models.training.recipe_fitting import fit_recipe
 from models.training.shards import Shards, training_shard
 from models.training.two_stages import SecondStagePlan, fit_pipeline
 from streamer.report.bench import Bench

@@ -18,7 +18,7 @@ from models.release import Release, SavedRelease
 from models.training.context import FitContext
 from models.training.loop import Progress, ReportProgress
 from models.training.ranks import ALONE, Ranks
-from models.training.recipes import fit_recipe
+from models.training.recipe_fitting import fit_recipe
 from streamer.recordings.playlists import read_playlists
 from streamer.recordings.plays import RecordedPlays
 from streamer.releases.loading import save_under

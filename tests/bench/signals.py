@@ -39,7 +39,7 @@ from models.serving.recommender import Recommender
 from models.serving.step import step
 from models.training import criterion
 from models.training.fit import fit
-from models.training.recipes import fit_recipe
+from models.training.recipe_fitting import fit_recipe
 from models.training.reranker_counts import counted_reranker
 from models.training.shards import Shard
 from streamer.local.simulator import simulate

@@ -15,7 +15,7 @@ from models.recipes import RECIPES, Recipe
 from models.release import Release, load_release, save_release
 from models.serving.step import StepOutput, step
 from models.serving.step_input import StepInput
-from models.training.recipes import fit_recipe
+from models.training.recipe_fitting import fit_recipe
 from models.training.shards import Shard
 from streamer.faust.app import stop_app
 from streamer.kafka.topics import ensure_topics

@@ -21,7 +21,7 @@ from models.training.context import FitContext
 from models.training.fit import fit, fit_shards
 from models.training.loop import Progress, Stage
 from models.training.ranks import Ranks
-from models.training.recipes import fit_recipe
+from models.training.recipe_fitting import fit_recipe
 from models.training.reranker_counts import counted_reranker
 from models.training.reranker_fitting import add_second_stage, fit_second_stage
 from models.training.shards import Shard, Shards, occurring_tracks, training_shard

@@ -16,7 +16,7 @@ from models.serving.recommender import Recommender
 from models.training.context import FitContext
 from models.training.fit import fit
 from models.training.loop import Progress
-from models.training.recipes import fit_recipe
+from models.training.recipe_fitting import fit_recipe
 from models.training.shards import Shard
 from tests.builders import network_of, release_of, tiny_recipe
 from tests.models.training.test_fit import CATALOGUE, IDS, hit_rate, rounds
