@@ -171,7 +171,7 @@ class Cluster:
     def total(self, sample: str) -> float:
         """Add a metric up over labels and the processes that answer, e.g. `refrain_plays_total`.
 
-        A process that was killed begins its counters anew.
+        A process that was killed starts its counters from zero.
         """
         return sum(
             found.value for name in tuple(self._processes) for found in self.samples(name) if found.name == sample
