@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 def add_trainer(commands: "Commands") -> None:
     """Add `trainer`."""
-    parser = commands.add_parser("trainer", help="archive plays, learn from them, release what passes")
-    parser.add_argument("--once", action="store_true", help="fit once on what there is, then exit; 1 if nothing came")
+    parser = commands.add_parser("trainer", help="archive plays, fit weights to them, release those that pass the gate")
+    parser.add_argument(
+        "--once", action="store_true", help="fit once on the plays so far, then exit; status 1 without a release"
+    )
     parser.set_defaults(run=_run_trainer)
 
 
@@ -37,31 +39,33 @@ def add_train(commands: "Commands") -> None:
     """Add `train`."""
     parser = commands.add_parser(
         "train",
-        help="fit a recipe once, on recorded plays or on the archive, into a release",
-        description="Fit a recipe once into a release under REFRAIN_RELEASES_URL. It may be killed at any moment: "
-        "started again with the same arguments, it goes on from its checkpoint.",
-        epilog="Several processes train together on CPUs, with the result of one but for the order of float32 sums, "
-        "when torchrun starts them: `torchrun --nproc-per-node 2 -m streamer train ...`; on several machines, each "
-        "runs it with the same --nnodes and --rdzv-endpoint, beside the same plays. The first keeps the checkpoint and "
-        "fits the second stage. It also copies the archive beside the checkpoint, where all of them read it: without "
-        "recorded plays, --checkpoint must name a directory that all machines share.",
+        help="fit a recipe once, on recorded plays or on the archive, and save a release",
+        description="Fit a recipe once and save a release under REFRAIN_RELEASES_URL. It may be killed at any moment: "
+        "started again with the same arguments, it continues from its checkpoint.",
+        epilog="If torchrun starts them, several processes train together on CPUs, with the same result as one except "
+        "for the order of float32 sums: `torchrun --nproc-per-node 2 -m streamer train ...`. On several machines, each "
+        "runs it with the same --nnodes and --rdzv-endpoint and the same plays. The first process keeps the checkpoint "
+        "and fits the second stage. It also copies the archive next to the checkpoint, where all processes read it: "
+        "without recorded plays, --checkpoint must name a directory that all machines share.",
     )
     parser.add_argument(
         "data",
         nargs="?",
         type=Path,
-        help="Parquet or CSV file of plays, or a folder with events.parquet, of which the first four fifths in time "
-        "are learned, so that the rest can judge (default: all of the archive at REFRAIN_ARCHIVE_DIR)",
+        help="Parquet or CSV file of plays, or a folder with events.parquet; the first four fifths in time are used "
+        "for training, the rest for evaluation (default: all of the archive at REFRAIN_ARCHIVE_DIR)",
     )
-    parser.add_argument("--recipe", choices=sorted(RECIPES), default="refrain", help="what to fit (%(default)s)")
+    parser.add_argument("--recipe", choices=sorted(RECIPES), default="refrain", help="the recipe to fit (%(default)s)")
     parser.add_argument("--playlists", type=Path, metavar="FILE",
-                        help="Parquet or CSV file of playlists, positions and tracks, to learn from too")  # fmt: skip
-    parser.add_argument("--epochs", type=num, help="passes over the plays, of networks (default: the recipe's)")
+                        help="Parquet or CSV file of playlists, positions and tracks, as more data")  # fmt: skip
+    parser.add_argument(
+        "--epochs", type=num, help="passes over the plays when fitting networks (default: the recipe's)"
+    )
     parser.add_argument("--start", metavar="LOCATION",
-                        help="release to train on from, in a third of the passes; a second stage is fitted on the plays"
-                        " since its own, or stays as it was where they are few (default: begin afresh)")  # fmt: skip
+                        help="release to continue from, in a third of the passes; its second stage is fitted to the "
+                        "plays since its own, or kept if they are few (default: start from scratch)")  # fmt: skip
     parser.add_argument("--checkpoint", type=Path, default=Path("checkpoint"), metavar="DIRECTORY",
-                        help="where it is kept how far the fit has come; one fit's own (%(default)s)")  # fmt: skip
+                        help="where the fit saves its progress; one directory per fit (%(default)s)")  # fmt: skip
     add_columns(parser)
     parser.set_defaults(run=_run_train)
 
