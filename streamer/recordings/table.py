@@ -66,7 +66,7 @@ def without_nulls(table: pa.Table, name: str) -> pa.ChunkedArray:
 
 
 def numbered(table: pa.Table, name: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Number the values of a column by rank: int64 (P,), and what each number stands for."""
+    """Number the values of a column by rank: int64 (P,), and the value of each number."""
     coded = pa.concat_arrays(without_nulls(table, name).chunks).dictionary_encode()
     order = pc.sort_indices(coded.dictionary).to_numpy()
     rank = np.empty(len(order), np.int64)

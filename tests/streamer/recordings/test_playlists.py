@@ -31,7 +31,7 @@ def test_playlists_are_read_in_the_order_of_their_positions(tmp_path: Path, name
         ({"pos": [1, None, 0]}, "1 plays have no pos"),
     ],
 )
-def test_a_file_that_holds_no_playlists_is_refused(
+def test_a_file_without_playlists_is_refused(
     tmp_path: Path, columns: dict[str, list[object] | None], reason: str
 ) -> None:
     table = {name: values for name, values in (TABLE | columns).items() if values is not None}

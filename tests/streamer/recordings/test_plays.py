@@ -1,4 +1,4 @@
-"""Recorded listening, read from the files people have."""
+"""Recorded plays, read from common kinds of files."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +21,7 @@ Save = Callable[..., Path]
 
 @pytest.fixture
 def save(tmp_path: Path) -> Save:
-    """Write columns to a Parquet file; users, tracks and times are there unless given."""
+    """Write columns to a Parquet file, with default users, tracks and times."""
 
     def write(name: str = "plays.parquet", **columns: Any) -> Path:
         path = tmp_path / name
@@ -56,7 +56,7 @@ def test_users_and_tracks_are_numbered_in_the_order_of_their_names(save: Save) -
     ],
     ids=["seconds", "int32", "floats", "milliseconds", "timestamps", "nanoseconds", "text"],
 )
-def test_times_come_out_in_milliseconds(save: Save, times: pa.Array) -> None:
+def test_times_are_converted_to_milliseconds(save: Save, times: pa.Array) -> None:
     listening = read_plays(save(user=[1, 1, 2], track=[1, 2, 3], played_at=times))
 
     assert listening.plays.played_at_ms.dtype == np.int64
@@ -118,13 +118,13 @@ def test_a_file_without_plays_is_rejected(save: Save, columns: dict[str, Any], m
         read_plays(path)
 
 
-def test_a_column_that_is_not_there_is_named(save: Save) -> None:
+def test_a_missing_column_is_named(save: Save) -> None:
     path = save(user=[1], track=[1], ts=SECONDS[:1])
 
     with pytest.raises(RecordingError, match="there is no column who; the columns are user, track, ts"):
         read_plays(path, ColumnChoice(user="who"))
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match=r"absent\.parquet cannot be read"):
         read_plays(tmp_path / "absent.parquet")

@@ -16,7 +16,7 @@ from streamer.releases.loading import read_release
 from streamer.replay.champion import train_release
 
 
-def test_training_sees_the_training_part_and_no_later_play(
+def test_training_uses_the_training_part_and_no_later_play(
     draw_listening: Callable[..., RecordedPlays], tmp_path: Path
 ) -> None:
     split = split_plays(draw_listening(600).plays)
@@ -31,7 +31,9 @@ def test_training_sees_the_training_part_and_no_later_play(
     assert release.recommender.reranker is not None
 
 
-def test_plays_that_teach_nothing_are_refused(draw_listening: Callable[..., RecordedPlays], tmp_path: Path) -> None:
+def test_plays_without_anything_to_learn_are_rejected(
+    draw_listening: Callable[..., RecordedPlays], tmp_path: Path
+) -> None:
     split = split_plays(draw_listening(600).earliest(2).plays)
 
     with pytest.raises(ReleaseError, match="no release can be trained"):

@@ -1,4 +1,4 @@
-"""What the collector makes of answers and dead letters, as workers write them."""
+"""What the collector records of answers and dead letters, as workers write them."""
 
 from collections.abc import Callable, Sequence
 
@@ -15,7 +15,7 @@ from streamer.wire.messages import Cause, DeadLetterHeaders, dead_letter
 from streamer.wire.recommendations import Lineage, ListEncoder
 from tests.builders import NOON_MS
 
-ASKED = np.array([3, 5, 5, 11])
+SCORED = np.array([3, 5, 5, 11])
 LISTED = ("a", "b", "c")  # a release may know tracks that the recording's catalogue does not
 
 
@@ -27,7 +27,7 @@ def recording(draw_listening: Callable[..., RecordedPlays]) -> Recording:
 
 @pytest.fixture
 def collector(recording: Recording) -> Collector:
-    return Collector(recording, ASKED, Catalogue(["b", "a"]), (2, 3))
+    return Collector(recording, SCORED, Catalogue(["b", "a"]), (2, 3))
 
 
 def answer(recording: Recording, place: int, rows: Sequence[int], at_ms: int = NOON_MS) -> ConsumerRecord[bytes, bytes]:
@@ -39,13 +39,15 @@ def answer(recording: Recording, place: int, rows: Sequence[int], at_ms: int = N
     return ConsumerRecord("t", partition, 0, at_ms, 0, b"u", value, None, 1, len(value), headers=())
 
 
-def test_the_lists_of_plays_asked_are_kept_as_rows_of_the_catalogue(recording: Recording, collector: Collector) -> None:
+def test_the_lists_of_scored_plays_are_kept_as_rows_of_the_catalogue(
+    recording: Recording, collector: Collector
+) -> None:
     a, b, c = range(FIRST_TRACK, FIRST_TRACK + 3)
 
     collector.take_answers(0, [answer(recording, 5, [a, c]), answer(recording, 4, [a, b])])
     collector.take_answers(1, [answer(recording, 11, [b]), answer(recording, 3, [c, b, a])])
 
-    short_term, long_term = collector.lists_at(ASKED)
+    short_term, long_term = collector.lists_at(SCORED)
     assert short_term.tolist() == [[PAD, PAD], [FIRST_TRACK + 1, UNKNOWN], [FIRST_TRACK + 1, UNKNOWN], [PAD, PAD]]
     assert long_term[0].tolist() == [UNKNOWN, FIRST_TRACK, FIRST_TRACK + 1]
     assert long_term[3].tolist() == [FIRST_TRACK, PAD, PAD]
@@ -67,14 +69,14 @@ def test_answers_to_one_play_are_counted(recording: Recording, collector: Collec
     assert collector.num_answers.sum() == 3
 
 
-def test_a_play_is_answered_when_the_later_horizon_is(recording: Recording, collector: Collector) -> None:
+def test_a_play_is_answered_when_its_later_horizon_is(recording: Recording, collector: Collector) -> None:
     collector.take_answers(1, [answer(recording, 4, [2], at_ms=NOON_MS + 30)])
     collector.take_answers(0, [answer(recording, 4, [2], at_ms=NOON_MS + 20)])
 
     assert collector.answered_at_ms[4] == NOON_MS + 30
 
 
-def test_a_refused_play_is_settled(recording: Recording, collector: Collector) -> None:
+def test_a_rejected_play_is_settled(recording: Recording, collector: Collector) -> None:
     headers = DeadLetterHeaders(Cause.NOT_JSON, "it is not", "plays", 1, 2, "1.0")
     letter = dead_letter(b"u", b"{", headers)
 

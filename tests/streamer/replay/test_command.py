@@ -26,7 +26,7 @@ Replayed = list[tuple[ReplayPlan, dict[str, str]]]
 
 @pytest.fixture
 def run() -> Iterator[Run]:
-    """Run the command line, as streamer.__main__ does; give the signal back that a replay takes."""
+    """Run the command line, as streamer.__main__ does; restore the signal handler that a replay replaces."""
     handler = signal.getsignal(signal.SIGTERM)
 
     def parse_and_run(arguments: Sequence[str]) -> None:
@@ -50,15 +50,13 @@ def data(tmp_path: Path) -> str:
 
 @pytest.fixture
 def replayed(monkeypatch: pytest.MonkeyPatch) -> Replayed:
-    """Collect what would be replayed: what becomes of it, test_run.py tests."""
+    """Collect the plans of replays without running them; test_run.py runs them."""
     calls: Replayed = []
     monkeypatch.setattr(running, "replay", lambda plan, environment: calls.append((plan, dict(environment))))
     return calls
 
 
-def test_a_replay_needs_no_more_than_data(
-    run: Run, data: str, replayed: list[tuple[ReplayPlan, dict[str, str]]]
-) -> None:
+def test_a_replay_needs_only_data(run: Run, data: str, replayed: list[tuple[ReplayPlan, dict[str, str]]]) -> None:
     run(["replay", data])
 
     ((plan, environment),) = replayed
@@ -67,7 +65,7 @@ def test_a_replay_needs_no_more_than_data(
     assert environment == {"PATH": "/bin", "REFRAIN_MAX_BATCH_PLAYS": "7"}
 
 
-def test_a_replay_can_be_told_how(run: Run, data: str, replayed: Replayed) -> None:
+def test_every_argument_of_a_replay_can_be_given(run: Run, data: str, replayed: Replayed) -> None:
     run(["replay", data, "--workers", "3", "--kill-halfway", "--max-batch-plays", "500", "--under-way", "99",
          "--limit", "2", "--track", "song", "--release", "r", "--epochs", "1"])  # fmt: skip
 
@@ -105,6 +103,6 @@ def test_an_evaluation_can_be_read_by_programs(
     assert list(json.loads(capsys.readouterr().out)) == ["by protocol", "as served", "markov"]
 
 
-def test_data_that_is_not_there_is_an_error_of_one_line(run: Run, tmp_path: Path) -> None:
+def test_missing_data_is_an_error_in_one_line(run: Run, tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="cannot be read"):
         run(["replay", str(tmp_path / "absent.csv")])

@@ -1,4 +1,4 @@
-"""The ledger sees every play that is missing and every one that counts twice."""
+"""The ledger finds every play that is missing and every one that counts twice."""
 
 from collections.abc import Callable
 
@@ -43,7 +43,7 @@ def test_books_balance_when_each_play_counts_once(
     assert ledger == ReplayLedger(plays=NUM_PLAYS, applied=NUM_PLAYS, lost=0, twice=0, dead_letters=0)
 
 
-def test_a_play_lost_by_one_listener_does_not_make_up_for_one_counted_twice_by_another(
+def test_a_play_lost_by_one_listener_does_not_offset_one_counted_twice_by_another(
     recording: Recording, collector: Collector, plays_seen: np.ndarray
 ) -> None:
     plays_seen[0] -= 1
@@ -55,7 +55,7 @@ def test_a_play_lost_by_one_listener_does_not_make_up_for_one_counted_twice_by_a
 
 
 @pytest.mark.parametrize("horizon", [0, 1])
-def test_answers_that_are_missing_or_given_twice_count_for_either_horizon(
+def test_missing_and_repeated_answers_count_for_either_horizon(
     recording: Recording, collector: Collector, plays_seen: np.ndarray, horizon: int
 ) -> None:
     collector.num_answers[horizon, [7, 8]] = 0
@@ -75,7 +75,7 @@ def test_a_play_that_misses_both_state_and_answer_is_lost_once(
     assert balance(recording, collector, plays_seen).lost == 1
 
 
-def test_a_refused_play_is_neither_applied_nor_lost(
+def test_a_rejected_play_is_neither_applied_nor_lost(
     recording: Recording, collector: Collector, plays_seen: np.ndarray
 ) -> None:
     collector.is_dead[7] = True

@@ -28,7 +28,7 @@ NUM_PARTITIONS, MAX_UNDER_WAY = 2, 250
 
 @dataclass
 class Stage:
-    """Topics, a recording and its playback, not yet begun."""
+    """Topics, a recording and its playback, not yet started."""
 
     settings: Settings
     recording: Recording
@@ -87,7 +87,7 @@ async def test_every_play_is_sent_and_its_answers_found(stage: Stage) -> None:
     assert (answered_at_ms >= sent_at_ms).all()
 
 
-async def test_no_more_plays_are_under_way_than_may_be(stage: Stage) -> None:
+async def test_the_number_of_plays_under_way_is_bounded(stage: Stage) -> None:
     under_way = []
 
     async with echo(stage.settings):
@@ -97,7 +97,7 @@ async def test_no_more_plays_are_under_way_than_may_be(stage: Stage) -> None:
     assert max(under_way) < MAX_UNDER_WAY + module._SLICE_PLAYS
 
 
-async def test_a_topic_that_somebody_else_writes_to_is_refused(stage: Stage) -> None:
+async def test_a_topic_with_another_producer_is_rejected(stage: Stage) -> None:
     async with AIOKafkaProducer(bootstrap_servers=stage.settings.kafka_bootstrap_servers) as stranger:
         await stranger.send_and_wait(stage.settings.plays_topic, b"{}", b"u", partition=0)
 
@@ -105,14 +105,14 @@ async def test_a_topic_that_somebody_else_writes_to_is_refused(stage: Stage) -> 
         await stage.playback.run(lambda _sent, _answered: None)
 
 
-async def test_plays_that_nobody_answers_end_it(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_unanswered_plays_end_a_playback(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_MAX_STANDSTILL_S", 0.3)
 
     with pytest.raises(PlaybackError, match="0 of 600 are answered, 400 were sent"):
         await stage.playback.run(lambda _sent, _answered: None)
 
 
-async def test_whoever_watches_may_end_it(stage: Stage) -> None:
+async def test_a_watch_may_end_a_playback(stage: Stage) -> None:
     def watch(sent: int, answered: int) -> None:
         raise InterruptedError(sent, answered)
 

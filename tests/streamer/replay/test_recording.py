@@ -29,12 +29,12 @@ def recording(listening: RecordedPlays, split: Split) -> Recording:
     return Recording.of(listening, split, NUM_PARTITIONS)
 
 
-def test_plays_go_in_the_order_of_their_time(recording: Recording) -> None:
+def test_plays_are_sent_in_time_order(recording: Recording) -> None:
     assert (np.diff(recording.played_at_ms[recording.order]) >= 0).all()
     assert sorted(recording.order.tolist()) == list(range(len(recording)))
 
 
-def test_plays_of_one_listener_keep_their_order_and_meet_in_one_partition(recording: Recording) -> None:
+def test_plays_of_one_listener_keep_their_order_in_one_partition(recording: Recording) -> None:
     for listener in range(len(recording.users)):
         sent = recording.order[recording.listeners[recording.order] == listener]
 
@@ -72,7 +72,7 @@ def test_messages_say_who_played_what_and_when(listening: RecordedPlays, split: 
     assert decoded.plays.track_keys.tolist() == split.served.track_keys[places].tolist()
 
 
-def test_listeners_without_a_play_left_have_no_number(draw_listening: Callable[..., RecordedPlays]) -> None:
+def test_listeners_without_remaining_plays_have_no_number(draw_listening: Callable[..., RecordedPlays]) -> None:
     few = draw_listening(600).earliest(10)
 
     recording = Recording.of(few, split_plays(few.plays), NUM_PARTITIONS)

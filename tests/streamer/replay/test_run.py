@@ -29,7 +29,7 @@ def listening(draw_listening: Callable[..., RecordedPlays]) -> RecordedPlays:
 
 @pytest.fixture
 def environment(kafka: DevKafka) -> Mapping[str, str]:
-    """That of an operator who has a broker, with other topics on it."""
+    """The environment of an operator whose broker has other topics."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("REFRAIN_")}
     return clean | {"REFRAIN_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers, "REFRAIN_PARTITIONS": "4"}
 
@@ -104,7 +104,7 @@ def test_a_replay_that_keeps_the_laws_passes() -> None:
     reject_broken_laws(streamed_of(0.47), scores_of(0.4702))
 
 
-def test_plays_too_few_to_split_are_refused(draw_listening: Callable[..., RecordedPlays]) -> None:
+def test_too_few_plays_to_split_are_rejected(draw_listening: Callable[..., RecordedPlays]) -> None:
     alone = draw_listening(600).earliest(1)
 
     with pytest.raises(ReplayError, match="1 plays cannot be split by time"):

@@ -1,4 +1,4 @@
-"""What recommenders score, and when two scores say the same."""
+"""The scores of recommenders, and when two scores agree."""
 
 from collections.abc import Callable
 from math import nan
@@ -23,7 +23,7 @@ def scores_of(hr: float, mrr: float = 0.2, recall: float = 0.4) -> Scores:
     return Scores(*(Estimate(mean, mean - 0.05, mean + 0.05) for mean in (hr, mrr, recall)))
 
 
-def test_who_names_the_next_play_first_scores_one(split: Split) -> None:
+def test_a_recommender_that_always_names_the_next_play_first_scores_one(split: Split) -> None:
     anchors = split.anchors("test")
     lists = Lists(np.full((len(anchors), 20), PAD), np.full((len(anchors), 100), PAD))
     lists.short_term[:, 0] = split.rows[anchors + 1]
@@ -39,7 +39,7 @@ def test_transitions_beat_popularity_where_albums_are_played_in_order(split: Spl
     assert baselines["markov"].mrr_at_20.mean > baselines["popularity"].mrr_at_20.mean + 0.1
 
 
-def test_what_cannot_be_asked_scores_nothing(draw_listening: Callable[..., RecordedPlays]) -> None:
+def test_without_questions_there_is_no_score(draw_listening: Callable[..., RecordedPlays]) -> None:
     split = split_plays(draw_listening(12).plays, t2_ms=1_500_000_000_000)
 
     assert np.isnan(list(score(split, Lists(np.empty((0, 20), int), np.empty((0, 100), int))).means().values())).all()
@@ -51,7 +51,7 @@ def test_scores_agree_to_three_decimals() -> None:
     assert not scores_of(0.47, recall=0.44).agrees_with(scores_of(0.47, recall=0.45))
 
 
-def test_what_neither_was_asked_they_agree_on() -> None:
+def test_scores_without_questions_agree() -> None:
     assert scores_of(0.47, recall=nan).agrees_with(scores_of(0.47, recall=nan))
 
 

@@ -6,7 +6,7 @@ from streamer.report.charts import Annotation, Series, Shade, interval_chart, li
 
 
 def drawing(html: str) -> ET.Element:
-    """The SVG at the beginning of what was drawn: it must be well-formed."""
+    """Parse the SVG at the beginning of a drawing, which must be well-formed."""
     return ET.fromstring(html[: html.index("</svg>") + len("</svg>")])
 
 
@@ -14,7 +14,7 @@ def circles(html: str) -> list[dict[str, str]]:
     return [dict(each.attrib) for each in drawing(html).iter("circle")]
 
 
-def test_a_higher_value_stands_higher_and_a_later_one_further_right() -> None:
+def test_a_higher_value_is_drawn_higher_and_a_later_one_further_right() -> None:
     chart = line_chart(
         [Series("a < b", 0, [1, 2], [0.2, 0.4])], x_label="x", y_label="y", ticks=[(1, "one"), (2, "two")]
     )
@@ -37,7 +37,7 @@ def test_bands_stay_inside_the_drawing() -> None:
     assert max(numbers[1::2]) <= 300
 
 
-def test_marks_and_shades_stand_where_the_line_has_their_points() -> None:
+def test_marks_and_shades_are_aligned_with_the_points_of_the_line() -> None:
     chart = line_chart(
         [Series("a", 0, [1, 2, 3], [0.2, 0.4, 0.3])], x_label="x", y_label="y", ticks=[(1, "one"), (3, "three")],
         marks=[Annotation(2, "B", "the <second>")], shades=[Shade(1, 3, "all of it")],

@@ -10,7 +10,7 @@ def counted(hr: float) -> Figures:
     return {"seeds": [], "of_seeds": {}, "hr_at_20": hr, "mrr_at_20": 0.2}
 
 
-def test_what_is_trained_may_differ_by_a_hundredth() -> None:
+def test_figures_of_training_may_differ_by_a_hundredth() -> None:
     written = {"gru4rec": trained(0.40)}
 
     assert list(disagreements(written, {"gru4rec": trained(0.409)}, 1)) == []
@@ -19,7 +19,7 @@ def test_what_is_trained_may_differ_by_a_hundredth() -> None:
     ]
 
 
-def test_what_is_counted_may_not() -> None:
+def test_figures_of_counts_may_not_differ() -> None:
     written = {"markov": counted(0.40)}
 
     assert list(disagreements(written, {"markov": counted(0.4004)}, 1)) == []

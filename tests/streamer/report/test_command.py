@@ -19,7 +19,7 @@ Run = Callable[[Sequence[str]], None]
 
 @pytest.fixture
 def run(split: Split, tmp_path: Path) -> Run:
-    """Run the command on a folder of plays called made-up, with what can be counted in no time."""
+    """Run the command on a folder of plays called made-up, with systems that only count, which is fast."""
     folder = tmp_path / "made-up"
     folder.mkdir()
     tracks = [split.catalogue.track_ids[row - 2] for row in split.rows]
@@ -37,7 +37,7 @@ def run(split: Split, tmp_path: Path) -> Run:
     return parse_and_run
 
 
-def test_a_report_is_called_like_the_folder_of_its_plays(run: Run, tmp_path: Path) -> None:
+def test_a_report_is_named_after_the_folder_of_its_plays(run: Run, tmp_path: Path) -> None:
     run([])
 
     assert {path.name for path in (tmp_path / "report").iterdir()} == {"made-up.json", "made-up.html"}

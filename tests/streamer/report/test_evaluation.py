@@ -22,7 +22,7 @@ def reports(
     return evaluate_release(draw_listening(2000), saved.location, "cpu", ["markov", "vsknn"])
 
 
-def test_a_release_is_scored_in_both_ways_beside_the_baselines_asked_for(reports: dict[str, Report]) -> None:
+def test_a_release_is_scored_in_both_ways_next_to_the_chosen_baselines(reports: dict[str, Report]) -> None:
     assert list(reports) == ["by protocol", "as served", "markov", "vsknn"]
     assert reports["markov"].groups["short-term/all"].metrics["HR@20"].mean > 0.5
     for name in ("by protocol", "as served"):  # the release knows none of these tracks
@@ -57,12 +57,12 @@ def test_a_release_that_cannot_be_read_is_not_evaluated(
         evaluate_release(draw_listening(600), str(tmp_path), "cpu", [])
 
 
-def test_an_unknown_baseline_is_refused(draw_listening: Callable[..., RecordedPlays], tmp_path: Path) -> None:
+def test_an_unknown_baseline_is_rejected(draw_listening: Callable[..., RecordedPlays], tmp_path: Path) -> None:
     with pytest.raises(EvaluationError, match="unknown baseline oracle; the baselines are popularity, personal"):
         evaluate_release(draw_listening(600), str(tmp_path), "cpu", ["oracle"])
 
 
-def test_plays_too_few_to_split_are_refused(draw_listening: Callable[..., RecordedPlays], tmp_path: Path) -> None:
+def test_too_few_plays_to_split_are_rejected(draw_listening: Callable[..., RecordedPlays], tmp_path: Path) -> None:
     saved = save_tiny_release(tmp_path)
 
     with pytest.raises(EvaluationError, match="1 plays cannot be split by time"):

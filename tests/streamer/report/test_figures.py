@@ -17,7 +17,7 @@ def popular(split: Split) -> Lists:
 
 @pytest.fixture(scope="module")
 def seeing(split: Split, popular: Lists) -> Lists:
-    """The next play on top of every second list, and what is popular in the others."""
+    """Lists with the next play on top of every second one, and popular tracks in the others."""
     anchors = split.anchors("test")
     short_term = popular.short_term.copy()
     short_term[::2] = 0
@@ -30,7 +30,7 @@ def described(split: Split, name: str, lists: Sequence[Lists], every: int = 1, *
     return describe(name, runs, split, Asking(every), others=others)
 
 
-def test_who_names_every_next_play_first_hits_always(split: Split, seeing: Lists) -> None:
+def test_a_system_that_always_names_the_next_play_first_always_hits(split: Split, seeing: Lists) -> None:
     figures = described(split, "gru4rec", [seeing], every=2)  # only where it sees
 
     assert (figures["hr_at_20"], figures["mrr_at_20"], figures["ndcg_at_10"]) == (1, 1, 1)
@@ -47,7 +47,7 @@ def test_figures_of_several_seeds_are_their_means(split: Split, seeing: Lists, p
     assert figures["seeds"] == [1, 2]
 
 
-def test_what_only_counts_has_no_seeds(split: Split, popular: Lists) -> None:
+def test_systems_that_only_count_have_no_seeds(split: Split, popular: Lists) -> None:
     figures = described(split, "popularity", [popular])
 
     assert (figures["seeds"], figures["of_seeds"], figures["losses"]) == ([], {}, [])
@@ -74,7 +74,7 @@ def test_a_lead_is_the_difference_of_two_figures(split: Split, seeing: Lists, po
     assert lead["lt_recall_at_100"] == {"mean": 0, "low": 0, "high": 0}
 
 
-def test_repeats_and_discoveries_are_all_that_is_asked(split: Split, seeing: Lists) -> None:
+def test_repeats_and_discoveries_cover_all_questions(split: Split, seeing: Lists) -> None:
     figures = described(split, "gru4rec", [seeing])
 
     counts = {name: group["num_anchors"]["short-term"] for name, group in figures["groups"].items()

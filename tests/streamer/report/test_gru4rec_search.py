@@ -13,7 +13,7 @@ OTHER = replace(TINY, learning_rate=0.3, epochs=1)
 TABLE = Path(__file__).parents[3] / "docs/report/30music-s10.gru4rec.json"
 
 
-def test_trials_go_on_where_a_search_was_interrupted(split: Split, tmp_path: Path) -> None:
+def test_an_interrupted_search_resumes_with_the_next_trial(split: Split, tmp_path: Path) -> None:
     path, lines = tmp_path / "report" / "made-up.gru4rec.json", list[str]()
     search(split, path, [TINY], log=lines.append)
     lines.clear()
@@ -27,7 +27,7 @@ def test_trials_go_on_where_a_search_was_interrupted(split: Split, tmp_path: Pat
     assert table[0]["plays_per_s"] > 0
 
 
-def test_a_trial_that_blows_up_is_written_down_and_passed_over(split: Split, tmp_path: Path) -> None:
+def test_a_trial_that_diverges_is_recorded_and_skipped(split: Split, tmp_path: Path) -> None:
     wild = replace(TINY, learning_rate=1e38)
 
     table = search(split, tmp_path / "table.json", [wild, OTHER], log=lambda _: None)
@@ -46,10 +46,10 @@ def test_the_best_epoch_of_the_best_trial_is_taken() -> None:
     assert (found.learning_rate, found.epochs) == (0.1, 2)
 
 
-def test_as_many_trials_are_made_as_for_our_own_recipe() -> None:
+def test_there_are_as_many_trials_as_for_our_own_recipe() -> None:
     assert len(set(TRIALS)) == 14
 
 
 @pytest.mark.skipif(not TABLE.exists(), reason="no search on 30music has been written down")
-def test_the_settings_of_the_report_are_the_best_that_were_found() -> None:
+def test_the_settings_of_the_report_are_the_best_ones_found() -> None:
     assert best(json.loads(TABLE.read_text())) == BEST

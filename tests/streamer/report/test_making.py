@@ -66,7 +66,7 @@ def test_refrains_own_are_compared_with_every_other(written: Path) -> None:
     assert systems["gru4rec"]["ahead_of"] == {}
 
 
-def test_the_page_tells_what_new_weights_cost(written: Path) -> None:
+def test_the_page_shows_what_new_weights_cost(written: Path) -> None:
     systems = json.loads((written / "made-up.json").read_text())
     lost = systems["refrain_network"]["ahead_of"]["refrain_rebuilt"]["hr_at_20"]["mean"]
 
@@ -76,7 +76,7 @@ def test_the_page_tells_what_new_weights_cost(written: Path) -> None:
     assert f"{lost:+.4f} <small>" in (written / "made-up.html").read_text()
 
 
-def test_the_page_tells_how_fast_each_learned(written: Path) -> None:
+def test_the_page_shows_how_fast_each_system_learned(written: Path) -> None:
     systems, page = json.loads((written / "made-up.json").read_text()), (written / "made-up.html").read_text()
 
     for name in ("refrain_network", "gru4rec"):
@@ -101,7 +101,7 @@ def test_the_page_names_no_track_and_no_listener(written: Path, bench: Bench) ->
     assert not [track_id for track_id in bench.split.catalogue.track_ids if track_id in lines]
 
 
-def test_what_was_asked_too_seldom_is_not_drawn() -> None:
+def test_bins_with_too_few_questions_are_not_drawn() -> None:
     rate = {"mean": 0.5, "low": 0.4, "high": 0.6}
     bins = [{"label": label, "num_anchors": num, "hit_rate": rate} for label, num in (("3 min", 99), ("6 min", 40))]
     seldom = {"label": "a week", "num_anchors": 2, "hit_rate": rate}
@@ -123,7 +123,7 @@ def test_nothing_is_fitted_twice(written: Path, bench: Bench) -> None:
     assert [line for line in lines if "fitting" in line or "epoch" in line] == []
 
 
-def test_other_settings_are_fitted_anew(written: Path, bench: Bench) -> None:
+def test_other_settings_are_fitted_again(written: Path, bench: Bench) -> None:
     assert written.exists()
     lines: list[str] = []
     other = replace(bench, log=lines.append, gru4rec=replace(bench.gru4rec, learning_rate=0.05))
@@ -133,11 +133,11 @@ def test_other_settings_are_fitted_anew(written: Path, bench: Bench) -> None:
     assert lines[0] == "gru4rec, seed 1: fitting"
 
 
-def test_figures_made_anew_agree(written: Path, bench: Bench, tmp_path: Path) -> None:
+def test_reproduced_figures_agree(written: Path, bench: Bench, tmp_path: Path) -> None:
     check_report("made-up", replace(bench, folder=tmp_path), names=NAMES, seed=1, asking=Asking(), folder=written)
 
 
-def test_figures_that_differ_are_refused(written: Path, bench: Bench, tmp_path: Path) -> None:
+def test_figures_that_differ_are_rejected(written: Path, bench: Bench, tmp_path: Path) -> None:
     systems = json.loads((written / "made-up.json").read_text())
     systems["gru4rec"]["of_seeds"]["1"]["hr_at_20"] += 0.02
     systems["popularity"]["mrr_at_20"] += 0.001
@@ -152,7 +152,7 @@ def test_a_check_needs_something_to_compare_with(bench: Bench, tmp_path: Path) -
         check_report("made-up", bench, names=["popularity"], seed=1, asking=Asking(), folder=tmp_path)
 
 
-def test_an_unknown_system_is_refused(bench: Bench) -> None:
+def test_an_unknown_system_is_rejected(bench: Bench) -> None:
     with pytest.raises(ReportError, match="unknown system oracle; the systems are refrain_served"):
         measure(bench, names=["oracle"], seeds=[1], asking=Asking())
 

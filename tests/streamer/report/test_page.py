@@ -22,7 +22,7 @@ def lists(split: Split) -> Mapping[str, Lists]:
 
 @pytest.fixture(scope="module")
 def systems(split: Split, lists: Mapping[str, Lists]) -> dict[str, Figures]:
-    """Figures of counts alone, those of sequential rules under the name of what serves."""
+    """Figures of counting systems only, with those of sequential rules under the name of the system that serves."""
     served = {"refrain_served": lists["sequential_rules"], "markov": lists["markov"], "popularity": lists["popularity"]}
     others = {name: [each] for name, each in served.items() if name != "refrain_served"}
     return {
@@ -86,7 +86,7 @@ def test_every_system_has_a_row_of_its_figures(systems: dict[str, Figures]) -> N
         assert row[5] == f"{figures['coverage_at_20']:.3f}"
 
 
-def test_a_figure_that_was_not_measured_leaves_a_place_empty(systems: dict[str, Figures]) -> None:
+def test_a_missing_figure_leaves_an_empty_cell(systems: dict[str, Figures]) -> None:
     without = {
         name: {metric: figure for metric, figure in figures.items() if metric != "lt_recall_at_100"}
         for name, figures in systems.items()
@@ -113,7 +113,7 @@ def test_losses_are_drawn_where_something_was_trained(systems: dict[str, Figures
     assert f"<h3>{systems['refrain_served']['title']}</h3>" in section
 
 
-def test_what_was_not_measured_is_said(systems: dict[str, Figures]) -> None:
+def test_the_page_says_what_was_not_measured(systems: dict[str, Figures]) -> None:
     found = sections(draw_page("made-up", systems, None))
 
     assert found["swap"].endswith("<p>Not measured.</p>")

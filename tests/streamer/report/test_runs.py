@@ -11,7 +11,7 @@ LISTS = Lists(np.arange(40).reshape(2, 20), np.arange(200).reshape(2, 100))
 KEY = {"seed": 1, "offsets": (1, 100)}
 
 
-def test_what_is_kept_comes_back(tmp_path: Path) -> None:
+def test_a_kept_run_is_loaded_unchanged(tmp_path: Path) -> None:
     keep_run(tmp_path / "a-1", KEY, SystemRun(LISTS, {"rate": 0.1}, [3.0, 2.5], 900.5))
 
     kept = kept_run(tmp_path / "a-1", KEY)
@@ -22,13 +22,13 @@ def test_what_is_kept_comes_back(tmp_path: Path) -> None:
     assert (kept.settings, kept.losses, kept.plays_per_s) == ({"rate": 0.1}, [3.0, 2.5], 900.5)
 
 
-def test_a_run_of_other_settings_is_not_taken(tmp_path: Path) -> None:
+def test_a_run_with_other_settings_is_not_loaded(tmp_path: Path) -> None:
     keep_run(tmp_path, KEY, SystemRun(LISTS, {}))
 
     assert kept_run(tmp_path, KEY | {"seed": 2}) is None
 
 
-def test_a_run_that_was_interrupted_is_not_taken(tmp_path: Path) -> None:
+def test_an_incomplete_run_is_not_loaded(tmp_path: Path) -> None:
     keep_run(tmp_path, KEY, SystemRun(LISTS, {}))
     (tmp_path / "run.json").unlink()
 
