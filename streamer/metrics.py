@@ -161,7 +161,7 @@ class TrainerMetrics:
         self.forgotten = Counter(
             "refrain_archive_listeners_forgotten", "Listeners dropped from the archive.", registry=registry
         )
-        # Rises without end: the archive falls behind; the disk is slow or full.
+        # Keeps rising far above train_min_plays: no fit is triggered, or fits fail: see `refrain_trainer_failures`.
         self.plays_new = Gauge("refrain_plays_since_fit", "Plays archived since the latest fit.", registry=registry)
 
     def _declare_fits(self, registry: CollectorRegistry) -> None:
