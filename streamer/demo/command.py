@@ -4,15 +4,12 @@ import argparse
 import logging
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
+from streamer.runtime.commands import Commands
 from streamer.settings import Settings
 
-if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  argparse has no other name for it
 
-
-def add_demo(commands: "Commands", environment: Mapping[str, str]) -> None:
+def add_demo(commands: Commands, environment: Mapping[str, str]) -> None:
     """Add the command `demo`; the environment is passed on to the processes it starts."""
     parser = commands.add_parser("demo", help="run Kafka, simulated listeners, trainer and workers on this machine")
     parser.add_argument(

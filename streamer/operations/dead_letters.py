@@ -9,7 +9,7 @@ from collections.abc import Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 from aiokafka.errors import KafkaError
@@ -17,11 +17,9 @@ from aiokafka.errors import KafkaError
 from streamer.errors import RefrainError
 from streamer.operations.letters import Letter, RecordId, read_letters, survey_letters
 from streamer.operations.redelivery import Choice, Dispatch, send_again
+from streamer.runtime.commands import Commands
 from streamer.settings import Settings
 from streamer.wire.messages import Cause
-
-if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  argparse has no other name for it
 
 _Result = TypeVar("_Result")
 
@@ -40,7 +38,7 @@ class DeadLettersError(RefrainError):
     """Raised when a letter does not exist or Kafka fails; letters already sent have receipts, so run it again."""
 
 
-def add_dead_letters(commands: "Commands") -> None:
+def add_dead_letters(commands: Commands) -> None:
     """Add the command `dead-letters`."""
     parser = commands.add_parser("dead-letters", help="list, show and re-send rejected plays")
     actions = parser.add_subparsers(required=True)
@@ -49,7 +47,7 @@ def add_dead_letters(commands: "Commands") -> None:
     _add_send_again(actions)
 
 
-def _add_list(actions: "Commands") -> None:
+def _add_list(actions: Commands) -> None:
     parser = actions.add_parser("list", help="list the newest letters, and count all by cause")
     parser.add_argument("--cause", choices=_CAUSES, action="append", default=[], help="only letters with this cause")
     parser.set_defaults(letters=[])
@@ -63,7 +61,7 @@ def _add_list(actions: "Commands") -> None:
     parser.set_defaults(run=run)
 
 
-def _add_show(actions: "Commands") -> None:
+def _add_show(actions: Commands) -> None:
     parser = actions.add_parser("show", help="print a letter in full")
     parser.add_argument("letter", type=_place, metavar="PARTITION:OFFSET", help="as printed by `list`")
 
@@ -73,7 +71,7 @@ def _add_show(actions: "Commands") -> None:
     parser.set_defaults(run=run)
 
 
-def _add_send_again(actions: "Commands") -> None:
+def _add_send_again(actions: Commands) -> None:
     parser = actions.add_parser(
         "send-again", help="re-send letters to the topic of plays, each exactly once", description=_WHEN_TO_SEND
     )

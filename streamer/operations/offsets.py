@@ -7,11 +7,10 @@ Rules of this file:
 - States are kept: a worker finds the new mark in the changelog, behind its states.
 """
 
-import argparse
 import asyncio
 import sys
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, ProducerFenced
@@ -31,11 +30,9 @@ from streamer.kafka.offsets import (
     timestamps_at,
 )
 from streamer.kafka.topics import ensure_topics
+from streamer.runtime.commands import Commands
 from streamer.settings import Settings
 from streamer.wire.changelog import MARK_KEY, NO_MARK
-
-if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  argparse has no other name for it
 
 _EARLIEST: Final = "earliest"
 _LATEST: Final = "latest"
@@ -43,7 +40,7 @@ _LATEST: Final = "latest"
 _INTERRUPTED: Final = "a worker started meanwhile: stop all workers, then run the command again"
 
 
-def add_offsets(commands: "Commands") -> None:
+def add_offsets(commands: Commands) -> None:
     """Add `offsets show` and `offsets reset`."""
     parser = commands.add_parser("offsets", help="show the offsets of each partition, and reset those that do not fit")
     actions = parser.add_subparsers(required=True)

@@ -7,12 +7,11 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from streamer.errors import ReleaseError
+from streamer.runtime.commands import Commands
 from streamer.settings import Settings
 
 if TYPE_CHECKING:
     from streamer.releases.promotion import Promoter, Promotion
-
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  argparse has no other name for it
 
 _Result = TypeVar("_Result")
 
@@ -24,7 +23,7 @@ champion. To keep an old release, stop the trainer.
 """
 
 
-def add_releases(commands: "Commands") -> None:
+def add_releases(commands: Commands) -> None:
     """Add `releases list`, `show`, `promote` and `rollback`."""
     parser = commands.add_parser("releases", help="list and show releases, and choose the champion by hand")
     actions = parser.add_subparsers(required=True)

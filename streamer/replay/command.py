@@ -4,21 +4,19 @@ import argparse
 import signal
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from models.recipes import RECIPES
 from streamer.recordings.arguments import add_recording, num, read_chosen
+from streamer.runtime.commands import Commands
 from streamer.settings import Settings
-
-if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  argparse has no other name for it
 
 #: A second of work for two workers with one core each: enough to keep them busy; more would only queue.
 _MAX_UNDER_WAY: Final = 2000
 _SERVES: Final = RECIPES["refrain"]
 
 
-def add_replay(commands: "Commands", environment: Mapping[str, str]) -> None:
+def add_replay(commands: Commands, environment: Mapping[str, str]) -> None:
     """Add `replay`; the workers it starts inherit the environment."""
     parser = commands.add_parser(
         "replay", help="answer recorded plays through Kafka, score the answers, account for every play"

@@ -6,19 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from streamer.recordings.arguments import add_recording, read_chosen
+from streamer.runtime.commands import Commands
 from streamer.settings import Settings
-
-if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  argparse has no other name for it
 
 _MANY_TRACKS: Final = 20_000  # ranking takes time in proportion
 _EVERY_OF_MANY: Final = 4
 
 
-def add_report(commands: "Commands") -> None:
+def add_report(commands: Commands) -> None:
     """Add `report`."""
     parser = commands.add_parser("report", help="compare every system on recorded plays: figures and a page")
     parser.add_argument("data", type=Path, help="Parquet or CSV file of plays, or a folder with events.parquet")
@@ -79,7 +77,7 @@ def _log(text: str) -> None:
     sys.stderr.flush()
 
 
-def add_evaluate(commands: "Commands") -> None:
+def add_evaluate(commands: Commands) -> None:
     """Add `evaluate`."""
     parser = commands.add_parser("evaluate", help="score a release on recorded plays, without Kafka")
     add_recording(parser)

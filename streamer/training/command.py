@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING
 
 from models.recipes import RECIPES
 from streamer.recordings.arguments import add_columns, num, read_chosen
+from streamer.runtime.commands import Commands
 from streamer.settings import Settings
 
 if TYPE_CHECKING:
     from models.release import SavedRelease
 
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  argparse has no other name for it
 
-
-def add_trainer(commands: "Commands") -> None:
+def add_trainer(commands: Commands) -> None:
     """Add `trainer`."""
     parser = commands.add_parser("trainer", help="archive plays, fit weights to them, release those that pass the gate")
     parser.add_argument(
@@ -35,7 +34,7 @@ def _run_trainer(settings: Settings, arguments: argparse.Namespace) -> None:
         sys.exit(1)
 
 
-def add_train(commands: "Commands") -> None:
+def add_train(commands: Commands) -> None:
     """Add `train`."""
     parser = commands.add_parser(
         "train",

@@ -2,15 +2,12 @@
 
 import argparse
 import asyncio
-from typing import TYPE_CHECKING
 
+from streamer.runtime.commands import Commands
 from streamer.settings import Settings
 
-if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  argparse has no other name for it
 
-
-def add_worker(commands: "Commands") -> None:
+def add_worker(commands: Commands) -> None:
     """Add `worker`."""
     parser = commands.add_parser("worker", help="answer plays with recommendations")
     parser.set_defaults(run=_run)
