@@ -95,17 +95,17 @@ def describe_release(location: str) -> Description:
         OSError: the location cannot be reached.
     """
     manifest = read_manifest(location, None)
-    sha256 = sha256_of(read_file(location, MANIFEST, None))
     metrics = json.loads(read_file(location, METRICS, manifest.files[METRICS]))
     return Description(
-        manifest.release_id, sha256, manifest.created_at_ms, manifest.data_window, metrics, manifest.files
+        manifest.release_id, manifest.sha256, manifest.created_at_ms, manifest.data_window, metrics, manifest.files
     )
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseManifest:
-    """The contents of a manifest."""
+    """The contents of a manifest, and its own checksum."""
 
+    sha256: str
     release_id: str
     created_at_ms: int
     data_window: DataWindow
@@ -132,6 +132,7 @@ def read_manifest(location: str, sha256: str | None) -> ReleaseManifest:
         )
     try:
         return ReleaseManifest(
+            sha256=sha256_of(content),
             release_id=str(fields["release_id"]),
             created_at_ms=int(fields["created_at_ms"]),
             data_window=DataWindow(**fields["data_window"]),
