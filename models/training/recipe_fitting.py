@@ -14,6 +14,7 @@ from models.training.context import DEFAULT_CONTEXT, FitContext
 from models.training.fit import fit_shards, occurring_contexts
 from models.training.loop import Stage
 from models.training.shards import Shard, Shards
+from models.training.two_stages import SecondStagePlan, fit_pipeline
 
 
 def fit_recipe(
@@ -43,7 +44,6 @@ def fit_recipe(
             few plays.
     """
     _refuse_misfits(recipe, playlists, start)
-    from models.training.two_stages import SecondStagePlan, fit_pipeline  # noqa: PLC0415  spares workers loading scipy
 
     def fit_network(shards: Shards, catalogue: Catalogue, stage: Stage) -> Network:
         learned, extra = shards, () if playlists is None else [Shard(playlists)]
