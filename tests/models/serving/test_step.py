@@ -55,6 +55,21 @@ def splits(histories: Histories, rng: np.random.Generator, sizes: list[int]) -> 
         done = until
 
 
+def step_by_step(
+    recommender: Recommender, histories: Histories, seed: int, cuts: list[int]
+) -> tuple[np.ndarray, CountMaps, np.ndarray]:
+    """Step through histories as a worker would: the last states and counts, and the long-term scores of each play."""
+    hidden = np.zeros((histories.num_listeners, recommender.network.config.hidden_size), np.float32)
+    counts = CountMaps.empty(histories.num_listeners)
+    scores = np.zeros((histories.num_plays, 8), np.float32)
+    for done, until in splits(histories, np.random.default_rng(seed), [*cuts, 7]):
+        part, fold_from, new = remembered(histories, done, until)
+        output = step(recommender, StepInput(hidden, part, fold_from, counts, fold_from, new), sizes=(5, 8))
+        hidden, counts = output.hidden, output.counts
+        scores[between(histories.bounds[:-1] + done, histories.bounds[:-1] + until)] = output.ranked[1].scores
+    return hidden, counts, scores
+
+
 @example(seed=217, cuts=[1, 40])  # a short taste vector: scores differ by 1.05e-5
 @settings(max_examples=5, deadline=None)
 @given(seed=st.integers(0, 1000), cuts=st.lists(st.sampled_from([0, 1, 3, 40, 90]), min_size=1, max_size=12))
@@ -68,15 +83,7 @@ def test_any_split_of_the_histories_gives_the_states_and_scores_of_one_fold(
     histories = draw_histories(seed)
     expected = whole(any_network, catalogue, histories)
 
-    hidden = np.zeros((histories.num_listeners, any_network.config.hidden_size), np.float32)
-    counts = CountMaps.empty(histories.num_listeners)
-    scores = np.zeros_like(expected.ranked[1].scores)
-    for done, until in splits(histories, np.random.default_rng(seed), [*cuts, 7]):
-        part, fold_from, new = remembered(histories, done, until)
-        step_input = StepInput(hidden, part, fold_from, counts, fold_from, new)
-        output = step(Recommender(any_network, catalogue), step_input, sizes=(5, 8))
-        hidden, counts = output.hidden, output.counts
-        scores[between(histories.bounds[:-1] + done, histories.bounds[:-1] + until)] = output.ranked[1].scores
+    hidden, counts, scores = step_by_step(Recommender(any_network, catalogue), histories, seed, cuts)
 
     np.testing.assert_allclose(hidden, expected.hidden, atol=TOLERANCE)
     np.testing.assert_allclose(scores, expected.ranked[1].scores, atol=SCORE_TOLERANCE)
@@ -93,13 +100,7 @@ def test_any_split_of_the_histories_gives_the_scores_of_one_fold_with_a_second_s
     everywhere = StepInput.from_nothing(histories, np.arange(histories.num_plays), num_hidden=16)
     expected = step(reranked, everywhere, sizes=(5, 8))
 
-    hidden, counts = np.zeros((histories.num_listeners, 16), np.float32), CountMaps.empty(histories.num_listeners)
-    scores = np.zeros_like(expected.ranked[1].scores)
-    for done, until in splits(histories, np.random.default_rng(seed), [*cuts, 7]):
-        part, fold_from, new = remembered(histories, done, until)
-        output = step(reranked, StepInput(hidden, part, fold_from, counts, fold_from, new), sizes=(5, 8))
-        hidden, counts = output.hidden, output.counts
-        scores[between(histories.bounds[:-1] + done, histories.bounds[:-1] + until)] = output.ranked[1].scores
+    _, _, scores = step_by_step(reranked, histories, seed, cuts)
 
     np.testing.assert_allclose(scores, expected.ranked[1].scores, atol=10 * TOLERANCE)  # not cosines: of any size
 
