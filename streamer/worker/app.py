@@ -61,7 +61,7 @@ def create_worker(settings: Settings, num_partitions: int, engine: Engine | None
         ),
         pick_answered=_PICK_ANSWERED[settings.answer],
         belongs_here=partition_of and (lambda partition, key: partition_of(key, num_partitions) == partition),
-        gate=Drain(),
+        drain=Drain(),
         max_plays=settings.max_batch_plays,
         max_wait_s=settings.max_wait_s,
     )

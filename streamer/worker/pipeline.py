@@ -42,7 +42,7 @@ class Answering:
         topics: the topics that answers go to.
         pick_answered: the new plays of a batch to answer: each, or each listener's last.
         belongs_here: whether a key hashes to a partition; None skips the check.
-        gate: closes to stop between two batches.
+        drain: closes to stop between two batches.
         max_plays: the most plays in a batch.
         max_wait_s: how long the first chunk of a batch waits for others.
     """
@@ -55,14 +55,14 @@ class Answering:
     topics: Topics
     pick_answered: Callable[[Batch], NDArray[np.int64]]
     belongs_here: Callable[[int, bytes], bool] | None
-    gate: Drain
+    drain: Drain
     max_plays: int
     max_wait_s: float
 
     async def answer_plays(self, chunks: AsyncIterator[Chunk]) -> None:
         """Answer every play, one complete batch after the other."""
         batches = gather_chunks(chunks, max_plays=self.max_plays, max_wait_s=self.max_wait_s)
-        async for batch in self.gate.guard(batches):
+        async for batch in self.drain.guard(batches):
             await self.answer_batch(batch)
             for chunk in batch:
                 await chunk.acknowledge()

@@ -75,7 +75,7 @@ async def _stop(worker: Worker, web: WebServer, tasks: list["asyncio.Task[None]"
     limit = asyncio.get_running_loop().call_later(  # not a timeout: Faust swallows the cancellation it would send
         _STOP_LIMIT_S, crash, f"the worker did not stop within {_STOP_LIMIT_S:.0f} s; nothing is lost"
     )
-    await worker.answering.gate.close()
+    await worker.answering.drain.close()
     for task in tasks:
         task.cancel()
     await stop_app(worker.app)

@@ -101,7 +101,7 @@ async def test_one_worker_serves_every_recipe_in_turn_as_the_offline_step_does(
             offset = (number + 1) * len(PLAYED) - 1
             await until_serving(worker.answering, release_id=release.release_id, offset=offset)
     finally:
-        await worker.answering.gate.close()
+        await worker.answering.drain.close()
         await stop_app(worker.app)
         await worker.answering.fences.drop()
         await worker.answering.releases.stop()

@@ -124,16 +124,16 @@ async def test_a_consumer_that_stops_leaves_no_task_behind() -> None:
 
 
 async def test_an_open_gate_lets_everything_through() -> None:
-    queue, gate = Queue(3, 4), Drain()
+    queue, drain = Queue(3, 4), Drain()
     queue.end()
 
-    batches = [sizes(b) async for b in gate.guard(gather_chunks(queue.chunks(), max_plays=3, max_wait_s=0.0))]
+    batches = [sizes(b) async for b in drain.guard(gather_chunks(queue.chunks(), max_plays=3, max_wait_s=0.0))]
 
     assert batches == [[3], [4]]
 
 
 async def test_closing_waits_for_the_current_batch_and_lets_no_other_start() -> None:
-    queue, gate, batches, has_started, may_end = (
+    queue, drain, batches, has_started, may_end = (
         Queue(3, 4),
         Drain(),
         list[list[int]](),
@@ -142,14 +142,14 @@ async def test_closing_waits_for_the_current_batch_and_lets_no_other_start() -> 
     )
 
     async def work() -> None:
-        async for batch in gate.guard(gather_chunks(queue.chunks(), max_plays=3, max_wait_s=0.0)):
+        async for batch in drain.guard(gather_chunks(queue.chunks(), max_plays=3, max_wait_s=0.0)):
             batches.append(sizes(batch))
             has_started.set()
             await may_end.wait()
 
     working = asyncio.create_task(work())
     await has_started.wait()
-    closing = asyncio.create_task(gate.close())
+    closing = asyncio.create_task(drain.close())
     assert not (await asyncio.wait({closing}, timeout=0.01))[0]
 
     may_end.set()

@@ -44,7 +44,7 @@ class Diarist(Answering):
 
 def make_diarist(*, fails: bool) -> Diarist:
     names = ("table", "fences", "engine", "releases", "metrics", "topics", "pick_answered", "belongs_here")
-    diarist = Diarist(**dict.fromkeys(names, UNUSED), gate=Drain(), max_plays=1, max_wait_s=0.0)
+    diarist = Diarist(**dict.fromkeys(names, UNUSED), drain=Drain(), max_plays=1, max_wait_s=0.0)
     object.__setattr__(diarist, "diary", [])
     object.__setattr__(diarist, "fails", fails)
     return diarist
@@ -84,7 +84,7 @@ async def working(settings: Settings, engine: Engine) -> AsyncIterator[Answering
     try:
         yield worker.answering
     finally:
-        await worker.answering.gate.close()
+        await worker.answering.drain.close()
         await stop_app(worker.app)
         await worker.answering.fences.drop()
         await worker.answering.releases.stop()
