@@ -29,6 +29,7 @@ import psutil
 
 from streamer.local.devkafka import DevKafka
 from tests.faults.conftest import TinyRelease, save_tiny_release
+from tests.faults.disks import SmallWriteBuffers
 from tests.faults.harness import SESSION_TIMEOUT_S, Deployment, deploy
 from tests.faults.load import TRACKS, draw_events
 from tests.faults.process import WorkerProcess
@@ -45,10 +46,6 @@ _MAX_WAITING: Final = 20 * _RATE
 #: Between two faults, seconds: most find a stable group, some do not.
 _PAUSES_S: Final = (1.0, 12.0)
 
-#: RocksDB's write buffer is 16 MiB per partition, which this load fills in hours: until then a healthy worker grows.
-#: A buffer this small is filled, flushed and compacted every few seconds.
-_WRITE_BUFFER_BYTES: Final = 64 << 10
-
 #: How much more a worker may use in the last quarter of its life than in the second: a share, plus a constant.
 _MAY_GROW: Final = {
     "memory_bytes": (0.05, 8 << 20),
@@ -61,21 +58,15 @@ _WORKER_SETTINGS: Final = {"STANDBYS": "1", "HEARTBEAT_S": "1"}
 
 
 class _Supervisor(Supervisor):
-    """A supervisor whose workers have small buffers."""
+    """A supervisor whose workers have small write buffers.
+
+    RocksDB's own is 16 MiB per partition, which this load fills in hours: until then a healthy worker grows. A small
+    one is filled, flushed and compacted every few seconds.
+    """
 
     def start(self, name: str) -> None:
         """Start a worker, for the first time or again."""
-        self._workers[name] = self._deployment.start(name, SmallBuffers(), **self._settings)
-
-
-class SmallBuffers:
-    """Makes a worker's RocksDB flush and compact as it would after days."""
-
-    def install(self) -> None:
-        """Shrink the buffers in this process."""
-        from streamer.faust import app  # noqa: PLC0415  in the worker, not in the harness
-
-        app._STORE_OPTIONS["write_buffer_bytes"] = _WRITE_BUFFER_BYTES
+        self._workers[name] = self._deployment.start(name, SmallWriteBuffers(), **self._settings)
 
 
 # -- resource use
