@@ -181,7 +181,8 @@ class Cluster:
         """Return the metrics of one process, e.g. `trainer`; none if it does not run or does not answer."""
         process = self._processes.get(name)
         page = None if process is None else _get(process.web_port, "/metrics")
-        return [] if page is None else _read_samples(page)
+        families = [] if page is None else text_string_to_metric_families(page)
+        return [sample for family in families for sample in family.samples]
 
     def _start(self, name: str, command: str, own: Mapping[str, str], web_port: int) -> None:
         if name in self._processes:
@@ -219,7 +220,3 @@ def _get(port: int, path: str) -> str | None:
     finally:
         connection.close()
     return page if response.status == http.HTTPStatus.OK else None
-
-
-def _read_samples(page: str) -> list[Sample]:
-    return [sample for family in text_string_to_metric_families(page) for sample in family.samples]
