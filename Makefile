@@ -11,7 +11,7 @@ FAST := not kafka and not slow and not faults and not gpu
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock format lint check test test-all faults mutants recovery soak coverage demo replay
+.PHONY: help install lock format lint check test test-all faults mutants hostile recovery soak coverage demo replay
 .PHONY: report kafka schemas public bench day manifests clean
 
 help: ## this list
@@ -43,6 +43,9 @@ faults: $(READY) ## kill and freeze workers, take their disks, count lost and re
 
 mutants: $(READY) ## check that the fault suite fails on products without the safeguards of law 1 (15 minutes)
 	$(BIN)/python -m tests.faults.mutants $(ARGS)
+
+hostile: $(READY) ## other people's clusters, files and habits, and what happens: docs/cases.md; ARGS=tests/hostile/x.py
+	$(BIN)/pytest $(or $(ARGS),--cases)
 
 recovery: $(READY) ## how quickly a lost worker is replaced, with 100,000 listeners
 	$(BIN)/python -m tests.faults.recovery $(ARGS)

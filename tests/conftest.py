@@ -7,8 +7,32 @@ from uuid import uuid4
 import pytest
 
 from streamer.local.devkafka import DevKafka
+from tests.cases.observations import PAGE, Observations, Observe, observer, properties
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # on a busy machine tiny tensors wait too long for a second thread
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--cases", action="store_true", help="write docs/cases.md from the tests of kinds of faults")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    is_main = not hasattr(config, "workerinput")  # the others report to it
+    if config.getoption("--cases") and is_main:
+        config.pluginmanager.register(Observations(PAGE))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        item.user_properties += properties(item)
+    if config.getoption("--cases"):
+        items[:] = [item for item in items if item.get_closest_marker("kind")]
+
+
+@pytest.fixture
+def observe(request: pytest.FixtureRequest) -> Observe:
+    """Say in a line what happened in a case from the outside; the line is the same on each run."""
+    return observer(request.node)
 
 
 @pytest.fixture(scope="session")
