@@ -19,7 +19,7 @@ from streamer.errors import ContractError
 from streamer.kafka.admin import KafkaAdmin
 from streamer.kafka.consumers import create_consumer
 from streamer.metrics import TrainerMetrics
-from streamer.wire.plays import decode
+from streamer.wire.plays import decode_records
 
 logger = logging.getLogger(__name__)
 
@@ -134,11 +134,7 @@ class Archivist:
         forgotten: set[str] = set()
         num_rejected = 0
         for partition, of_partition in records.items():
-            decoded = decode(
-                [record.key for record in of_partition],
-                [record.value for record in of_partition],
-                [record.timestamp for record in of_partition],
-            )
+            decoded = decode_records(of_partition)
             offsets = np.array([record.offset for record in of_partition], np.int64)[decoded.plays.index]
             tables.append(to_table(decoded.plays, partition, offsets))
             forgotten |= forgotten_users(decoded.plays)

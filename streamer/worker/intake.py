@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from streamer.wire.changelog import Mark
 from streamer.wire.messages import Cause
-from streamer.wire.plays import PlayColumns, Reject, decode
+from streamer.wire.plays import PlayColumns, Reject, decode_records
 
 _STRAY = (
     "the key does not hash to this partition; all producers must use the partitioner that REFRAIN_PARTITIONER names"
@@ -82,7 +82,7 @@ def take_in(partition: int, records: Records, belongs_here: Callable[[bytes], bo
         records: those above its progress mark, in order; at least one.
         belongs_here: whether a key hashes to this partition; None skips the check.
     """
-    decoded = decode([r.key for r in records], [r.value for r in records], [r.timestamp for r in records])
+    decoded = decode_records(records)
     plays = decoded.plays
     rejects: Sequence[Reject] = decoded.rejects
     if belongs_here is not None:

@@ -28,12 +28,12 @@ def main() -> None:
     ]
     values = [msgspec.json.encode(play) for play in plays]
     keys = [str(play["user_id"]).encode() for play in plays]
-    times = [1_795_469_401_500] * _NUM_PLAYS
+    times, types = [1_795_469_401_500] * _NUM_PLAYS, [0] * _NUM_PLAYS
     start_s = time.process_time()
     num_accepted = 0
     for at in range(0, _NUM_PLAYS, _CHUNK):
         part = slice(at, at + _CHUNK)
-        num_accepted += len(decode(keys[part], values[part], times[part]).plays)
+        num_accepted += len(decode(keys[part], values[part], times[part], types[part]).plays)
     spent_s = time.process_time() - start_s
     print(f"decode: {spent_s / num_accepted * 1e6:.2f} us of CPU per play, {num_accepted} plays")  # noqa: T201
 

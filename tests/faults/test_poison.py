@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from streamer.operations.redelivery import Choice, send_again
 from streamer.wire.messages import MAX_DEAD_KEY_BYTES, MAX_DEAD_VALUE_BYTES, Cause, DeadLetterHeaders, Recommendation
-from streamer.wire.plays import MAX_AHEAD_MS
+from streamer.wire.plays import MAX_AHEAD_OF_PRODUCER_MS
 from streamer.worker.intake import take_in
 from streamer.worker.outputs import _dead_letters
 from tests.builders import play_value, record
@@ -49,7 +49,7 @@ def check(poisons: list[Strange]) -> None:
     assert plays.users == [each.key for each in good]
     assert plays.track_ids == [each.track_id for each in good]
     assert plays.forgets.tolist() == [each.forgets for each in good]
-    assert plays.played_at_ms.tolist() == [LATEST_MS if each.forgets else each.played_at_ms for each in good]
+    assert plays.played_at_ms.tolist() == [0 if each.forgets else each.played_at_ms for each in good]
     assert plays.contexts.tolist() == [each.context for each in good]
     assert plays.skipped.tolist() == [each.skipped for each in good]
     for letter, (offset, bad) in zip(letters, [each for each in enumerate(poisons, 10) if each[1].causes], strict=True):
@@ -115,7 +115,7 @@ async def test_a_play_rejected_for_its_clock_counts_once_when_it_is_sent_again(
     await deployment.announce(first_release.saved)
     worker = deployment.start("a")
     await deployment.producer.send_and_wait(
-        topic, play_value("u", "t1", now_ms), b"u", partition, timestamp_ms=now_ms - 2 * MAX_AHEAD_MS
+        topic, play_value("u", "t1", now_ms), b"u", partition, timestamp_ms=now_ms - 2 * MAX_AHEAD_OF_PRODUCER_MS
     )
     await deployment.progress(1)
 

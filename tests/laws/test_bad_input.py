@@ -50,7 +50,7 @@ def test_every_message_is_accepted_or_rejected_with_a_cause(
 ) -> None:
     keys, values = [key for key, _ in messages], [value for _, value in messages]
 
-    decoded = decode_plays(keys, values, [NOON_MS] * len(messages))
+    decoded = decode_plays(keys, values, [NOON_MS] * len(messages), [0] * len(messages))
 
     rejected = [reject.index for reject in decoded.rejects]
     assert sorted([*decoded.plays.index.tolist(), *rejected]) == list(range(len(messages)))
@@ -82,7 +82,7 @@ def test_good_plays_have_the_same_effect_with_bad_ones_among_them(
 
 
 def is_rejected(key: bytes | None, value: bytes | None) -> bool:
-    return bool(decode_plays([key], [value], [NOON_MS]).rejects)
+    return bool(decode_plays([key], [value], [NOON_MS], [0]).rejects)
 
 
 def spread_out(records: Fetched) -> dict[int, list[ConsumerRecord[bytes, bytes]]]:

@@ -7,13 +7,13 @@ import pytest
 from streamer.archive.archive import Archive
 from streamer.archive.plays import to_table
 from streamer.archive.snapshot import ArchiveChanged, ArchiveSnapshot
-from streamer.wire.plays import decode
+from streamer.wire.plays import decode_records
 from tests.builders import play
 
 
 def append(archive: Archive, offsets: range, forgotten: tuple[str, ...] = ()) -> None:
     records = [play(offset, f"u{offset % 3}", f"t{offset}") for offset in offsets]
-    decoded = decode([r.key for r in records], [r.value for r in records], [r.timestamp for r in records])
+    decoded = decode_records(records)
     archive.append(to_table(decoded.plays, 0, np.array(offsets)), {0: offsets.stop}, forgotten)
 
 

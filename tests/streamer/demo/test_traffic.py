@@ -17,7 +17,7 @@ def messages(num_messages: int, bad_share: float) -> list[Message]:
 
 
 def causes(sent: list[Message]) -> list[Cause | None]:
-    decoded = decode([one.key for one in sent], [one.value for one in sent], [NOW_MS] * len(sent))
+    decoded = decode([one.key for one in sent], [one.value for one in sent], [NOW_MS] * len(sent), [0] * len(sent))
     found = {reject.index: reject.cause for reject in decoded.rejects}
     return [found.get(index) for index in range(len(sent))]
 

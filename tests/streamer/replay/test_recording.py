@@ -61,7 +61,7 @@ def test_messages_say_who_played_what_and_when(listening: RecordedPlays, split: 
     places = recording.order[:50]
 
     keys, values = zip(*recording.encode(places), strict=True)
-    decoded = decode(keys, values, [NOW_MS] * len(keys))
+    decoded = decode(keys, values, [NOW_MS] * len(keys), [0] * len(keys))
 
     rows = split.order[places]
     plays = listening.plays

@@ -18,7 +18,7 @@ from streamer.__main__ import main
 from streamer.archive.archive import Archive
 from streamer.archive.plays import to_table
 from streamer.training.checkpoints import CheckpointFile
-from streamer.wire.plays import decode
+from streamer.wire.plays import decode_records
 from tests.builders import NOON_MS, play
 from tests.until import wait_until
 
@@ -70,7 +70,7 @@ def test_without_recorded_plays_it_learns_from_the_archive_and_keeps_no_copy(
     monkeypatch.setenv("REFRAIN_RELEASES_URL", str(tmp_path / "releases"))
     monkeypatch.setenv("REFRAIN_ARCHIVE_DIR", str(tmp_path / "archive"))
     records = [play(offset, f"u{offset % 7}", f"t{offset % 11}", NOON_MS + offset) for offset in range(200)]
-    decoded = decode([r.key for r in records], [r.value for r in records], [r.timestamp for r in records])
+    decoded = decode_records(records)
     with Archive(tmp_path / "archive") as archive:
         archive.append(to_table(decoded.plays, 0, np.arange(200)), {0: 200})
 

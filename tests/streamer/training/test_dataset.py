@@ -14,7 +14,7 @@ from streamer.training.checkpoints import CheckpointFile
 from streamer.training.dataset import Dataset, TrainingError, read_archive, read_start, split_recording
 from streamer.training.progress import FitStopped
 from streamer.training.shards import open_shards
-from streamer.wire.plays import decode
+from streamer.wire.plays import decode_records
 from tests.builders import NOON_MS, TRACK_IDS, play, save_tiny_release
 
 
@@ -22,7 +22,7 @@ def archive_of(directory: Path, num_plays: int, *, next_offset: int = 0, forgott
     """Ten listeners who play eleven tracks; each append has its own file or joins the previous one."""
     offsets = range(next_offset, next_offset + num_plays)
     records = [play(offset, f"u{offset % 10}", f"t{offset % 11}", NOON_MS + offset) for offset in offsets]
-    decoded = decode([r.key for r in records], [r.value for r in records], [r.timestamp for r in records])
+    decoded = decode_records(records)
     with Archive(directory) as archive:
         archive.append(to_table(decoded.plays, 0, np.array(offsets)), {0: offsets.stop}, forgotten)
 

@@ -14,7 +14,7 @@ from streamer.archive.plays import to_table
 from streamer.metrics import TrainerMetrics
 from streamer.training.drift import DriftWatch
 from streamer.training.triggers import Thresholds
-from streamer.wire.plays import decode
+from streamer.wire.plays import decode_records
 from tests.builders import NOON_MS, play, tiny_release
 
 PERFECT: Json = {"mean": 1.0, "low": 0.99, "high": 1.0}
@@ -34,7 +34,7 @@ def append(archive: Archive, num_plays: int) -> None:
     first = archive.next_offsets.get(0, 0)
     offsets = range(first, first + num_plays)
     records = [play(offset, f"u{offset % 20}", f"new{offset % 7}", NOON_MS + offset) for offset in offsets]
-    decoded = decode([r.key for r in records], [r.value for r in records], [r.timestamp for r in records])
+    decoded = decode_records(records)
     archive.append(to_table(decoded.plays, 0, np.array(offsets)), {0: offsets.stop})
 
 

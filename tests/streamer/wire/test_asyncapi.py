@@ -82,7 +82,7 @@ def test_the_schema_accepts_what_the_worker_accepts(fields: dict[str, Any]) -> N
     play = PLAY | fields
     validator = jsonschema.Draft202012Validator(document("schemas/play.json"))
 
-    decoded = decode([str(play["user_id"]).encode()], [json.dumps(play).encode()], [1_795_469_401_000])
+    decoded = decode([str(play["user_id"]).encode()], [json.dumps(play).encode()], [1_795_469_401_000], [0])
 
     assert validator.is_valid(play) == (decoded.rejects == [])
 

@@ -12,14 +12,28 @@ from hypothesis import strategies as st
 from models.config import CONTEXTS
 from models.plays.catalogue import track_key
 from streamer.wire.messages import Cause
-from streamer.wire.plays import EARLIEST_MS, MAX_AHEAD_MS, MAX_PLAY_BYTES, Decoded, Reject, decode
+from streamer.wire.plays import (
+    EARLIEST_MS,
+    LATEST_MS,
+    LOG_APPEND_TIME,
+    MAX_AHEAD_MS,
+    MAX_AHEAD_OF_PRODUCER_MS,
+    MAX_PLAY_BYTES,
+    Clock,
+    Decoded,
+    Reject,
+    are_possible,
+    check_played_at,
+    decode,
+)
+from tests.cases.observations import Observe
 
 NOW_MS = 1_795_469_401_000  # 2026-11-23
 PLAY = {"user_id": "u17", "track_id": "t9", "played_at": NOW_MS}
 
 
 def read(value: bytes | None, key: bytes | None = b"u17", timestamp_ms: int = NOW_MS) -> Decoded:
-    return decode([key], [value], [timestamp_ms])
+    return decode([key], [value], [timestamp_ms], [LOG_APPEND_TIME])
 
 
 def read_play(**fields: Any) -> Decoded:
@@ -47,7 +61,7 @@ def test_a_play_becomes_a_row_of_each_column() -> None:
 
 
 def test_columns_have_the_types_of_the_state_record() -> None:
-    for plays in (read_play().plays, decode([], [], []).plays):
+    for plays in (read_play().plays, decode([], [], [], []).plays):
         arrays = (plays.index, plays.track_keys, plays.played_at_ms, plays.contexts, plays.skipped, plays.forgets)
 
         assert [array.dtype for array in arrays] == [np.int64, np.uint64, np.int64, np.uint8, np.bool_, np.bool_]
@@ -56,7 +70,7 @@ def test_columns_have_the_types_of_the_state_record() -> None:
 def test_bad_plays_are_set_aside_and_good_ones_keep_their_places() -> None:
     good = json.dumps(PLAY).encode()
 
-    decoded = decode([b"u17"] * 4, [good, b"{", good, b"[]"], [NOW_MS] * 4)
+    decoded = decode([b"u17"] * 4, [good, b"{", good, b"[]"], [NOW_MS] * 4, [0] * 4)
 
     assert decoded.plays.index.tolist() == [0, 2]
     assert [(reject.index, reject.cause) for reject in decoded.rejects] == [(1, Cause.NOT_JSON), (3, Cause.WRONG_TYPE)]
@@ -67,7 +81,7 @@ def test_a_null_value_forgets_its_listener() -> None:
 
     assert plays.users == [b"u17"]
     assert plays.forgets.tolist() == [True]
-    assert plays.played_at_ms.tolist() == [NOW_MS]
+    assert plays.played_at_ms.tolist() == [0]
 
 
 @pytest.mark.parametrize("key", [b"", b"\xff", b"u" * 257])
@@ -192,6 +206,63 @@ def test_an_impossible_time_is_rejected_with_what_to_check(played_at: int | str,
     assert hint in reject.reason
 
 
+@pytest.mark.kind(7)
+@pytest.mark.parametrize(
+    ("written", "timestamp_ms"),
+    [
+        ("without a timestamp", -1),
+        ("in seconds", NOW_MS // 1000),
+        ("in microseconds", NOW_MS * 1000),
+        ("in nanoseconds", NOW_MS * 10**6),
+        ("by an unset clock", 0),
+        ("by a clock two days slow", NOW_MS - 2 * 86_400_000),
+        ("by a clock a year fast", NOW_MS + 365 * 86_400_000),
+        ("before Kafka had timestamps", None),
+    ],
+)
+def test_a_good_play_is_accepted_whatever_its_producer_claims(
+    written: str, timestamp_ms: int | None, observe: Observe
+) -> None:
+    good, future = (json.dumps(PLAY | {"played_at": at}).encode() for at in (NOW_MS, 4_070_908_800_000))
+
+    decoded = decode([b"u17"] * 2, [good, future], [timestamp_ms] * 2, [0] * 2)
+
+    assert decoded.plays.played_at_ms.tolist() == [NOW_MS]
+    assert [(reject.index, reject.cause) for reject in decoded.rejects] == [(1, Cause.IMPOSSIBLE_TIME)]
+    observe(f"written {written}: a good play is accepted, one of 2099 is a dead letter")
+
+
+@pytest.mark.kind(7)
+def test_a_time_far_ahead_of_the_producers_own_is_not_blamed_on_the_broker(observe: Observe) -> None:
+    edge = NOW_MS + MAX_AHEAD_OF_PRODUCER_MS
+    values = [json.dumps(PLAY | {"played_at": at}).encode() for at in (edge, edge + 1)]
+
+    decoded = decode([b"u17"] * 2, values, [NOW_MS] * 2, [0] * 2)
+
+    assert decoded.plays.index.tolist() == [0]
+    (reject,) = decoded.rejects
+    assert "is 7 days ahead of the CreateTime of its message" in reject.reason
+    observe("played_at 7 days after the CreateTime: accepted; later: a dead letter that names the CreateTime")
+
+
+@given(
+    st.integers(-(2**63), 2**63 - 1) | st.integers(0, 2 * NOW_MS), st.none() | st.just(NOW_MS), st.sampled_from(Clock)
+)
+def test_one_time_and_a_column_of_times_get_the_same_verdict(
+    played_at_ms: int, against_ms: int | None, clock: Clock
+) -> None:
+    (possible,) = are_possible(np.array([played_at_ms]), against_ms, clock).tolist()
+
+    assert possible is (check_played_at(played_at_ms, against_ms, clock) is None)
+
+
+def test_a_time_that_nothing_can_be_compared_with_has_fixed_bounds() -> None:
+    assert check_played_at(LATEST_MS, None) is None
+    assert check_played_at(LATEST_MS + 1, None) == (
+        f"played_at {LATEST_MS + 1} ms is after the year 2049; check the producer's clock"
+    )
+
+
 def test_times_are_checked_against_the_record_and_not_against_the_clock() -> None:
     value = json.dumps(PLAY | {"played_at": 4_000_000_000_000}).encode()  # the year 2096
 
@@ -228,17 +299,18 @@ torn_plays = st.tuples(near_plays, st.integers(0, 80), st.binary(max_size=4)).ma
         st.tuples(
             st.none() | st.binary(max_size=300) | st.just(b"u17"),
             st.none() | st.binary() | near_plays | torn_plays,
-            st.integers(-1, 2**62),
+            st.none() | st.integers(-1, 2**63 - 1),
+            st.sampled_from([None, 0, LOG_APPEND_TIME]),
         ),
         max_size=3,
     )
 )
 def test_whatever_the_bytes_every_event_is_either_accepted_or_rejected(
-    chunk: list[tuple[bytes | None, bytes | None, int]],
+    chunk: list[tuple[bytes | None, bytes | None, int | None, int | None]],
 ) -> None:
-    keys, values, timestamps_ms = zip(*chunk, strict=True) if chunk else ((), (), ())
+    keys, values, timestamps_ms, types = zip(*chunk, strict=True) if chunk else ((), (), (), ())
 
-    decoded = decode(keys, values, timestamps_ms)
+    decoded = decode(keys, values, timestamps_ms, types)
 
     indices = decoded.plays.index.tolist() + [reject.index for reject in decoded.rejects]
     assert sorted(indices) == list(range(len(chunk)))

@@ -27,7 +27,7 @@ def columns(*events: Event, skipped: bool = False) -> tuple[PlayColumns, np.ndar
         play_value(user, track, NOON_MS + 60_000 * sum(minutes), skipped=skipped) if track else None
         for user, track, *minutes in events
     ]
-    plays = decode_plays(keys, values, [2 * NOON_MS] * len(events)).plays
+    plays = decode_plays(keys, values, [2 * NOON_MS] * len(events), [0] * len(events)).plays
     return plays, 10 * np.arange(len(events))
 
 
