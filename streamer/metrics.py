@@ -80,6 +80,12 @@ class WorkerMetrics:
             "Seconds from a play's Kafka timestamp to its committed answer.",
             registry,
         )
+        # Rises as fast as `refrain_plays`: producers write no CreateTime, or not in milliseconds, or their clocks are
+        # wrong; set message.timestamp.type=LogAppendTime on the topic. A backfill also raises it while it runs.
+        self.latencies_unknown = Counter(
+            "refrain_latency_unknown", "Plays whose Kafka timestamp does not say how long they took.",
+            registry=registry,
+        )  # fmt: skip
 
     def _declare_partitions(self, registry: CollectorRegistry) -> None:
         # Rises on one partition: a hot key or a stuck worker. Rises on all: add workers.

@@ -1,13 +1,18 @@
 """What a committed batch adds to the metrics."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 
 from models.config import HORIZONS
 from streamer.metrics import WorkerMetrics
+from streamer.wire.plays import plausible_ms
 from streamer.worker.intake import Intake
 from streamer.worker.outputs import Outcome
+
+#: A play that seems to have waited for longer was written by a backfill, or stamped by a slow clock.
+_MAX_LATENCY_MS: Final = 86_400_000
 
 
 def count_batch(metrics: WorkerMetrics, intakes: Sequence[Intake], outcome: Outcome, now_ms: float) -> None:
@@ -32,5 +37,16 @@ def count_batch(metrics: WorkerMetrics, intakes: Sequence[Intake], outcome: Outc
     metrics.rebuilds.inc(batch.num_rebuilt)
     for horizon in HORIZONS:
         metrics.recommendations.labels(horizon).inc(len(outcome.answers.answered))
-    received_ms = np.array([record.timestamp for intake in intakes for record in intake.records])
-    metrics.latency_seconds.observe((now_ms - received_ms) / 1000)
+    _count_latencies(metrics, intakes, now_ms)
+
+
+def _count_latencies(metrics: WorkerMetrics, intakes: Sequence[Intake], now_ms: float) -> None:
+    """Count the latency of each play, or that its timestamp does not say it: a producer may write any timestamp."""
+    records = [
+        intake.records[index] for intake in intakes for index in intake.plays.index[~intake.plays.forgets].tolist()
+    ]
+    received_ms = [plausible_ms(record.timestamp, record.timestamp_type) for record in records]
+    latencies_ms = now_ms - np.array([ms for ms in received_ms if ms is not None])
+    measured_ms = latencies_ms[(latencies_ms >= 0) & (latencies_ms <= _MAX_LATENCY_MS)]
+    metrics.latency_seconds.observe(measured_ms / 1000)
+    metrics.latencies_unknown.inc(len(records) - len(measured_ms))

@@ -12,6 +12,7 @@ from streamer.worker.events import join
 from streamer.worker.intake import take_in
 from streamer.worker.outputs import Answers, Outcome
 from tests.builders import NOON_MS, TRACK_IDS, play, random_states, record, tombstone
+from tests.cases.observations import Observe
 
 
 def counted(
@@ -55,6 +56,38 @@ def test_latency_is_measured_from_the_records_to_their_commit() -> None:
     name = "refrain_event_to_recommendation_seconds"
     assert value(metrics, f"{name}_count") == 2
     assert value(metrics, f"{name}_sum") == pytest.approx(4.0)
+
+
+@pytest.mark.kind(7)
+@pytest.mark.parametrize(
+    ("written", "timestamp_ms"),
+    [
+        ("without a timestamp", -1),
+        ("in seconds", NOON_MS // 1000),
+        ("in microseconds", NOON_MS * 1000),
+        ("by a clock 5 s fast", NOON_MS + 7_000),
+        ("a week ago, by a backfill", NOON_MS - 7 * 86_400_000),
+    ],
+)
+def test_a_timestamp_that_says_nothing_leaves_the_latencies_alone(
+    written: str, timestamp_ms: int, observe: Observe
+) -> None:
+    odd = record(2, b"v", play(2, "v", "t2").value, timestamp_ms=timestamp_ms)
+
+    metrics = counted(play(1, "u", "t1"), odd)
+
+    name = "refrain_event_to_recommendation_seconds"
+    assert value(metrics, f"{name}_count") == 1
+    assert value(metrics, f"{name}_sum") == pytest.approx(2.0)
+    assert value(metrics, "refrain_latency_unknown_total") == 1
+    observe(f"written {written}: counted in refrain_latency_unknown_total, in no bucket")
+
+
+def test_dead_letters_and_tombstones_have_no_latency() -> None:
+    metrics = counted(play(1, "u", "t1"), record(2, b"u", b"{"), tombstone(3, "v"))
+
+    assert value(metrics, "refrain_event_to_recommendation_seconds_count") == 1
+    assert value(metrics, "refrain_latency_unknown_total") == 0
 
 
 def test_without_answers_there_is_no_latency() -> None:
