@@ -77,6 +77,11 @@ class Release:
         """The recommender's catalogue."""
         return self.recommender.catalogue
 
+    @property
+    def seen_until_ms(self) -> int:
+        """The time from which on plays are new to it; those dated after it was made have a wrong date."""
+        return min(self.data_window.until_ms, self.created_at_ms)
+
 
 class SavedRelease(NamedTuple):
     """Where a release was saved, and the contents of a notice of it."""

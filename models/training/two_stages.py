@@ -127,7 +127,7 @@ def _fit_second_stage(
         return fit_second_stage(earlier, split_once(plays), second.config, second.training, progress), ""
     newer_from_ms = int(np.quantile(plays.played_at_ms, 1 - second.max_unseen_share))
     try:
-        unseen = split_once(plays, t1_ms=max(champion.data_window.until_ms + 1, newer_from_ms))
+        unseen = split_once(plays, t1_ms=max(champion.seen_until_ms + 1, newer_from_ms))
         num_anchors = len(unseen.anchors("validation"))
         if num_anchors < _MIN_ANCHORS:
             too_few = f"{num_anchors} plays since the champion's can be learned from, fewer than {_MIN_ANCHORS}"

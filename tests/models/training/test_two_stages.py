@@ -26,7 +26,8 @@ from models.training.reranker_counts import counted_reranker
 from models.training.reranker_fitting import add_second_stage, fit_second_stage
 from models.training.shards import Shard, Shards, occurring_tracks, training_shard
 from models.training.two_stages import SecondStagePlan, fit_pipeline
-from tests.builders import release_of
+from tests.builders import NOON_MS, release_of
+from tests.cases.observations import Observe
 from tests.models.training.test_reranker_fitting import SIZES, TRAINING, hit_rate, untrained_network, walks
 
 RECIPE = Recipe(
@@ -156,10 +157,11 @@ def test_the_stages_are_reported_in_turn(split: Split) -> None:
     assert stages == sorted(stages, key=["network of earlier plays", "network", "second stage"].index)
 
 
-def release(recommender: Recommender, until_ms: int) -> Release:
+def release(recommender: Recommender, until_ms: int, *, created_at_ms: int = NOON_MS) -> Release:
     """A release that has seen the plays up to a time."""
     made = release_of(recommender.network, 1, recommender.catalogue.track_ids)
-    return replace(made, recommender=recommender, data_window=DataWindow(0, until_ms, 1, 1))
+    window = DataWindow(0, until_ms, 1, 1)
+    return replace(made, recommender=recommender, data_window=window, created_at_ms=created_at_ms)
 
 
 def test_after_a_release_the_second_stage_is_fitted_on_newer_plays(
@@ -188,6 +190,23 @@ def test_an_old_release_leaves_half_of_the_plays_to_the_counts(split: Split, mon
     assert old.reranker is not None
     assert both.reranker is not None
     assert not torch.equal(old.reranker.trust, both.reranker.trust)
+
+
+@pytest.mark.kind(7)
+def test_a_play_dated_after_its_release_hides_no_newer_plays(
+    split: Split, monkeypatch: pytest.MonkeyPatch, observe: Observe
+) -> None:
+    monkeypatch.setattr(two_stages, "_MIN_ANCHORS", 100)
+    until_ms = int(np.median(split.training_histories()[0].played_at_ms))
+    both = fit_stage_by_stage(split)
+
+    dated_right, dated_2049 = (
+        fit_recipe(RECIPE, shards_of(split), split.catalogue, start=start)
+        for start in (release(both, until_ms), release(both, 2_500_000_000_000, created_at_ms=until_ms))
+    )
+
+    assert_equal(dated_right.reranker, dated_2049.reranker)
+    observe("a release learned from a play of 2049: the next second stage is still fitted on the plays since")
 
 
 def test_without_enough_plays_since_the_second_stage_of_the_release_stays(split: Split) -> None:
