@@ -26,7 +26,7 @@ class ChunkMessage(ConsumerMessage):
 def records_chunk(tp: TP, records: list[ConsumerRecord[bytes, bytes]], generation_id: int) -> ChunkMessage:
     """Wrap the records of a partition in one fetch; there is at least one."""
     last = records[-1]
-    return _chunk(tp, records, last.offset, last.timestamp, generation_id)
+    return _chunk(tp, records, last.offset, last.timestamp or 0, generation_id)
 
 
 def position_chunk(tp: TP, offset: int, generation_id: int) -> ChunkMessage:

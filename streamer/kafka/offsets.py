@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streamer.kafka.clients import running
 from streamer.kafka.consumers import create_consumer
-from streamer.wire.changelog import MARK_KEY, NO_MARK, Mark
+from streamer.wire.changelog import MARK_KEY, NO_MARK, UNKNOWN_MS, Mark
 
 #: The remedy for every contradiction; `refrain offsets` is in streamer/operations/offsets.py.
 REMEDY: Final = (
@@ -26,9 +26,6 @@ REMEDY: Final = (
 CHANGELOG_REMEDY: Final = (
     f"Restore the changelog, or give up its states and delete the state directories of all workers. {REMEDY}"
 )
-
-#: The timestamp of a mark whose record is gone: there is nothing to compare.
-_UNKNOWN_MS: Final = -1
 
 #: How many records of a changelog the search for its newest mark reads first; ten times as many after each failure.
 _FIRST_LEAP: Final = 1000
@@ -66,7 +63,7 @@ class Offsets:
         """Whether the topic is not the one the mark was written for."""
         if self.mark.offset >= self.end:
             return self.mark != NO_MARK
-        if self.mark.offset < self.begin or self.mark.timestamp_ms == _UNKNOWN_MS:
+        if self.mark.offset < self.begin or self.mark.timestamp_ms == UNKNOWN_MS:
             return False
         return self.marked_timestamp_ms != self.mark.timestamp_ms
 
@@ -127,7 +124,7 @@ def mark_before(target: int, timestamp_ms: int | None) -> Mark:
         target: 0 is the offset of a partition of which nothing was ever applied.
         timestamp_ms: of the record before it; None if that record is gone.
     """
-    return Mark(target - 1, _UNKNOWN_MS if timestamp_ms is None else timestamp_ms) if target else NO_MARK
+    return Mark(target - 1, UNKNOWN_MS if timestamp_ms is None else timestamp_ms) if target else NO_MARK
 
 
 def observing(bootstrap_servers: str) -> AbstractAsyncContextManager[AIOKafkaConsumer]:
@@ -187,7 +184,7 @@ async def timestamps_at(
     while unread:
         for tp, (first, *_) in (await consumer.getmany(*unread, timeout_ms=100)).items():
             if first.offset == offsets[tp]:
-                timestamps_ms[tp] = int(first.timestamp)
+                timestamps_ms[tp] = UNKNOWN_MS if first.timestamp is None else int(first.timestamp)
         unread = [tp for tp in unread if await consumer.position(tp) <= offsets[tp]]
     return timestamps_ms
 

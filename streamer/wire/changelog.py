@@ -17,6 +17,9 @@ _MARK: Final = struct.Struct("<Bqq")
 _MARK_VERSION: Final = 1
 
 
+#: The timestamp of a record that has none, as Kafka writes it, or is gone.
+UNKNOWN_MS: Final = -1
+
 #: A key and its value, as written to the changelog; None deletes.
 Item = tuple[bytes, bytes | None]
 
@@ -32,7 +35,7 @@ class Mark:
 
     Attributes:
         offset: the last source offset covered.
-        timestamp_ms: the Kafka timestamp of that record, which gives away a recreated topic.
+        timestamp_ms: the Kafka timestamp of that record, which gives away a recreated topic; UNKNOWN_MS does not.
     """
 
     offset: int
@@ -59,4 +62,4 @@ class Mark:
 
 
 #: The mark before the first play of a partition.
-NO_MARK: Final = Mark(-1, -1)
+NO_MARK: Final = Mark(-1, UNKNOWN_MS)

@@ -7,7 +7,7 @@ import numpy as np
 from aiokafka import ConsumerRecord
 from numpy.typing import NDArray
 
-from streamer.wire.changelog import Mark
+from streamer.wire.changelog import UNKNOWN_MS, Mark
 from streamer.wire.messages import Cause
 from streamer.wire.plays import PlayColumns, Reject, decode_records
 
@@ -39,7 +39,8 @@ class Intake:
     @property
     def mark(self) -> Mark:
         """The progress mark of the partition once this intake is done."""
-        return Mark(self.records[-1].offset, self.records[-1].timestamp)
+        last = self.records[-1]
+        return Mark(last.offset, UNKNOWN_MS if last.timestamp is None else last.timestamp)
 
     def part(self, begin: int, end: int) -> "Intake":
         """Return the intake of `records[begin:end]` alone."""

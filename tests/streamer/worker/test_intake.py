@@ -1,6 +1,8 @@
+from dataclasses import replace
+
 import pytest
 
-from streamer.wire.changelog import NO_MARK, Mark
+from streamer.wire.changelog import NO_MARK, UNKNOWN_MS, Mark
 from streamer.wire.messages import Cause
 from streamer.worker.intake import fresh_records, take_in
 from tests.builders import NOON_MS, play, record, tombstone
@@ -47,6 +49,13 @@ def test_the_mark_also_covers_a_bad_play_at_the_end() -> None:
     records = [play(4, "u", "t1"), record(6, b"u", b"{", timestamp_ms=NOON_MS + 7)]
 
     assert take_in(0, records, None).mark == Mark(6, NOON_MS + 7)
+
+
+@pytest.mark.parametrize("timestamp_ms", [-1, None])
+def test_the_mark_of_a_record_without_a_timestamp_has_none_to_compare(timestamp_ms: int | None) -> None:
+    last = replace(play(6, "u", "t1"), timestamp=timestamp_ms)  # None: from before Kafka 0.10
+
+    assert take_in(0, [last], None).mark == Mark(6, UNKNOWN_MS)
 
 
 def test_strays_are_rejected_beside_the_good_plays() -> None:
