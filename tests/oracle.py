@@ -142,7 +142,7 @@ def _gru(weights: dict[str, Vector], x: Vector, h: Vector) -> Vector:
 
 
 def score(release: Release, life: Life, horizon: int) -> dict[str, float]:
-    """Score every track of the catalogue for a listener, after their last play."""
+    """Score every track for a listener, after their last play: how likely it is relative to the best one."""
     assert life.hidden is not None
     weights = _weights(release.network)
     centred = life.hidden - life.hidden.mean()
@@ -158,7 +158,8 @@ def score(release: Release, life: Life, horizon: int) -> dict[str, float]:
         if track in [play.track for play in known]:
             places = _ring_places(known, track, release.network.config.session_gap_s)
             scores[track] += float(sum(ring[place] for place in places) / weights["temperature"])
-    return scores
+    best = max(scores.values())
+    return {track: math.exp(float(weights["temperature"]) * (score - best)) for track, score in scores.items()}
 
 
 def _ring_places(known: list[Heard], track: str, session_gap_s: int) -> tuple[int, int, int]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import torch
 
 from models.config import SHORT_TERM_SIZE
 from models.evaluation.metrics import Estimate, estimate, short_term_metrics
@@ -50,8 +49,8 @@ def calibrate(recommender: Recommender, split: Split, part: Part, *, max_anchors
     lists, probabilities = [], []
     for _, step_input in steps_to(split.histories, anchors, network.config.hidden_size):
         ranked = step(first_stage, step_input, sizes=(num_tracks, 1)).ranked[0]
-        logits = network.temperature.item() * torch.from_numpy(ranked.scores)  # (a, M), best first
-        probabilities.append(logits.softmax(1)[:, :SHORT_TERM_SIZE].sum(1).numpy())
+        scores = ranked.scores.astype(np.float64)  # (a, M), relative to the best
+        probabilities.append(scores[:, :SHORT_TERM_SIZE].sum(1) / scores.sum(1))
         lists.append(ranked.rows[:, :SHORT_TERM_SIZE])
     probability = np.concatenate(probabilities)  # (A,)
     hits = short_term_metrics(split, anchors, np.concatenate(lists))["HR@20"]  # (A,)

@@ -71,6 +71,21 @@ def top_k(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     return _padded(values, places, k)
 
 
+def relative_likelihoods(logits: Tensor) -> Tensor:
+    """Compare the tracks of each list with its best one: how many times as likely they are.
+
+    Both stages are trained with a softmax, so that the difference of two logits is a log ratio of probabilities. The
+    ratio needs no sum over the catalogue, and does not depend on the length of the list.
+
+    Args:
+        logits: float32 (A, k), best first; -inf in empty places.
+
+    Returns:
+        float32 (A, k): exp(logit - best logit), from 1 down to 0; 0 in empty places.
+    """
+    return (logits - logits[:, :1]).exp().masked_fill(logits == -torch.inf, 0.0)
+
+
 def _sorted(scores: Tensor) -> tuple[Tensor, Tensor]:
     """Sort whole catalogues: slow, and the definition of the order."""
     values, places = scores.sort(dim=1, descending=True, stable=True)

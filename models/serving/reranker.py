@@ -69,8 +69,8 @@ class Reranker(Proposer):
             sizes: length k of the list of each horizon.
 
         Returns:
-            Rows int64 (A, k) and scores float32 (A, k) of each horizon, as from `top_k`. Scores are comparable only
-            within a list. Listeners without a known play get recently popular tracks.
+            Rows int64 (A, k) and logits float32 (A, k) of each horizon, as from `top_k`. Listeners without a known
+            play get recently popular tracks, with the logarithms of their popularity.
         """
         num_first_stage = max(
             self.config.num_first_stage, max(sizes) + RING_SIZE * any(rows is not None for rows in masked)

@@ -2,8 +2,8 @@
 
 Laws: batching is invisible, and serving is training. Workers and offline evaluation call the same `step`. However a
 history is split into steps, and whatever shares its batch, states agree within 1e-5 absolute (float32 sums are taken in
-another order when shapes differ), scores within 5e-5 (a cosine magnifies the rounding of a short taste vector), and
-counts agree to the last bit.
+another order when shapes differ), scores within 1e-3 (the cosine of a short taste vector magnifies its rounding, and
+the temperature the cosine), and counts agree to the last bit.
 
     plays ---> fold ---> states at the anchors ---+
       |                                           +---> moments ---> top-k, or the second stage ---> lists
@@ -29,7 +29,7 @@ from models.plays.ring import RingWindows, ring_windows
 from models.plays.situation import situations
 from models.serving.candidates import Candidates, Moments
 from models.serving.folding import fold, to_tensor
-from models.serving.ranking import mask_tracks, score_tracks, top_k
+from models.serving.ranking import mask_tracks, relative_likelihoods, score_tracks, top_k
 from models.serving.recommender import Recommender
 from models.serving.step_input import StepInput
 
@@ -39,11 +39,12 @@ _SECOND_STAGE_SCORES: Final = 4  # times as many with a second stage, so slices 
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """The lists of one horizon, best first; PAD and -inf where the catalogue is too small.
+    """The lists of one horizon, best first; PAD and 0 where the catalogue is too small.
 
     Attributes:
         rows: int64 (A, k), of the catalogue.
-        scores: float32 (A, k), cos(taste, item) + ring term / temperature; with a second stage, its scores.
+        scores: float32 (A, k), how likely each track is relative to the best of its list, by the stage that ranked
+            it: see `relative_likelihoods`.
     """
 
     rows: NDArray[np.int64]
@@ -220,8 +221,17 @@ def _rank_slice(
         for num_masked in heard_masked
     ]
     if recommender.reranker is not None:
-        return recommender.reranker.rank(moments, masked, sizes)
-    return [
-        top_k(scores if rows is None else mask_tracks(scores, rows), size)
-        for scores, rows, size in zip(moments.scores, masked, sizes, strict=True)
-    ]
+        lists = recommender.reranker.rank(moments, masked, sizes)
+    else:
+        lists = [
+            _first_stage_list(moments, horizon, rows, size)
+            for horizon, (rows, size) in enumerate(zip(masked, sizes, strict=True))
+        ]
+    return [(rows, relative_likelihoods(logits)) for rows, logits in lists]
+
+
+def _first_stage_list(moments: Moments, horizon: int, masked: Tensor | None, size: int) -> tuple[Tensor, Tensor]:
+    """Rank the catalogue: rows and logits (a, k)."""
+    scores = moments.scores[horizon]
+    rows, best = top_k(scores if masked is None else mask_tracks(scores, masked), size)
+    return rows, best * moments.temperature

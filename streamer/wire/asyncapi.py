@@ -13,7 +13,7 @@ import msgspec
 from streamer.wire.messages import MAX_ID_BYTES, DeadLetterHeaders, Play, ReceiptHeaders, Recommendation, ReleaseNotice
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
-CONTRACT_VERSION: Final = "1.1.0"  # of the messages, not of the code: removing or changing a field is a new major
+CONTRACT_VERSION: Final = "2.0.0"  # of the messages, not of the code: removing or changing a field is a new major
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 

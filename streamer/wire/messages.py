@@ -43,10 +43,19 @@ class Play(msgspec.Struct, frozen=True, gc=False):
 
 
 class RankedTrack(msgspec.Struct, frozen=True, gc=False):
-    """One track of a list; scores are comparable within a list."""
+    """One track of a list."""
 
     track_id: str
-    score: float
+    score: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=1,
+            description="How likely this track is, relative to the first of the list, as the release estimates it: 1 "
+            "for the first, 0.25 for a track that is a quarter as likely, 0.0001 also for less. Four decimals. Independent "
+            "of the length of the list. Compares the tracks of one list, not lists: each begins with 1.",
+        ),
+    ]
 
 
 class Recommendation(msgspec.Struct, frozen=True):

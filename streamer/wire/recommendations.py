@@ -2,7 +2,8 @@
 
 Encoding lists object by object costs more than everything before it. So the JSON of each track and each score is
 prepared, numpy picks the fragments of a whole batch, and a list is one join of them (1.3 us per list of 20; 4.8 us if
-Python picks them). The bytes are those of `msgspec.json.encode(Recommendation(...))`.
+Python picks them). Scores lie between 0 and 1, so all have a prepared text. The bytes are those of
+`msgspec.json.encode(Recommendation(...))`.
 """
 
 from collections.abc import Sequence
@@ -16,8 +17,7 @@ from numpy.typing import NDArray
 from models.plays.catalogue import FIRST_TRACK, PAD
 from streamer.wire.messages import Horizon
 
-_TICKS: Final = 10_000  # scores are rounded to 1e-4: more digits are noise
-_MAX_TICKS: Final = 4 * _TICKS  # scores are cosines plus small terms: those beyond 4 are rare, and have no fragment
+_TICKS: Final = 10_000  # scores are rounded to 1e-4, but never to 0, so that readers can take logarithms
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,8 @@ class ListEncoder:
         """Prepare the fragments of a catalogue whose row r is `track_ids[r - FIRST_TRACK]`."""
         fragments = [b'{"track_id":' + msgspec.json.encode(track_id) + b',"score":' for track_id in track_ids]
         self._fragments = np.array([b""] * FIRST_TRACK + fragments, np.object_)  # (M + FIRST_TRACK,)
-        texts = [_score_text(ticks) for ticks in range(-_MAX_TICKS, _MAX_TICKS + 1)]
-        self._score_texts = np.array([*texts, b""], np.object_)  # the last is the text of an empty place
+        texts = [msgspec.json.encode(ticks / _TICKS) + b"}," for ticks in range(1, _TICKS + 1)]
+        self._score_texts = np.array([b"", *texts], np.object_)  # the first is the text of an empty place
 
     def encode(
         self, horizon: Horizon, rows: NDArray[np.int64], scores: NDArray[np.float32], lineage: Lineage
@@ -61,7 +61,7 @@ class ListEncoder:
         Args:
             horizon: of all the lists.
             rows: int64 (A, k), rows of the catalogue, best first; PAD marks an empty place and is left out.
-            scores: float32 (A, k), written with four decimals; any value at empty places.
+            scores: float32 (A, k), 0 to 1, written with four decimals, at least 0.0001; any value at empty places.
             lineage: of the A answers.
         """
         head = b'{"user_id":%b,"horizon":"' + horizon.encode() + b'","tracks":[%b],"release":'
@@ -82,16 +82,8 @@ class ListEncoder:
         ]
 
     def _encode_tracks(self, rows: NDArray[np.int64], scores: NDArray[np.float32]) -> list[bytes]:
-        present = rows != PAD  # (A, k)
-        ticks = np.rint(np.where(present, scores, 0).astype(np.float64) * _TICKS).astype(np.int64)  # (A, k)
-        is_prepared = np.abs(ticks) <= _MAX_TICKS  # (A, k)
+        ticks = np.rint(scores.astype(np.float64) * _TICKS).clip(1).astype(np.int64)  # (A, k)
         pieces = np.empty((len(rows), 2 * rows.shape[1]), np.object_)  # (A, 2k): track, score, track, score, ...
         pieces[:, 0::2] = self._fragments[rows]
-        pieces[:, 1::2] = self._score_texts[np.where(present & is_prepared, ticks + _MAX_TICKS, -1)]
-        for answer, place in np.argwhere(~is_prepared):
-            pieces[answer, 2 * place + 1] = _score_text(int(ticks[answer, place]))
+        pieces[:, 1::2] = self._score_texts[ticks * (rows != PAD)]
         return [b"".join(of_list)[:-1] for of_list in pieces.tolist()]  # less the last comma
-
-
-def _score_text(ticks: int) -> bytes:
-    return msgspec.json.encode(ticks / _TICKS) + b"},"

@@ -111,7 +111,7 @@ class Engine:
 def _require_numbers(output: StepOutput) -> None:
     if not np.isfinite(output.hidden).all():
         raise FloatingPointError("a state is not finite")
-    if not all((ranked.scores < np.inf).all() for ranked in output.ranked):  # -inf marks empty places
+    if not all(np.isfinite(ranked.scores).all() for ranked in output.ranked):
         raise FloatingPointError("a score is not finite")
 
 

@@ -16,6 +16,7 @@ from models.serving.reranker import Reranker
 from models.serving.step import StepOutput, candidates_at, step
 from models.serving.step_input import StepInput
 from models.training.reranker_counts import counted_reranker
+from tests.cases.observations import Observe
 
 NUM_TRACKS = 30
 
@@ -52,6 +53,26 @@ def test_before_it_is_fitted_the_second_stage_ranks_as_the_first(
         assert (mine.rows[known] == theirs.rows[known]).all()
 
 
+@pytest.mark.kind(24)
+def test_a_score_means_the_same_with_and_without_a_second_stage(
+    reranked: Recommender, plays: Histories, network: TasteNetwork, catalogue: Catalogue, observe: Observe
+) -> None:
+    unfitted = Recommender(network, catalogue, counted_reranker(plays, catalogue, network.config, sizes_of(reranked)))
+
+    first, second, fitted = (
+        whole(each, plays) for each in (Recommender(network, catalogue), unfitted, reranked)
+    )  # an unfitted second stage changes no probability
+
+    known = known_from(plays, catalogue)
+    for mine, theirs, other in zip(second.ranked, first.ranked, fitted.ranked, strict=True):
+        np.testing.assert_allclose(mine.scores[known], theirs.scores[known], atol=1e-4)
+        for scores in (mine.scores, theirs.scores, other.scores):
+            assert (scores[:, 0] == 1).all()
+            assert (np.diff(scores, axis=1) <= 0).all()
+            assert scores.min() >= 0
+    observe("both stages score each list from 1 down, and a second stage that changes no probability changes no score")
+
+
 def known_from(plays: Histories, catalogue: Catalogue) -> np.ndarray:
     """Mark the anchors at which the ring holds a known play: bool (A,)."""
     is_known = catalogue.rows(plays.track_keys) != UNKNOWN
@@ -75,7 +96,8 @@ def test_lists_are_the_candidates_by_score(reranked: Recommender, plays: Histori
             expected = candidates.tracks[own][best.indices[:size]] + FIRST_TRACK
             rows = output.ranked[horizon].rows[anchor]
             assert rows[: len(expected)].tolist() == expected.tolist()
-            assert output.ranked[horizon].scores[anchor][: len(expected)] == pytest.approx(best.values[:size], abs=1e-5)
+            ratios = (best.values[:size] - best.values[0]).exp()
+            assert output.ranked[horizon].scores[anchor][: len(expected)] == pytest.approx(ratios, abs=1e-5)
 
 
 def test_masked_tracks_are_in_no_list(reranked: Recommender, plays: Histories, catalogue: Catalogue) -> None:

@@ -9,13 +9,15 @@ from hypothesis import strategies as st
 from models.plays.catalogue import FIRST_TRACK, PAD
 from streamer.wire.messages import Horizon, RankedTrack, Recommendation
 from streamer.wire.recommendations import Lineage, ListEncoder
+from tests.cases.observations import Observe
 
 TRACK_IDS = ["t0", "spotify:track:1", 'quo"te', "naïve\u2028\x00", "100%d"]
 ENCODER = ListEncoder(TRACK_IDS)
-MISSING = (PAD, -np.inf)
+MISSING = (PAD, 0.0)
 
 places = st.tuples(
-    st.integers(FIRST_TRACK, FIRST_TRACK + len(TRACK_IDS) - 1), st.floats(-9, 9, width=32) | st.floats(-1, 1, width=32)
+    st.integers(FIRST_TRACK, FIRST_TRACK + len(TRACK_IDS) - 1),
+    st.floats(0, 1, width=32) | st.sampled_from([1.0, 0.0, 4e-5]),
 )
 counts = st.integers(1, 2**62)
 
@@ -23,9 +25,9 @@ counts = st.integers(1, 2**62)
 def recommendation(
     horizon: Horizon, row_scores: list[tuple[int, float]], lineage: Lineage, answer: int = 0
 ) -> Recommendation:
-    """Build the answer the slow, clear way; scores have four decimals."""
+    """Build the answer the slow, clear way; scores have four decimals, the last of which is at least 1."""
     tracks = [
-        RankedTrack(TRACK_IDS[row - FIRST_TRACK], float(np.rint(score * 10_000) / 10_000))
+        RankedTrack(TRACK_IDS[row - FIRST_TRACK], max(float(np.rint(score * 10_000) / 10_000), 0.0001))
         for row, score in row_scores
         if row != PAD
     ]
@@ -61,7 +63,20 @@ def test_a_list_is_what_the_plain_encoder_writes(
 
     plain = recommendation(horizon, row_scores, lineage)
     assert msgspec.json.decode(written, type=Recommendation) == plain
-    assert written.replace(b"-0.0}", b"0.0}") == msgspec.json.encode(plain).replace(b"-0.0}", b"0.0}")
+    assert written == msgspec.json.encode(plain)
+
+
+@pytest.mark.kind(24)
+def test_every_score_has_a_prepared_text(observe: Observe) -> None:
+    scores = np.linspace(0, 1, 20_001, dtype=np.float32)[:, None]
+    num = len(scores)
+    lineage = Lineage([b"u"] * num, [1] * num, [0] * num, [0] * num, 0, "r1", 0)
+
+    written = ENCODER.encode("short-term", np.full((num, 1), FIRST_TRACK), scores, lineage)
+
+    texts = {answer.split(b'"score":')[1].split(b"}")[0] for answer in written}
+    assert texts == {msgspec.json.encode(ticks / 10_000) for ticks in range(1, 10_001)}
+    observe("scores from 0 to 1 are written as 0.0001 to 1.0, all from prepared texts")
 
 
 def test_each_answer_has_its_own_list_and_lineage() -> None:
@@ -79,7 +94,7 @@ def test_each_answer_has_its_own_list_and_lineage() -> None:
 def test_a_list_without_tracks_is_empty() -> None:
     lineage = Lineage([b"u0"], [1], [0], [0], 0, "r1", 0)
 
-    (written,) = ENCODER.encode("short-term", np.array([[PAD, PAD]]), np.array([[-np.inf] * 2], np.float32), lineage)
+    (written,) = ENCODER.encode("short-term", np.array([[PAD, PAD]]), np.zeros((1, 2), np.float32), lineage)
 
     assert msgspec.json.decode(written, type=Recommendation).tracks == ()
 
