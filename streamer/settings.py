@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from streamer.addresses import parse_servers
 from streamer.errors import SettingsError
 
 PREFIX = "REFRAIN_"
@@ -43,7 +44,9 @@ _seconds = _at_least(0, float)
 class Settings:
     """Everything an operator can set; `max_wait_s` is read from `REFRAIN_MAX_WAIT_S`, and so on."""
 
-    kafka_bootstrap_servers: str = _setting("127.0.0.1:9092", "host:port of Kafka brokers, separated by commas")
+    kafka_bootstrap_servers: str = _setting(
+        "127.0.0.1:9092", "host:port of Kafka brokers, separated by commas", lambda text: ",".join(parse_servers(text))
+    )
     app_id: str = _setting("refrain", "names the consumer group, the changelog and the fences of one deployment")
     instance_id: str = _setting("", "static membership: one name per worker, so that a restart moves no partitions")
     state_dir: Path = _setting(Path("state"), "directory of the states; one per worker, on a persistent disk", Path)

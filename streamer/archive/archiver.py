@@ -17,6 +17,7 @@ from streamer.archive.archive import Archive
 from streamer.archive.plays import forgotten_users, to_table
 from streamer.errors import ContractError
 from streamer.kafka.admin import KafkaAdmin
+from streamer.kafka.connection import Connection
 from streamer.kafka.consumers import create_consumer
 from streamer.metrics import TrainerMetrics
 from streamer.wire.plays import decode_records
@@ -33,19 +34,19 @@ class Archivist:
     """Reads `plays` from where the archive ends.
 
     Args:
-        bootstrap_servers: the addresses of Kafka's brokers.
+        connection: to Kafka.
         topic: the plays.
         archive: only this archivist may append to it; do not read it while a method runs.
         metrics: the counters it increments.
     """
 
-    def __init__(self, bootstrap_servers: str, topic: str, archive: Archive, metrics: TrainerMetrics) -> None:
-        self._bootstrap_servers = bootstrap_servers
+    def __init__(self, connection: Connection, topic: str, archive: Archive, metrics: TrainerMetrics) -> None:
+        self._connection = connection
         self._topic = topic
         self._archive = archive
         self._metrics = metrics
         self._consumer = create_consumer(
-            bootstrap_servers,
+            connection,
             auto_offset_reset="none",  # if retention overtakes the reading: exit, and count the loss at the next start
         )
         self._held: dict[int, list[ConsumerRecord[bytes, bytes]]] = {}
@@ -98,7 +99,7 @@ class Archivist:
         await self._archive_held()
 
     async def _find_partitions(self) -> list[int]:
-        async with KafkaAdmin(self._bootstrap_servers) as admin:
+        async with KafkaAdmin(self._connection) as admin:
             partitions = list(await admin.find_partitions(self._topic))
         if not partitions:
             raise ContractError(f"there is no topic {self._topic}; start a worker, which creates it, or create it")

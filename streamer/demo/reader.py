@@ -10,6 +10,7 @@ from aiokafka import ConsumerRecord, TopicPartition
 
 from streamer.demo.ledger import Ledger
 from streamer.demo.scores import Judge
+from streamer.kafka.connection import Connection
 from streamer.kafka.consumers import create_consumer
 from streamer.wire.changelog import KIND_LISTENER
 from streamer.wire.messages import Recommendation
@@ -45,7 +46,7 @@ class Reader:
     Other clients may send their own plays to the demo's Kafka: the workers answer them, and the reader ignores them.
 
     Args:
-        bootstrap_servers: where Kafka answers.
+        connection: to Kafka.
         topics: the topics to read.
         num_partitions: of each topic.
         user_ids: of the demo's own listeners.
@@ -55,7 +56,7 @@ class Reader:
 
     def __init__(
         self,
-        bootstrap_servers: str,
+        connection: Connection,
         topics: WrittenTopics,
         num_partitions: int,
         *,
@@ -63,7 +64,7 @@ class Reader:
         ledger: Ledger,
         judge: Judge,
     ) -> None:
-        self._consumer = create_consumer(bootstrap_servers)
+        self._consumer = create_consumer(connection)
         self._enter: dict[str, Callable[[Records], None]] = {
             topics.short_term: self._enter_answers,
             topics.long_term: self._enter_answers,

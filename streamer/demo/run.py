@@ -30,6 +30,7 @@ from streamer.demo.summary import Summary
 from streamer.demo.traffic import make_traffic
 from streamer.demo.trainer_stage import TrainerStage
 from streamer.errors import RefrainError
+from streamer.kafka.connection import connection_of
 from streamer.kafka.topics import ensure_topics
 from streamer.local.cluster import Cluster
 from streamer.local.world import World
@@ -182,12 +183,12 @@ class Demo:
         num_partitions = await ensure_topics(settings)
         ledger, scores = Ledger(num_partitions), Scoreboard(self._world.music.track_ids)
         traffic = make_traffic(self._world, np.random.default_rng(scale.seed), scale.bad_share)
-        sender = Sender(settings.kafka_bootstrap_servers, settings.plays_topic, traffic, ledger, scores)
+        sender = Sender(connection_of(settings), settings.plays_topic, traffic, ledger, scores)
         written = WrittenTopics(
             settings.short_term_topic, settings.long_term_topic, settings.dead_letter_topic, settings.changelog_topic
         )
         reader = Reader(
-            settings.kafka_bootstrap_servers,
+            connection_of(settings),
             written,
             num_partitions,
             user_ids=self._world.listeners.user_ids,

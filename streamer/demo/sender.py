@@ -12,6 +12,7 @@ from aiokafka.structs import RecordMetadata
 from streamer.demo.ledger import Ledger
 from streamer.demo.scores import Judge
 from streamer.demo.traffic import Message
+from streamer.kafka.connection import Connection
 from streamer.kafka.producers import create_producer
 
 _TICK_S: Final = 0.02
@@ -23,7 +24,7 @@ class Sender:
     """Sends messages in order, each once: the producer is idempotent.
 
     Args:
-        bootstrap_servers: where Kafka answers.
+        connection: to Kafka.
         topic: of the plays.
         traffic: the messages to send.
         ledger: receives what Kafka has acknowledged.
@@ -31,9 +32,9 @@ class Sender:
     """
 
     def __init__(
-        self, bootstrap_servers: str, topic: str, traffic: Iterator[Message], ledger: Ledger, judge: Judge
+        self, connection: Connection, topic: str, traffic: Iterator[Message], ledger: Ledger, judge: Judge
     ) -> None:
-        self._producer = create_producer(bootstrap_servers, max_batch_bytes=1 << 17, linger_ms=2)
+        self._producer = create_producer(connection, max_batch_bytes=1 << 17, linger_ms=2)
         self._topic = topic
         self._traffic = traffic
         self._ledger = ledger

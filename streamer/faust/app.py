@@ -12,6 +12,7 @@ from streamer.faust.marks import Marks
 from streamer.faust.recovery import EagerTables
 from streamer.faust.schema import ChunkSchema
 from streamer.faust.table import ListenerTable
+from streamer.kafka.connection import Connection, connection_of
 from streamer.kafka.offsets import CHANGELOG_REMEDY
 from streamer.kafka.topics import PARTITIONS_CHANGED
 from streamer.runtime.crash import crash, refuse
@@ -31,8 +32,9 @@ _STORE_OPTIONS = {"write_buffer_bytes": 16 << 20, "block_cache_bytes": 16 << 20}
 
 
 class ChunkApp(faust.App):
-    """A Faust app that holds the progress marks and fences of its partitions, for its consumer."""
+    """A Faust app that holds, for its consumer, the connection to Kafka, the progress marks and the fences."""
 
+    connection: Connection
     marks: Marks
 
     def _crash(self, reason: BaseException) -> None:
@@ -48,9 +50,9 @@ class ChunkApp(faust.App):
 
 def create_chunk_app(settings: Settings) -> ChunkApp:
     """Configure Faust for chunks, without starting anything."""
-    return ChunkApp(
+    app = ChunkApp(
         settings.app_id,
-        broker=";".join(f"refrain://{server}" for server in settings.kafka_bootstrap_servers.split(",")),
+        broker="refrain://",  # the transport; the connection says where Kafka is
         store="refrain://",
         datadir=Path(settings.state_dir).absolute(),
         Table=ListenerTable,
@@ -71,6 +73,8 @@ def create_chunk_app(settings: Settings) -> ChunkApp:
         topic_disable_leader=True,
         web_enabled=False,  # runtime/web.py serves before recovery begins, for worker and trainer alike
     )
+    app.connection = connection_of(settings)
+    return app
 
 
 def listener_table(app: ChunkApp, partitions: int) -> ListenerTable:

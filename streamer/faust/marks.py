@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from faust.types import TP
 
 from streamer.errors import ContractError
+from streamer.kafka.connection import Connection
 from streamer.kafka.offsets import explain, observing, read_offsets
 from streamer.kafka.topics import PARTITIONS_CHANGED
 from streamer.runtime.crash import crash, refuse
@@ -26,14 +27,14 @@ class Marks:
     """The progress marks of the partitions owned, and the fences that guard them.
 
     Args:
-        bootstrap_servers: addresses of Kafka.
+        connection: to Kafka.
         source_topic: the topic of plays.
         table: holds the marks.
         fences: the transactional producers, taken at each assignment.
     """
 
-    def __init__(self, bootstrap_servers: str, source_topic: str, table: "ListenerTable", fences: "Fences") -> None:
-        self._bootstrap_servers = bootstrap_servers
+    def __init__(self, connection: Connection, source_topic: str, table: "ListenerTable", fences: "Fences") -> None:
+        self._connection = connection
         self._table = table
         self.source_topic = source_topic
         self.fences = fences
@@ -65,7 +66,7 @@ class Marks:
         sources = {tp.partition: tp for tp in committed}
         marks = {number: self._table.mark(number) for number in sources}  # before anything else may close the stores
         replayed = {number: self._table.store.num_replayed(number) for number in sources}
-        async with observing(self._bootstrap_servers) as consumer:
+        async with observing(self._connection) as consumer:
             commits = {number: committed[tp] for number, tp in sources.items()}
             partitions = await read_offsets(consumer, self.source_topic, marks, commits)
         if problem := explain(self.source_topic, partitions):

@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from aiokafka.consumer.fetcher import OffsetResetStrategy
 from aiokafka.errors import IllegalStateError, OffsetOutOfRangeError
-from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Producer, Transport
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 from streamer.faust.schema import position_chunk, records_chunk
+from streamer.kafka.consumers import create_group_member
 from streamer.kafka.identity import IdentityWatch
 from streamer.runtime.crash import crash
 
@@ -45,11 +46,25 @@ _FETCH_MAX_WAIT_MS = 100
 class ReadCommittedThread(AIOKafkaConsumerThread):
     """The thread that talks to Kafka, reading committed records only."""
 
-    def _create_worker_consumer(self, transport: Transport) -> AIOKafkaConsumer:
-        consumer = super()._create_worker_consumer(transport)
-        consumer._isolation_level = "read_committed"  # noqa: SLF001  Faust ties it to its own exactly_once
-        consumer._fetch_max_wait_ms = _FETCH_MAX_WAIT_MS  # noqa: SLF001  Faust has no setting for it
-        return consumer
+    def _create_worker_consumer(self, _: Transport) -> AIOKafkaConsumer:
+        conf = self.app.conf
+        self._assignor = self.app.assignor
+        return create_group_member(
+            self.app.connection,
+            group_id=conf.id,
+            assignor=self._assignor,
+            group_instance_id=conf.consumer_group_instance_id,
+            auto_offset_reset=conf.consumer_auto_offset_reset,
+            max_poll_records=conf.broker_max_poll_records,
+            max_poll_interval_ms=int(conf.broker_max_poll_interval * 1000),
+            max_partition_fetch_bytes=conf.consumer_max_fetch_size,
+            fetch_max_wait_ms=_FETCH_MAX_WAIT_MS,
+            request_timeout_ms=int(conf.broker_request_timeout * 1000),
+            session_timeout_ms=int(conf.broker_session_timeout * 1000),
+            rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
+            heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1000),
+            metadata_max_age_ms=conf.consumer_metadata_max_age_ms,
+        )
 
     async def on_start(self) -> None:
         """Start the consumer, and watch its identity if it has one."""
@@ -270,7 +285,16 @@ def _places(error: OffsetOutOfRangeError) -> str:
     return ", ".join(f"offset {offset} of {tp.topic}-{tp.partition}" for tp, offset in error.args[0].items())
 
 
+class ConnectedProducer(Producer):
+    """Faust's own producer, which sends nothing, with our connection."""
+
+    def _settings_auth(self) -> Mapping[str, Any]:
+        options: dict[str, object] = self.app.connection.client_options()
+        return options
+
+
 class ChunkTransport(Transport):
     """Faust's aiokafka transport with the chunk consumer; URL scheme `refrain://` (entry point `faust.transports`)."""
 
     Consumer = ChunkConsumer
+    Producer = ConnectedProducer

@@ -9,6 +9,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from streamer.errors import ContractError
+from streamer.kafka.connection import Connection
 
 
 class KafkaAdmin:
@@ -17,11 +18,11 @@ class KafkaAdmin:
     No query creates a topic, even if the broker creates every topic that a client names.
 
     Args:
-        bootstrap_servers: the addresses of Kafka's brokers.
+        connection: to Kafka.
     """
 
-    def __init__(self, bootstrap_servers: str) -> None:
-        self._client = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    def __init__(self, connection: Connection) -> None:
+        self._client = AIOKafkaAdminClient(**connection.client_options())
 
     async def __aenter__(self) -> Self:
         try:

@@ -1,4 +1,4 @@
-"""The consumers: read-committed, members of no group, each reading the partitions assigned by hand."""
+"""The consumers: all but a worker's read the partitions that are assigned by hand, and are members of no group."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
@@ -6,10 +6,11 @@ from contextlib import aclosing
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from streamer.kafka.clients import running
+from streamer.kafka.connection import Connection
 
 
 def create_consumer(
-    bootstrap_servers: str,
+    connection: Connection,
     *,
     group_id: str | None = None,
     auto_offset_reset: str = "earliest",
@@ -17,10 +18,10 @@ def create_consumer(
     fetch_max_wait_ms: int = 500,
     max_partition_fetch_bytes: int = 1 << 20,
 ) -> AIOKafkaConsumer:
-    """Create a consumer without partitions; the caller assigns them. Outside Faust every consumer is created here.
+    """Create a consumer without partitions; the caller assigns them.
 
     Args:
-        bootstrap_servers: the addresses of Kafka's brokers.
+        connection: to Kafka.
         group_id: the group whose offsets it may commit; it does not join that group.
         auto_offset_reset: where it continues if its offset does not exist: `earliest`, `latest`, or `none` to raise an
             error.
@@ -29,7 +30,7 @@ def create_consumer(
         max_partition_fetch_bytes: the most one response holds of one partition.
     """
     return AIOKafkaConsumer(
-        bootstrap_servers=bootstrap_servers,
+        **connection.client_options(),
         group_id=group_id,
         enable_auto_commit=False,
         auto_offset_reset=auto_offset_reset,
@@ -39,22 +40,43 @@ def create_consumer(
     )
 
 
+def create_group_member(
+    connection: Connection, *, group_id: str, assignor: object, **timing: object
+) -> AIOKafkaConsumer:
+    """Create a consumer that joins a group once it subscribes to topics, and never commits by itself.
+
+    Args:
+        connection: to Kafka.
+        group_id: the group.
+        assignor: distributes the partitions among the members.
+        timing: further arguments of aiokafka's consumer.
+    """
+    return AIOKafkaConsumer(
+        **connection.client_options(),
+        group_id=group_id,
+        partition_assignment_strategy=[assignor],
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+        **timing,
+    )
+
+
 async def read_backlog(
-    bootstrap_servers: str, topic: str, partitions: Sequence[int]
+    connection: Connection, topic: str, partitions: Sequence[int]
 ) -> "AsyncGenerator[ConsumerRecord[bytes, bytes], None]":
     """Yield the committed records of some partitions up to their current ends, in order within each partition."""
-    async with running(create_consumer(bootstrap_servers)) as consumer:
+    async with running(create_consumer(connection)) as consumer:
         ends = await consumer.end_offsets([TopicPartition(topic, number) for number in partitions])
-    async with aclosing(read_until(bootstrap_servers, ends)) as records:
+    async with aclosing(read_until(connection, ends)) as records:
         async for record in records:
             yield record
 
 
 async def read_until(
-    bootstrap_servers: str, ends: Mapping[TopicPartition, int]
+    connection: Connection, ends: Mapping[TopicPartition, int]
 ) -> "AsyncGenerator[ConsumerRecord[bytes, bytes], None]":
     """Yield the committed records before the ends, partition by partition; wait for transactions still open there."""
-    async with running(create_consumer(bootstrap_servers)) as consumer:
+    async with running(create_consumer(connection)) as consumer:
         consumer.assign(list(ends))
         for partition, end in ends.items():
             while await consumer.position(partition) < end:

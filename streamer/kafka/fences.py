@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 
 from aiokafka import AIOKafkaProducer
 
+from streamer.kafka.connection import Connection
 from streamer.kafka.producers import create_transactional_producer
 from streamer.runtime.crash import crash
 
@@ -26,13 +27,13 @@ class Fences:
     """The transactional producers of the partitions this worker owns.
 
     Args:
-        bootstrap_servers: the addresses of Kafka's brokers.
+        connection: to Kafka.
         app_id: the transactional ids are `<app_id>-<partition>`.
         transaction_timeout_s: Kafka aborts a transaction left open for this long.
     """
 
-    def __init__(self, bootstrap_servers: str, app_id: str, transaction_timeout_s: float) -> None:
-        self._bootstrap_servers = bootstrap_servers
+    def __init__(self, connection: Connection, app_id: str, transaction_timeout_s: float) -> None:
+        self._connection = connection
         self._app_id = app_id
         self._transaction_timeout_s = transaction_timeout_s
         self._held: dict[int, AIOKafkaProducer] = {}
@@ -60,7 +61,7 @@ class Fences:
 
     async def _make(self, partition: int) -> AIOKafkaProducer:
         producer = create_transactional_producer(
-            self._bootstrap_servers,
+            self._connection,
             transactional_id=f"{self._app_id}-{partition}",
             transaction_timeout_s=self._transaction_timeout_s,
         )

@@ -13,6 +13,7 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streamer.kafka.clients import running
+from streamer.kafka.connection import Connection
 from streamer.kafka.consumers import create_consumer
 from streamer.wire.changelog import MARK_KEY, NO_MARK, UNKNOWN_MS, Mark
 
@@ -127,14 +128,14 @@ def mark_before(target: int, timestamp_ms: int | None) -> Mark:
     return Mark(target - 1, UNKNOWN_MS if timestamp_ms is None else timestamp_ms) if target else NO_MARK
 
 
-def observing(bootstrap_servers: str) -> AbstractAsyncContextManager[AIOKafkaConsumer]:
+def observing(connection: Connection) -> AbstractAsyncContextManager[AIOKafkaConsumer]:
     """Run a consumer for successive look-ups.
 
     Requests on a connection wait for the fetch before them, hence its short wait. aiokafka hangs if a consumer stops
     right after a change of its assignment: after assigning, read something before leaving the context.
     """
     consumer = create_consumer(
-        bootstrap_servers,
+        connection,
         auto_offset_reset="latest",  # records that are deleted during the search are skipped
         fetch_max_wait_ms=_FETCH_MAX_WAIT_MS,
     )

@@ -4,20 +4,22 @@ from typing import Final
 
 from aiokafka import AIOKafkaProducer
 
+from streamer.kafka.connection import Connection
+
 #: The size of one record batch of a transaction; the broker's default limit is slightly above 1 MiB.
 MAX_BATCH_BYTES: Final = 1_000_000
 
 
-def create_producer(bootstrap_servers: str, *, max_batch_bytes: int = 16 << 10, linger_ms: int = 0) -> AIOKafkaProducer:
+def create_producer(connection: Connection, *, max_batch_bytes: int = 16 << 10, linger_ms: int = 0) -> AIOKafkaProducer:
     """Create a producer that sends each record once, in order within each partition.
 
     Args:
-        bootstrap_servers: the addresses of Kafka's brokers.
+        connection: to Kafka.
         max_batch_bytes: the size limit of one record batch.
         linger_ms: how long a record batch waits for more records.
     """
     return AIOKafkaProducer(
-        bootstrap_servers=bootstrap_servers,
+        **connection.client_options(),
         acks="all",
         enable_idempotence=True,
         max_batch_size=max_batch_bytes,
@@ -26,17 +28,17 @@ def create_producer(bootstrap_servers: str, *, max_batch_bytes: int = 16 << 10, 
 
 
 def create_transactional_producer(
-    bootstrap_servers: str, *, transactional_id: str, transaction_timeout_s: float
+    connection: Connection, *, transactional_id: str, transaction_timeout_s: float
 ) -> AIOKafkaProducer:
     """Create a transactional producer; its start fences every earlier producer with the same id.
 
     Args:
-        bootstrap_servers: the addresses of Kafka's brokers.
+        connection: to Kafka.
         transactional_id: the id that it shares with the producers it fences.
         transaction_timeout_s: Kafka aborts a transaction left open for this long.
     """
     return AIOKafkaProducer(
-        bootstrap_servers=bootstrap_servers,
+        **connection.client_options(),
         transactional_id=transactional_id,
         transaction_timeout_ms=int(transaction_timeout_s * 1000),
         max_batch_size=MAX_BATCH_BYTES,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from streamer.errors import ContractError
 from streamer.kafka.admin import KafkaAdmin
+from streamer.kafka.connection import connection_of
 from streamer.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ async def ensure_topics(settings: Settings) -> int:
     Raises:
         ContractError: a topic has settings that would lose or reorder records; names them and what to do.
     """
-    async with KafkaAdmin(settings.kafka_bootstrap_servers) as admin:
+    async with KafkaAdmin(connection_of(settings)) as admin:
         plays = TopicSpec(settings.plays_topic, None, {"cleanup.policy": "delete"})
         partitions = await _ensure(admin, plays, settings, create_with=settings.partitions)
         for spec in specs(settings, partitions):

@@ -26,6 +26,7 @@ import jgo
 from jgo.config import GlobalSettings
 
 from streamer.errors import KafkaUnavailableError
+from streamer.kafka.connection import Connection
 from streamer.local.kafka_node import KafkaNode, PortTakenError
 from streamer.local.ports import free_port, is_free
 
@@ -94,6 +95,11 @@ class DevKafka:
         if self._port is None:
             raise KafkaUnavailableError("the embedded Kafka has no address before its first start; call start()")
         return f"127.0.0.1:{self._port}"
+
+    @property
+    def connection(self) -> Connection:
+        """The connection to the broker."""
+        return Connection.parse(self.bootstrap_servers)
 
     @property
     def directory(self) -> Path:

@@ -11,6 +11,7 @@ from aiokafka import ConsumerRecord, TopicPartition
 from streamer.errors import ContractError
 from streamer.kafka.admin import KafkaAdmin
 from streamer.kafka.clients import running
+from streamer.kafka.connection import Connection, connection_of
 from streamer.kafka.consumers import create_consumer, read_until
 from streamer.settings import Settings
 from streamer.wire.messages import DeadLetterHeaders, ReceiptHeaders
@@ -78,10 +79,10 @@ async def survey_letters(settings: Settings) -> LetterIndex:
     Raises:
         ContractError: the topic does not exist.
     """
-    ends = await _find_ends(settings.kafka_bootstrap_servers, settings.dead_letter_topic)
+    ends = await _find_ends(connection_of(settings), settings.dead_letter_topic)
     sent: set[RecordId] = set()
     num_foreign = 0
-    async with aclosing(read_until(settings.kafka_bootstrap_servers, ends)) as records:
+    async with aclosing(read_until(connection_of(settings), ends)) as records:
         async for record in records:
             if (receipt := _read_headers(record, ReceiptHeaders)) is not None:
                 sent.add(RecordId(record.partition, receipt.sent_again))
@@ -92,7 +93,7 @@ async def survey_letters(settings: Settings) -> LetterIndex:
 
 async def read_letters(settings: Settings, survey: LetterIndex) -> AsyncGenerator[Letter, None]:
     """Yield the letters of a survey, partition by partition, in order."""
-    async with aclosing(read_until(settings.kafka_bootstrap_servers, survey.ends)) as records:
+    async with aclosing(read_until(connection_of(settings), survey.ends)) as records:
         async for record in records:
             if (headers := _read_headers(record, DeadLetterHeaders)) is not None:
                 place = RecordId(record.partition, record.offset)
@@ -100,22 +101,22 @@ async def read_letters(settings: Settings, survey: LetterIndex) -> AsyncGenerato
                 yield Letter(place, record.timestamp, headers, record.key, record.value, is_sent)
 
 
-async def count_partitions(bootstrap_servers: str, topic: str) -> int:
+async def count_partitions(connection: Connection, topic: str) -> int:
     """Count the partitions of a topic.
 
     Raises:
         ContractError: the topic does not exist.
     """
-    async with KafkaAdmin(bootstrap_servers) as admin:
+    async with KafkaAdmin(connection) as admin:
         if num_partitions := len(await admin.find_partitions(topic)):
             return num_partitions
     raise ContractError(f"there is no topic {topic}; check the settings, or start a worker, which creates it")
 
 
-async def _find_ends(bootstrap_servers: str, topic: str) -> Ends:
+async def _find_ends(connection: Connection, topic: str) -> Ends:
     """Find the end of each partition, open transactions included: a receipt may follow one."""
-    partitions = [TopicPartition(topic, number) for number in range(await count_partitions(bootstrap_servers, topic))]
-    async with running(create_consumer(bootstrap_servers, isolation_level="read_uncommitted")) as consumer:
+    partitions = [TopicPartition(topic, number) for number in range(await count_partitions(connection, topic))]
+    async with running(create_consumer(connection, isolation_level="read_uncommitted")) as consumer:
         return dict(sorted((await consumer.end_offsets(partitions)).items()))
 
 

@@ -18,6 +18,7 @@ from aiokafka.errors import KafkaError, ProducerFenced
 from streamer.errors import ContractError
 from streamer.kafka.admin import KafkaAdmin
 from streamer.kafka.clients import running
+from streamer.kafka.connection import connection_of
 from streamer.kafka.consumers import create_consumer
 from streamer.kafka.fences import Fences
 from streamer.kafka.offsets import (
@@ -94,7 +95,7 @@ async def reset(settings: Settings, to: str, partitions: Collection[int] = ()) -
         raise ContractError(
             f"{settings.plays_topic} has no partition {min(unknown)}; choose from 0 to {num_partitions - 1}"
         )
-    fences = Fences(settings.kafka_bootstrap_servers, settings.app_id, settings.transaction_timeout_s)
+    fences = Fences(connection_of(settings), settings.app_id, settings.transaction_timeout_s)
     await fences.take(range(num_partitions))
     try:
         rows = await _read_all(settings)
@@ -158,10 +159,10 @@ def _table(rows: Sequence[Offsets]) -> str:
 async def _read_all(settings: Settings) -> list[Offsets]:
     """Read the offsets of every partition; a missing changelog covers nothing."""
     topic, changelog = settings.plays_topic, settings.changelog_topic
-    async with KafkaAdmin(settings.kafka_bootstrap_servers) as admin:
+    async with KafkaAdmin(connection_of(settings)) as admin:
         changelog_partitions = await admin.find_partitions(changelog)
         committed = await admin.read_committed_offsets(settings.app_id)
-    async with observing(settings.kafka_bootstrap_servers) as consumer:
+    async with observing(connection_of(settings)) as consumer:
         marks = dict.fromkeys(range(await _num_partitions(settings)), NO_MARK)
         newest = await newest_marks(consumer, [TopicPartition(changelog, number) for number in changelog_partitions])
         marks |= {tp.partition: mark for tp, mark in newest.items() if tp.partition in marks}
@@ -170,7 +171,7 @@ async def _read_all(settings: Settings) -> list[Offsets]:
 
 
 async def _num_partitions(settings: Settings) -> int:
-    async with KafkaAdmin(settings.kafka_bootstrap_servers) as admin:
+    async with KafkaAdmin(connection_of(settings)) as admin:
         if num_partitions := len(await admin.find_partitions(settings.plays_topic)):
             return num_partitions
     raise ContractError(
@@ -179,7 +180,7 @@ async def _num_partitions(settings: Settings) -> int:
 
 
 async def _refuse_members(settings: Settings) -> None:
-    async with KafkaAdmin(settings.kafka_bootstrap_servers) as admin:
+    async with KafkaAdmin(connection_of(settings)) as admin:
         num_members = await admin.count_members(settings.app_id)
     if num_members:
         raise ContractError(
@@ -193,7 +194,7 @@ async def _refuse_members(settings: Settings) -> None:
 
 async def _write_marks(settings: Settings, fences: Mapping[int, AIOKafkaProducer], targets: Mapping[int, int]) -> None:
     before = {TopicPartition(settings.plays_topic, number): target - 1 for number, target in targets.items()}
-    async with observing(settings.kafka_bootstrap_servers) as consumer:
+    async with observing(connection_of(settings)) as consumer:
         timestamps_ms = await timestamps_at(consumer, before)
     for (tp, timestamp_ms), target in zip(timestamps_ms.items(), targets.values(), strict=True):
         fence, mark = fences[tp.partition], mark_before(target, timestamp_ms)
@@ -203,7 +204,7 @@ async def _write_marks(settings: Settings, fences: Mapping[int, AIOKafkaProducer
 
 async def _commit(settings: Settings, targets: dict[int, int]) -> None:
     partitions = {TopicPartition(settings.plays_topic, number): target for number, target in targets.items()}
-    async with running(create_consumer(settings.kafka_bootstrap_servers, group_id=settings.app_id)) as consumer:
+    async with running(create_consumer(connection_of(settings), group_id=settings.app_id)) as consumer:
         try:
             consumer.assign(list(partitions))
             await consumer.commit(partitions)

@@ -20,6 +20,7 @@ from typing import Final
 from aiokafka import AIOKafkaProducer
 
 from streamer.kafka.clients import running
+from streamer.kafka.connection import connection_of
 from streamer.kafka.partitioner import PARTITIONERS
 from streamer.kafka.producers import create_transactional_producer
 from streamer.operations.letters import Letter, RecordId, count_partitions, read_letters, survey_letters
@@ -113,7 +114,7 @@ async def send_again(settings: Settings, choice: Choice) -> Dispatch:
         ContractError: one of the topics does not exist.
         KafkaError: the current portion was not sent; those before it were.
     """
-    num_partitions = await count_partitions(settings.kafka_bootstrap_servers, settings.plays_topic)
+    num_partitions = await count_partitions(connection_of(settings), settings.plays_topic)
     dispatch = Dispatch(settings, num_partitions, choice)
     async with running(_create_fence(settings)) as fence, aclosing(_portions(settings, dispatch)) as portions:
         async for portion in portions:
@@ -124,7 +125,7 @@ async def send_again(settings: Settings, choice: Choice) -> Dispatch:
 def _create_fence(settings: Settings) -> AIOKafkaProducer:
     """Create a producer that, when it starts, fences the previous sender and ends its open transaction."""
     return create_transactional_producer(
-        settings.kafka_bootstrap_servers,
+        connection_of(settings),
         transactional_id=f"{settings.app_id}-dead-letters",
         transaction_timeout_s=settings.transaction_timeout_s,
     )

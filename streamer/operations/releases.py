@@ -7,6 +7,7 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from streamer.errors import ReleaseError
+from streamer.kafka.connection import connection_of
 from streamer.runtime.commands import Commands
 from streamer.settings import Settings
 
@@ -43,7 +44,7 @@ def _list(settings: Settings, _: argparse.Namespace) -> None:
     from streamer.operations.release_listing import print_releases
     from streamer.releases.alias import find_champions
 
-    champions = _wait_for(find_champions(settings.kafka_bootstrap_servers, settings.releases_topic))
+    champions = _wait_for(find_champions(connection_of(settings), settings.releases_topic))
     print_releases(settings.releases_url, champions)
 
 
@@ -64,7 +65,7 @@ def _roll_back(settings: Settings, _: argparse.Namespace) -> None:
 def _promoter(settings: Settings) -> "Promoter":
     from streamer.releases.promotion import Promoter
 
-    return Promoter(settings.kafka_bootstrap_servers, settings.releases_topic, settings.releases_url)
+    return Promoter(connection_of(settings), settings.releases_topic, settings.releases_url)
 
 
 def _print_promotion(promotion: "Promotion") -> None:

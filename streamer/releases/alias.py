@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from streamer.kafka.clients import running
+from streamer.kafka.connection import Connection
 from streamer.kafka.consumers import read_backlog
 from streamer.kafka.producers import create_producer
 from streamer.wire.messages import ReleaseNotice
@@ -16,7 +17,7 @@ logger = logging.getLogger(__name__)
 CHAMPION: Final = b"champion"
 
 
-async def find_champions(bootstrap_servers: str, topic: str) -> list[ReleaseNotice]:
+async def find_champions(connection: Connection, topic: str) -> list[ReleaseNotice]:
     """Read the releases that a rollback would go back through, the champion last.
 
     Compaction limits how far back they reach: the topic keeps earlier notices of an alias only for a while. Ids sort by
@@ -24,7 +25,7 @@ async def find_champions(bootstrap_servers: str, topic: str) -> list[ReleaseNoti
     gone.
     """
     champions: list[ReleaseNotice] = []
-    async with aclosing(read_backlog(bootstrap_servers, topic, [0])) as records:
+    async with aclosing(read_backlog(connection, topic, [0])) as records:
         async for record in records:
             if record.key != CHAMPION or record.value is None or (notice := _read(record.value, topic)) is None:
                 continue
@@ -32,9 +33,9 @@ async def find_champions(bootstrap_servers: str, topic: str) -> list[ReleaseNoti
     return champions
 
 
-async def move_alias(bootstrap_servers: str, topic: str, notice: ReleaseNotice, alias: bytes = CHAMPION) -> None:
+async def move_alias(connection: Connection, topic: str, notice: ReleaseNotice, alias: bytes = CHAMPION) -> None:
     """Point an alias at a release; return when every in-sync replica has the notice."""
-    async with running(create_producer(bootstrap_servers)) as producer:
+    async with running(create_producer(connection)) as producer:
         await producer.send_and_wait(topic, msgspec.json.encode(notice), alias, partition=0)
 
 

@@ -13,6 +13,7 @@ from typing import Final
 from models.release import Release
 from models.release_files import InvalidRelease, describe_release
 from streamer.errors import ReleaseError
+from streamer.kafka.connection import Connection
 from streamer.releases.alias import find_champions, move_alias
 from streamer.releases.loading import load_notice
 from streamer.releases.registry import Registry
@@ -41,12 +42,12 @@ class Promoter:
     """Makes releases champion.
 
     Attributes:
-        bootstrap_servers: where Kafka answers.
+        connection: to Kafka.
         releases_topic: the topic of the alias.
         releases_url: fsspec URL of the directory that holds the releases.
     """
 
-    bootstrap_servers: str
+    connection: Connection
     releases_topic: str
     releases_url: str
 
@@ -61,7 +62,7 @@ class Promoter:
         registry = Registry(self.releases_url)
         if release_id not in await asyncio.to_thread(registry.ids):
             raise ReleaseError(f"there is no release {release_id} under {registry.url}; {_REMEDY}")
-        champions = await find_champions(self.bootstrap_servers, self.releases_topic)
+        champions = await find_champions(self.connection, self.releases_topic)
         try:
             release = await self._verify_and_move(registry, release_id, champions)
         except InvalidRelease as exc:
@@ -77,7 +78,7 @@ class Promoter:
             OSError: the registry cannot be reached.
         """
         registry = Registry(self.releases_url)
-        champions = await find_champions(self.bootstrap_servers, self.releases_topic)
+        champions = await find_champions(self.connection, self.releases_topic)
         if not champions:
             raise ReleaseError("there is no champion to roll back from; promote a release by its id")
         skipped: list[str] = []
@@ -101,7 +102,7 @@ class Promoter:
             description = await asyncio.to_thread(describe_release, location)
             notice = ReleaseNotice(release_id, location, description.manifest_sha256)
         release = await asyncio.to_thread(load_notice, notice)
-        await move_alias(self.bootstrap_servers, self.releases_topic, notice)
+        await move_alias(self.connection, self.releases_topic, notice)
         return release
 
 

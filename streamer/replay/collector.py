@@ -9,6 +9,7 @@ from aiokafka import ConsumerRecord, TopicPartition
 from numpy.typing import NDArray
 
 from models.plays.catalogue import FIRST_TRACK, PAD, UNKNOWN, Catalogue
+from streamer.kafka.connection import Connection
 from streamer.kafka.consumers import create_consumer
 from streamer.replay.recording import Recording
 
@@ -106,7 +107,7 @@ class AnswerReader:
     """Reads the three topics that workers answer on into a collector.
 
     Args:
-        bootstrap_servers: where Kafka answers.
+        connection: to Kafka.
         answer_topics: of the short-term lists and of the long-term ones.
         dead_letter_topic: of the rejected plays.
         num_partitions: of each.
@@ -115,7 +116,7 @@ class AnswerReader:
 
     def __init__(
         self,
-        bootstrap_servers: str,
+        connection: Connection,
         answer_topics: tuple[str, str],
         dead_letter_topic: str,
         num_partitions: int,
@@ -128,7 +129,7 @@ class AnswerReader:
             for topic in (*answer_topics, dead_letter_topic)
             for number in range(num_partitions)
         ]
-        self._consumer = create_consumer(bootstrap_servers, max_partition_fetch_bytes=_PARTITION_BYTES)
+        self._consumer = create_consumer(connection, max_partition_fetch_bytes=_PARTITION_BYTES)
 
     async def start(self) -> None:
         """Connect, and start at the beginning of the topics, which must exist."""

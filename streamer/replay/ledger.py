@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.kafka.connection import Connection
 from streamer.kafka.consumers import read_backlog
 from streamer.replay.collector import Collector
 from streamer.replay.recording import Recording
@@ -59,18 +60,18 @@ def balance(recording: Recording, collector: Collector, plays_seen: NDArray[np.i
 
 
 async def read_plays_seen(
-    bootstrap_servers: str, changelog_topic: str, num_partitions: int, users: Sequence[bytes]
+    connection: Connection, changelog_topic: str, num_partitions: int, users: Sequence[bytes]
 ) -> NDArray[np.int64]:
     """Read the changelog to its end; return the plays each listener's final state has seen: int64 (B,)."""
-    newest = await _read_newest(bootstrap_servers, changelog_topic, num_partitions)
+    newest = await _read_newest(connection, changelog_topic, num_partitions)
     states = decode([newest.get(listener_key(user)) for user in users], 0)
     return states.plays_seen
 
 
-async def _read_newest(bootstrap_servers: str, topic: str, num_partitions: int) -> Mapping[bytes, bytes | None]:
+async def _read_newest(connection: Connection, topic: str, num_partitions: int) -> Mapping[bytes, bytes | None]:
     """Return the newest committed record of each listener."""
     newest: dict[bytes, bytes | None] = {}
-    async with aclosing(read_backlog(bootstrap_servers, topic, range(num_partitions))) as records:
+    async with aclosing(read_backlog(connection, topic, range(num_partitions))) as records:
         async for record in records:
             if record.key is not None and record.key.startswith(KIND_LISTENER):
                 newest[record.key] = record.value

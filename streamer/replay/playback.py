@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from streamer.errors import RefrainError
 from streamer.kafka.clients import running
+from streamer.kafka.connection import Connection
 from streamer.kafka.producers import create_producer
 from streamer.replay.collector import AnswerReader, Collector
 from streamer.replay.recording import Recording
@@ -40,7 +41,7 @@ class Playback:
         recording: P plays.
         collector: records the answers.
         reader: fills the collector.
-        bootstrap_servers: where Kafka answers.
+        connection: to Kafka.
         topic: of plays, empty.
         max_under_way: the most plays sent but not yet answered.
     """
@@ -50,7 +51,7 @@ class Playback:
         recording: Recording,
         collector: Collector,
         reader: AnswerReader,
-        bootstrap_servers: str,
+        connection: Connection,
         *,
         topic: str,
         max_under_way: int,
@@ -58,7 +59,7 @@ class Playback:
         self._recording = recording
         self._collector = collector
         self._reader = reader
-        self._producer = create_producer(bootstrap_servers, max_batch_bytes=_MAX_BATCH_BYTES)
+        self._producer = create_producer(connection, max_batch_bytes=_MAX_BATCH_BYTES)
         self._topic = topic
         self._max_under_way = max_under_way
         self._num_sent = 0

@@ -22,6 +22,7 @@ from models.plays.split import Lists, Split, split_plays
 from models.recipes import Recipe
 from streamer.errors import RefrainError
 from streamer.kafka.admin import KafkaAdmin
+from streamer.kafka.connection import connection_of
 from streamer.kafka.topics import ensure_topics, specs
 from streamer.local.cluster import BOOTSTRAP, Cluster
 from streamer.recordings.plays import RecordedPlays
@@ -151,14 +152,14 @@ def _names_of_its_own(environment: Mapping[str, str]) -> Iterator[dict[str, str]
 
 
 async def _delete_topics(settings: Settings) -> None:
-    async with KafkaAdmin(settings.kafka_bootstrap_servers) as admin:
+    async with KafkaAdmin(connection_of(settings)) as admin:
         await admin.delete_topics([settings.plays_topic, *(spec.name for spec in specs(settings, 1))])
 
 
 async def _stream(plan: ReplayPlan, split: Split, notice: ReleaseNotice, cluster: Cluster) -> Streamed:
     """Send the plays to workers that answer with the release; return the result."""
     settings = cluster.settings
-    servers = settings.kafka_bootstrap_servers
+    servers = connection_of(settings)
     num_partitions = await ensure_topics(settings)
     await move_alias(servers, settings.releases_topic, notice)
     cluster.start_workers()

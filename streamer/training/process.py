@@ -3,6 +3,7 @@
 import dataclasses
 
 from models.config import TrainingConfig
+from streamer.kafka.connection import connection_of
 from streamer.kafka.topics import ensure_topics
 from streamer.metrics import TrainerMetrics
 from streamer.runtime.device import pick_device
@@ -21,7 +22,7 @@ def trainer_config(settings: Settings) -> TrainerConfig:
         archive_dir=settings.archive_dir,
         archive_days=settings.archive_days,
         releasing=ReleasingConfig(
-            bootstrap_servers=settings.kafka_bootstrap_servers,
+            connection=connection_of(settings),
             releases_topic=settings.releases_topic,
             releases_url=settings.releases_url,
             checkpoint_dir=settings.archive_dir / "fit",

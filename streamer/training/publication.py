@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError
 
 from models.evaluation.gate import Verdict
 from models.release import Release, SavedRelease
+from streamer.kafka.connection import Connection
 from streamer.metrics import TrainerMetrics
 from streamer.releases.alias import find_champions, move_alias
 from streamer.releases.registry import Refusal, Registry
@@ -31,7 +32,7 @@ class Publisher:
 
     Args:
         registry: where releases are saved.
-        bootstrap_servers: Kafka's.
+        connection: to Kafka.
         topic: where the alias is moved.
         metrics: counters of publications and refusals.
         clock: seconds since the epoch.
@@ -40,13 +41,13 @@ class Publisher:
     def __init__(
         self,
         registry: Registry,
-        bootstrap_servers: str,
+        connection: Connection,
         topic: str,
         metrics: TrainerMetrics,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._registry = registry
-        self._bootstrap_servers = bootstrap_servers
+        self._connection = connection
         self._topic = topic
         self._metrics = metrics
         self._clock = clock
@@ -58,7 +59,7 @@ class Publisher:
         Raises:
             KafkaError: Kafka cannot be reached.
         """
-        champions = await find_champions(self._bootstrap_servers, self._topic)
+        champions = await find_champions(self._connection, self._topic)
         return champions[-1] if champions else None
 
     async def publish(self, candidate: Candidate) -> SavedRelease:
@@ -72,7 +73,7 @@ class Publisher:
         if self._saved is None:
             self._saved = await asyncio.to_thread(save_candidate, candidate, self._registry.url, self._clock)
         saved = self._saved
-        await move_alias(self._bootstrap_servers, self._topic, ReleaseNotice(*saved))
+        await move_alias(self._connection, self._topic, ReleaseNotice(*saved))
         self._saved = None
         self._metrics.releases_published.inc()
         self._metrics.champion_created.set(self._now_ms() / 1000)
@@ -99,7 +100,7 @@ class Publisher:
             num_kept: how many of the newest releases stay.
         """
         try:
-            champions = await find_champions(self._bootstrap_servers, self._topic)
+            champions = await find_champions(self._connection, self._topic)
             needed = {champion.release_id for champion in champions[-2:]}
             removed = await asyncio.to_thread(self._registry.prune, num_kept, needed, self._now_ms() - _YOUNG_MS)
         except (OSError, KafkaError) as exc:

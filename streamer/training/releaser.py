@@ -18,6 +18,7 @@ from models.config import TrainingConfig
 from models.release import Release, SavedRelease
 from streamer.archive.archive import Archive
 from streamer.archive.plays import ArchivedPlays
+from streamer.kafka.connection import Connection
 from streamer.metrics import TrainerMetrics
 from streamer.releases.registry import Registry
 from streamer.training.candidate import (
@@ -46,7 +47,7 @@ class ReleasingConfig:
     """How releases are made.
 
     Attributes:
-        bootstrap_servers: Kafka's.
+        connection: to Kafka.
         releases_topic: where the alias is moved.
         releases_url: fsspec URL under which releases are saved.
         checkpoint_dir: where a fit records its progress; used by one trainer only.
@@ -58,7 +59,7 @@ class ReleasingConfig:
         device: where weights are fitted.
     """
 
-    bootstrap_servers: str
+    connection: Connection
     releases_topic: str
     releases_url: str
     checkpoint_dir: Path
@@ -91,7 +92,7 @@ class Releaser:
         self._archive = archive
         self._clock = clock
         self._publisher = Publisher(
-            Registry(config.releases_url), config.bootstrap_servers, config.releases_topic, metrics, clock
+            Registry(config.releases_url), config.connection, config.releases_topic, metrics, clock
         )
         self._drift = DriftWatch(config.thresholds, archive, metrics)
         self._checkpoint = CheckpointFile(config.checkpoint_dir)

@@ -81,7 +81,7 @@ async def train_once(config: TrainerConfig, metrics: TrainerMetrics, stopping: a
 @contextlib.asynccontextmanager
 async def _archiving(config: TrainerConfig, metrics: TrainerMetrics) -> AsyncIterator[tuple[Archive, Archivist]]:
     with await asyncio.to_thread(Archive, config.archive_dir) as archive:
-        archivist = Archivist(config.releasing.bootstrap_servers, config.plays_topic, archive, metrics)
+        archivist = Archivist(config.releasing.connection, config.plays_topic, archive, metrics)
         try:
             await archivist.start()
             metrics.show_stage("catch-up")

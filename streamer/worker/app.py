@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from streamer.faust.app import ChunkApp, create_chunk_app, listener_table
 from streamer.faust.marks import Marks
 from streamer.faust.stream import consume
+from streamer.kafka.connection import connection_of
 from streamer.kafka.fences import Fences
 from streamer.kafka.partitioner import PARTITIONERS
 from streamer.metrics import WorkerMetrics
@@ -44,17 +45,15 @@ def create_worker(settings: Settings, num_partitions: int, engine: Engine | None
     """
     app = create_chunk_app(settings)
     table = listener_table(app, num_partitions)
-    fences = Fences(settings.kafka_bootstrap_servers, settings.app_id, settings.transaction_timeout_s)
-    app.marks = Marks(settings.kafka_bootstrap_servers, settings.plays_topic, table, fences)
+    fences = Fences(connection_of(settings), settings.app_id, settings.transaction_timeout_s)
+    app.marks = Marks(connection_of(settings), settings.plays_topic, table, fences)
     metrics = WorkerMetrics()
     partition_of = PARTITIONERS.get(settings.partitioner)
     answering = Answering(
         table=table,
         fences=fences,
         engine=engine or create_engine(settings),
-        releases=Releases(
-            settings.kafka_bootstrap_servers, settings.releases_topic, pick_device(settings.device), metrics
-        ),
+        releases=Releases(connection_of(settings), settings.releases_topic, pick_device(settings.device), metrics),
         metrics=metrics,
         topics=Topics(
             settings.plays_topic, (settings.short_term_topic, settings.long_term_topic), settings.dead_letter_topic

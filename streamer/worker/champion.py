@@ -19,6 +19,7 @@ from aiokafka import ConsumerRecord, TopicPartition
 from models.release import Release
 from models.release_files import InvalidRelease
 from streamer.errors import ReleaseError
+from streamer.kafka.connection import Connection
 from streamer.kafka.consumers import create_consumer
 from streamer.metrics import WorkerMetrics
 from streamer.releases.alias import CHAMPION
@@ -56,15 +57,15 @@ class Releases:
     """Keeps `champion` current.
 
     Args:
-        bootstrap_servers: addresses of Kafka.
+        connection: to Kafka.
         topic: the topic of aliases.
         device: networks are loaded onto it.
         metrics: count releases and failures.
     """
 
-    def __init__(self, bootstrap_servers: str, topic: str, device: torch.device, metrics: WorkerMetrics) -> None:
+    def __init__(self, connection: Connection, topic: str, device: torch.device, metrics: WorkerMetrics) -> None:
         self._partition = TopicPartition(topic, 0)
-        self._consumer = create_consumer(bootstrap_servers)
+        self._consumer = create_consumer(connection)
         self._device = device
         self._metrics = metrics
         self._newer: deque[ConsumerRecord[bytes, bytes]] = deque(maxlen=_MAX_NOTICES)  # than the champion, newest last

@@ -40,6 +40,7 @@ from models.serving.recommender import Recommender
 from models.serving.step import Ranked, StepOutput
 from streamer.faust.stream import consume
 from streamer.kafka.chunk import Chunk
+from streamer.kafka.connection import Connection
 from streamer.kafka.topics import ensure_topics
 from streamer.local.devkafka import DevKafka
 from streamer.releases.alias import move_alias
@@ -166,7 +167,7 @@ async def fill(bootstrap_servers: str, num_plays: int, directory: Path) -> None:
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, linger_ms=50, max_batch_size=1 << 18)
     async with producer:
         notice = ReleaseNotice(saved.release_id, saved.location, saved.manifest_sha256)
-        await move_alias(bootstrap_servers, settings.releases_topic, notice)
+        await move_alias(Connection.parse(bootstrap_servers), settings.releases_topic, notice)
         listeners, rows = rng.integers(NUM_LISTENERS, size=num_plays), rng.integers(NUM_TRACKS, size=num_plays)
         for number, (listener, row) in enumerate(zip(listeners.tolist(), rows.tolist(), strict=True)):
             user = f"listener-{listener:06d}"

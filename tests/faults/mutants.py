@@ -55,7 +55,7 @@ def no_transaction() -> Patches:
     """Break law 1: what a batch has sent before its worker dies is visible, and sent again."""
 
     def plain(_: object) -> Callable[..., Any]:
-        return lambda bootstrap_servers, **_: create_producer(bootstrap_servers, max_batch_bytes=MAX_BATCH_BYTES)
+        return lambda connection, **_: create_producer(connection, max_batch_bytes=MAX_BATCH_BYTES)
 
     async def nothing(_: object) -> None:
         pass

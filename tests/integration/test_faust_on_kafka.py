@@ -16,6 +16,7 @@ from streamer.faust.app import ChunkApp, create_chunk_app, listener_table
 from streamer.faust.marks import Marks
 from streamer.faust.stream import consume
 from streamer.kafka.chunk import Chunk
+from streamer.kafka.connection import connection_of
 from streamer.kafka.fences import Fences
 from streamer.kafka.topics import ensure_topics
 from streamer.local.devkafka import DevKafka
@@ -137,7 +138,7 @@ class WatchedFences(Fences):
     """Fences that note Faust's state when they are taken."""
 
     def __init__(self, settings: Settings, app: ChunkApp) -> None:
-        super().__init__(settings.kafka_bootstrap_servers, settings.app_id, settings.transaction_timeout_s)
+        super().__init__(connection_of(settings), settings.app_id, settings.transaction_timeout_s)
         self._app = app
         self.seen: list[dict[str, object]] = []
 
@@ -158,7 +159,7 @@ async def test_an_assignment_takes_the_fences_then_recovers_then_yields_chunks(s
     app = create_chunk_app(settings)
     table = listener_table(app, 2)
     fences = WatchedFences(settings, app)
-    app.marks = Marks(settings.kafka_bootstrap_servers, settings.plays_topic, table, fences)
+    app.marks = Marks(connection_of(settings), settings.plays_topic, table, fences)
     chunks: asyncio.Queue[tuple[Chunk, dict[str, object]]] = asyncio.Queue()
 
     async def answer(stream: AsyncIterator[Chunk]) -> None:

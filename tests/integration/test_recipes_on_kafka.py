@@ -82,7 +82,7 @@ async def test_one_worker_serves_every_recipe_in_turn_as_the_offline_step_does(
     )  # fmt: skip
     num_partitions = await ensure_topics(settings)
     releases = [release_of(recipe, tmp_path / "releases", number) for number, recipe in enumerate(RECIPES.values())]
-    await move_alias(at, settings.releases_topic, releases[0][0])
+    await move_alias(kafka.connection, settings.releases_topic, releases[0][0])
 
     worker = create_worker(settings, num_partitions)
     await worker.answering.releases.start()
@@ -90,7 +90,7 @@ async def test_one_worker_serves_every_recipe_in_turn_as_the_offline_step_does(
     tracks, times_ms = list[str](), list[int]()
     try:
         for number, (notice, release) in enumerate(releases):
-            await move_alias(at, settings.releases_topic, notice)
+            await move_alias(kafka.connection, settings.releases_topic, notice)
             await until_serving(worker.answering, release_id=release.release_id)
             for track in PLAYED:
                 tracks.append(track)

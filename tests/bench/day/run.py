@@ -16,6 +16,7 @@ from streamer.demo.scale import DemoScale
 from streamer.demo.sender import Sender
 from streamer.demo.trainer_stage import TrainerStage
 from streamer.errors import RefrainError
+from streamer.kafka.connection import connection_of
 from streamer.kafka.topics import ensure_topics
 from streamer.local.cluster import Cluster
 from tests.bench.day.notebook import Notebook, Notes
@@ -62,13 +63,13 @@ async def live(scale: DayScale, environment: Mapping[str, str], releases: Path, 
         settings = processes.cluster.settings
         num_partitions = await ensure_topics(settings)
         ledger, notebook = Ledger(num_partitions), Notebook(time.time)
-        sender = Sender(settings.kafka_bootstrap_servers, settings.plays_topic, iter(messages), ledger, notebook)
+        sender = Sender(connection_of(settings), settings.plays_topic, iter(messages), ledger, notebook)
         user_ids = (*world.listeners.user_ids, *scale.bots.user_ids)
         written = WrittenTopics(
             settings.short_term_topic, settings.long_term_topic, settings.dead_letter_topic, settings.changelog_topic
         )
         reader = Reader(
-            settings.kafka_bootstrap_servers, written, num_partitions, user_ids=user_ids, ledger=ledger, judge=notebook
+            connection_of(settings), written, num_partitions, user_ids=user_ids, ledger=ledger, judge=notebook
         )
         log, trainer = processes.cluster.logs / "trainer.log", TrainerStage(processes.cluster)
         async with connected(sender, reader):

@@ -47,7 +47,7 @@ async def play(producer: AIOKafkaProducer, topic: str, user: str, track: str | N
 async def archive_all(
     kafka: DevKafka, topic: str, archive: Archive, metrics: TrainerMetrics | None = None
 ) -> list[tuple[str, str]]:
-    archivist = Archivist(kafka.bootstrap_servers, topic, archive, metrics or TrainerMetrics())
+    archivist = Archivist(kafka.connection, topic, archive, metrics or TrainerMetrics())
     try:
         await archivist.start()
         await archivist.catch_up(asyncio.Event())
@@ -166,7 +166,7 @@ async def test_following_ends_with_a_request_to_stop(kafka: DevKafka, topic_pref
     await create_topic(kafka, topic_prefix)
     stopping = asyncio.Event()
     with Archive(tmp_path) as archive:
-        archivist = Archivist(kafka.bootstrap_servers, topic_prefix, archive, TrainerMetrics())
+        archivist = Archivist(kafka.connection, topic_prefix, archive, TrainerMetrics())
         await archivist.start()
         following = asyncio.create_task(archivist.follow(3600, stopping))
         async with producing(kafka) as producer:

@@ -50,8 +50,8 @@ async def place(kafka: DevKafka, topic_prefix: str, table: ListenerTable, monkey
     monkeypatch.setattr(marks_module, "refuse", refuse)
     plays = f"{topic_prefix}.plays"
     await create_topic(kafka.bootstrap_servers, plays, configs={"retention.ms": "-1"})
-    fences = Fences(kafka.bootstrap_servers, topic_prefix, 30.0)
-    place = Place(kafka.bootstrap_servers, plays, table, Marks(kafka.bootstrap_servers, plays, table, fences))
+    fences = Fences(kafka.connection, topic_prefix, 30.0)
+    place = Place(kafka.bootstrap_servers, plays, table, Marks(kafka.connection, plays, table, fences))
     await place.fill()
     return place
 

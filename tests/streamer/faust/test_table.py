@@ -41,7 +41,7 @@ async def place(kafka: DevKafka, topic_prefix: str, open_table: Callable[..., Li
     changelog, answers = table.changelog_topic_name, f"{topic_prefix}.answers"
     for topic in (changelog, answers):
         await create_topic(kafka.bootstrap_servers, topic, 4)
-    fences = Fences(kafka.bootstrap_servers, topic_prefix, 30.0)
+    fences = Fences(kafka.connection, topic_prefix, 30.0)
     await fences.take([1])
     yield Place(kafka, table, fences, changelog, answers)
     await fences.drop()
@@ -134,7 +134,7 @@ async def test_a_batch_that_fails_half_way_leaves_nothing_on_kafka_and_nothing_o
 @pytest.mark.kafka
 @pytest.mark.usefixtures("crashes")
 async def test_a_worker_whose_partition_was_taken_ends_and_writes_nothing(place: Place, topic_prefix: str) -> None:
-    other = Fences(place.kafka.bootstrap_servers, topic_prefix, 30.0)
+    other = Fences(place.kafka.connection, topic_prefix, 30.0)
     await other.take([1])
 
     with pytest.raises(SystemExit, match="was not committed"):

@@ -9,6 +9,7 @@ from aiokafka.errors import KafkaConnectionError
 from streamer.errors import ContractError
 from streamer.kafka.admin import KafkaAdmin
 from streamer.kafka.clients import running
+from streamer.kafka.connection import Connection
 from streamer.kafka.consumers import create_consumer
 from streamer.local.devkafka import DevKafka
 from streamer.local.ports import free_port
@@ -25,7 +26,7 @@ async def until_partitions_are(admin: KafkaAdmin, topic: str, partitions: Collec
 
 
 async def test_an_admin_client_that_finds_no_kafka_is_closed() -> None:
-    admin = KafkaAdmin(f"127.0.0.1:{free_port()}")
+    admin = KafkaAdmin(Connection.parse(f"127.0.0.1:{free_port()}"))
 
     with pytest.raises(KafkaConnectionError):
         await admin.__aenter__()
@@ -38,7 +39,7 @@ async def test_an_admin_client_that_finds_no_kafka_is_closed() -> None:
 async def test_a_topic_has_replicas_by_partition_and_settings(kafka: DevKafka, topic_prefix: str) -> None:
     await create_topic(kafka.bootstrap_servers, topic_prefix, 12, {"cleanup.policy": "compact"})
 
-    async with KafkaAdmin(kafka.bootstrap_servers) as admin:
+    async with KafkaAdmin(kafka.connection) as admin:
         replicas = await admin.find_partitions(topic_prefix)
         configs = await admin.read_topic_configs(topic_prefix)
 
@@ -47,7 +48,7 @@ async def test_a_topic_has_replicas_by_partition_and_settings(kafka: DevKafka, t
 
 
 async def test_looking_for_a_missing_topic_does_not_create_it(obliging_kafka: DevKafka, topic_prefix: str) -> None:
-    async with KafkaAdmin(obliging_kafka.bootstrap_servers) as admin:
+    async with KafkaAdmin(obliging_kafka.connection) as admin:
         assert await admin.find_partitions(topic_prefix) == {}
 
     async with admin_of(obliging_kafka.bootstrap_servers) as other_admin:
@@ -55,7 +56,7 @@ async def test_looking_for_a_missing_topic_does_not_create_it(obliging_kafka: De
 
 
 async def test_a_topic_is_created_once_and_deleted(kafka: DevKafka, topic_prefix: str) -> None:
-    async with KafkaAdmin(kafka.bootstrap_servers) as admin:
+    async with KafkaAdmin(kafka.connection) as admin:
         assert await admin.create_topic(topic_prefix, 2, 1, {"cleanup.policy": "compact"})
         assert not await admin.create_topic(topic_prefix, 3, 1, {})
         await until_partitions_are(admin, topic_prefix, [0, 1])
@@ -65,7 +66,7 @@ async def test_a_topic_is_created_once_and_deleted(kafka: DevKafka, topic_prefix
 
 
 async def test_a_topic_that_kafka_rejects_is_named_with_the_reason(kafka: DevKafka) -> None:
-    async with KafkaAdmin(kafka.bootstrap_servers) as admin:
+    async with KafkaAdmin(kafka.connection) as admin:
         with pytest.raises(ContractError, match=r"topic no topic cannot be created: InvalidTopic.*create it by hand"):
             await admin.create_topic("no topic", 1, 1, {})
 
@@ -74,17 +75,17 @@ async def test_a_group_has_members_and_committed_offsets(kafka: DevKafka, topic_
     await create_topic(kafka.bootstrap_servers, topic_prefix, 2)
     tp = TopicPartition(topic_prefix, 1)
 
-    async with running(create_consumer(kafka.bootstrap_servers, group_id=topic_prefix)) as consumer:
+    async with running(create_consumer(kafka.connection, group_id=topic_prefix)) as consumer:
         consumer.assign([tp])
         await consumer.commit({tp: 0})
 
-    async with KafkaAdmin(kafka.bootstrap_servers) as admin:
+    async with KafkaAdmin(kafka.connection) as admin:
         assert await admin.read_committed_offsets(topic_prefix) == {tp: 0}
         assert await admin.read_committed_offsets(f"{topic_prefix}-missing") == {}
         assert await admin.count_members(topic_prefix) == 0
         assert await admin.count_members(f"{topic_prefix}-missing") == 0
 
-        async with running(create_consumer(kafka.bootstrap_servers, group_id=topic_prefix)) as member:
+        async with running(create_consumer(kafka.connection, group_id=topic_prefix)) as member:
             member.subscribe([topic_prefix])
             await member.getmany(timeout_ms=10_000)
             assert await admin.count_members(topic_prefix) == 1

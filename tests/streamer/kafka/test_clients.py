@@ -8,6 +8,7 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 
 from streamer.kafka.clients import running
+from streamer.kafka.connection import Connection
 from streamer.kafka.consumers import create_consumer
 from streamer.kafka.producers import create_producer
 from streamer.local.devkafka import DevKafka
@@ -17,8 +18,8 @@ CREATE = (create_consumer, create_producer)
 
 
 @pytest.mark.parametrize("create", CREATE)
-async def test_a_client_that_finds_no_kafka_is_stopped(create: Callable[[str], Any]) -> None:
-    client = create(f"127.0.0.1:{free_port()}")
+async def test_a_client_that_finds_no_kafka_is_stopped(create: Callable[[Connection], Any]) -> None:
+    client = create(Connection.parse(f"127.0.0.1:{free_port()}"))
 
     with pytest.raises(KafkaConnectionError):
         await _start_and_stop(client)
@@ -30,8 +31,10 @@ async def test_a_client_that_finds_no_kafka_is_stopped(create: Callable[[str], A
 
 @pytest.mark.kafka
 @pytest.mark.parametrize("create", CREATE)
-async def test_a_client_is_stopped_at_once_and_after_an_error(create: Callable[[str], Any], kafka: DevKafka) -> None:
-    idle, failing = create(kafka.bootstrap_servers), create(kafka.bootstrap_servers)
+async def test_a_client_is_stopped_at_once_and_after_an_error(
+    create: Callable[[Connection], Any], kafka: DevKafka
+) -> None:
+    idle, failing = create(kafka.connection), create(kafka.connection)
 
     await _start_and_stop(idle)
     with pytest.raises(ZeroDivisionError):

@@ -22,11 +22,11 @@ async def topic(kafka: DevKafka, topic_prefix: str) -> str:
 
 
 def transactional(kafka: DevKafka, topic: str) -> AIOKafkaProducer:
-    return create_transactional_producer(kafka.bootstrap_servers, transactional_id=topic, transaction_timeout_s=60)
+    return create_transactional_producer(kafka.connection, transactional_id=topic, transaction_timeout_s=60)
 
 
 async def backlog(kafka: DevKafka, topic: str) -> list[tuple[int, bytes | None]]:
-    async with aclosing(read_backlog(kafka.bootstrap_servers, topic, [0, 1])) as records:
+    async with aclosing(read_backlog(kafka.connection, topic, [0, 1])) as records:
         return [(record.partition, record.value) async for record in records]
 
 
@@ -50,7 +50,7 @@ async def test_a_backlog_holds_the_committed_records_in_order_within_each_partit
 async def test_records_after_the_ends_are_not_read(kafka: DevKafka, topic: str) -> None:
     ends = {TopicPartition(topic, 0): 1}
 
-    async with aclosing(read_until(kafka.bootstrap_servers, ends)) as records:
+    async with aclosing(read_until(kafka.connection, ends)) as records:
         assert [record.value async for record in records] == [b"one"]
 
 
@@ -58,13 +58,13 @@ async def test_reading_waits_for_a_transaction_that_is_open_before_the_ends(kafk
     tp = TopicPartition(topic, 0)
     async with (
         running(transactional(kafka, topic)) as producer,
-        running(create_consumer(kafka.bootstrap_servers, isolation_level="read_uncommitted")) as consumer,
+        running(create_consumer(kafka.connection, isolation_level="read_uncommitted")) as consumer,
     ):
         await producer.begin_transaction()
         await producer.send_and_wait(topic, b"late", partition=0)
         ends = await consumer.end_offsets([tp])
 
-        async with aclosing(read_until(kafka.bootstrap_servers, ends)) as records:
+        async with aclosing(read_until(kafka.connection, ends)) as records:
             values = [(await anext(records)).value, (await anext(records)).value]
             last = asyncio.ensure_future(anext(records))
             await producer.commit_transaction()
@@ -76,7 +76,7 @@ async def test_reading_waits_for_a_transaction_that_is_open_before_the_ends(kafk
 
 async def test_a_consumer_commits_for_a_group_it_does_not_join(kafka: DevKafka, topic: str) -> None:
     tp = TopicPartition(topic, 0)
-    async with running(create_consumer(kafka.bootstrap_servers, group_id=topic)) as consumer:
+    async with running(create_consumer(kafka.connection, group_id=topic)) as consumer:
         consumer.assign([tp])
         await consumer.commit({tp: 1})
 
@@ -94,7 +94,7 @@ async def test_a_consumer_whose_offset_does_not_exist_continues_where_it_is_conf
     kafka: DevKafka, topic: str, auto_offset_reset: str, position: int
 ) -> None:
     tp = TopicPartition(topic, 0)
-    async with running(create_consumer(kafka.bootstrap_servers, auto_offset_reset=auto_offset_reset)) as consumer:
+    async with running(create_consumer(kafka.connection, auto_offset_reset=auto_offset_reset)) as consumer:
         consumer.assign([tp])
 
         assert await consumer.position(tp) == position
@@ -102,7 +102,7 @@ async def test_a_consumer_whose_offset_does_not_exist_continues_where_it_is_conf
 
 async def test_a_consumer_may_reject_an_offset_that_does_not_exist(kafka: DevKafka, topic: str) -> None:
     tp = TopicPartition(topic, 0)
-    async with running(create_consumer(kafka.bootstrap_servers, auto_offset_reset="none")) as consumer:
+    async with running(create_consumer(kafka.connection, auto_offset_reset="none")) as consumer:
         consumer.assign([tp])
         consumer.seek(tp, 9)
 

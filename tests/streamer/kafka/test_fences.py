@@ -16,7 +16,7 @@ async def write(fence: AIOKafkaProducer, topic: str, value: bytes) -> None:
 
 async def test_taking_a_fence_locks_out_its_previous_holder(kafka: DevKafka, topic_prefix: str) -> None:
     await create_topic(kafka.bootstrap_servers, topic_prefix)
-    frozen, other = (Fences(kafka.bootstrap_servers, topic_prefix, 30.0) for _ in range(2))
+    frozen, other = (Fences(kafka.connection, topic_prefix, 30.0) for _ in range(2))
     await frozen.take([0])
     await write(frozen.held[0], topic_prefix, b"before")
 
@@ -35,7 +35,7 @@ async def test_a_transaction_started_before_the_fence_was_lost_is_never_read(
     kafka: DevKafka, topic_prefix: str
 ) -> None:
     await create_topic(kafka.bootstrap_servers, topic_prefix)
-    frozen, other = (Fences(kafka.bootstrap_servers, topic_prefix, 30.0) for _ in range(2))
+    frozen, other = (Fences(kafka.connection, topic_prefix, 30.0) for _ in range(2))
     await frozen.take([0])
     await frozen.held[0].begin_transaction()
     await frozen.held[0].send_and_wait(topic_prefix, b"half", partition=0)
@@ -52,7 +52,7 @@ async def test_a_transaction_started_before_the_fence_was_lost_is_never_read(
 
 async def test_partitions_and_deployments_do_not_fence_each_other(kafka: DevKafka, topic_prefix: str) -> None:
     await create_topic(kafka.bootstrap_servers, topic_prefix)
-    fences = [Fences(kafka.bootstrap_servers, f"{topic_prefix}-{name}", 30.0) for name in ("a", "b")]
+    fences = [Fences(kafka.connection, f"{topic_prefix}-{name}", 30.0) for name in ("a", "b")]
     await fences[0].take([0, 1])
     await fences[1].take([0])
 
@@ -68,7 +68,7 @@ async def test_partitions_and_deployments_do_not_fence_each_other(kafka: DevKafk
 async def test_exactly_the_fences_of_the_assignment_are_held_and_each_is_retaken(
     kafka: DevKafka, topic_prefix: str
 ) -> None:
-    fences = Fences(kafka.bootstrap_servers, topic_prefix, 30.0)
+    fences = Fences(kafka.connection, topic_prefix, 30.0)
     await fences.take([0, 1])
     before = dict(fences.held)
 

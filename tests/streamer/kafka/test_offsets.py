@@ -118,7 +118,7 @@ async def test_offsets_and_timestamps_are_read_from_the_topic(kafka: DevKafka, t
     async with admin_of(kafka.bootstrap_servers) as admin:
         await admin.delete_records({TopicPartition(topic_prefix, 0): RecordsToDelete(4)})
 
-    async with observing(kafka.bootstrap_servers) as consumer:
+    async with observing(kafka.connection) as consumer:
         places = await read_offsets(consumer, topic_prefix, {1: NO_MARK, 0: Mark(6, NOON_MS)}, {0: 7})
         gone = await timestamps_at(consumer, {TopicPartition(topic_prefix, 0): 3})
 
@@ -138,7 +138,7 @@ async def test_only_records_have_timestamps_markers_and_missing_offsets_have_non
                     await producer.send_and_wait(topic_prefix, b"{}", partition=number, timestamp_ms=NOON_MS + number)
 
     offsets = dict(enumerate([3, 1, 2, -1]))
-    async with observing(kafka.bootstrap_servers) as consumer:
+    async with observing(kafka.connection) as consumer:
         timestamps_ms = await timestamps_at(
             consumer, {TopicPartition(topic_prefix, n): at for n, at in offsets.items()}
         )
@@ -159,7 +159,7 @@ async def test_the_newest_mark_is_found_however_far_back_it_is(kafka: DevKafka, 
         await producer.send_and_wait(topic_prefix, Mark(9, NOON_MS).encode(), MARK_KEY, partition=0)
         await producer.abort_transaction()
 
-    async with observing(kafka.bootstrap_servers) as consumer:
+    async with observing(kafka.connection) as consumer:
         marks = await newest_marks(consumer, [TopicPartition(topic_prefix, number) for number in (0, 1)])
 
     assert list(marks.values()) == [Mark(4, NOON_MS), NO_MARK]
@@ -170,7 +170,7 @@ async def test_the_newest_mark_is_found_however_far_back_it_is(kafka: DevKafka, 
 async def test_a_changelog_without_any_record_has_no_mark(kafka: DevKafka, topic_prefix: str) -> None:
     await create_topic(kafka.bootstrap_servers, topic_prefix)
 
-    async with observing(kafka.bootstrap_servers) as consumer:
+    async with observing(kafka.connection) as consumer:
         marks = await newest_marks(consumer, [TopicPartition(topic_prefix, 0)])
 
     assert list(marks.values()) == [NO_MARK]

@@ -13,7 +13,7 @@ async def test_a_producer_sends_the_records_of_a_partition_in_order(kafka: DevKa
     await create_topic(kafka.bootstrap_servers, topic_prefix)
     values = [b"%d" % number for number in range(100)]
 
-    async with running(create_producer(kafka.bootstrap_servers, linger_ms=2)) as producer:
+    async with running(create_producer(kafka.connection, linger_ms=2)) as producer:
         for value in values:
             await producer.send(topic_prefix, value, partition=0)
 
@@ -24,7 +24,7 @@ async def test_a_transactional_producer_fences_the_one_before_it(kafka: DevKafka
     await create_topic(kafka.bootstrap_servers, topic_prefix)
     earlier, later = (
         create_transactional_producer(
-            kafka.bootstrap_servers, transactional_id=topic_prefix, transaction_timeout_s=60
+            kafka.connection, transactional_id=topic_prefix, transaction_timeout_s=60
         )
         for _ in range(2)
     )  # fmt: skip

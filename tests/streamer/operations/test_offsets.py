@@ -8,6 +8,7 @@ from aiokafka.admin import RecordsToDelete
 from aiokafka.errors import ProducerFenced
 
 from streamer.errors import ContractError
+from streamer.kafka.connection import connection_of
 from streamer.kafka.fences import Fences
 from streamer.kafka.topics import ensure_topics
 from streamer.local.devkafka import DevKafka
@@ -34,7 +35,7 @@ class Place:
 
     async def cover(self, offset: int, timestamp_ms: int = NOON_MS) -> None:
         """Write states and mark, and commit, as a worker does."""
-        fences = Fences(self.settings.kafka_bootstrap_servers, self.settings.app_id, 30.0)
+        fences = Fences(connection_of(self.settings), self.settings.app_id, 30.0)
         await fences.take([0])
         async with fences.held[0].transaction():
             await fences.held[0].send(self.settings.changelog_topic, b"state", b"\x01u", partition=0)
@@ -164,7 +165,7 @@ async def test_showing_creates_nothing(place: Place) -> None:
 async def test_a_reset_interrupted_before_the_commit_can_be_repeated(place: Place) -> None:
     await delete_topic(place.settings.kafka_bootstrap_servers, place.settings.changelog_topic)
     await ensure_topics(place.settings)
-    fences = Fences(place.settings.kafka_bootstrap_servers, place.settings.app_id, 30.0)
+    fences = Fences(connection_of(place.settings), place.settings.app_id, 30.0)
     await fences.take([0])
     async with fences.held[0].transaction():
         mark = NO_MARK.encode()

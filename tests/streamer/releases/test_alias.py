@@ -26,11 +26,11 @@ async def topic(kafka: DevKafka, topic_prefix: str) -> str:
 async def test_a_withdrawn_or_unreadable_alias_leaves_the_champions_before_it(
     kafka: DevKafka, topic: str, value: bytes | None
 ) -> None:
-    await move_alias(kafka.bootstrap_servers, topic, OLD)
+    await move_alias(kafka.connection, topic, OLD)
     async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers) as producer:
         await producer.send_and_wait(topic, value, b"champion", partition=0)
 
-    assert await find_champions(kafka.bootstrap_servers, topic) == [OLD]
+    assert await find_champions(kafka.connection, topic) == [OLD]
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ async def test_the_champions_are_those_a_rollback_goes_through(
     kafka: DevKafka, topic: str, moves: list[ReleaseNotice], champions: list[ReleaseNotice]
 ) -> None:
     for notice in moves:
-        await move_alias(kafka.bootstrap_servers, topic, notice)
-    await move_alias(kafka.bootstrap_servers, topic, NEW, b"challenger")
+        await move_alias(kafka.connection, topic, notice)
+    await move_alias(kafka.connection, topic, NEW, b"challenger")
 
-    assert await find_champions(kafka.bootstrap_servers, topic) == champions
+    assert await find_champions(kafka.connection, topic) == champions

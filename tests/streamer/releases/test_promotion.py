@@ -20,13 +20,13 @@ HOUR_MS = 3_600_000
 
 @pytest.fixture
 def promoter(kafka: DevKafka, topic_prefix: str, tmp_path: Path) -> Promoter:
-    return Promoter(kafka.bootstrap_servers, f"{topic_prefix}-releases", str(tmp_path))
+    return Promoter(kafka.connection, f"{topic_prefix}-releases", str(tmp_path))
 
 
 @pytest.fixture
 async def releases(promoter: Promoter, tmp_path: Path) -> list[SavedRelease]:
     """Three releases in the registry, an hour apart; none is champion."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=promoter.bootstrap_servers)
+    admin = AIOKafkaAdminClient(**promoter.connection.client_options())
     await admin.start()
     await admin.create_topics([NewTopic(promoter.releases_topic, 1, 1)])
     await admin.close()
@@ -36,11 +36,11 @@ async def releases(promoter: Promoter, tmp_path: Path) -> list[SavedRelease]:
 async def publish(promoter: Promoter, *releases: SavedRelease) -> None:
     for saved in releases:
         notice = ReleaseNotice(saved.release_id, saved.location, saved.manifest_sha256)
-        await move_alias(promoter.bootstrap_servers, promoter.releases_topic, notice)
+        await move_alias(promoter.connection, promoter.releases_topic, notice)
 
 
 async def champion(promoter: Promoter) -> ReleaseNotice:
-    return (await find_champions(promoter.bootstrap_servers, promoter.releases_topic))[-1]
+    return (await find_champions(promoter.connection, promoter.releases_topic))[-1]
 
 
 async def test_a_release_of_the_registry_becomes_champion(promoter: Promoter, releases: list[SavedRelease]) -> None:

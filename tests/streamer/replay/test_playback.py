@@ -49,9 +49,9 @@ async def stage(kafka: DevKafka, topic_prefix: str, draw_listening: Callable[...
     recording = Recording.of(listening, split_plays(listening.plays), NUM_PARTITIONS)
     collector = Collector(recording, np.array([0]), Catalogue(["a"]), (1, 1))
     answer_topics = (settings.short_term_topic, settings.long_term_topic)
-    reader = AnswerReader(kafka.bootstrap_servers, answer_topics, settings.dead_letter_topic, NUM_PARTITIONS, collector)
+    reader = AnswerReader(kafka.connection, answer_topics, settings.dead_letter_topic, NUM_PARTITIONS, collector)
     playback = Playback(
-        recording, collector, reader, kafka.bootstrap_servers,
+        recording, collector, reader, kafka.connection,
         topic=settings.plays_topic, max_under_way=MAX_UNDER_WAY,
     )  # fmt: skip
     return Stage(settings, recording, collector, playback)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from models.evaluation.gate import Verdict
+from streamer.kafka.connection import Connection
 from streamer.metrics import TrainerMetrics
 from streamer.releases.registry import Refusal, Registry
 from streamer.training.publication import Publisher
@@ -16,7 +17,9 @@ WORSE = Verdict(may_be_released=False, reason="worse", paragraph="Refused: worse
 
 
 def publisher(directory: Path, metrics: TrainerMetrics) -> Publisher:
-    return Publisher(Registry(str(directory)), "127.0.0.1:1", "releases", metrics, clock=lambda: NOON_MS / 1000)
+    return Publisher(
+        Registry(str(directory)), Connection.parse("127.0.0.1:1"), "releases", metrics, clock=lambda: NOON_MS / 1000
+    )
 
 
 async def test_a_refusal_is_counted_and_recorded_with_what_it_was_compared_with(tmp_path: Path) -> None:

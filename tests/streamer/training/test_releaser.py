@@ -64,7 +64,7 @@ async def place(kafka: DevKafka, topic_prefix: str, tmp_path: Path) -> AsyncIter
     await admin.create_topics([NewTopic(topic_prefix, 1, 1)])
     await admin.close()
     config = ReleasingConfig(
-        bootstrap_servers=kafka.bootstrap_servers,
+        connection=kafka.connection,
         releases_topic=topic_prefix,
         releases_url=str(tmp_path / "releases"),
         checkpoint_dir=tmp_path / "fit",

@@ -17,6 +17,7 @@ from models.config import TrainingConfig
 from models.release import SavedRelease, load_release
 from streamer.archive.archive import Archive
 from streamer.archive.archiver import Archivist
+from streamer.kafka.connection import Connection
 from streamer.local.devkafka import DevKafka
 from streamer.metrics import TrainerMetrics
 from streamer.releases.alias import find_champions, move_alias
@@ -43,7 +44,7 @@ async def config(kafka: DevKafka, topic_prefix: str, tmp_path: Path) -> TrainerC
         archive_dir=tmp_path / "archive",
         archive_days=365,
         releasing=ReleasingConfig(
-            bootstrap_servers=kafka.bootstrap_servers,
+            connection=kafka.connection,
             releases_topic=f"{topic_prefix}-releases",
             releases_url=str(tmp_path / "releases"),
             checkpoint_dir=tmp_path / "fit",
@@ -66,7 +67,7 @@ async def config(kafka: DevKafka, topic_prefix: str, tmp_path: Path) -> TrainerC
 
 async def produce(config: TrainerConfig, tracks: np.ndarray) -> None:
     """Let the listeners play the tracks in turn."""
-    async with AIOKafkaProducer(bootstrap_servers=config.releasing.bootstrap_servers, linger_ms=50) as producer:
+    async with AIOKafkaProducer(**config.releasing.connection.client_options(), linger_ms=50) as producer:
         sent = []
         for play, track in enumerate(tracks.tolist()):
             user, played_at = play % NUM_USERS, FIRST_MS + GAP_MS * play
@@ -89,7 +90,7 @@ def hits() -> np.ndarray:
 
 
 async def champion(config: TrainerConfig) -> ReleaseNotice | None:
-    champions = await find_champions(config.releasing.bootstrap_servers, config.releasing.releases_topic)
+    champions = await find_champions(config.releasing.connection, config.releasing.releases_topic)
     return champions[-1] if champions else None
 
 
@@ -221,11 +222,13 @@ async def test_without_kafka_nothing_is_lost(config: TrainerConfig) -> None:
     await produce(config, album_order())
     metrics, stopping = TrainerMetrics(), asyncio.Event()
     with Archive(config.archive_dir) as archive:
-        archivist = Archivist(config.releasing.bootstrap_servers, config.plays_topic, archive, metrics)
+        archivist = Archivist(config.releasing.connection, config.plays_topic, archive, metrics)
         await archivist.start()
         await archivist.catch_up(stopping)
         await archivist.stop()
-        releaser = Releaser(dataclasses.replace(config.releasing, bootstrap_servers="127.0.0.1:1"), metrics, archive)
+        releaser = Releaser(
+            dataclasses.replace(config.releasing, connection=Connection.parse("127.0.0.1:1")), metrics, archive
+        )
 
         with pytest.raises(KafkaConnectionError):
             await releaser.release(Trigger.ASKED, stopping)
@@ -239,7 +242,7 @@ async def test_a_broken_champion_is_logged_and_replaced(
     broken = save_tiny_release(tmp_path / "elsewhere")
     free(Path(broken.location, "weights.safetensors"))
     notice = ReleaseNotice(broken.release_id, broken.location, broken.manifest_sha256)
-    await move_alias(config.releasing.bootstrap_servers, config.releasing.releases_topic, notice)
+    await move_alias(config.releasing.connection, config.releasing.releases_topic, notice)
     await produce(config, album_order())
 
     saved = await train_once(config, TrainerMetrics(), asyncio.Event())
@@ -251,7 +254,7 @@ async def test_a_broken_champion_is_logged_and_replaced(
 
 async def allow_bytes(config: TrainerConfig, num_bytes: int) -> None:
     """Limit the size of a release's notice."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=config.releasing.bootstrap_servers)
+    admin = AIOKafkaAdminClient(**config.releasing.connection.client_options())
     await admin.start()
     limit = {"max.message.bytes": str(num_bytes)}
     await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, config.releasing.releases_topic, limit)])

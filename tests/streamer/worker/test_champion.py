@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from models.release import SavedRelease
+from streamer.kafka.connection import Connection
 from streamer.local.devkafka import DevKafka
 from streamer.metrics import WorkerMetrics
 from streamer.wire.messages import ReleaseNotice
@@ -32,7 +33,7 @@ class Place:
 
     async def start(self) -> tuple[Releases, WorkerMetrics]:
         metrics = WorkerMetrics()
-        releases = Releases(self.bootstrap_servers, self.topic, torch.device("cpu"), metrics)
+        releases = Releases(Connection.parse(self.bootstrap_servers), self.topic, torch.device("cpu"), metrics)
         self.started.append(releases)
         await asyncio.wait_for(releases.start(), WITHIN_S)
         return releases, metrics

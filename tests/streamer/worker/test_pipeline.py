@@ -111,7 +111,9 @@ async def test_an_uncomputable_play_is_a_dead_letter_and_all_others_are_answered
         releases_topic=f"{topic_prefix}.releases",
     )  # fmt: skip
     await ensure_topics(settings)
-    await move_alias(at, settings.releases_topic, ReleaseNotice(*save_tiny_release(tmp_path / "releases")))
+    await move_alias(
+        kafka.connection, settings.releases_topic, ReleaseNotice(*save_tiny_release(tmp_path / "releases"))
+    )
     tracks = ["t1", "t2", "t5", "t3", "t5", "t1"]
     await produce(at, settings.plays_topic, *(play_value("u", track) for track in tracks))
 

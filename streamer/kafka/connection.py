@@ -1,0 +1,36 @@
+"""How to reach Kafka; every client of Kafka is made with it."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from streamer.addresses import parse_servers
+from streamer.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """The way to Kafka.
+
+    Attributes:
+        servers: addresses of brokers, each `host:port`.
+    """
+
+    servers: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, bootstrap_servers: str) -> Self:
+        """Return a plain connection to a list of addresses.
+
+        Raises:
+            ValueError: an address is not `host:port`.
+        """
+        return cls(parse_servers(bootstrap_servers))
+
+    def client_options(self) -> dict[str, object]:
+        """Return the arguments by which any aiokafka client connects."""
+        return {"bootstrap_servers": list(self.servers)}
+
+
+def connection_of(settings: Settings) -> Connection:
+    """Return the connection that the settings describe."""
+    return Connection.parse(settings.kafka_bootstrap_servers)
