@@ -58,8 +58,15 @@ class Settings:
     long_term_topic: str = _setting("recommendations.long-term", "what to discover over the coming weeks")
     dead_letter_topic: str = _setting("plays.dead-letter", "rejected plays, with their cause")
     releases_topic: str = _setting("releases", "which release is champion")
-    partitions: int = _setting(8, "partitions of `plays` if Refrain creates it; afterwards the topic decides", _num)
-    replication: int = _setting(1, "replicas of the topics that Refrain creates; 3 in production", _num)
+    partitions: int = _setting(
+        8,
+        "partitions of `plays` if Refrain creates it; it keeps them for ever, and no more workers can share it. 8 are "
+        "enough for a trial, and start quickly on a laptop",
+        _num,
+    )
+    replication: int = _setting(
+        3, "replicas of the topics that Refrain creates, or as many as there are brokers; fewer are reported", _num
+    )
     partitioner: str = _setting(
         "",
         "`murmur2` or `crc32`: reject plays whose key does not hash to their partition",

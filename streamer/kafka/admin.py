@@ -35,6 +35,10 @@ class KafkaAdmin:
     async def __aexit__(self, *_: object) -> None:
         await self._client.close()
 
+    async def count_brokers(self) -> int:
+        """Count the brokers that are alive."""
+        return len((await self._client.describe_cluster())["brokers"])
+
     async def find_partitions(self, topic: str) -> dict[int, int]:
         """Return the number of replicas of each partition, in order of partitions; empty if there is no such topic.
 

@@ -19,6 +19,16 @@ PARTITIONS_CHANGED = (
     "REFRAIN_APP_ID"
 )
 
+_FEW_REPLICAS = (
+    "topics have fewer than %d replicas: %s; a lost broker's disk loses plays, answers and states. Raise them with "
+    "kafka-reassign-partitions, or set REFRAIN_REPLICATION=1 where one copy is enough"
+)
+
+_FOR_EVER = (
+    "%s keeps its %d partitions for ever, because listeners hash to them, and no more workers can share it: for "
+    "another number, delete the topics now and set REFRAIN_PARTITIONS"
+)
+
 _DAY_MS = 24 * 3600 * 1000
 
 #: How long a broker may take to learn of a new topic, seconds.
@@ -51,8 +61,20 @@ def specs(settings: Settings, partitions: int) -> list[TopicSpec]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """The number of partitions of an existing topic, and of replicas of each of them (the fewest)."""
+
+    name: str
+    partitions: int
+    replicas: int
+
+
 async def ensure_topics(settings: Settings) -> int:
     """Create missing topics and check existing ones.
+
+    New topics have `settings.replication` replicas, or as many as there are brokers. Whoever has fewer is told at each
+    start, because nothing else shows it until a disk is lost.
 
     Returns:
         The number of partitions of `plays`.
@@ -62,44 +84,49 @@ async def ensure_topics(settings: Settings) -> int:
     """
     async with KafkaAdmin(connection_of(settings)) as admin:
         plays = TopicSpec(settings.plays_topic, None, {"cleanup.policy": "delete"})
-        partitions = await _ensure(admin, plays, settings, create_with=settings.partitions)
-        for spec in specs(settings, partitions):
+        layout = await _ensure(admin, plays, settings, create_with=settings.partitions)
+        others = [
             await _ensure(admin, spec, settings, create_with=spec.partitions or 1)
-    return partitions
+            for spec in specs(settings, layout.partitions)
+        ]
+    if few := [each for each in (layout, *others) if each.replicas < settings.replication]:
+        logger.warning(_FEW_REPLICAS, settings.replication, ", ".join(f"{each.name} ({each.replicas})" for each in few))
+    return layout.partitions
 
 
-async def _ensure(admin: KafkaAdmin, spec: TopicSpec, settings: Settings, *, create_with: int) -> int:
+async def _ensure(admin: KafkaAdmin, spec: TopicSpec, settings: Settings, *, create_with: int) -> _Layout:
     if not await admin.find_partitions(spec.name):
-        await _create(admin, spec, create_with, settings.replication)
-    partitions, replicas = await _layout(admin, spec.name)
-    if spec.partitions is not None and partitions != spec.partitions:
+        await _create(admin, spec, create_with, min(settings.replication, await admin.count_brokers()))
+    layout = await _read_layout(admin, spec.name)
+    if spec.partitions is not None and layout.partitions != spec.partitions:
         if spec.name == settings.changelog_topic:  # only Refrain creates it
             raise ContractError(
-                f"{settings.plays_topic} has {spec.partitions} partitions but the states have {partitions}: "
+                f"{settings.plays_topic} has {spec.partitions} partitions but the states have {layout.partitions}: "
                 f"{PARTITIONS_CHANGED}"
             )
         raise ContractError(
-            f"topic {spec.name} has {partitions} partitions but {settings.plays_topic} has {spec.partitions}: answers "
-            f"go to the partition number of their play; create {spec.name} with as many, or choose another name"
+            f"topic {spec.name} has {layout.partitions} partitions but {settings.plays_topic} has {spec.partitions}: "
+            f"answers go to the partition number of their play; create {spec.name} with as many, or choose another name"
         )
-    await _check_configs(admin, spec, replicas)
-    return partitions
+    await _check_configs(admin, spec, layout.replicas)
+    return layout
 
 
 async def _create(admin: KafkaAdmin, spec: TopicSpec, partitions: int, replication: int) -> None:
-    configs = dict(spec.configs)
-    if replication > 1:  # with 1, a record that only one broker has would count as written
-        configs["min.insync.replicas"] = str(min(2, replication - 1))
+    insync = max(1, min(2, replication - 1))  # with 1 of 3, a record that only one broker has would count as written
+    configs = {**spec.configs, "min.insync.replicas": str(insync)}
     if await admin.create_topic(spec.name, partitions, replication, configs):
-        logger.info("topic created name=%s partitions=%d", spec.name, partitions)
+        logger.info("topic created name=%s partitions=%d replicas=%d", spec.name, partitions, replication)
+        if spec.partitions is None:
+            logger.info(_FOR_EVER, spec.name, partitions)
 
 
-async def _layout(admin: KafkaAdmin, name: str) -> tuple[int, int]:
-    """Count the partitions and replicas of an existing topic; a broker may learn of it shortly after the controller."""
+async def _read_layout(admin: KafkaAdmin, name: str) -> _Layout:
+    """Describe an existing topic; a broker may learn of it shortly after the controller."""
     async with asyncio.timeout(_VISIBLE_LIMIT_S):
         while not (replicas := await admin.find_partitions(name)):  # noqa: ASYNC110  Kafka has no event for it
             await asyncio.sleep(0.05)
-    return len(replicas), min(replicas.values())
+    return _Layout(name, len(replicas), min(replicas.values()))
 
 
 async def _check_configs(admin: KafkaAdmin, spec: TopicSpec, replicas: int) -> None:
@@ -115,7 +142,7 @@ async def _check_configs(admin: KafkaAdmin, spec: TopicSpec, replicas: int) -> N
 
 
 def _risks(configs: Mapping[str, str], replicas: int) -> Iterator[str]:
-    """Yield the settings by which a topic may lose acknowledged records; a single copy is a choice, as on a laptop."""
+    """Yield the settings by which a topic may lose acknowledged records."""
     if replicas > 2 and int(configs.get("min.insync.replicas", 2)) < 2:
         yield "min.insync.replicas=1: set 2"
     if configs.get("unclean.leader.election.enable") == "true":

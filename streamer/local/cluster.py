@@ -95,6 +95,7 @@ class Cluster:
             if not self._environment.get(BOOTSTRAP):
                 kafka = resources.enter_context(DevKafka(self._directory / "kafka"))
                 self._environment[BOOTSTRAP] = kafka.bootstrap_servers
+                self._environment.setdefault("REFRAIN_REPLICATION", "1")  # it is one broker, and goes with us
             self._environment.setdefault("REFRAIN_RELEASES_URL", str(self._directory / "releases"))
             self._environment.setdefault("REFRAIN_ARCHIVE_DIR", str(self._directory / "archive"))
             self._logs = Path(tempfile.mkdtemp(prefix="refrain-logs-"))

@@ -6,12 +6,13 @@ from streamer.errors import ContractError
 from streamer.kafka.topics import _risks, ensure_topics, specs
 from streamer.local.devkafka import DevKafka
 from streamer.settings import Settings
+from tests.cases.observations import Observe
 from tests.onkafka import create_topic, describe_topic
 
 WEEK_MS = 7 * 24 * 3600 * 1000
 
 
-def settings_for(kafka: DevKafka, prefix: str, partitions: int = 3) -> Settings:
+def settings_for(kafka: DevKafka, prefix: str, partitions: int = 3, replication: int = 1) -> Settings:
     return Settings(
         kafka_bootstrap_servers=kafka.bootstrap_servers,
         app_id=prefix,
@@ -21,6 +22,7 @@ def settings_for(kafka: DevKafka, prefix: str, partitions: int = 3) -> Settings:
         dead_letter_topic=f"{prefix}.dead",
         releases_topic=f"{prefix}.releases",
         partitions=partitions,
+        replication=replication,
     )
 
 
@@ -138,6 +140,42 @@ async def test_a_topic_that_may_lose_records_is_accepted_with_a_warning(
 
     (warning,) = caplog.messages
     assert f"topic={settings.plays_topic} unclean.leader.election.enable=true: set false" in warning
+
+
+@pytest.mark.kind(8)
+@pytest.mark.kafka
+async def test_fewer_replicas_than_expected_are_created_where_brokers_are_few_and_reported_at_each_start(
+    kafka: DevKafka, topic_prefix: str, caplog: pytest.LogCaptureFixture, observe: Observe
+) -> None:
+    settings = settings_for(kafka, topic_prefix, replication=Settings().replication)
+
+    with caplog.at_level(logging.INFO, "streamer.kafka.topics"):
+        await ensure_topics(settings)
+        await ensure_topics(settings)
+
+    warnings = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
+    (first, second) = warnings
+    assert first == second
+    assert first.startswith(f"topics have fewer than 3 replicas: {topic_prefix}.plays (1), ")
+    assert "REFRAIN_REPLICATION=1 where one copy is enough" in first
+    assert f"{topic_prefix}.plays keeps its 3 partitions for ever" in caplog.text
+    observe(
+        "one broker, REFRAIN_REPLICATION left at 3: topics of 1 replica, and a warning at each start that names them"
+    )
+    observe("plays is created: its number of partitions is said to be for ever, and how to have another")
+
+
+@pytest.mark.kind(8)
+@pytest.mark.kafka
+async def test_a_choice_of_one_replica_is_not_questioned(
+    kafka: DevKafka, topic_prefix: str, caplog: pytest.LogCaptureFixture, observe: Observe
+) -> None:
+    await ensure_topics(settings_for(kafka, topic_prefix, replication=1))
+
+    assert caplog.messages == []
+    configs = (await describe_topic(kafka.bootstrap_servers, f"{topic_prefix}.plays"))[1]
+    assert configs["min.insync.replicas"] == "1"
+    observe("REFRAIN_REPLICATION=1: no warning, and min.insync.replicas=1 whatever the broker's default is")
 
 
 @pytest.mark.kafka
