@@ -52,8 +52,8 @@ class RankedTrack(msgspec.Struct, frozen=True, gc=False):
             gt=0,
             le=1,
             description="How likely this track is, relative to the first of the list, as the release estimates it: 1 "
-            "for the first, 0.25 for a track that is a quarter as likely, 0.0001 also for less. Four decimals. Independent "
-            "of the length of the list. Compares the tracks of one list, not lists: each begins with 1.",
+            "for the first, 0.25 for a track that is a quarter as likely, 0.0001 also for less. Four decimals. "
+            "Independent of the length of the list. Compares the tracks of one list, not lists: each begins with 1.",
         ),
     ]
 
