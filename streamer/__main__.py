@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _configure_logging(settings.log_level)
         command.run(settings, command)
     except RefrainError as exc:
-        sys.stderr.write(f"refrain: {exc}\n")
+        sys.stderr.writelines(f"refrain: {line}\n" for line in str(exc).splitlines())
         sys.exit(_STATUSES.get(type(exc), 1))
     except KafkaConnectionError as exc:
         sys.stderr.write(f"refrain: {exc}; check that Kafka runs at REFRAIN_KAFKA_BOOTSTRAP_SERVERS\n")

@@ -5,13 +5,12 @@ hand. Wording stays out of the tables, so that a change of one is a change of th
 """
 
 import argparse
-import dataclasses
 import re
 from collections.abc import Iterator, Sequence
 from enum import Enum
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, get_args
 
 import numpy as np
 
@@ -28,7 +27,8 @@ from streamer.archive import manifest
 from streamer.kafka.topics import TopicSpec, specs
 from streamer.metrics import TrainerMetrics, WorkerMetrics
 from streamer.runtime.crash import CRASH_STATUS, REFUSED_STATUS
-from streamer.settings import PREFIX, Settings
+from streamer.settings import Settings
+from streamer.variables import secrets, variable
 from streamer.wire import asyncapi, changelog, state
 from tests.builders import NOON_MS, TRACK_IDS, WINDOW, tiny_network
 
@@ -108,9 +108,11 @@ def status_rows() -> Rows:
 
 def setting_rows() -> Iterator[Sequence[str]]:
     """Yield a row for each setting."""
-    for setting in dataclasses.fields(Settings):
-        kind = setting.type if isinstance(setting.type, str) else setting.type.__name__
-        yield _code(PREFIX + setting.name.upper()), kind, _code(_text(setting.default))
+    for name, setting in Settings.model_fields.items():
+        choices = ", ".join(_code(choice) for choice in get_args(setting.annotation) if choice)
+        kind = choices or getattr(setting.annotation, "__name__", "")
+        default = "" if name in secrets(Settings) else _code(_text(setting.default))
+        yield _code(variable(name)), kind, default
 
 
 def topic_rows() -> Rows:
@@ -118,12 +120,11 @@ def topic_rows() -> Rows:
     settings = Settings()
     num_partitions = settings.partitions
     plays = TopicSpec(settings.plays_topic, None, {"cleanup.policy": "delete"})
-    named_by = {getattr(settings, field.name): field.name for field in dataclasses.fields(settings)
-                if field.name.endswith("_topic")}  # fmt: skip
+    named_by = {topic: name for name, topic in settings if name.endswith("_topic")}
     return [
         (
             _code(topic.name if topic.name in named_by else topic.name.replace(settings.app_id, "<app>", 1)),
-            _code(PREFIX + named_by.get(topic.name, "app_id").upper()),
+            _code(variable(named_by.get(topic.name, "app_id"))),
             {None: "any number", num_partitions: "as many as `plays`"}.get(topic.partitions, str(topic.partitions)),
             ", ".join(_code(f"{name}={value}") for name, value in topic.configs.items()),
         )

@@ -14,6 +14,7 @@ from setuptools.config.pyprojecttoml import apply_configuration
 from models.evaluation.baselines import VARIANTS
 from streamer.__main__ import EXTRA_OF
 from streamer.settings import Settings
+from streamer.variables import secrets, variable
 
 ROOT = Path(__file__).parents[1]
 LOCK = (ROOT / "requirements.lock").read_text()
@@ -128,7 +129,8 @@ def test_no_file_chooses_a_package_index(tracked: list[Path]) -> None:
 
 
 def test_every_setting_named_outside_the_code_exists(tracked: list[Path]) -> None:
-    known = {"REFRAIN_" + name.upper() for name in Settings.__dataclass_fields__}
+    known = {variable(name) for name in Settings.model_fields}
+    known |= {f"{variable(name)}_FILE" for name in secrets(Settings)}
     documents = [path for path in tracked if path.suffix in {".md", ".yaml"} or path.name in {"Makefile", "Dockerfile"}]
 
     unknown = {

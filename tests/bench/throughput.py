@@ -14,7 +14,6 @@ A stage that fails or does not finish within the limit is null there; the others
 
 import argparse
 import asyncio
-import dataclasses
 import json
 import math
 import os
@@ -155,7 +154,7 @@ async def fill(bootstrap_servers: str, num_plays: int, directory: Path) -> None:
     """Produce the plays and a release of an untrained network; the quality of its lists does not matter."""
     settings = settings_of(bootstrap_servers, directory, "memory", 1000)
     await ensure_topics(settings)
-    await ensure_topics(dataclasses.replace(settings, short_term_topic=STOCK_ANSWERS))  # Faust declares no sinks
+    await ensure_topics(settings.model_copy(update={"short_term_topic": STOCK_ANSWERS}))  # Faust declares no sinks
     track_ids = [f"track-{i:07d}" for i in range(NUM_TRACKS)]
     torch.manual_seed(0)
     network, window = TasteNetwork(NetworkConfig(), NUM_TRACKS), DataWindow(0, 0, 0, 0)

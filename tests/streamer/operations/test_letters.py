@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from dataclasses import replace
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -76,7 +75,7 @@ async def test_a_survey_waits_for_a_receipt_behind_an_open_transaction(office: O
 
 
 async def test_a_missing_topic_is_named_and_not_created(office: Office) -> None:
-    settings = replace(office.settings, dead_letter_topic=f"{office.settings.app_id}.nowhere")
+    settings = office.settings.model_copy(update={"dead_letter_topic": f"{office.settings.app_id}.nowhere"})
 
     for _ in range(2):
         with pytest.raises(ContractError, match="nowhere"):

@@ -1,6 +1,6 @@
 """The commands on a real broker, with a changelog as workers leave it and no worker running."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -212,4 +212,4 @@ async def test_missing_partitions_and_topics_are_named(place: Place) -> None:
     with pytest.raises(ContractError, match="has no partition 7; choose from 0 to 1"):
         await reset(place.settings, "earliest", [7])
     with pytest.raises(ContractError, match="there is no topic elsewhere"):
-        await show(replace(place.settings, plays_topic="elsewhere"))
+        await show(place.settings.model_copy(update={"plays_topic": "elsewhere"}))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import ProducerFenced
@@ -83,7 +81,7 @@ async def test_strays_go_where_the_partitioner_of_the_settings_says(office: Offi
     for user in users:
         await office.refuse(user, b"{}", cause=Cause.STRAY_PARTITION, partition=1)
 
-    await send_again(replace(office.settings, partitioner="crc32"), ALL)
+    await send_again(office.settings.model_copy(update={"partitioner": "crc32"}), ALL)
 
     for number in range(NUM_PARTITIONS):
         home = [user for user in users if PARTITIONERS["crc32"](user, NUM_PARTITIONS) == number]
@@ -100,7 +98,7 @@ async def test_a_portion_that_fails_is_sent_whole_next_time(office: Office, monk
         self: AIOKafkaProducer, topic: str, value: bytes, *rest: object, **more: object
     ) -> object:
         if value == b"3":  # another sender starts in the middle of the second portion
-            rival = replace(office.settings)
+            rival = office.settings.model_copy()
             monkeypatch.setattr(AIOKafkaProducer, "send", send)
             async with running(redelivery._create_fence(rival)):
                 pass

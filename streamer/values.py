@@ -1,0 +1,52 @@
+"""What a setting may be: types that check a value and say what would be right."""
+
+import re
+from typing import Annotated, Final, TypeAlias
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from streamer.addresses import parse_servers
+
+_INT32: Final = 2**31
+
+#: Kafka's own rule for topics and for the members of a group.
+_NAME: Final = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9._-]*")
+_MAX_NAME: Final = 249
+
+
+def _check_name(name: str) -> str:
+    if not _NAME.fullmatch(name) or len(name) > _MAX_NAME:
+        raise ValueError(
+            f"must be at most {_MAX_NAME} of Kafka's characters: letters, digits, dots, hyphens, underscores"
+        )
+    return name
+
+
+def _check_app_id(app_id: str) -> str:
+    _check_name(f"{app_id}-listeners-changelog")
+    return _check_name(app_id)
+
+
+def _check_brokers(text: str) -> str:
+    return ",".join(parse_servers(text))
+
+
+def _fold_case(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+Brokers: TypeAlias = Annotated[str, AfterValidator(_check_brokers)]
+KafkaName: TypeAlias = Annotated[str, AfterValidator(_check_name)]
+AppId: TypeAlias = Annotated[str, AfterValidator(_check_app_id)]
+
+#: A setting may have a lower limit of its own, as `le`.
+Num: TypeAlias = Annotated[int, Field(ge=1, lt=_INT32)]
+Count: TypeAlias = Annotated[int, Field(ge=0, lt=_INT32)]
+Port: TypeAlias = Annotated[int, Field(ge=0, le=65_535)]
+Seconds: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+#: A time that Kafka keeps as milliseconds of 32 bits.
+KafkaSeconds: TypeAlias = Annotated[float, Field(ge=0.001, le=1_000_000, allow_inf_nan=False)]
+
+#: Beside the literals of a choice: `INFO` is `info`.
+ANY_CASE: Final = BeforeValidator(_fold_case)
