@@ -24,10 +24,12 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, P
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
+from streamer.errors import ContractError
 from streamer.faust.schema import position_chunk, records_chunk
 from streamer.kafka.consumers import create_group_member
 from streamer.kafka.identity import IdentityWatch
-from streamer.runtime.crash import crash
+from streamer.kafka.unreadable import naming_unreadable
+from streamer.runtime.crash import crash, refuse
 
 if TYPE_CHECKING:
     from streamer.faust.marks import Marks
@@ -65,6 +67,11 @@ class ReadCommittedThread(AIOKafkaConsumerThread):
             heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1000),
             metadata_max_age_ms=conf.consumer_metadata_max_age_ms,
         )
+
+    async def _fetch_records(self, consumer: AIOKafkaConsumer, *args: Any, **kwargs: Any) -> Records:
+        with naming_unreadable(consumer):
+            records: Records = await super()._fetch_records(consumer, *args, **kwargs)
+            return records
 
     async def on_start(self) -> None:
         """Start the consumer, and watch its identity if it has one."""
@@ -191,6 +198,8 @@ class ChunkConsumer(Consumer):
             records: Records = await super()._getmany(active_partitions, timeout)
         except OffsetOutOfRangeError as exc:
             crash(f"records were deleted before they were read, at {_places(exc)}; the next start names the remedy")
+        except ContractError as exc:
+            refuse(exc)
         return records
 
     # -- positions
