@@ -4,6 +4,7 @@ Any disagreement means that something was deleted or recreated, and that continu
 worker refuses, and says what happened and what the remedy is (`streamer.kafka.offsets`).
 """
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -64,6 +65,8 @@ class Marks:
             committed: the group's offset of each source partition just assigned; its states are recovered.
         """
         sources = {tp.partition: tp for tp in committed}
+        for number in sources:
+            await asyncio.to_thread(self._table.count_listeners, number)
         marks = {number: self._table.mark(number) for number in sources}  # before anything else may close the stores
         replayed = {number: self._table.store.num_replayed(number) for number in sources}
         async with observing(self._connection) as consumer:

@@ -12,7 +12,7 @@ from streamer.runtime.web import WebServer
 from streamer.settings import Settings
 from streamer.training.releaser import ReleasingConfig
 from streamer.training.trainer import TrainerConfig, run_trainer, train_once
-from streamer.training.triggers import Thresholds
+from streamer.training.triggers import Thresholds, Trigger
 
 
 def trainer_config(settings: Settings) -> TrainerConfig:
@@ -46,7 +46,7 @@ async def run(settings: Settings) -> None:
     Raises:
         ContractError: the topics or the archive do not meet the trainer's requirements.
     """
-    stopping, metrics = stop_signal(), TrainerMetrics()
+    stopping, metrics = stop_signal(), TrainerMetrics(triggers=list(Trigger))
     web = WebServer(
         settings.web_host, settings.trainer_web_port, registry=metrics.registry, unhealthy=_nothing, unready=_nothing
     )

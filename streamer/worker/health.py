@@ -53,7 +53,7 @@ class Watch:
         lags = [await num_left(app, tp, mark) for tp, mark in zip(owned, marks, strict=True)]
         metrics.show_partitions(
             {tp.partition: lag for tp, lag in zip(owned, lags, strict=True)},
-            {tp.partition: self._worker.answering.table.store.estimate_num_keys(tp.partition) for tp in owned},
+            {tp.partition: self._worker.answering.table.num_listeners(tp.partition) for tp in owned},
             standby_lags(app),
         )
         progress: dict[object, tuple[int, int]] = {
