@@ -17,86 +17,23 @@ from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka import ConsumerRecord
 from aiokafka.consumer.fetcher import OffsetResetStrategy
 from aiokafka.errors import IllegalStateError, OffsetOutOfRangeError
-from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Producer, Transport
+from faust.transport.drivers.aiokafka import Consumer, Producer, Transport
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 from streamer.errors import ContractError
 from streamer.faust.schema import position_chunk, records_chunk
-from streamer.kafka.consumers import create_group_member
-from streamer.kafka.identity import IdentityWatch
-from streamer.kafka.unreadable import naming_unreadable
+from streamer.faust.thread import ReadCommittedThread, Records
 from streamer.runtime.crash import crash, refuse
 
 if TYPE_CHECKING:
     from streamer.faust.marks import Marks
 
-Records = Mapping[TP, list[ConsumerRecord[bytes, bytes]]]
-
 #: Seconds the fetcher pauses while there is nothing it may fetch.
 _REBALANCE_PAUSE_S = 0.05
-
-#: Milliseconds a broker may wait for records before it answers a fetch. Any other request on the same connection waits
-#: as long, and recovery makes five in a row for the first and last offsets of changelogs: with Faust's 1,500 ms, a
-#: rebalance of empty partitions with standbys took 6 s.
-_FETCH_MAX_WAIT_MS = 100
-
-
-class ReadCommittedThread(AIOKafkaConsumerThread):
-    """The thread that talks to Kafka, reading committed records only."""
-
-    def _create_worker_consumer(self, _: Transport) -> AIOKafkaConsumer:
-        conf = self.app.conf
-        self._assignor = self.app.assignor
-        return create_group_member(
-            self.app.connection,
-            group_id=conf.id,
-            assignor=self._assignor,
-            group_instance_id=conf.consumer_group_instance_id,
-            auto_offset_reset=conf.consumer_auto_offset_reset,
-            max_poll_records=conf.broker_max_poll_records,
-            max_poll_interval_ms=int(conf.broker_max_poll_interval * 1000),
-            max_partition_fetch_bytes=conf.consumer_max_fetch_size,
-            fetch_max_wait_ms=_FETCH_MAX_WAIT_MS,
-            request_timeout_ms=int(conf.broker_request_timeout * 1000),
-            session_timeout_ms=int(conf.broker_session_timeout * 1000),
-            rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
-            heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1000),
-            metadata_max_age_ms=conf.consumer_metadata_max_age_ms,
-        )
-
-    async def _fetch_records(self, consumer: AIOKafkaConsumer, *args: Any, **kwargs: Any) -> Records:
-        with naming_unreadable(consumer):
-            records: Records = await super()._fetch_records(consumer, *args, **kwargs)
-            return records
-
-    async def on_start(self) -> None:
-        """Start the consumer, and watch its identity if it has one."""
-        await super().on_start()
-        if (identity := self.app.conf.consumer_group_instance_id) is not None:
-            IdentityWatch(identity, self.app.conf.broker_session_timeout).install(self._ensure_consumer())
-
-    def highwater(self, tp: TP) -> int | None:
-        """Return the last stable offset: the end of what can be read, beyond which transactions are open.
-
-        None before the first fetch, and for a partition that is no longer assigned.
-        """
-        try:
-            end: int | None = self._ensure_consumer().last_stable_offset(tp)
-        except AssertionError:  # aiokafka's way to say that it is not assigned
-            return None
-        return end
-
-    def num_partitions(self, topic: str) -> int:
-        """Return how many partitions a topic has according to this consumer's metadata; 0 before there is any."""
-        return len(self._ensure_consumer().partitions_for_topic(topic) or ())
-
-    def set_reset_strategy(self, strategy: int) -> None:
-        """Set what happens to a position whose record is gone: EARLIEST jumps ahead, NONE fails the fetch."""
-        self._ensure_consumer()._fetcher._default_reset_strategy = strategy  # noqa: SLF001  has no public setter
 
 
 class ChunkConsumer(Consumer):
