@@ -1,12 +1,14 @@
 """The thread that talks to Kafka: Faust's own, reading committed records only."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, cast
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import CommitFailedError
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Transport
 from faust.types import TP
 
+from streamer.kafka.commits import Commit
 from streamer.kafka.consumers import create_group_member
 from streamer.kafka.identity import IdentityWatch
 from streamer.kafka.unreadable import naming_unreadable
@@ -63,6 +65,47 @@ class ReadCommittedThread(AIOKafkaConsumerThread):
         except AssertionError:  # aiokafka's way to say that it is not assigned
             return None
         return end
+
+    def end(self, tp: TP) -> int | None:
+        """Return the end of a partition, open transactions included; None where `highwater` is."""
+        try:
+            end: int | None = self._ensure_consumer().highwater(tp)
+        except AssertionError:
+            return None
+        return end
+
+    def reached(self, tp: TP) -> int | None:
+        """Return the offset after all that was fetched, records and markers; None if it is unknown."""
+        subscription = self._ensure_consumer()._subscription.subscription  # noqa: SLF001  `position` is asynchronous
+        state = None if subscription is None else subscription.assignment.state_value(TopicPartition(*tp))
+        return None if state is None or not state.has_valid_position else int(state.position)
+
+    async def commits_of(self, tps: Collection[TP]) -> dict[TP, Commit | None]:
+        """Read the group's commits; Faust reads their offsets only."""
+        return cast("dict[TP, Commit | None]", await self.call_thread(self._commits_of, tps))
+
+    async def _commits_of(self, tps: Collection[TP]) -> dict[TP, Commit | None]:
+        coordinator = self._ensure_consumer()._coordinator  # noqa: SLF001  the public `committed` drops the note
+        committed = await coordinator.fetch_committed_offsets([TopicPartition(*tp) for tp in tps])
+        found = {TP(*partition): Commit.read(offset) for partition, offset in committed.items()}
+        return {tp: found.get(tp) for tp in tps}
+
+    async def commit_all(self, commits: Mapping[TP, Commit]) -> bool:
+        """Commit, with notes; return False if the partitions went to another worker."""
+        return bool(await self.call_thread(self._commit_all, commits))
+
+    async def _commit_all(self, commits: Mapping[TP, Commit]) -> bool:
+        assigned = self.assignment()
+        try:
+            await self._ensure_consumer().commit(
+                {TopicPartition(*tp): commit.write() for tp, commit in commits.items() if tp in assigned}
+            )
+        except CommitFailedError:  # the next rebalance came in between: its owner commits
+            return False
+        except Exception as exc:  # noqa: BLE001  Faust's `crash` ends the process, and logs the cause
+            await self.crash(exc)
+            return False
+        return True
 
     def num_partitions(self, topic: str) -> int:
         """Return how many partitions a topic has according to this consumer's metadata; 0 before there is any."""

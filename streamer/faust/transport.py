@@ -4,7 +4,8 @@ What it changes, each pinned by a contract test:
 
 - `getmany` yields chunks of the source topic and the changelog; other topics are read as Faust reads them.
 - All topics are read committed, in recovery too; if a changelog ends with a marker, an empty chunk says so.
-- Offsets are acknowledged chunk by chunk, never past one that is still in progress (Faust issue 606).
+- Offsets are acknowledged chunk by chunk, never past one that is still in progress (Faust issue 606). Once all that was
+  read is acknowledged, the commit moves behind the transaction markers that follow: outside tools count them as lag.
 - During a rebalance only changelogs are fetched, and only while states are recovered: Faust loses whatever is fetched
   between its seek and its resume (596), plays as well as a standby's changelog.
 - A revocation commits first, and only then forgets the acknowledgements (502).
@@ -14,7 +15,7 @@ What it changes, each pinned by a contract test:
 
 import gc
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from aiokafka import ConsumerRecord
@@ -42,6 +43,9 @@ class ChunkConsumer(Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._ends: defaultdict[TP, deque[int]] = defaultdict(deque)  # last offset of each chunk not yet acknowledged
+        self._done: dict[TP, int] = {}  # of source partitions: everything before it is acknowledged
+        self._fetched: dict[TP, int] = {}  # of source partitions: after the last record fetched since the mark
+        self._reached: dict[TP, int] = {}  # of source partitions: after the last fetch, markers included
         self._reported: dict[TP, int] = {}  # the last changelog offset that recovery knows was read
         self._marked_generation: int | None = None
 
@@ -137,7 +141,16 @@ class ChunkConsumer(Consumer):
             crash(f"records were deleted before they were read, at {_places(exc)}; the next start names the remedy")
         except ContractError as exc:
             refuse(exc)
+        self._note(records)
         return records
+
+    def _note(self, records: Records) -> None:
+        """Remember, before the next fetch, how far this one has come: a commit must not pass a record under way."""
+        for tp in self._done:
+            if tp in records:
+                self._fetched[tp] = records[tp][-1].offset + 1
+            if (reached := self._thread.reached(tp)) is not None:
+                self._reached[tp] = reached
 
     # -- positions
 
@@ -150,7 +163,9 @@ class ChunkConsumer(Consumer):
         self._thread.set_reset_strategy(OffsetResetStrategy.NONE)  # before the seek, which voids what was fetched
         starts: dict[TP, int] = {}
         if sources:
-            starts = await self._marks.starts_of({tp: self._committed_offset.get(tp) for tp in sources})
+            starts = await self._marks.starts_of(await self._thread.commits_of(sources))
+        self._void()
+        self._done = dict(starts)
         recovery = self.app.tables.recovery
         copies = recovery.standby_tps & self.assignment()
         behind_copies = {tp: recovery.standby_offsets[tp] + 1 for tp in copies}
@@ -165,7 +180,13 @@ class ChunkConsumer(Consumer):
     async def perform_seek(self) -> None:
         """Seek to the committed offsets; chunks yielded before are void."""
         self._ends.clear()
+        self._void()
         await super().perform_seek()
+
+    def _void(self) -> None:
+        """Forget how far the source partitions were read."""
+        for offsets in (self._done, self._fetched, self._reached):
+            offsets.clear()
 
     # -- group membership
 
@@ -182,6 +203,7 @@ class ChunkConsumer(Consumer):
         self._thread.set_reset_strategy(OffsetResetStrategy.EARLIEST)  # recovery has no position to start with
         self._marked_generation = None
         self._buffered_partitions.clear()  # their queues are empty, yet Faust would let earlier fetches through
+        self._void()
         for tp in revoked:
             self._ends.pop(tp, None)
 
@@ -195,6 +217,11 @@ class ChunkConsumer(Consumer):
         is_read = (await self.position(tp) or 0) >= end
         left: int = 0 if is_read and not self._ends[tp] else max(0, end - mark_offset - 1)
         return left
+
+    def ends(self, tp: TP) -> tuple[int, int]:
+        """Return the end of what can be read of a partition, and its end with open transactions; 0 before a fetch."""
+        readable = self.highwater(tp) or 0
+        return readable, max(readable, self._thread.end(tp) or 0)
 
     def num_partitions(self, topic: str) -> int:
         """Return how many partitions a topic has according to this consumer's metadata; 0 before there is any."""
@@ -215,7 +242,27 @@ class ChunkConsumer(Consumer):
             new = end + 1
         if new is not None:
             self._acked[tp][:] = [offset for offset in self._acked[tp] if offset >= new]
-        return new
+            self._done[tp] = max(new, self._done.get(tp, 0))
+        return self._behind_markers(tp) or new
+
+    def _behind_markers(self, tp: TP) -> int | None:
+        """Return the offset after the markers that follow, if everything before them is acknowledged."""
+        done, reached = self._done.get(tp), self._reached.get(tp)
+        if done is None or reached is None or self._ends[tp] or self._fetched.get(tp, done) > done:
+            return None
+        return reached if reached > done else None
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
+        """Consider the source partitions too: a marker may have followed what they have acknowledged."""
+        mine = (tp for tp in self._done if topics is None or tp in topics or tp.topic in topics)
+        yield from dict.fromkeys([*super()._filter_tps_with_pending_acks(topics), *mine])
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        """Commit with notes that say how far the states are."""
+        is_committed: bool = await self._thread.commit_all(
+            {tp: self._marks.commit_at(tp, offset) for tp, offset in offsets.items()}
+        )
+        return is_committed
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Record no gaps for chunks: their ends suffice."""
