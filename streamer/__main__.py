@@ -17,6 +17,8 @@ from streamer.operations.releases import add_releases
 from streamer.replay.command import add_replay
 from streamer.report.command import add_evaluate, add_report
 from streamer.runtime.crash import REFUSED_STATUS
+from streamer.runtime.damping import Damping
+from streamer.runtime.stop import Interrupted, interruptible
 from streamer.settings import Settings
 from streamer.training.command import add_train, add_trainer
 from streamer.worker.command import add_worker
@@ -46,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         settings = Settings.from_environment(os.environ)
         _configure_logging(settings.log_level)
-        command.run(settings, command)
+        with interruptible():
+            command.run(settings, command)
     except RefrainError as exc:
         sys.stderr.writelines(f"refrain: {line}\n" for line in str(exc).splitlines())
         sys.exit(_STATUSES.get(type(exc), 1))
@@ -59,6 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         sys.stderr.write(f"refrain: {package} is not installed; run pip install 'refrain[{EXTRA_OF[package]}]'\n")
         sys.exit(MISSING_EXTRA_STATUS)
+    except Interrupted as exc:
+        sys.exit(exc.status)
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -82,8 +87,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _configure_logging(level: str) -> None:
+    damping, output = Damping(), logging.StreamHandler(sys.stderr)
+    damping.settle_forever()
+    output.addFilter(damping)
     logging.basicConfig(
-        level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
+        level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s", handlers=[output]
     )
     logging.getLogger("streamer").setLevel(level.upper())
 

@@ -95,11 +95,12 @@ def status_rows() -> Rows:
         "lost or repeated (`demo`, `replay`), figures differ (`report --check`), or a letter was not sent "
         "(`dead-letters send-again`)",
         2: "wrong arguments or settings; nothing was started",
-        REFUSED_STATUS: "refused: Kafka contradicts the states; a restart changes nothing, an operator must act",
+        REFUSED_STATUS: "refused: a restart changes nothing, an operator must act",
         command_line.UNREACHABLE_STATUS: "Kafka does not answer; try again later",
-        CRASH_STATUS: "a worker ended itself because an outcome was unknown; a restart recovers",
+        CRASH_STATUS: "a process ended itself because an outcome was unknown, a background task failed, or it could "
+        "not stop in time; a restart recovers",
         130: "interrupted by SIGINT; `train` continues from its checkpoint when it is run again",
-        143: "`train` was stopped by SIGTERM; it continues from its checkpoint when it is run again",
+        143: "interrupted by SIGTERM; likewise",
     }
     if unknown := set(command_line._STATUSES.values()) - meanings.keys():
         raise ValueError(f"no meaning is given for the exit statuses {sorted(unknown)}: add it to tests/public.py")
@@ -157,7 +158,6 @@ def format_rows() -> Rows:
     written = {
         "state record": ("state-v*-full.bin", state.VERSION),
         "progress mark": ("mark-v*.bin", changelog._MARK_VERSION),
-        "count of listeners": ("count-v*.bin", changelog._COUNT_VERSION),
         "release directory": ("release-v*", release_files.FORMAT_VERSION),
         "archive manifest": ("archive-v*", manifest.FORMAT_VERSION),
         "training checkpoint": ("checkpoint-v*", checkpoint.FORMAT_VERSION),

@@ -7,6 +7,7 @@ Rules of this file:
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 import time
@@ -34,6 +35,7 @@ from streamer.kafka.connection import connection_of
 from streamer.kafka.topics import ensure_topics
 from streamer.local.cluster import Cluster
 from streamer.local.world import World
+from streamer.runtime.stop import Interrupted, StopSignal, after_grace
 
 FIRST_ANSWER_DEADLINE_S: Final = 600.0  # it takes one minute; after ten, the weights do not pass the gate
 _PICTURE_PERIOD_S: Final = 0.25
@@ -54,34 +56,36 @@ def run_demo(environment: Mapping[str, str], for_s: float | None, scale: DemoSca
 
     Raises:
         RefrainError: a process ended by itself, or no answer arrived.
-        KeyboardInterrupt: Ctrl-C was pressed twice, so there is no summary.
+        Interrupted: SIGTERM, or Ctrl-C was pressed twice, so there is no summary.
     """
-    try:
-        return asyncio.run(_run(environment, for_s, scale or DemoScale()))
-    except asyncio.CancelledError:
-        raise KeyboardInterrupt from None
+    return asyncio.run(_run(environment, for_s, scale or DemoScale()))
 
 
 async def _run(environment: Mapping[str, str], for_s: float | None, scale: DemoScale) -> Summary:
     stop_signal = _stop_signal()
     with open_screen(Console(), sys.stderr) as screen:
         demo = Demo(scale, screen, stop_signal)
-        async with demo.shown():
-            return await demo.run(environment, for_s)
+        try:
+            async with demo.shown():
+                return await demo.run(environment, for_s)
+        except asyncio.CancelledError:
+            raise Interrupted(stop_signal.number) from None
 
 
-def _stop_signal() -> asyncio.Event:
-    """Return an event that the first SIGINT or SIGTERM sets; the second cancels the demo."""
-    loop, stop_signal, task = asyncio.get_running_loop(), asyncio.Event(), asyncio.current_task()
+def _stop_signal() -> StopSignal:
+    """Return an event that the first Ctrl-C sets; a second one, or SIGTERM, cancels the demo."""
+    loop, stop_signal, task = asyncio.get_running_loop(), StopSignal(), asyncio.current_task()
     assert task is not None, "a coroutine runs in a task"
 
-    def stop() -> None:
-        if stop_signal.is_set():
+    def stop(number: int) -> None:
+        stop_signal.number = number
+        if number == signal.SIGTERM or stop_signal.is_set():
+            after_grace(lambda: os._exit(128 + number))
             task.cancel()
         stop_signal.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
+        loop.add_signal_handler(number, stop, number)
     return stop_signal
 
 

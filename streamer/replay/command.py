@@ -1,7 +1,6 @@
 """The command `replay`: its arguments."""
 
 import argparse
-import signal
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
@@ -47,7 +46,6 @@ def add_replay(commands: Commands, environment: Mapping[str, str]) -> None:
             release=arguments.release,
             recipe=replace(_SERVES, training=replace(_SERVES.training, epochs=arguments.epochs)),
         )
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that processes and directories are cleaned up
         batch = arguments.max_batch_plays
         replay(plan, {**environment, **({"REFRAIN_MAX_BATCH_PLAYS": str(batch)} if batch else {})})
 

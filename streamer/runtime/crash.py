@@ -39,8 +39,19 @@ def crash(reason: str, cause: BaseException | None = None) -> NoReturn:
 
 def refuse(cause: RefrainError) -> NoReturn:
     """End this process because continuing would lose or repeat plays; the message names the remedy."""
-    logger.critical("refused to start: %s", cause)
+    logger.critical("refused: %s", cause)
     _exit(REFUSED_STATUS)
+
+
+def leave(reason: str, status: int = 0) -> NoReturn:
+    """End this process now because it was stopped, with nothing left that its next start needs.
+
+    Args:
+        reason: what is left undone.
+        status: exit status.
+    """
+    logger.info("stops at once: %s", reason)
+    _exit(status)
 
 
 def _exit(status: int) -> NoReturn:

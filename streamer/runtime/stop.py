@@ -1,12 +1,109 @@
-"""The signals that stop a process."""
+"""The signals that end a process, and the time it has left after one.
+
+Everything ends within ten seconds of SIGTERM or SIGINT, whatever it is waiting for: a thread of its own counts them, so
+a loop that no longer turns, a client whose broker is silent and a thread that cannot be interrupted change nothing.
+"""
 
 import asyncio
+import os
 import signal
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, Final, TypeVar
+
+#: Seconds between the signal and the end; an orchestrator must wait longer before it kills.
+GRACE_S: Final = 10.0
+
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+_Result = TypeVar("_Result")
 
 
-def stop_signal() -> asyncio.Event:
-    """Return an event that SIGTERM or SIGINT sets; call it first, so that no signal is missed."""
-    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+class Interrupted(KeyboardInterrupt):
+    """Raised where a signal interrupts a command.
+
+    Args:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+    @property
+    def status(self) -> int:
+        """The exit status of a command that the signal ended."""
+        return 128 + self.number
+
+
+class StopSignal(asyncio.Event):
+    """An event that SIGTERM or SIGINT sets.
+
+    Attributes:
+        number: of the first signal.
+    """
+
+    number: int = signal.SIGTERM
+
+
+def stop_signal(overdue: Callable[[], object]) -> StopSignal:
+    """Return an event that SIGTERM or SIGINT sets; call it first, so that no signal is missed.
+
+    Args:
+        overdue: called in another thread if the process still runs `GRACE_S` after the signal; it ends the process.
+    """
+    loop, stopping = asyncio.get_running_loop(), StopSignal()
+
+    def stop(number: int) -> None:
+        if not stopping.is_set():
+            stopping.number = number
+            stopping.set()
+            after_grace(overdue)
+
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, stop, number)
     return stopping
+
+
+async def unless_stopped(work: Coroutine[Any, Any, _Result], stopping: asyncio.Event) -> _Result | None:
+    """Return the work's result; None if the stop signal comes first, which cancels the work."""
+    working = asyncio.ensure_future(work)
+    waiting = asyncio.ensure_future(stopping.wait())
+    await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    if not working.done():
+        working.cancel()
+        return None
+    waiting.cancel()
+    return await working
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let SIGTERM and SIGINT interrupt a command, and end it if it cannot be interrupted.
+
+    Without a handler, SIGTERM would leave child processes behind, and the first process of a container would ignore it.
+
+    Raises:
+        Interrupted: wherever the command is when a signal arrives.
+    """
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        after_grace(lambda: os._exit(128 + number))
+        raise Interrupted(number)
+
+    handlers = {number: signal.signal(number, interrupt) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def after_grace(end: Callable[[], object]) -> threading.Timer:
+    """Start a timer that calls `end` in a thread of its own after `GRACE_S`, if the process still runs."""
+    timer = threading.Timer(GRACE_S, end)
+    timer.daemon = True
+    timer.start()
+    return timer

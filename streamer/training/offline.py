@@ -1,7 +1,9 @@
 """Training offline: fit a recipe once and save the release; SIGTERM and SIGINT end it between two batches."""
 
 import logging
+import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -23,6 +25,7 @@ from streamer.recordings.playlists import read_playlists
 from streamer.recordings.plays import RecordedPlays
 from streamer.releases.loading import save_under
 from streamer.runtime.device import pick_device
+from streamer.runtime.stop import after_grace
 from streamer.settings import Settings
 from streamer.training.checkpoints import CheckpointFile
 from streamer.training.dataset import Dataset, TrainingError, dataset_of, read_archive, read_start, split_recording
@@ -198,15 +201,22 @@ def join_ranks() -> Iterator[Ranks]:
 
 @contextmanager
 def catch_signals() -> Iterator[list[int]]:
-    """Record SIGTERM and SIGINT instead of ending; yield the list of those received."""
+    """Record SIGTERM and SIGINT instead of ending; yield the list of those received.
+
+    A process that does not look at the list in time ends all the same, and resumes from its latest checkpoint.
+    """
     signals: list[int] = []
+    timers: list[threading.Timer] = []
 
     def record(number: int, _: FrameType | None) -> None:
         signals.append(number)
+        timers.append(after_grace(lambda: os._exit(128 + number)))
 
     handlers = {number: signal.signal(number, record) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield signals
     finally:
+        for timer in timers:
+            timer.cancel()
         for number, handler in handlers.items():
             signal.signal(number, handler)

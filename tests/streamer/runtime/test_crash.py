@@ -31,7 +31,7 @@ def test_a_refusal_ends_the_process_with_a_status_of_its_own() -> None:
 
     assert process.returncode == REFUSED_STATUS != CRASH_STATUS
     assert process.stdout == ""
-    assert "refused to start: the topic was recreated" in process.stderr
+    assert "refused: the topic was recreated" in process.stderr
 
 
 def test_a_crash_ends_the_process_from_any_thread() -> None:
