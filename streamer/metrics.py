@@ -1,11 +1,7 @@
-"""Every metric, declared once: name with unit, kind, one sentence, and what an operator does when it changes.
+"""Every metric, declared once: name with unit, kind, one sentence, and what an operator does when it changes."""
 
-What has not been measured yet is NaN, not 0; what is counted by a label is 0 from the start, for each of its values.
-"""
-
-import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
@@ -13,8 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import HistogramMetricFamily
-
-from models.config import HORIZONS
 
 #: Steps in the life of a play, in order; the label of `refrain_step_seconds`.
 STEPS: Final = ("decode", "gather", "plan", "step", "merge", "commit")
@@ -33,20 +27,15 @@ _PLAYS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
 
 
 class WorkerMetrics:
-    """The metrics of a worker; one instance per process, in its own registry.
+    """The metrics of a worker; one instance per process, in its own registry."""
 
-    Args:
-        causes: of dead letters, each counted from 0.
-    """
-
-    def __init__(self, causes: Sequence[str] = ()) -> None:
+    def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._declare_plays(self.registry)
         self._declare_batches(self.registry)
         self._declare_partitions(self.registry)
         self._declare_releases(self.registry)
-        for cause in causes:
-            self.dead_letters.labels(cause)
+        self.kafka_unreachable = _declare_kafka(self.registry)
 
     def _declare_plays(self, registry: CollectorRegistry) -> None:
         # Falls to zero while `refrain_lag_plays` rises: the worker is stuck; read its log, then restart it.
@@ -55,8 +44,6 @@ class WorkerMetrics:
         self.recommendations = Counter(
             "refrain_recommendations", "Recommendation lists written, by horizon.", ["horizon"], registry=registry
         )
-        for horizon in HORIZONS:
-            self.recommendations.labels(horizon)
         # A jump means a faulty producer: `refrain_dead_letters_total` by cause says how, the topic says which one.
         self.dead_letters = Counter("refrain_dead_letters", "Plays rejected, by cause.", ["cause"], registry=registry)
         # Rises after restarts and rebalances by what was in flight; a steady rise: a partition keeps starting over.
@@ -82,8 +69,6 @@ class WorkerMetrics:
             "refrain_step_seconds", "Seconds per batch in each step in the life of a play.", ["step"],
             buckets=_SECONDS, registry=registry,
         )  # fmt: skip
-        for step in STEPS:
-            self.step_seconds.labels(step)
         # Rises with dead letters `uncomputable`: the release cannot compute some plays; the log says why. Without them:
         # batches are too large for the device's memory; lower REFRAIN_MAX_BATCH_PLAYS.
         self.step_failures = Counter(
@@ -104,14 +89,16 @@ class WorkerMetrics:
         )  # fmt: skip
 
     def _declare_partitions(self, registry: CollectorRegistry) -> None:
-        # Rises on one partition: a hot key or a stuck worker. Rises on all: add workers.
+        # Rises on one partition: a hot key or a stuck worker. Rises on all: add workers. NaN: unknown, as Kafka does
+        # not answer; see `refrain_kafka_unreachable_seconds`.
         self.lag_plays = Gauge(
             "refrain_lag_plays", "Records of a partition not yet applied.", ["partition"], registry=registry
         )
-        # Grows with the audience: plan 3.3 kB of disk and changelog for each. Falls only when listeners are forgotten.
+        # An upper bound that falls back at each compaction: use it to plan disks, not to count listeners.
         self.listeners = Gauge(
-            "refrain_listeners", "Listeners with a state, by partition owned.", ["partition"], registry=registry
-        )
+            "refrain_listeners", "Listeners with a state, counting each version not yet compacted.", ["partition"],
+            registry=registry,
+        )  # fmt: skip
         # Stays above zero: recovery hangs or the changelog is long; a standby or a persistent disk shortens it.
         self.recovery_remaining = Gauge(
             "refrain_recovery_remaining_records", "Changelog records left to read before this worker answers.",
@@ -122,16 +109,18 @@ class WorkerMetrics:
             "refrain_standby_lag_records", "Changelog records that a standby on this worker has not read.",
             ["partition"], registry=registry,
         )  # fmt: skip
-        # 0 for longer than a rebalance takes: the worker owns nothing; it is spare, or it refused to start.
+        # 0 for longer than a rebalance takes: the worker is spare, or kept out: see `refrain_group_taken`.
         self.partitions_owned = Gauge("refrain_partitions_owned", "Partitions this worker answers.", registry=registry)
+        # 1: somebody uses the consumer group's name for other things; the log says who. Stop them, or rename theirs.
+        self.group_taken = Gauge(
+            "refrain_group_taken", "Whether others hold the consumer group and keep this worker out.", registry=registry
+        )
 
     def _declare_releases(self, registry: CollectorRegistry) -> None:
-        # Older than the trainer's usual interval: check the trainer. NaN: nothing is answered until a release is there.
+        # Older than the trainer's usual interval: check the trainer. 0: no release was ever taken up.
         self.release_created = Gauge(
-            "refrain_release_created_timestamp_seconds", "When the running release was created; NaN without one.",
-            registry=registry,
-        )  # fmt: skip
-        self.release_created.set(math.nan)
+            "refrain_release_created_timestamp_seconds", "When the running release was created.", registry=registry
+        )
         # Above zero: an announced release could not be taken up; the log says why. The old one keeps running.
         self.release_failures = Counter(
             "refrain_release_failures", "Announced releases that could not be taken up.", registry=registry
@@ -152,7 +141,7 @@ class WorkerMetrics:
         self.release_created.set(created_at_ms / 1000)
 
     def show_partitions(
-        self, lags: Mapping[int, int], listeners: Mapping[int, int], standby_lags: Mapping[int, int]
+        self, lags: Mapping[int, float], listeners: Mapping[int, int], standby_lags: Mapping[int, int]
     ) -> None:
         """Show lag and listeners of owned partitions and the lag of standbys; drop all other partitions."""
         gauges = ((self.lag_plays, lags), (self.listeners, listeners), (self.standby_lag, standby_lags))
@@ -163,19 +152,14 @@ class WorkerMetrics:
 
 
 class TrainerMetrics:
-    """The metrics of a trainer; one instance per process, in its own registry.
+    """The metrics of a trainer; one instance per process, in its own registry."""
 
-    Args:
-        triggers: of fits, each counted from 0.
-    """
-
-    def __init__(self, triggers: Sequence[str] = ()) -> None:
+    def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._declare_archive(self.registry)
         self._declare_fits(self.registry)
         self._declare_releases(self.registry)
-        for trigger in triggers:
-            self.fits.labels(trigger)
+        self.kafka_unreachable = _declare_kafka(self.registry)
 
     def _declare_archive(self, registry: CollectorRegistry) -> None:
         # Constant while plays arrive: the trainer is stuck or cannot reach Kafka; read its log, then restart it.
@@ -188,9 +172,8 @@ class TrainerMetrics:
         )
         # Follows the worker's `refrain_listeners_forgotten`; if it does not, the archive still holds their plays.
         self.forgotten = Counter(
-            "refrain_archive_listeners_forgotten", "Listeners who asked to be forgotten, dropped from the archive.",
-            registry=registry,
-        )  # fmt: skip
+            "refrain_archive_listeners_forgotten", "Listeners dropped from the archive.", registry=registry
+        )
         # Keeps rising far above train_min_plays: no fit is triggered, or fits fail: see `refrain_trainer_failures`.
         self.plays_new = Gauge("refrain_plays_since_fit", "Plays archived since the latest fit.", registry=registry)
 
@@ -227,20 +210,14 @@ class TrainerMetrics:
             "refrain_releases_refused", "Fits whose weights did not pass the gate.", registry=registry
         )
         # Falls: listening has changed, and a fit follows automatically. Stays low after a release: check the plays.
-        # NaN: fewer than train_drift_plays have arrived since the trainer started or the champion changed.
         self.live_hit_rate = Gauge(
-            "refrain_live_hit_rate",
-            "Share of the newest plays that were in the champion's list before them; NaN until measured.",
+            "refrain_live_hit_rate", "Share of the newest plays that were in the champion's list before them.",
             registry=registry,
-        )
-        self.live_hit_rate.set(math.nan)
+        )  # fmt: skip
         # Older than the trainer's usual interval while `refrain_releases_refused` rises: nothing passes the gate.
         self.champion_created = Gauge(
-            "refrain_champion_created_timestamp_seconds",
-            "When the champion was created; NaN until the trainer has loaded or published one.",
-            registry=registry,
+            "refrain_champion_created_timestamp_seconds", "When the champion was created.", registry=registry
         )
-        self.champion_created.set(math.nan)
 
     def show_stage(self, stage: str, epoch: int = 0, num_epochs: int = 0) -> None:
         """Show the trainer's stage, one of `TRAINER_STAGES`, and the progress of the fit."""
@@ -249,6 +226,15 @@ class TrainerMetrics:
         self.fit_epoch.set(epoch)
         self.fit_epochs.set(num_epochs)
         self.stage.labels(stage).set(1)  # last: a scrape never sees two stages, nor a stage with the epoch of another
+
+
+def _declare_kafka(registry: CollectorRegistry) -> Gauge:
+    # Rises: look at the brokers and the network. The process waits and goes on by itself; a restart does not help.
+    return Gauge(
+        "refrain_kafka_unreachable_seconds",
+        "Seconds since Kafka last answered, with a leader for each partition of the plays; 0 while it does.",
+        registry=registry,
+    )
 
 
 class Latencies:

@@ -13,6 +13,7 @@ from streamer.faust.recovery import EagerTables
 from streamer.faust.schema import ChunkSchema
 from streamer.faust.table import ListenerTable
 from streamer.kafka.connection import Connection, connection_of
+from streamer.kafka.membership import Membership
 from streamer.kafka.offsets import CHANGELOG_REMEDY
 from streamer.kafka.topics import PARTITIONS_CHANGED
 from streamer.runtime.crash import crash, refuse
@@ -32,10 +33,11 @@ _STORE_OPTIONS = {"write_buffer_bytes": 16 << 20, "block_cache_bytes": 16 << 20}
 
 
 class ChunkApp(faust.App):
-    """A Faust app that holds, for its consumer, the connection to Kafka, the progress marks and the fences."""
+    """A Faust app that holds, for its consumer, connection and membership, progress marks and fences."""
 
     connection: Connection
     marks: Marks
+    membership: Membership
 
     def _crash(self, reason: BaseException) -> None:
         """End the process: a crashed app would keep sending heartbeats and owning partitions that it does not serve.
@@ -74,6 +76,7 @@ def create_chunk_app(settings: Settings) -> ChunkApp:
         web_enabled=False,  # runtime/web.py serves before recovery begins, for worker and trainer alike
     )
     app.connection = connection_of(settings)
+    app.membership = Membership(app.connection, settings.app_id, settings.session_timeout_s)
     return app
 
 

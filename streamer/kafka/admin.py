@@ -6,10 +6,10 @@ from typing import Self
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import TopicAlreadyExistsError, for_code
+from aiokafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
+from aiokafka.protocol.metadata import MetadataRequest
 
 from streamer.errors import ContractError
-from streamer.kafka.commits import Commit
 from streamer.kafka.connection import Connection
 
 
@@ -51,6 +51,15 @@ class KafkaAdmin:
                 return dict(sorted((partition["partition"], len(partition["replicas"])) for partition in partitions))
         return {}
 
+    async def find_leaders(self, topic: str) -> dict[int, int] | None:
+        """Return the leader of each partition, -1 for none; None if there is no such topic."""
+        request = MetadataRequest([topic], allow_auto_topic_creation=False)
+        response = await self._client._send_request(request)  # noqa: SLF001  describe_topics might create it
+        ((code, _, _, partitions),) = response.topics
+        if code == UnknownTopicOrPartitionError.errno:
+            return None
+        return {partition: leader for _, partition, leader, *_ in partitions}
+
     async def read_topic_configs(self, topic: str) -> dict[str, str]:
         """Return the settings of a topic that exists."""
         (response,) = await self._client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
@@ -80,18 +89,26 @@ class KafkaAdmin:
             ContractError: the group cannot be described.
             KafkaError: Kafka has no coordinator for it yet.
         """
+        return len(await self.find_members(group_id))
+
+    async def find_members(self, group_id: str) -> list[str]:
+        """Return the client and host of each member of a consumer group; none if there is no such group.
+
+        Raises:
+            ContractError: the group cannot be described.
+            KafkaError: Kafka has no coordinator for it yet.
+        """
         (response,) = await self._client.describe_consumer_groups([group_id])
         error_code, _, _, _, _, members, *_ = response.groups[0]
         if error_code:
             raise ContractError(f"group {group_id} cannot be described: {for_code(error_code).__name__}")
-        return len(members)
+        return [f"{client} at {host.lstrip('/')}" for _, client, host, *_ in members]
 
-    async def read_commits(self, group_id: str) -> dict[TopicPartition, Commit]:
-        """Return the commits of a group, of the partitions that have one.
+    async def read_committed_offsets(self, group_id: str) -> dict[TopicPartition, int]:
+        """Return the offsets that a group has committed, for the partitions that have one.
 
         Raises:
             KafkaError: Kafka has no coordinator for it yet.
         """
         committed = await self._client.list_consumer_group_offsets(group_id)
-        commits = {partition: Commit.read(offset) for partition, offset in committed.items()}
-        return {partition: commit for partition, commit in commits.items() if commit is not None}
+        return {partition: offset.offset for partition, offset in committed.items()}

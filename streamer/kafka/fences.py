@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 
 from aiokafka import AIOKafkaProducer
 
+from streamer.kafka.clients import watch_tasks
 from streamer.kafka.connection import Connection
 from streamer.kafka.producers import create_transactional_producer
 from streamer.runtime.crash import crash
@@ -66,6 +67,7 @@ class Fences:
             transaction_timeout_s=self._transaction_timeout_s,
         )
         await producer.start()
+        watch_tasks(producer, f"producer of partition {partition}")
         return producer
 
     async def _stop(self, partition: int, producer: AIOKafkaProducer) -> None:

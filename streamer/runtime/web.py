@@ -22,17 +22,25 @@ class WebServer:
         registry: the metrics that /metrics serves.
         unhealthy: says why the process should be restarted.
         unready: says why the process is not working yet.
+        remark: says what is worth knowing of a process that is ready.
     """
 
     def __init__(
-        self, host: str, port: int, *, registry: CollectorRegistry, unhealthy: Complaint, unready: Complaint
+        self,
+        host: str,
+        port: int,
+        *,
+        registry: CollectorRegistry,
+        unhealthy: Complaint,
+        unready: Complaint,
+        remark: Complaint = str,
     ) -> None:
         self._host, self._port = host, port
         self._registry = registry
         app = web.Application()
         app.router.add_get("/metrics", self._metrics)
-        app.router.add_get("/healthz", _answer_with(unhealthy))
-        app.router.add_get("/readyz", _answer_with(unready))
+        app.router.add_get("/healthz", _answer_with(unhealthy, str))
+        app.router.add_get("/readyz", _answer_with(unready, remark))
         self._runner = web.AppRunner(app, access_log=None)
 
     async def start(self) -> int:
@@ -51,9 +59,9 @@ class WebServer:
         return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-def _answer_with(complaint: Complaint) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _answer_with(complaint: Complaint, remark: Complaint) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def answer(_: web.Request) -> web.Response:
         problem = complaint()
-        return web.Response(text=f"{problem or 'ok'}\n", status=503 if problem else 200)
+        return web.Response(text=f"{problem or remark() or 'ok'}\n", status=503 if problem else 200)
 
     return answer

@@ -2,17 +2,23 @@
 
 import dataclasses
 
+from aiokafka.errors import KafkaConnectionError
+
 from models.config import TrainingConfig
+from streamer.errors import RefrainError
 from streamer.kafka.connection import connection_of
+from streamer.kafka.contact import Contact
 from streamer.kafka.topics import ensure_topics
 from streamer.metrics import TrainerMetrics
+from streamer.runtime.crash import crash, leave
 from streamer.runtime.device import pick_device
-from streamer.runtime.stop import stop_signal
+from streamer.runtime.stop import Interrupted, stop_signal, unless_stopped
+from streamer.runtime.tasks import start_vital
 from streamer.runtime.web import WebServer
 from streamer.settings import Settings
 from streamer.training.releaser import ReleasingConfig
 from streamer.training.trainer import TrainerConfig, run_trainer, train_once
-from streamer.training.triggers import Thresholds, Trigger
+from streamer.training.triggers import Thresholds
 
 
 def trainer_config(settings: Settings) -> TrainerConfig:
@@ -46,23 +52,41 @@ async def run(settings: Settings) -> None:
     Raises:
         ContractError: the topics or the archive do not meet the trainer's requirements.
     """
-    stopping, metrics = stop_signal(), TrainerMetrics(triggers=list(Trigger))
+    stopping = stop_signal(lambda: leave("the trainer was in the middle of a step; it starts over"))
+    metrics = TrainerMetrics()
+    contact = Contact(connection_of(settings), settings.plays_topic)
+    metrics.kafka_unreachable.set_function(lambda: contact.unreachable_s)
     web = WebServer(
-        settings.web_host, settings.trainer_web_port, registry=metrics.registry, unhealthy=_nothing, unready=_nothing
-    )
+        settings.web_host, settings.trainer_web_port, registry=metrics.registry,
+        unhealthy=_nothing, unready=contact.complaint,
+    )  # fmt: skip
     await web.start()
     try:
-        await ensure_topics(settings)
+        if await unless_stopped(ensure_topics(settings), stopping) is None:
+            return
+        asking = start_vital(contact.run(), "contact with Kafka")
         await run_trainer(trainer_config(settings), metrics, stopping)
+        asking.cancel()
+    except (RefrainError, KafkaConnectionError):
+        raise  # the command line says it in a line
+    except Exception as exc:  # noqa: BLE001  whatever it was, the archive says where to continue
+        crash("the trainer failed; its next start continues from the archive", exc)
     finally:
         await web.stop()
 
 
 async def run_once(settings: Settings) -> bool:
-    """Archive the plays on the topic, fit once, and release; return whether a release was published."""
-    stopping = stop_signal()
-    await ensure_topics(settings)
-    return await train_once(trainer_config(settings), TrainerMetrics(), stopping) is not None
+    """Archive the plays on the topic, fit once, and release; return whether a release was published.
+
+    Raises:
+        Interrupted: a signal came first.
+    """
+    stopping = stop_signal(lambda: leave("the fit was not finished", Interrupted(stopping.number).status))
+    await unless_stopped(ensure_topics(settings), stopping)
+    saved = await train_once(trainer_config(settings), TrainerMetrics(), stopping)
+    if saved is None and stopping.is_set():
+        raise Interrupted(stopping.number)
+    return saved is not None
 
 
 def _nothing() -> str:

@@ -59,6 +59,8 @@ async def run_trainer(config: TrainerConfig, metrics: TrainerMetrics, stopping: 
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(_keep_archiving(config, metrics, archivist, archive, stopping), name="archive")
                 tasks.create_task(_keep_releasing(config, metrics, releaser, stopping), name="release")
+        except ExceptionGroup as failures:  # the first failure ends the other task
+            raise failures.exceptions[0] from None
         finally:
             stopping.set()  # a task has failed: a fit in its thread reacts to nothing else
 
@@ -85,7 +87,6 @@ async def _archiving(config: TrainerConfig, metrics: TrainerMetrics) -> AsyncIte
         try:
             await archivist.start()
             metrics.show_stage("catch-up")
-            metrics.plays_new.set(archive.num_new)
             logger.info("trainer started archived_plays=%d new_plays=%d", archive.num_plays, archive.num_new)
             yield archive, archivist
         finally:

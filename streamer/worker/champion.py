@@ -24,7 +24,7 @@ from streamer.kafka.consumers import create_consumer
 from streamer.metrics import WorkerMetrics
 from streamer.releases.alias import CHAMPION
 from streamer.releases.loading import load_notice
-from streamer.runtime.crash import crash
+from streamer.runtime.tasks import start_vital
 from streamer.wire.messages import ReleaseNotice
 from streamer.wire.recommendations import ListEncoder
 
@@ -87,8 +87,7 @@ class Releases:
         await self._take_up_newest()
         while self._newer and self.champion is None:
             await self._read_on()
-        self._following = asyncio.create_task(self._follow(), name="releases")
-        self._following.add_done_callback(_end_if_failed)
+        self._following = start_vital(self._follow(), "reader of releases")
 
     async def stop(self) -> None:
         """Stop following."""
@@ -145,12 +144,6 @@ class Releases:
             self._changed.notify_all()
         self._metrics.count_release(champion.release.created_at_ms)
         logger.info("release taken up id=%s tracks=%d", champion.release.release_id, len(champion.release.catalogue))
-
-
-def _end_if_failed(following: "asyncio.Task[None]") -> None:
-    """End the process if the topic can no longer be followed: it would answer with an old release forever."""
-    if not following.cancelled() and (cause := following.exception()) is not None:
-        crash("the releases topic can no longer be read; check the broker and its ACLs", cause)
 
 
 def _load(record: ConsumerRecord[bytes, bytes], device: torch.device) -> Champion:

@@ -2,10 +2,15 @@
 
 import asyncio
 import contextlib
+import logging
+import math
 import time
 
 from streamer.faust.app import check_partitions, is_ready, num_left, owned_partitions, remaining_records, standby_lags
+from streamer.kafka.contact import Contact
 from streamer.worker.app import Worker
+
+logger = logging.getLogger(__name__)
 
 _WATCH_PERIOD_S = 1.0
 
@@ -14,10 +19,21 @@ _MAX_STANDSTILL_S = 120.0
 
 
 class Watch:
-    """Checks a worker every second, sets its gauges and says whether it should be restarted."""
+    """Checks a worker every second, sets its gauges and says whether it should be restarted.
 
-    def __init__(self, worker: Worker, source_topic: str, num_partitions: int) -> None:
+    While Kafka does not answer, a worker is healthy and not ready: a restart would only take away what it knows.
+
+    Args:
+        worker: what is watched.
+        contact: with Kafka.
+        source_topic: the plays.
+        num_partitions: of the plays.
+    """
+
+    def __init__(self, worker: Worker, contact: Contact, source_topic: str, num_partitions: int) -> None:
         self._worker = worker
+        self._contact = contact
+        self._is_spare = False
         self._source_topic = source_topic
         self._num_partitions = num_partitions
         self._seen: dict[object, int] = {}
@@ -39,8 +55,17 @@ class Watch:
         return ""
 
     def unready(self) -> str:
-        """Say why plays are not answered yet; empty if they are."""
-        return "" if is_ready(self._worker.app) else "recovering"
+        """Say why plays are not answered now; empty if they are."""
+        app = self._worker.app
+        if problem := self._contact.complaint() or app.membership.complaint():
+            return problem
+        if is_ready(app):
+            return ""
+        return "recovering" if app.in_recovery else "joining the consumer group"
+
+    def remark(self) -> str:
+        """Say that a ready worker is spare; empty if it is not."""
+        return "ok, spare: every partition belongs to another worker" if self._is_spare else ""
 
     async def _look(self) -> None:
         app, metrics = self._worker.app, self._worker.answering.metrics
@@ -48,20 +73,28 @@ class Watch:
         owned = owned_partitions(app, self._source_topic) if is_ready(app) else []
         metrics.recovery_remaining.set(remaining)
         metrics.partitions_owned.set(len(owned))
+        metrics.group_taken.set(app.membership.is_taken)
+        self._note_spare(is_spare=is_ready(app) and not owned)
         check_partitions(app, self._source_topic, self._num_partitions)
-        marks = [self._worker.answering.table.mark(tp.partition).offset for tp in owned]
-        lags = [await num_left(app, tp, mark) for tp, mark in zip(owned, marks, strict=True)]
+        marks = {tp.partition: self._worker.answering.table.mark(tp.partition).offset for tp in owned}
+        known = [tp for tp in owned if self._contact.reaches(tp.partition)]
+        lags: dict[int, float] = {tp.partition: await num_left(app, tp, marks[tp.partition]) for tp in known}
         metrics.show_partitions(
-            {tp.partition: lag for tp, lag in zip(owned, lags, strict=True)},
-            {tp.partition: self._worker.answering.table.num_listeners(tp.partition) for tp in owned},
+            {number: lags.get(number, math.nan) for number in marks},
+            {number: self._worker.answering.table.store.estimate_num_keys(number) for number in marks},
             standby_lags(app),
         )
-        progress: dict[object, tuple[int, int]] = {
-            f"partition {tp.partition}": (mark, lag) for tp, mark, lag in zip(owned, marks, lags, strict=True)
+        progress: dict[object, tuple[int, float]] = {
+            f"partition {number}": (mark, lags.get(number, 0)) for number, mark in marks.items()
         }
-        self._note(progress | {"recovery": (-remaining, remaining)})
+        self._note(progress | {"recovery": (-remaining, 0 if self._contact.is_lost else remaining)})
 
-    def _note(self, progress: dict[object, tuple[int, int]]) -> None:
+    def _note_spare(self, *, is_spare: bool) -> None:
+        if is_spare and not self._is_spare:
+            logger.info("spare: every partition belongs to another worker; takes over when one leaves")
+        self._is_spare = is_spare
+
+    def _note(self, progress: dict[object, tuple[int, float]]) -> None:
         """Record how far each item is and how much is left; an item with work left and the same position is stuck."""
         now_s = time.monotonic()
         self._progress_at_s = {

@@ -3,15 +3,18 @@
 import asyncio
 import gc
 import logging
+from dataclasses import dataclass
 
 from streamer.faust.app import stop_app
+from streamer.kafka.connection import connection_of
+from streamer.kafka.contact import Contact
 from streamer.kafka.topics import ensure_topics
-from streamer.runtime.crash import CLOCK_PERIOD_S, ClockWatch, crash
-from streamer.runtime.stop import stop_signal
+from streamer.runtime.crash import CLOCK_PERIOD_S, ClockWatch, crash, leave
+from streamer.runtime.stop import GRACE_S, stop_signal, unless_stopped
+from streamer.runtime.tasks import start_vital
 from streamer.runtime.web import WebServer
 from streamer.settings import Settings
 from streamer.worker.app import Worker, create_worker
-from streamer.worker.champion import Releases
 from streamer.worker.engine import Engine
 from streamer.worker.health import Watch
 
@@ -20,7 +23,15 @@ logger = logging.getLogger(__name__)
 #: New objects between searches for cycles: about ten batches.
 _COLLECT_AFTER_OBJECTS = 100_000
 
-_STOP_LIMIT_S = 30.0
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """A worker that has been started, and what runs beside it."""
+
+    worker: Worker
+    contact: Contact
+    web: WebServer
+    tasks: "list[asyncio.Task[None]]"
 
 
 async def run_worker(settings: Settings, engine: Engine | None = None) -> None:
@@ -34,56 +45,51 @@ async def run_worker(settings: Settings, engine: Engine | None = None) -> None:
         ContractError: a topic does not have the settings it needs.
     """
     logger.info("worker starts %s", settings.describe())
-    stopping = stop_signal()
-    num_partitions = await ensure_topics(settings)
-    worker = create_worker(settings, num_partitions, engine)
-    watch = Watch(worker, settings.plays_topic, num_partitions)
-    web = WebServer(
-        settings.web_host, settings.web_port, registry=worker.answering.metrics.registry,
-        unhealthy=watch.unhealthy, unready=watch.unready,
-    )  # fmt: skip
-    tasks = [
-        asyncio.create_task(_watch_clock(settings.session_timeout_s), name="clock"),
-        asyncio.create_task(watch.run(), name="watch"),
-    ]
-    await web.start()
-    if not await _start_releases(worker.answering.releases, stopping):
-        logger.info("worker stops without a release")
-        return
-    await worker.app.start()
+    stopping = stop_signal(lambda: crash(f"the worker did not stop within {GRACE_S:.0f} s; nothing is lost"))
+    running = await unless_stopped(_start(settings, engine), stopping)
+    if running is None:
+        leave("the worker was still starting")
     spare_collector()
     await stopping.wait()
     logger.info("worker stops")
-    await _stop(worker, web, tasks)
+    await _stop(running)
 
 
-async def _start_releases(releases: Releases, stopping: asyncio.Event) -> bool:
-    """Take up the champion; return False if the stop signal comes while the worker waits for a release."""
-    starting = asyncio.create_task(releases.start(), name="start of releases")
-    waiting = asyncio.create_task(stopping.wait(), name="stop signal")
-    await asyncio.wait({starting, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    if not starting.done():  # nothing else has been started yet
-        starting.cancel()
-        return False
-    waiting.cancel()
-    await starting
-    return True
+async def _start(settings: Settings, engine: Engine | None) -> _Running:
+    num_partitions = await ensure_topics(settings)
+    worker = create_worker(settings, num_partitions, engine)
+    metrics = worker.answering.metrics
+    contact = Contact(connection_of(settings), settings.plays_topic)
+    metrics.kafka_unreachable.set_function(lambda: contact.unreachable_s)
+    watch = Watch(worker, contact, settings.plays_topic, num_partitions)
+    web = WebServer(
+        settings.web_host, settings.web_port, registry=metrics.registry,
+        unhealthy=watch.unhealthy, unready=watch.unready, remark=watch.remark,
+    )  # fmt: skip
+    await web.start()
+    tasks = [
+        start_vital(_watch_clock(settings.session_timeout_s), "clock"),
+        start_vital(watch.run(), "watch"),
+        start_vital(contact.run(), "contact with Kafka"),
+    ]
+    await worker.answering.releases.start()
+    await worker.app.start()
+    return _Running(worker, contact, web, tasks)
 
 
-async def _stop(worker: Worker, web: WebServer, tasks: list["asyncio.Task[None]"]) -> None:
-    """Stop between two batches; if something hangs for too long, end the process and leave the rest to recovery."""
-    limit = asyncio.get_running_loop().call_later(  # not a timeout: Faust swallows the cancellation it would send
-        _STOP_LIMIT_S, crash, f"the worker did not stop within {_STOP_LIMIT_S:.0f} s; nothing is lost"
-    )
-    await worker.answering.drain.close()
-    for task in tasks:
+async def _stop(running: _Running) -> None:
+    """Stop between two batches. What hangs is ended with the process, and the rest left to recovery."""
+    answering = running.worker.answering
+    await answering.drain.close()
+    if running.contact.is_lost:
+        leave("Kafka does not answer, so the worker cannot leave its group")
+    for task in running.tasks:
         task.cancel()
-    await stop_app(worker.app)
-    await worker.answering.fences.drop()
-    await worker.answering.releases.stop()
-    await web.stop()
-    worker.answering.engine.close()
-    limit.cancel()
+    await stop_app(running.worker.app)
+    await answering.fences.drop()
+    await answering.releases.stop()
+    await running.web.stop()
+    answering.engine.close()
 
 
 def spare_collector() -> None:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from streamer.kafka.connection import Connection
+from streamer.kafka.contact import Contact
 from streamer.settings import Settings
 from streamer.worker import health
 from streamer.worker.app import create_worker
@@ -16,7 +18,7 @@ PARTITION = "partition 3"
 async def watch(tmp_path: Path) -> AsyncIterator[Watch]:
     """The watch of a worker that is built but not started, which takes no broker."""
     worker = create_worker(Settings(state_dir=tmp_path), num_partitions=4)
-    yield Watch(worker, "plays", num_partitions=4)
+    yield Watch(worker, Contact(Connection(("127.0.0.1:9092",)), "plays"), "plays", num_partitions=4)
     worker.answering.engine.close()
     await worker.answering.releases.stop()
 
@@ -41,7 +43,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 async def test_a_worker_that_has_not_recovered_is_not_ready_but_healthy(watch: Watch) -> None:
     await watch._look()
 
-    assert watch.unready() == "recovering"
+    assert watch.unready() == "joining the consumer group"
     assert watch.unhealthy() == ""
 
 

@@ -1,0 +1,48 @@
+import subprocess
+import sys
+
+import pytest
+
+from streamer.runtime.crash import CRASH_STATUS, REFUSED_STATUS
+
+_SCRIPT = """
+import asyncio
+from streamer.errors import ContractError
+from streamer.runtime.tasks import start_vital
+async def fail():
+    raise {error}
+async def main():
+    start_vital(fail(), "reader of releases")
+    await asyncio.sleep(60)
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "says"),
+    [
+        ("KeyError('offset')", CRASH_STATUS, "crash: the reader of releases has failed"),
+        ("ContractError('the topic was deleted')", REFUSED_STATUS, "refused: the topic was deleted"),
+    ],
+)
+def test_a_task_that_dies_in_the_background_ends_the_process_and_says_why(error: str, status: int, says: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", _SCRIPT.format(error=error)], capture_output=True, text=True, check=False, timeout=30
+    )
+
+    assert ended.returncode == status
+    assert says in ended.stderr
+
+
+def test_a_task_that_is_cancelled_or_done_is_no_failure() -> None:
+    script = (
+        "import asyncio\n"
+        "from streamer.runtime.tasks import start_vital\n"
+        "async def main():\n"
+        "    start_vital(asyncio.sleep(0), 'done')\n"
+        "    start_vital(asyncio.sleep(60), 'cancelled').cancel()\n"
+        "    await asyncio.sleep(0.1)\n"
+        "asyncio.run(main())\n"
+    )
+
+    assert subprocess.run([sys.executable, "-c", script], check=False, timeout=30).returncode == 0
