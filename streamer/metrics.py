@@ -1,7 +1,11 @@
-"""Every metric, declared once: name with unit, kind, one sentence, and what an operator does when it changes."""
+"""Every metric, declared once: name with unit, kind, one sentence, and what an operator does when it changes.
 
+What has not been measured yet is NaN, not 0; what is counted by a label is 0 from the start, for each of its values.
+"""
+
+import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -9,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import HistogramMetricFamily
+
+from models.config import HORIZONS
 
 #: Steps in the life of a play, in order; the label of `refrain_step_seconds`.
 STEPS: Final = ("decode", "gather", "plan", "step", "merge", "commit")
@@ -27,14 +33,20 @@ _PLAYS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
 
 
 class WorkerMetrics:
-    """The metrics of a worker; one instance per process, in its own registry."""
+    """The metrics of a worker; one instance per process, in its own registry.
 
-    def __init__(self) -> None:
+    Args:
+        causes: of dead letters, each counted from 0.
+    """
+
+    def __init__(self, causes: Sequence[str] = ()) -> None:
         self.registry = CollectorRegistry()
         self._declare_plays(self.registry)
         self._declare_batches(self.registry)
         self._declare_partitions(self.registry)
         self._declare_releases(self.registry)
+        for cause in causes:
+            self.dead_letters.labels(cause)
         self.kafka_unreachable = _declare_kafka(self.registry)
 
     def _declare_plays(self, registry: CollectorRegistry) -> None:
@@ -44,6 +56,8 @@ class WorkerMetrics:
         self.recommendations = Counter(
             "refrain_recommendations", "Recommendation lists written, by horizon.", ["horizon"], registry=registry
         )
+        for horizon in HORIZONS:
+            self.recommendations.labels(horizon)
         # A jump means a faulty producer: `refrain_dead_letters_total` by cause says how, the topic says which one.
         self.dead_letters = Counter("refrain_dead_letters", "Plays rejected, by cause.", ["cause"], registry=registry)
         # Rises after restarts and rebalances by what was in flight; a steady rise: a partition keeps starting over.
@@ -69,6 +83,8 @@ class WorkerMetrics:
             "refrain_step_seconds", "Seconds per batch in each step in the life of a play.", ["step"],
             buckets=_SECONDS, registry=registry,
         )  # fmt: skip
+        for step in STEPS:
+            self.step_seconds.labels(step)
         # Rises with dead letters `uncomputable`: the release cannot compute some plays; the log says why. Without them:
         # batches are too large for the device's memory; lower REFRAIN_MAX_BATCH_PLAYS.
         self.step_failures = Counter(
@@ -94,11 +110,10 @@ class WorkerMetrics:
         self.lag_plays = Gauge(
             "refrain_lag_plays", "Records of a partition not yet applied.", ["partition"], registry=registry
         )
-        # An upper bound that falls back at each compaction: use it to plan disks, not to count listeners.
+        # Grows with the audience: plan 3.3 kB of disk and changelog for each. Falls only when listeners are forgotten.
         self.listeners = Gauge(
-            "refrain_listeners", "Listeners with a state, counting each version not yet compacted.", ["partition"],
-            registry=registry,
-        )  # fmt: skip
+            "refrain_listeners", "Listeners with a state, by partition owned.", ["partition"], registry=registry
+        )
         # Stays above zero: recovery hangs or the changelog is long; a standby or a persistent disk shortens it.
         self.recovery_remaining = Gauge(
             "refrain_recovery_remaining_records", "Changelog records left to read before this worker answers.",
@@ -117,10 +132,12 @@ class WorkerMetrics:
         )
 
     def _declare_releases(self, registry: CollectorRegistry) -> None:
-        # Older than the trainer's usual interval: check the trainer. 0: no release was ever taken up.
+        # Older than the trainer's usual interval: check the trainer. NaN: nothing is answered until a release is there.
         self.release_created = Gauge(
-            "refrain_release_created_timestamp_seconds", "When the running release was created.", registry=registry
-        )
+            "refrain_release_created_timestamp_seconds", "When the running release was created; NaN without one.",
+            registry=registry,
+        )  # fmt: skip
+        self.release_created.set(math.nan)
         # Above zero: an announced release could not be taken up; the log says why. The old one keeps running.
         self.release_failures = Counter(
             "refrain_release_failures", "Announced releases that could not be taken up.", registry=registry
@@ -152,13 +169,19 @@ class WorkerMetrics:
 
 
 class TrainerMetrics:
-    """The metrics of a trainer; one instance per process, in its own registry."""
+    """The metrics of a trainer; one instance per process, in its own registry.
 
-    def __init__(self) -> None:
+    Args:
+        triggers: of fits, each counted from 0.
+    """
+
+    def __init__(self, triggers: Sequence[str] = ()) -> None:
         self.registry = CollectorRegistry()
         self._declare_archive(self.registry)
         self._declare_fits(self.registry)
         self._declare_releases(self.registry)
+        for trigger in triggers:
+            self.fits.labels(trigger)
         self.kafka_unreachable = _declare_kafka(self.registry)
 
     def _declare_archive(self, registry: CollectorRegistry) -> None:
@@ -172,8 +195,9 @@ class TrainerMetrics:
         )
         # Follows the worker's `refrain_listeners_forgotten`; if it does not, the archive still holds their plays.
         self.forgotten = Counter(
-            "refrain_archive_listeners_forgotten", "Listeners dropped from the archive.", registry=registry
-        )
+            "refrain_archive_listeners_forgotten", "Listeners who asked to be forgotten, dropped from the archive.",
+            registry=registry,
+        )  # fmt: skip
         # Keeps rising far above train_min_plays: no fit is triggered, or fits fail: see `refrain_trainer_failures`.
         self.plays_new = Gauge("refrain_plays_since_fit", "Plays archived since the latest fit.", registry=registry)
 
@@ -210,14 +234,20 @@ class TrainerMetrics:
             "refrain_releases_refused", "Fits whose weights did not pass the gate.", registry=registry
         )
         # Falls: listening has changed, and a fit follows automatically. Stays low after a release: check the plays.
+        # NaN: fewer than train_drift_plays have arrived since the trainer started or the champion changed.
         self.live_hit_rate = Gauge(
-            "refrain_live_hit_rate", "Share of the newest plays that were in the champion's list before them.",
+            "refrain_live_hit_rate",
+            "Share of the newest plays that were in the champion's list before them; NaN until measured.",
             registry=registry,
-        )  # fmt: skip
+        )
+        self.live_hit_rate.set(math.nan)
         # Older than the trainer's usual interval while `refrain_releases_refused` rises: nothing passes the gate.
         self.champion_created = Gauge(
-            "refrain_champion_created_timestamp_seconds", "When the champion was created.", registry=registry
+            "refrain_champion_created_timestamp_seconds",
+            "When the champion was created; NaN until the trainer has loaded or published one.",
+            registry=registry,
         )
+        self.champion_created.set(math.nan)
 
     def show_stage(self, stage: str, epoch: int = 0, num_epochs: int = 0) -> None:
         """Show the trainer's stage, one of `TRAINER_STAGES`, and the progress of the fit."""

@@ -73,11 +73,14 @@ class Worker:
 
     def answer(self, intakes: Sequence[Intake]) -> None:
         events, listeners = join([intake.plays for intake in intakes], [intake.offsets for intake in intakes])
-        batch = plan(events, self._read_states(intakes, listeners), self.release.key if self.release else None)
+        states = self._read_states(intakes, listeners)
+        batch = plan(events, states, self.release.key if self.release else None)
         hidden, counts, answers = self._step(batch)
         key, promoted_at_ms = (self.release.key, self.promoted_at_ms) if self.release else (NO_RELEASE, NO_RELEASE)
-        states = merge(batch, hidden, counts, release_key=key, promoted_at_ms=promoted_at_ms)
-        for part in write(intakes, Outcome(events, listeners, batch, states, answers), TOPICS):
+        merged = merge(batch, hidden, counts, release_key=key, promoted_at_ms=promoted_at_ms)
+        for part in write(
+            intakes, Outcome(events, listeners, states.plays_seen[:-1] > 0, batch, merged, answers), TOPICS
+        ):
             self._apply(part)
 
     def _read_states(self, intakes: Sequence[Intake], listeners: Listeners) -> States:

@@ -158,6 +158,7 @@ def format_rows() -> Rows:
     written = {
         "state record": ("state-v*-full.bin", state.VERSION),
         "progress mark": ("mark-v*.bin", changelog._MARK_VERSION),
+        "count of listeners": ("count-v*.bin", changelog._COUNT_VERSION),
         "release directory": ("release-v*", release_files.FORMAT_VERSION),
         "archive manifest": ("archive-v*", manifest.FORMAT_VERSION),
         "training checkpoint": ("checkpoint-v*", checkpoint.FORMAT_VERSION),

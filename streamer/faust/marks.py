@@ -4,6 +4,7 @@ Any disagreement means that something was deleted or recreated, and that continu
 worker refuses, and says what happened and what the remedy is (`streamer.kafka.offsets`).
 """
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from faust.types import TP
 
 from streamer.errors import ContractError
+from streamer.kafka.commits import Commit
 from streamer.kafka.connection import Connection
 from streamer.kafka.offsets import explain, observing, read_offsets
 from streamer.kafka.topics import PARTITIONS_CHANGED
@@ -57,13 +59,19 @@ class Marks:
             crash(f"{mismatch}: one of the topics is gone; the next start names the remedy")
         refuse(ContractError(f"{mismatch}: {PARTITIONS_CHANGED}"))
 
-    async def starts_of(self, committed: Mapping[TP, int | None]) -> dict[TP, int]:
+    def commit_at(self, tp: TP, offset: int) -> Commit:
+        """Return the commit of a source partition at an offset before which everything is done."""
+        return Commit(offset, min(self._table.mark(tp.partition).offset, offset - 1))
+
+    async def starts_of(self, committed: Mapping[TP, Commit | None]) -> dict[TP, int]:
         """Return the offset at which each partition continues; a partition without a mark starts at the beginning.
 
         Args:
-            committed: the group's offset of each source partition just assigned; its states are recovered.
+            committed: the group's commit of each source partition just assigned; its states are recovered.
         """
         sources = {tp.partition: tp for tp in committed}
+        for number in sources:
+            await asyncio.to_thread(self._table.count_listeners, number)
         marks = {number: self._table.mark(number) for number in sources}  # before anything else may close the stores
         replayed = {number: self._table.store.num_replayed(number) for number in sources}
         async with observing(self._connection) as consumer:

@@ -16,13 +16,14 @@ ends, and the store is kept.
 """
 
 import gc
+import itertools
 import logging
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import rocksdict
 from faust.events import Event
@@ -123,13 +124,26 @@ class ChunkStore(Store):
         """Count the changelog records applied since recovery last asked for the offset of a partition's store."""
         return self._num_replayed.get(partition, 0)
 
-    def estimate_num_keys(self, partition: int) -> int:
-        """Estimate how many keys a partition has: RocksDB counts overwritten keys twice until it compacts.
+    def count_keys(self, partition: int, prefix: bytes) -> int:
+        """Count the keys with a prefix, by reading each.
 
         Raises:
             LookupError: the partition is not open here.
         """
-        return self._opened(partition).property_int_value("rocksdb.estimate-num-keys") or 0
+        db = self._opened(partition)
+        with self._guarded(partition):
+            keys = cast("Iterator[bytes]", db.keys(from_key=prefix))
+            return sum(1 for _ in itertools.takewhile(lambda key: key.startswith(prefix), keys))
+
+    def put(self, partition: int, key: bytes, value: bytes) -> None:
+        """Write what the changelog does not hold yet.
+
+        Raises:
+            LookupError: the partition is not open here.
+        """
+        db = self._opened(partition)
+        with self._guarded(partition):
+            db.put(key, value, write_opt=_without_log())
 
     def revoke_partitions(self, table: CollectionT, tps: set[TP]) -> None:
         """Close the databases of revoked partitions; Faust leaves that to the garbage collector."""

@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaProducer
 from streamer.faust.store import ChunkStore
 from streamer.kafka.transaction import Record, Writes, send
 from streamer.runtime.crash import crash
-from streamer.wire.changelog import MARK_KEY, NO_MARK, Item, Mark
+from streamer.wire.changelog import COUNT_KEY, KIND_LISTENER, MARK_KEY, NO_MARK, Item, Mark, decode_count, encode_count
 
 
 class ListenerTable(faust.Table):
@@ -36,6 +36,21 @@ class ListenerTable(faust.Table):
         (value,) = self.store.multi_get(partition, [MARK_KEY])
         return NO_MARK if value is None else Mark.decode(value)
 
+    def num_listeners(self, partition: int) -> int:
+        """Return how many listeners have a state in a partition, exactly."""
+        (value,) = self.store.multi_get(partition, [COUNT_KEY])
+        return 0 if value is None else decode_count(value)
+
+    def count_listeners(self, partition: int) -> None:
+        """Count a partition's listeners if its states were written by a version that did not.
+
+        That takes seconds for a million listeners, and only until the count is in the changelog. Call it after recovery
+        and before the partition's first batch.
+        """
+        mark, count = self.store.multi_get(partition, [MARK_KEY, COUNT_KEY])
+        if mark is not None and count is None:
+            self.store.put(partition, COUNT_KEY, encode_count(self.store.count_keys(partition, KIND_LISTENER)))
+
     async def commit(self, fence: AIOKafkaProducer, writes: Writes) -> None:
         """Write a batch's part of one partition, exactly once.
 
@@ -43,7 +58,7 @@ class ListenerTable(faust.Table):
             fence: the partition's producer at the time the batch was gathered.
             writes: what to write.
         """
-        items = [*writes.states, (MARK_KEY, writes.mark.encode())]
+        items = [*writes.states, *self._count(writes), (MARK_KEY, writes.mark.encode())]
         try:
             changelog_offset = await self._commit_transaction(fence, writes, items)
             self.store.write_batch(writes.partition, items, changelog_offset)
@@ -53,6 +68,12 @@ class ListenerTable(faust.Table):
                 "or its outcome is unknown; recovery will find out",
                 exc,
             )
+
+    def _count(self, writes: Writes) -> list[Item]:
+        """Return the new number of listeners, if it changes."""
+        if not writes.num_added:
+            return []
+        return [(COUNT_KEY, encode_count(self.num_listeners(writes.partition) + writes.num_added))]
 
     async def _commit_transaction(self, fence: AIOKafkaProducer, writes: Writes, items: Sequence[Item]) -> int:
         """Return the offset of the last changelog record; the mark goes last, but nothing depends on it."""

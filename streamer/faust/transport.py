@@ -4,7 +4,8 @@ What it changes, each pinned by a contract test:
 
 - `getmany` yields chunks of the source topic and the changelog; other topics are read as Faust reads them.
 - All topics are read committed, in recovery too; if a changelog ends with a marker, an empty chunk says so.
-- Offsets are acknowledged chunk by chunk, never past one that is still in progress (Faust issue 606).
+- Offsets are acknowledged chunk by chunk, never past one that is still in progress (Faust issue 606). Once all that was
+  read is acknowledged, the commit moves behind the transaction markers that follow: outside tools count them as lag.
 - During a rebalance only changelogs are fetched, and only while states are recovered: Faust loses whatever is fetched
   between its seek and its resume (596), plays as well as a standby's changelog.
 - A revocation commits first, and only then forgets the acknowledgements (502).
@@ -18,80 +19,23 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka import ConsumerRecord
 from aiokafka.consumer.fetcher import OffsetResetStrategy
 from aiokafka.errors import IllegalStateError, OffsetOutOfRangeError
-from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Producer, Transport
+from faust.transport.drivers.aiokafka import Consumer, Producer, Transport
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
+from streamer.errors import ContractError
 from streamer.faust.schema import position_chunk, records_chunk
-from streamer.kafka.consumers import create_group_member
-from streamer.kafka.identity import IdentityWatch
-from streamer.runtime.crash import crash
+from streamer.faust.thread import ReadCommittedThread, Records
+from streamer.runtime.crash import crash, refuse
 
 if TYPE_CHECKING:
     from streamer.faust.marks import Marks
 
-Records = Mapping[TP, list[ConsumerRecord[bytes, bytes]]]
-
 #: Seconds the fetcher pauses while there is nothing it may fetch.
 _REBALANCE_PAUSE_S = 0.05
-
-#: Milliseconds a broker may wait for records before it answers a fetch. Any other request on the same connection waits
-#: as long, and recovery makes five in a row for the first and last offsets of changelogs: with Faust's 1,500 ms, a
-#: rebalance of empty partitions with standbys took 6 s.
-_FETCH_MAX_WAIT_MS = 100
-
-
-class ReadCommittedThread(AIOKafkaConsumerThread):
-    """The thread that talks to Kafka, reading committed records only."""
-
-    def _create_worker_consumer(self, _: Transport) -> AIOKafkaConsumer:
-        conf = self.app.conf
-        self._assignor = self.app.assignor
-        return create_group_member(
-            self.app.connection,
-            group_id=conf.id,
-            assignor=self._assignor,
-            group_instance_id=conf.consumer_group_instance_id,
-            auto_offset_reset=conf.consumer_auto_offset_reset,
-            max_poll_records=conf.broker_max_poll_records,
-            max_poll_interval_ms=int(conf.broker_max_poll_interval * 1000),
-            max_partition_fetch_bytes=conf.consumer_max_fetch_size,
-            fetch_max_wait_ms=_FETCH_MAX_WAIT_MS,
-            request_timeout_ms=int(conf.broker_request_timeout * 1000),
-            session_timeout_ms=int(conf.broker_session_timeout * 1000),
-            rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
-            heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1000),
-            metadata_max_age_ms=conf.consumer_metadata_max_age_ms,
-        )
-
-    async def on_start(self) -> None:
-        """Start the consumer; watch its membership, and its identity if it has one."""
-        await super().on_start()
-        self.app.membership.install(self._ensure_consumer())
-        if (identity := self.app.conf.consumer_group_instance_id) is not None:
-            IdentityWatch(identity, self.app.conf.broker_session_timeout).install(self._ensure_consumer())
-
-    def highwater(self, tp: TP) -> int | None:
-        """Return the last stable offset: the end of what can be read, beyond which transactions are open.
-
-        None before the first fetch, and for a partition that is no longer assigned.
-        """
-        try:
-            end: int | None = self._ensure_consumer().last_stable_offset(tp)
-        except AssertionError:  # aiokafka's way to say that it is not assigned
-            return None
-        return end
-
-    def num_partitions(self, topic: str) -> int:
-        """Return how many partitions a topic has according to this consumer's metadata; 0 before there is any."""
-        return len(self._ensure_consumer().partitions_for_topic(topic) or ())
-
-    def set_reset_strategy(self, strategy: int) -> None:
-        """Set what happens to a position whose record is gone: EARLIEST jumps ahead, NONE fails the fetch."""
-        self._ensure_consumer()._fetcher._default_reset_strategy = strategy  # noqa: SLF001  has no public setter
 
 
 class ChunkConsumer(Consumer):
@@ -100,6 +44,9 @@ class ChunkConsumer(Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._ends: defaultdict[TP, deque[int]] = defaultdict(deque)  # last offset of each chunk not yet acknowledged
+        self._done: dict[TP, int] = {}  # of source partitions: everything before it is acknowledged
+        self._fetched: dict[TP, int] = {}  # of source partitions: after the last record fetched since the mark
+        self._reached: dict[TP, int] = {}  # of source partitions: after the last fetch, markers included
         self._reported: dict[TP, int] = {}  # the last changelog offset that recovery knows was read
         self._marked_generation: int | None = None
 
@@ -193,7 +140,18 @@ class ChunkConsumer(Consumer):
             records: Records = await super()._getmany(active_partitions, timeout)
         except OffsetOutOfRangeError as exc:
             crash(f"records were deleted before they were read, at {_places(exc)}; the next start names the remedy")
+        except ContractError as exc:
+            refuse(exc)
+        self._note(records)
         return records
+
+    def _note(self, records: Records) -> None:
+        """Remember, before the next fetch, how far this one has come: a commit must not pass a record under way."""
+        for tp in self._done:
+            if tp in records:
+                self._fetched[tp] = records[tp][-1].offset + 1
+            if (reached := self._thread.reached(tp)) is not None:
+                self._reached[tp] = reached
 
     # -- positions
 
@@ -206,7 +164,9 @@ class ChunkConsumer(Consumer):
         self._thread.set_reset_strategy(OffsetResetStrategy.NONE)  # before the seek, which voids what was fetched
         starts: dict[TP, int] = {}
         if sources:
-            starts = await self._marks.starts_of({tp: self._committed_offset.get(tp) for tp in sources})
+            starts = await self._marks.starts_of(await self._thread.commits_of(sources))
+        self._void()
+        self._done = dict(starts)
         recovery = self.app.tables.recovery
         copies = recovery.standby_tps & self.assignment()
         behind_copies = {tp: recovery.standby_offsets[tp] + 1 for tp in copies}
@@ -221,7 +181,13 @@ class ChunkConsumer(Consumer):
     async def perform_seek(self) -> None:
         """Seek to the committed offsets; chunks yielded before are void."""
         self._ends.clear()
+        self._void()
         await super().perform_seek()
+
+    def _void(self) -> None:
+        """Forget how far the source partitions were read."""
+        for offsets in (self._done, self._fetched, self._reached):
+            offsets.clear()
 
     # -- group membership
 
@@ -241,6 +207,7 @@ class ChunkConsumer(Consumer):
         self._thread.set_reset_strategy(OffsetResetStrategy.EARLIEST)  # recovery has no position to start with
         self._marked_generation = None
         self._buffered_partitions.clear()  # their queues are empty, yet Faust would let earlier fetches through
+        self._void()
         for tp in revoked:
             self._ends.pop(tp, None)
 
@@ -265,6 +232,11 @@ class ChunkConsumer(Consumer):
         left: int = 0 if is_read and not self._ends[tp] else max(0, end - mark_offset - 1)
         return left
 
+    def ends(self, tp: TP) -> tuple[int, int]:
+        """Return the end of what can be read of a partition, and its end with open transactions; 0 before a fetch."""
+        readable = self.highwater(tp) or 0
+        return readable, max(readable, self._thread.end(tp) or 0)
+
     def num_partitions(self, topic: str) -> int:
         """Return how many partitions a topic has according to this consumer's metadata; 0 before there is any."""
         num_partitions: int = self._thread.num_partitions(topic)
@@ -284,7 +256,27 @@ class ChunkConsumer(Consumer):
             new = end + 1
         if new is not None:
             self._acked[tp][:] = [offset for offset in self._acked[tp] if offset >= new]
-        return new
+            self._done[tp] = max(new, self._done.get(tp, 0))
+        return self._behind_markers(tp) or new
+
+    def _behind_markers(self, tp: TP) -> int | None:
+        """Return the offset after the markers that follow, if everything before them is acknowledged."""
+        done, reached = self._done.get(tp), self._reached.get(tp)
+        if done is None or reached is None or self._ends[tp] or self._fetched.get(tp, done) > done:
+            return None
+        return reached if reached > done else None
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
+        """Consider the source partitions too: a marker may have followed what they have acknowledged."""
+        mine = (tp for tp in self._done if topics is None or tp in topics or tp.topic in topics)
+        yield from dict.fromkeys([*super()._filter_tps_with_pending_acks(topics), *mine])
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        """Commit with notes that say how far the states are."""
+        is_committed: bool = await self._thread.commit_all(
+            {tp: self._marks.commit_at(tp, offset) for tp, offset in offsets.items()}
+        )
+        return is_committed
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Record no gaps for chunks: their ends suffice."""

@@ -10,6 +10,7 @@ from aiokafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionErro
 from aiokafka.protocol.metadata import MetadataRequest
 
 from streamer.errors import ContractError
+from streamer.kafka.commits import Commit
 from streamer.kafka.connection import Connection
 
 
@@ -104,11 +105,12 @@ class KafkaAdmin:
             raise ContractError(f"group {group_id} cannot be described: {for_code(error_code).__name__}")
         return [f"{client} at {host.lstrip('/')}" for _, client, host, *_ in members]
 
-    async def read_committed_offsets(self, group_id: str) -> dict[TopicPartition, int]:
-        """Return the offsets that a group has committed, for the partitions that have one.
+    async def read_commits(self, group_id: str) -> dict[TopicPartition, Commit]:
+        """Return the commits of a group, of the partitions that have one.
 
         Raises:
             KafkaError: Kafka has no coordinator for it yet.
         """
         committed = await self._client.list_consumer_group_offsets(group_id)
-        return {partition: offset.offset for partition, offset in committed.items()}
+        commits = {partition: Commit.read(offset) for partition, offset in committed.items()}
+        return {partition: commit for partition, commit in commits.items() if commit is not None}

@@ -2,20 +2,34 @@
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from typing import TypeAlias
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from streamer.kafka.clients import running, watch_tasks
 from streamer.kafka.connection import Connection
+from streamer.kafka.unreadable import naming_unreadable
+
+Fetched: TypeAlias = "dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]]"
 
 
-class WatchedConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no types
-    """A consumer none of whose background tasks dies unheard."""
+class Consumer(AIOKafkaConsumer):
+    """A consumer that names the record which it cannot read, and none of whose background tasks dies unheard."""
 
     async def start(self) -> None:
         """Connect, and watch the tasks."""
         await super().start()
         watch_tasks(self, "consumer")
+
+    async def getmany(self, *partitions: TopicPartition, **limits: int) -> "Fetched":
+        """Fetch records.
+
+        Raises:
+            ContractError: a record is damaged, or compressed in an unknown codec.
+        """
+        with naming_unreadable(self):
+            fetched: Fetched = await super().getmany(*partitions, **limits)
+            return fetched
 
 
 def create_consumer(
@@ -38,7 +52,7 @@ def create_consumer(
         fetch_max_wait_ms: how long the broker may wait for records; other requests to that broker wait behind it.
         max_partition_fetch_bytes: the most one response holds of one partition.
     """
-    return WatchedConsumer(
+    return Consumer(
         **connection.client_options(),
         group_id=group_id,
         enable_auto_commit=False,
@@ -60,7 +74,7 @@ def create_group_member(
         assignor: distributes the partitions among the members.
         timing: further arguments of aiokafka's consumer.
     """
-    return WatchedConsumer(
+    return Consumer(
         **connection.client_options(),
         group_id=group_id,
         partition_assignment_strategy=[assignor],

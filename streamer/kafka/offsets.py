@@ -13,6 +13,7 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streamer.kafka.clients import running
+from streamer.kafka.commits import Commit
 from streamer.kafka.connection import Connection
 from streamer.kafka.consumers import create_consumer
 from streamer.wire.changelog import MARK_KEY, NO_MARK, UNKNOWN_MS, Mark
@@ -44,7 +45,7 @@ class Offsets:
         end: the offset after the last.
         mark: how far the states cover the partition.
         marked_timestamp_ms: of the record now at the mark's offset; None if there is no record.
-        committed: the group's offset, at most one past the mark's; None if there is none.
+        commit: of the group; None if there is none.
     """
 
     partition: int
@@ -52,12 +53,22 @@ class Offsets:
     end: int
     mark: Mark
     marked_timestamp_ms: int | None
-    committed: int | None
+    commit: Commit | None
+
+    @property
+    def committed(self) -> int | None:
+        """The group's offset; behind the mark there are at most transaction markers before it."""
+        return None if self.commit is None else self.commit.offset
+
+    @property
+    def covered(self) -> int:
+        """The first offset that the states may not cover; a commit that fits is behind markers, which hold no play."""
+        return self.mark.offset + 1 if self.is_changelog_lost else max(self.mark.offset + 1, self.committed or 0)
 
     @property
     def is_changelog_lost(self) -> bool:
         """Whether more is committed than the states cover."""
-        return self.committed is not None and self.committed > self.mark.offset + 1
+        return self.commit is not None and self.commit.mark > self.mark.offset
 
     @property
     def is_recreated(self) -> bool:
@@ -71,7 +82,7 @@ class Offsets:
     @property
     def num_deleted(self) -> int:
         """The number of deleted offsets that the states do not cover; 0 without a mark, as the topic may be older."""
-        return 0 if self.mark == NO_MARK or self.is_recreated else max(0, self.begin - self.mark.offset - 1)
+        return 0 if self.mark == NO_MARK or self.is_recreated else max(0, self.begin - self.covered)
 
     @property
     def earliest(self) -> int:
@@ -101,7 +112,7 @@ class Offsets:
 
     def num_skipped(self, target: int) -> int:
         """Count the offsets that are never applied if the partition continues at `target`."""
-        first = self.begin if self.is_recreated or self.mark == NO_MARK else self.mark.offset + 1
+        first = self.begin if self.is_recreated or self.mark == NO_MARK else self.covered
         return max(0, target - first)
 
     def num_answered_again(self, target: int) -> int:
@@ -143,7 +154,7 @@ def observing(connection: Connection) -> AbstractAsyncContextManager[AIOKafkaCon
 
 
 async def read_offsets(
-    consumer: AIOKafkaConsumer, topic: str, marks: Mapping[int, Mark], committed: Mapping[int, int | None]
+    consumer: AIOKafkaConsumer, topic: str, marks: Mapping[int, Mark], commits: Mapping[int, Commit | None]
 ) -> list[Offsets]:
     """Read the offsets of a topic's partitions, in order of partitions.
 
@@ -151,7 +162,7 @@ async def read_offsets(
         consumer: from `observing`; its assignment changes.
         topic: the source topic.
         marks: by partition; these partitions are read.
-        committed: the group's offsets, by partition.
+        commits: of the group, by partition.
     """
     partitions = {number: TopicPartition(topic, number) for number in sorted(marks)}
     ends = await consumer.end_offsets(list(partitions.values()))
@@ -163,7 +174,7 @@ async def read_offsets(
     return [
         Offsets(
             partition=number, begin=begins[tp], end=ends[tp], mark=marks[number],
-            marked_timestamp_ms=timestamps_ms.get(tp), committed=committed.get(number),
+            marked_timestamp_ms=timestamps_ms.get(tp), commit=commits.get(number),
         )
         for number, tp in partitions.items()
     ]  # fmt: skip

@@ -31,12 +31,14 @@ class Writes:
         partition: number of the source partition, and of every partition written to.
         outputs: records by topic, in the order of their source offsets.
         states: changelog keys and records; None forgets a listener.
+        num_added: how many more listeners have a state after it than before; negative if more were forgotten.
         mark: the partition's progress after this batch.
     """
 
     partition: int
     outputs: Mapping[str, Sequence[Record]]
     states: Sequence[Item]
+    num_added: int
     mark: Mark
 
 

@@ -161,12 +161,12 @@ async def _read_all(settings: Settings) -> list[Offsets]:
     topic, changelog = settings.plays_topic, settings.changelog_topic
     async with KafkaAdmin(connection_of(settings)) as admin:
         changelog_partitions = await admin.find_partitions(changelog)
-        committed = await admin.read_committed_offsets(settings.app_id)
+        committed = await admin.read_commits(settings.app_id)
     async with observing(connection_of(settings)) as consumer:
         marks = dict.fromkeys(range(await _num_partitions(settings)), NO_MARK)
         newest = await newest_marks(consumer, [TopicPartition(changelog, number) for number in changelog_partitions])
         marks |= {tp.partition: mark for tp, mark in newest.items() if tp.partition in marks}
-        commits = {tp.partition: offset for tp, offset in committed.items() if tp.topic == topic}
+        commits = {tp.partition: commit for tp, commit in committed.items() if tp.topic == topic}
         return await read_offsets(consumer, topic, marks, commits)
 
 

@@ -18,7 +18,7 @@ from streamer.runtime.web import WebServer
 from streamer.settings import Settings
 from streamer.training.releaser import ReleasingConfig
 from streamer.training.trainer import TrainerConfig, run_trainer, train_once
-from streamer.training.triggers import Thresholds
+from streamer.training.triggers import Thresholds, Trigger
 
 
 def trainer_config(settings: Settings) -> TrainerConfig:
@@ -53,7 +53,7 @@ async def run(settings: Settings) -> None:
         ContractError: the topics or the archive do not meet the trainer's requirements.
     """
     stopping = stop_signal(lambda: leave("the trainer was in the middle of a step; it starts over"))
-    metrics = TrainerMetrics()
+    metrics = TrainerMetrics(triggers=list(Trigger))
     contact = Contact(connection_of(settings), settings.plays_topic)
     metrics.kafka_unreachable.set_function(lambda: contact.unreachable_s)
     web = WebServer(

@@ -5,6 +5,7 @@ The alias moves last, once the release is complete. A publication that fails is 
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable
 from typing import Final
@@ -77,6 +78,7 @@ class Publisher:
         self._saved = None
         self._metrics.releases_published.inc()
         self._metrics.champion_created.set(self._now_ms() / 1000)
+        self._metrics.live_hit_rate.set(math.nan)  # measured before was the champion before
         logger.info("release published id=%s location=%s", saved.release_id, saved.location)
         logger.info("verdict: %s", candidate.verdict.paragraph)
         return saved

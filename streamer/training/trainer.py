@@ -87,6 +87,7 @@ async def _archiving(config: TrainerConfig, metrics: TrainerMetrics) -> AsyncIte
         try:
             await archivist.start()
             metrics.show_stage("catch-up")
+            metrics.plays_new.set(archive.num_new)
             logger.info("trainer started archived_plays=%d new_plays=%d", archive.num_plays, archive.num_new)
             yield archive, archivist
         finally:

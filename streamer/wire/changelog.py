@@ -1,6 +1,6 @@
-"""The keys of the changelog and of the store that copies it, and the progress mark stored among the states.
+"""The keys of the changelog and of the store that copies it, and what is stored among the states: mark and count.
 
-Every key starts with a byte for its kind, so no user id can collide with the mark or with one of Faust's own keys.
+Every key starts with a byte for its kind, so no user id can collide with mark or count or with one of Faust's own keys.
 """
 
 import struct
@@ -9,13 +9,20 @@ from typing import Final
 
 KIND_MARK: Final = b"\x00"
 KIND_LISTENER: Final = b"\x01"
+KIND_COUNT: Final = b"\x02"
 
 #: Key of a partition's only progress mark.
 MARK_KEY: Final = KIND_MARK
 
+#: Key of the number of listeners who have a state in a partition; absent if none ever had one, or if an earlier
+#: build wrote the states.
+COUNT_KEY: Final = KIND_COUNT
+
 _MARK: Final = struct.Struct("<Bqq")
 _MARK_VERSION: Final = 1
 
+_COUNT: Final = struct.Struct("<Bq")
+_COUNT_VERSION: Final = 1
 
 #: The timestamp of a record that has none, as Kafka writes it, or is gone.
 UNKNOWN_MS: Final = -1
@@ -63,3 +70,23 @@ class Mark:
 
 #: The mark before the first play of a partition.
 NO_MARK: Final = Mark(-1, UNKNOWN_MS)
+
+
+def encode_count(num_listeners: int) -> bytes:
+    """Write the number of a partition's listeners as a changelog value."""
+    return _COUNT.pack(_COUNT_VERSION, num_listeners)
+
+
+def decode_count(value: bytes) -> int:
+    """Read the number of a partition's listeners.
+
+    Raises:
+        ValueError: the value is not a count of this version.
+    """
+    if len(value) != _COUNT.size or value[0] != _COUNT_VERSION:
+        raise ValueError(
+            f"a count of listeners has format version {value[:1].hex()} and {len(value)} bytes, which this worker does "
+            "not know: run the version that wrote it"
+        )
+    _, num_listeners = _COUNT.unpack(value)
+    return int(num_listeners)

@@ -14,6 +14,7 @@ from streamer.kafka.partitioner import PARTITIONERS
 from streamer.metrics import WorkerMetrics
 from streamer.runtime.device import pick_device
 from streamer.settings import Settings
+from streamer.wire.messages import Cause
 from streamer.worker.batch import Batch
 from streamer.worker.batching import Drain
 from streamer.worker.champion import Releases
@@ -47,7 +48,7 @@ def create_worker(settings: Settings, num_partitions: int, engine: Engine | None
     table = listener_table(app, num_partitions)
     fences = Fences(connection_of(settings), settings.app_id, settings.transaction_timeout_s)
     app.marks = Marks(connection_of(settings), settings.plays_topic, table, fences)
-    metrics = WorkerMetrics()
+    metrics = WorkerMetrics(causes=list(Cause))
     partition_of = PARTITIONERS.get(settings.partitioner)
     answering = Answering(
         table=table,

@@ -81,7 +81,7 @@ class Watch:
         lags: dict[int, float] = {tp.partition: await num_left(app, tp, marks[tp.partition]) for tp in known}
         metrics.show_partitions(
             {number: lags.get(number, math.nan) for number in marks},
-            {number: self._worker.answering.table.store.estimate_num_keys(number) for number in marks},
+            {number: self._worker.answering.table.num_listeners(number) for number in marks},
             standby_lags(app),
         )
         progress: dict[object, tuple[int, float]] = {

@@ -63,6 +63,7 @@ class Outcome:
     Attributes:
         events: the accepted events, in the order of their arrival.
         listeners: of the events.
+        is_known: bool (L,), which of them had a state before the batch.
         batch: the lives.
         states: the states of the lives after the batch.
         answers: the lists; None while there is no release.
@@ -70,6 +71,7 @@ class Outcome:
 
     events: Events
     listeners: Listeners
+    is_known: NDArray[np.bool_]
     batch: Batch
     states: States
     answers: Answers | None
@@ -86,7 +88,8 @@ def write(intakes: Sequence[Intake], outcome: Outcome, topics: Topics) -> Iterat
             topic: _merge(tombstones, offsets, records) for topic, records in zip(topics.answers, lists, strict=True)
         }
         outputs[topics.dead_letters] = _dead_letters(intake, topics.source)
-        yield Writes(intake.partition, outputs, states[first:last], intake.mark)
+        num_added = _num_remembered(states[first:last]) - int(outcome.is_known[first:last].sum())
+        yield Writes(intake.partition, outputs, states[first:last], num_added, intake.mark)
 
 
 def _states(outcome: Outcome) -> list[Item]:
@@ -94,6 +97,10 @@ def _states(outcome: Outcome) -> list[Item]:
     is_last = outcome.batch.is_last
     records = dict(zip(outcome.batch.listener[is_last].tolist(), encode(outcome.states.take(is_last)), strict=True))
     return [(listener_key(user), records.get(number)) for number, user in enumerate(outcome.listeners.users)]
+
+
+def _num_remembered(states: Sequence[Item]) -> int:
+    return sum(record is not None for _, record in states)
 
 
 def _tombstones(outcome: Outcome, first: int, last: int) -> dict[int, Record]:

@@ -91,7 +91,8 @@ class Answering:
         with timed("step"):
             hidden, counts, answers = await self._step(champion, batch)
         with timed("merge"):
-            outcome = Outcome(events, listeners, batch, _merge(champion, batch, hidden, counts), answers)
+            is_known = states.plays_seen[:-1] > 0
+            outcome = Outcome(events, listeners, is_known, batch, _merge(champion, batch, hidden, counts), answers)
             writes = list(write(intakes, outcome, self.topics))
         with timed("commit"):
             await asyncio.gather(*(self.table.commit(fences[part.partition], part) for part in writes))

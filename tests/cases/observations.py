@@ -1,7 +1,7 @@
 """What the tests of cases from the outside observe: the rows of docs/cases.md.
 
 A test that keeps a case carries `@pytest.mark.kind(N)`, the number of a file in `kinds/`, and says in a line what it
-it saw. `make hostile` runs them all and writes the page.
+saw. `make hostile` runs them all and writes the page.
 """
 
 import re

@@ -25,6 +25,7 @@ from typing import Any, Final
 from uuid import uuid4
 from xml.etree import ElementTree as ET
 
+from streamer.kafka.commits import Commit
 from streamer.kafka.producers import MAX_BATCH_BYTES, create_producer
 from tests.faults.sabotage import place_of
 
@@ -115,8 +116,8 @@ def remembered_first() -> Patches:
 
 def _at_the_commit(starts_of: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(starts_of)
-    async def commits(_: object, committed: Mapping[Any, int | None]) -> dict[Any, int]:
-        return {partition: offset or 0 for partition, offset in committed.items()}
+    async def commits(_: object, committed: Mapping[Any, Commit | None]) -> dict[Any, int]:
+        return {partition: commit.offset if commit else 0 for partition, commit in committed.items()}
 
     return commits
 

@@ -17,7 +17,7 @@ from aiokafka import ConsumerRecord
 
 from models.config import HORIZONS
 from models.release import Release
-from streamer.wire.changelog import MARK_KEY, Mark, listener_key
+from streamer.wire.changelog import COUNT_KEY, MARK_KEY, Mark, decode_count, listener_key
 from streamer.wire.messages import MAX_DEAD_KEY_BYTES, MAX_DEAD_VALUE_BYTES, Recommendation
 from streamer.wire.state import BIT_REPEATS, BIT_SKIPPED, decode
 from tests.counting import counts_by_key
@@ -168,11 +168,14 @@ def _judge_dead_letters(deployment: Deployment, leftovers: Leftovers) -> None:
 
 
 def _judge_changelog(deployment: Deployment, changelog: Sequence[Record]) -> dict[bytes, bytes | None]:
-    """Return the latest record of each listener; the marks must cover the last record sent."""
+    """Return the latest record of each listener; marks must cover the last record sent, counts be right."""
     latest = {(record.partition, record.key): record.value for record in changelog}
     for partition, events in deployment.sent.items():
         last = max(events)
         mark = latest.pop((partition, MARK_KEY))
+        count = latest.pop((partition, COUNT_KEY), None)
+        num_listeners = sum(number == partition and value is not None for (number, _), value in latest.items())
+        assert (0 if count is None else decode_count(count)) == num_listeners, f"listeners of partition {partition}"
         assert Mark.decode(mark) == Mark(last, deployment.sent_at_ms[partition, last])
     states = {key: value for (_, key), value in latest.items()}
     assert len(states) == len(latest), "a listener has states in two partitions"

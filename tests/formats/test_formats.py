@@ -22,7 +22,7 @@ from models.serving.step_input import StepInput
 from streamer.archive.archive import Archive
 from streamer.archive.manifest import read_manifest
 from streamer.archive.plays import SCHEMA
-from streamer.wire.changelog import Mark
+from streamer.wire.changelog import Mark, decode_count
 from streamer.wire.state import BIT_REPEATS, BIT_SKIPPED, decode
 from tests.counting import counted, counts_by_key
 
@@ -78,6 +78,10 @@ def test_a_state_from_before_the_first_release_loads(version: int) -> None:
 
 def test_a_mark_of_version_1_loads() -> None:
     assert Mark.decode((HERE / "mark-v1.bin").read_bytes()) == Mark(90_125, 1_700_000_000_123)
+
+
+def test_a_count_of_version_1_loads() -> None:
+    assert decode_count((HERE / "count-v1.bin").read_bytes()) == 90_125
 
 
 def test_a_release_of_version_1_loads() -> None:

@@ -35,7 +35,8 @@ from streamer.faust.recovery import ChunkRecovery
 from streamer.faust.schema import records_chunk
 from streamer.faust.store import ChunkStore
 from streamer.faust.table import ListenerTable
-from streamer.faust.transport import ChunkConsumer, ChunkTransport, ReadCommittedThread
+from streamer.faust.thread import ReadCommittedThread
+from streamer.faust.transport import ChunkConsumer, ChunkTransport
 from streamer.settings import Settings
 from streamer.wire.changelog import KIND_LISTENER, KIND_MARK
 

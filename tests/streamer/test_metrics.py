@@ -1,3 +1,4 @@
+import math
 import re
 from pathlib import Path
 
@@ -119,3 +120,17 @@ def test_a_release_taken_up_shows_when_it_was_created() -> None:
 
     assert value(metrics, "refrain_releases_taken_up_total") == 1
     assert value(metrics, "refrain_release_created_timestamp_seconds") == 1_700_000_000.5
+
+
+def test_what_a_trainer_has_not_measured_is_nan() -> None:
+    metrics = TrainerMetrics().registry
+
+    for name in ("refrain_live_hit_rate", "refrain_champion_created_timestamp_seconds"):
+        assert math.isnan(metrics.get_sample_value(name) or 0)
+
+
+def test_each_trigger_and_cause_is_counted_from_zero() -> None:
+    worker, trainer = WorkerMetrics(causes=["not-json"]), TrainerMetrics(triggers=["drift"])
+
+    assert value(worker, "refrain_dead_letters_total", cause="not-json") == 0
+    assert trainer.registry.get_sample_value("refrain_fits_total", {"trigger": "drift"}) == 0

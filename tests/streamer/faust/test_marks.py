@@ -9,6 +9,7 @@ from streamer.errors import ContractError
 from streamer.faust import marks as marks_module
 from streamer.faust.marks import Marks
 from streamer.faust.table import ListenerTable
+from streamer.kafka.commits import Commit
 from streamer.kafka.fences import Fences
 from streamer.local.devkafka import DevKafka
 from streamer.wire.changelog import MARK_KEY, Mark
@@ -30,9 +31,10 @@ class Place:
     def done_up_to(self, offset: int, timestamp_ms: int = NOON_MS) -> None:
         self.table.store.write_batch(0, [(MARK_KEY, Mark(offset, timestamp_ms).encode())], 1)
 
-    async def start(self, committed: int | None = None) -> int:
+    async def start(self, committed: int | Commit | None = None) -> int:
         partition = TP(self.plays, 0)
-        return (await self.marks.starts_of({partition: committed}))[partition]
+        commit = Commit(committed, committed - 1) if isinstance(committed, int) else committed
+        return (await self.marks.starts_of({partition: commit}))[partition]
 
     async def delete_before(self, offset: int) -> None:
         async with admin_of(self.bootstrap_servers) as admin:
@@ -87,6 +89,26 @@ async def test_a_commit_beyond_the_mark_means_that_the_changelog_was_lost(
         ContractError, match=rf"offset {committed} is committed .* the changelog was lost.*offsets reset"
     ):
         await place.start(committed)
+
+
+@pytest.mark.parametrize(("mark", "committed", "is_lost"), [(5, Commit(9, 5), False), (5, Commit(9, 6), True)])
+async def test_a_commit_behind_markers_fits_the_mark_that_it_was_made_with(
+    place: Place, mark: int, committed: Commit, *, is_lost: bool
+) -> None:
+    place.done_up_to(mark)
+
+    if is_lost:
+        with pytest.raises(ContractError, match="the changelog was lost"):
+            await place.start(committed)
+    else:
+        assert await place.start(committed) == mark + 1
+
+
+async def test_deleted_markers_are_no_deleted_plays(place: Place) -> None:
+    place.done_up_to(5)
+    await place.delete_before(8)
+
+    assert await place.start(Commit(8, 5)) == 8
 
 
 async def test_a_topic_that_ends_before_the_mark_was_recreated(place: Place) -> None:

@@ -10,7 +10,7 @@ from streamer.kafka.fences import Fences
 from streamer.kafka.producers import MAX_BATCH_BYTES
 from streamer.kafka.transaction import Record, Writes
 from streamer.local.devkafka import DevKafka
-from streamer.wire.changelog import MARK_KEY, Item, Mark
+from streamer.wire.changelog import COUNT_KEY, MARK_KEY, Item, Mark, decode_count
 from tests.onkafka import create_topic, read_committed
 
 
@@ -57,8 +57,10 @@ def crashes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table_module, "crash", crash)
 
 
-def writes(place: Place, *states: Item, answers: list[Record] | None = None, offset: int = 7) -> Writes:
-    return Writes(1, {place.answers: answers or []}, states, Mark(offset, 70))
+def writes(
+    place: Place, *states: Item, answers: list[Record] | None = None, offset: int = 7, num_added: int = 0
+) -> Writes:
+    return Writes(1, {place.answers: answers or []}, states, num_added, Mark(offset, 70))
 
 
 @pytest.mark.kafka
@@ -92,6 +94,35 @@ async def test_the_offset_kept_is_that_of_the_last_record_batch_after_batch(plac
         newest = (await read_committed(place.kafka.bootstrap_servers, place.changelog, 1))[-1]
         assert _persisted_offset(place) == newest.offset
         assert place.table.mark(1).offset == number
+
+
+@pytest.mark.kafka
+async def test_listeners_are_counted_on_kafka_and_on_disk(place: Place) -> None:
+    await place.commit(writes(place, (b"\x01u", b"state"), (b"\x01v", b"state"), num_added=2))
+    await place.commit(writes(place, (b"\x01u", None), (b"\x01v", b"newer"), offset=8, num_added=-1))
+    await place.commit(writes(place, (b"\x01v", b"newest"), offset=9))
+
+    changelog = await read_committed(place.kafka.bootstrap_servers, place.changelog, 1)
+    assert [decode_count(each.value) for each in changelog if each.key == COUNT_KEY and each.value] == [2, 1]
+    assert place.table.num_listeners(1) == 1
+
+
+def test_listeners_of_an_earlier_build_are_counted_once(table: ListenerTable) -> None:
+    states = [(b"\x01%d" % number, b"state") for number in range(50)]
+    table.store.write_batch(0, [*states, (MARK_KEY, Mark(7, 70).encode())], 5)
+
+    table.count_listeners(0)
+    table.store.write_batch(0, [(b"\x01new", b"state")], 6)
+    table.count_listeners(0)
+
+    assert table.num_listeners(0) == 50
+
+
+def test_a_partition_without_a_batch_has_no_listeners(table: ListenerTable) -> None:
+    table.count_listeners(0)
+
+    assert table.num_listeners(0) == 0
+    assert table.store.multi_get(0, [COUNT_KEY]) == [None]
 
 
 @pytest.mark.kafka

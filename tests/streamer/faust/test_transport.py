@@ -27,7 +27,9 @@ class Thread:
 
     assigned: set[TP] = field(default_factory=set)
     position_at: int | None = 0
-    end: int = 0
+    last: int = 0
+    readable: int | None = None
+    reached_at: int | None = None
     partitions: int = 2
     fetched: list[set[TP]] = field(default_factory=list)
     sought: dict[TP, int] = field(default_factory=dict)
@@ -45,7 +47,13 @@ class Thread:
         return self.position_at
 
     def highwater(self, _: TP) -> int:
-        return self.end
+        return self.last if self.readable is None else self.readable
+
+    def end(self, _: TP) -> int:
+        return self.last
+
+    def reached(self, _: TP) -> int | None:
+        return self.reached_at
 
     def num_partitions(self, _: str) -> int:
         return self.partitions
@@ -146,10 +154,45 @@ async def _ignore(*_: object) -> None:
 async def test_the_plays_left_in_a_partition_are_counted(
     app: ChunkApp, thread: Thread, *, position: int, end: int, mark: int, waiting: list[int], left: int
 ) -> None:
-    thread.position_at, thread.end = position, end
+    thread.position_at, thread.last = position, end
     app.consumer._ends[PLAYS].extend(waiting)
 
     assert await num_left(app, PLAYS, mark) == left
+
+
+async def test_records_behind_an_open_transaction_can_be_told_from_those_that_can_be_read(
+    app: ChunkApp, thread: Thread
+) -> None:
+    thread.readable, thread.last = 4, 10
+
+    assert app.consumer.ends(PLAYS) == (4, 10)
+
+
+async def test_a_commit_moves_behind_the_markers_that_follow_once_everything_read_is_acknowledged(
+    app: ChunkApp, thread: Thread
+) -> None:
+    consumer: ChunkConsumer = app.consumer
+    consumer._done[PLAYS] = 5
+    thread.reached_at = 8
+
+    consumer._note({PLAYS: [record(PLAYS, 5)]})
+    list(consumer._messages({PLAYS: [record(PLAYS, 5)]}, 1))
+    assert consumer._new_offset(PLAYS) is None, "the play is not done"
+    consumer._acked_index[PLAYS].add(5)
+
+    assert PLAYS in consumer._filter_tps_with_pending_acks()
+    assert consumer._new_offset(PLAYS) == 8
+
+
+async def test_a_commit_never_passes_a_record_that_was_fetched_and_dropped(app: ChunkApp, thread: Thread) -> None:
+    consumer: ChunkConsumer = app.consumer
+    consumer._done[PLAYS] = 5
+    thread.reached_at = 8
+
+    consumer._note({PLAYS: [record(PLAYS, 6)]})  # Faust drops what was fetched before a rebalance
+    consumer._note({})
+
+    assert consumer._new_offset(PLAYS) is None
 
 
 async def test_nothing_is_known_about_a_partition_of_another_worker(app: ChunkApp, thread: Thread) -> None:

@@ -9,6 +9,7 @@ from aiokafka.errors import KafkaConnectionError
 from streamer.errors import ContractError
 from streamer.kafka.admin import KafkaAdmin
 from streamer.kafka.clients import running
+from streamer.kafka.commits import Commit
 from streamer.kafka.connection import Connection
 from streamer.kafka.consumers import create_consumer
 from streamer.local.devkafka import DevKafka
@@ -77,11 +78,11 @@ async def test_a_group_has_members_and_committed_offsets(kafka: DevKafka, topic_
 
     async with running(create_consumer(kafka.connection, group_id=topic_prefix)) as consumer:
         consumer.assign([tp])
-        await consumer.commit({tp: 0})
+        await consumer.commit({tp: Commit(7, 5).write()})
 
     async with KafkaAdmin(kafka.connection) as admin:
-        assert await admin.read_committed_offsets(topic_prefix) == {tp: 0}
-        assert await admin.read_committed_offsets(f"{topic_prefix}-missing") == {}
+        assert await admin.read_commits(topic_prefix) == {tp: Commit(7, 5)}
+        assert await admin.read_commits(f"{topic_prefix}-missing") == {}
         assert await admin.count_members(topic_prefix) == 0
         assert await admin.count_members(f"{topic_prefix}-missing") == 0
 

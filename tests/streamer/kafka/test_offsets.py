@@ -2,6 +2,7 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import RecordsToDelete
 
+from streamer.kafka.commits import Commit
 from streamer.kafka.offsets import Offsets, explain, mark_before, newest_marks, observing, read_offsets, timestamps_at
 from streamer.local.devkafka import DevKafka
 from streamer.wire.changelog import MARK_KEY, NO_MARK, Mark
@@ -12,7 +13,7 @@ from tests.onkafka import admin_of, create_topic, produce
 def offsets(
     *, begin: int = 0, end: int = 10, mark: Mark = NO_MARK, marked_ms: int | None = None, committed: int | None = None
 ) -> Offsets:
-    return Offsets(0, begin, end, mark, marked_ms, committed)
+    return Offsets(0, begin, end, mark, marked_ms, None if committed is None else Commit(committed, committed - 1))
 
 
 FRESH = offsets()
@@ -119,10 +120,10 @@ async def test_offsets_and_timestamps_are_read_from_the_topic(kafka: DevKafka, t
         await admin.delete_records({TopicPartition(topic_prefix, 0): RecordsToDelete(4)})
 
     async with observing(kafka.connection) as consumer:
-        places = await read_offsets(consumer, topic_prefix, {1: NO_MARK, 0: Mark(6, NOON_MS)}, {0: 7})
+        places = await read_offsets(consumer, topic_prefix, {1: NO_MARK, 0: Mark(6, NOON_MS)}, {0: Commit(7, 6)})
         gone = await timestamps_at(consumer, {TopicPartition(topic_prefix, 0): 3})
 
-    assert places == [Offsets(0, 4, 10, Mark(6, NOON_MS), NOON_MS, 7), Offsets(1, 0, 0, NO_MARK, None, None)]
+    assert places == [Offsets(0, 4, 10, Mark(6, NOON_MS), NOON_MS, Commit(7, 6)), Offsets(1, 0, 0, NO_MARK, None, None)]
     assert set(gone.values()) == {None}
 
 

@@ -21,13 +21,14 @@ def counted(
     """The metrics of a worker that has done one batch, 2 s after it arrived."""
     intake = take_in(0, records, None)
     events, listeners = join([intake.plays], [intake.offsets])
+    is_known = np.zeros(len(listeners.users), np.bool_)
     batch = plan(events, states or decode([None] * (len(listeners.users) + 1), 6), 9)
     answered = batch.last_plays
     ranked = Ranked(np.full((len(answered), 1), 2), np.zeros((len(answered), 1), np.float32))
     answers = Answers(answered, (ranked, ranked), ListEncoder(TRACK_IDS), "r1", 77) if has_release else None
     merged = merge(batch, batch.hidden, batch.count_plays(), release_key=9, promoted_at_ms=1)
     metrics = WorkerMetrics()
-    count_batch(metrics, [intake], Outcome(events, listeners, batch, merged, answers), NOON_MS + 2000)
+    count_batch(metrics, [intake], Outcome(events, listeners, is_known, batch, merged, answers), NOON_MS + 2000)
     return metrics
 
 
@@ -95,7 +96,7 @@ def test_without_answers_there_is_no_latency() -> None:
 
     assert value(metrics, "refrain_plays_total") == 1
     assert value(metrics, "refrain_event_to_recommendation_seconds_count") == 0
-    assert value(metrics, "refrain_recommendations_total", horizon="short-term") is None
+    assert value(metrics, "refrain_recommendations_total", horizon="short-term") == 0
 
 
 def test_rebuilt_states_are_counted_and_new_listeners_are_not() -> None:

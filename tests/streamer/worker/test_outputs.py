@@ -20,9 +20,16 @@ TOPICS = Topics("plays", ("short", "long"), "dead")
 
 
 def written(
-    *records: ConsumerRecord[bytes, bytes], answers_each: bool = True, has_release: bool = True
+    *records: ConsumerRecord[bytes, bytes], answers_each: bool = True, has_release: bool = True, known: str = ""
 ) -> dict[int, Writes]:
-    """What a batch of new listeners writes, by partition; the n-th new play is answered with the n-th track."""
+    """What a batch writes, by partition; the n-th new play is answered with the n-th track.
+
+    Args:
+        records: of the batch.
+        answers_each: not only the latest play of each listener.
+        has_release: otherwise there are no answers.
+        known: who has a state already, one letter each; all others are new.
+    """
     partitions = sorted({each.partition for each in records})
     intakes = [take_in(number, [each for each in records if each.partition == number], None) for number in partitions]
     events, listeners = join([each.plays for each in intakes], [each.offsets for each in intakes])
@@ -33,7 +40,9 @@ def written(
     )
     answers = Answers(answered, ranked, ListEncoder(TRACK_IDS), "r1", 77) if has_release else None
     states = merge(batch, batch.hidden, batch.count_plays(), release_key=9, promoted_at_ms=1)
-    return {part.partition: part for part in write(intakes, Outcome(events, listeners, batch, states, answers), TOPICS)}
+    is_known = np.array([user.decode() in known for user in listeners.users], np.bool_)
+    outcome = Outcome(events, listeners, is_known, batch, states, answers)
+    return {part.partition: part for part in write(intakes, outcome, TOPICS)}
 
 
 def keys_and_offsets(part: Writes, topic: str) -> list[tuple[bytes | None, int | None]]:
@@ -99,6 +108,17 @@ def test_a_listener_whose_last_event_is_a_tombstone_gets_one_in_the_changelog() 
     part = written(play(4, "u", "t1"), tombstone(5, "u"), tombstone(6, "w"), play(7, "w", "t1"), tombstone(8, "x"))[0]
 
     assert changed(part) == [(listener_key(b"u"), False), (listener_key(b"w"), True), (listener_key(b"x"), False)]
+
+
+def test_new_and_forgotten_listeners_are_counted_in_their_partition() -> None:
+    parts = written(
+        play(1, "u", "t1"), play(2, "v", "t1"), play(3, "v", "t2"), play(4, "w", "t1"), tombstone(5, "w"),
+        play(1, "x", "t1", partition=1), tombstone(2, "y", partition=1), tombstone(3, "z", partition=1),
+        play(1, "a", "t1", partition=2), tombstone(2, "a", partition=2), play(3, "a", "t1", partition=2),
+        known="uwxza",
+    )  # fmt: skip
+
+    assert [parts[number].num_added for number in range(3)] == [1 - 1, -1, 0]
 
 
 def test_a_state_is_written_under_its_own_listener() -> None:

@@ -2,28 +2,24 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from streamer.faust.app import stop_app
 from streamer.kafka.chunk import Chunk
 from streamer.kafka.topics import ensure_topics
 from streamer.local.devkafka import DevKafka
 from streamer.releases.alias import move_alias
 from streamer.settings import Settings
 from streamer.wire.messages import ReleaseNotice
-from streamer.worker.app import create_worker
 from streamer.worker.batching import Drain
-from streamer.worker.engine import Engine
 from streamer.worker.pipeline import Answering
 from tests.builders import play, play_value, save_tiny_release
 from tests.onkafka import Record, produce, read_committed
 from tests.poison import SabotagedEngine, raises_over
-from tests.until import until
+from tests.working import until_marked, working
 
 #: What answering a batch would take: here nothing is answered.
 UNUSED: Any = None
@@ -73,30 +69,6 @@ async def test_a_failed_batch_is_never_acknowledged() -> None:
         await diarist.answer_plays(two_chunks(diarist.diary))
 
     assert diarist.diary == []
-
-
-@asynccontextmanager
-async def working(settings: Settings, engine: Engine) -> AsyncIterator[Answering]:
-    """Run a worker on the topics of the settings."""
-    worker = create_worker(settings, await ensure_topics(settings), engine)
-    await worker.answering.releases.start()
-    await worker.app.start()
-    try:
-        yield worker.answering
-    finally:
-        await worker.answering.drain.close()
-        await stop_app(worker.app)
-        await worker.answering.fences.drop()
-        await worker.answering.releases.stop()
-        engine.close()
-
-
-async def until_marked(answering: Answering, offset: int) -> None:
-    """Wait until partition 0 has reached an offset."""
-    await until(
-        lambda: 0 in answering.fences.held and answering.table.mark(0).offset >= offset,
-        f"the mark of partition 0 is at {offset}",
-    )
 
 
 @pytest.mark.kafka
