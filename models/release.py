@@ -1,7 +1,4 @@
-"""A release: one set of weights, saved as a directory and loaded from it.
-
-Version 1 had no second stage and one architecture, which it did not name. It can still be read, but is not written.
-"""
+"""A release: one set of weights, saved as a directory and loaded from it."""
 
 from __future__ import annotations
 
@@ -11,7 +8,6 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Final, NamedTuple, TypeVar
 
-import fsspec
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
@@ -28,21 +24,27 @@ from models.release_files import (
     FORMAT_VERSION,
     ITEMS,
     MANIFEST,
+    MAX_RELEASE_BYTES,
     METRICS,
     RERANKER,
     WEIGHTS,
     DataWindow,
     InvalidRelease,
     Json,
+    ReleaseManifest,
     read_file,
     read_manifest,
     sha256_of,
     to_json,
 )
+from models.release_folder import Folder
 from models.serving.recommender import Recommender
 from models.serving.reranker import Reranker
 
 _ITEM_VECTORS: Final = "embedding.weight"
+
+#: What files with the right checksums raise if they are not what their names say.
+_MISFITS: Final = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RuntimeError, SafetensorError)
 
 _Module = TypeVar("_Module", bound=nn.Module)
 
@@ -100,10 +102,30 @@ def save_release(
     data_window: DataWindow,
     created_at_ms: int,
 ) -> SavedRelease:
-    """Write a release into a new directory under a URL, its manifest last.
+    """Save a release below an fsspec URL or a path; arguments and errors are those of `save_into`."""
+    return save_into(
+        Folder(releases_url),
+        recommender,
+        training=training,
+        metrics=metrics,
+        data_window=data_window,
+        created_at_ms=created_at_ms,
+    )
+
+
+def save_into(
+    releases: Folder,
+    recommender: Recommender,
+    *,
+    training: TrainingConfig,
+    metrics: Mapping[str, Json],
+    data_window: DataWindow,
+    created_at_ms: int,
+) -> SavedRelease:
+    """Write a release into a new directory among others, its manifest last.
 
     Args:
-        releases_url: an fsspec URL or a path; created if absent.
+        releases: the directory of all releases; created if absent.
         recommender: what is released.
         training: kept for the record.
         metrics: kept for the record.
@@ -124,42 +146,56 @@ def save_release(
             "release_id": release_id,
             "created_at_ms": created_at_ms,
             "data_window": asdict(data_window),
-            "files": {name: sha256_of(content) for name, content in contents.items()},
+            "files": {name: {"sha256": sha256_of(content), "size": len(content)} for name, content in contents.items()},
         }
     )
-    location = f"{releases_url.rstrip('/')}/{release_id}"
-    files, directory = fsspec.core.url_to_fs(location)
-    if files.exists(f"{directory}/{MANIFEST}"):
+    folder = releases.folder(release_id)
+    if folder.holds(MANIFEST):
         raise FileExistsError(
-            f"release {location} exists, and releases never change; save it again with a later created_at_ms"
+            f"release {folder.location} exists, and releases never change; save it again with a later created_at_ms"
         )
-    files.makedirs(directory, exist_ok=True)
     for name, content in [*contents.items(), (MANIFEST, manifest)]:
-        files.pipe_file(f"{directory}/{name}", content)
-    return SavedRelease(release_id, location, sha256_of(manifest))
+        folder.write(name, content)
+    return SavedRelease(release_id, folder.location, sha256_of(manifest))
 
 
 def load_release(location: str, *, manifest_sha256: str | None = None, device: torch.device | str = "cpu") -> Release:
-    """Read a release and verify every byte of it.
+    """Load the release at an fsspec URL or path; arguments and errors are those of `read_manifest` and `load_files`."""
+    folder = Folder(location)
+    return load_files(folder, read_manifest(folder, manifest_sha256), device=device)
+
+
+def load_files(
+    folder: Folder,
+    manifest: ReleaseManifest,
+    *,
+    device: torch.device | str = "cpu",
+    max_bytes: int = MAX_RELEASE_BYTES,
+) -> Release:
+    """Read the files of a release and verify every byte of them.
 
     Args:
-        location: its directory, an fsspec URL or a path.
-        manifest_sha256: from the notice; absent: the manifest in the directory is trusted.
+        folder: of the release.
+        manifest: what is trusted about it.
         device: where the weights go.
+        max_bytes: the most that all files together may have.
 
     Raises:
-        InvalidRelease: a file is missing or differs from its checksum, or the format is unknown.
+        InvalidRelease: a file is missing, too large or differs from its checksum.
         OSError: the location cannot be reached; another attempt may succeed.
     """
-    manifest = read_manifest(location, manifest_sha256)
-    contents = {name: read_file(location, name, sha256) for name, sha256 in manifest.files.items()}
+    contents: dict[str, bytes] = {}
+    for name, entry in manifest.files.items():
+        contents[name] = read_file(folder, name, entry, max_bytes - sum(map(len, contents.values())))
     try:
         catalogue = Catalogue(json.loads(contents[CATALOGUE]))
         network, reranker = _network(contents, len(catalogue)), _reranker(contents, len(catalogue))
         metrics = dict(json.loads(contents[METRICS]))
-    except (ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as exc:
+    except _MISFITS as exc:
         reason = " ".join(str(exc).split())
-        raise InvalidRelease(f"the files of release {location} do not fit together: {reason}; save a new one") from exc
+        raise InvalidRelease(
+            f"the files of release {folder.location} do not fit together: {reason}; save a new one"
+        ) from exc
     return Release(
         release_id=manifest.release_id,
         key=track_key(manifest.release_id),

@@ -7,26 +7,30 @@
     config.json           the architecture and sizes of the network, the sizes of the second stage, and how the network
                           was trained
     metrics.json          what the trainer measured
-    manifest.json         format version, id, creation time, data window, sha256 of every other file; written last
+    manifest.json         format version, id, creation time, data window, sha256 and size of every other file; written
+                          last
 
-Nothing in a release is pickled. It lives at an fsspec URL: a folder, S3, anything fsspec has a driver for.
+Nothing in a release is pickled.
+
+Version 1 had no second stage and one architecture, which it did not name; version 2 did not say how large the files
+are. Both can still be read, but are not written.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeAlias
 
-import fsspec
-
 from models.plays.histories import Histories
+from models.release_folder import FileTooLargeError, Folder
 
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
 
-_READ_VERSIONS: Final = (1, 2)
+_READ_VERSIONS: Final = (1, 2, 3)
 
 WEIGHTS: Final = "weights.safetensors"
 ITEMS: Final = "items.safetensors"
@@ -36,6 +40,12 @@ METRICS: Final = "metrics.json"
 MANIFEST: Final = "manifest.json"
 RERANKER: Final = "reranker.safetensors"
 _FILES: Final = (WEIGHTS, ITEMS, CATALOGUE, CONFIG, METRICS)
+
+MAX_MANIFEST_BYTES: Final = 64 << 10  # it names six files
+MAX_RELEASE_BYTES: Final = 2 << 30  # item vectors of four million tracks; the caller may know better
+
+#: The name of a release: when it was created, and 8 hex digits of its weights' sha256.
+RELEASE_ID: Final = re.compile(r"[0-9]{8}T[0-9]{6}\.[0-9]{3}Z-[0-9a-f]{8}", re.ASCII)
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 
@@ -88,77 +98,131 @@ class Description(NamedTuple):
 
 
 def describe_release(location: str) -> Description:
+    """Describe the release at an fsspec URL or path; errors are those of `describe_folder`."""
+    return describe_folder(Folder(location))
+
+
+def describe_folder(folder: Folder) -> Description:
     """Read the manifest and the metrics of a release, without verifying its weights.
 
     Raises:
         InvalidRelease: one of them is missing or damaged, or the format is unknown.
         OSError: the location cannot be reached.
     """
-    manifest = read_manifest(location, None)
-    metrics = json.loads(read_file(location, METRICS, manifest.files[METRICS]))
+    manifest = read_manifest(folder, None)
+    content = read_file(folder, METRICS, manifest.files[METRICS], MAX_RELEASE_BYTES)
+    try:
+        metrics = dict(json.loads(content))
+    except (ValueError, TypeError, RecursionError) as exc:
+        raise InvalidRelease(f"{folder.location}/{METRICS} is no JSON object ({exc}); save the release again") from exc
     return Description(
-        manifest.release_id, manifest.sha256, manifest.created_at_ms, manifest.data_window, metrics, manifest.files
+        manifest.release_id,
+        manifest.sha256,
+        manifest.created_at_ms,
+        manifest.data_window,
+        metrics,
+        {name: entry.sha256 for name, entry in manifest.files.items()},
     )
+
+
+class FileEntry(NamedTuple):
+    """What a manifest says about a file; before version 3 it did not say the size."""
+
+    sha256: str
+    size: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseManifest:
-    """The contents of a manifest, and its own checksum."""
+    """The contents of a manifest, its own checksum, and its bytes, which a signature covers."""
 
     sha256: str
+    content: bytes
     release_id: str
     created_at_ms: int
     data_window: DataWindow
-    files: Mapping[str, str]
+    files: Mapping[str, FileEntry]
 
 
-def read_manifest(location: str, sha256: str | None) -> ReleaseManifest:
+def read_manifest(folder: Folder, sha256: str | None) -> ReleaseManifest:
     """Read the manifest of a release; sha256 None: unverified.
 
     Raises:
-        InvalidRelease: it is missing or damaged, or its format is unknown.
+        InvalidRelease: it is missing, too large or damaged, or its format is unknown.
         OSError: the location cannot be reached.
     """
-    content = read_file(location, MANIFEST, sha256)
+    content = _read(folder, MANIFEST, MAX_MANIFEST_BYTES, sha256)
+    at = f"{folder.location}/{MANIFEST}"
     try:
         fields = json.loads(content)
         version = fields["format_version"]
-    except (ValueError, TypeError, KeyError) as exc:
-        raise InvalidRelease(f"{location}/{MANIFEST} is not a manifest ({exc!r}); copy the release again") from exc
+    except (ValueError, TypeError, KeyError, RecursionError) as exc:
+        raise InvalidRelease(f"{at} is not a manifest ({exc!r}); copy the release again") from exc
     if version not in _READ_VERSIONS:
         raise InvalidRelease(
-            f"release {location} has format version {version!r}, this program reads {FORMAT_VERSION} and older; "
+            f"release {folder.location} has format version {version!r}, this program reads {FORMAT_VERSION} and older; "
             "upgrade the program, or save the release again with this version"
         )
     try:
         return ReleaseManifest(
             sha256=sha256_of(content),
+            content=content,
             release_id=str(fields["release_id"]),
             created_at_ms=int(fields["created_at_ms"]),
             data_window=DataWindow(**fields["data_window"]),
-            files={name: str(fields["files"][name]) for name in _FILES}
-            | {name: str(sha256) for name, sha256 in fields["files"].items() if name == RERANKER},
+            files=_entries(fields["files"]),
         )
-    except (ValueError, TypeError, KeyError) as exc:
-        raise InvalidRelease(f"{location}/{MANIFEST} lacks {exc}; save the release again") from exc
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as exc:
+        raise InvalidRelease(f"{at} lacks {exc}; save the release again") from exc
 
 
-def read_file(location: str, name: str, sha256: str | None) -> bytes:
-    """Read one file of a release; sha256 None: unverified.
+def _entries(files: Mapping[str, Any]) -> dict[str, FileEntry]:
+    """Take what a manifest says about each file; only names that this module knows are ever read."""
+    known = [*_FILES, *(name for name in files if name == RERANKER)]
+    if strange := sorted(files.keys() - set(known)):
+        raise InvalidRelease(f"a manifest names {strange[0][:80]!r}, which no release has; check who wrote it")
+    return {name: _entry(files[name]) for name in known}
+
+
+def _entry(stated: str | Mapping[str, Any]) -> FileEntry:
+    if isinstance(stated, str):
+        return FileEntry(stated, None)
+    return FileEntry(str(stated["sha256"]), int(stated["size"]))
+
+
+def read_file(folder: Folder, name: str, entry: FileEntry, max_bytes: int) -> bytes:
+    """Read one file of a release as its manifest describes it.
+
+    Args:
+        folder: of the release.
+        name: of the file.
+        entry: what the manifest says about it.
+        max_bytes: the most that it may have, whatever the manifest says.
 
     Raises:
-        InvalidRelease: it is missing, or differs from its checksum.
+        InvalidRelease: it is missing or too large, or differs from the manifest.
         OSError: the location cannot be reached.
     """
-    files, directory = fsspec.core.url_to_fs(location)
+    limit = max_bytes if entry.size is None else entry.size
+    if limit > max_bytes:
+        raise InvalidRelease(
+            f"release {folder.location} has more than the {max_bytes:,} bytes left for {name} ({limit:,}); check who "
+            "wrote it, or raise REFRAIN_RELEASES_MAX_MB"
+        )
+    return _read(folder, name, limit, entry.sha256)
+
+
+def _read(folder: Folder, name: str, max_bytes: int, sha256: str | None) -> bytes:
     try:
-        content: bytes = files.cat_file(f"{directory}/{name}")
+        content = folder.read(name, max_bytes)
     except FileNotFoundError as exc:
         raise InvalidRelease(
-            f"release {location} has no {name}; copy it again, or check that its trainer finished"
+            f"release {folder.location} has no {name}; copy it again, or check that its trainer finished"
         ) from exc
+    except FileTooLargeError as exc:
+        raise InvalidRelease(f"{exc}; check who wrote it, or raise REFRAIN_RELEASES_MAX_MB") from exc
     if sha256 is not None and (actual := sha256_of(content)) != sha256:
-        raise InvalidRelease(f"{location}/{name} has sha256 {actual}, expected {sha256}; copy the release again")
+        raise InvalidRelease(f"{folder.location}/{name} has sha256 {actual}, expected {sha256}; copy the release again")
     return content
 
 

@@ -5,6 +5,7 @@
     +-- ContractError          topics, offsets and changelog do not fit together: printed, exit 3, nothing was changed
     +-- KafkaUnavailableError  the embedded Kafka does not start: printed, exit 4
     +-- ReleaseError           a release cannot be taken up: logged, the worker keeps the one it has
+    |   +-- StoreError         the store of the releases fails or does not answer: tried again, it may recover
     +-- StepError              a step cannot be computed: its batch is retried in halves, down to the guilty play
     +-- CheckpointError        a checkpoint is damaged, or from another fit: printed, exit 1, the file is kept
 
@@ -32,6 +33,10 @@ class KafkaUnavailableError(RefrainError):
 
 class ReleaseError(RefrainError):
     """Raised when a release that was announced cannot be copied, verified or loaded."""
+
+
+class StoreError(ReleaseError):
+    """Raised when the store of the releases fails or does not answer in time, whatever its driver raised."""
 
 
 class StepError(RefrainError):

@@ -142,6 +142,17 @@ class WorkerMetrics:
         self.release_failures = Counter(
             "refrain_release_failures", "Announced releases that could not be taken up.", registry=registry
         )
+        # Above zero for long: the store is out of reach or a release is broken; the log says which, `/readyz` too
+        # before the first. The worker keeps trying; promote another release, or mend the store.
+        self.releases_pending = Gauge(
+            "refrain_releases_pending", "Announced releases, newer than the running one, that are not taken up yet.",
+            registry=registry,
+        )  # fmt: skip
+        # Above zero: something else writes to the topic of releases; check its ACLs. Nothing was opened because of it.
+        self.notices_refused = Counter(
+            "refrain_release_notices_refused", "Notices that name no release below REFRAIN_RELEASES_URL.",
+            registry=registry,
+        )  # fmt: skip
         # Rises once per release; a worker that stays behind the others could not load it.
         self.releases = Counter("refrain_releases_taken_up", "Releases taken up.", registry=registry)
 

@@ -116,6 +116,11 @@ class Settings(BaseModel):
         le=36_500,
         description="days after which archived plays are dropped; last year's taste is not worth keeping",
     )
+    releases_max_mb: Num = Field(
+        default=2048,
+        le=1 << 20,
+        description="MiB that a release may have, so that none exhausts a worker's memory: loading takes twice as much",
+    )
     releases_kept: Num = Field(
         default=10, description="releases kept besides the champion and its predecessor; each takes a few MB"
     )

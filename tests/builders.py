@@ -26,7 +26,7 @@ from models.networks.network import Network, TasteNetwork
 from models.plays.catalogue import PAD, Catalogue, track_key
 from models.recipes import Recipe
 from models.release import Release, SavedRelease, save_release
-from models.release_files import DataWindow
+from models.release_files import DataWindow, Json
 from models.serving.recommender import Recommender
 from streamer.wire.state import BIT_REPEATS, BIT_SKIPPED, States
 
@@ -122,12 +122,18 @@ def release_of(network: Network, seed: int, track_ids: Sequence[str] = TRACK_IDS
     )
 
 
-def save_tiny_release(directory: Path, seed: int = 7, *, created_at_ms: int = NOON_MS) -> SavedRelease:
-    """A release as a trainer saves it in a shared folder."""
+def save_tiny_release(
+    directory: Path, seed: int = 7, *, created_at_ms: int = NOON_MS, metrics: Mapping[str, Json] | None = None
+) -> SavedRelease:
+    """A release as a trainer saves it in a shared folder; it passed the gate unless its metrics say otherwise."""
     return save_release(
-        str(directory), Recommender(tiny_network(seed), Catalogue(TRACK_IDS)),
-        training=TrainingConfig(), metrics={"seed": seed}, data_window=WINDOW, created_at_ms=created_at_ms,
-    )  # fmt: skip
+        str(directory),
+        Recommender(tiny_network(seed), Catalogue(TRACK_IDS)),
+        training=TrainingConfig(),
+        metrics={"seed": seed, "passed": True} if metrics is None else metrics,
+        data_window=WINDOW,
+        created_at_ms=created_at_ms,
+    )
 
 
 def tiny_recipe(recipe: Recipe) -> Recipe:

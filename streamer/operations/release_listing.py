@@ -15,7 +15,9 @@ from rich.table import Table
 from models.evaluation.age import span
 from models.release_files import Description, Json
 from streamer.errors import ReleaseError
+from streamer.releases.judgement import first_sentence
 from streamer.releases.registry import Refusal, RegisteredRelease, Registry
+from streamer.releases.store import Store, mask
 from streamer.wire.messages import ReleaseNotice
 
 _COLUMNS: Final = ("", "release", "age", "plays", "HR@20", "verdict")
@@ -32,20 +34,15 @@ def print_releases(releases_url: str, champions: Sequence[ReleaseNotice]) -> Non
         champions: the releases that the alias has named, oldest first.
 
     Raises:
-        ReleaseError: the directory cannot be read.
+        StoreError: the store fails.
     """
-    registry = Registry(releases_url)
-    try:
-        releases = [registry.look_at(release_id) for release_id in registry.ids()]
-        refusals = registry.refusals()[-_NUM_REFUSALS:]
-    except OSError as exc:
-        raise ReleaseError(
-            f"{registry.url} cannot be read: {exc}; check that REFRAIN_RELEASES_URL can be reached"
-        ) from exc
+    registry = Registry(Store(releases_url))
+    releases = [registry.look_at(release_id) for release_id in registry.ids()]
+    refusals = registry.refusals()[-_NUM_REFUSALS:]
     now_ms = time.time_ns() // 1_000_000
     console = Console()
     if not releases:
-        console.print(f"There is no release under {registry.url} yet.", soft_wrap=True, highlight=False)
+        console.print(f"There is no release under {registry.store.location} yet.", soft_wrap=True, highlight=False)
     else:
         rows = [release_row(each, champions, now_ms) for each in reversed(releases)]
         print_table(console, _COLUMNS, rows)
@@ -60,15 +57,9 @@ def print_release(releases_url: str, release_id: str) -> None:
     """Print a release in full.
 
     Raises:
-        ReleaseError: the release is damaged, or the directory cannot be read.
+        ReleaseError: the release is damaged, or the store fails.
     """
-    registry = Registry(releases_url)
-    try:
-        release = registry.look_at(release_id)
-    except OSError as exc:
-        raise ReleaseError(
-            f"{registry.url} cannot be read: {exc}; check that REFRAIN_RELEASES_URL can be reached"
-        ) from exc
+    release = Registry(Store(releases_url)).look_at(release_id)
     if release.description is None:
         raise ReleaseError(release.fault)
     sys.stdout.write(description_text(release.location, release.description))
@@ -85,14 +76,13 @@ def release_row(release: RegisteredRelease, champions: Sequence[ReleaseNotice], 
     description = release.description
     if description is None:
         return mark, release.release_id, "-", "-", "-", f"DAMAGED: {release.fault}"
-    verdict = description.metrics.get("verdict")
     return (
         mark,
         release.release_id,
         span((now_ms - description.created_at_ms) / 1000),
         f"{description.data_window.num_plays:,}",
         _hit_rate(description.metrics),
-        verdict.split(". ")[0] if isinstance(verdict, str) else "-",
+        first_sentence(description.metrics) or "not judged",
     )
 
 
@@ -111,7 +101,7 @@ def description_text(location: str, description: Description) -> str:
     lines = [f"{name:10} {fact}" for name, fact in facts.items()]
     lines += [f"{'file' if not place else '':10} {name:20} sha256 {sha256}"
               for place, (name, sha256) in enumerate(sorted(description.files.items()))]  # fmt: skip
-    lines += ["", *textwrap.wrap(verdict if isinstance(verdict, str) else "It has no verdict.", _PLAIN_WIDTH)]
+    lines += ["", *textwrap.wrap(verdict if isinstance(verdict, str) else "It was not judged.", _PLAIN_WIDTH)]
     measured = {name: value for name, value in description.metrics.items() if name != "verdict"}
     return "\n".join([*lines, "", json.dumps(measured, indent=2, ensure_ascii=False), ""])
 
@@ -141,7 +131,7 @@ def _gone(champions: Sequence[ReleaseNotice], releases: Sequence[RegisteredRelea
     champion = champions[-1]
     if champion.release_id in {each.release_id for each in releases}:
         return ""
-    return f"The champion {champion.release_id} is not among them; it was announced at {champion.location}."
+    return f"The champion {champion.release_id} is not among them; it was announced at {mask(champion.location)}."
 
 
 def _refusal_row(refusal: Refusal, now_ms: int) -> tuple[str, ...]:

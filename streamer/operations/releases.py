@@ -3,10 +3,8 @@
 import argparse
 import asyncio
 import sys
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
-from streamer.errors import ReleaseError
 from streamer.kafka.connection import connection_of
 from streamer.runtime.commands import Commands
 from streamer.settings import Settings
@@ -14,13 +12,11 @@ from streamer.settings import Settings
 if TYPE_CHECKING:
     from streamer.releases.promotion import Promoter, Promotion
 
-_Result = TypeVar("_Result")
-
 _ROLLBACK: Final = """
 Restore the previous champion; run it again to go further back. If the topic of releases no longer records the previous
-champion, the next older release takes its place. Each release is verified byte by byte first; missing or damaged ones
-are skipped. A running trainer continues: it may publish again as soon as new weights pass the gate against the restored
-champion. To keep an old release, stop the trainer.
+champion, the next older release that passed the gate takes its place. Each release is verified byte by byte first;
+missing or damaged ones are skipped. A running trainer continues: it may publish again as soon as new weights pass the
+gate against the restored champion. To keep an old release, stop the trainer.
 """
 
 
@@ -35,6 +31,7 @@ def add_releases(commands: Commands) -> None:
     showing.set_defaults(run=_show)
     promoting = actions.add_parser("promote", help="verify every byte of a release, then make it champion")
     promoting.add_argument("release", metavar="ID", help="as printed by `list`")
+    promoting.add_argument("--force", action="store_true", help="even if the gate refused it, or never judged it")
     promoting.set_defaults(run=_promote)
     back = actions.add_parser("rollback", help="restore the previous champion", description=_ROLLBACK)
     back.set_defaults(run=_roll_back)
@@ -44,7 +41,7 @@ def _list(settings: Settings, _: argparse.Namespace) -> None:
     from streamer.operations.release_listing import print_releases
     from streamer.releases.alias import find_champions
 
-    champions = _wait_for(find_champions(connection_of(settings), settings.releases_topic))
+    champions = asyncio.run(find_champions(connection_of(settings), settings.releases_topic))
     print_releases(settings.releases_url, champions)
 
 
@@ -55,17 +52,20 @@ def _show(settings: Settings, arguments: argparse.Namespace) -> None:
 
 
 def _promote(settings: Settings, arguments: argparse.Namespace) -> None:
-    _print_promotion(_wait_for(_promoter(settings).promote(arguments.release)))
+    promoter = _promoter(settings)
+    promote = promoter.force if arguments.force else promoter.promote
+    _print_promotion(asyncio.run(promote(arguments.release)))
 
 
 def _roll_back(settings: Settings, _: argparse.Namespace) -> None:
-    _print_promotion(_wait_for(_promoter(settings).roll_back()))
+    _print_promotion(asyncio.run(_promoter(settings).roll_back()))
 
 
 def _promoter(settings: Settings) -> "Promoter":
     from streamer.releases.promotion import Promoter
+    from streamer.releases.store import Store
 
-    return Promoter(connection_of(settings), settings.releases_topic, settings.releases_url)
+    return Promoter(connection_of(settings), settings.releases_topic, Store(settings.releases_url))
 
 
 def _print_promotion(promotion: "Promotion") -> None:
@@ -76,12 +76,3 @@ def _print_promotion(promotion: "Promotion") -> None:
     sys.stdout.write(
         f"{release_id} is champion now{before}: every byte was verified, and workers load it within seconds.\n"
     )
-
-
-def _wait_for(call: Coroutine[None, None, _Result]) -> _Result:
-    try:
-        return asyncio.run(call)
-    except OSError as exc:
-        raise ReleaseError(
-            f"{exc}; check that REFRAIN_RELEASES_URL can be reached, then run the command again"
-        ) from exc

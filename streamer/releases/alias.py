@@ -6,15 +6,23 @@ from typing import Final
 
 import msgspec
 
+from models.release_files import MAX_MANIFEST_BYTES
+from models.release_folder import FileTooLargeError
+from streamer.errors import StoreError
 from streamer.kafka.clients import running
 from streamer.kafka.connection import Connection
 from streamer.kafka.consumers import read_backlog
 from streamer.kafka.producers import create_producer
+from streamer.releases.store import Store
+from streamer.runtime.threads import call_unjoined
 from streamer.wire.messages import ReleaseNotice
 
 logger = logging.getLogger(__name__)
 
 CHAMPION: Final = b"champion"
+
+#: In the store: the latest notice of the champion. The topic decides; this is for those who do not read it.
+CHAMPION_FILE: Final = "champion.json"
 
 
 async def find_champions(connection: Connection, topic: str) -> list[ReleaseNotice]:
@@ -37,6 +45,31 @@ async def move_alias(connection: Connection, topic: str, notice: ReleaseNotice, 
     """Point an alias at a release; return when every in-sync replica has the notice."""
     async with running(create_producer(connection)) as producer:
         await producer.send_and_wait(topic, msgspec.json.encode(notice), alias, partition=0)
+
+
+async def announce(connection: Connection, topic: str, notice: ReleaseNotice, store: Store) -> None:
+    """Make a release champion, then note it in the store, for those that read the store alone.
+
+    Raises:
+        KafkaError: Kafka cannot be reached; nothing has changed.
+    """
+    await move_alias(connection, topic, notice)
+    try:
+        await call_unjoined(lambda: store.write(CHAMPION_FILE, msgspec.json.encode(notice)))
+    except StoreError as exc:  # only `refrain train` reads it
+        logger.warning("champion not noted in the store: %s", exc)
+
+
+def noted_champion(store: Store) -> ReleaseNotice | None:
+    """Read which release the store says is champion; None if it says none.
+
+    Raises:
+        StoreError: the store fails.
+    """
+    try:
+        return msgspec.json.decode(store.read(CHAMPION_FILE, MAX_MANIFEST_BYTES), type=ReleaseNotice)
+    except (FileNotFoundError, FileTooLargeError, ValueError):
+        return None
 
 
 def _read(value: bytes, topic: str) -> ReleaseNotice | None:

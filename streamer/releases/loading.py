@@ -1,18 +1,16 @@
-"""Saving and loading releases: under a URL, by a notice, or from a location."""
+"""Saving and loading releases: in the store, by a notice, or from a location."""
 
-import hashlib
-import json
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-import fsspec
-
 from models.config import TrainingConfig
-from models.release import Release, SavedRelease, load_release, save_release
-from models.release_files import DataWindow, InvalidRelease, Json
+from models.release import Release, SavedRelease, load_files, save_into
+from models.release_files import MAX_RELEASE_BYTES, RELEASE_ID, DataWindow, InvalidRelease, Json, read_manifest
 from models.serving.recommender import Recommender
 from streamer.errors import ReleaseError
+from streamer.releases.store import Store, describe, mask
 from streamer.runtime.device import pick_device
 from streamer.wire.messages import ReleaseNotice
 
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def save_under(
-    releases_url: str,
+    store: Store,
     recommender: Recommender,
     *,
     training: TrainingConfig,
@@ -29,10 +27,10 @@ def save_under(
     data_window: DataWindow,
     clock: Callable[[], float] = time.time,
 ) -> SavedRelease:
-    """Save a release created now; its location is a full URL, which holds in any working directory.
+    """Save a release created now.
 
     Args:
-        releases_url: fsspec URL or path; created if absent.
+        store: where releases are; created if absent.
         recommender: what is released.
         training: kept for the record.
         metrics: kept for the record.
@@ -41,11 +39,10 @@ def save_under(
 
     Raises:
         FileExistsError: the release is there already; releases are immutable.
-        OSError: the place cannot be written.
+        StoreError: the store fails.
     """
-    files, directory = fsspec.core.url_to_fs(releases_url)
-    return save_release(
-        files.unstrip_protocol(directory),
+    return save_into(
+        store,
         recommender,
         training=training,
         metrics=metrics,
@@ -54,56 +51,120 @@ def save_under(
     )
 
 
-def load_location(
-    location: str, *, manifest_sha256: str | None = None, device: "torch.device | str" = "cpu"
+def notice_of(saved: SavedRelease) -> ReleaseNotice:
+    """Announce a release by where it is in the store, so that the store may be moved."""
+    return ReleaseNotice(saved.release_id, saved.release_id, saved.manifest_sha256)
+
+
+def load_notice(
+    notice: ReleaseNotice, store: Store, device: "torch.device | str" = "cpu", max_bytes: int = MAX_RELEASE_BYTES
 ) -> Release:
-    """Load a release and verify every byte of it.
+    """Load the release that a notice names, and verify every byte of it.
+
+    It is looked for under its id in the store, and nowhere else: whoever can write a notice must not choose what this
+    process opens. So notices from before a store was moved still hold.
 
     Args:
-        location: its directory, an fsspec URL or a path.
-        manifest_sha256: as its notice says; absent: trust the manifest found there.
+        notice: of the release.
+        store: where releases are.
+        device: where the weights go.
+        max_bytes: the most that the files may have.
+
+    Raises:
+        InvalidRelease: a file is missing, too large or differs from its checksum, or the format is unknown.
+        NoticeError: the notice names no place in a store.
+        StoreError: the store fails.
+    """
+    check_notice(notice)
+    folder = store.folder(notice.release_id)
+    try:
+        release = _load(folder, notice.manifest_sha256, device, max_bytes)
+    except InvalidRelease as exc:
+        if notice.location in {notice.release_id, folder.location}:
+            raise
+        elsewhere = f"the notice says {mask(notice.location)[:200]}, where nothing is looked for"
+        raise InvalidRelease(f"{exc} ({elsewhere})") from exc
+    if release.release_id != notice.release_id:
+        raise InvalidRelease(f"{folder.location} holds release {release.release_id}; copy the right one there")
+    return release
+
+
+class NoticeError(ReleaseError):
+    """Raised when a notice can name no release, however often it is tried."""
+
+
+def check_notice(notice: ReleaseNotice) -> None:
+    """Check the form of a notice.
+
+    Its location is the id, or ends with it where an earlier version, or another store, put a full URL in front.
+
+    Raises:
+        NoticeError: the id is no id, or the location is not that of a directory with this name.
+    """
+    if not RELEASE_ID.fullmatch(notice.release_id):
+        raise NoticeError(
+            f"{notice.release_id[:80]!r} is no id of a release; `refrain releases promote` writes notices"
+        )
+    if notice.location.rstrip("/").rpartition("/")[2] != notice.release_id:
+        raise NoticeError(
+            f"location {mask(notice.location)[:200]!r} is not that of release {notice.release_id}; "
+            "`refrain releases promote` writes notices"
+        )
+
+
+def load_location(location: str, *, device: "torch.device | str" = "cpu") -> Release:
+    """Load a release from anywhere, and verify every byte of it against the manifest found there.
+
+    Args:
+        location: its directory, an fsspec URL or a path, as a person gave it.
         device: where the weights go.
 
     Raises:
         InvalidRelease: a file is missing or differs from its checksum, or the format is unknown.
-        OSError: the place cannot be reached; trying again may help, or installing the driver for such URLs.
+        StoreError: the place cannot be reached.
     """
+    return _load(Store(location), None, device, MAX_RELEASE_BYTES)
+
+
+def _load(folder: Store, manifest_sha256: str | None, device: "torch.device | str", max_bytes: int) -> Release:
     try:
-        return load_release(location, manifest_sha256=manifest_sha256, device=device)
-    except (ValueError, ImportError) as exc:  # fsspec's, of a URL that it has no driver for
-        raise OSError(f"release {location} cannot be opened: {exc}") from exc
+        return load_files(folder, read_manifest(folder, manifest_sha256), device=device, max_bytes=max_bytes)
+    except (InvalidRelease, ReleaseError):
+        raise
+    except Exception as exc:  # whatever a file with the right checksum can hold: it must not end a worker
+        raise InvalidRelease(f"release {folder.location} cannot be loaded: {describe(exc)}; save a new one") from exc
 
 
-def load_notice(notice: ReleaseNotice, device: "torch.device | str" = "cpu") -> Release:
-    """Load what a notice names; the arguments and errors are those of `load_location`."""
-    return load_location(notice.location, manifest_sha256=notice.manifest_sha256, device=device)
-
-
-def notice_release(location: str) -> ReleaseNotice:
-    """Create the notice of an existing release.
+def notice_at(location: str) -> tuple[str, ReleaseNotice]:
+    """Return the URL of the store that a release is in, in full, and a notice of the release.
 
     Raises:
-        ReleaseError: there is no release at this location.
+        ReleaseError: there is no release, or its directory does not bear its id.
     """
+    full = location if "://" in location else str(Path(location).absolute())
+    url, _, name = full.rstrip("/").rpartition("/")
     try:
-        with fsspec.open(f"{location.rstrip('/')}/manifest.json", "rb") as file:
-            manifest = file.read()
-        return ReleaseNotice(json.loads(manifest)["release_id"], location, hashlib.sha256(manifest).hexdigest())
-    except (OSError, ValueError, KeyError, ImportError) as exc:
-        raise ReleaseError(f"{location} is no release ({exc}); give the directory that holds a manifest.json") from exc
+        manifest = read_manifest(Store(url, name), None)
+    except InvalidRelease as exc:
+        raise ReleaseError(
+            f"{mask(location)} is no release ({exc}); give the directory that holds manifest.json"
+        ) from exc
+    if manifest.release_id != name:
+        raise ReleaseError(f"{mask(location)} holds release {manifest.release_id}; give its directory that name")
+    return url, ReleaseNotice(name, name, manifest.sha256)
 
 
-def read_release(notice: ReleaseNotice, device_name: str) -> Release:
-    """Load the release of a notice, for a command.
+def read_release(location: str, device_name: str) -> Release:
+    """Load a release from anywhere, for a command.
 
     Args:
-        notice: of the release.
+        location: its directory, an fsspec URL or a path.
         device_name: auto, cpu or cuda.
 
     Raises:
         ReleaseError: it cannot be loaded.
     """
     try:
-        return load_notice(notice, pick_device(device_name))
-    except (InvalidRelease, OSError) as exc:
+        return load_location(location, device=pick_device(device_name))
+    except InvalidRelease as exc:
         raise ReleaseError(f"the release cannot be used: {exc}") from exc

@@ -1,22 +1,25 @@
 """Promotion by hand: a release becomes champion once every byte of it is verified; a rollback chooses the release.
 
-A rollback looks for the champion's predecessor in the history of `releases`, as far as compaction kept it, then among
-the older releases of the registry, newest first. It skips releases that are gone or damaged. So each rollback goes
-further back, until there is nothing older; a release it left behind can be promoted by its id.
+A release that the gate refused, or never judged, is promoted only by force, unless it has been champion before. A
+rollback looks for the champion's predecessor in the history of `releases`, as far as compaction kept it, then among the
+older releases of the registry that passed the gate, newest first. It skips releases that are gone or damaged. So each
+rollback goes further back, until there is nothing older; a release it left behind can be promoted by its id.
 """
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from models.release import Release
-from models.release_files import InvalidRelease, describe_release
+from models.release_files import InvalidRelease, describe_folder
 from streamer.errors import ReleaseError
 from streamer.kafka.connection import Connection
-from streamer.releases.alias import find_champions, move_alias
+from streamer.releases.alias import announce, find_champions
+from streamer.releases.judgement import Standing, first_sentence, standing_of
 from streamer.releases.loading import load_notice
 from streamer.releases.registry import Registry
+from streamer.releases.store import Store
+from streamer.runtime.threads import call_unjoined
 from streamer.wire.messages import ReleaseNotice
 
 _REMEDY: Final = "see `refrain releases list`"
@@ -44,66 +47,102 @@ class Promoter:
     Attributes:
         connection: to Kafka.
         releases_topic: the topic of the alias.
-        releases_url: fsspec URL of the directory that holds the releases.
+        store: where the releases are.
     """
 
     connection: Connection
     releases_topic: str
-    releases_url: str
+    store: Store
 
     async def promote(self, release_id: str) -> Promotion:
-        """Make a release of the registry champion.
+        """Make a release of the registry champion if it passed the gate, or was champion before.
 
         Raises:
-            ReleaseError: it is missing or damaged.
+            ReleaseError: it is missing or damaged, was refused or not judged, or the store fails.
             KafkaError: Kafka cannot be reached.
-            OSError: the registry cannot be reached.
         """
-        registry = Registry(self.releases_url)
-        if release_id not in await asyncio.to_thread(registry.ids):
-            raise ReleaseError(f"there is no release {release_id} under {registry.url}; {_REMEDY}")
-        champions = await find_champions(self.connection, self.releases_topic)
-        try:
-            release = await self._verify_and_move(registry, release_id, champions)
-        except InvalidRelease as exc:
-            raise ReleaseError(f"release {release_id} was not promoted: {exc}") from exc
-        return Promotion(release, champions[-1].release_id if champions else None, [])
+        champions = await self._find(release_id)
+        if release_id not in [each.release_id for each in champions]:
+            await call_unjoined(lambda: self._require_judgement(release_id))
+        return await self._move(release_id, champions)
+
+    async def force(self, release_id: str) -> Promotion:
+        """Make a release of the registry champion, whatever the gate said.
+
+        Raises:
+            ReleaseError: it is missing or damaged, or the store fails.
+            KafkaError: Kafka cannot be reached.
+        """
+        return await self._move(release_id, await self._find(release_id))
 
     async def roll_back(self) -> Promotion:
         """Make the champion's predecessor champion again.
 
         Raises:
-            ReleaseError: there is no earlier release that is intact.
+            ReleaseError: there is no earlier release that is intact, or the store fails.
             KafkaError: Kafka cannot be reached.
-            OSError: the registry cannot be reached.
         """
-        registry = Registry(self.releases_url)
         champions = await find_champions(self.connection, self.releases_topic)
         if not champions:
             raise ReleaseError("there is no champion to roll back from; promote a release by its id")
         skipped: list[str] = []
-        for release_id in _before(champions, await asyncio.to_thread(registry.ids)):
+        earlier = {notice.release_id for notice in champions}
+        for release_id in _before(champions, await call_unjoined(Registry(self.store).ids)):
             try:
-                release = await self._verify_and_move(registry, release_id, champions)
-            except InvalidRelease as exc:
+                if release_id not in earlier:
+                    await call_unjoined(lambda: self._require_judgement(release_id))  # noqa: B023  awaited here
+                release = await self._verify_and_move(release_id, champions)
+            except (InvalidRelease, UnjudgedError) as exc:
                 skipped.append(f"{release_id}: {exc}")
                 continue
             return Promotion(release, champions[-1].release_id, skipped)
         reasons = "".join(f"; {each}" for each in skipped)
         raise ReleaseError(f"there is no release before {champions[-1].release_id}{reasons}; {_REMEDY}")
 
-    async def _verify_and_move(
-        self, registry: Registry, release_id: str, champions: Sequence[ReleaseNotice]
-    ) -> Release:
+    async def _find(self, release_id: str) -> list[ReleaseNotice]:
+        """Check that a release is in the registry; return the champions so far."""
+        if release_id not in await call_unjoined(Registry(self.store).ids):
+            raise ReleaseError(f"there is no release {release_id} under {self.store.location}; {_REMEDY}")
+        return await find_champions(self.connection, self.releases_topic)
+
+    def _require_judgement(self, release_id: str) -> None:
+        """Refuse a release that did not pass the gate; one that is damaged is left to the verification."""
+        try:
+            metrics = describe_folder(self.store.folder(release_id)).metrics
+        except InvalidRelease:
+            return
+        if (standing := standing_of(metrics)) is not Standing.PASSED:
+            what = {
+                Standing.REFUSED: f"the gate refused it ({first_sentence(metrics).removeprefix('Refused: ')})",
+                Standing.UNJUDGED: "it was never judged",
+            }[standing]
+            raise UnjudgedError(
+                f"release {release_id} was not promoted: {what}; `refrain releases promote --force` promotes it anyway"
+            )
+
+    async def _move(self, release_id: str, champions: Sequence[ReleaseNotice]) -> Promotion:
+        try:
+            release = await self._verify_and_move(release_id, champions)
+        except InvalidRelease as exc:
+            raise ReleaseError(f"release {release_id} was not promoted: {exc}") from exc
+        return Promotion(release, champions[-1].release_id if champions else None, [])
+
+    async def _verify_and_move(self, release_id: str, champions: Sequence[ReleaseNotice]) -> Release:
         """Verify every byte, against the announced checksum if it is known, then move the alias."""
-        notice = {each.release_id: each for each in champions}.get(release_id)
-        if notice is None:
-            location = f"{registry.url}/{release_id}"
-            description = await asyncio.to_thread(describe_release, location)
-            notice = ReleaseNotice(release_id, location, description.manifest_sha256)
-        release = await asyncio.to_thread(load_notice, notice)
-        await move_alias(self.connection, self.releases_topic, notice)
+        known = {each.release_id: each.manifest_sha256 for each in champions}
+
+        def verify() -> tuple[ReleaseNotice, Release]:
+            sha256 = known.get(release_id) or describe_folder(self.store.folder(release_id)).manifest_sha256
+            notice = ReleaseNotice(release_id, release_id, sha256)
+            return notice, load_notice(notice, self.store)
+
+        notice, release = await call_unjoined(verify)
+        await announce(self.connection, self.releases_topic, notice, self.store)
         return release
+
+
+class UnjudgedError(ReleaseError):
+    """Raised when a release that did not pass the gate is to be promoted without force."""
 
 
 def _before(champions: Sequence[ReleaseNotice], registered: Sequence[str]) -> Iterator[str]:

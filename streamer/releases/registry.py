@@ -8,23 +8,22 @@ Releases are immutable. Pruning removes the manifest first, so a partly removed 
 
 import json
 import logging
-import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-import fsspec
 import msgspec
 
-from models.release_files import Description, InvalidRelease, describe_release
-from streamer.errors import SettingsError
+from models.release_files import MANIFEST, RELEASE_ID, Description, InvalidRelease, describe_folder
+from models.release_folder import FileTooLargeError
+from streamer.releases.store import Store
 
 logger = logging.getLogger(__name__)
 
-_RELEASE_ID: Final = re.compile(r"\d{8}T\d{6}\.\d{3}Z-[0-9a-f]{8}")
 _REFUSED: Final = "refused"
 _MAX_REFUSALS: Final = 100
+_MAX_REFUSAL_BYTES: Final = 1 << 20
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -63,42 +62,34 @@ class RegisteredRelease:
 
 
 class Registry:
-    """The releases under a URL.
+    """The releases in a store.
 
     Args:
-        releases_url: fsspec URL or path.
-
-    Raises:
-        SettingsError: no driver for such URLs is installed.
+        store: where they are.
     """
 
-    def __init__(self, releases_url: str) -> None:
-        try:
-            self._files, self._directory = fsspec.core.url_to_fs(releases_url)
-        except (ValueError, ImportError) as exc:
-            raise SettingsError(f"REFRAIN_RELEASES_URL={releases_url!r} cannot be used: {exc}") from exc
-        self.url: str = self._files.unstrip_protocol(self._directory)
+    def __init__(self, store: Store) -> None:
+        self.store = store
 
     def ids(self) -> list[str]:
         """List the ids of all directories named like a release, oldest first.
 
         Raises:
-            OSError: the URL cannot be reached.
+            StoreError: the store fails.
         """
-        names = (str(path).rstrip("/").rsplit("/", 1)[-1] for path in self._list(self._directory))
-        return sorted(name for name in names if _RELEASE_ID.fullmatch(name))
+        return [name for name in self.store.names() if RELEASE_ID.fullmatch(name)]
 
     def look_at(self, release_id: str) -> RegisteredRelease:
         """Read the description of a release.
 
         Raises:
-            OSError: the URL cannot be reached.
+            StoreError: the store fails.
         """
-        location = f"{self.url}/{release_id}"
+        folder = self.store.folder(release_id)
         try:
-            return RegisteredRelease(release_id, location, describe_release(location), "")
+            return RegisteredRelease(release_id, folder.location, describe_folder(folder), "")
         except InvalidRelease as exc:
-            return RegisteredRelease(release_id, location, None, str(exc))
+            return RegisteredRelease(release_id, folder.location, None, str(exc))
 
     def prune(self, num_kept: int, needed: Collection[str], before_ms: int) -> list[str]:
         """Remove the oldest releases, and the remains of unfinished ones.
@@ -112,7 +103,7 @@ class Registry:
             The ids of the removed releases.
 
         Raises:
-            OSError: the URL cannot be written to.
+            StoreError: the store fails.
         """
         old = [
             release_id
@@ -120,45 +111,38 @@ class Registry:
             if release_id not in needed and _made_at_ms(release_id) < before_ms
         ]
         for release_id in old:
-            directory = f"{self._directory}/{release_id}"
-            if self._files.exists(f"{directory}/manifest.json"):
-                self._files.rm_file(f"{directory}/manifest.json")
-            self._files.rm(directory, recursive=True)
+            folder = self.store.folder(release_id)
+            if folder.holds(MANIFEST):
+                folder.remove(MANIFEST)
+            folder.remove_all()
         return old
 
     def keep_refusal(self, refusal: Refusal) -> None:
         """Store a refusal; only the newest 100 are kept.
 
         Raises:
-            OSError: the URL cannot be written to.
+            StoreError: the store fails.
         """
-        directory = f"{self._directory}/{_REFUSED}"
-        self._files.makedirs(directory, exist_ok=True)
+        folder = self.store.folder(_REFUSED)
         stamp = f"{datetime.fromtimestamp(refusal.at_ms / 1000, UTC):%Y%m%dT%H%M%S}.{refusal.at_ms % 1000:03d}Z"
         content = json.dumps(msgspec.to_builtins(refusal), indent=1, ensure_ascii=False)
-        self._files.pipe_file(f"{directory}/{stamp}.json", content.encode())
-        for path in sorted(self._list(directory))[:-_MAX_REFUSALS]:
-            self._files.rm_file(path)
+        folder.write(f"{stamp}.json", content.encode())
+        for name in folder.names()[:-_MAX_REFUSALS]:
+            folder.remove(name)
 
     def refusals(self) -> list[Refusal]:
         """Read the refusals, oldest first; unreadable ones are skipped.
 
         Raises:
-            OSError: the URL cannot be reached.
+            StoreError: the store fails.
         """
-        refusals = []
-        for path in sorted(self._list(f"{self._directory}/{_REFUSED}")):
+        refusals, folder = [], self.store.folder(_REFUSED)
+        for name in folder.names():
             try:
-                refusals.append(msgspec.json.decode(self._files.cat_file(path), type=Refusal))
-            except ValueError as exc:  # msgspec's, of what is no refusal, or Python's, of what is no UTF-8
-                logger.warning("refusal cannot be read path=%s: %s", path, exc)
+                refusals.append(msgspec.json.decode(folder.read(name, _MAX_REFUSAL_BYTES), type=Refusal))
+            except (ValueError, FileTooLargeError) as exc:  # what is no refusal, or no UTF-8
+                logger.warning("refusal cannot be read path=%s/%s: %s", folder.location, name, exc)
         return refusals
-
-    def _list(self, directory: str) -> list[str]:
-        try:
-            return [str(path) for path in self._files.ls(directory, detail=False)]
-        except FileNotFoundError:
-            return []
 
 
 def _made_at_ms(release_id: str) -> int:

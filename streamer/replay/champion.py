@@ -9,7 +9,8 @@ from models.training.context import FitContext
 from models.training.recipe_fitting import fit_recipe
 from models.training.shards import training_shard
 from streamer.errors import ReleaseError
-from streamer.releases.loading import save_under
+from streamer.releases.loading import notice_of, save_under
+from streamer.releases.store import Store
 from streamer.runtime.device import pick_device
 from streamer.training.progress import report_progress
 from streamer.wire.messages import ReleaseNotice
@@ -39,6 +40,10 @@ def train_release(
     except ValueError as exc:
         raise ReleaseError(f"no release can be trained: {exc}") from exc
     saved = save_under(
-        releases_url, recommender, training=recipe.training, metrics={}, data_window=DataWindow.of(shard.histories)
+        Store(releases_url),
+        recommender,
+        training=recipe.training,
+        metrics={},
+        data_window=DataWindow.of(shard.histories),
     )
-    return ReleaseNotice(*saved)
+    return notice_of(saved)

@@ -27,7 +27,7 @@ from streamer.kafka.topics import ensure_topics, specs
 from streamer.local.cluster import BOOTSTRAP, Cluster
 from streamer.recordings.plays import RecordedPlays
 from streamer.releases.alias import move_alias
-from streamer.releases.loading import notice_release, read_release
+from streamer.releases.loading import notice_at, read_release
 from streamer.replay.champion import train_release
 from streamer.replay.collector import AnswerReader, Collector
 from streamer.replay.ledger import ReplayLedger, balance, read_plays_seen
@@ -95,9 +95,11 @@ def replay(plan: ReplayPlan, environment: Mapping[str, str]) -> None:
         ReplayError: the answers do not score what they score offline, or a play was lost or counted twice.
     """
     split = _split(plan.recorded)
-    with _names_of_its_own(environment) as own, Cluster(own, num_workers=plan.num_workers) as cluster:
+    names = _names_of_its_own(environment, None if plan.release is None else notice_at(plan.release)[0])
+    with names as own, Cluster(own, num_workers=plan.num_workers) as cluster:
         notice = _provide_release(plan, split, cluster.settings)
-        release = read_release(notice, cluster.settings.device)
+        settings = cluster.settings
+        release = read_release(f"{settings.releases_url}/{notice.release_id}", settings.device)
         streamed = asyncio.run(_stream(plan, split, notice, cluster))
     offline, baselines = score_as_served(release, split), score_baselines(split)
     rows = {
@@ -123,15 +125,20 @@ def _split(recorded: RecordedPlays) -> Split:
 
 def _provide_release(plan: ReplayPlan, split: Split, settings: Settings) -> ReleaseNotice:
     if plan.release is not None:
-        return notice_release(plan.release)
+        return notice_at(plan.release)[1]
     return train_release(
         split, plan.recipe, releases_url=settings.releases_url, device_name=settings.device, console=_CONSOLE
     )
 
 
 @contextmanager
-def _names_of_its_own(environment: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """Yield an environment with names of this replay; afterwards delete the topics if the broker stays."""
+def _names_of_its_own(environment: Mapping[str, str], releases_url: str | None) -> Iterator[dict[str, str]]:
+    """Yield an environment with names of this replay; afterwards delete the topics if the broker stays.
+
+    Args:
+        environment: of the caller.
+        releases_url: where the release is; None: one will be trained.
+    """
     name = f"replay-{uuid4().hex[:8]}"
     own = {variable: value for variable, value in environment.items() if variable != "REFRAIN_RELEASES_URL"} | {
         "REFRAIN_APP_ID": name,
@@ -144,6 +151,7 @@ def _names_of_its_own(environment: Mapping[str, str]) -> Iterator[dict[str, str]
         "REFRAIN_SHORT_TERM_SIZE": str(SHORT_TERM_SIZE),
         "REFRAIN_LONG_TERM_SIZE": str(LONG_TERM_SIZE),
     }
+    own |= {} if releases_url is None else {"REFRAIN_RELEASES_URL": releases_url}
     try:
         yield own
     finally:

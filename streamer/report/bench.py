@@ -26,6 +26,7 @@ from models.training.fit import fit_shards
 from models.training.loop import Progress, Stage
 from models.training.shards import Shard, training_shard
 from streamer.releases.loading import load_location, save_under
+from streamer.releases.store import Store
 from streamer.report.gru4rec_search import BEST
 from streamer.runtime.files import replace_file
 
@@ -98,7 +99,7 @@ class Bench:
     def save(self, name: str, recommender: Recommender, shard: Shard, training: TrainingConfig) -> str:
         """Save a release fitted on some plays under a name; return the name of its directory."""
         saved = save_under(
-            str(self.folder / name),
+            Store(str(self.folder / name)),
             recommender,
             training=training,
             metrics={},

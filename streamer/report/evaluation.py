@@ -12,7 +12,7 @@ from models.evaluation.protocol import Report, evaluate, rank_anchors, rank_anch
 from models.plays.split import Part, split_plays
 from streamer.errors import RefrainError
 from streamer.recordings.plays import RecordedPlays
-from streamer.releases.loading import notice_release, read_release
+from streamer.releases.loading import read_release
 
 PART: Part = "test"
 
@@ -41,7 +41,7 @@ def evaluate_release(
     """
     if unknown := [name for name in baselines if name not in BASELINES]:
         raise EvaluationError(f"unknown baseline {', '.join(unknown)}; the baselines are {', '.join(BASELINES)}")
-    recommender = read_release(notice_release(location), device_name).recommender
+    recommender = read_release(location, device_name).recommender
     try:
         split = split_plays(recorded.plays)
     except ValueError as exc:

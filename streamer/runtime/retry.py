@@ -9,7 +9,7 @@ from typing import Final
 
 from aiokafka.errors import KafkaError
 
-from streamer.errors import RefrainError
+from streamer.errors import RefrainError, StoreError
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ async def retry_forever(
     After a failure, retry `retry_s` seconds later; each further failure in a row doubles the wait, up to an hour.
 
     Raises:
-        RefrainError: raised by the work: retrying would not help.
+        RefrainError: raised by the work, and not a StoreError: retrying would not help.
         Exception: any other error that is not tolerated.
     """
     num_failures = 0
@@ -41,20 +41,25 @@ async def retry_forever(
         try:
             await work()
             num_failures = 0
-        except RefrainError:
-            raise
-        except tolerated as exc:
+        except Exception as exc:
+            if not isinstance(exc, StoreError) and (isinstance(exc, RefrainError) or not isinstance(exc, tolerated)):
+                raise
             wait_s = min(retry_s * 2**num_failures, MAX_RETRY_S)
             num_failures += 1
             count_failure()
             is_bug = not remedy(exc)
             logger.error(  # noqa: TRY400  an error that an operator can fix needs no traceback
-                "%s: %s; %s; retrying in %.0f s",
-                type(exc).__name__, " ".join(str(exc).split()), remedy(exc) or "report this", wait_s,
-                exc_info=exc if is_bug else None,
-            )  # fmt: skip
+                "%s; retrying in %.0f s", explain(exc), wait_s, exc_info=exc if is_bug else None
+            )
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), wait_s)
+
+
+def explain(error: Exception) -> str:
+    """Say in one line what happened and what to do about it."""
+    if isinstance(error, StoreError):  # names its remedy itself
+        return str(error)
+    return f"{type(error).__name__}: {' '.join(str(error).split())}; {remedy(error) or 'report this'}"
 
 
 def remedy(error: Exception) -> str:
@@ -65,6 +70,6 @@ def remedy(error: Exception) -> str:
         return "check that Kafka runs at REFRAIN_KAFKA_BOOTSTRAP_SERVERS"
     if isinstance(error, OSError) and error.errno in _FULL:
         return "the disk is full: free some space, or lower REFRAIN_ARCHIVE_DAYS or REFRAIN_RELEASES_KEPT"
-    if isinstance(error, OSError):
+    if isinstance(error, OSError | StoreError):
         return "check that REFRAIN_RELEASES_URL and REFRAIN_ARCHIVE_DIR can be reached and written"
     return ""

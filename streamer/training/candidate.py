@@ -30,7 +30,8 @@ from models.training.loop import ReportProgress, Stage
 from models.training.shards import Shard, Shards, training_shard
 from models.training.two_stages import SecondStagePlan, fit_pipeline
 from streamer.archive.plays import ArchivedPlays
-from streamer.releases.loading import load_notice, save_under
+from streamer.releases.loading import NoticeError, load_notice, save_under
+from streamer.releases.store import Store
 from streamer.training.checkpoints import CheckpointError, CheckpointFile
 from streamer.training.comparison import Terms, columns, judge_candidate
 from streamer.wire.messages import ReleaseNotice
@@ -130,17 +131,17 @@ def leave_out_scripts(plays: ArchivedPlays, num_new: int) -> tuple[ArchivedPlays
     return plays.take(trusted), f"Left out {share}: they look scripted, or are next to plays that do."
 
 
-def load_champion(notice: ReleaseNotice | None, device: str) -> Release | None:
+def load_champion(notice: ReleaseNotice | None, store: Store, device: str) -> Release | None:
     """Load the release that the alias names; None if there is none, or if it is broken, as it then is for workers too.
 
     Raises:
-        OSError: its location cannot be reached; releasing without a comparison would be publishing blindly.
+        StoreError: the store fails; releasing without a comparison would be publishing blindly.
     """
     if notice is None:
         return None
     try:
-        return load_notice(notice, device)
-    except InvalidRelease as exc:
+        return load_notice(notice, store, device)
+    except (InvalidRelease, NoticeError) as exc:
         logger.warning("champion is broken; judging without it release=%s: %s", notice.release_id, exc)
         return None
 
@@ -238,14 +239,14 @@ def split_window(plays: ArchivedPlays) -> Split:
     return split
 
 
-def save_candidate(candidate: Candidate, releases_url: str, clock: Callable[[], float] = time.time) -> SavedRelease:
+def save_candidate(candidate: Candidate, store: Store, clock: Callable[[], float] = time.time) -> SavedRelease:
     """Save a candidate as a release created now.
 
     Raises:
-        OSError: the location cannot be written.
+        StoreError: the store fails.
     """
     return save_under(
-        releases_url,
+        store,
         candidate.recommender,
         training=candidate.training,
         metrics=candidate.metrics,

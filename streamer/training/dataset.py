@@ -14,7 +14,7 @@ from models.release import Release
 from models.release_files import DataWindow, InvalidRelease
 from models.training.shards import Shards, training_shard
 from streamer.archive.snapshot import ArchiveChanged, ArchiveSnapshot
-from streamer.errors import RefrainError
+from streamer.errors import RefrainError, StoreError
 from streamer.recordings.plays import RecordedPlays
 from streamer.releases.loading import load_location
 from streamer.training.checkpoints import CheckpointFile
@@ -113,5 +113,5 @@ def read_start(location: str | None) -> Release | None:
         return None
     try:
         return load_location(location)
-    except (InvalidRelease, OSError) as exc:
+    except (InvalidRelease, StoreError) as exc:
         raise TrainingError(f"cannot start a fit from {location}: {exc}") from exc

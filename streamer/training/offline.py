@@ -24,6 +24,7 @@ from models.training.recipe_fitting import fit_recipe
 from streamer.recordings.playlists import read_playlists
 from streamer.recordings.plays import RecordedPlays
 from streamer.releases.loading import save_under
+from streamer.releases.store import Store
 from streamer.runtime.device import pick_device
 from streamer.runtime.stop import after_grace
 from streamer.settings import Settings
@@ -159,7 +160,7 @@ def train(
     if recipe.second_stage is not None and recommender.reranker is None:
         logger.warning("no second stage: too few plays since the release it starts from, which has none either")
     saved = save_under(
-        settings.releases_url,
+        Store(settings.releases_url),
         recommender,
         training=recipe.training,
         metrics={"recipe": recipe.name},

@@ -3,7 +3,6 @@
 The alias moves last, once the release is complete. A publication that fails is repeated with the release already saved.
 """
 
-import asyncio
 import logging
 import math
 import time
@@ -14,11 +13,14 @@ from aiokafka.errors import KafkaError
 
 from models.evaluation.gate import Verdict
 from models.release import Release, SavedRelease
+from streamer.errors import StoreError
 from streamer.kafka.connection import Connection
 from streamer.metrics import TrainerMetrics
-from streamer.releases.alias import find_champions, move_alias
+from streamer.releases.alias import announce, find_champions
+from streamer.releases.loading import notice_of
 from streamer.releases.registry import Refusal, Registry
-from streamer.runtime.retry import remedy
+from streamer.runtime.retry import explain
+from streamer.runtime.threads import call_unjoined
 from streamer.training.candidate import Candidate, save_candidate
 from streamer.training.triggers import Trigger
 from streamer.wire.messages import ReleaseNotice
@@ -68,13 +70,13 @@ class Publisher:
 
         Raises:
             KafkaError: Kafka cannot be reached; a second call does not save the candidate again.
-            OSError: the registry cannot be written.
+            StoreError: the store fails; a second call saves the candidate anew, under another id.
         """
         self._metrics.show_stage("publish")
         if self._saved is None:
-            self._saved = await asyncio.to_thread(save_candidate, candidate, self._registry.url, self._clock)
+            self._saved = await call_unjoined(lambda: save_candidate(candidate, self._registry.store, self._clock))
         saved = self._saved
-        await move_alias(self._connection, self._topic, ReleaseNotice(*saved))
+        await announce(self._connection, self._topic, notice_of(saved), self._registry.store)
         self._saved = None
         self._metrics.releases_published.inc()
         self._metrics.champion_created.set(self._now_ms() / 1000)
@@ -91,9 +93,9 @@ class Publisher:
         against = None if champion is None else champion.release_id
         refusal = Refusal(self._now_ms(), trigger, against, verdict.reason, verdict.paragraph)
         try:
-            await asyncio.to_thread(self._registry.keep_refusal, refusal)
-        except OSError as exc:
-            logger.warning("refusal not recorded: %s; %s", exc, remedy(exc))
+            await call_unjoined(lambda: self._registry.keep_refusal(refusal))
+        except StoreError as exc:
+            logger.warning("refusal not recorded: %s", exc)
 
     async def prune(self, num_kept: int) -> None:
         """Remove old releases, except the champion and the one before; if that fails, the next call tries again.
@@ -104,9 +106,10 @@ class Publisher:
         try:
             champions = await find_champions(self._connection, self._topic)
             needed = {champion.release_id for champion in champions[-2:]}
-            removed = await asyncio.to_thread(self._registry.prune, num_kept, needed, self._now_ms() - _YOUNG_MS)
-        except (OSError, KafkaError) as exc:
-            logger.warning("old releases not removed: %s; %s", exc, remedy(exc))
+            before_ms = self._now_ms() - _YOUNG_MS
+            removed = await call_unjoined(lambda: self._registry.prune(num_kept, needed, before_ms))
+        except (StoreError, KafkaError) as exc:
+            logger.warning("old releases not removed: %s", explain(exc))
             return
         if removed:
             logger.info("old releases removed ids=%s", ",".join(removed))

@@ -21,6 +21,8 @@ from streamer.archive.plays import ArchivedPlays
 from streamer.kafka.connection import Connection
 from streamer.metrics import TrainerMetrics
 from streamer.releases.registry import Registry
+from streamer.releases.store import Store, check_driver
+from streamer.runtime.threads import call_unjoined
 from streamer.training.candidate import (
     BotTrafficError,
     Candidate,
@@ -91,9 +93,9 @@ class Releaser:
         self._metrics = metrics
         self._archive = archive
         self._clock = clock
-        self._publisher = Publisher(
-            Registry(config.releases_url), config.connection, config.releases_topic, metrics, clock
-        )
+        check_driver(config.releases_url)
+        self._store = Store(config.releases_url)
+        self._publisher = Publisher(Registry(self._store), config.connection, config.releases_topic, metrics, clock)
         self._drift = DriftWatch(config.thresholds, archive, metrics)
         self._checkpoint = CheckpointFile(config.checkpoint_dir)
         self._champion: Release | None = None
@@ -105,7 +107,7 @@ class Releaser:
 
         Raises:
             KafkaError: Kafka cannot be reached.
-            OSError: the champion's location cannot be reached.
+            StoreError: the champion cannot be reached.
         """
         if self._passed is not None:
             return Trigger.RESUMED
@@ -190,7 +192,7 @@ class Releaser:
         """Load the champion, unless it is loaded already."""
         notice = await self._publisher.find_champion()
         if self._champion is None or notice is None or notice.release_id != self._champion.release_id:
-            self._champion = await asyncio.to_thread(load_champion, notice, self._config.device)
+            self._champion = await call_unjoined(lambda: load_champion(notice, self._store, self._config.device))
         if self._champion is not None:
             self._metrics.champion_created.set(self._champion.created_at_ms / 1000)
         return self._champion

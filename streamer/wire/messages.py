@@ -76,7 +76,13 @@ class ReleaseNotice(msgspec.Struct, frozen=True):
     """A release is available under the alias that is the key of the message."""
 
     release_id: str
-    location: Annotated[str, Meta(description="fsspec URL of the release directory.")]
+    location: Annotated[
+        str,
+        Meta(
+            description="The release directory below REFRAIN_RELEASES_URL: the id. Up to 1.x, a full URL, of which only"
+            " the last part, the id, counts."
+        ),
+    ]
     manifest_sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
 

@@ -12,6 +12,7 @@ from streamer.kafka.connection import connection_of
 from streamer.kafka.fences import Fences
 from streamer.kafka.partitioner import PARTITIONERS
 from streamer.metrics import WorkerMetrics
+from streamer.releases.store import Store
 from streamer.runtime.device import pick_device
 from streamer.settings import Settings
 from streamer.wire.messages import Cause
@@ -21,6 +22,7 @@ from streamer.worker.champion import Releases
 from streamer.worker.engine import Engine
 from streamer.worker.outputs import Topics
 from streamer.worker.pipeline import Answering
+from streamer.worker.shelf import Shelf
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ def create_worker(settings: Settings, num_partitions: int, engine: Engine | None
         table=table,
         fences=fences,
         engine=engine or create_engine(settings),
-        releases=Releases(connection_of(settings), settings.releases_topic, pick_device(settings.device), metrics),
+        releases=Releases(connection_of(settings), settings.releases_topic, _shelf(settings), metrics),
         metrics=metrics,
         topics=Topics(
             settings.plays_topic, (settings.short_term_topic, settings.long_term_topic), settings.dead_letter_topic
@@ -77,6 +79,10 @@ def create_engine(settings: Settings) -> Engine:
         max_step_s=settings.max_step_s,
         num_threads=settings.compute_threads,
     )
+
+
+def _shelf(settings: Settings) -> Shelf:
+    return Shelf(Store(settings.releases_url), pick_device(settings.device), settings.releases_max_mb << 20)
 
 
 def _every_play(batch: Batch) -> NDArray[np.int64]:

@@ -57,7 +57,8 @@ class Watch:
     def unready(self) -> str:
         """Say why plays are not answered now; empty if they are."""
         app = self._worker.app
-        if problem := self._contact.complaint() or app.membership.complaint():
+        waiting = self._worker.answering.releases.waiting
+        if problem := self._contact.complaint() or waiting or app.membership.complaint():
             return problem
         if is_ready(app):
             return ""

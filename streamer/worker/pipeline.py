@@ -22,11 +22,12 @@ from streamer.worker.batch import Batch, merge, plan
 from streamer.worker.batch_metrics import count_batch
 from streamer.worker.batching import Drain, gather_chunks
 from streamer.worker.bisection import answer_bisecting
-from streamer.worker.champion import Champion, Releases
+from streamer.worker.champion import Releases
 from streamer.worker.engine import Engine
 from streamer.worker.events import Listeners, join
 from streamer.worker.intake import Intake, fresh_records, take_in
 from streamer.worker.outputs import Answers, Outcome, Topics, write
+from streamer.worker.shelf import Champion
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,6 +89,7 @@ class Deployment:
             "LONG_TERM_TOPIC": f"{self.app_id}-long-term",
             "DEAD_LETTER_TOPIC": f"{self.app_id}-dead-letter",
             "RELEASES_TOPIC": f"{self.app_id}-releases",
+            "RELEASES_URL": str(self.store),
             "PARTITIONS": str(NUM_PARTITIONS),
             "REPLICATION": str(len(self.bootstrap_servers.split(","))),
             "ANSWER": "each",
@@ -115,6 +116,11 @@ class Deployment:
         """Return the path of a worker's disk."""
         return self.directory / f"state-{name}"
 
+    @property
+    def store(self) -> Path:
+        """Return the directory of the releases."""
+        return self.directory / "releases"
+
     # -- the operator's part
 
     def start(self, name: str, *sabotages: Misfortune, **settings: str) -> WorkerProcess:
@@ -136,9 +142,20 @@ class Deployment:
         shutil.rmtree(self.state_dir(name), ignore_errors=True)  # it may not have one yet
 
     async def announce(self, release: SavedRelease) -> None:
-        """Announce a release as champion."""
+        """Lay a release down in the store, as it is, and announce it as champion."""
+        self.lay_down(release)
         notice = ReleaseNotice(release.release_id, release.location, release.manifest_sha256)
         await self.producer.send_and_wait(self.settings.releases_topic, msgspec.json.encode(notice), b"champion")
+
+    def lay_down(self, release: SavedRelease) -> None:
+        """Copy a release into the store, unless the same is there; a worker may be reading it."""
+        source, target = Path(release.location), self.store / release.release_id
+        files = {path.name: path.read_bytes() for path in source.iterdir()} if source.is_dir() else {}
+        if target.is_dir() and files == {path.name: path.read_bytes() for path in target.iterdir()}:
+            return
+        shutil.rmtree(target, ignore_errors=True)
+        if files:
+            shutil.copytree(source, target)
 
     # -- the producers' part
 

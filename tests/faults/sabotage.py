@@ -34,7 +34,7 @@ BATCH_STEPS: Final = {
 
 #: The function that takes each step of a start, in order; all but the first also run at each rebalance.
 START_STEPS: Final = {
-    "load release": "streamer.worker.champion:_load",
+    "load release": "streamer.worker.shelf:Shelf.load",
     "assign": "streamer.faust.transport:ChunkConsumer.on_partitions_assigned",
     "take fences": "streamer.kafka.fences:Fences.take",
     "open store": "streamer.faust.store:ChunkStore._open_for_partition",

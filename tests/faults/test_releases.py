@@ -16,6 +16,7 @@ from typing import Any, Final
 import pytest
 
 from models.release import Release, SavedRelease
+from streamer.errors import StoreError
 from streamer.wire.messages import ReleaseNotice
 from tests.faults.conftest import TinyRelease
 from tests.faults.harness import Deployment, load, start
@@ -70,8 +71,8 @@ def from_nowhere(release: SavedRelease) -> SavedRelease:
     return release
 
 
-def without_a_driver(release: SavedRelease) -> SavedRelease:
-    """Name a location with a scheme that has no driver."""
+def from_elsewhere(release: SavedRelease) -> SavedRelease:
+    """Name a location outside the store."""
     return release._replace(location="nosuchscheme://bucket/release")
 
 
@@ -81,15 +82,14 @@ def of_another_trainer(release: SavedRelease) -> SavedRelease:
 
 
 DAMAGES: Final[Sequence[Damage]] = (
-    torn, incomplete, tampered_with, of_the_future, from_nowhere, without_a_driver, of_another_trainer,
+    torn, incomplete, tampered_with, of_the_future, from_nowhere, from_elsewhere, of_another_trainer,
 )  # fmt: skip
 JUNK: Final = (b"", b"{}", b"\xff no json", b'"champion"', b'{"release_id": 1, "location": null}')
 
 
 def copy_of(release: SavedRelease, directory: Path) -> SavedRelease:
     """Copy a release, to be damaged."""
-    shutil.copytree(release.location, directory)
-    return release._replace(location=str(directory))
+    return release._replace(location=str(shutil.copytree(release.location, directory / release.release_id)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,22 +97,22 @@ class CutOff:
     """Keeps a worker from reaching a release that others can reach.
 
     Attributes:
-        location: of the release.
+        release_id: of the release.
         until: a file; once it exists, the release is in reach.
     """
 
-    location: str
+    release_id: str
     until: Path
 
     def install(self) -> None:
         """Cut off this process."""
-        owner, name = place_of("streamer.worker.champion:load_notice")
+        owner, name = place_of("streamer.worker.shelf:load_notice")
         load_notice = getattr(owner, name)
 
         @functools.wraps(load_notice)
         def load_if_in_reach(notice: ReleaseNotice, *args: Any) -> Release:
-            if notice.location == self.location and not self.until.exists():
-                raise OSError(f"{notice.location} is out of reach")
+            if notice.release_id == self.release_id and not self.until.exists():
+                raise StoreError(f"{notice.release_id} is out of reach")
             release: Release = load_notice(notice, *args)
             return release
 
@@ -140,7 +140,7 @@ async def refused(deployment: Deployment, workers: Sequence[WorkerProcess], befo
 
 
 def num_failures(worker: WorkerProcess) -> float:
-    return worker.metric("refrain_release_failures_total")
+    return worker.metric("refrain_release_failures_total") + worker.metric("refrain_release_notices_refused_total")
 
 
 @pytest.mark.quick
@@ -237,7 +237,7 @@ async def test_a_worker_that_is_behind_waits_for_the_release_that_made_a_state(
 ) -> None:
     await deployment.announce(first_release.saved)
     ahead = deployment.start("a")
-    behind = deployment.start("b", CutOff(second_release.saved.location, tmp_path / "in reach"))
+    behind = deployment.start("b", CutOff(second_release.saved.release_id, tmp_path / "in reach"))
     for worker in (ahead, behind):
         await deployment.feed_until(worker.is_ready, "the worker is ready")
     await taken_up(deployment, second_release.saved, [ahead])
@@ -281,14 +281,15 @@ async def test_a_worker_that_can_reach_no_release_waits_for_one_and_leaves_no_pl
     await load(deployment, 10)
     killed.kill()
 
-    shutil.move(release.location, tmp_path / "out of reach")
+    laid_down = deployment.store / release.release_id
+    shutil.move(laid_down, tmp_path / "out of reach")
     await deployment.feed(300)  # some of listeners whose state no release has made
     for _ in range(2):
         waiting = deployment.start("a")
         await until(lambda: num_failures(waiting) > 1, "it cannot take up the release")  # noqa: B023
         assert await waiting.stop() == 0
     deployment.start("a")
-    shutil.move(tmp_path / "out of reach", release.location)
+    shutil.move(tmp_path / "out of reach", laid_down)
     await deployment.all_done()
 
     assert await deployment.stop_all() == [0]

@@ -17,6 +17,8 @@ from models.networks.recurrent import RecurrentNetwork
 from models.plays.histories import gather_histories
 from models.release import load_release
 from models.release_files import InvalidRelease
+from models.release_files import read_manifest as read_release_manifest
+from models.release_folder import Folder
 from models.serving.step import step
 from models.serving.step_input import StepInput
 from streamer.archive.archive import Archive
@@ -24,11 +26,14 @@ from streamer.archive.manifest import read_manifest
 from streamer.archive.plays import SCHEMA
 from streamer.wire.changelog import Mark, decode_count
 from streamer.wire.state import BIT_REPEATS, BIT_SKIPPED, decode
+from tests.cases.observations import Observe
 from tests.counting import counted, counts_by_key
 
 HERE = Path(__file__).parent
 RELEASE_V1 = HERE / "release-v1" / "20231114T221320.123Z-662bb81a"
 RELEASE_V2 = HERE / "release-v2" / "20231114T221320.123Z-b92ef530"
+
+RELEASE_V3 = HERE / "release-v3" / "20231114T221320.123Z-8ba84aab"
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -106,7 +111,17 @@ def test_a_release_of_version_2_says_the_kind_of_its_network() -> None:
     assert release.release_id == RELEASE_V2.name
 
 
-@pytest.mark.parametrize("location", [RELEASE_V1, RELEASE_V2], ids=["v1", "v2"])
+@pytest.mark.kind(10)
+def test_a_release_of_version_3_says_how_large_its_files_are(observe: Observe) -> None:
+    manifest = read_release_manifest(Folder(str(RELEASE_V3)), sha256(RELEASE_V3 / "manifest.json"))
+
+    sizes = {name: entry.size for name, entry in manifest.files.items()}
+    assert sizes == {name: (RELEASE_V3 / name).stat().st_size for name in sizes}
+    assert {entry.size for entry in read_release_manifest(Folder(str(RELEASE_V2)), None).files.values()} == {None}
+    observe("a manifest of version 3 states the size of each file; versions 1 and 2 still load")
+
+
+@pytest.mark.parametrize("location", [RELEASE_V1, RELEASE_V2, RELEASE_V3], ids=["v1", "v2", "v3"])
 def test_a_release_still_computes_what_it_did(location: Path) -> None:
     release = load_release(str(location))
     histories = gather_histories(

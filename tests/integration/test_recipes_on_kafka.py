@@ -78,6 +78,7 @@ async def test_one_worker_serves_every_recipe_in_turn_as_the_offline_step_does(
               for name in ("plays", "short_term", "long_term", "dead_letter", "releases")}  # fmt: skip
     settings = Settings(
         kafka_bootstrap_servers=at, app_id=topic_prefix, state_dir=tmp_path / "state", partitions=1, answer="each",
+        releases_url=str(tmp_path / "releases"),
         short_term_size=SIZES[0], long_term_size=SIZES[1], device="cpu", **topics,
     )  # fmt: skip
     num_partitions = await ensure_topics(settings)

@@ -120,7 +120,7 @@ def test_a_missing_file_is_rejected(saved: SavedRelease, name: str) -> None:
 def test_another_format_version_is_rejected(saved: SavedRelease) -> None:
     edit_manifest(saved, format_version=99)
 
-    with pytest.raises(InvalidRelease, match="format version 99, this program reads 2 and older; upgrade the program"):
+    with pytest.raises(InvalidRelease, match="format version 99, this program reads 3 and older; upgrade the program"):
         load_release(saved.location)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from models.release import load_release
 from streamer.releases.registry import Registry
+from streamer.releases.store import Store
 from tests.bench.day.figures import complaints, describe
 from tests.bench.day.page import draw_page
 from tests.bench.day.run import live
@@ -33,9 +34,9 @@ def main() -> None:
 
     scale = DayScale()
     with tempfile.TemporaryDirectory(prefix="refrain-day-") as directory:
-        registry = Registry(directory)
+        registry = Registry(Store(directory))
         observations = asyncio.run(live(scale, os.environ, Path(directory), _report))
-        releases = [load_release(f"{registry.url}/{release_id}") for release_id in observations.notes.release_ids]
+        releases = [load_release(f"{directory}/{release_id}") for release_id in observations.notes.release_ids]
         figures = describe(scale, observations, releases, registry.refusals())
     arguments.into.mkdir(parents=True, exist_ok=True)
     (arguments.into / "day.json").write_text(json.dumps(figures, indent=1) + "\n")

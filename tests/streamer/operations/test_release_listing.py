@@ -12,6 +12,7 @@ from models.release import save_release
 from models.release_files import describe_release
 from streamer.operations.release_listing import description_text, print_table, release_row
 from streamer.releases.registry import Registry
+from streamer.releases.store import Store
 from streamer.wire.messages import ReleaseNotice
 from tests.builders import NOON_MS, WINDOW, save_tiny_release, tiny_release
 
@@ -33,7 +34,7 @@ def notice(release_id: str) -> ReleaseNotice:
 
 
 def test_a_release_is_summarised_in_one_row(tmp_path: Path, judged: str) -> None:
-    release = Registry(str(tmp_path)).look_at(judged)
+    release = Registry(Store(str(tmp_path))).look_at(judged)
 
     assert release_row(release, [notice(judged)], NOON_MS + 7_200_001) == (
         "champion", judged, "2 h", "2", "0.412",
@@ -42,7 +43,7 @@ def test_a_release_is_summarised_in_one_row(tmp_path: Path, judged: str) -> None
 
 
 def test_champion_and_the_one_before_are_marked(tmp_path: Path, judged: str) -> None:
-    registry = Registry(str(tmp_path))
+    registry = Registry(Store(str(tmp_path)))
     marks = [
         release_row(registry.look_at(judged), [notice(each) for each in history], NOON_MS)[0]
         for history in ([], ["r1", judged], [judged, "r1"], [judged, "r1", "r2"])
@@ -52,9 +53,9 @@ def test_champion_and_the_one_before_are_marked(tmp_path: Path, judged: str) -> 
 
 
 def test_a_release_of_another_maker_or_damaged_is_listed_too(tmp_path: Path) -> None:
-    plain = save_tiny_release(tmp_path)
-    registry = Registry(str(tmp_path))
-    assert release_row(registry.look_at(plain.release_id), [], NOON_MS + 60_000)[2:] == ("60 s", "2", "-", "-")
+    plain = save_tiny_release(tmp_path, metrics={})
+    registry = Registry(Store(str(tmp_path)))
+    assert release_row(registry.look_at(plain.release_id), [], NOON_MS + 60_000)[2:] == ("60 s", "2", "-", "not judged")
 
     Path(plain.location, "manifest.json").write_text("{}")
     assert "DAMAGED" in release_row(registry.look_at(plain.release_id), [], NOON_MS)[-1]

@@ -10,6 +10,7 @@ from streamer.errors import ReleaseError
 from streamer.local.devkafka import DevKafka
 from streamer.releases.alias import find_champions, move_alias
 from streamer.releases.promotion import Promoter
+from streamer.releases.store import Store
 from streamer.wire.messages import ReleaseNotice
 from tests.builders import NOON_MS, save_tiny_release
 
@@ -20,7 +21,7 @@ HOUR_MS = 3_600_000
 
 @pytest.fixture
 def promoter(kafka: DevKafka, topic_prefix: str, tmp_path: Path) -> Promoter:
-    return Promoter(kafka.connection, f"{topic_prefix}-releases", str(tmp_path))
+    return Promoter(kafka.connection, f"{topic_prefix}-releases", Store(str(tmp_path)))
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ async def test_a_release_of_the_registry_becomes_champion(promoter: Promoter, re
 
     assert (done.release.release_id, done.before) == (releases[1].release_id, None)
     assert await champion(promoter) == ReleaseNotice(
-        releases[1].release_id, f"file://{releases[1].location}", releases[1].manifest_sha256
+        releases[1].release_id, releases[1].release_id, releases[1].manifest_sha256
     )
 
 

@@ -86,7 +86,7 @@ def test_counts_are_above_zero(run: Run, data: str, count: str, capsys: pytest.C
 
 
 def test_evaluation_needs_a_release(run: Run, data: str, tmp_path: Path) -> None:
-    with pytest.raises(ReleaseError, match="is no release"):
+    with pytest.raises(ReleaseError, match=r"has no manifest\.json"):
         run(["evaluate", data, "--release", str(tmp_path)])
 
 

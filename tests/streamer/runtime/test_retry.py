@@ -58,7 +58,7 @@ async def test_each_failure_doubles_the_wait_until_a_success(caplog: pytest.LogC
 
     await run(failing(iter(outcomes), stopping), stopping, retry_s=0.004)
 
-    waits_s = [record.args[3] for record in caplog.records if isinstance(record.args, tuple) and record.args]
+    waits_s = [record.args[1] for record in caplog.records if isinstance(record.args, tuple) and record.args]
     assert waits_s == [0.004, 0.008, 0.016, 0.004]
 
 

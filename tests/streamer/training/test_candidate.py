@@ -14,6 +14,9 @@ from models.training.checkpoint import Snapshot
 from models.training.loop import Progress, ReportProgress
 from models.training.reranker_counts import counted_reranker
 from streamer.archive.plays import ArchivedPlays
+from streamer.errors import StoreError
+from streamer.releases.loading import notice_of
+from streamer.releases.store import Store
 from streamer.training.candidate import (
     HELD_OUT_SHARE,
     BotTrafficError,
@@ -35,6 +38,7 @@ from tests.builders import save_tiny_release, tiny_release
 TRAINING = TrainingConfig(epochs=4, item_epochs=5)
 UNTAUGHT = TrainingConfig(epochs=1, learning_rate=1e-9, item_epochs=1)
 NUM_TRACKS = 100
+GONE = "20231114T221320.000Z-00000000"
 FIRST_MS, GAP_MS = 1_795_000_000_000, 200_000
 
 
@@ -104,8 +108,8 @@ def test_the_live_hit_rate_is_of_the_held_out_plays_in_any_order_of_arrival(
 def test_a_release_is_the_champion_of_the_next_fit(
     album_listeners: ArchivedPlays, candidate: Candidate, tmp_path: Path
 ) -> None:
-    saved = save_candidate(candidate, str(tmp_path), clock=lambda: FIRST_MS / 1000)
-    champion = load_champion(ReleaseNotice(saved.release_id, saved.location, saved.manifest_sha256), "cpu")
+    saved = save_candidate(candidate, Store(str(tmp_path)), clock=lambda: FIRST_MS / 1000)
+    champion = load_champion(notice_of(saved), Store(str(tmp_path)), "cpu")
 
     after = fitted(album_listeners, champion, UNTAUGHT)
 
@@ -116,7 +120,7 @@ def test_a_release_is_the_champion_of_the_next_fit(
 def test_a_fit_that_starts_from_the_champion_needs_fewer_passes(
     album_listeners: ArchivedPlays, candidate: Candidate, tmp_path: Path
 ) -> None:
-    saved = save_candidate(candidate, str(tmp_path), clock=lambda: FIRST_MS / 1000)
+    saved = save_candidate(candidate, Store(str(tmp_path)), clock=lambda: FIRST_MS / 1000)
     champion = load_release(saved.location)
 
     after = fitted(album_listeners, champion, TRAINING, start=champion)
@@ -134,7 +138,7 @@ def after_the_plays() -> float:
 def test_a_second_stage_is_fitted_on_what_the_champion_has_not_seen(
     album_listeners: ArchivedPlays, candidate: Candidate, tmp_path: Path
 ) -> None:
-    saved = save_candidate(candidate, str(tmp_path), clock=after_the_plays)
+    saved = save_candidate(candidate, Store(str(tmp_path)), clock=after_the_plays)
     champion = load_release(saved.location)
     halfway = dataclasses.replace(champion.data_window, until_ms=FIRST_MS + GAP_MS * len(album_listeners) // 2)
 
@@ -149,7 +153,7 @@ def test_a_second_stage_is_fitted_on_what_the_champion_has_not_seen(
 def test_a_fit_can_be_stopped_in_its_second_stage(
     album_listeners: ArchivedPlays, candidate: Candidate, tmp_path: Path
 ) -> None:
-    champion = load_release(save_candidate(candidate, str(tmp_path), clock=after_the_plays).location)
+    champion = load_release(save_candidate(candidate, Store(str(tmp_path)), clock=after_the_plays).location)
     halfway = dataclasses.replace(champion.data_window, until_ms=FIRST_MS + GAP_MS * len(album_listeners) // 2)
 
     def stop_in_the_second_stage(progress: Progress) -> None:
@@ -171,7 +175,7 @@ def test_with_few_new_plays_the_champions_second_stage_stays(
     torch.nn.init.ones_(reranker.last_layer.weight)
     both = dataclasses.replace(candidate.recommender, reranker=reranker)
     with_both = dataclasses.replace(candidate, recommender=both)
-    champion = load_release(save_candidate(with_both, str(tmp_path), clock=lambda: FIRST_MS / 1000).location)
+    champion = load_release(save_candidate(with_both, Store(str(tmp_path)), clock=lambda: FIRST_MS / 1000).location)
 
     after = fitted(album_listeners, champion, UNTAUGHT)
 
@@ -199,17 +203,17 @@ def test_a_missing_or_damaged_champion_is_left_out_of_the_comparison(tmp_path: P
     saved = save_tiny_release(tmp_path)
     (tmp_path / saved.release_id / "weights.safetensors").write_bytes(b"damaged")
 
-    assert load_champion(None, "cpu") is None
-    assert load_champion(ReleaseNotice("r1", f"file://{tmp_path}/r1", "0" * 64), "cpu") is None
-    assert load_champion(ReleaseNotice(saved.release_id, saved.location, saved.manifest_sha256), "cpu") is None
+    assert load_champion(None, Store(str(tmp_path)), "cpu") is None
+    assert load_champion(ReleaseNotice(GONE, GONE, "0" * 64), Store(str(tmp_path)), "cpu") is None
+    assert load_champion(notice_of(saved), Store(str(tmp_path)), "cpu") is None
 
 
 def test_a_champion_that_cannot_be_reached_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "r1").mkdir()
-    (tmp_path / "r1" / "manifest.json").mkdir()  # every read of it fails
+    (tmp_path / GONE).mkdir()
+    (tmp_path / GONE / "manifest.json").mkdir()  # every read of it fails
 
-    with pytest.raises(OSError, match="Is a directory"):
-        load_champion(ReleaseNotice("r1", str(tmp_path / "r1"), "0" * 64), "cpu")
+    with pytest.raises(StoreError, match="IsADirectoryError"):
+        load_champion(ReleaseNotice(GONE, GONE, "0" * 64), Store(str(tmp_path)), "cpu")
 
 
 def test_many_scripted_plays_are_refused_and_later_left_out() -> None:
@@ -232,7 +236,7 @@ def test_a_saved_candidate_is_found_from_any_directory(
     candidate: Candidate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    saved = save_candidate(candidate, "releases", clock=lambda: FIRST_MS / 1000)
+    saved = save_candidate(candidate, Store("releases"), clock=lambda: FIRST_MS / 1000)
     monkeypatch.chdir("/")
 
     release = load_release(saved.location, manifest_sha256=saved.manifest_sha256)

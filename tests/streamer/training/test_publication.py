@@ -9,6 +9,7 @@ from models.evaluation.gate import Verdict
 from streamer.kafka.connection import Connection
 from streamer.metrics import TrainerMetrics
 from streamer.releases.registry import Refusal, Registry
+from streamer.releases.store import Store
 from streamer.training.publication import Publisher
 from streamer.training.triggers import Trigger
 from tests.builders import NOON_MS, tiny_release
@@ -18,7 +19,11 @@ WORSE = Verdict(may_be_released=False, reason="worse", paragraph="Refused: worse
 
 def publisher(directory: Path, metrics: TrainerMetrics) -> Publisher:
     return Publisher(
-        Registry(str(directory)), Connection.parse("127.0.0.1:1"), "releases", metrics, clock=lambda: NOON_MS / 1000
+        Registry(Store(str(directory))),
+        Connection.parse("127.0.0.1:1"),
+        "releases",
+        metrics,
+        clock=lambda: NOON_MS / 1000,
     )
 
 
@@ -27,7 +32,7 @@ async def test_a_refusal_is_counted_and_recorded_with_what_it_was_compared_with(
 
     await publisher(tmp_path, metrics).refuse(Trigger.PLAYS, champion, WORSE)
 
-    assert Registry(str(tmp_path)).refusals() == [
+    assert Registry(Store(str(tmp_path))).refusals() == [
         Refusal(NOON_MS, "plays", champion.release_id, "worse", "Refused: worse.")
     ]
     assert metrics.registry.get_sample_value("refrain_releases_refused_total") == 1

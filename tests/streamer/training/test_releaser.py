@@ -17,6 +17,7 @@ from streamer.archive.plays import SCHEMA
 from streamer.local.devkafka import DevKafka
 from streamer.metrics import TrainerMetrics
 from streamer.releases.registry import Registry
+from streamer.releases.store import Store
 from streamer.training.releaser import Releaser, ReleasingConfig
 from streamer.training.triggers import Thresholds, Trigger
 
@@ -108,12 +109,12 @@ async def test_a_fit_starts_from_the_champion_and_afresh_after_a_refusal(place: 
     assert await releaser.release(Trigger.ASKED, asyncio.Event()) is None
     began_from.append(releaser._refused_from)
 
-    assert began_from == [Registry(place.config.releases_url).ids()[0], None]
-    assert len(Registry(place.config.releases_url).refusals()) == 2
+    assert began_from == [Registry(Store(place.config.releases_url)).ids()[0], None]
+    assert len(Registry(Store(place.config.releases_url)).refusals()) == 2
 
 
 async def test_a_release_keeps_its_trigger_its_verdict_and_its_live_hit_rate(place: Place) -> None:
-    (release_id,) = Registry(place.config.releases_url).ids()
+    (release_id,) = Registry(Store(place.config.releases_url)).ids()
 
     metrics = load_release(f"{place.config.releases_url}/{release_id}").metrics
 

@@ -21,7 +21,9 @@ from streamer.kafka.connection import Connection
 from streamer.local.devkafka import DevKafka
 from streamer.metrics import TrainerMetrics
 from streamer.releases.alias import find_champions, move_alias
+from streamer.releases.loading import notice_of
 from streamer.releases.registry import Registry
+from streamer.releases.store import Store
 from streamer.training.releaser import Releaser, ReleasingConfig
 from streamer.training.trainer import TrainerConfig, run_trainer, train_once
 from streamer.training.triggers import Thresholds, Trigger
@@ -114,7 +116,7 @@ async def test_plays_on_the_topic_become_a_champion_that_loads(config: TrainerCo
 
     assert saved is not None
     assert list(dict.fromkeys(metrics.shown)) == ["catch-up", "read", "items", "network", "judge", "publish"]
-    assert await champion(config) == ReleaseNotice(saved.release_id, saved.location, saved.manifest_sha256)
+    assert await champion(config) == notice_of(saved)
     release = load_release(saved.location, manifest_sha256=saved.manifest_sha256)
     assert len(release.catalogue) == NUM_TRACKS
     assert metrics.registry.get_sample_value("refrain_plays_archived_total") == NUM_PLAYS
@@ -133,7 +135,7 @@ async def test_weights_that_fail_the_gate_move_no_alias(
     assert await champion(config) is None
     assert metrics.registry.get_sample_value("refrain_releases_refused_total") == 1
     assert "release refused: not significantly better than popularity in HR@20" in caplog.text
-    (refusal,) = Registry(config.releasing.releases_url).refusals()
+    (refusal,) = Registry(Store(config.releasing.releases_url)).refusals()
     assert refusal.verdict.startswith("Refused: not significantly better than popularity in HR@20. Judged on 29")
 
 
@@ -185,7 +187,7 @@ async def test_a_candidate_that_cannot_be_published_is_kept_and_published_later(
     place = Path(config.releasing.releases_url)
     occupy(place)
     running = asyncio.create_task(run_trainer(config, metrics, stopping))
-    await until(lambda: "can be reached and written; retrying in 0 s" in caplog.text, "a release fails")
+    await until(lambda: "network and credentials reach it; retrying in 0 s" in caplog.text, "a release fails")
 
     free(place)
     await until(lambda: metrics.registry.get_sample_value("refrain_releases_published_total") == 1, "released")
@@ -214,7 +216,7 @@ async def test_a_release_that_kafka_rejects_is_announced_later(
 
     notice = await champion(config)
     assert notice is not None
-    assert Registry(config.releasing.releases_url).ids() == [notice.release_id]
+    assert Registry(Store(config.releasing.releases_url)).ids() == [notice.release_id]
     assert metrics.registry.get_sample_value("refrain_fits_total", {"trigger": "plays"}) == 1
 
 
@@ -237,9 +239,9 @@ async def test_without_kafka_nothing_is_lost(config: TrainerConfig) -> None:
 
 
 async def test_a_broken_champion_is_logged_and_replaced(
-    config: TrainerConfig, caplog: pytest.LogCaptureFixture, tmp_path: Path
+    config: TrainerConfig, caplog: pytest.LogCaptureFixture
 ) -> None:
-    broken = save_tiny_release(tmp_path / "elsewhere")
+    broken = save_tiny_release(Path(config.releasing.releases_url))
     free(Path(broken.location, "weights.safetensors"))
     notice = ReleaseNotice(broken.release_id, broken.location, broken.manifest_sha256)
     await move_alias(config.releasing.connection, config.releasing.releases_topic, notice)

@@ -78,6 +78,7 @@ async def test_an_uncomputable_play_is_a_dead_letter_and_all_others_are_answered
     at = kafka.bootstrap_servers
     settings = Settings(
         kafka_bootstrap_servers=at, app_id=topic_prefix, state_dir=tmp_path / "state", partitions=1, answer="each",
+        releases_url=str(tmp_path / "releases"),
         plays_topic=f"{topic_prefix}.plays", short_term_topic=f"{topic_prefix}.short", device="cpu",
         long_term_topic=f"{topic_prefix}.long", dead_letter_topic=f"{topic_prefix}.dead",
         releases_topic=f"{topic_prefix}.releases",
