@@ -108,8 +108,20 @@ class WorkerMetrics:
         # Rises on one partition: a hot key or a stuck worker. Rises on all: add workers. NaN: unknown, as Kafka does
         # not answer; see `refrain_kafka_unreachable_seconds`.
         self.lag_plays = Gauge(
-            "refrain_lag_plays", "Records of a partition not yet applied.", ["partition"], registry=registry
-        )
+            "refrain_lag_plays", "Records of a partition not yet applied, those behind open transactions included.",
+            ["partition"], registry=registry,
+        )  # fmt: skip
+        # Stays above zero: see `refrain_blocked_seconds`. Short peaks are transactions of producers under way.
+        self.blocked_plays = Gauge(
+            "refrain_blocked_plays", "Records of a partition behind an open transaction, which nobody may read yet.",
+            ["partition"], registry=registry,
+        )  # fmt: skip
+        # Longer than the transactions of your producers last: one was left open. The log and `refrain offsets show` say
+        # where it begins and how to end it; restarting workers does not help.
+        self.blocked_seconds = Gauge(
+            "refrain_blocked_seconds", "For how long an open transaction has blocked a partition; 0 if none does.",
+            ["partition"], registry=registry,
+        )  # fmt: skip
         # Grows with the audience: plan 3.3 kB of disk and changelog for each. Falls only when listeners are forgotten.
         self.listeners = Gauge(
             "refrain_listeners", "Listeners with a state, by partition owned.", ["partition"], registry=registry
@@ -172,11 +184,20 @@ class WorkerMetrics:
         self, lags: Mapping[int, float], listeners: Mapping[int, int], standby_lags: Mapping[int, int]
     ) -> None:
         """Show lag and listeners of owned partitions and the lag of standbys; drop all other partitions."""
-        gauges = ((self.lag_plays, lags), (self.listeners, listeners), (self.standby_lag, standby_lags))
-        for gauge, values in gauges:
-            gauge.clear()
-            for partition, value in values.items():
-                gauge.labels(partition).set(value)
+        _show(self.lag_plays, lags)
+        _show(self.listeners, listeners)
+        _show(self.standby_lag, standby_lags)
+
+    def show_blocks(self, num_plays: Mapping[int, int], seconds: Mapping[int, float]) -> None:
+        """Show what open transactions block of owned partitions; drop all other partitions."""
+        _show(self.blocked_plays, num_plays)
+        _show(self.blocked_seconds, seconds)
+
+
+def _show(gauge: Gauge, values: Mapping[int, float]) -> None:
+    gauge.clear()
+    for partition, value in values.items():
+        gauge.labels(partition).set(value)
 
 
 class TrainerMetrics:
@@ -204,6 +225,11 @@ class TrainerMetrics:
         self.records_lost = Counter(
             "refrain_records_lost_to_retention", "Records deleted before they were archived.", registry=registry
         )
+        # Above zero for long: an open transaction of a producer blocks a partition; the log says how to end it.
+        self.blocked_seconds = Gauge(
+            "refrain_archive_blocked_seconds", "Longest time that an open transaction has kept plays from the archive.",
+            registry=registry,
+        )  # fmt: skip
         # Follows the worker's `refrain_listeners_forgotten`; if it does not, the archive still holds their plays.
         self.forgotten = Counter(
             "refrain_archive_listeners_forgotten", "Listeners who asked to be forgotten, dropped from the archive.",

@@ -17,6 +17,7 @@ from streamer.archive.archive import Archive
 from streamer.archive.plays import forgotten_users, to_table
 from streamer.errors import ContractError
 from streamer.kafka.admin import KafkaAdmin
+from streamer.kafka.blocks import BlockWatch, ends_of
 from streamer.kafka.connection import Connection
 from streamer.kafka.consumers import create_consumer
 from streamer.metrics import TrainerMetrics
@@ -49,6 +50,7 @@ class Archivist:
             connection,
             auto_offset_reset="none",  # if retention overtakes the reading: exit, and count the loss at the next start
         )
+        self._blocks = BlockWatch(topic)
         self._held: dict[int, list[ConsumerRecord[bytes, bytes]]] = {}
         self._num_held = 0
 
@@ -115,6 +117,7 @@ class Archivist:
 
     async def _fetch(self) -> None:
         fetched = await self._consumer.getmany(timeout_ms=_FETCH_WAIT_MS, max_records=FULL_RECORDS)
+        self._metrics.blocked_seconds.set(max(self._blocks.look(ends_of(self._consumer)).values(), default=0.0))
         for partition, records in fetched.items():
             self._held.setdefault(partition.partition, []).extend(records)
             self._num_held += len(records)

@@ -124,6 +124,12 @@ async def num_left(app: ChunkApp, tp: TP, mark_offset: int) -> int:
     return left
 
 
+def ends_of(app: ChunkApp, tp: TP) -> tuple[int, int]:
+    """Return the end of what can be read of a partition, and its end with open transactions; 0 before a fetch."""
+    ends: tuple[int, int] = app.consumer.ends(tp)
+    return ends
+
+
 def check_partitions(app: ChunkApp, topic: str, expected: int) -> None:
     """End the process if partitions of the plays were added: static members do not always rebalance then.
 

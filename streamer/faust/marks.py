@@ -6,12 +6,15 @@ worker refuses, and says what happened and what the remedy is (`streamer.kafka.o
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from aiokafka import TopicPartition
 from faust.types import TP
 
 from streamer.errors import ContractError
+from streamer.kafka.blocks import find_blocks
 from streamer.kafka.commits import Commit
 from streamer.kafka.connection import Connection
 from streamer.kafka.offsets import explain, observing, read_offsets
@@ -23,6 +26,10 @@ if TYPE_CHECKING:
     from streamer.kafka.fences import Fences
 
 logger = logging.getLogger(__name__)
+
+#: Seconds that a transaction in front of states may take to end, and between two looks at it.
+_PATIENCE_S = 5.0
+_PAUSE_S = 0.2
 
 
 class Marks:
@@ -77,6 +84,7 @@ class Marks:
         async with observing(self._connection) as consumer:
             commits = {number: committed[tp] for number, tp in sources.items()}
             partitions = await read_offsets(consumer, self.source_topic, marks, commits)
+        await self._refuse_blocked_states(list(sources))
         if problem := explain(self.source_topic, partitions):
             refuse(ContractError(problem))
         for offsets in partitions:
@@ -85,3 +93,16 @@ class Marks:
                 offsets.partition, offsets.earliest, offsets.committed, replayed[offsets.partition],
             )  # fmt: skip
         return {sources[offsets.partition]: offsets.earliest for offsets in partitions}
+
+    async def _refuse_blocked_states(self, numbers: list[int]) -> None:
+        """End the process if states lie behind an open transaction: recovery took the changelog to end before it.
+
+        It is not ours. The fences ended what previous owners had left open.
+        """
+        changelog = [TopicPartition(self._table.changelog_topic_name, number) for number in numbers]
+        deadline_s = time.monotonic() + _PATIENCE_S
+        while blocks := await find_blocks(self._connection, changelog):
+            if time.monotonic() > deadline_s:
+                refuse(ContractError(f"the states cannot be read to their end: {blocks[0]}"))
+                return
+            await asyncio.sleep(_PAUSE_S)

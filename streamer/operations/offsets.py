@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaError, ProducerFenced
 
 from streamer.errors import ContractError
 from streamer.kafka.admin import KafkaAdmin
+from streamer.kafka.blocks import Block, find_blocks
 from streamer.kafka.clients import running
 from streamer.kafka.connection import connection_of
 from streamer.kafka.consumers import create_consumer
@@ -72,7 +73,7 @@ def add_offsets(commands: Commands) -> None:
 
 async def show(settings: Settings) -> str:
     """Describe the offsets of each partition and what a reset would do; change nothing."""
-    return _table(await _read_all(settings))
+    return _table(await _read_all(settings)) + "".join(f"{block}\n" for block in await _find_blocks(settings))
 
 
 async def reset(settings: Settings, to: str, partitions: Collection[int] = ()) -> str:
@@ -168,6 +169,17 @@ async def _read_all(settings: Settings) -> list[Offsets]:
         marks |= {tp.partition: mark for tp, mark in newest.items() if tp.partition in marks}
         commits = {tp.partition: commit for tp, commit in committed.items() if tp.topic == topic}
         return await read_offsets(consumer, topic, marks, commits)
+
+
+async def _find_blocks(settings: Settings) -> list[Block]:
+    """Find open transactions in front of plays, states and release notices."""
+    connection = connection_of(settings)
+    topics = (settings.plays_topic, settings.changelog_topic, settings.releases_topic)
+    async with KafkaAdmin(connection) as admin:
+        partitions = [
+            TopicPartition(topic, number) for topic in topics for number in await admin.find_partitions(topic)
+        ]
+    return await find_blocks(connection, partitions)
 
 
 async def _num_partitions(settings: Settings) -> int:

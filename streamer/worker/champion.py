@@ -20,6 +20,7 @@ from typing import Final
 from aiokafka import TopicPartition
 
 from streamer.errors import ReleaseError, StoreError
+from streamer.kafka.blocks import BlockWatch, ends_of
 from streamer.kafka.connection import Connection
 from streamer.kafka.consumers import create_consumer
 from streamer.metrics import WorkerMetrics
@@ -60,6 +61,7 @@ class Releases:
         self._shelf = shelf
         self._metrics = metrics
         self._clock = clock
+        self._blocks = BlockWatch(topic)
         self._newer: deque[NoticeRecord] = deque(maxlen=_MAX_NOTICES)  # than the champion, newest last
         self._attempts = Attempts()
         self._changed = asyncio.Condition()
@@ -123,6 +125,7 @@ class Releases:
     async def _read(self, wait_ms: int) -> bool:
         """Remember the notices that arrive within `wait_ms`; return whether there were any."""
         fetched = await self._consumer.getmany(self._partition, timeout_ms=wait_ms)
+        self._blocks.look(ends_of(self._consumer))
         notices = [
             record for record in fetched.get(self._partition, []) if record.key == CHAMPION and record.value is not None
         ]

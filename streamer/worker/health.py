@@ -6,7 +6,16 @@ import logging
 import math
 import time
 
-from streamer.faust.app import check_partitions, is_ready, num_left, owned_partitions, remaining_records, standby_lags
+from streamer.faust.app import (
+    check_partitions,
+    ends_of,
+    is_ready,
+    num_left,
+    owned_partitions,
+    remaining_records,
+    standby_lags,
+)
+from streamer.kafka.blocks import BlockWatch
 from streamer.kafka.contact import Contact
 from streamer.worker.app import Worker
 
@@ -22,6 +31,7 @@ class Watch:
     """Checks a worker every second, sets its gauges and says whether it should be restarted.
 
     While Kafka does not answer, a worker is healthy and not ready: a restart would only take away what it knows.
+    A partition that a producer's open transaction blocks is lag, but neither stuck nor unready: a restart ends nothing.
 
     Args:
         worker: what is watched.
@@ -36,6 +46,7 @@ class Watch:
         self._is_spare = False
         self._source_topic = source_topic
         self._num_partitions = num_partitions
+        self._blocks = BlockWatch(source_topic)
         self._seen: dict[object, int] = {}
         self._progress_at_s: dict[object, float] = {}
 
@@ -80,8 +91,11 @@ class Watch:
         marks = {tp.partition: self._worker.answering.table.mark(tp.partition).offset for tp in owned}
         known = [tp for tp in owned if self._contact.reaches(tp.partition)]
         lags: dict[int, float] = {tp.partition: await num_left(app, tp, marks[tp.partition]) for tp in known}
+        ends = {tp.partition: ends_of(app, tp) for tp in known}
+        blocked = {number: end - readable for number, (readable, end) in ends.items()}
+        metrics.show_blocks(blocked, self._blocks.look(ends))
         metrics.show_partitions(
-            {number: lags.get(number, math.nan) for number in marks},
+            {number: lags[number] + blocked[number] if number in lags else math.nan for number in marks},
             {number: self._worker.answering.table.num_listeners(number) for number in marks},
             standby_lags(app),
         )

@@ -1,6 +1,8 @@
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from aiokafka.admin import RecordsToDelete
 from aiokafka.structs import TopicPartition
 from faust.types import TP
@@ -14,6 +16,7 @@ from streamer.kafka.fences import Fences
 from streamer.local.devkafka import DevKafka
 from streamer.wire.changelog import MARK_KEY, Mark
 from tests.builders import NOON_MS
+from tests.cases.observations import Observe
 from tests.onkafka import admin_of, create_topic, delete_topic, produce, read_committed
 
 pytestmark = pytest.mark.kafka
@@ -45,13 +48,16 @@ class Place:
 
 
 @pytest.fixture
-async def place(kafka: DevKafka, topic_prefix: str, table: ListenerTable, monkeypatch: pytest.MonkeyPatch) -> Place:
+async def place(
+    kafka: DevKafka, topic_prefix: str, open_table: Callable[..., ListenerTable], monkeypatch: pytest.MonkeyPatch
+) -> Place:
     def refuse(cause: ContractError) -> None:  # the product's would end the test run too
         raise cause
 
     monkeypatch.setattr(marks_module, "refuse", refuse)
-    plays = f"{topic_prefix}.plays"
+    table, plays = open_table(topic_prefix), f"{topic_prefix}.plays"
     await create_topic(kafka.bootstrap_servers, plays, configs={"retention.ms": "-1"})
+    await create_topic(kafka.bootstrap_servers, table.changelog_topic_name)
     fences = Fences(kafka.connection, topic_prefix, 30.0)
     place = Place(kafka.bootstrap_servers, plays, table, Marks(kafka.connection, plays, table, fences))
     await place.fill()
@@ -109,6 +115,27 @@ async def test_deleted_markers_are_no_deleted_plays(place: Place) -> None:
     await place.delete_before(8)
 
     assert await place.start(Commit(8, 5)) == 8
+
+
+@pytest.mark.kind(5)
+async def test_states_behind_an_open_transaction_are_refused_rather_than_taken_to_end_before_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch, observe: Observe
+) -> None:
+    monkeypatch.setattr(marks_module, "_PATIENCE_S", 0.0)
+    changelog = place.table.changelog_topic_name
+    stranger = AIOKafkaProducer(bootstrap_servers=place.bootstrap_servers, transactional_id=f"{changelog}-stranger")
+    async with stranger:
+        await stranger.begin_transaction()
+        await stranger.send_and_wait(changelog, b"", b"k", partition=0)
+
+        with pytest.raises(
+            ContractError, match=rf"cannot be read to their end: 1 records of {changelog}-0 wait behind"
+        ):
+            await place.start()
+        await stranger.abort_transaction()
+
+    assert await place.start() == 0
+    observe("a stranger's open transaction in front of states: refused (3) with the command that ends it")
 
 
 async def test_a_topic_that_ends_before_the_mark_was_recreated(place: Place) -> None:
