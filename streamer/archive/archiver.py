@@ -127,13 +127,15 @@ class Archivist:
     async def _archive_held(self) -> None:
         if not self._held:
             return
-        await asyncio.to_thread(self._append, self._held)
+        reached = {number: await self._consumer.position(TopicPartition(self._topic, number)) for number in self._held}
+        await asyncio.to_thread(self._append, self._held, reached)
         self._held, self._num_held = (
             {},
             0,
         )  # only now: records that a full disk cannot store are held until there is space
 
-    def _append(self, records: Records) -> None:
+    def _append(self, records: Records, reached: Mapping[int, int]) -> None:
+        """Archive records, and where to continue: behind the markers of transactions, which expire like plays."""
         tables: list[pa.Table] = []
         forgotten: set[str] = set()
         num_rejected = 0
@@ -144,9 +146,7 @@ class Archivist:
             forgotten |= forgotten_users(decoded.plays)
             num_rejected += len(decoded.rejects)
         plays = pa.concat_tables(tables)
-        self._archive.append(
-            plays, {partition: of_partition[-1].offset + 1 for partition, of_partition in records.items()}, forgotten
-        )
+        self._archive.append(plays, reached, forgotten)
         self._metrics.plays_archived.inc(len(plays))
         self._metrics.plays_refused.inc(num_rejected)
         self._metrics.forgotten.inc(len(forgotten))

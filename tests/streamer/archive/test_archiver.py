@@ -120,6 +120,7 @@ async def test_aborted_plays_are_not_archived_and_markers_do_not_stall(
 
     with Archive(tmp_path) as archive:
         assert await asyncio.wait_for(archive_all(kafka, topic_prefix, archive), 30) == [("ann", "kept")]
+        assert archive.next_offsets == {0: 4}, "markers that expire would be counted as lost plays"
 
 
 async def test_plays_lost_to_retention_are_reported(kafka: DevKafka, topic_prefix: str, tmp_path: Path) -> None:
