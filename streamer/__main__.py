@@ -10,7 +10,7 @@ from typing import Final
 from aiokafka.errors import KafkaConnectionError
 
 from streamer.demo.command import add_demo
-from streamer.errors import ContractError, KafkaUnavailableError, RefrainError, SettingsError
+from streamer.errors import AccessError, ContractError, KafkaUnavailableError, RefrainError, SettingsError
 from streamer.operations.dead_letters import add_dead_letters
 from streamer.operations.offsets import add_offsets
 from streamer.operations.releases import add_releases
@@ -39,7 +39,12 @@ EXTRA_OF: Final = {
     "jgo": "demo",
 }
 
-_STATUSES: Final = {SettingsError: 2, ContractError: REFUSED_STATUS, KafkaUnavailableError: UNREACHABLE_STATUS}
+_STATUSES: Final = {
+    SettingsError: 2,
+    ContractError: REFUSED_STATUS,
+    AccessError: REFUSED_STATUS,
+    KafkaUnavailableError: UNREACHABLE_STATUS,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -3,6 +3,7 @@
     RefrainError
     +-- SettingsError          a REFRAIN_ variable is wrong: printed, exit 2, nothing was started
     +-- ContractError          topics, offsets and changelog do not fit together: printed, exit 3, nothing was changed
+    +-- AccessError            Kafka refuses us, or we refuse its certificate: printed, exit 3, nothing was started
     +-- KafkaUnavailableError  the embedded Kafka does not start: printed, exit 4
     +-- ReleaseError           a release cannot be taken up: logged, the worker keeps the one it has
     |   +-- StoreError         the store of the releases fails or does not answer: tried again, it may recover
@@ -25,6 +26,10 @@ class SettingsError(RefrainError):
 
 class ContractError(RefrainError):
     """Raised when Kafka's contents contradict the states, so that starting would lose or repeat plays."""
+
+
+class AccessError(RefrainError):
+    """Raised when a password, a certificate or a right does not let us into Kafka; names it and what to do."""
 
 
 class KafkaUnavailableError(RefrainError):

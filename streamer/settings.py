@@ -4,9 +4,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
-from streamer.values import ANY_CASE, AppId, Brokers, Count, KafkaName, KafkaSeconds, Num, Port, Seconds
+from streamer.credentials import find_misfit
+from streamer.values import (
+    ANY_CASE,
+    UPPER_CASE,
+    AppId,
+    Brokers,
+    Count,
+    KafkaName,
+    KafkaSeconds,
+    Num,
+    Port,
+    ReadableFile,
+    Seconds,
+)
 from streamer.variables import read_variables, secrets, variable
 
 #: A step fits into a transaction, a transaction into a rebalance, and some heartbeats into a session.
@@ -28,6 +41,33 @@ class Settings(BaseModel):
 
     kafka_bootstrap_servers: Brokers = Field(
         default="127.0.0.1:9092", description="host:port of Kafka brokers, separated by commas"
+    )
+    kafka_security_protocol: Annotated[Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], UPPER_CASE] = Field(
+        default="PLAINTEXT",
+        description="SSL encrypts, SASL says who we are: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL",
+    )
+    kafka_ca_file: ReadableFile = Field(
+        default="", description="PEM file of the authorities that signed the brokers' certificates; empty: the system's"
+    )
+    kafka_certificate_file: ReadableFile = Field(
+        default="", description="PEM file of our certificate, where brokers ask for one; it may hold the key too"
+    )
+    kafka_key_file: ReadableFile = Field(default="", description="PEM file of the certificate's key")
+    kafka_key_password: SecretStr = Field(default=SecretStr(""), description="password of that key")
+    kafka_check_hostname: bool = Field(
+        default=True, description="whether a broker's certificate must name the host that we connect to"
+    )
+    kafka_sasl_mechanism: Annotated[
+        Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"], UPPER_CASE
+    ] = Field(default="", description="how SASL says who we are: by user and password, or OAUTHBEARER by a token")
+    kafka_username: str = Field(default="", description="the user that we log in as")
+    kafka_password: SecretStr = Field(default=SecretStr(""), description="that user's password")
+    kafka_token_file: ReadableFile = Field(
+        default="", description="file of the token, read again for every connection to a broker"
+    )
+    kafka_token_provider: str = Field(
+        default="",
+        description="name of an entry point in the group refrain.kafka_tokens, a function that returns a token",
     )
     app_id: AppId = Field(
         default="refrain", description="names the consumer group, the changelog and the fences of one deployment"
@@ -153,6 +193,8 @@ class Settings(BaseModel):
                 raise ValueError(f"must be above {variable(low)}={info.data[low]}")
             if info.field_name == low and high in info.data and value >= info.data[high]:
                 raise ValueError(f"must be below {variable(high)}={info.data[high]}")
+        if info.field_name and (misfit := find_misfit(info.field_name, is_given=_is_given(value), earlier=info.data)):
+            raise ValueError(misfit)
         if info.field_name in _TOPICS:
             names = {variable(other): info.data[other] for other in _TOPICS if other in info.data}
             if "app_id" in info.data:
@@ -180,6 +222,11 @@ class Settings(BaseModel):
         """List the settings as `NAME=value`, secrets masked, for the first line of the log."""
         hidden = {name: "***" if getattr(self, name).get_secret_value() else "" for name in secrets(type(self))}
         return " ".join(f"{variable(name)}={hidden.get(name, value)}" for name, value in self)
+
+
+def _is_given(value: object) -> bool:
+    """Whether a setting of security has a value: all are empty by default, but that hostnames are checked."""
+    return value is False if isinstance(value, bool) else bool(value)
 
 
 def _changelog(app_id: str) -> str:

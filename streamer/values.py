@@ -1,6 +1,8 @@
 """What a setting may be: types that check a value and say what would be right."""
 
+import os
 import re
+from pathlib import Path
 from typing import Annotated, Final, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -31,11 +33,22 @@ def _check_brokers(text: str) -> str:
     return ",".join(parse_servers(text))
 
 
+def _check_file(path: str) -> str:
+    if path and not (Path(path).is_file() and os.access(path, os.R_OK)):
+        raise ValueError("is no file that can be read")
+    return path
+
+
+def _raise_case(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
 def _fold_case(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
 Brokers: TypeAlias = Annotated[str, AfterValidator(_check_brokers)]
+ReadableFile: TypeAlias = Annotated[str, AfterValidator(_check_file)]
 KafkaName: TypeAlias = Annotated[str, AfterValidator(_check_name)]
 AppId: TypeAlias = Annotated[str, AfterValidator(_check_app_id)]
 
@@ -50,3 +63,6 @@ KafkaSeconds: TypeAlias = Annotated[float, Field(ge=0.001, le=1_000_000, allow_i
 
 #: Beside the literals of a choice: `INFO` is `info`.
 ANY_CASE: Final = BeforeValidator(_fold_case)
+
+#: The same for names that are written in capitals.
+UPPER_CASE: Final = BeforeValidator(_raise_case)

@@ -22,6 +22,7 @@ Fields = TypeVar("Fields", bound=BaseModel)
 
 #: What pydantic finds wrong, in plain words.
 _WRONG: Final = {
+    "bool_parsing": "must be true or false",
     "finite_number": "must be a finite number",
     "float_parsing": "must be a number",
     "greater_than_equal": "must be at least {ge}",

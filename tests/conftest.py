@@ -1,5 +1,6 @@
 """Fixtures that every test directory may use."""
 
+import asyncio
 import os
 from collections.abc import Iterator
 from uuid import uuid4
@@ -8,6 +9,7 @@ import pytest
 
 from streamer.local.devkafka import DevKafka
 from tests.cases.observations import PAGE, Observations, Observe, observer, properties
+from tests.secured import SecuredKafka, secured_kafka
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # on a busy machine tiny tensors wait too long for a second thread
 
@@ -39,6 +41,14 @@ def observe(request: pytest.FixtureRequest) -> Observe:
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevKafka]:
     """Run one real broker for the whole session; if it cannot start, its tests fail with the reason."""
     with DevKafka(tmp_path_factory.mktemp("kafka")) as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredKafka]:
+    """Run another broker for the whole session, with TLS, users and ACLs."""
+    with secured_kafka(tmp_path_factory.mktemp("secured-kafka")) as broker:
+        asyncio.run(broker.add_user())
         yield broker
 
 

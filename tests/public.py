@@ -24,6 +24,15 @@ from models.training import checkpoint
 from models.training.reranker_counts import counted_reranker
 from streamer import __main__ as command_line
 from streamer.archive import manifest
+from streamer.kafka.rights import (
+    letter_reader_rights,
+    letter_sender_rights,
+    offset_reader_rights,
+    promoter_rights,
+    release_reader_rights,
+    trainer_rights,
+    worker_rights,
+)
 from streamer.kafka.topics import TopicSpec, specs
 from streamer.metrics import TrainerMetrics, WorkerMetrics
 from streamer.runtime.crash import CRASH_STATUS, REFUSED_STATUS
@@ -62,6 +71,7 @@ def render_tables() -> dict[str, str]:
         "statuses": _table(("status", "meaning"), status_rows()),
         "settings": _table(("variable", "type", "default"), list(setting_rows())),
         "topics": _table(("topic", "named by", "partitions", "required configuration"), topic_rows()),
+        "rights": _table(("of", "resource", "operations"), right_rows()),
         "worker-metrics": _table(("metric", "type", "labels"), metric_rows(WorkerMetrics())),
         "trainer-metrics": _table(("metric", "type", "labels"), metric_rows(TrainerMetrics())),
         "release-files": _table(("file", ""), release_file_rows()),
@@ -105,6 +115,26 @@ def status_rows() -> Rows:
     if unknown := set(command_line._STATUSES.values()) - meanings.keys():
         raise ValueError(f"no meaning is given for the exit statuses {sorted(unknown)}: add it to tests/public.py")
     return [(str(status), meaning) for status, meaning in sorted(meanings.items())]
+
+
+def right_rows() -> Rows:
+    """Return a row for each resource of each process and command, with the default names."""
+    settings = Settings()
+    rights = {
+        "`refrain worker`, `offsets reset`": worker_rights(settings),
+        "`refrain trainer`": trainer_rights(settings),
+        "`releases list`": release_reader_rights(settings),
+        "`releases promote`, `rollback`": promoter_rights(settings),
+        "`offsets show`": offset_reader_rights(settings),
+        "`dead-letters list`, `show`": letter_reader_rights(settings),
+        "`dead-letters send-again`": letter_sender_rights(settings),
+    }
+    rows: dict[tuple[str, str], list[str]] = {}
+    for process, needed in rights.items():
+        for right in needed:
+            name = f"{right.resource} {_code(right.name)}{', prefixed' if right.is_prefix else ''}"
+            rows.setdefault((process, name), []).append(right.operation)
+    return [(*place, ", ".join(operations)) for place, operations in rows.items()]
 
 
 def setting_rows() -> Iterator[Sequence[str]]:

@@ -12,11 +12,13 @@ import logging
 from collections.abc import Iterable, Mapping
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import TransactionalIdAuthorizationFailed
 
+from streamer.errors import AccessError
 from streamer.kafka.clients import watch_tasks
 from streamer.kafka.connection import Connection
 from streamer.kafka.producers import create_transactional_producer
-from streamer.runtime.crash import crash
+from streamer.runtime.crash import crash, refuse
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +52,8 @@ class Fences:
         numbers = sorted(set(partitions))
         try:
             producers = await asyncio.gather(*map(self._make, numbers))
+        except TransactionalIdAuthorizationFailed:
+            refuse(AccessError(f"the right is missing: Write on transactional id {self._app_id}-*; see docs/access.md"))
         except Exception as exc:  # noqa: BLE001  a partition is processed only under its fence
             crash(f"the fences of partitions {numbers} could not be taken; check the broker and its ACLs", exc)
         self._held = dict(zip(numbers, producers, strict=True))

@@ -5,16 +5,19 @@ import asyncio
 import heapq
 import sys
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, TypeVar
 
 import msgspec
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from streamer.errors import RefrainError
+from streamer.kafka.access import once_admitted
+from streamer.kafka.connection import connection_of
+from streamer.kafka.rights import Right, letter_reader_rights, letter_sender_rights
 from streamer.operations.letters import Letter, RecordId, read_letters, survey_letters
 from streamer.operations.redelivery import Choice, Dispatch, send_again
 from streamer.runtime.commands import Commands
@@ -56,7 +59,9 @@ def _add_list(actions: Commands) -> None:
     )
 
     def run(settings: Settings, arguments: argparse.Namespace) -> None:
-        sys.stdout.write(_wait_for(_list(settings, _choice(arguments), arguments.limit)))
+        sys.stdout.write(
+            _wait_for(settings, letter_reader_rights, _list(settings, _choice(arguments), arguments.limit))
+        )
 
     parser.set_defaults(run=run)
 
@@ -66,7 +71,7 @@ def _add_show(actions: Commands) -> None:
     parser.add_argument("letter", type=_place, metavar="PARTITION:OFFSET", help="as printed by `list`")
 
     def run(settings: Settings, arguments: argparse.Namespace) -> None:
-        sys.stdout.write(_wait_for(_show(settings, arguments.letter)))
+        sys.stdout.write(_wait_for(settings, letter_reader_rights, _show(settings, arguments.letter)))
 
     parser.set_defaults(run=run)
 
@@ -81,7 +86,7 @@ def _add_send_again(actions: Commands) -> None:
     def run(settings: Settings, arguments: argparse.Namespace) -> None:
         if arguments.cause and arguments.letters:
             parser.error("choose by --cause or by PARTITION:OFFSET, not both")
-        dispatch = _wait_for(send_again(settings, _choice(arguments)))
+        dispatch = _wait_for(settings, letter_sender_rights, send_again(settings, _choice(arguments)))
         sys.stdout.write(report(dispatch))
         if dispatch.refused or dispatch.missing:
             sys.exit(1)
@@ -101,9 +106,13 @@ def _choice(arguments: argparse.Namespace) -> Choice:
     return Choice([Cause(code) for code in arguments.cause], arguments.letters)
 
 
-def _wait_for(call: Coroutine[None, None, _Result]) -> _Result:
+def _wait_for(
+    settings: Settings, rights: Callable[[Settings], list[Right]], call: Coroutine[None, None, _Result]
+) -> _Result:
     try:
-        return asyncio.run(call)
+        return asyncio.run(once_admitted(connection_of(settings), rights(settings), call))
+    except KafkaConnectionError:
+        raise
     except KafkaError as exc:
         raise DeadLettersError(
             f"Kafka failed: {exc}; fix it, make sure no other send-again is running, and run the command again: no "

@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, ProducerFenced
 
 from streamer.errors import ContractError
+from streamer.kafka.access import check_access
 from streamer.kafka.admin import KafkaAdmin
 from streamer.kafka.blocks import Block, find_blocks
 from streamer.kafka.clients import running
@@ -31,6 +32,7 @@ from streamer.kafka.offsets import (
     read_offsets,
     timestamps_at,
 )
+from streamer.kafka.rights import offset_reader_rights, worker_rights
 from streamer.kafka.topics import ensure_topics
 from streamer.runtime.commands import Commands
 from streamer.settings import Settings
@@ -72,7 +74,12 @@ def add_offsets(commands: Commands) -> None:
 
 
 async def show(settings: Settings) -> str:
-    """Describe the offsets of each partition and what a reset would do; change nothing."""
+    """Describe the offsets of each partition and what a reset would do; change nothing.
+
+    Raises:
+        AccessError: Kafka does not let us in, or a right is missing.
+    """
+    await check_access(connection_of(settings), offset_reader_rights(settings))
     return _table(await _read_all(settings)) + "".join(f"{block}\n" for block in await _find_blocks(settings))
 
 
@@ -88,8 +95,10 @@ async def reset(settings: Settings, to: str, partitions: Collection[int] = ()) -
         A report for the operator.
 
     Raises:
+        AccessError: Kafka does not let us in, or a right is missing.
         ContractError: a worker runs, a partition does not exist, or the topics are not configured as they must be.
     """
+    await check_access(connection_of(settings), worker_rights(settings))
     await _refuse_members(settings)
     num_partitions = await _num_partitions(settings)
     if unknown := set(partitions) - set(range(num_partitions)):

@@ -3,14 +3,19 @@
 import argparse
 import asyncio
 import sys
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Final, TypeVar
 
+from streamer.kafka.access import once_admitted
 from streamer.kafka.connection import connection_of
+from streamer.kafka.rights import Right, promoter_rights, release_reader_rights
 from streamer.runtime.commands import Commands
 from streamer.settings import Settings
 
 if TYPE_CHECKING:
     from streamer.releases.promotion import Promoter, Promotion
+
+_Result = TypeVar("_Result")
 
 _ROLLBACK: Final = """
 Restore the previous champion; run it again to go further back. If the topic of releases no longer records the previous
@@ -41,7 +46,7 @@ def _list(settings: Settings, _: argparse.Namespace) -> None:
     from streamer.operations.release_listing import print_releases
     from streamer.releases.alias import find_champions
 
-    champions = asyncio.run(find_champions(connection_of(settings), settings.releases_topic))
+    champions = _run(settings, release_reader_rights, find_champions(connection_of(settings), settings.releases_topic))
     print_releases(settings.releases_url, champions)
 
 
@@ -54,11 +59,11 @@ def _show(settings: Settings, arguments: argparse.Namespace) -> None:
 def _promote(settings: Settings, arguments: argparse.Namespace) -> None:
     promoter = _promoter(settings)
     promote = promoter.force if arguments.force else promoter.promote
-    _print_promotion(asyncio.run(promote(arguments.release)))
+    _print_promotion(_run(settings, promoter_rights, promote(arguments.release)))
 
 
 def _roll_back(settings: Settings, _: argparse.Namespace) -> None:
-    _print_promotion(asyncio.run(_promoter(settings).roll_back()))
+    _print_promotion(_run(settings, promoter_rights, _promoter(settings).roll_back()))
 
 
 def _promoter(settings: Settings) -> "Promoter":
@@ -76,3 +81,9 @@ def _print_promotion(promotion: "Promotion") -> None:
     sys.stdout.write(
         f"{release_id} is champion now{before}: every byte was verified, and workers load it within seconds.\n"
     )
+
+
+def _run(
+    settings: Settings, rights: Callable[[Settings], list[Right]], call: Coroutine[None, None, _Result]
+) -> _Result:
+    return asyncio.run(once_admitted(connection_of(settings), rights(settings), call))

@@ -6,8 +6,10 @@ from aiokafka.errors import KafkaConnectionError
 
 from models.config import TrainingConfig
 from streamer.errors import RefrainError
+from streamer.kafka.access import once_admitted
 from streamer.kafka.connection import connection_of
 from streamer.kafka.contact import Contact
+from streamer.kafka.rights import trainer_rights
 from streamer.kafka.topics import ensure_topics
 from streamer.metrics import TrainerMetrics
 from streamer.runtime.crash import crash, leave
@@ -50,6 +52,7 @@ async def run(settings: Settings) -> None:
     """Archive and release until SIGTERM or SIGINT.
 
     Raises:
+        AccessError: Kafka does not let us in, or a right is missing.
         ContractError: the topics or the archive do not meet the trainer's requirements.
     """
     stopping = stop_signal(lambda: leave("the trainer was in the middle of a step; it starts over"))
@@ -62,7 +65,7 @@ async def run(settings: Settings) -> None:
     )  # fmt: skip
     await web.start()
     try:
-        if await unless_stopped(ensure_topics(settings), stopping) is None:
+        if await unless_stopped(_admitted(settings), stopping) is None:
             return
         asking = start_vital(contact.run(), "contact with Kafka")
         await run_trainer(trainer_config(settings), metrics, stopping)
@@ -82,11 +85,16 @@ async def run_once(settings: Settings) -> bool:
         Interrupted: a signal came first.
     """
     stopping = stop_signal(lambda: leave("the fit was not finished", Interrupted(stopping.number).status))
-    await unless_stopped(ensure_topics(settings), stopping)
+    await unless_stopped(_admitted(settings), stopping)
     saved = await train_once(trainer_config(settings), TrainerMetrics(), stopping)
     if saved is None and stopping.is_set():
         raise Interrupted(stopping.number)
     return saved is not None
+
+
+async def _admitted(settings: Settings) -> int:
+    connection = connection_of(settings)
+    return await once_admitted(connection, trainer_rights(settings), ensure_topics(settings))
 
 
 def _nothing() -> str:

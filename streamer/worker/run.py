@@ -6,8 +6,10 @@ import logging
 from dataclasses import dataclass
 
 from streamer.faust.app import stop_app
+from streamer.kafka.access import check_access
 from streamer.kafka.connection import connection_of
 from streamer.kafka.contact import Contact
+from streamer.kafka.rights import worker_rights
 from streamer.kafka.topics import ensure_topics
 from streamer.runtime.crash import CLOCK_PERIOD_S, ClockWatch, crash, leave
 from streamer.runtime.stop import GRACE_S, stop_signal, unless_stopped
@@ -42,6 +44,7 @@ async def run_worker(settings: Settings, engine: Engine | None = None) -> None:
         engine: computes the steps; None builds the one that the settings describe.
 
     Raises:
+        AccessError: Kafka does not let us in, or a right is missing.
         ContractError: a topic does not have the settings it needs.
     """
     logger.info("worker starts %s", settings.describe())
@@ -56,6 +59,7 @@ async def run_worker(settings: Settings, engine: Engine | None = None) -> None:
 
 
 async def _start(settings: Settings, engine: Engine | None) -> _Running:
+    await check_access(connection_of(settings), worker_rights(settings))
     num_partitions = await ensure_topics(settings)
     worker = create_worker(settings, num_partitions, engine)
     metrics = worker.answering.metrics
