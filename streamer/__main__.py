@@ -31,6 +31,7 @@ MISSING_EXTRA_STATUS: Final = 2
 
 #: The extra in pyproject.toml that installs each package that a worker does not need.
 EXTRA_OF: Final = {
+    "duckdb": "trainer",
     "gensim": "trainer",
     "pyarrow": "trainer",
     "rich": "trainer",

@@ -8,6 +8,7 @@
     +-- ReleaseError           a release cannot be taken up: logged, the worker keeps the one it has
     |   +-- StoreError         the store of the releases fails or does not answer: tried again, it may recover
     +-- StepError              a step cannot be computed: its batch is retried in halves, down to the guilty play
+    +-- RecordingError         a file of plays cannot be read, or too few of its rows are plays: printed, exit 1
     +-- CheckpointError        a checkpoint is damaged, or from another fit: printed, exit 1, the file is kept
 
 A bad play is not an exception but a row beside the good ones (`wire.plays.Reject`), because it must not stop a chunk.
@@ -42,6 +43,10 @@ class ReleaseError(RefrainError):
 
 class StoreError(ReleaseError):
     """Raised when the store of the releases fails or does not answer in time, whatever its driver raised."""
+
+
+class RecordingError(RefrainError):
+    """Raised when a file of plays cannot be read, or too few of its rows are plays."""
 
 
 class StepError(RefrainError):

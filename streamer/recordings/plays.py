@@ -1,27 +1,34 @@
-"""Recorded plays: any Parquet or CSV file with columns for user, track and time."""
+"""Recorded plays, from files in the formats that people have."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import math
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
+from zoneinfo import ZoneInfo
 
+import duckdb
 import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
 
 from models.plays.split import Plays
-from streamer.recordings.columns import COLUMN_NAMES, ColumnChoice
-from streamer.recordings.table import RecordingError, find_column, numbered, read_table, without_nulls
+from streamer.errors import RecordingError
+from streamer.recordings.batches import Table, find_tables
+from streamer.recordings.columns import ColumnChoice
+from streamer.recordings.files import PlainFile, plain_files
+from streamer.recordings.formats import Format
+from streamer.recordings.ordering import in_listening_order, joined, ranked, without_repeats
+from streamer.recordings.rows import BROKEN_ROW, REPEATED, Judge, Rows, Tally
+from streamer.recordings.sources import broken_rows, explain, open_database
+from streamer.recordings.summary import Summary, describe
 
 _FILE_IN_FOLDER: Final = "events.parquet"
-_FIRST_MS: Final = 100_000_000_000  # year 5138 in seconds, 1973 in milliseconds: the two units cannot be confused
-_FIRST_US: Final = 1000 * _FIRST_MS
-_MILLISECONDS: Final = pa.timestamp("ms", "UTC")
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedPlays:
-    """P plays, in the order of the file.
+    """P plays in the order of the file, except that a listener's at the same time are in the order of listening.
 
     Attributes:
         plays: their columns; `plays.listeners` are indices into `user_ids`.
@@ -32,7 +39,7 @@ class RecordedPlays:
     user_ids: Sequence[str]
 
     def earliest(self, num_plays: int) -> "RecordedPlays":
-        """Keep the earliest plays, in the order of the file."""
+        """Keep the earliest plays, in the order they have."""
         plays = self.plays
         kept = np.sort(np.argsort(plays.played_at_ms, kind="stable")[:num_plays])
         fewer = replace(
@@ -45,61 +52,134 @@ class RecordedPlays:
         return RecordedPlays(fewer, self.user_ids)
 
 
-def read_plays(path: Path, columns: ColumnChoice | None = None) -> RecordedPlays:
-    """Read plays.
+def read_plays(path: Path, choice: ColumnChoice | None = None) -> RecordedPlays:
+    """Read plays, as `read_recording` does."""
+    return read_recording(path, choice or ColumnChoice())[0]
+
+
+def read_recording(
+    path: Path, choice: ColumnChoice, clock: Callable[[], float] = time.time
+) -> tuple[RecordedPlays, Summary]:
+    """Read plays, judging row by row as the topic judges messages.
+
+    Memory is bounded by the plays, 40 bytes each, and the ids, not by the text.
 
     Args:
-        path: a Parquet file, a CSV file with a header (`.csv`, `.tsv`, either one also as `.gz`), or a folder with
-            `events.parquet`.
-        columns: their names.
+        path: a file (Parquet, CSV, TSV, JSON or JSON Lines, compressed or not), a zip archive or a folder of such; of a
+            folder with `events.parquet`, that file.
+        choice: how to read it, where that should not be found out.
+        clock: seconds since the epoch; no play is later.
 
     Raises:
-        RecordingError: the file or a column is missing, or a column has the wrong content.
+        RecordingError: nothing can be read, a column is missing, or too many rows are no plays.
     """
-    columns = columns or ColumnChoice()
-    table = read_table(path / _FILE_IN_FOLDER if path.is_dir() else path)
-    users, user_ids = numbered(table, _column(table, "user", columns.user))
-    tracks, track_ids = numbered(table, _column(table, "track", columns.track))
-    time = _column(table, "time", columns.time)
-    session = _optional_column(table, "session", columns.session)
-    plays = Plays(
-        listeners=users,
-        tracks=tracks,
-        track_ids=track_ids,
-        played_at_ms=_milliseconds(time, without_nulls(table, time)),
-        sessions=None if session is None else numbered(table, session)[0],
-    )
-    return RecordedPlays(plays, user_ids)
+    if path.is_dir() and (path / _FILE_IN_FOLDER).is_file():
+        path /= _FILE_IN_FOLDER
+    _check_time_zone(choice.time_zone)
+    with tempfile.TemporaryDirectory(prefix="refrain-") as scratch, open_database(choice.time_zone) as connection:
+        reading = _Reading(connection, choice, Judge(int(clock() * 1000)))
+        for file in plain_files(path, Path(scratch), choice.encoding):
+            reading.read(file, is_only=file.name == path.name)
+    return reading.finish(path)
 
 
-def _column(table: pa.Table, role: str, name: str | None) -> str:
-    if name is None:
-        return find_column(table, role, COLUMN_NAMES[role])
-    if name not in table.column_names:
-        raise RecordingError(f"there is no column {name}; the columns are {', '.join(table.column_names)}")
-    return name
-
-
-def _optional_column(table: pa.Table, role: str, name: str | None) -> str | None:
-    if name is None and not {column.lower() for column in table.column_names} & set(COLUMN_NAMES[role]):
-        return None
-    return _column(table, role, name)
-
-
-def _milliseconds(name: str, column: pa.ChunkedArray) -> NDArray[np.int64]:
-    """Read times as ms since the epoch: timestamps (UTC unless they have a zone), ISO 8601, seconds or ms."""
+def _check_time_zone(name: str) -> None:
     try:
-        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-            column = column.cast(_MILLISECONDS)
-        if pa.types.is_timestamp(column.type):
-            played_at_ms: NDArray[np.int64] = column.cast(_MILLISECONDS, safe=False).cast(pa.int64()).to_numpy()
-            return played_at_ms
-        times: NDArray[np.float64] = column.cast(pa.float64()).to_numpy()
-    except pa.ArrowException as exc:
-        raise RecordingError(f"column {name} contains no times ({exc}); name another with --time") from exc
-    if not (np.isfinite(times).all() and times.min() > 0 and times.max() < _FIRST_US):
-        raise RecordingError(
-            f"column {name} runs from {times.min():g} to {times.max():g}: neither seconds nor milliseconds since the "
-            "epoch; convert it, or name another with --time"
+        ZoneInfo(name)
+    except (KeyError, OSError, ValueError) as exc:
+        raise RecordingError(f"there is no time zone {name!r}; name one such as Europe/Brussels") from exc
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What was read of a recording so far."""
+
+    connection: duckdb.DuckDBPyConnection
+    choice: ColumnChoice
+    judge: Judge
+    tally: Tally = field(default_factory=Tally)
+    rows: list[Rows] = field(default_factory=list)
+    formats: list[Format] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+
+    def read(self, file: PlainFile, *, is_only: bool) -> None:
+        """Read a file; one of several may be something else than plays."""
+        try:
+            tables = find_tables(self.connection, file, self.choice)
+            rows, tally = self._read_as_it_fits(tables)
+        except (duckdb.Error, RecordingError) as exc:
+            error = explain(file.name, exc) if isinstance(exc, duckdb.Error) else exc
+            if is_only:
+                raise error from exc
+            self.skipped.append(str(error))
+            return
+        self.formats.append(tables[0].format)
+        self.rows += rows
+        self.tally.add(tally)
+
+    def _read_as_it_fits(self, tables: Sequence[Table]) -> tuple[list[Rows], Tally]:
+        """Read the first table that has no broken row; if there is none, leave out the broken rows of the last."""
+        errors: list[duckdb.Error] = []
+        for table in tables[:-1]:
+            try:
+                return self._read(table)
+            except duckdb.Error as exc:
+                errors.append(exc)
+        rows, tally = self._read(tables[-1])
+        if errors:
+            self._count_broken(tables[-1].source.file.name, tally, errors[0])
+        return rows, tally
+
+    def _read(self, table: Table) -> tuple[list[Rows], Tally]:
+        tally = Tally()
+        file = len(self.formats)
+        name = table.source.file.name
+        return [self.judge.judge(batch, file, name, tally) for batch in table.batches(self.connection)], tally
+
+    def _count_broken(self, name: str, tally: Tally, first_error: duckdb.Error) -> None:
+        """Count the rows that DuckDB left out, unless a quote may have swallowed others, or bytes are not UTF-8."""
+        for line, reason in broken_rows(self.connection):
+            if "quote" in reason.lower() or "unicode" in reason.lower():
+                raise first_error
+            tally.num_rows += 1
+            tally.leave_out(BROKEN_ROW, 1, reason, f"line {line} of {name}")
+
+    def finish(self, path: Path) -> tuple[RecordedPlays, Summary]:
+        """Return the plays, if enough of the rows are."""
+        if not self.formats:
+            raise RecordingError(f"{path} has no file of plays; {'; '.join(self.skipped[:3]) or 'it is empty'}")
+        self._check_share(path)
+        rows = joined(self.rows)
+        kept = in_listening_order(without_repeats(rows))
+        if num_repeated := len(rows) - len(kept):
+            self.tally.leave_out(REPEATED, num_repeated, "an earlier file has the same plays", str(path))
+        users, user_ids = ranked(kept.users, self.judge.users.ids)
+        tracks, track_ids = ranked(kept.tracks, self.judge.tracks.ids)
+        sessions = None if kept.sessions is None else ranked(kept.sessions, self.judge.sessions.ids)[0]
+        recorded = RecordedPlays(Plays(users, tracks, track_ids, kept.played_at_ms, sessions=sessions), user_ids)
+        return recorded, self._summary(recorded)
+
+    def _check_share(self, path: Path) -> None:
+        share = self.tally.share_left_out
+        if not self.tally.num_rows:
+            raise RecordingError(f"{path} contains no plays; name another file")
+        if share > self.choice.max_left_out or share == 1:
+            raise RecordingError(
+                f"{path}: {'; '.join(describe(self.tally))}; correct it or name other columns"
+                + ("" if share == 1 else f", or allow as much with --max-left-out {math.ceil(share * 100) / 100:g}")
+            )
+
+    def _summary(self, recorded: RecordedPlays) -> Summary:
+        at_ms = recorded.plays.played_at_ms
+        return Summary(
+            formats=sorted({each.name for each in self.formats}),
+            num_files=len(self.formats),
+            skipped=self.skipped,
+            num_plays=len(at_ms),
+            num_users=len(recorded.user_ids),
+            num_tracks=len(recorded.plays.track_ids),
+            span_ms=(int(at_ms.min()), int(at_ms.max())),
+            tally=self.tally,
+            owner=next((each.owner for each in self.formats if each.owner and not self.choice.user), None),
+            time_zone=self.choice.time_zone,
         )
-    return np.rint(times if times.max() >= _FIRST_MS else times * 1000).astype(np.int64)

@@ -19,7 +19,7 @@ _EVERY_OF_MANY: Final = 4
 def add_report(commands: Commands) -> None:
     """Add `report`."""
     parser = commands.add_parser("report", help="compare every system on recorded plays: figures and a page")
-    parser.add_argument("data", type=Path, help="Parquet or CSV file of plays, or a folder with events.parquet")
+    add_recording(parser)
     parser.add_argument(
         "--check", action="store_true", help="reproduce the figures of one seed and compare; status 1 if they differ"
     )
@@ -38,7 +38,6 @@ def add_report(commands: Commands) -> None:
 
 def _report(settings: Settings, arguments: argparse.Namespace) -> None:
     from models.plays.split import split_plays
-    from streamer.recordings.plays import read_plays
     from streamer.report.bench import Bench
     from streamer.report.figures import Asking
     from streamer.report.gru4rec_search import search
@@ -47,7 +46,7 @@ def _report(settings: Settings, arguments: argparse.Namespace) -> None:
     from streamer.runtime.device import pick_device
 
     dataset = arguments.data.resolve().stem
-    split = split_plays(read_plays(arguments.data).plays)
+    split = split_plays(read_chosen(arguments).plays)
     if arguments.search:
         search(split, arguments.into / f"{dataset}.gru4rec.json", log=_log)
         return

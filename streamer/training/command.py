@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.recipes import RECIPES
-from streamer.recordings.arguments import add_columns, num, read_chosen
+from streamer.recordings.arguments import FILES, add_columns, num, read_chosen
 from streamer.runtime.commands import Commands
 from streamer.settings import Settings
 
@@ -51,12 +51,14 @@ def add_train(commands: Commands) -> None:
         "data",
         nargs="?",
         type=Path,
-        help="Parquet or CSV file of plays, or a folder with events.parquet; the first four fifths in time are used "
-        "for training, the rest for evaluation (default: all of the archive at REFRAIN_ARCHIVE_DIR)",
+        help=f"{FILES}; the first four fifths in time are used for training, the rest for evaluation "
+        "(default: all of the archive at REFRAIN_ARCHIVE_DIR)",
     )
     parser.add_argument("--recipe", choices=sorted(RECIPES), default="refrain", help="the recipe to fit (%(default)s)")
-    parser.add_argument("--playlists", type=Path, metavar="FILE",
-                        help="Parquet or CSV file of playlists, positions and tracks, as more data")  # fmt: skip
+    parser.add_argument(
+        "--playlists", type=Path, metavar="FILE",
+        help="playlists, positions and tracks, or slices of the Million Playlist Dataset, as more data",
+    )  # fmt: skip
     parser.add_argument(
         "--epochs", type=num, help="passes over the plays when fitting networks (default: the recipe's)"
     )

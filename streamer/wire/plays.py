@@ -151,6 +151,13 @@ def are_possible(
     return possible
 
 
+def check_id(name: bytes, field: str) -> str | None:
+    """Say why a name in UTF-8 is no id of a listener or a track; None if it is. It decides for topic and files."""
+    if 1 <= len(name) <= MAX_ID_BYTES:
+        return None
+    return f"{field} has {len(name)} bytes; it must have 1 to {MAX_ID_BYTES}"
+
+
 def plausible_ms(timestamp_ms: int | None, timestamp_type: int | None) -> int | None:
     """Return a record's timestamp if it can be when the record was written; None if it is no time in milliseconds.
 
@@ -205,8 +212,8 @@ def _read(
 
 
 def _require_id(name: bytes, field: str, cause: Cause) -> None:
-    if not 1 <= len(name) <= MAX_ID_BYTES:
-        raise _RejectError(cause, f"{field} has {len(name)} bytes; it must have 1 to {MAX_ID_BYTES}")
+    if reason := check_id(name, field):
+        raise _RejectError(cause, reason)
 
 
 def _require_possible(played_at_ms: int, timestamp_ms: int | None, timestamp_type: int | None) -> None:

@@ -10,9 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from streamer.errors import ReleaseError
+from streamer.errors import RecordingError, ReleaseError
 from streamer.recordings.plays import RecordedPlays
-from streamer.recordings.table import RecordingError
 from streamer.replay import run as running
 from streamer.replay.command import add_replay
 from streamer.replay.run import ReplayPlan

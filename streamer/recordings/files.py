@@ -1,0 +1,162 @@
+"""The files of a recording, as plain files in UTF-8: folders and archives opened, compression and encodings undone.
+
+What a file is, its first bytes say, whatever its name says.
+"""
+
+import bz2
+import codecs
+import gzip
+import lzma
+import shutil
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+import pyarrow as pa
+
+from streamer.errors import RecordingError
+
+_HEAD_BYTES: Final = 1 << 16
+_ZIP: Final = b"PK\x03\x04"
+_OLD_OFFICE: Final = b"\xd0\xcf\x11\xe0"
+_PARQUET: Final = b"PAR1"
+_WORKBOOK: Final = "is a spreadsheet; save its sheet as CSV (UTF-8), and name that file"
+
+#: Byte order marks, the longest first: that of UTF-32 begins with that of UTF-16.
+_MARKS: Final = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+
+
+class _Readable(Protocol):
+    def read(self, size: int = ..., /) -> bytes: ...
+
+
+def _open_zstd(path: Path) -> AbstractContextManager[_Readable]:
+    stream: AbstractContextManager[_Readable] = pa.CompressedInputStream(pa.OSFile(str(path)), "zstd")
+    return stream
+
+
+_COMPRESSIONS: Final[Mapping[bytes, Callable[[Path], AbstractContextManager[_Readable]]]] = {
+    b"\x1f\x8b": gzip.GzipFile,
+    b"\x28\xb5\x2f\xfd": _open_zstd,
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ": lzma.LZMAFile,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PlainFile:
+    """A file to read.
+
+    Attributes:
+        name: as an operator knows it, e.g. `plays.zip: 2020/plays.csv`.
+        path: Parquet, or text in UTF-8 without a byte order mark; in the scratch directory if it had to be converted.
+        head: its first bytes.
+        fault: why it can hold no plays; empty if it can.
+    """
+
+    name: str
+    path: Path
+    head: bytes
+    fault: str = ""
+
+    @property
+    def is_parquet(self) -> bool:
+        """Whether it is Parquet; otherwise it is text."""
+        return self.head.startswith(_PARQUET)
+
+
+def plain_files(path: Path, scratch: Path, encoding: str | None) -> Iterator[PlainFile]:
+    """Yield the files of a recording: the file itself, or all in a folder or an archive, sorted by name.
+
+    Args:
+        path: of a file or a folder; hidden files in it do not count.
+        scratch: an empty directory, which keeps what has to be converted; it may be removed after the reading.
+        encoding: of text, as Python names it; None: UTF-8, or what the byte order mark says.
+
+    Raises:
+        RecordingError: a file cannot be read, or is not what a recording can be.
+    """
+    try:
+        if path.is_dir():
+            for each in sorted(path.rglob("*")):
+                if each.is_file() and not any(part.startswith(".") for part in each.relative_to(path).parts):
+                    yield from _plain(each, str(each.relative_to(path)), scratch, encoding)
+        else:
+            yield from _plain(path, path.name, scratch, encoding)
+    except (OSError, EOFError, pa.ArrowException, zipfile.BadZipFile, lzma.LZMAError, NotImplementedError) as exc:
+        raise RecordingError(f"{path} cannot be read: {exc or type(exc).__name__}; name a readable file") from exc
+
+
+def _plain(path: Path, name: str, scratch: Path, encoding: str | None) -> Iterator[PlainFile]:
+    head = _head(path)
+    if head.startswith(_ZIP):
+        yield from _unpacked(path, name, scratch, encoding)
+        return
+    if head.startswith(_OLD_OFFICE):
+        yield PlainFile(name, path, head, _WORKBOOK)
+        return
+    for magic, open_compressed in _COMPRESSIONS.items():
+        if head.startswith(magic):
+            with open_compressed(path) as source:
+                path = _copied(source, scratch)
+            yield from _plain(path, name, scratch, encoding)
+            return
+    yield _in_utf8(path, name, scratch, encoding)
+
+
+def _unpacked(path: Path, name: str, scratch: Path, encoding: str | None) -> Iterator[PlainFile]:
+    with zipfile.ZipFile(path) as archive:
+        members = [each for each in sorted(archive.infolist(), key=lambda each: each.filename) if not each.is_dir()]
+        if any(each.filename == "[Content_Types].xml" for each in members):
+            yield PlainFile(name, path, b"", _WORKBOOK)
+            return
+        for member in members:
+            if member.flag_bits & 1:
+                raise RecordingError(f"{name} is encrypted; unpack it first")
+            with archive.open(member) as source:
+                unpacked = _copied(source, scratch)
+            yield from _plain(unpacked, f"{name}: {member.filename}", scratch, encoding)
+
+
+def _in_utf8(path: Path, name: str, scratch: Path, encoding: str | None) -> PlainFile:
+    head = _head(path)
+    if head.startswith(_PARQUET):
+        return PlainFile(name, path, head)
+    marked = next((marked for mark, marked in _MARKS.items() if head.startswith(mark)), None)
+    if marked is None and encoding is None:
+        if b"\0" in head:
+            return PlainFile(name, path, head, "is binary, or UTF-16 without a byte order mark: --encoding utf-16-le")
+        return PlainFile(name, path, head)
+    converted = scratch / f"{len(list(scratch.iterdir()))}"
+    try:
+        with (
+            path.open(encoding=marked or encoding, newline="") as source,
+            converted.open("w", encoding="utf-8", newline="") as target,
+        ):
+            shutil.copyfileobj(source, target)
+    except LookupError as exc:
+        raise RecordingError(f"there is no encoding {encoding!r}; try utf-8, utf-16, latin-1 or cp1252") from exc
+    except UnicodeDecodeError as exc:
+        return PlainFile(name, path, head, f"is not {marked or encoding}, {exc}: name its encoding with --encoding")
+    return PlainFile(name, converted, _head(converted))
+
+
+def _copied(source: _Readable, scratch: Path) -> Path:
+    target = scratch / f"{len(list(scratch.iterdir()))}"
+    with target.open("wb") as file:
+        shutil.copyfileobj(source, file, _HEAD_BYTES)
+    return target
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_HEAD_BYTES)
