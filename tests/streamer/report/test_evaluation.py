@@ -53,7 +53,7 @@ def test_tables_fit_a_terminal_and_show_every_group(reports: dict[str, Report]) 
 def test_a_release_that_cannot_be_read_is_not_evaluated(
     draw_listening: Callable[..., RecordedPlays], tmp_path: Path
 ) -> None:
-    with pytest.raises(ReleaseError, match="is no release"):
+    with pytest.raises(ReleaseError, match=r"has no manifest\.json; copy it again"):
         evaluate_release(draw_listening(600), str(tmp_path), "cpu", [])
 
 
