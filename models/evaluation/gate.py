@@ -172,7 +172,7 @@ def _faults(evidence: Evidence) -> Iterator[str]:
 
 
 def _verdict(evidence: Evidence, reason: str, *, may_be_released: bool) -> Verdict:
-    decision = "Published" if may_be_released else "Refused"
+    decision = "Passed" if may_be_released else "Refused"
     return Verdict(may_be_released, reason, " ".join([f"{decision}: {reason}.", *_sentences(evidence)]))
 
 

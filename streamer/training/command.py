@@ -13,7 +13,10 @@ from streamer.runtime.commands import Commands
 from streamer.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from models.release import SavedRelease
+    from models.release_files import Json
 
 
 def add_trainer(commands: Commands) -> None:
@@ -51,8 +54,8 @@ def add_train(commands: Commands) -> None:
         "data",
         nargs="?",
         type=Path,
-        help=f"{FILES}; the first four fifths in time are used for training, the rest for evaluation "
-        "(default: all of the archive at REFRAIN_ARCHIVE_DIR)",
+        help=f"{FILES}; the first four fifths in time are used for training, and the newest of the rest judge the "
+        "release (default: the archive at REFRAIN_ARCHIVE_DIR, whose newest plays judge)",
     )
     parser.add_argument("--recipe", choices=sorted(RECIPES), default="refrain", help="the recipe to fit (%(default)s)")
     parser.add_argument(
@@ -72,6 +75,8 @@ def add_train(commands: Commands) -> None:
 
 
 def _run_train(settings: Settings, arguments: argparse.Namespace) -> None:
+    from models.release_files import describe_folder
+    from streamer.releases.store import Store
     from streamer.training.offline import TrainingPlan, TrainingStopped, train_offline
 
     plan = TrainingPlan(
@@ -88,13 +93,15 @@ def _run_train(settings: Settings, arguments: argparse.Namespace) -> None:
         sys.stderr.write("stopped; start again with the same arguments to resume from the checkpoint\n")
         sys.exit(128 + stopped.number)
     if saved is not None:
-        sys.stdout.write(_what_next(saved, arguments.data))
+        metrics = describe_folder(Store(settings.releases_url).folder(saved.release_id)).metrics
+        sys.stdout.write(_what_next(saved, metrics, arguments.data))
 
 
-def _what_next(saved: "SavedRelease", data: Path | None) -> str:
-    lines = [f"release {saved.release_id} saved at {saved.location}"]
+def _what_next(saved: "SavedRelease", metrics: "Mapping[str, Json]", data: Path | None) -> str:
+    lines = [f"release {saved.release_id} saved at {saved.location}", f"verdict:    {metrics['verdict']}"]
     if data is not None:
         lines.append(f"score it:   refrain evaluate {data} --release {saved.location}")
         lines.append(f"replay it:  refrain replay {data} --release {saved.location}")
-    lines.append(f"promote it: refrain releases promote {saved.release_id}")
+    force = "" if metrics.get("passed") else " --force"
+    lines.append(f"promote it: refrain releases promote {saved.release_id}{force}")
     return "\n".join(lines) + "\n"

@@ -96,6 +96,7 @@ def judge_candidate(
     metrics: dict[str, Json] = {
         "held_out_from_ms": split.t2_ms,
         "held_out_until_ms": int(plays.played_at_ms.max()) + 1,
+        "passed": verdict.may_be_released,
         "verdict": verdict.paragraph,
         "gate": dataclasses.asdict(evidence),
         "live_hit_rate": None if live is None else dataclasses.asdict(live),

@@ -1,11 +1,14 @@
 """Datasets: the recorded or archived plays that a command learns from."""
 
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from models.plays.catalogue import Catalogue
 from models.plays.histories import Histories
@@ -13,15 +16,20 @@ from models.plays.split import split_plays
 from models.release import Release
 from models.release_files import DataWindow, InvalidRelease
 from models.training.shards import Shards, training_shard
+from streamer.archive.plays import SCHEMA, to_arrays
 from streamer.archive.snapshot import ArchiveChanged, ArchiveSnapshot
 from streamer.errors import RefrainError, StoreError
 from streamer.recordings.plays import RecordedPlays
 from streamer.releases.loading import load_location
+from streamer.training.candidate import HELD_OUT_SHARE
 from streamer.training.checkpoints import CheckpointFile
+from streamer.training.held_out import MAX_JUDGED_PLAYS, HeldOut, hold_out, hold_out_archived
 from streamer.training.progress import FitStopped
 from streamer.training.shards import COLUMNS, SHARD_PLAYS, ShardFolder, open_shards, write_shards
 
 logger = logging.getLogger(__name__)
+
+JUDGED_WINDOW_PLAYS: Final = 2_000_000  # of an archive, the held-out plays and those before them; bounds memory
 
 
 class TrainingError(RefrainError):
@@ -36,26 +44,28 @@ class Dataset:
         shards: the plays.
         catalogue: the tracks.
         data_window: how the release describes the plays.
+        hold_out: reads plays that were not learned from, to judge by; returns None if there are none.
         playlists: as histories, if there are any.
     """
 
     shards: Shards
     catalogue: Catalogue
     data_window: DataWindow
+    hold_out: Callable[[], HeldOut | None] = lambda: None
     playlists: Histories | None = None
 
 
 def split_recording(listening: RecordedPlays) -> Dataset:
-    """Take the first four fifths of recorded plays, by time, as one shard in memory."""
-    split = split_plays(listening.plays)
-    shard = training_shard(split)
-    return Dataset([shard], split.catalogue, DataWindow.of(shard.histories))
+    """Take the first four fifths of recorded plays, by time, as one shard in memory; hold out the rest."""
+    held_out = hold_out(listening.plays, split_plays(listening.plays).t1_ms)
+    shard = training_shard(held_out.split)
+    return Dataset([shard], held_out.split.catalogue, DataWindow.of(shard.histories), lambda: held_out)
 
 
 def read_archive(
     directory: Path, checkpoint: CheckpointFile, *, signals: list[int], shard_plays: int = SHARD_PLAYS
 ) -> Dataset:
-    """Cut everything the trainer has archived into shards; an interrupted fit keeps the shards it had.
+    """Cut what the trainer has archived into shards, but for the newest plays; an interrupted fit keeps its shards.
 
     Args:
         directory: of the archive; a trainer may keep filling it.
@@ -71,23 +81,70 @@ def read_archive(
     """
     snapshot, into = ArchiveSnapshot(directory), checkpoint.shards_directory
     shards = open_shards(into)
-    if shards is not None and shards.manifest.num_forgotten == snapshot.num_forgotten:
-        return dataset_of(shards)
-    if shards is not None:
+    if shards is not None and shards.manifest.num_forgotten != snapshot.num_forgotten:
         logger.warning("listeners were forgotten since the fit began: it starts over without them")
         checkpoint.remove()
-    while True:
+        shards = None
+    while shards is None:
         if not snapshot.num_plays:
             raise TrainingError(
                 f"the archive {directory} holds no plays; let a trainer fill it, or name a file of recorded plays"
             )
         num_shards = -(-snapshot.num_plays // shard_plays)
         try:
-            batches = _until_stopped(snapshot.batches(COLUMNS), signals)
-            return dataset_of(write_shards(batches, into, num_shards=num_shards, num_forgotten=snapshot.num_forgotten))
+            before_ms = _held_out_from_ms(snapshot, signals)
+            batches = _before(before_ms, _until_stopped(snapshot.batches(COLUMNS), signals))
+            shards = write_shards(batches, into, num_shards=num_shards, num_forgotten=snapshot.num_forgotten)
         except ArchiveChanged as changed:
             logger.info("the archive changed while it was read; reading it again file=%s", changed)
             snapshot = ArchiveSnapshot(directory)
+    until_ms = shards.manifest.data_window.until_ms
+    return replace(dataset_of(shards), hold_out=lambda: read_held_out(directory, until_ms + 1))
+
+
+def read_held_out(directory: Path, from_ms: int) -> HeldOut | None:
+    """Read the archived plays that a fit did not learn from, with the plays before them; None if there are none.
+
+    Args:
+        directory: of the archive.
+        from_ms: the fit learned from those before.
+    """
+    while True:
+        snapshot = ArchiveSnapshot(directory)
+        try:
+            window_ms = _newest_from_ms(snapshot.batches(["played_at_ms"]), JUDGED_WINDOW_PLAYS)
+            batches = snapshot.batches(SCHEMA.names)
+            newest = [batch.filter(pc.greater_equal(batch["played_at_ms"], window_ms)) for batch in batches]
+        except ArchiveChanged:
+            continue
+        plays = to_arrays(pa.Table.from_batches(newest, SCHEMA))
+        is_judged = plays.played_at_ms >= from_ms
+        return hold_out_archived(plays, from_ms) if is_judged.any() and not is_judged.all() else None
+
+
+def _held_out_from_ms(snapshot: ArchiveSnapshot, signals: list[int]) -> int | None:
+    """Find the time from which plays are held out, a tenth of them at most; None if that would leave none."""
+    if not (num_held_out := min(int(snapshot.num_plays * HELD_OUT_SHARE), MAX_JUDGED_PLAYS)):
+        return None
+    times = _until_stopped(snapshot.batches(["played_at_ms"]), signals)
+    from_ms = _newest_from_ms(times, num_held_out)
+    is_all = all(batch["played_at_ms"].to_numpy().min() >= from_ms for batch in snapshot.batches(["played_at_ms"]))
+    return None if is_all else from_ms
+
+
+def _newest_from_ms(batches: Iterator[pa.RecordBatch], num_plays: int) -> int:
+    """Find the time of the oldest of the newest plays; only those are in memory."""
+    newest = np.empty(0, np.int64)
+    for batch in batches:
+        newest = np.concatenate([newest, batch["played_at_ms"].to_numpy()])
+        if len(newest) > num_plays:
+            newest = np.partition(newest, -num_plays)[-num_plays:]
+    return int(newest.min())
+
+
+def _before(before_ms: int | None, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        yield batch if before_ms is None else batch.filter(pc.less(batch["played_at_ms"], before_ms))
 
 
 def dataset_of(shards: ShardFolder) -> Dataset:

@@ -17,6 +17,7 @@ from torch import distributed
 
 from models.recipes import Recipe
 from models.release import Release, SavedRelease
+from models.serving.recommender import Recommender
 from models.training.context import FitContext
 from models.training.loop import Progress, ReportProgress
 from models.training.ranks import ALONE, Ranks
@@ -30,6 +31,7 @@ from streamer.runtime.stop import after_grace
 from streamer.settings import Settings
 from streamer.training.checkpoints import CheckpointFile
 from streamer.training.dataset import Dataset, TrainingError, dataset_of, read_archive, read_start, split_recording
+from streamer.training.held_out import champion_in, judge_offline
 from streamer.training.progress import FitStopped, report_progress, stopping
 from streamer.training.shards import ShardFolder
 
@@ -123,7 +125,7 @@ def train(
     start: Release | None = None,
     ranks: Ranks = ALONE,
 ) -> SavedRelease | None:
-    """Fit a recipe and save the release.
+    """Fit a recipe, judge the weights as the trainer's gate does, and save the release with the verdict.
 
     Args:
         dataset: what to learn from.
@@ -159,15 +161,22 @@ def train(
         return None
     if recipe.second_stage is not None and recommender.reranker is None:
         logger.warning("no second stage: too few plays since the release it starts from, which has none either")
-    saved = save_under(
-        Store(settings.releases_url),
-        recommender,
-        training=recipe.training,
-        metrics={"recipe": recipe.name},
-        data_window=dataset.data_window,
-    )
+    saved = _save(dataset, recipe, recommender, settings)
     checkpoint.remove()
     return saved
+
+
+def _save(dataset: Dataset, recipe: Recipe, recommender: Recommender, settings: Settings) -> SavedRelease:
+    """Judge the weights on the plays held out, against the champion if the store has one, and save the release."""
+    store = Store(settings.releases_url)
+    metrics = judge_offline(dataset.hold_out(), recommender, champion_in(store), settings.train_fresh_after_s)
+    return save_under(
+        store,
+        recommender,
+        training=recipe.training,
+        metrics={"recipe": recipe.name, **metrics},
+        data_window=dataset.data_window,
+    )
 
 
 @contextmanager

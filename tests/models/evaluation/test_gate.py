@@ -50,7 +50,7 @@ def evidence(
 
 def refusal(candidate: Evidence) -> str:
     verdict = judge(candidate, fresh_after_s=DAY_S)
-    assert verdict.paragraph.startswith(f"{'Published' if verdict.may_be_released else 'Refused'}: {verdict.reason}.")
+    assert verdict.paragraph.startswith(f"{'Passed' if verdict.may_be_released else 'Refused'}: {verdict.reason}.")
     return "" if verdict.may_be_released else verdict.reason
 
 
@@ -122,7 +122,7 @@ def test_the_paragraph_reports_figures_plays_and_rivals() -> None:
     )
 
     assert judge(better, fresh_after_s=DAY_S).paragraph == (
-        "Published: better than the champion in HR@20, and worse in no metric. Judged on 2,034 plays of 311 long-known "
+        "Passed: better than the champion in HR@20, and worse in no metric. Judged on 2,034 plays of 311 long-known "
         "listeners, each of whom counts for at most 20 plays, the candidate has HR@20 0.312 [0.290, 0.330], MRR@20 "
         "0.312 [0.290, 0.330] and recall@100 0.312 [0.290, 0.330] (95 % intervals over listeners). The difference from "
         "the champion r1, which is 3 h old, is HR@20 +0.040 [+0.030, +0.050], MRR@20 +0.001 [-0.010, +0.012] and "

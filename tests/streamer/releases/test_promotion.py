@@ -1,18 +1,23 @@
 """Promotion by hand, on a real broker: releases are verified first, and rollbacks retrace the champions."""
 
+import dataclasses
+import shutil
 from pathlib import Path
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from models.release import SavedRelease
+from models.release_files import Json
 from streamer.errors import ReleaseError
 from streamer.local.devkafka import DevKafka
-from streamer.releases.alias import find_champions, move_alias
+from streamer.releases.alias import find_champions, move_alias, noted_champion
+from streamer.releases.loading import notice_of
 from streamer.releases.promotion import Promoter
 from streamer.releases.store import Store
 from streamer.wire.messages import ReleaseNotice
 from tests.builders import NOON_MS, save_tiny_release
+from tests.cases.observations import Observe
 
 pytestmark = pytest.mark.kafka
 
@@ -109,6 +114,65 @@ async def test_a_rollback_skips_damaged_releases(promoter: Promoter, releases: l
 
     assert (done.release.release_id, done.before) == (releases[0].release_id, releases[2].release_id)
     assert [each.partition(":")[0] for each in done.skipped] == [releases[1].release_id]
+
+
+@pytest.mark.kind(12)
+@pytest.mark.parametrize(
+    "case",
+    [
+        ({}, "it was never judged"),
+        ({"verdict": "Not judged: no plays."}, "it was never judged"),
+        ({"passed": False, "verdict": "Refused: worse. And so on."}, r"the gate refused it \(worse\)"),
+    ],
+)
+async def test_a_release_that_did_not_pass_the_gate_is_promoted_only_by_force(
+    promoter: Promoter, releases: list[SavedRelease], tmp_path: Path, case: tuple[dict[str, Json], str],
+    observe: Observe,
+) -> None:  # fmt: skip
+    metrics, why = case
+    await publish(promoter, releases[0])
+    doubtful = save_tiny_release(tmp_path, created_at_ms=NOON_MS + HOUR_MS // 2, metrics=metrics)
+    await publish(promoter, releases[2])
+
+    with pytest.raises(ReleaseError, match=rf"{doubtful.release_id} was not promoted: {why}; .*--force") as refused:
+        await promoter.promote(doubtful.release_id)
+    assert (await champion(promoter)).release_id == releases[2].release_id
+    await promoter.force(doubtful.release_id)
+    await publish(promoter, releases[2])
+
+    assert (await promoter.roll_back()).release.release_id == doubtful.release_id  # it was champion
+    assert (await promoter.promote(doubtful.release_id)).release.release_id == doubtful.release_id
+    observe(str(refused.value).replace(doubtful.release_id, "ID"))
+
+
+@pytest.mark.kind(12)
+async def test_a_rollback_without_a_history_passes_over_what_never_passed_the_gate(
+    promoter: Promoter, releases: list[SavedRelease], tmp_path: Path, observe: Observe
+) -> None:
+    doubtful = save_tiny_release(tmp_path, created_at_ms=NOON_MS + HOUR_MS // 2, metrics={})
+    await publish(promoter, releases[1])
+
+    done = await promoter.roll_back()
+
+    assert done.release.release_id == releases[0].release_id
+    assert [each.partition(":")[0] for each in done.skipped] == [doubtful.release_id]
+    observe("a rollback passes over releases that were never judged and never champion")
+
+
+@pytest.mark.kind(11)
+async def test_a_store_that_was_moved_is_promoted_from(
+    promoter: Promoter, releases: list[SavedRelease], tmp_path: Path, observe: Observe
+) -> None:
+    await publish(promoter, *releases)  # with full URLs, as earlier versions announced them
+    moved = dataclasses.replace(promoter, store=Store(str(tmp_path.with_name("moved"))))
+    shutil.move(tmp_path, tmp_path.with_name("moved"))
+
+    assert (await moved.roll_back()).release.release_id == releases[1].release_id
+    assert (await moved.promote(releases[2].release_id)).before == releases[1].release_id
+    assert await champion(moved) == notice_of(releases[2])
+    assert noted_champion(moved.store) == notice_of(releases[2])
+    shutil.move(tmp_path.with_name("moved"), tmp_path)
+    observe("a store copied elsewhere is promoted from and rolled back in, also to releases announced with full URLs")
 
 
 async def test_without_a_champion_there_is_no_rollback(promoter: Promoter, releases: list[SavedRelease]) -> None:

@@ -58,12 +58,16 @@ def champion_of(recommender: Recommender, **metrics: int) -> Release:
     return replace(release_of(recommender.network, 3, TRACK_IDS), metrics=metrics, created_at_ms=FIRST_MS)
 
 
-@pytest.fixture(scope="module")
-def loops() -> ArchivedPlays:
+def looping() -> ArchivedPlays:
     """Each listener plays four tracks of their own, round and round; no track is more popular than another."""
     plays = np.arange(NUM_PLAYS)
     users, rounds = plays % NUM_LISTENERS, plays // NUM_LISTENERS
     return played(users, LOOP * users + rounds % LOOP)
+
+
+@pytest.fixture(scope="module")
+def loops() -> ArchivedPlays:
+    return looping()
 
 
 def held_out(plays: ArchivedPlays) -> Split:

@@ -40,16 +40,16 @@ def test_a_fit_learns_from_the_first_four_fifths_of_a_recording() -> None:
     assert dataset.catalogue.track_ids == tuple(f"t{n}" for n in range(8))
 
 
-def test_a_fit_learns_from_the_whole_archive_while_its_trainer_holds_it(tmp_path: Path) -> None:
+def test_a_fit_learns_from_the_archive_but_its_newest_plays_while_its_trainer_holds_it(tmp_path: Path) -> None:
     archive_of(tmp_path / "archive", 100)
 
     with Archive(tmp_path / "archive"):
         dataset = read_archive(tmp_path / "archive", CheckpointFile(tmp_path / "fit"), signals=[], shard_plays=40)
 
     assert len(dataset.shards) == 3
-    assert sum(shard.histories.num_plays for shard in dataset.shards) == 100
+    assert sum(shard.histories.num_plays for shard in dataset.shards) == 90
     assert sum(shard.histories.num_listeners for shard in dataset.shards) == 10
-    assert dataset.data_window == DataWindow(NOON_MS, NOON_MS + 99, 100, 10)
+    assert dataset.data_window == DataWindow(NOON_MS, NOON_MS + 89, 90, 10)
     assert dataset.catalogue.track_ids == tuple(f"t{n}" for n in range(11))
 
 
@@ -61,6 +61,18 @@ def test_a_resumed_fit_learns_from_the_plays_it_started_with(tmp_path: Path) -> 
     resumed = read_archive(tmp_path / "archive", CheckpointFile(tmp_path / "fit"), signals=[])
 
     assert as_lists(resumed) == as_lists(first)
+    held_out = resumed.hold_out()
+    assert held_out is not None
+    assert (held_out.split.served.played_at_ms >= NOON_MS + 90).sum() == 60  # those held out, and those since
+
+
+def test_an_archive_of_one_moment_is_learned_from_and_not_judged(tmp_path: Path) -> None:
+    archive_of(tmp_path / "archive", 5)
+
+    dataset = read_archive(tmp_path / "archive", CheckpointFile(tmp_path / "fit"), signals=[])
+
+    assert dataset.data_window.num_plays == 5
+    assert dataset.hold_out() is None
 
 
 def test_no_fit_learns_from_a_forgotten_listener(tmp_path: Path) -> None:
@@ -73,7 +85,7 @@ def test_no_fit_learns_from_a_forgotten_listener(tmp_path: Path) -> None:
     resumed = read_archive(tmp_path / "archive", CheckpointFile(tmp_path / "fit"), signals=[])
 
     assert resumed.data_window.num_listeners == 9
-    assert resumed.data_window.num_plays == 91
+    assert resumed.data_window.num_plays == 82
     assert not learned_from_all.path.exists()
 
 

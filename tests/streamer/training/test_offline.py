@@ -74,7 +74,7 @@ def test_a_recipe_becomes_a_release_and_leaves_no_checkpoint(tmp_path: Path) -> 
     assert saved is not None
     release = load_release(saved.location, manifest_sha256=saved.manifest_sha256)
     assert release.network.config == dataclasses.replace(RECIPE.network, contexts=())
-    assert release.metrics == {"recipe": "tiny"}
+    assert release.metrics == {"recipe": "tiny", "verdict": "Not judged: no plays were held out."}
     assert release.data_window.num_plays == 400
     assert not checkpoint.path.exists()
 

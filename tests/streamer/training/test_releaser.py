@@ -119,5 +119,5 @@ async def test_a_release_keeps_its_trigger_its_verdict_and_its_live_hit_rate(pla
     metrics = load_release(f"{place.config.releases_url}/{release_id}").metrics
 
     assert metrics["trigger"] == "plays"
-    assert str(metrics["verdict"]).startswith("Published: better than popularity, and there is no champion.")
+    assert str(metrics["verdict"]).startswith("Passed: better than popularity, and there is no champion.")
     assert isinstance(metrics["live_hit_rate"], dict)
