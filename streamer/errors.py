@@ -4,6 +4,7 @@
     +-- SettingsError          a REFRAIN_ variable is wrong: printed, exit 2, nothing was started
     +-- ContractError          topics, offsets and changelog do not fit together: printed, exit 3, nothing was changed
     +-- AccessError            Kafka refuses us, or we refuse its certificate: printed, exit 3, nothing was started
+    +-- InUseError             another process has the directory: printed, exit 3
     +-- KafkaUnavailableError  the embedded Kafka does not start: printed, exit 4
     +-- ReleaseError           a release cannot be taken up: logged, the worker keeps the one it has
     |   +-- StoreError         the store of the releases fails or does not answer: tried again, it may recover
@@ -31,6 +32,10 @@ class ContractError(RefrainError):
 
 class AccessError(RefrainError):
     """Raised when a password, a certificate or a right does not let us into Kafka; names it and what to do."""
+
+
+class InUseError(RefrainError):
+    """Raised when a directory belongs to another process that runs."""
 
 
 class KafkaUnavailableError(RefrainError):

@@ -35,7 +35,7 @@ from streamer.kafka.rights import (
 )
 from streamer.kafka.topics import TopicSpec, specs
 from streamer.metrics import TrainerMetrics, WorkerMetrics
-from streamer.runtime.crash import CRASH_STATUS, REFUSED_STATUS
+from streamer.runtime.statuses import MEANINGS
 from streamer.settings import Settings
 from streamer.variables import secrets, variable
 from streamer.wire import asyncapi, changelog, state
@@ -94,27 +94,8 @@ def command_rows(parser: argparse.ArgumentParser) -> Iterator[Sequence[str]]:
 
 
 def status_rows() -> Rows:
-    """Return a row for each exit status.
-
-    Raises:
-        ValueError: the command line maps an error to a status that has no meaning here.
-    """
-    meanings = {
-        0: "done; a worker or a trainer ends with it after SIGTERM or SIGINT",
-        1: "an error that the last line on stderr explains; or nothing was released (`trainer --once`), a play was "
-        "lost or repeated (`demo`, `replay`), figures differ (`report --check`), or a letter was not sent "
-        "(`dead-letters send-again`)",
-        2: "wrong arguments or settings; nothing was started",
-        REFUSED_STATUS: "refused: a restart changes nothing, an operator must act",
-        command_line.UNREACHABLE_STATUS: "Kafka does not answer; try again later",
-        CRASH_STATUS: "a process ended itself because an outcome was unknown, a background task failed, or it could "
-        "not stop in time; a restart recovers",
-        130: "interrupted by SIGINT; `train` continues from its checkpoint when it is run again",
-        143: "interrupted by SIGTERM; likewise",
-    }
-    if unknown := set(command_line._STATUSES.values()) - meanings.keys():
-        raise ValueError(f"no meaning is given for the exit statuses {sorted(unknown)}: add it to tests/public.py")
-    return [(str(status), meaning) for status, meaning in sorted(meanings.items())]
+    """Return a row for each exit status."""
+    return [(str(status.value), meaning) for status, meaning in MEANINGS.items()]
 
 
 def right_rows() -> Rows:

@@ -12,7 +12,7 @@ from setuptools import Distribution
 from setuptools.config.pyprojecttoml import apply_configuration
 
 from models.evaluation.baselines import VARIANTS
-from streamer.__main__ import EXTRA_OF
+from streamer.runtime.endings import EXTRA_OF
 from streamer.settings import Settings
 from streamer.variables import secrets, variable
 

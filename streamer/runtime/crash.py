@@ -13,14 +13,9 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from streamer.errors import RefrainError
+from streamer.runtime.statuses import Status
 
 logger = logging.getLogger(__name__)
-
-#: Exit status of a process that ended itself to protect its states: a restart recovers.
-CRASH_STATUS = 70
-
-#: Exit status of a process that refused to start: a restart does not help, an operator must act.
-REFUSED_STATUS = 3
 
 #: Seconds between looks at the clock: well below any session timeout.
 CLOCK_PERIOD_S = 0.25
@@ -34,16 +29,16 @@ def crash(reason: str, cause: BaseException | None = None) -> NoReturn:
         cause: the exception behind it, logged with its traceback.
     """
     logger.critical("crash: %s", reason, exc_info=cause)
-    _exit(CRASH_STATUS)
+    _exit(Status.CRASHED)
 
 
 def refuse(cause: RefrainError) -> NoReturn:
     """End this process because continuing would lose or repeat plays; the message names the remedy."""
     logger.critical("refused: %s", cause)
-    _exit(REFUSED_STATUS)
+    _exit(Status.REFUSED)
 
 
-def leave(reason: str, status: int = 0) -> NoReturn:
+def leave(reason: str, status: int = Status.DONE) -> NoReturn:
     """End this process now because it was stopped, with nothing left that its next start needs.
 
     Args:

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Final
 
-from streamer.runtime.crash import REFUSED_STATUS
+from streamer.runtime.statuses import Status
 from tests.faults.harness import Deployment
 from tests.faults.process import Fault, WorkerProcess
 from tests.until import until
@@ -66,7 +66,7 @@ class Supervisor:
                 if not worker.is_running:
                     self.ended.append(worker)
                     self.statuses.append(await worker.ended())
-                    assert self.statuses[-1] not in (0, REFUSED_STATUS), worker.log[-4000:]
+                    assert self.statuses[-1] not in (0, Status.REFUSED), worker.log[-4000:]
                     await asyncio.sleep(_BACK_OFF_S)
                     self.start(name)
             await asyncio.sleep(0.1)

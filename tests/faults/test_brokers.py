@@ -12,9 +12,8 @@ import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from streamer.__main__ import UNREACHABLE_STATUS
 from streamer.local.devkafka import DevKafka
-from streamer.runtime.crash import CRASH_STATUS
+from streamer.runtime.statuses import Status
 from tests.faults.brokers import ThreeBrokers
 from tests.faults.conftest import DeployOn, TinyRelease
 from tests.faults.harness import Deployment, everything_owned_by, load, start
@@ -84,7 +83,7 @@ async def test_a_broker_out_of_reach_for_a_minute(
         await load(deployment, 400)
         await deployment.all_done()
 
-    assert set(supervisor.statuses) <= {CRASH_STATUS, UNREACHABLE_STATUS}
+    assert set(supervisor.statuses) <= {Status.CRASHED, Status.UNREACHABLE}
     await finish(deployment, first_release)
 
 
@@ -107,7 +106,7 @@ async def test_a_worker_out_of_reach_until_it_was_replaced(
 
     assert set(await deployment.stop_all()) == {0}
     await judge(deployment, [first_release.release])
-    assert await cut_off.ended() == CRASH_STATUS
+    assert await cut_off.ended() == Status.CRASHED
 
 
 async def test_a_broker_that_is_far_away(deployment: Deployment, first_release: TinyRelease, proxy: Proxy) -> None:
@@ -152,7 +151,7 @@ async def test_a_connection_cut_before_or_after_a_request_of_each_kind(
             await supervisor.stop(joining)
         await deployment.all_done()
 
-    assert set(supervisor.statuses) <= {CRASH_STATUS}
+    assert set(supervisor.statuses) <= {Status.CRASHED}
     await finish(deployment, first_release)
 
 
@@ -174,7 +173,7 @@ async def test_a_transaction_left_to_time_out(
         await load(deployment, 400)
         await deployment.all_done()
 
-    assert status == CRASH_STATUS
+    assert status == Status.CRASHED
     await finish(deployment, first_release)
 
 
@@ -213,5 +212,5 @@ async def test_one_of_three_brokers_that_is_killed_and_comes_back(
                     await brokers.in_sync(topic)
                 await deployment.all_done()
 
-            assert set(supervisor.statuses) <= {CRASH_STATUS}
+            assert set(supervisor.statuses) <= {Status.CRASHED}
             await finish(deployment, first_release)

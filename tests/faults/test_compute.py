@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from streamer.runtime.crash import CRASH_STATUS
+from streamer.runtime.statuses import Status
 from streamer.wire.messages import Cause
 from tests.faults.computing import BEGINS, Computing, broken_after, exits_after, slow_after
 from tests.faults.conftest import TinyRelease
@@ -81,7 +81,7 @@ async def test_a_device_that_is_broken_for_good_rejects_no_play(
     for name in ("a", "a", "b"):
         worker = deployment.start(name, Computing(broken_after, (num_steps,)))
         await deployment.feed_until(lambda: not worker.is_running, "the worker ends")  # noqa: B023
-        assert await worker.died() == CRASH_STATUS
+        assert await worker.died() == Status.CRASHED
         assert "not even a known good play can be computed" in worker.log
     await start(deployment, "a", "b")
     await load(deployment, 300)
@@ -131,7 +131,7 @@ async def test_an_endless_step_or_a_dead_thread_ends_the_process(
     await load(deployment, 200)
     await deployment.all_done()
 
-    assert status == CRASH_STATUS
+    assert status == Status.CRASHED
     assert reason in worker.log
     assert await successor.stop() == 0
     await judge(deployment, [first_release.release])

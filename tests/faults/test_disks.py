@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from streamer.runtime.crash import CRASH_STATUS
+from streamer.runtime.statuses import Status
 from streamer.wire.changelog import listener_key
 from tests.faults import disks
 from tests.faults.cleaning import A_WEEK_MS, AT_ONCE_MS, clean, feed_until_cleaned
@@ -208,7 +208,7 @@ async def test_a_disk_that_turns_read_only(
 
 
 def assert_ended(worker: WorkerProcess, status: int, remedy: str) -> None:
-    assert (status, remedy in worker.log) == (CRASH_STATUS, True), worker.log[-4000:]
+    assert (status, remedy in worker.log) == (Status.CRASHED, True), worker.log[-4000:]
 
 
 @pytest.mark.quick

@@ -16,7 +16,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 
-from streamer.runtime.crash import CRASH_STATUS, REFUSED_STATUS
+from streamer.runtime.statuses import Status
 from tests.faults.account import Place
 from tests.faults.cleaning import A_WEEK_MS, clean, feed_until_cleaned
 from tests.faults.conftest import TinyRelease
@@ -57,7 +57,7 @@ async def refused(deployment: Deployment, *words: str) -> WorkerProcess:
 
 def assert_refused(worker: WorkerProcess, status: int, *words: str) -> None:
     missing = [each for each in words if each not in worker.log]
-    assert (status, missing) == (REFUSED_STATUS, []), worker.log[-4000:]
+    assert (status, missing) == (Status.REFUSED, []), worker.log[-4000:]
 
 
 async def reset(deployment: Deployment, to: str) -> str:
@@ -177,7 +177,7 @@ async def test_a_plays_topic_recreated_under_a_running_worker_ends_it(
     await delete_topic(deployment.bootstrap_servers, settings.plays_topic)
     await create_topic(deployment.bootstrap_servers, settings.plays_topic, settings.partitions)
 
-    assert await worker.ended() == CRASH_STATUS
+    assert await worker.ended() == Status.CRASHED
     await refused(deployment, "the topic was recreated", f"{REMEDY} --to earliest")
 
 
@@ -221,7 +221,7 @@ async def test_plays_deleted_before_a_running_worker_read_them_end_it(
     await reset(deployment, "earliest")
     await answer_more_plays(deployment)
 
-    assert (status, "records were deleted before they were read" in worker.log) == (CRASH_STATUS, True)
+    assert (status, "records were deleted before they were read" in worker.log) == (Status.CRASHED, True)
     lost = reported_lost(worker_refused)
     assert lost < deleted
     deployment.sent = without(deployment, lost)

@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from streamer.runtime.crash import CRASH_STATUS
+from streamer.runtime.statuses import Status
 from tests.faults.conftest import TinyRelease
 from tests.faults.harness import Deployment, everything_owned_by, load
 from tests.faults.load import NUM_PARTITIONS
@@ -111,7 +111,7 @@ async def test_a_worker_frozen_until_its_standby_has_its_partitions_writes_nothi
     await share(await start(deployment, "a"), survivor)
     await load(deployment, 400)
 
-    assert status == CRASH_STATUS
+    assert status == Status.CRASHED
     await finish(deployment, first_release, num_copies=2)
     assert deployment.complaints(but_of=[frozen]) == []
 

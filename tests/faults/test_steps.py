@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from streamer.runtime.crash import CRASH_STATUS
+from streamer.runtime.statuses import Status
 from tests.faults.conftest import TinyRelease
 from tests.faults.harness import Deployment, everything_owned_by, load, start
 from tests.faults.load import NUM_PARTITIONS
@@ -67,7 +67,7 @@ async def test_a_worker_frozen_before_and_after_each_step_until_it_was_replaced(
         await worker.froze()
         await until(lambda: successor.num_takeovers(NUM_PARTITIONS) > num_takeovers, "the other has everything")  # noqa: B023
         worker.thaw()
-        assert await worker.ended() == CRASH_STATUS
+        assert await worker.ended() == Status.CRASHED
     await deployment.all_done()
 
     assert await deployment.stop_all() == [0]
@@ -105,7 +105,7 @@ async def test_a_worker_frozen_where_it_hurts(deployment: Deployment, first_rele
     await worker.froze()
     await until(lambda: everything_owned_by(successor), "the other has taken over everything")
     worker.thaw()
-    assert await worker.ended() == CRASH_STATUS
+    assert await worker.ended() == Status.CRASHED
     await deployment.all_done()
 
     assert await deployment.stop_all() == [0]

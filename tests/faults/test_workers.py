@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from streamer.runtime.crash import CRASH_STATUS
+from streamer.runtime.statuses import Status
 from tests.faults.conftest import TinyRelease
 from tests.faults.harness import SESSION_TIMEOUT_S, Deployment, everything_owned_by, load, start
 from tests.faults.process import WorkerProcess
@@ -67,7 +67,7 @@ async def test_a_worker_frozen_until_it_was_replaced_ends_itself(
     await load(deployment, 200)
     await deployment.all_done()
 
-    assert status == CRASH_STATUS
+    assert status == Status.CRASHED
     assert await deployment.stop_all() == [0, 0]
     await judge(deployment, [first_release.release])
     assert deployment.complaints(but_of=[frozen]) == []
@@ -116,7 +116,7 @@ async def test_freezes_short_and_long_lose_and_repeat_nothing(
         (frozen,) = await start(deployment, "a")
     await deployment.all_done()
 
-    assert statuses == [CRASH_STATUS] * 3
+    assert statuses == [Status.CRASHED] * 3
     assert await deployment.stop_all() == [0, 0]
     await judge(deployment, [first_release.release])
     assert deployment.complaints(but_of=ended) == []
@@ -220,7 +220,7 @@ async def test_random_faults_of_three_workers_lose_and_repeat_nothing(
                 await worker.ready()  # before that, it does not watch its clock
                 frozen.append(worker)
                 await worker.freeze_for(SESSION_TIMEOUT_S * 1.5)
-                assert await worker.ended() == CRASH_STATUS
+                assert await worker.ended() == Status.CRASHED
             case "stop":
                 await worker.ready()  # before that, it does not handle signals
                 assert await worker.stop() == 0

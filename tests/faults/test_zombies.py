@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from streamer.local.devkafka import DevKafka
-from streamer.runtime.crash import CRASH_STATUS
+from streamer.runtime.statuses import Status
 from tests.faults.conftest import DeployOn, TinyRelease
 from tests.faults.harness import SESSION_TIMEOUT_S, Deployment, load, start
 from tests.faults.load import NUM_PARTITIONS
@@ -56,7 +56,7 @@ async def test_a_worker_frozen_in_a_revocation_until_it_was_replaced(
         await frozen.froze()
         await until(lambda: everything_owned_by([steady, joining]), "the others have taken over")  # noqa: B023
         frozen.thaw()
-        assert await frozen.ended() == CRASH_STATUS
+        assert await frozen.ended() == Status.CRASHED
         await joining.ready()
         await load(deployment, 100)
         assert await joining.stop() == 0
@@ -102,7 +102,7 @@ async def test_of_two_processes_with_one_identity_the_older_ends(
     else:
         await deployment.feed_until(lambda: not older.is_running or not newer.is_running, "one of the two ends")
     assert newer.is_running, newer.log[-3000:]
-    assert await older.died() == CRASH_STATUS
+    assert await older.died() == Status.CRASHED
     await newer.ready()
     await load(deployment, 200)
     await deployment.all_done()
@@ -139,7 +139,7 @@ async def test_a_worker_idle_until_kafka_has_forgotten_its_producers(
         await load(deployment, 100)
         await deployment.all_done()
 
-    assert set(supervisor.statuses) <= {CRASH_STATUS}
+    assert set(supervisor.statuses) <= {Status.CRASHED}
     assert len(supervisor.statuses) <= 2 * 2, "each of the two at most once after each idle time"
     assert set(await deployment.stop_all()) == {0}
     await judge(deployment, [first_release.release])

