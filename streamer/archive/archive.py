@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import IO, Any, Final, Self
+from typing import Any, Final, Self
 
 import msgspec
 import pyarrow as pa
@@ -33,14 +33,16 @@ class Archive:
         clock: seconds since the epoch; plays belong to the day they are appended on.
 
     Raises:
-        ContractError: another process holds it, or a newer version wrote it.
+        ContractError: a newer version wrote it.
+        InUseError: another process holds it.
+        SettingsError: the directory cannot be created or written.
     """
 
     def __init__(self, directory: Path, *, clock: Callable[[], float] = time.time) -> None:
         self._directory = directory
         self._clock = clock
         self._turn = threading.Lock()  # an append must not remove a file that is being read
-        self._lock = _hold(directory)
+        self._lock = hold_directory(directory, name="archive", remedy="set another REFRAIN_ARCHIVE_DIR")
         try:
             self._manifest = read_manifest(directory, self._today())
         except ContractError:
@@ -233,12 +235,3 @@ def _is_before(next_offsets: Mapping[int, int]) -> pc.Expression:
     for partition, offset in next_offsets.items():
         is_before |= (pc.field("partition") == partition) & (pc.field("offset") < offset)
     return is_before
-
-
-def _hold(directory: Path) -> IO[str]:
-    try:
-        return hold_directory(directory)
-    except BlockingIOError as exc:
-        raise ContractError(
-            f"another process holds the archive {directory}; stop it, or give each trainer its own directory"
-        ) from exc

@@ -10,6 +10,7 @@ import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Final, TypeVar
 
 import fsspec
@@ -140,6 +141,26 @@ def check_driver(releases_url: str) -> None:
         fsspec.get_filesystem_class(protocol)
     except Exception as exc:
         raise SettingsError(f"REFRAIN_RELEASES_URL={mask(releases_url)!r} cannot be used: {describe(exc)}") from exc
+
+
+def check_place(releases_url: str) -> None:
+    """See that releases can be saved, before hours of work on one; of a store elsewhere, only that there is a driver.
+
+    Raises:
+        SettingsError: they cannot.
+    """
+    check_driver(releases_url)
+    path = releases_url.removeprefix("file://")
+    if "::" in path or "://" in path:
+        return
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=path):
+            pass
+    except OSError as exc:
+        raise SettingsError(
+            f"REFRAIN_RELEASES_URL={releases_url!r} cannot be used ({exc.strerror}); name a folder that can be written"
+        ) from exc
 
 
 def _remedy(error: Exception) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from streamer.recordings.arguments import add_recording, read_chosen
+from streamer.recordings.arguments import add_recording, num, read_chosen
 from streamer.runtime.commands import Commands
 from streamer.settings import Settings
 
@@ -26,10 +26,10 @@ def add_report(commands: Commands) -> None:
     parser.add_argument("--search", action="store_true", help="only continue the search for GRU4Rec's settings")
     parser.add_argument("--systems", help="comma-separated names (default: all)")
     parser.add_argument(
-        "--seeds", type=int, default=3, help="number of seeds for systems that involve chance (%(default)s)"
+        "--seeds", type=num, default=3, help="number of seeds for systems that involve chance (%(default)s)"
     )
     parser.add_argument(
-        "--every", type=int, help="ask every nth test play (default: each; every 4th with a large catalogue)"
+        "--every", type=num, help="ask every nth test play (default: each; every 4th with a large catalogue)"
     )
     parser.add_argument("--into", type=Path, default=Path("docs/report"), help="folder for the report (%(default)s)")
     parser.add_argument("--keep", type=Path, default=Path(".report"), help="folder for fitted systems (%(default)s)")
@@ -46,6 +46,8 @@ def _report(settings: Settings, arguments: argparse.Namespace) -> None:
     from streamer.runtime.device import pick_device
 
     dataset = arguments.data.resolve().stem
+    for folder in () if arguments.check else (arguments.into, arguments.keep):
+        folder.mkdir(parents=True, exist_ok=True)  # before hours of fitting
     split = split_plays(read_chosen(arguments).plays)
     if arguments.search:
         search(split, arguments.into / f"{dataset}.gru4rec.json", log=_log)

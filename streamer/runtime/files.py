@@ -7,8 +7,11 @@ that names others flushes those with `sync_file`, then their directory, and only
 
 import fcntl
 import os
+import socket
 from pathlib import Path
 from typing import IO, Final
+
+from streamer.errors import InUseError, SettingsError
 
 _LOCK: Final = "lock"
 
@@ -46,20 +49,39 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def hold_directory(directory: Path) -> IO[str]:
+def hold_directory(directory: Path, *, name: str, remedy: str) -> IO[str]:
     """Lock a directory, created if absent, for as long as the returned file is open.
 
-    The lock ends with the process, however it ends.
+    The lock ends with the process, however it ends; the file says which process has it.
+
+    Args:
+        directory: the directory to lock.
+        name: what it is, in words.
+        remedy: how to choose another.
 
     Raises:
-        BlockingIOError: another process, or another caller in this one, holds it.
-        OSError: it cannot be created, written or locked.
+        InUseError: another process, or another caller in this one, holds it.
+        SettingsError: it cannot be created, written or locked.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    lock = (directory / _LOCK).open("w")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = (directory / _LOCK).open("a+")
+    except OSError as exc:
+        raise SettingsError(f"the {name} {directory} cannot be used ({exc.strerror}); {remedy}") from exc
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()} on {socket.gethostname()}")
+        lock.flush()
+    except OSError as exc:
+        holder = _read_holder(lock)
         lock.close()
-        raise
+        if isinstance(exc, BlockingIOError):
+            raise InUseError(f"the {name} {directory} is in use by {holder}; stop that, or {remedy}") from exc
+        raise SettingsError(f"the {name} {directory} cannot be locked ({exc.strerror}); {remedy}") from exc
     return lock
+
+
+def _read_holder(lock: IO[str]) -> str:
+    lock.seek(0)
+    return lock.read(200) or "another process"

@@ -1,11 +1,15 @@
 """The web server of worker and trainer: /metrics for Prometheus, /healthz and /readyz for the orchestrator."""
 
 import logging
+import os
+import socket
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from streamer.errors import SettingsError
 
 logger = logging.getLogger(__name__)
 
@@ -44,9 +48,20 @@ class WebServer:
         self._runner = web.AppRunner(app, access_log=None)
 
     async def start(self) -> int:
-        """Start serving; return the port."""
+        """Start serving; return the port.
+
+        Raises:
+            SettingsError: host and port cannot be bound.
+        """
         await self._runner.setup()
-        await web.TCPSite(self._runner, self._host, self._port).start()
+        try:
+            await web.TCPSite(self._runner, self._host, self._port).start()
+        except OSError as exc:
+            await self._runner.cleanup()
+            raise SettingsError(
+                f"nothing can be served at {self._host}, port {self._port}: {_cause(exc)}; set REFRAIN_WEB_HOST and "
+                "REFRAIN_WEB_PORT (worker) or REFRAIN_TRAINER_WEB_PORT (trainer) to an address that is free"
+            ) from exc
         port = int(self._runner.addresses[0][1])
         logger.info("web server started port=%d", port)
         return port
@@ -57,6 +72,13 @@ class WebServer:
 
     async def _metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _cause(error: OSError) -> str:
+    """Return what the system says; asyncio puts an address in front of it."""
+    if isinstance(error, socket.gaierror) or not error.errno:
+        return str(error.strerror)
+    return os.strerror(error.errno)
 
 
 def _answer_with(complaint: Complaint, remark: Complaint) -> Callable[[web.Request], Awaitable[web.Response]]:

@@ -17,7 +17,7 @@ _MOST_DISK_SHARE: Final = 0.05  # of a fit's time, however large its weights
 
 
 class CheckpointError(RefrainError):
-    """Raised when a checkpoint is damaged, belongs to another fit, is held by another process or cannot be written."""
+    """Raised when a checkpoint is damaged, or belongs to another fit."""
 
 
 class CheckpointFile:
@@ -45,20 +45,10 @@ class CheckpointFile:
         """Keep other fits out of the directory; the lock ends with this process, however that ends.
 
         Raises:
-            CheckpointError: another process holds it, or it cannot be written.
+            InUseError: another process holds it.
+            SettingsError: it cannot be created or written.
         """
-        try:
-            lock = hold_directory(self._directory)
-        except BlockingIOError as exc:
-            raise CheckpointError(
-                f"another process is using the checkpoint directory {self._directory}; wait for it, stop it, or "
-                "name another directory"
-            ) from exc
-        except OSError as exc:
-            raise CheckpointError(
-                f"the checkpoint directory {self._directory} cannot be written ({exc}); name another directory"
-            ) from exc
-        with lock:
+        with hold_directory(self._directory, name="checkpoint directory", remedy="name another with --checkpoint"):
             yield
 
     @property

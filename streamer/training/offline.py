@@ -25,7 +25,7 @@ from models.training.recipe_fitting import fit_recipe
 from streamer.recordings.playlists import read_playlists
 from streamer.recordings.plays import RecordedPlays
 from streamer.releases.loading import save_under
-from streamer.releases.store import Store
+from streamer.releases.store import Store, check_place
 from streamer.runtime.device import pick_device
 from streamer.runtime.stop import after_grace
 from streamer.settings import Settings
@@ -82,7 +82,9 @@ def train_offline(plan: TrainingPlan, settings: Settings) -> SavedRelease | None
         Where the release is; None on every rank but the first.
 
     Raises:
-        CheckpointError: the checkpoint is damaged, in use, or belongs to another fit.
+        CheckpointError: the checkpoint is damaged, or belongs to another fit.
+        InUseError: another process uses its directory.
+        SettingsError: a directory or the device cannot be used.
         TrainingError: there is nothing to learn from.
         TrainingStopped: a signal ended the fit.
     """
@@ -93,6 +95,9 @@ def train_offline(plan: TrainingPlan, settings: Settings) -> SavedRelease | None
         join_ranks() as ranks,
         checkpoint.held() if ranks.rank == 0 else nullcontext(),
     ):
+        pick_device(settings.device)
+        if ranks.rank == 0:
+            check_place(settings.releases_url)
         try:
             dataset = _read_dataset(plan, settings.archive_dir, checkpoint, signals, ranks)
             return train(dataset, recipe, settings, checkpoint, signals, start=start, ranks=ranks)

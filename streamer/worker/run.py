@@ -12,6 +12,8 @@ from streamer.kafka.contact import Contact
 from streamer.kafka.rights import worker_rights
 from streamer.kafka.topics import ensure_topics
 from streamer.runtime.crash import CLOCK_PERIOD_S, ClockWatch, crash, leave
+from streamer.runtime.device import pick_device
+from streamer.runtime.files import hold_directory
 from streamer.runtime.stop import GRACE_S, stop_signal, unless_stopped
 from streamer.runtime.tasks import start_vital
 from streamer.runtime.web import WebServer
@@ -46,19 +48,23 @@ async def run_worker(settings: Settings, engine: Engine | None = None) -> None:
     Raises:
         AccessError: Kafka does not let us in, or a right is missing.
         ContractError: a topic does not have the settings it needs.
+        InUseError: another worker uses the state directory.
+        SettingsError: the state directory, the device or the web server's address cannot be used.
     """
     logger.info("worker starts %s", settings.describe())
     stopping = stop_signal(lambda: crash(f"the worker did not stop within {GRACE_S:.0f} s; nothing is lost"))
-    running = await unless_stopped(_start(settings, engine), stopping)
-    if running is None:
-        leave("the worker was still starting")
-    spare_collector()
-    await stopping.wait()
-    logger.info("worker stops")
-    await _stop(running)
+    with hold_directory(settings.state_dir, name="state directory", remedy="set another REFRAIN_STATE_DIR"):
+        running = await unless_stopped(_start(settings, engine), stopping)
+        if running is None:
+            leave("the worker was still starting")
+        spare_collector()
+        await stopping.wait()
+        logger.info("worker stops")
+        await _stop(running)
 
 
 async def _start(settings: Settings, engine: Engine | None) -> _Running:
+    pick_device(settings.device)  # before a topic is created
     await check_access(connection_of(settings), worker_rights(settings))
     num_partitions = await ensure_topics(settings)
     worker = create_worker(settings, num_partitions, engine)

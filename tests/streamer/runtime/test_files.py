@@ -2,13 +2,17 @@
 
 import errno
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 
+from streamer.errors import InUseError, SettingsError
 from streamer.runtime.files import hold_directory, replace_file, sync_directory, sync_file
+from tests.cases.observations import Observe
 from tests.durability import observe_disk
 
 HOLD_AND_DIE = """
@@ -16,7 +20,7 @@ import os, sys
 from pathlib import Path
 from streamer.runtime.files import hold_directory
 
-lock = hold_directory(Path(sys.argv[1]))
+lock = hold_directory(Path(sys.argv[1]), name="state directory", remedy="name another")
 os.kill(os.getpid(), 9)
 """
 
@@ -92,22 +96,32 @@ def test_a_directory_is_flushed_and_its_descriptor_closed(tmp_path: Path, monkey
         os.fstat(descriptor)
 
 
-def test_a_directory_is_held_until_the_lock_is_closed(tmp_path: Path) -> None:
-    with hold_directory(tmp_path / "new" / "held"), pytest.raises(BlockingIOError):
-        hold_directory(tmp_path / "new" / "held")
+def hold(directory: Path) -> IO[str]:
+    return hold_directory(directory, name="state directory", remedy="name another")
 
-    hold_directory(tmp_path / "new" / "held").close()
+
+@pytest.mark.kind(20)
+def test_a_directory_is_held_until_the_lock_is_closed(tmp_path: Path, observe: Observe) -> None:
+    with hold(tmp_path / "new" / "held"), pytest.raises(InUseError) as refused:
+        hold(tmp_path / "new" / "held")
+
+    holder = f"process {os.getpid()} on {socket.gethostname()}"
+    assert str(refused.value) == (
+        f"the state directory {tmp_path}/new/held is in use by {holder}; stop that, or name another"
+    )
+    hold(tmp_path / "new" / "held").close()
+    observe("a second process on a state directory is refused: it is in use by process PID on HOST")
 
 
 def test_a_process_that_was_killed_holds_nothing(tmp_path: Path) -> None:
     killed = subprocess.run([sys.executable, "-c", HOLD_AND_DIE, str(tmp_path)], check=False)
 
     assert killed.returncode == -9
-    hold_directory(tmp_path).close()
+    hold(tmp_path).close()
 
 
-def test_a_directory_that_cannot_be_created_is_an_error_of_its_own(tmp_path: Path) -> None:
+def test_a_directory_that_cannot_be_created_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
-    with pytest.raises(NotADirectoryError):
-        hold_directory(tmp_path / "file" / "below")
+    with pytest.raises(SettingsError, match=r"file/below cannot be used \(Not a directory\); name another"):
+        hold(tmp_path / "file" / "below")

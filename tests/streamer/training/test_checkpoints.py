@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from models.training.checkpoint import Snapshot
+from streamer.errors import InUseError, SettingsError
 from streamer.training.checkpoints import CheckpointError, CheckpointFile
 
 FINGERPRINT = {"plays": 3, "training": {"epochs": 6}}
@@ -115,14 +116,14 @@ def test_the_earlier_network_has_a_checkpoint_of_its_own(tmp_path: Path) -> None
 def test_a_directory_that_cannot_be_created_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
-    with pytest.raises(CheckpointError, match="cannot be written"), CheckpointFile(tmp_path / "file" / "below").held():
+    with pytest.raises(SettingsError, match="cannot be used"), CheckpointFile(tmp_path / "file" / "below").held():
         pass
 
 
 def test_one_fit_at_a_time_holds_a_directory(tmp_path: Path) -> None:
     first, second = CheckpointFile(tmp_path), CheckpointFile(tmp_path)
 
-    with first.held(), pytest.raises(CheckpointError, match=f"another process is using .*{tmp_path}"), second.held():
+    with first.held(), pytest.raises(InUseError, match=f"{tmp_path} is in use by process"), second.held():
         pass
 
     with second.held():

@@ -17,6 +17,7 @@ from models.training.checkpoint import Snapshot
 from streamer.__main__ import main
 from streamer.archive.archive import Archive
 from streamer.archive.plays import to_table
+from streamer.runtime.statuses import Status
 from streamer.training.checkpoints import CheckpointFile
 from streamer.wire.plays import decode_records
 from tests.builders import NOON_MS, play
@@ -125,10 +126,11 @@ def test_a_fit_keeps_others_out_of_its_checkpoint_directory(
     monkeypatch.setenv("REFRAIN_RELEASES_URL", str(tmp_path / "releases"))
     plays = write_plays(tmp_path / "plays.csv", 600)
 
-    with CheckpointFile(tmp_path / "checkpoint").held(), pytest.raises(SystemExit):
+    with CheckpointFile(tmp_path / "checkpoint").held(), pytest.raises(SystemExit) as ended:
         main(["train", str(plays), "--checkpoint", str(tmp_path / "checkpoint")])
 
-    assert "another process is using the checkpoint directory" in capsys.readouterr().err
+    assert ended.value.code == Status.REFUSED
+    assert "is in use by process" in capsys.readouterr().err
     assert not (tmp_path / "releases").exists()
 
 
