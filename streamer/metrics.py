@@ -235,6 +235,14 @@ class TrainerMetrics:
             "refrain_archive_listeners_forgotten", "Listeners who asked to be forgotten, dropped from the archive.",
             registry=registry,
         )  # fmt: skip
+        # Shows that forgotten listeners had dead letters; nothing to do.
+        self.letters_erased = Counter(
+            "refrain_dead_letters_erased", "Dead letters of forgotten listeners removed.", registry=registry
+        )
+        # Stays above zero: the trainer cannot keep up with a flood of dead letters, or fails; read its log.
+        self.erasures_waiting = Gauge(
+            "refrain_erasures_waiting", "Forgotten listeners whose dead letters are not removed yet.", registry=registry
+        )
         # Keeps rising far above train_min_plays: no fit is triggered, or fits fail: see `refrain_trainer_failures`.
         self.plays_new = Gauge("refrain_plays_since_fit", "Plays archived since the latest fit.", registry=registry)
 

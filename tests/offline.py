@@ -128,4 +128,6 @@ class Worker:
         return [msgspec.json.decode(value, type=Recommendation) for value in values if value is not None]
 
     def dead_letters(self, partition: int) -> list[tuple[bytes | None, bytes | None]]:
-        return self.outputs.get((TOPICS.dead_letters, partition), [])
+        """Return the letters of a partition, without requests to remove those of forgotten listeners."""
+        records = self.outputs.get((TOPICS.dead_letters, partition), [])
+        return [record for record in records if not (record[0] or b"").startswith(b"forget:")]

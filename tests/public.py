@@ -70,7 +70,7 @@ def render_tables() -> dict[str, str]:
         "commands": _table(("command", "argument", "values", "default"), list(command_rows(command_line._parser()))),
         "statuses": _table(("status", "meaning"), status_rows()),
         "settings": _table(("variable", "type", "default"), list(setting_rows())),
-        "topics": _table(("topic", "named by", "partitions", "required configuration"), topic_rows()),
+        "topics": _table(("topic", "named by", "partitions", "required configuration", "created with"), topic_rows()),
         "rights": _table(("of", "resource", "operations"), right_rows()),
         "worker-metrics": _table(("metric", "type", "labels"), metric_rows(WorkerMetrics())),
         "trainer-metrics": _table(("metric", "type", "labels"), metric_rows(TrainerMetrics())),
@@ -138,7 +138,10 @@ def topic_rows() -> Rows:
             _code(topic.name if topic.name in named_by else topic.name.replace(settings.app_id, "<app>", 1)),
             _code(variable(named_by.get(topic.name, "app_id"))),
             {None: "any number", num_partitions: "as many as `plays`"}.get(topic.partitions, str(topic.partitions)),
-            ", ".join(_code(f"{name}={value}") for name, value in topic.configs.items()),
+            *(
+                ", ".join(_code(f"{name}={value}") for name, value in configs.items())
+                for configs in (topic.configs, topic.erasure)
+            ),
         )
         for topic in [plays, *specs(settings, num_partitions)]
     ]

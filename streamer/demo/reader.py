@@ -13,6 +13,7 @@ from streamer.demo.scores import Judge
 from streamer.kafka.connection import Connection
 from streamer.kafka.consumers import create_consumer
 from streamer.wire.changelog import KIND_LISTENER
+from streamer.wire.letters import DeadLetterHeaders, read_headers
 from streamer.wire.messages import Recommendation
 from streamer.wire.state import decode
 
@@ -113,8 +114,8 @@ class Reader:
     def _enter_dead_letters(self, records: Records) -> None:
         now_s = time.monotonic()
         for record in records:
-            headers = dict(record.headers)
-            self._ledger.bury(int(headers["source-partition"]), int(headers["source-offset"]), now_s)
+            if (headers := read_headers(record.headers, DeadLetterHeaders)) is not None:
+                self._ledger.bury(headers.source_partition, headers.source_offset, now_s)
 
     def _enter_states(self, records: Records) -> None:
         states = [record for record in records if record.key and record.key[1:] in self._keys]

@@ -2,13 +2,16 @@
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from typing import TypeAlias
+from types import MappingProxyType
+from typing import Final, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from streamer.kafka.clients import running, watch_tasks
 from streamer.kafka.connection import Connection
 from streamer.kafka.unreadable import naming_unreadable
+
+EVERYTHING: Final[Mapping[TopicPartition, int]] = MappingProxyType({})  # where `read_until` starts by default
 
 Fetched: TypeAlias = "dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]]"
 
@@ -96,11 +99,19 @@ async def read_backlog(
 
 
 async def read_until(
-    connection: Connection, ends: Mapping[TopicPartition, int]
+    connection: Connection, ends: Mapping[TopicPartition, int], *, starts: Mapping[TopicPartition, int] = EVERYTHING
 ) -> "AsyncGenerator[ConsumerRecord[bytes, bytes], None]":
-    """Yield the committed records before the ends, partition by partition; wait for transactions still open there."""
+    """Yield the committed records before the ends, partition by partition; wait for transactions still open there.
+
+    Args:
+        connection: to Kafka.
+        ends: of the partitions to read.
+        starts: where to begin; partitions that are absent are read from their beginning.
+    """
     async with running(create_consumer(connection)) as consumer:
         consumer.assign(list(ends))
+        for partition in ends.keys() & starts.keys():
+            consumer.seek(partition, starts[partition])
         for partition, end in ends.items():
             while await consumer.position(partition) < end:
                 for record in (await consumer.getmany(partition, timeout_ms=1000)).get(partition, ()):

@@ -48,11 +48,10 @@ def worker_rights(settings: Settings) -> list[Right]:
 
 def trainer_rights(settings: Settings) -> list[Right]:
     """Return the rights of a trainer."""
-    checked = (
-        settings.changelog_topic, settings.short_term_topic, settings.long_term_topic, settings.dead_letter_topic,
-    )  # fmt: skip
+    checked = (settings.changelog_topic, settings.short_term_topic, settings.long_term_topic)
     return [
         *_on(settings.plays_topic, "Read", "DescribeConfigs"),
+        *_on(settings.dead_letter_topic, "Read", "Write", "DescribeConfigs"),
         *_on(settings.releases_topic, "Read", "Write", "DescribeConfigs"),
         *(right for topic in checked for right in _on(topic, "Describe", "DescribeConfigs")),
     ]
@@ -87,6 +86,14 @@ def letter_sender_rights(settings: Settings) -> list[Right]:
     return [
         *_on(settings.dead_letter_topic, "Read", "Write"),
         *_on(settings.plays_topic, "Write"),
+        Right("Write", "transactional id", f"{settings.app_id}-dead-letters"),
+    ]
+
+
+def letter_remover_rights(settings: Settings) -> list[Right]:
+    """Return the rights of `dead-letters discard` and `erase-forgotten`."""
+    return [
+        *_on(settings.dead_letter_topic, "Read", "Write"),
         Right("Write", "transactional id", f"{settings.app_id}-dead-letters"),
     ]
 

@@ -31,17 +31,36 @@ _FOR_EVER = (
 
 _DAY_MS = 24 * 3600 * 1000
 
+#: Kafka keeps a segment open for a week and may compact it later still; this bounds how long a removed record stays.
+_COMPACTED_WITHIN = {"max.compaction.lag.ms": str(_DAY_MS)}
+
+_STAY_LONGER = (
+    "what forgotten listeners left stays longer topic=%s %s=%s: set %s with "
+    "`kafka-configs --alter --topic %s --add-config %s=[%s]`%s"
+)
+_OLD_LETTERS = (
+    "; letters that earlier versions wrote must be sent again or discarded before, as compaction drops most of them"
+)
+
 #: How long a broker may take to learn of a new topic, seconds.
 _VISIBLE_LIMIT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """The requirements of a topic: its name, its number of partitions (None: any) and the settings that matter."""
+    """The requirements of a topic.
+
+    Attributes:
+        name: of the topic.
+        partitions: how many; None: any number.
+        configs: the settings that it must have.
+        erasure: the settings by which removed records leave the disks; others are warned of.
+    """
 
     name: str
     partitions: int | None
     configs: Mapping[str, str] = field(default_factory=dict)
+    erasure: Mapping[str, str] = field(default_factory=dict)
 
 
 def specs(settings: Settings, partitions: int) -> list[TopicSpec]:
@@ -49,14 +68,16 @@ def specs(settings: Settings, partitions: int) -> list[TopicSpec]:
 
     Outputs go to the partition number of their source, so all but `releases` have as many. The changelog is compacted
     and never deleted from. Its tombstones stay for a week, so a store that was offline for less than that reads them.
-    It is checked first: if partitions were added to `plays`, the error must be about the states.
+    It is checked first: if partitions were added to `plays`, the error must be about the states. Dead letters expire,
+    and are compacted so that those of a forgotten listener go before that.
     """
-    compact = {"cleanup.policy": "compact"}
+    compact, lag = {"cleanup.policy": "compact"}, _COMPACTED_WITHIN
+    states = compact | {"delete.retention.ms": str(7 * _DAY_MS)}
     return [
-        TopicSpec(settings.changelog_topic, partitions, compact | {"delete.retention.ms": str(7 * _DAY_MS)}),
-        TopicSpec(settings.short_term_topic, partitions, compact),
-        TopicSpec(settings.long_term_topic, partitions, compact),
-        TopicSpec(settings.dead_letter_topic, partitions, {"cleanup.policy": "delete"}),
+        TopicSpec(settings.changelog_topic, partitions, states, lag),
+        TopicSpec(settings.short_term_topic, partitions, compact, lag),
+        TopicSpec(settings.long_term_topic, partitions, compact, lag),
+        TopicSpec(settings.dead_letter_topic, partitions, {}, {"cleanup.policy": "compact,delete", **lag}),
         TopicSpec(settings.releases_topic, 1, compact | {"message.timestamp.type": "LogAppendTime"}),
     ]
 
@@ -114,7 +135,7 @@ async def _ensure(admin: KafkaAdmin, spec: TopicSpec, settings: Settings, *, cre
 
 async def _create(admin: KafkaAdmin, spec: TopicSpec, partitions: int, replication: int) -> None:
     insync = max(1, min(2, replication - 1))  # with 1 of 3, a record that only one broker has would count as written
-    configs = {**spec.configs, "min.insync.replicas": str(insync)}
+    configs = {**spec.configs, **spec.erasure, "min.insync.replicas": str(insync)}
     if await admin.create_topic(spec.name, partitions, replication, configs):
         logger.info("topic created name=%s partitions=%d replicas=%d", spec.name, partitions, replication)
         if spec.partitions is None:
@@ -137,6 +158,10 @@ async def _check_configs(admin: KafkaAdmin, spec: TopicSpec, replicas: int) -> N
                 f"topic {spec.name} has {name}={configs[name]} but needs {required}; set it with "
                 f"`kafka-configs --alter --topic {spec.name} --add-config {name}={required}`"
             )
+    for name, wanted in spec.erasure.items():
+        if not _erases(name, wanted, value := configs.get(name, "")):
+            hint = _OLD_LETTERS if name == "cleanup.policy" else ""
+            logger.warning(_STAY_LONGER, spec.name, name, value, wanted, spec.name, name, wanted, hint)
     for risk in _risks(configs, replicas):
         logger.warning("records may be lost with a broker topic=%s %s", spec.name, risk)
 
@@ -147,6 +172,12 @@ def _risks(configs: Mapping[str, str], replicas: int) -> Iterator[str]:
         yield "min.insync.replicas=1: set 2"
     if configs.get("unclean.leader.election.enable") == "true":
         yield "unclean.leader.election.enable=true: set false"
+
+
+def _erases(name: str, wanted: str, value: str) -> bool:
+    if name.endswith(".ms"):
+        return int(value or 0) <= int(wanted)
+    return set(value.split(",")) == set(wanted.split(","))
 
 
 def _acceptable(name: str, required: str, value: str) -> bool:

@@ -1,27 +1,26 @@
-"""The command `dead-letters`: its arguments and its output."""
+"""The command `dead-letters`: its arguments, and how it runs them."""
 
 import argparse
 import asyncio
-import heapq
 import sys
-from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextlib import aclosing
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Final, TypeVar
 
-import msgspec
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from streamer.errors import RefrainError
 from streamer.kafka.access import once_admitted
 from streamer.kafka.connection import connection_of
-from streamer.kafka.rights import Right, letter_reader_rights, letter_sender_rights
-from streamer.operations.letters import Letter, RecordId, read_letters, survey_letters
-from streamer.operations.redelivery import Choice, Dispatch, send_again
+from streamer.kafka.erasure import Eraser
+from streamer.kafka.letters import read_letters, survey_letters
+from streamer.kafka.rights import Right, letter_reader_rights, letter_remover_rights, letter_sender_rights
+from streamer.operations.discarding import Disposal, discard_letters, preview_discard
+from streamer.operations.letter_listing import Listing, describe, report, report_discarded
+from streamer.operations.redelivery import EVERY_LETTER, Choice, preview, send_again
 from streamer.runtime.commands import Commands
 from streamer.settings import Settings
+from streamer.wire.letters import RecordId
 from streamer.wire.messages import Cause
 
 _Result = TypeVar("_Result")
@@ -32,8 +31,17 @@ _LIMIT: Final = 100  # letters listed by default: a few screens full
 _WHEN_TO_SEND = """
 Re-send rejected plays once the cause is fixed: a worker that could not compute them (uncomputable), a broker's or a
 producer's clock (impossible-time), REFRAIN_PARTITIONER (stray-partition). A re-sent play counts as played now, after
-everything its listener has played since; a null value forgets its listener now. A play that is rejected again becomes a
-new letter. Each letter is sent once, however often this command runs; `list` shows which were sent.
+everything its listener has played since; a null value forgets its listener now. Plays that a worker would reject again
+as they are, are counted and not sent. One that is rejected again all the same becomes a letter that replaces this one
+in `list`. Each letter is sent once, however often this command runs; `list` shows which were sent.
+"""
+_WHEN_TO_DISCARD = """
+Discard letters that nobody will mend: they are listed, counted and sent no more, and their bytes leave the topic when
+Kafka compacts it. This cannot be undone.
+"""
+_WHEN_TO_ERASE = """
+A running trainer does this by itself, within a minute of a worker's applying a tombstone. Run it by hand where no
+trainer runs. It may be interrupted and repeated.
 """
 
 
@@ -43,25 +51,25 @@ class DeadLettersError(RefrainError):
 
 def add_dead_letters(commands: Commands) -> None:
     """Add the command `dead-letters`."""
-    parser = commands.add_parser("dead-letters", help="list, show and re-send rejected plays")
+    parser = commands.add_parser("dead-letters", help="list, show, re-send and discard rejected plays")
     actions = parser.add_subparsers(required=True)
     _add_list(actions)
     _add_show(actions)
     _add_send_again(actions)
+    _add_discard(actions)
+    _add_erase(actions)
 
 
 def _add_list(actions: Commands) -> None:
     parser = actions.add_parser("list", help="list the newest letters, and count all by cause")
     parser.add_argument("--cause", choices=_CAUSES, action="append", default=[], help="only letters with this cause")
-    parser.set_defaults(letters=[])
     parser.add_argument(
         "--limit", type=int, default=_LIMIT, help="how many letters to list; all are counted (%(default)s)"
     )
 
     def run(settings: Settings, arguments: argparse.Namespace) -> None:
-        sys.stdout.write(
-            _wait_for(settings, letter_reader_rights, _list(settings, _choice(arguments), arguments.limit))
-        )
+        choice = Choice([Cause(code) for code in arguments.cause]) if arguments.cause else EVERY_LETTER
+        sys.stdout.write(_wait_for(settings, letter_reader_rights, _list(settings, choice, arguments.limit)))
 
     parser.set_defaults(run=run)
 
@@ -80,30 +88,86 @@ def _add_send_again(actions: Commands) -> None:
     parser = actions.add_parser(
         "send-again", help="re-send letters to the topic of plays, each exactly once", description=_WHEN_TO_SEND
     )
-    parser.add_argument("--cause", choices=_CAUSES, action="append", default=[], help="only letters with this cause")
-    parser.add_argument("letters", nargs="*", type=_place, metavar="PARTITION:OFFSET", help="only these (default: all)")
+    _add_choice(parser)
+    parser.add_argument("--dry-run", action="store_true", help="say what would be sent, and send nothing")
 
     def run(settings: Settings, arguments: argparse.Namespace) -> None:
-        if arguments.cause and arguments.letters:
-            parser.error("choose by --cause or by PARTITION:OFFSET, not both")
-        dispatch = _wait_for(settings, letter_sender_rights, send_again(settings, _choice(arguments)))
-        sys.stdout.write(report(dispatch))
+        choice = _choice(parser, arguments)
+        call = preview(settings, choice) if arguments.dry_run else send_again(settings, choice)
+        dispatch = _wait_for(settings, letter_sender_rights, call)
+        sys.stdout.write(_would(arguments) + report(dispatch))
         if dispatch.refused or dispatch.missing:
             sys.exit(1)
 
     parser.set_defaults(run=run)
 
 
+def _add_discard(actions: Commands) -> None:
+    parser = actions.add_parser("discard", help="remove letters that nobody will mend", description=_WHEN_TO_DISCARD)
+    _add_choice(parser)
+    parser.add_argument("--dry-run", action="store_true", help="say what would be discarded, and discard nothing")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+
+    def run(settings: Settings, arguments: argparse.Namespace) -> None:
+        choice = _choice(parser, arguments)
+        if not (arguments.dry_run or arguments.yes or sys.stdin.isatty()):
+            parser.error("nobody is there to ask: add --yes, or --dry-run to see what would be discarded")
+        disposal = _wait_for(settings, letter_remover_rights, preview_discard(settings, choice))
+        if not arguments.dry_run and (arguments.yes or _is_confirmed(disposal)):
+            disposal = _wait_for(settings, letter_remover_rights, discard_letters(settings, choice))
+            sys.stdout.write(report_discarded(disposal.num_discarded, disposal.missing))
+        else:
+            sys.stdout.write("nothing was changed; this would be:\n")
+            sys.stdout.write(report_discarded(disposal.num_discarded, disposal.missing))
+        if disposal.missing:
+            sys.exit(1)
+
+    parser.set_defaults(run=run)
+
+
+def _add_erase(actions: Commands) -> None:
+    parser = actions.add_parser(
+        "erase-forgotten", help="remove the letters of forgotten listeners", description=_WHEN_TO_ERASE
+    )
+
+    def run(settings: Settings, _: argparse.Namespace) -> None:
+        sys.stdout.write(_wait_for(settings, letter_remover_rights, _erase(settings)))
+
+    parser.set_defaults(run=run)
+
+
+def _add_choice(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of which exactly one kind must be given."""
+    parser.add_argument("--cause", choices=_CAUSES, action="append", default=[], help="letters with this cause")
+    parser.add_argument("--all", action="store_true", help="every letter")
+    parser.add_argument("letters", nargs="*", type=_place, metavar="PARTITION:OFFSET", help="as printed by `list`")
+
+
+def _choice(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> Choice:
+    num_kinds = sum(map(bool, (arguments.cause, arguments.letters, arguments.all)))
+    if num_kinds != 1:
+        parser.error("choose letters by one of --cause CAUSE, PARTITION:OFFSET ... or --all; `list` shows them")
+    return EVERY_LETTER if arguments.all else Choice([Cause(code) for code in arguments.cause], arguments.letters)
+
+
 def _place(text: str) -> RecordId:
     try:
-        partition, offset = map(int, text.split(":"))
+        return RecordId.parse(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not PARTITION:OFFSET, as printed by `list`") from None
-    return RecordId(partition, offset)
 
 
-def _choice(arguments: argparse.Namespace) -> Choice:
-    return Choice([Cause(code) for code in arguments.cause], arguments.letters)
+def _would(arguments: argparse.Namespace) -> str:
+    return "nothing was changed; this would be:\n" if arguments.dry_run else ""
+
+
+def _is_confirmed(disposal: Disposal) -> bool:
+    """Ask on the terminal whether to discard what was found."""
+    if not disposal.num_discarded:
+        return False
+    sys.stdout.write(f"Discard {disposal.num_discarded} letters for ever? [y/N] ")
+    sys.stdout.flush()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def _wait_for(
@@ -115,15 +179,16 @@ def _wait_for(
         raise
     except KafkaError as exc:
         raise DeadLettersError(
-            f"Kafka failed: {exc}; fix it, make sure no other send-again is running, and run the command again: no "
-            "letter is sent twice"
+            f"Kafka failed: {exc}; fix it, make sure no other send-again or discard is running, and run the command "
+            "again: no letter is sent twice"
         ) from exc
 
 
 async def _list(settings: Settings, choice: Choice, limit: int) -> str:
-    survey = await survey_letters(settings)
+    connection = connection_of(settings)
+    survey = await survey_letters(connection, settings.dead_letter_topic)
     listing = Listing(limit, survey.num_foreign)
-    async with aclosing(read_letters(settings, survey)) as letters:
+    async with aclosing(read_letters(connection, survey)) as letters:
         async for letter in letters:
             if choice.covers(letter):
                 listing.add(letter)
@@ -131,87 +196,19 @@ async def _list(settings: Settings, choice: Choice, limit: int) -> str:
 
 
 async def _show(settings: Settings, place: RecordId) -> str:
-    survey = await survey_letters(settings)
-    async with aclosing(read_letters(settings, survey)) as letters:
+    connection = connection_of(settings)
+    survey = await survey_letters(connection, settings.dead_letter_topic)
+    async with aclosing(read_letters(connection, survey)) as letters:
         async for letter in letters:
             if letter.place == place:
                 return describe(letter)
     raise DeadLettersError(f"no dead letter at {place} of {settings.dead_letter_topic}; `list` shows which exist")
 
 
-@dataclass(slots=True)
-class Listing:
-    """The newest letters, one line each, and counts of all letters by cause.
-
-    Args:
-        limit: maximum number of letters listed.
-        num_foreign: records on the topic that are neither letters nor receipts.
-    """
-
-    limit: int
-    num_foreign: int
-    _newest: list[tuple[int, RecordId, str]] = field(default_factory=list)
-    _num_letters: Counter[Cause] = field(default_factory=Counter)
-    _num_sent: Counter[Cause] = field(default_factory=Counter)
-
-    def add(self, letter: Letter) -> None:
-        """Count a letter, and list it if it is among the newest."""
-        self._num_letters[letter.headers.error] += 1
-        self._num_sent[letter.headers.error] += letter.is_sent
-        heapq.heappush(self._newest, (letter.at_ms, letter.place, _line(letter)))
-        if len(self._newest) > self.limit:
-            heapq.heappop(self._newest)
-
-    def to_text(self) -> str:
-        """Format the listing, ending with a newline."""
-        lines = [_HEADING, *(line for *_, line in sorted(self._newest)), ""] if self._newest else []
-        lines.append(f"{'cause':17} {'letters':>9} {'sent again':>11}")
-        lines += [f"{cause:17} {num:9} {self._num_sent[cause]:11}" for cause, num in sorted(self._num_letters.items())]
-        lines.append(f"{'all':17} {self._num_letters.total():9} {self._num_sent.total():11}")
-        if self.num_foreign:
-            lines.append(f"{self.num_foreign} other records on the topic are not from this version of Refrain")
-        return "\n".join(lines) + "\n"
-
-
-_HEADING: Final = f"{'letter':13} {'refused at':24} {'cause':17} {'source':20} {'bytes':>8}"
-
-
-def _line(letter: Letter) -> str:
-    headers = letter.headers
-    source = escape(f"{headers.source_topic} {headers.source_partition}:{headers.source_offset}")
-    line = f"{letter.place!s:13} {_time(letter.at_ms)} {headers.error:17} {source:20} {letter.num_bytes:8}"
-    return f"{line}  sent again" if letter.is_sent else line
-
-
-def describe(letter: Letter) -> str:
-    """Format a letter in full, one line per field."""
-    fields = {
-        "letter": str(letter.place),
-        "refused-at": _time(letter.at_ms),
-        "sent-again": "yes" if letter.is_sent else "no",
-        **{name: escape(str(text)) for name, text in msgspec.to_builtins(letter.headers).items()},
-        "key": "null" if letter.key is None else escape(letter.key.decode(errors="backslashreplace")),
-        "value": "null" if letter.value is None else escape(letter.value.decode(errors="backslashreplace")),
-    }
-    return "".join(f"{name:17} {text}\n" for name, text in fields.items())
-
-
-def report(dispatch: Dispatch) -> str:
-    """Summarise what happened to the chosen letters."""
-    lines = [f"{dispatch.num_sent} sent again, {dispatch.num_sent_before} had been sent before"]
-    lines += [f"{num} cannot be sent: {reason}" for reason, num in sorted(dispatch.refused.items())]
-    lines += [f"no dead letter at {place}" for place in sorted(dispatch.missing)]
-    return "\n".join(lines) + "\n"
-
-
-def escape(text: str) -> str:
-    """Escape unprintable characters as Python literals do: a rejected play may contain terminal codes."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-
-
-def _time(at_ms: int) -> str:
-    """Format a time as RFC 3339, or as milliseconds if no calendar date represents it."""
-    try:
-        return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    except (OverflowError, ValueError):
-        return f"{at_ms:24}"
+async def _erase(settings: Settings) -> str:
+    eraser = Eraser(connection_of(settings), settings.dead_letter_topic)
+    num_requests, num_letters = 0, 0
+    while (erasure := await eraser.erase()).num_requests:
+        num_requests += erasure.num_requests
+        num_letters += erasure.num_letters
+    return f"{num_requests} tombstones served, {num_letters} letters removed\n"

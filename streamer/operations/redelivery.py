@@ -7,10 +7,12 @@ not which letters it selected by cause or one by one.) Each sender takes the fen
 reads the receipts: of two concurrent senders, only the later one sends.
 
 Letters return to the partition they came from, in order. If the settings name a partitioner, they go to the partition
-their key belongs to, which differs only for strays.
+their key belongs to, which differs only for strays. A play that a worker would reject again as it is, is not sent: the
+decoder of the workers decides. One that is sent names its letter, so that a next letter takes the place of this one.
 """
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
@@ -21,18 +23,21 @@ from aiokafka import AIOKafkaProducer
 
 from streamer.kafka.clients import running
 from streamer.kafka.connection import connection_of
+from streamer.kafka.letters import Letter, count_partitions, read_letters, survey_letters
 from streamer.kafka.partitioner import PARTITIONERS
 from streamer.kafka.producers import create_transactional_producer
-from streamer.operations.letters import Letter, RecordId, count_partitions, read_letters, survey_letters
 from streamer.settings import Settings
-from streamer.wire.messages import MAX_DEAD_VALUE_BYTES, Cause, ReceiptHeaders, as_headers
+from streamer.wire.letters import MAX_DEAD_VALUE_BYTES, RecordId, ResentHeaders, as_headers, receipt
+from streamer.wire.messages import Cause
+from streamer.wire.plays import decode
 
 _PORTION: Final = 200  # letters in one transaction: 13 MiB if all have the maximum size
+_CREATE_TIME: Final = 0  # Kafka's code for timestamps of the producer, here this command
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A selection of letters: all, those with some causes, or some by position.
+    """A selection of letters: those with some causes, or some by position.
 
     Attributes:
         causes: empty unless chosen by cause.
@@ -44,9 +49,10 @@ class Choice:
 
     def covers(self, letter: Letter) -> bool:
         """Return whether a letter is selected."""
-        if not self.causes and not self.places:
-            return True
         return letter.headers.error in self.causes or letter.place in self.places
+
+
+EVERY_LETTER: Final = Choice(causes=tuple(Cause))
 
 
 @dataclass(slots=True)
@@ -104,25 +110,58 @@ class Dispatch:
             return "without a key, so that no worker can take them: fix their producer"
         if self.home(letter) >= self.num_partitions:
             return f"came from a partition that {self.settings.plays_topic} no longer has"
+        if (cause := _next_cause(letter)) is not None:
+            return f"a worker would reject them again as they are ({cause}): fix their producer, which has to send them"
         return None
 
 
+async def preview(settings: Settings, choice: Choice) -> Dispatch:
+    """Return what `send_again` would do now; send nothing.
+
+    Raises:
+        ContractError: one of the topics does not exist.
+    """
+    dispatch = await _create_dispatch(settings, choice)
+    async with aclosing(read_all_letters(settings)) as letters:
+        async for letter in letters:
+            dispatch.admits(letter)
+    return dispatch
+
+
 async def send_again(settings: Settings, choice: Choice) -> Dispatch:
-    """Send the chosen letters that have not been sent before; return the outcomes.
+    """Send the chosen letters that have not been sent before and can be accepted; return the outcomes.
 
     Raises:
         ContractError: one of the topics does not exist.
         KafkaError: the current portion was not sent; those before it were.
     """
-    num_partitions = await count_partitions(connection_of(settings), settings.plays_topic)
-    dispatch = Dispatch(settings, num_partitions, choice)
-    async with running(_create_fence(settings)) as fence, aclosing(_portions(settings, dispatch)) as portions:
-        async for portion in portions:
+    dispatch = await _create_dispatch(settings, choice)
+    async with running(create_fence(settings)) as fence, aclosing(read_all_letters(settings)) as letters:
+        portion = list[Letter]()
+        async for letter in letters:
+            if dispatch.admits(letter):
+                portion.append(letter)
+            if len(portion) == _PORTION:
+                await _send(fence, dispatch, portion)
+                portion = []
+        if portion:
             await _send(fence, dispatch, portion)
     return dispatch
 
 
-def _create_fence(settings: Settings) -> AIOKafkaProducer:
+async def _create_dispatch(settings: Settings, choice: Choice) -> Dispatch:
+    num_partitions = await count_partitions(connection_of(settings), settings.plays_topic)
+    return Dispatch(settings, num_partitions, choice)
+
+
+def _next_cause(letter: Letter) -> Cause | None:
+    """Return why a worker would reject a letter if it were sent now, as far as its bytes tell."""
+    now_ms = time.time_ns() // 1_000_000
+    rejects = decode([letter.key], [letter.value], [now_ms], [_CREATE_TIME]).rejects
+    return rejects[0].cause if rejects else None
+
+
+def create_fence(settings: Settings) -> AIOKafkaProducer:
     """Create a producer that, when it starts, fences the previous sender and ends its open transaction."""
     return create_transactional_producer(
         connection_of(settings),
@@ -131,17 +170,17 @@ def _create_fence(settings: Settings) -> AIOKafkaProducer:
     )
 
 
-async def _portions(settings: Settings, dispatch: Dispatch) -> AsyncGenerator[list[Letter], None]:
-    survey, portion = await survey_letters(settings), list[Letter]()
-    async with aclosing(read_letters(settings, survey)) as letters:
+async def read_all_letters(settings: Settings) -> AsyncGenerator[Letter, None]:
+    """Yield the letters that are on the topic now and not gone.
+
+    Raises:
+        ContractError: the topic does not exist.
+    """
+    connection = connection_of(settings)
+    survey = await survey_letters(connection, settings.dead_letter_topic)
+    async with aclosing(read_letters(connection, survey)) as letters:
         async for letter in letters:
-            if dispatch.admits(letter):
-                portion.append(letter)
-            if len(portion) == _PORTION:
-                yield portion
-                portion = []
-    if portion:
-        yield portion
+            yield letter
 
 
 async def _send(fence: AIOKafkaProducer, dispatch: Dispatch, letters: Sequence[Letter]) -> None:
@@ -150,9 +189,10 @@ async def _send(fence: AIOKafkaProducer, dispatch: Dispatch, letters: Sequence[L
     async with fence.transaction():
         deliveries = []
         for letter in letters:
-            receipt = as_headers(ReceiptHeaders(sent_again=letter.place.offset))
+            note, partition = receipt(letter.place.offset), dispatch.home(letter)
+            headers = as_headers(ResentHeaders(str(letter.place), letter.headers.times_sent + 1))
             deliveries += [
-                await fence.send(plays_topic, letter.value, letter.key, dispatch.home(letter)),
-                await fence.send(dead_letter_topic, b"", None, letter.place.partition, headers=receipt),
+                await fence.send(plays_topic, letter.value, letter.key, partition, headers=headers),
+                await fence.send(dead_letter_topic, note.value, note.key, letter.place.partition, headers=note.headers),
             ]
         await asyncio.gather(*deliveries)

@@ -12,6 +12,7 @@ from models.plays.catalogue import FIRST_TRACK, PAD, UNKNOWN, Catalogue
 from streamer.kafka.connection import Connection
 from streamer.kafka.consumers import create_consumer
 from streamer.replay.recording import Recording
+from streamer.wire.letters import DeadLetterHeaders, read_headers
 
 _FETCH_MS: Final = 200
 _FETCH_RECORDS: Final = 2000  # some 10 MB of lists
@@ -96,10 +97,9 @@ class Collector:
 
     def take_dead_letters(self, records: Records) -> None:
         """Record plays that were rejected."""
-        headers = [dict(record.headers) for record in records]
-        partitions, offsets = (
-            np.array([int(header[name]) for header in headers]) for name in ("source-partition", "source-offset")
-        )
+        letters = [headers for record in records if (headers := read_headers(record.headers, DeadLetterHeaders))]
+        partitions = np.array([letter.source_partition for letter in letters], np.int64)
+        offsets = np.array([letter.source_offset for letter in letters], np.int64)
         self.is_dead[self._recording.places(partitions, offsets)] = True
 
 

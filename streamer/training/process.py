@@ -27,6 +27,7 @@ def trainer_config(settings: Settings) -> TrainerConfig:
     """Take the trainer's configuration from the settings."""
     return TrainerConfig(
         plays_topic=settings.plays_topic,
+        dead_letter_topic=settings.dead_letter_topic,
         archive_dir=settings.archive_dir,
         archive_days=settings.archive_days,
         releasing=ReleasingConfig(

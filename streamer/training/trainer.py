@@ -1,27 +1,32 @@
 """The trainer, the second process: archives plays, fits weights on them, and releases those that pass the gate.
 
-It runs unattended. Archiving continues while a fit runs in a thread of its own; failures are retried at growing
-intervals, and only an error that waiting cannot fix ends the process. A crash at any point loses nothing: plays and
-offsets are saved together in the archive, a release is complete or has no manifest, the alias moves last, and an
-interrupted fit resumes with the same plays.
+It also removes the dead letters of forgotten listeners. It runs unattended. Archiving continues while a fit runs in a
+thread of its own; failures are retried at growing intervals, and only an error that waiting cannot fix ends the
+process. A crash at any point loses nothing: plays and offsets are saved together in the archive, a release is complete
+or has no manifest, the alias moves last, and an interrupted fit resumes with the same plays.
 """
 
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from models.release import SavedRelease
 from streamer.archive.archive import Archive
 from streamer.archive.archiver import Archivist
+from streamer.kafka.erasure import Eraser
 from streamer.metrics import TrainerMetrics
 from streamer.runtime.retry import retry_forever
 from streamer.training.releaser import Releaser, ReleasingConfig
 from streamer.training.triggers import Trigger
 
 logger = logging.getLogger(__name__)
+
+_REST: Final = 9  # times as long as a pass over the dead letters
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +35,22 @@ class TrainerConfig:
 
     Attributes:
         plays_topic: the topic to archive.
+        dead_letter_topic: forgotten listeners are removed from it.
         archive_dir: used by one trainer only.
         archive_days: plays that arrived longer ago are dropped.
         releasing: how releases are made.
         archive_period_s: how often plays are archived; each time costs up to 0.2 s of disk.
+        erase_period_s: how often the dead letters of forgotten listeners are removed.
         retry_s: until the first retry after a failure.
     """
 
     plays_topic: str
+    dead_letter_topic: str
     archive_dir: Path
     archive_days: int
     releasing: ReleasingConfig
     archive_period_s: float = 5.0
+    erase_period_s: float = 30.0
     retry_s: float = 30.0
 
 
@@ -59,7 +68,8 @@ async def run_trainer(config: TrainerConfig, metrics: TrainerMetrics, stopping: 
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(_keep_archiving(config, metrics, archivist, archive, stopping), name="archive")
                 tasks.create_task(_keep_releasing(config, metrics, releaser, stopping), name="release")
-        except ExceptionGroup as failures:  # the first failure ends the other task
+                tasks.create_task(_keep_erasing(config, metrics, stopping), name="erase")
+        except ExceptionGroup as failures:  # the first failure ends the other tasks
             raise failures.exceptions[0] from None
         finally:
             stopping.set()  # a task has failed: a fit in its thread reacts to nothing else
@@ -119,5 +129,23 @@ async def _keep_releasing(
 
     await retry_forever(
         release_if_due, stopping, period_s=config.archive_period_s, retry_s=config.retry_s, tolerated=Exception,
+        count_failure=metrics.failures.inc,
+    )  # fmt: skip
+
+
+async def _keep_erasing(config: TrainerConfig, metrics: TrainerMetrics, stopping: asyncio.Event) -> None:
+    """Remove the dead letters of forgotten listeners; however many letters there are, it rests for most of the time."""
+    eraser = Eraser(config.releasing.connection, config.dead_letter_topic)
+
+    async def erase() -> None:
+        started_s = time.perf_counter()
+        erasure = await eraser.erase()
+        metrics.letters_erased.inc(erasure.num_letters)
+        metrics.erasures_waiting.set(erasure.num_waiting)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), _REST * (time.perf_counter() - started_s))
+
+    await retry_forever(
+        erase, stopping, period_s=config.erase_period_s, retry_s=config.retry_s, tolerated=Exception,
         count_failure=metrics.failures.inc,
     )  # fmt: skip

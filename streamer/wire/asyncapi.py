@@ -10,7 +10,8 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from streamer.wire.messages import MAX_ID_BYTES, DeadLetterHeaders, Play, ReceiptHeaders, Recommendation, ReleaseNotice
+from streamer.wire.letters import DeadLetterHeaders, DiscardHeaders, ForgetHeaders, ReceiptHeaders, ResentHeaders
+from streamer.wire.messages import MAX_ID_BYTES, Play, Recommendation, ReleaseNotice
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
 CONTRACT_VERSION: Final = "2.0.0"  # of the messages, not of the code: removing or changing a field is a new major
@@ -21,8 +22,11 @@ _MESSAGES: Final[dict[str, type[msgspec.Struct]]] = {
     "play": Play,
     "recommendation": Recommendation,
     "release-notice": ReleaseNotice,
+    "resent-headers": ResentHeaders,
     "dead-letter-headers": DeadLetterHeaders,
     "receipt-headers": ReceiptHeaders,
+    "discard-headers": DiscardHeaders,
+    "forget-headers": ForgetHeaders,
 }
 _USER_KEY: Final[Json] = {
     "type": "string",
@@ -31,11 +35,15 @@ _USER_KEY: Final[Json] = {
     "description": "The user id in UTF-8.",
 }
 _ALIAS_KEY: Final[Json] = {"type": "string", "enum": ["champion", "challenger"]}
+_LETTER_KEY: Final[Json] = {"type": "string", "description": "TOPIC:PARTITION:OFFSET of the rejected play."}
+_RECORD_KEY: Final[Json] = {"type": "string", "description": "Unique to this record; names no listener."}
 _RAW: Final[Json] = {
     "type": "string",
     "format": "binary",
     "description": "As received, or truncated; may be null.",
 }
+_IN_JSON: Final = '"contentEncoding": "base64"'  # what msgspec says of bytes
+_IN_KAFKA: Final = '"contentEncoding": "binary"'  # what a header is
 
 
 def render_documents() -> dict[Path, str]:
@@ -48,7 +56,8 @@ def render_documents() -> dict[Path, str]:
         for name, message in _MESSAGES.items()
     }
     documents[Path("asyncapi.json")] = describe_topics()
-    return {path: json.dumps(document, indent=2, ensure_ascii=False) + "\n" for path, document in documents.items()}
+    texts = {path: json.dumps(document, indent=2, ensure_ascii=False) + "\n" for path, document in documents.items()}
+    return {path: text.replace(_IN_JSON, _IN_KAFKA) for path, text in texts.items()}
 
 
 def describe_topics() -> Json:
@@ -75,7 +84,7 @@ def _channels() -> dict[str, Json]:
             "plays",
             "The plays, keyed by listener. All producers use the same partitioner.",
             "delete",
-            ["play", "forgetListener"],
+            ["play", "forgetListener", "resentPlay"],
         ),
         "shortTerm": _channel(
             "recommendations.short-term",
@@ -91,20 +100,21 @@ def _channels() -> dict[str, Json]:
         ),
         "deadLetters": _channel(
             "plays.dead-letter",
-            "Rejected plays, with the cause in the headers, and receipts for those that an operator re-sent.",
-            "delete",
-            ["deadLetter", "receipt"],
+            "Rejected plays, with the cause in the headers, and what was done with them. No key names a listener.",
+            "compact,delete",
+            ["deadLetter", "receipt", "letterRemoved", "oldLetterRemoved", "forgetLetters"],
         ),
         "releases": _channel("releases", "Which release each alias names.", "compact", ["releaseNotice"]),
     }
 
 
 def _channel(address: str, description: str, cleanup_policy: str, messages: list[str]) -> Json:
+    policies: list[Json] = [*cleanup_policy.split(",")]
     return {
         "address": address,
         "description": description,
         "messages": {message: {"$ref": f"#/components/messages/{message}"} for message in messages},
-        "bindings": {"kafka": {"topicConfiguration": {"cleanup.policy": [cleanup_policy]}, "bindingVersion": "0.5.0"}},
+        "bindings": {"kafka": {"topicConfiguration": {"cleanup.policy": policies}, "bindingVersion": "0.5.0"}},
     }
 
 
@@ -115,6 +125,7 @@ def _operations() -> dict[str, Json]:
         "recommendShortTerm": ("send", "shortTerm", "The worker answers plays, in one transaction with their states."),
         "recommendLongTerm": ("send", "longTerm", "The worker answers plays, in one transaction with their states."),
         "refusePlays": ("send", "deadLetters", "The worker sets a bad play aside, in the same transaction."),
+        "eraseLetters": ("send", "deadLetters", "The trainer or an operator removes letters of forgotten listeners."),
         "sendAgain": ("send", "plays", "An operator re-sends dead letters, in one transaction with their receipts."),
         "promoteRelease": ("send", "releases", "The trainer or an operator moves an alias."),
         "takeUpRelease": ("receive", "releases", "Each worker takes up the champion, without a restart."),
@@ -127,18 +138,28 @@ def _operations() -> dict[str, Json]:
 
 def _messages() -> dict[str, Json]:
     null: Json = {"type": "null"}
-    letter = _message("A rejected play", _RAW, _RAW)
+    letter = _message("A rejected play", _LETTER_KEY, _RAW)
     letter["headers"] = _schema_of(DeadLetterHeaders)
-    receipt = _message("A dead letter was re-sent to `plays`; the value is empty", null, _RAW)
+    receipt = _message("A dead letter was re-sent to `plays`; the value is empty", _RECORD_KEY, _RAW)
     receipt["headers"] = _schema_of(ReceiptHeaders)
+    removed = _message("A dead letter without a key of its own was removed; the value is empty", _RECORD_KEY, _RAW)
+    removed["headers"] = _schema_of(DiscardHeaders)
+    forget = _message("The listener whose user id is the value was forgotten: remove their letters", _RECORD_KEY, _RAW)
+    forget["headers"] = _schema_of(ForgetHeaders)
+    resent = _message("A play that an operator re-sent", _USER_KEY, _schema_of(Play))
+    resent["headers"] = _schema_of(ResentHeaders)
     return {
         "play": _message("A listener played a track", _USER_KEY, _schema_of(Play)),
         "forgetListener": _message("Forget this listener: a null value", _USER_KEY, null),
         "recommendation": _message("A ranked list with its lineage", _USER_KEY, _schema_of(Recommendation)),
         "listenerForgotten": _message("The listener was forgotten: a null value", _USER_KEY, null),
         "releaseNotice": _message("An alias names a release", _ALIAS_KEY, _schema_of(ReleaseNotice)),
+        "resentPlay": resent,
         "deadLetter": letter,
         "receipt": receipt,
+        "letterRemoved": _message("The record with this key was removed: a null value", _LETTER_KEY, null),
+        "oldLetterRemoved": removed,
+        "forgetLetters": forget,
     }
 
 

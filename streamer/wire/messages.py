@@ -1,11 +1,9 @@
-"""The messages on the wire: plays and release notices in; recommendations, dead letters and notices out.
+"""The messages on the wire: plays and release notices in; recommendations and notices out; dead letters: `letters`.
 
 `streamer.wire.asyncapi` generates the schemas in docs/ from these structs. `plays.decode` reads chunks of plays into
 columns; `recommendations.ListEncoder` writes the recommendations of a batch.
 """
 
-import hashlib
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final, Literal
@@ -16,8 +14,6 @@ from msgspec import Meta
 from models.config import CONTEXTS
 
 MAX_ID_BYTES: Final = 256
-MAX_DEAD_VALUE_BYTES: Final = 64 << 10  # leaves room for headers below any sane `message.max.bytes`
-MAX_DEAD_KEY_BYTES: Final = 1 << 10
 
 Horizon = Literal["short-term", "long-term"]
 
@@ -100,54 +96,3 @@ class Cause(StrEnum):
     INVALID_TRACK_ID = "invalid-track-id"
     STRAY_PARTITION = "stray-partition"
     UNCOMPUTABLE = "uncomputable"
-
-
-class DeadLetterHeaders(msgspec.Struct, frozen=True, rename="kebab", omit_defaults=True):
-    """The headers of a dead letter, each as text."""
-
-    error: Cause
-    reason: Annotated[str, Meta(description="For those who fix the producer; names no listener.")]
-    source_topic: str
-    source_partition: Annotated[int, Meta(ge=0)]
-    source_offset: Annotated[int, Meta(ge=0)]
-    worker_version: str
-    sha256: Annotated[str | None, Meta(description="Of the whole value, if it was truncated.")] = None
-    original_size: Annotated[int | None, Meta(description="Bytes of the whole value, if it was truncated.")] = None
-    original_key_size: Annotated[int | None, Meta(description="Bytes of the whole key, if it was truncated.")] = None
-
-    @property
-    def is_cut(self) -> bool:
-        """Whether the dead letter holds less than was received."""
-        return self.original_size is not None or self.original_key_size is not None
-
-
-class ReceiptHeaders(msgspec.Struct, frozen=True, rename="kebab"):
-    """The headers of a receipt: a dead letter of this partition was re-sent to `plays`."""
-
-    sent_again: Annotated[int, Meta(ge=0, description="Offset of the dead letter.")]
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A rejected record, as it is produced: truncated, so that no poison pill exceeds the broker's limits."""
-
-    key: bytes | None
-    value: bytes | None
-    headers: list[tuple[str, bytes]]
-
-
-def dead_letter(key: bytes | None, value: bytes | None, headers: DeadLetterHeaders) -> DeadLetter:
-    """Truncate a rejected record to MAX_DEAD_KEY_BYTES and MAX_DEAD_VALUE_BYTES; headers then describe the whole."""
-    if value is not None and len(value) > MAX_DEAD_VALUE_BYTES:
-        digest = hashlib.sha256(value).hexdigest()
-        headers = msgspec.structs.replace(headers, sha256=digest, original_size=len(value))
-    if key is not None and len(key) > MAX_DEAD_KEY_BYTES:
-        headers = msgspec.structs.replace(headers, original_key_size=len(key))
-    return DeadLetter(
-        key=key and key[:MAX_DEAD_KEY_BYTES], value=value and value[:MAX_DEAD_VALUE_BYTES], headers=as_headers(headers)
-    )
-
-
-def as_headers(headers: DeadLetterHeaders | ReceiptHeaders) -> list[tuple[str, bytes]]:
-    """Convert headers to Kafka's form."""
-    return [(name, str(text).encode()) for name, text in msgspec.to_builtins(headers).items()]

@@ -12,7 +12,15 @@ from models.config import HORIZONS
 from models.serving.step import Ranked
 from streamer.kafka.transaction import Record, Writes
 from streamer.wire.changelog import Item, listener_key
-from streamer.wire.messages import DeadLetterHeaders, dead_letter
+from streamer.wire.letters import (
+    DeadLetterHeaders,
+    LetterRecord,
+    RecordId,
+    ResentHeaders,
+    dead_letter,
+    forget_request,
+    read_headers,
+)
 from streamer.wire.recommendations import Lineage, ListEncoder
 from streamer.wire.state import States, encode
 from streamer.worker.batch import Batch
@@ -87,7 +95,8 @@ def write(intakes: Sequence[Intake], outcome: Outcome, topics: Topics) -> Iterat
         outputs = {
             topic: _merge(tombstones, offsets, records) for topic, records in zip(topics.answers, lists, strict=True)
         }
-        outputs[topics.dead_letters] = _dead_letters(intake, topics.source)
+        letters = _dead_letters(intake, topics.source)
+        outputs[topics.dead_letters] = _with_requests(letters, tombstones, intake.partition)
         num_added = _num_remembered(states[first:last]) - int(outcome.is_known[first:last].sum())
         yield Writes(intake.partition, outputs, states[first:last], num_added, intake.mark)
 
@@ -148,10 +157,12 @@ def _merge(tombstones: Mapping[int, Record], offsets: Sequence[int], answers: li
     return [by_offset[offset] for offset in sorted(by_offset)]
 
 
-def _dead_letters(intake: Intake, source_topic: str) -> list[Record]:
-    letters = []
+def _dead_letters(intake: Intake, source_topic: str) -> dict[int, Record]:
+    """Return the letters of a partition's rejected plays, by source offset."""
+    letters = {}
     for reject in intake.rejects:
         record = intake.records[reject.index]
+        resent = read_headers(record.headers, ResentHeaders) if record.headers else None
         headers = DeadLetterHeaders(
             error=reject.cause,
             reason=reject.reason,
@@ -159,7 +170,23 @@ def _dead_letters(intake: Intake, source_topic: str) -> list[Record]:
             source_partition=intake.partition,
             source_offset=record.offset,
             worker_version=_WORKER_VERSION,
+            letter=resent.letter if resent else None,
+            times_sent=resent.times_sent if resent else 0,
         )
-        letter = dead_letter(record.key, record.value, headers)
-        letters.append(Record(letter.key, letter.value, letter.headers))
+        letters[record.offset] = _record(dead_letter(record.key, record.value, headers))
     return letters
+
+
+def _with_requests(letters: dict[int, Record], tombstones: Mapping[int, Record], partition: int) -> list[Record]:
+    """Merge letters with the requests to remove those of forgotten listeners, in the order of their source offsets."""
+    if not tombstones:
+        return list(letters.values())
+    requests = {
+        offset: _record(forget_request(tombstone.key or b"", RecordId(partition, offset)))
+        for offset, tombstone in tombstones.items()
+    }
+    return [record for _, record in sorted((letters | requests).items())]
+
+
+def _record(letter: LetterRecord) -> Record:
+    return Record(letter.key, letter.value, letter.headers)

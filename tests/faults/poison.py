@@ -18,7 +18,8 @@ from typing import Any, Final
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from streamer.wire.messages import MAX_DEAD_VALUE_BYTES, MAX_ID_BYTES, Cause
+from streamer.wire.letters import MAX_DEAD_VALUE_BYTES
+from streamer.wire.messages import MAX_ID_BYTES, Cause
 from streamer.wire.plays import EARLIEST_MS, MAX_PLAY_BYTES
 from tests.faults.load import NUM_PARTITIONS
 from tests.faults.strange import (

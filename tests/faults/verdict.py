@@ -17,8 +17,10 @@ from aiokafka import ConsumerRecord
 
 from models.config import HORIZONS
 from models.release import Release
+from streamer.kafka.letters import read_letter, read_request
 from streamer.wire.changelog import COUNT_KEY, MARK_KEY, Mark, decode_count, listener_key
-from streamer.wire.messages import MAX_DEAD_KEY_BYTES, MAX_DEAD_VALUE_BYTES, Recommendation
+from streamer.wire.letters import MAX_DEAD_KEY_BYTES, MAX_DEAD_VALUE_BYTES
+from streamer.wire.messages import Recommendation
 from streamer.wire.state import BIT_REPEATS, BIT_SKIPPED, decode
 from tests.counting import counts_by_key
 from tests.faults.account import Answers, Place, draw_up, explain
@@ -156,15 +158,23 @@ def _judge_dead_letters(deployment: Deployment, leftovers: Leftovers) -> None:
         for place, event in _places(deployment)
         if event.is_bad
     )
-    given = []
+    given, forgotten = [], []
     for record in leftovers.dead_letters:
-        headers = dict(record.headers)
-        assert headers["source-topic"].decode() == deployment.settings.plays_topic
-        place = (int(headers["source-partition"]), int(headers["source-offset"]))
+        if (request := read_request(record)) is not None:
+            forgotten.append((request.key, request.user))
+            continue
+        letter = read_letter(record)
+        assert letter is not None, record
+        headers = letter.headers
+        assert headers.source_topic == deployment.settings.plays_topic
+        place = (headers.source_partition, headers.source_offset)
         event = deployment.sent[place[0]][place[1]]
-        assert not isinstance(event, Strange) or headers["error"].decode() in event.causes, (event, headers)
-        given.append((place, record.key or b"", record.value or b""))
+        assert not isinstance(event, Strange) or headers.error in event.causes, (event, headers)
+        given.append((place, letter.key or b"", letter.value or b""))
     assert sorted(given) == wanted
+    assert sorted(forgotten) == sorted(
+        (b"forget:%d:%d" % place, event.key) for place, event in _places(deployment) if event.forgets
+    )
 
 
 def _judge_changelog(deployment: Deployment, changelog: Sequence[Record]) -> dict[bytes, bytes | None]:

@@ -12,10 +12,10 @@ from streamer.archive.archive import Archive
 from streamer.archive.archiver import Archivist
 from streamer.errors import ContractError
 from streamer.kafka.connection import connection_of
+from streamer.kafka.letters import read_letters, survey_letters
 from streamer.kafka.topics import specs
 from streamer.local.devkafka import DevKafka
 from streamer.metrics import TrainerMetrics
-from streamer.operations.letters import read_letters, survey_letters
 from streamer.releases.alias import find_champions, move_alias
 from streamer.settings import Settings
 from streamer.wire.messages import ReleaseNotice
@@ -49,7 +49,7 @@ def settings_of(kafka: DevKafka, prefix: str, directory: Path) -> Settings:
 async def create_topics(settings: Settings, configs: Mapping[str, str]) -> None:
     await create_topic(settings.kafka_bootstrap_servers, settings.plays_topic, configs=dict(configs))
     for spec in specs(settings, 1):
-        await create_topic(settings.kafka_bootstrap_servers, spec.name, 1, {**spec.configs, **configs})
+        await create_topic(settings.kafka_bootstrap_servers, spec.name, 1, {**spec.configs, **spec.erasure, **configs})
 
 
 async def produce_batch(settings: Settings, *values: bytes) -> None:
@@ -94,7 +94,8 @@ async def test_every_topic_may_be_compressed_in_any_codec(
     assert seen in (answers[-1].value or b""), "the states were not recovered from the compressed changelog"
     assert len(await find_champions(kafka.connection, settings.releases_topic)) == 1
     assert await archive_plays(settings, tmp_path / "archive") == NUM_PLAYS + 1
-    letters = [letter async for letter in read_letters(settings, await survey_letters(settings))]
+    survey = await survey_letters(kafka.connection, settings.dead_letter_topic)
+    letters = [letter async for letter in read_letters(kafka.connection, survey)]
     assert [letter.value for letter in letters] == [b"no play"]
     observe(f"{codec} on every topic: {len(answers)} plays answered, the last after a lost disk; 1 letter; archived")
 

@@ -1,13 +1,16 @@
 """Processes that end themselves, and recorded listening in miniature."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import numpy as np
 import pytest
+import pytest_asyncio
 
 from models.plays.split import Plays
+from streamer.local.devkafka import DevKafka
 from streamer.recordings.plays import RecordedPlays
 from streamer.worker import engine
+from tests.office import Office, opened_office
 
 NUM_USERS, NUM_TRACKS, ALBUM_TRACKS = 12, 40, 8
 TRACK_IDS = tuple(f'track "{number}" é' for number in range(NUM_TRACKS))
@@ -42,3 +45,9 @@ def crashes(monkeypatch: pytest.MonkeyPatch) -> None:
         raise SystemExit(reason) from cause
 
     monkeypatch.setattr(engine, "crash", exit_test)
+
+
+@pytest_asyncio.fixture
+async def office(kafka: DevKafka, topic_prefix: str) -> AsyncIterator[Office]:
+    async with opened_office(kafka, topic_prefix) as opened:
+        yield opened

@@ -43,7 +43,8 @@ async def test_missing_topics_are_created_with_the_required_settings(kafka: DevK
     for spec in specs(settings, 3):
         partitions, configs = await describe_topic(kafka.bootstrap_servers, spec.name)
         assert partitions == spec.partitions
-        assert {name: configs[name] for name in spec.configs} == dict(spec.configs)
+        wanted = {**spec.configs, **spec.erasure}
+        assert {name: configs[name] for name in wanted} == wanted
     assert (await describe_topic(kafka.bootstrap_servers, settings.plays_topic))[0] == 3
     changelog = (await describe_topic(kafka.bootstrap_servers, settings.changelog_topic))[1]
     assert (changelog["cleanup.policy"], int(changelog["delete.retention.ms"])) == ("compact", WEEK_MS)
@@ -107,6 +108,25 @@ async def test_a_topic_that_would_lose_records_is_rejected_with_the_command_that
 
     assert message in str(refused.value)
     assert f"kafka-configs --alter --topic {topic_prefix}{topic} --add-config" in str(refused.value)
+
+
+@pytest.mark.kafka
+@pytest.mark.kind(22)
+async def test_topics_on_which_forgotten_listeners_stay_longer_are_named_with_the_command(
+    kafka: DevKafka, topic_prefix: str, caplog: pytest.LogCaptureFixture, observe: Observe
+) -> None:
+    settings = settings_for(kafka, topic_prefix)
+    await create_topic(kafka.bootstrap_servers, settings.dead_letter_topic, 3, {"max.compaction.lag.ms": "1000"})
+    await create_topic(kafka.bootstrap_servers, settings.short_term_topic, 3, {"cleanup.policy": "compact"})
+
+    with caplog.at_level(logging.WARNING, "streamer.kafka.topics"):
+        await ensure_topics(settings)
+
+    of_letters, of_answers = (each for each in sorted(caplog.messages) if "stays longer" in each)
+    assert f"--topic {settings.dead_letter_topic} --add-config cleanup.policy=[compact,delete]" in of_letters
+    assert "must be sent again or discarded before" in of_letters
+    assert f"--topic {settings.short_term_topic} --add-config max.compaction.lag.ms=[86400000]" in of_answers
+    observe("topics that keep what forgotten listeners left are named at the start, with the command that changes it")
 
 
 @pytest.mark.kafka

@@ -8,13 +8,15 @@ import asyncio
 import pytest
 from aiokafka.errors import KafkaConnectionError
 
-from streamer.operations.dead_letters import DeadLettersError, Listing, add_dead_letters, describe, escape, report
-from streamer.operations.letters import Letter, RecordId
+from streamer.kafka.letters import Letter
+from streamer.operations.dead_letters import DeadLettersError, add_dead_letters
+from streamer.operations.letter_listing import Listing, describe, escape, report
 from streamer.operations.redelivery import Choice, Dispatch
 from streamer.settings import Settings
-from streamer.wire.messages import Cause, DeadLetterHeaders
-from tests.builders import NOON_MS
-from tests.streamer.operations.conftest import Office
+from streamer.wire.letters import DeadLetterHeaders, RecordId
+from streamer.wire.messages import Cause
+from tests.builders import NOON_MS, play_value
+from tests.office import Office
 
 
 def run(settings: Settings, *arguments: str) -> None:
@@ -35,32 +37,39 @@ def letter(
     is_sent: bool = False,
 ) -> Letter:
     headers = DeadLetterHeaders(cause, "Input data was truncated", "plays", 3, 90125, "0.1.0")
-    return Letter(RecordId(3, offset), at_ms, headers, key, value, is_sent)
+    return Letter(RecordId(3, offset), at_ms, headers, key, value, is_sent=is_sent)
 
 
 @pytest.mark.kafka
 async def test_letters_are_listed_shown_and_sent_again(office: Office, capsys: pytest.CaptureFixture[str]) -> None:
-    place = await office.refuse(b"u17", b"{", cause=Cause.NOT_JSON, partition=2)
+    place = await office.refuse(b"u17", play_value("u17", "t1"), cause=Cause.UNCOMPUTABLE, partition=2)
     await office.refuse(None, b"{}", cause=Cause.NULL_KEY)
 
     def operate() -> None:
         run(office.settings, "show", str(place))
+        run(office.settings, "send-again", "--dry-run", str(place))
         run(office.settings, "send-again", str(place))
-        run(office.settings, "list", "--cause", "not-json")
+        run(office.settings, "list", "--cause", "uncomputable")
         with pytest.raises(SystemExit, match="1"):
-            run(office.settings, "send-again")
+            run(office.settings, "send-again", "--all")
+        run(office.settings, "discard", "--cause", "null-key", "--dry-run")
+        run(office.settings, "discard", "--cause", "null-key", "--yes")
+        run(office.settings, "erase-forgotten")
         with pytest.raises(DeadLettersError, match="2:99"):
             run(office.settings, "show", "2:99")
 
     await asyncio.to_thread(operate)
 
     shown = capsys.readouterr().out
-    assert "error             not-json\n" in shown
-    assert "1 sent again, 0 had been sent before\n" in shown
+    assert "error             uncomputable\n" in shown
+    assert "nothing was changed; this would be:\n1 sent again, 0 had been sent before\n1 sent again, 0" in shown
+    assert shown.endswith(
+        "nothing was changed; this would be:\n1 discarded\n1 discarded\n0 tombstones served, 0 letters removed\n"
+    )
     assert f"{place} " in shown.split("letter  ")[-1]
     assert "sent again\n" in shown
     assert "0 sent again, 1 had been sent before\n1 cannot be sent: without a key" in shown
-    assert await office.plays(2) == [(b"u17", b"{")]
+    assert await office.plays(2) == [(b"u17", play_value("u17", "t1"))]
 
 
 def test_an_unreachable_kafka_is_one_line() -> None:
@@ -75,6 +84,10 @@ def test_an_unreachable_kafka_is_one_line() -> None:
         ["show", "3:x"],
         ["send-again", "--cause", "whim"],
         ["send-again", "--cause", "not-json", "3:17"],
+        ["send-again", "--all", "3:17"],
+        ["send-again"],
+        ["discard", "--yes"],
+        ["discard", "--all"],  # nobody is there to ask
         ["list", "3:17"],
     ],
 )
@@ -138,7 +151,7 @@ def test_a_time_outside_the_calendar_is_a_number(at_ms: int) -> None:
 
 def test_a_report_lists_what_was_not_sent() -> None:
     dispatch = Dispatch(Settings(), 8, Choice(places=[RecordId(3, 1), RecordId(3, 2), RecordId(3, 9)]))
-    for each in (letter(1, key=None), letter(2), letter(3)):
+    for each in (letter(1, key=None), letter(2, play_value("u17", "t1")), letter(3)):
         dispatch.admits(each)
 
     assert report(dispatch).splitlines() == [

@@ -11,7 +11,8 @@ from models.plays.split import split_plays
 from streamer.recordings.plays import RecordedPlays
 from streamer.replay.collector import Collector
 from streamer.replay.recording import Recording
-from streamer.wire.messages import Cause, DeadLetterHeaders, dead_letter
+from streamer.wire.letters import DeadLetterHeaders, dead_letter
+from streamer.wire.messages import Cause
 from streamer.wire.recommendations import Lineage, ListEncoder
 from tests.builders import NOON_MS
 

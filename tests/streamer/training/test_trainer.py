@@ -43,6 +43,7 @@ ENDLESS = TrainingConfig(epochs=1_000_000, item_epochs=1)
 async def config(kafka: DevKafka, topic_prefix: str, tmp_path: Path) -> TrainerConfig:
     config = TrainerConfig(
         plays_topic=f"{topic_prefix}-plays",
+        dead_letter_topic=f"{topic_prefix}-dead",
         archive_dir=tmp_path / "archive",
         archive_days=365,
         releasing=ReleasingConfig(
@@ -62,7 +63,8 @@ async def config(kafka: DevKafka, topic_prefix: str, tmp_path: Path) -> TrainerC
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
     await admin.start()
     plays_topic = NewTopic(config.plays_topic, 2, 1, topic_configs={"retention.ms": "-1"})
-    await admin.create_topics([plays_topic, NewTopic(config.releasing.releases_topic, 1, 1)])
+    dead_letter_topic = NewTopic(config.dead_letter_topic, 2, 1)
+    await admin.create_topics([plays_topic, dead_letter_topic, NewTopic(config.releasing.releases_topic, 1, 1)])
     await admin.close()
     return config
 

@@ -1,30 +1,10 @@
 """The messages, as they appear on the wire."""
 
-import hashlib
-
 import msgspec
 import pytest
 
 from models.config import HORIZONS
-from streamer.wire.messages import (
-    MAX_DEAD_KEY_BYTES,
-    MAX_DEAD_VALUE_BYTES,
-    Cause,
-    DeadLetterHeaders,
-    RankedTrack,
-    Recommendation,
-    ReleaseNotice,
-    dead_letter,
-)
-
-HEADERS = DeadLetterHeaders(
-    error=Cause.NOT_JSON,
-    reason="Input data was truncated",
-    source_topic="plays",
-    source_partition=3,
-    source_offset=90125,
-    worker_version="0.1.0",
-)
+from streamer.wire.messages import RankedTrack, Recommendation, ReleaseNotice
 
 
 def test_a_recommendation_is_what_the_contract_says() -> None:
@@ -63,51 +43,3 @@ def test_a_release_notice_without_a_digest_is_refused() -> None:
     assert msgspec.convert(notice, ReleaseNotice).release_id == "r1"
     with pytest.raises(msgspec.ValidationError, match="manifest_sha256"):
         msgspec.convert(notice | {"manifest_sha256": "unknown"}, ReleaseNotice)
-
-
-def test_a_dead_letter_holds_what_was_received_and_why_it_was_rejected() -> None:
-    letter = dead_letter(b"u17", b"{", HEADERS)
-
-    assert (letter.key, letter.value) == (b"u17", b"{")
-    assert letter.headers == [
-        ("error", b"not-json"),
-        ("reason", b"Input data was truncated"),
-        ("source-topic", b"plays"),
-        ("source-partition", b"3"),
-        ("source-offset", b"90125"),
-        ("worker-version", b"0.1.0"),
-    ]
-
-
-@pytest.mark.parametrize("key", [None, b""])
-def test_a_dead_letter_keeps_empty_and_null_apart(key: bytes | None) -> None:
-    letter = dead_letter(key, key, HEADERS)
-
-    assert (letter.key, letter.value) == (key, key)
-
-
-def test_a_large_record_is_truncated_and_its_digest_kept() -> None:
-    value = b"x" * (MAX_DEAD_VALUE_BYTES + 1)
-
-    letter = dead_letter(b"k" * 5000, value, HEADERS)
-
-    assert letter.key == b"k" * MAX_DEAD_KEY_BYTES
-    assert letter.value == value[:MAX_DEAD_VALUE_BYTES]
-    headers = dict(letter.headers)
-    assert headers["sha256"] == hashlib.sha256(value).hexdigest().encode()
-    assert headers["original-size"] == str(len(value)).encode()
-    assert headers["original-key-size"] == b"5000"
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "is_cut"),
-    [
-        (b"k" * MAX_DEAD_KEY_BYTES, b"v" * MAX_DEAD_VALUE_BYTES, False),
-        (b"k" * (MAX_DEAD_KEY_BYTES + 1), None, True),
-        (None, b"v" * (MAX_DEAD_VALUE_BYTES + 1), True),
-    ],
-)
-def test_a_dead_letter_says_whether_it_is_whole(key: bytes | None, value: bytes | None, is_cut: bool) -> None:  # noqa: FBT001
-    headers = {name: text.decode() for name, text in dead_letter(key, value, HEADERS).headers}
-
-    assert msgspec.convert(headers, DeadLetterHeaders, strict=False).is_cut == is_cut

@@ -1,12 +1,15 @@
 from collections.abc import Sequence
+from dataclasses import replace
 
 import msgspec
 import numpy as np
+import pytest
 from aiokafka import ConsumerRecord
 
 from models.serving.step import Ranked
 from streamer.kafka.transaction import Writes
 from streamer.wire.changelog import Mark, listener_key
+from streamer.wire.letters import DeadLetterHeaders, ResentHeaders, as_headers, read_headers
 from streamer.wire.messages import Recommendation
 from streamer.wire.recommendations import ListEncoder
 from streamer.wire.state import decode
@@ -15,6 +18,7 @@ from streamer.worker.events import join
 from streamer.worker.intake import take_in
 from streamer.worker.outputs import Answers, Outcome, Topics, write
 from tests.builders import NOON_MS, TRACK_IDS, play, record, tombstone
+from tests.cases.observations import Observe
 
 TOPICS = Topics("plays", ("short", "long"), "dead")
 
@@ -152,7 +156,7 @@ def test_a_batch_of_nothing_but_bad_plays_writes_dead_letters_and_a_mark() -> No
     assert part.states == []
     assert part.outputs["short"] == part.outputs["long"] == []
     assert part.mark == Mark(9, NOON_MS)
-    assert [(each.key, each.value) for each in part.outputs["dead"]] == [(b"u", b"{"), (None, b"{}")]
+    assert [(each.key, each.value) for each in part.outputs["dead"]] == [(b"plays:0:4", b"{"), (b"plays:0:9", b"{}")]
 
 
 def test_a_dead_letter_says_where_it_came_from_and_why() -> None:
@@ -164,3 +168,22 @@ def test_a_dead_letter_says_where_it_came_from_and_why() -> None:
     assert (headers["source-topic"], headers["source-partition"], headers["source-offset"]) == (b"plays", b"5", b"4")
     assert headers["reason"]
     assert headers["worker-version"]
+
+
+def test_a_letter_of_a_play_that_was_sent_again_names_the_one_before() -> None:
+    sent_again = replace(record(4, b"u", b"{"), headers=as_headers(ResentHeaders("0:17", 2)))
+
+    (letter,) = written(sent_again)[0].outputs["dead"]
+
+    headers = read_headers(letter.headers, DeadLetterHeaders)
+    assert headers is not None
+    assert (headers.letter, headers.times_sent) == ("0:17", 2)
+
+
+@pytest.mark.kind(22)
+def test_a_tombstone_asks_for_the_letters_before_it_to_be_removed(observe: Observe) -> None:
+    part = written(record(4, b"u", b"{"), tombstone(5, "u"), record(6, b"u", b"{"), play(7, "v", "t1"))[0]
+
+    keys_and_values = [(each.key, each.value) for each in part.outputs["dead"]]
+    assert keys_and_values == [(b"plays:0:4", b"{"), (b"forget:0:5", b"u"), (b"plays:0:6", b"{")]
+    observe("a tombstone puts a request behind the letters of the plays before it, in the same transaction")

@@ -1,0 +1,103 @@
+"""The output of `dead-letters`: listings, letters in full, and reports."""
+
+import heapq
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from streamer.kafka.letters import Letter
+from streamer.operations.redelivery import Dispatch
+from streamer.wire.letters import RecordId
+from streamer.wire.messages import Cause
+
+
+@dataclass(slots=True)
+class Listing:
+    """The newest letters, one line each, and counts of all letters by cause.
+
+    Args:
+        limit: maximum number of letters listed.
+        num_foreign: records on the topic that are neither letters nor receipts.
+    """
+
+    limit: int
+    num_foreign: int
+    _newest: list[tuple[int, RecordId, str]] = field(default_factory=list)
+    _num_letters: Counter[Cause] = field(default_factory=Counter)
+    _num_sent: Counter[Cause] = field(default_factory=Counter)
+
+    def add(self, letter: Letter) -> None:
+        """Count a letter, and list it if it is among the newest."""
+        self._num_letters[letter.headers.error] += 1
+        self._num_sent[letter.headers.error] += letter.is_sent
+        heapq.heappush(self._newest, (letter.at_ms, letter.place, _line(letter)))
+        if len(self._newest) > self.limit:
+            heapq.heappop(self._newest)
+
+    def to_text(self) -> str:
+        """Format the listing, ending with a newline."""
+        lines = [_HEADING, *(line for *_, line in sorted(self._newest)), ""] if self._newest else []
+        lines.append(f"{'cause':17} {'letters':>9} {'sent again':>11}")
+        lines += [f"{cause:17} {num:9} {self._num_sent[cause]:11}" for cause, num in sorted(self._num_letters.items())]
+        lines.append(f"{'all':17} {self._num_letters.total():9} {self._num_sent.total():11}")
+        if self.num_foreign:
+            lines.append(f"{self.num_foreign} other records on the topic are not from this version of Refrain")
+        return "\n".join(lines) + "\n"
+
+
+_HEADING: Final = f"{'letter':13} {'refused at':24} {'cause':17} {'source':20} {'bytes':>8}"
+
+
+def _line(letter: Letter) -> str:
+    headers = letter.headers
+    source = escape(f"{headers.source_topic} {headers.source_partition}:{headers.source_offset}")
+    line = f"{letter.place!s:13} {_time(letter.at_ms)} {headers.error:17} {source:20} {letter.num_bytes:8}"
+    if letter.is_sent:
+        return f"{line}  sent again"
+    return f"{line}  rejected {headers.times_sent + 1} times" if headers.times_sent else line
+
+
+def describe(letter: Letter) -> str:
+    """Format a letter in full, one line per field."""
+    fields = {
+        "letter": str(letter.place),
+        "refused-at": _time(letter.at_ms),
+        "sent-again": "yes" if letter.is_sent else "no",
+        **{name: escape(str(text)) for name, text in msgspec.to_builtins(letter.headers).items()},
+        "key": "null" if letter.key is None else escape(letter.key.decode(errors="backslashreplace")),
+        "value": "null" if letter.value is None else escape(letter.value.decode(errors="backslashreplace")),
+    }
+    return "".join(f"{name:17} {text}\n" for name, text in fields.items())
+
+
+def report(dispatch: Dispatch) -> str:
+    """Summarise what happened, or would happen, to the chosen letters."""
+    lines = [f"{dispatch.num_sent} sent again, {dispatch.num_sent_before} had been sent before"]
+    lines += [f"{num} cannot be sent: {reason}" for reason, num in sorted(dispatch.refused.items())]
+    return "\n".join([*lines, *_missing(dispatch.missing)]) + "\n"
+
+
+def report_discarded(num: int, missing: Collection[RecordId]) -> str:
+    """Summarise what happened, or would happen, to the letters chosen to be discarded."""
+    return "\n".join([f"{num} discarded", *_missing(missing)]) + "\n"
+
+
+def _missing(missing: Collection[RecordId]) -> list[str]:
+    return [f"no dead letter at {place}" for place in sorted(missing)]
+
+
+def escape(text: str) -> str:
+    """Escape unprintable characters as Python literals do: a rejected play may contain terminal codes."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def _time(at_ms: int) -> str:
+    """Format a time as RFC 3339, or as milliseconds if no calendar date represents it."""
+    try:
+        return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    except (OverflowError, ValueError):
+        return f"{at_ms:24}"
