@@ -26,6 +26,7 @@ from streamer import __main__ as command_line
 from streamer.archive import manifest
 from streamer.kafka.rights import (
     letter_reader_rights,
+    letter_remover_rights,
     letter_sender_rights,
     offset_reader_rights,
     promoter_rights,
@@ -109,6 +110,7 @@ def right_rows() -> Rows:
         "`offsets show`": offset_reader_rights(settings),
         "`dead-letters list`, `show`": letter_reader_rights(settings),
         "`dead-letters send-again`": letter_sender_rights(settings),
+        "`dead-letters discard`, `erase-forgotten`": letter_remover_rights(settings),
     }
     rows: dict[tuple[str, str], list[str]] = {}
     for process, needed in rights.items():
