@@ -10,19 +10,33 @@ A failure or an unknown outcome anywhere in 1 and 2 ends the process: recovery r
 what the mark covers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import faust
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import InvalidTimestampError, MessageSizeTooLargeError, RecordListTooLargeError
 
+from streamer.errors import ContractError
 from streamer.faust.store import ChunkStore
+from streamer.kafka.producers import MAX_BATCH_BYTES
 from streamer.kafka.transaction import Record, Writes, send
-from streamer.runtime.crash import crash
+from streamer.runtime.crash import crash, refuse
 from streamer.wire.changelog import COUNT_KEY, KIND_LISTENER, MARK_KEY, NO_MARK, Item, Mark, decode_count, encode_count
+
+_WRONG_CLOCK = (
+    "Kafka refuses records of this machine because of their time (message.timestamp.after.max.ms): its clock is wrong; "
+    "set it, e.g. with NTP"
+)
 
 
 class ListenerTable(faust.Table):
-    """Faust's table for group membership, assignment and recovery, with whole batches in place of single keys."""
+    """Faust's table for group membership, assignment and recovery, with whole batches in place of single keys.
+
+    `max_batch_bytes` says how large record batches of a topic may be.
+    """
+
+    max_batch_bytes: Mapping[str, int] = MappingProxyType({})
 
     @property
     def store(self) -> ChunkStore:
@@ -62,6 +76,12 @@ class ListenerTable(faust.Table):
         try:
             changelog_offset = await self._commit_transaction(fence, writes, items)
             self.store.write_batch(writes.partition, items, changelog_offset)
+        except ContractError as exc:
+            refuse(exc)
+        except (MessageSizeTooLargeError, RecordListTooLargeError) as exc:
+            crash(f"max.message.bytes of a topic was lowered; the next start fits its batches to it: {exc}")
+        except InvalidTimestampError:
+            refuse(ContractError(_WRONG_CLOCK))
         except BaseException as exc:  # noqa: BLE001  whatever it was, the outcome is unknown
             crash(
                 f"the batch of partition {writes.partition} up to offset {writes.mark.offset} was not committed, "
@@ -80,9 +100,12 @@ class ListenerTable(faust.Table):
         changelog = {self.changelog_topic_name: [Record(key, value) for key, value in items]}
         async with fence.transaction():
             sent = {
-                topic: await send(fence, topic, writes.partition, records)
+                topic: await send(
+                    fence, topic, writes.partition, records,
+                    max_batch_bytes=self.max_batch_bytes.get(topic, MAX_BATCH_BYTES),
+                )
                 for topic, records in {**writes.outputs, **changelog}.items()
                 if records
-            }
+            }  # fmt: skip
             ends = {topic: [(await delivery).offset + count for delivery, count in sent[topic]] for topic in sent}
         return int(ends[self.changelog_topic_name][-1]) - 1

@@ -62,8 +62,16 @@ class KafkaAdmin:
         return {partition: leader for _, partition, leader, *_ in partitions}
 
     async def read_topic_configs(self, topic: str) -> dict[str, str]:
-        """Return the settings of a topic that exists."""
-        (response,) = await self._client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+        """Return the settings of a topic that exists; none if they may not be read."""
+        return await self._read_configs(ConfigResource(ConfigResourceType.TOPIC, topic))
+
+    async def read_broker_configs(self) -> dict[str, str]:
+        """Return the settings of a broker, as all should have them; none if they may not be read."""
+        (first, *_) = (await self._client.describe_cluster())["brokers"]
+        return await self._read_configs(ConfigResource(ConfigResourceType.BROKER, str(first["node_id"])))
+
+    async def _read_configs(self, resource: ConfigResource) -> dict[str, str]:
+        (response,) = await self._client.describe_configs([resource])
         return {name: value for *_, entries in response.resources for name, value, *_ in entries}
 
     async def create_topic(self, topic: str, num_partitions: int, replication: int, configs: Mapping[str, str]) -> bool:

@@ -28,7 +28,11 @@ def create_producer(connection: Connection, *, max_batch_bytes: int = 16 << 10, 
 
 
 def create_transactional_producer(
-    connection: Connection, *, transactional_id: str, transaction_timeout_s: float
+    connection: Connection,
+    *,
+    transactional_id: str,
+    transaction_timeout_s: float,
+    max_batch_bytes: int = MAX_BATCH_BYTES,
 ) -> AIOKafkaProducer:
     """Create a transactional producer; its start fences every earlier producer with the same id.
 
@@ -36,10 +40,11 @@ def create_transactional_producer(
         connection: to Kafka.
         transactional_id: the id that it shares with the producers it fences.
         transaction_timeout_s: Kafka aborts a transaction left open for this long.
+        max_batch_bytes: the size limit of the record batches that it makes itself; `transaction.send` makes its own.
     """
     return AIOKafkaProducer(
         **connection.client_options(),
         transactional_id=transactional_id,
         transaction_timeout_ms=int(transaction_timeout_s * 1000),
-        max_batch_size=MAX_BATCH_BYTES,
+        max_batch_size=max_batch_bytes,
     )

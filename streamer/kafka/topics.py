@@ -162,8 +162,14 @@ async def _check_configs(admin: KafkaAdmin, spec: TopicSpec, replicas: int) -> N
         if not _erases(name, wanted, value := configs.get(name, "")):
             hint = _OLD_LETTERS if name == "cleanup.policy" else ""
             logger.warning(_STAY_LONGER, spec.name, name, value, wanted, spec.name, name, wanted, hint)
+    if replicas < int(configs.get("min.insync.replicas", 1)):
+        raise ContractError(
+            f"topic {spec.name} has {replicas} replicas but min.insync.replicas={configs['min.insync.replicas']}, so "
+            f"it accepts no record; add replicas with kafka-reassign-partitions, or set it with `kafka-configs --alter "
+            f"--topic {spec.name} --add-config min.insync.replicas={max(1, replicas - 1)}`"
+        )
     for risk in _risks(configs, replicas):
-        logger.warning("records may be lost with a broker topic=%s %s", spec.name, risk)
+        logger.warning("records may be lost topic=%s %s", spec.name, risk)
 
 
 def _risks(configs: Mapping[str, str], replicas: int) -> Iterator[str]:
@@ -172,6 +178,8 @@ def _risks(configs: Mapping[str, str], replicas: int) -> Iterator[str]:
         yield "min.insync.replicas=1: set 2"
     if configs.get("unclean.leader.election.enable") == "true":
         yield "unclean.leader.election.enable=true: set false"
+    if configs.get("cleanup.policy") == "delete" and 0 <= int(configs.get("retention.ms", -1)) < _DAY_MS:
+        yield f"retention.ms={configs['retention.ms']}: an outage of that length loses records; keep them for days"
 
 
 def _erases(name: str, wanted: str, value: str) -> bool:

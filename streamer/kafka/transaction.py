@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import RecordMetadata
 
+from streamer.errors import ContractError
 from streamer.wire.changelog import Item, Mark
 
 
@@ -43,23 +44,40 @@ class Writes:
 
 
 async def send(
-    fence: AIOKafkaProducer, topic: str, partition: int, records: Sequence[Record]
+    fence: AIOKafkaProducer, topic: str, partition: int, records: Sequence[Record], *, max_batch_bytes: int
 ) -> "list[tuple[asyncio.Future[RecordMetadata], int]]":
-    """Send records in as few record batches as possible; return each batch's delivery and its number of records."""
+    """Send records in as few record batches as possible; return each batch's delivery and its number of records.
+
+    Args:
+        fence: in a transaction.
+        topic: to write to.
+        partition: to write to.
+        records: at least one.
+        max_batch_bytes: the largest record batch that the topic accepts.
+
+    Raises:
+        ContractError: a record alone is larger; nothing was sent.
+    """
     deliveries = []
-    for batch in _batches(fence, records):
+    batches = list(_batches(records, max_batch_bytes))
+    if (largest := max(batch.size() for batch in batches)) > max_batch_bytes:
+        raise ContractError(
+            f"a record of {largest} bytes exceeds max.message.bytes={max_batch_bytes} of topic {topic}; set it with "
+            f"`kafka-configs --alter --topic {topic} --add-config max.message.bytes={2 * largest}`"
+        )
+    for batch in batches:
         count = batch.record_count()
         deliveries.append((await fence.send_batch(batch, topic, partition=partition), count))
     return deliveries
 
 
-def _batches(fence: AIOKafkaProducer, records: Sequence[Record]) -> Iterator[BatchBuilder]:
-    builder = fence.create_batch()
+def _batches(records: Sequence[Record], max_batch_bytes: int) -> Iterator[BatchBuilder]:
+    builder = BatchBuilder(max_batch_bytes, 0, is_transactional=True)  # `create_batch` has one size for all topics
     for key, value, headers in records:
         if builder.append(timestamp=None, key=key, value=value, headers=headers) is None:  # full: start the next
             builder.close()
             yield builder
-            builder = fence.create_batch()
+            builder = BatchBuilder(max_batch_bytes, 0, is_transactional=True)
             builder.append(timestamp=None, key=key, value=value, headers=headers)
     builder.close()
     yield builder

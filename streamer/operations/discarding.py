@@ -69,7 +69,7 @@ async def discard_letters(settings: Settings, choice: Choice) -> Disposal:
         KafkaError: the current portion was not discarded; those before it were.
     """
     disposal = Disposal(choice)
-    async with running(create_fence(settings)) as fence, aclosing(read_all_letters(settings)) as letters:
+    async with running(await create_fence(settings)) as fence, aclosing(read_all_letters(settings)) as letters:
         portion = list[Letter]()
         async for letter in letters:
             if disposal.admits(letter):

@@ -24,6 +24,7 @@ from aiokafka import AIOKafkaProducer
 from streamer.kafka.clients import running
 from streamer.kafka.connection import connection_of
 from streamer.kafka.letters import Letter, count_partitions, read_letters, survey_letters
+from streamer.kafka.limits import read_batch_limit
 from streamer.kafka.partitioner import PARTITIONERS
 from streamer.kafka.producers import create_transactional_producer
 from streamer.settings import Settings
@@ -136,7 +137,7 @@ async def send_again(settings: Settings, choice: Choice) -> Dispatch:
         KafkaError: the current portion was not sent; those before it were.
     """
     dispatch = await _create_dispatch(settings, choice)
-    async with running(create_fence(settings)) as fence, aclosing(read_all_letters(settings)) as letters:
+    async with running(await create_fence(settings)) as fence, aclosing(read_all_letters(settings)) as letters:
         portion = list[Letter]()
         async for letter in letters:
             if dispatch.admits(letter):
@@ -161,10 +162,12 @@ def _next_cause(letter: Letter) -> Cause | None:
     return rejects[0].cause if rejects else None
 
 
-def create_fence(settings: Settings) -> AIOKafkaProducer:
+async def create_fence(settings: Settings) -> AIOKafkaProducer:
     """Create a producer that, when it starts, fences the previous sender and ends its open transaction."""
+    topics = (settings.plays_topic, settings.dead_letter_topic)
     return create_transactional_producer(
         connection_of(settings),
+        max_batch_bytes=await read_batch_limit(connection_of(settings), topics),
         transactional_id=f"{settings.app_id}-dead-letters",
         transaction_timeout_s=settings.transaction_timeout_s,
     )

@@ -26,6 +26,7 @@ from streamer.wire.messages import Cause
 
 MAX_DEAD_VALUE_BYTES: Final = 64 << 10  # leaves room for headers below any sane `message.max.bytes`
 MAX_DEAD_KEY_BYTES: Final = 1 << 10
+DEAD_LETTER_ROOM_BYTES: Final = 4 << 10  # what a dead letter takes besides its value: headers, key, record batch
 
 Headers = Sequence[tuple[str, bytes | None]]
 
@@ -126,21 +127,24 @@ class LetterRecord:
     headers: list[tuple[str, bytes]]
 
 
-def dead_letter(key: bytes | None, value: bytes | None, headers: DeadLetterHeaders) -> LetterRecord:
+def dead_letter(
+    key: bytes | None, value: bytes | None, headers: DeadLetterHeaders, max_value_bytes: int = MAX_DEAD_VALUE_BYTES
+) -> LetterRecord:
     """Make the letter of a rejected play, truncated so that no poison pill exceeds the broker's limits.
 
     Args:
         key: of the play, cut to MAX_DEAD_KEY_BYTES.
-        value: of the play, cut to MAX_DEAD_VALUE_BYTES.
+        value: of the play.
         headers: without what they say about key and value.
+        max_value_bytes: what the value is cut to.
     """
     whole = msgspec.structs.replace(headers, play_key=key and key[:MAX_DEAD_KEY_BYTES], null_value=value is None)
-    if value is not None and len(value) > MAX_DEAD_VALUE_BYTES:
+    if value is not None and len(value) > max_value_bytes:
         digest = hashlib.sha256(value).hexdigest()
         whole = msgspec.structs.replace(whole, sha256=digest, original_size=len(value))
     if key is not None and len(key) > MAX_DEAD_KEY_BYTES:
         whole = msgspec.structs.replace(whole, original_key_size=len(key))
-    return LetterRecord(headers.record_key, (value or b"")[:MAX_DEAD_VALUE_BYTES], as_headers(whole))
+    return LetterRecord(headers.record_key, (value or b"")[:max_value_bytes], as_headers(whole))
 
 
 def receipt(offset: int) -> LetterRecord:

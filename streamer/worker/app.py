@@ -1,6 +1,8 @@
 """The one place that builds a worker; everything below it receives the values it needs, not the settings."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +12,15 @@ from streamer.faust.marks import Marks
 from streamer.faust.stream import consume
 from streamer.kafka.connection import connection_of
 from streamer.kafka.fences import Fences
+from streamer.kafka.limits import Needs
 from streamer.kafka.partitioner import PARTITIONERS
+from streamer.kafka.producers import MAX_BATCH_BYTES
 from streamer.metrics import WorkerMetrics
 from streamer.releases.store import Store
 from streamer.runtime.device import pick_device
 from streamer.settings import Settings
-from streamer.wire.messages import Cause
+from streamer.wire.letters import DEAD_LETTER_ROOM_BYTES, MAX_DEAD_VALUE_BYTES
+from streamer.wire.messages import MAX_ID_BYTES, Cause
 from streamer.worker.batch import Batch
 from streamer.worker.batching import Drain
 from streamer.worker.champion import Releases
@@ -23,6 +28,11 @@ from streamer.worker.engine import Engine
 from streamer.worker.outputs import Topics
 from streamer.worker.pipeline import Answering
 from streamer.worker.shelf import Shelf
+
+#: The largest records: a state of a network of 3,000 units, a track with the longest id, and an answer without tracks.
+_STATE_BYTES = 16 << 10
+_TRACK_BYTES = MAX_ID_BYTES + 64
+_ANSWER_BYTES = 2 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +48,37 @@ class Worker:
     answering: Answering
 
 
-def create_worker(settings: Settings, num_partitions: int, engine: Engine | None = None) -> Worker:
+def needs_of(settings: Settings) -> Needs:
+    """Say what a worker needs of brokers and topics."""
+    return Needs(
+        session_timeout_s=settings.session_timeout_s,
+        transaction_timeout_s=settings.transaction_timeout_s,
+        record_bytes={
+            settings.changelog_topic: _STATE_BYTES,
+            settings.short_term_topic: settings.short_term_size * _TRACK_BYTES + _ANSWER_BYTES,
+            settings.long_term_topic: settings.long_term_size * _TRACK_BYTES + _ANSWER_BYTES,
+            settings.dead_letter_topic: 2 * DEAD_LETTER_ROOM_BYTES,
+        },
+    )
+
+
+def create_worker(
+    settings: Settings,
+    num_partitions: int,
+    engine: Engine | None = None,
+    max_batch_bytes: Mapping[str, int] = MappingProxyType({}),
+) -> Worker:
     """Build a worker.
 
     Args:
         settings: of the process.
         num_partitions: of the source topic, which exists.
         engine: computes the steps; None builds the one that the settings describe.
+        max_batch_bytes: by topic, the largest record batch that it accepts; topics left out accept Kafka's default.
     """
     app = create_chunk_app(settings)
     table = listener_table(app, num_partitions)
+    table.max_batch_bytes = max_batch_bytes
     fences = Fences(connection_of(settings), settings.app_id, settings.transaction_timeout_s)
     app.marks = Marks(connection_of(settings), settings.plays_topic, table, fences)
     metrics = WorkerMetrics(causes=list(Cause))
@@ -58,9 +89,7 @@ def create_worker(settings: Settings, num_partitions: int, engine: Engine | None
         engine=engine or create_engine(settings),
         releases=Releases(connection_of(settings), settings.releases_topic, _shelf(settings), metrics),
         metrics=metrics,
-        topics=Topics(
-            settings.plays_topic, (settings.short_term_topic, settings.long_term_topic), settings.dead_letter_topic
-        ),
+        topics=_topics(settings, max_batch_bytes),
         pick_answered=_PICK_ANSWERED[settings.answer],
         belongs_here=partition_of and (lambda partition, key: partition_of(key, num_partitions) == partition),
         drain=Drain(),
@@ -78,6 +107,16 @@ def create_engine(settings: Settings) -> Engine:
         heard_masked=_HEARD_MASKED[settings.answer],
         max_step_s=settings.max_step_s,
         num_threads=settings.compute_threads,
+    )
+
+
+def _topics(settings: Settings, max_batch_bytes: Mapping[str, int]) -> Topics:
+    room = max_batch_bytes.get(settings.dead_letter_topic, MAX_BATCH_BYTES) - DEAD_LETTER_ROOM_BYTES
+    return Topics(
+        settings.plays_topic,
+        (settings.short_term_topic, settings.long_term_topic),
+        settings.dead_letter_topic,
+        min(MAX_DEAD_VALUE_BYTES, room),
     )
 
 

@@ -13,6 +13,7 @@ from models.serving.step import Ranked
 from streamer.kafka.transaction import Record, Writes
 from streamer.wire.changelog import Item, listener_key
 from streamer.wire.letters import (
+    MAX_DEAD_VALUE_BYTES,
     DeadLetterHeaders,
     LetterRecord,
     RecordId,
@@ -38,11 +39,13 @@ class Topics:
         source: the topic of plays, named in dead letters.
         answers: one topic per horizon, in the order of HORIZONS.
         dead_letters: the topic of rejected plays.
+        max_dead_bytes: the longest value of a dead letter; more is cut off.
     """
 
     source: str
     answers: tuple[str, str]
     dead_letters: str
+    max_dead_bytes: int = MAX_DEAD_VALUE_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,7 @@ def write(intakes: Sequence[Intake], outcome: Outcome, topics: Topics) -> Iterat
         outputs = {
             topic: _merge(tombstones, offsets, records) for topic, records in zip(topics.answers, lists, strict=True)
         }
-        letters = _dead_letters(intake, topics.source)
+        letters = _dead_letters(intake, topics)
         outputs[topics.dead_letters] = _with_requests(letters, tombstones, intake.partition)
         num_added = _num_remembered(states[first:last]) - int(outcome.is_known[first:last].sum())
         yield Writes(intake.partition, outputs, states[first:last], num_added, intake.mark)
@@ -157,7 +160,7 @@ def _merge(tombstones: Mapping[int, Record], offsets: Sequence[int], answers: li
     return [by_offset[offset] for offset in sorted(by_offset)]
 
 
-def _dead_letters(intake: Intake, source_topic: str) -> dict[int, Record]:
+def _dead_letters(intake: Intake, topics: Topics) -> dict[int, Record]:
     """Return the letters of a partition's rejected plays, by source offset."""
     letters = {}
     for reject in intake.rejects:
@@ -166,14 +169,14 @@ def _dead_letters(intake: Intake, source_topic: str) -> dict[int, Record]:
         headers = DeadLetterHeaders(
             error=reject.cause,
             reason=reject.reason,
-            source_topic=source_topic,
+            source_topic=topics.source,
             source_partition=intake.partition,
             source_offset=record.offset,
             worker_version=_WORKER_VERSION,
             letter=resent.letter if resent else None,
             times_sent=resent.times_sent if resent else 0,
         )
-        letters[record.offset] = _record(dead_letter(record.key, record.value, headers))
+        letters[record.offset] = _record(dead_letter(record.key, record.value, headers, topics.max_dead_bytes))
     return letters
 
 

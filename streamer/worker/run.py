@@ -9,16 +9,18 @@ from streamer.faust.app import stop_app
 from streamer.kafka.access import check_access
 from streamer.kafka.connection import connection_of
 from streamer.kafka.contact import Contact
+from streamer.kafka.limits import check_limits
 from streamer.kafka.rights import worker_rights
 from streamer.kafka.topics import ensure_topics
 from streamer.runtime.crash import CLOCK_PERIOD_S, ClockWatch, crash, leave
 from streamer.runtime.device import pick_device
 from streamer.runtime.files import hold_directory
+from streamer.runtime.open_files import raise_open_files
 from streamer.runtime.stop import GRACE_S, stop_signal, unless_stopped
 from streamer.runtime.tasks import start_vital
 from streamer.runtime.web import WebServer
 from streamer.settings import Settings
-from streamer.worker.app import Worker, create_worker
+from streamer.worker.app import Worker, create_worker, needs_of
 from streamer.worker.engine import Engine
 from streamer.worker.health import Watch
 
@@ -67,7 +69,9 @@ async def _start(settings: Settings, engine: Engine | None) -> _Running:
     pick_device(settings.device)  # before a topic is created
     await check_access(connection_of(settings), worker_rights(settings))
     num_partitions = await ensure_topics(settings)
-    worker = create_worker(settings, num_partitions, engine)
+    raise_open_files(num_partitions)
+    max_batch_bytes = await check_limits(connection_of(settings), needs_of(settings))
+    worker = create_worker(settings, num_partitions, engine, max_batch_bytes)
     metrics = worker.answering.metrics
     contact = Contact(connection_of(settings), settings.plays_topic)
     metrics.kafka_unreachable.set_function(lambda: contact.unreachable_s)

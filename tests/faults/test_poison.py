@@ -24,6 +24,7 @@ from tests.faults.harness import Deployment
 from tests.faults.poison import bulky_poisons, common_poisons, draw_poisons
 from tests.faults.strange import LATEST_MS, Strange
 from tests.faults.verdict import judge
+from tests.offline import TOPICS
 
 
 @settings(max_examples=100, deadline=None)
@@ -43,7 +44,7 @@ def check(poisons: list[Strange]) -> None:
     records = [record(10 + i, each.key, each.value, timestamp_ms=LATEST_MS) for i, each in enumerate(poisons)]
 
     intake = take_in(0, records, None)
-    letters = _dead_letters(intake, "plays")
+    letters = _dead_letters(intake, TOPICS)
 
     good = [each for each in poisons if not each.causes]
     plays = intake.plays

@@ -144,7 +144,7 @@ async def test_a_portion_that_fails_is_sent_whole_next_time(office: Office, monk
     ) -> object:
         if value == good(3):  # another sender starts in the middle of the second portion
             monkeypatch.setattr(AIOKafkaProducer, "send", send)
-            async with running(redelivery.create_fence(office.settings)):
+            async with running(await redelivery.create_fence(office.settings)):
                 pass
         return await send(self, topic, value, *rest, **more)
 
