@@ -18,7 +18,7 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailed,
 )
-from aiokafka.protocol.admin import DescribeGroupsRequest_v3, DescribeGroupsResponse_v3
+from aiokafka.protocol.admin import DescribeConfigsRequest_v1, DescribeGroupsRequest_v3, DescribeGroupsResponse_v3
 from aiokafka.protocol.api import RequestStruct, Response
 from aiokafka.protocol.coordination import FindCoordinatorRequest_v1
 from aiokafka.protocol.types import Array, Boolean, Int16, Int32, Schema, String
@@ -28,6 +28,7 @@ from streamer.kafka.rights import CODES, Resource, Right
 #: Opens a connection to another broker.
 Connect: TypeAlias = Callable[[str, int], Awaitable[AIOKafkaConnection]]
 
+_TOPIC: Final = 2  # Kafka's number of topics among the resources
 _GROUP, _TRANSACTION = 0, 1  # Kafka's numbers of what a coordinator is for
 _NOT_SAID: Final = -(1 << 31)  # by brokers that do not know the question
 _NOT_YET: Final = (
@@ -56,9 +57,19 @@ def _of(rights: Sequence[Right], resource: Resource) -> list[Right]:
 async def _missing_on_topics(broker: AIOKafkaConnection, rights: Sequence[Right]) -> list[Right]:
     names = sorted({right.name for right in rights})
     response = await broker.send(_Exactly(_MetadataRequest(names, False, False, True)))
-    allowed = {name: _allowed(code, operations, TopicAuthorizationFailedError.errno)
-               for code, name, *_, operations in response.topics}  # fmt: skip
+    refusal = TopicAuthorizationFailedError.errno
+    allowed = {name: _allowed(code, operations, refusal) for code, name, *_, operations in response.topics}
+    hidden = [name for code, name, *_ in response.topics if code == refusal]
+    allowed |= {name: [CODES["DescribeConfigs"]] for name in await _with_readable_configs(broker, hidden)}
     return [right for right in rights if CODES[right.operation] not in allowed[right.name]]
+
+
+async def _with_readable_configs(broker: AIOKafkaConnection, names: Sequence[str]) -> list[str]:
+    """Return the topics of which we may read the configuration, among those that we may not see."""
+    if not names:
+        return []
+    response = await broker.send(_Exactly(DescribeConfigsRequest_v1([(_TOPIC, name, []) for name in names], False)))
+    return [name for code, _, _, name, _ in response.resources if code != TopicAuthorizationFailedError.errno]
 
 
 async def _missing_on_group(connect: Connect, broker: AIOKafkaConnection, right: Right) -> list[Right]:

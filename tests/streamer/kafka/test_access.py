@@ -169,7 +169,7 @@ async def test_each_missing_right_is_named(secured: SecuredKafka, topic_prefix: 
             await check_access(connection_of(settings), rights)
         await secured.grant([right])
 
-        assert f"user 'refrain' lacks {right}" in str(caught.value)
+        assert str(caught.value) == f"user 'refrain' lacks {right}; see docs/access.md"
     await check_access(connection_of(settings), rights)
     observe(
         f"each of {len(rights)} rights of a worker, taken away, is named: {caught.value}".replace(topic_prefix, "app")
