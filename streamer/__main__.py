@@ -14,7 +14,7 @@ from streamer.replay.command import add_replay
 from streamer.report.command import add_evaluate, add_report
 from streamer.runtime.commands import document_statuses
 from streamer.runtime.damping import Damping
-from streamer.runtime.endings import one_line_on_error
+from streamer.runtime.endings import run_to_the_end
 from streamer.runtime.stop import interruptible
 from streamer.settings import Settings
 from streamer.training.command import add_train, add_trainer
@@ -23,12 +23,15 @@ from streamer.worker.command import add_worker
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; whatever goes wrong is said in a line, and has an exit status."""
-    with one_line_on_error():
-        command = _parser().parse_args(arguments)
-        settings = Settings.from_environment(os.environ)
-        _configure_logging(settings.log_level)
-        with interruptible():
-            command.run(settings, command)
+    run_to_the_end(lambda: _run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> None:
+    command = _parser().parse_args(arguments)
+    settings = Settings.from_environment(os.environ)
+    _configure_logging(settings.log_level)
+    with interruptible():
+        command.run(settings, command)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -6,9 +6,9 @@ import logging
 import os
 import select
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from aiokafka.errors import KafkaConnectionError, KafkaError
@@ -67,33 +67,66 @@ class Ending:
     status: int
 
 
-@contextmanager
-def one_line_on_error() -> Iterator[None]:
-    """Exit with the status that an error calls for, after a line on stderr that says what to do.
+def run_to_the_end(command: Callable[[], None]) -> None:
+    """Run a command; exit with the status that an error calls for, after a line on stderr that says what to do.
 
     Raises:
         SystemExit: the command raised something, or its output cannot be written.
     """
-    try:
-        yield
-        sys.stdout.flush()  # else a full disk, or a reader that has gone, would be found out behind our back
-    except Interrupted as exc:
-        ending = Ending([], exc.status)
-    except KeyboardInterrupt:
-        ending = Ending([], Status.INTERRUPTED)
-    except Exception as exc:  # noqa: BLE001  nobody else would say it in a line
-        ending = describe_end(_first(exc))
-    else:
+    ending = _run(command)
+    if ending is None:
         return
     gc.collect()  # clients that the error kept from being closed say so now, and the line that matters comes last
+    _discard_unwritten()
     sys.stderr.writelines(f"refrain: {line}\n" for line in ending.lines)
     sys.exit(ending.status)
+
+
+def _run(command: Callable[[], None]) -> Ending | None:
+    """Run a command to its end; None if it did what it should.
+
+    Raises:
+        SystemExit: the command chose its status itself.
+    """
+    try:
+        _open_streams()
+        _run_and_flush(command)
+    except SystemExit as exc:
+        if isinstance(exc.__context__, BrokenPipeError):  # rich exits where nobody reads its tables
+            return Ending([], Status.DONE)
+        raise
+    except Interrupted as exc:
+        return Ending([], exc.status)
+    except KeyboardInterrupt:
+        return Ending([], Status.INTERRUPTED)
+    except Exception as exc:  # noqa: BLE001  nobody else would say it in a line
+        return describe_end(_first(exc))
+    return None
+
+
+def _run_and_flush(command: Callable[[], None]) -> None:
+    """Write what is buffered, else the interpreter finds a full disk, or a reader that has gone, behind our back."""
+    try:
+        command()
+    except SystemExit:
+        sys.stdout.flush()
+        raise
+    sys.stdout.flush()
+
+
+def _open_streams() -> None:
+    """Discard what is written to a stream that was closed before the start, as cron and `>&-` do."""
+    if sys.stdout is None:
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  until the end
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  until the end
 
 
 def describe_end(error: Exception) -> Ending:
     """Return what to say about an error; one that nobody can have caused is a bug, and logged with its traceback."""
     if isinstance(error, BrokenPipeError) and _reader_has_gone():
-        return Ending([], Status.DONE)
+        chosen = error.__context__.code if isinstance(error.__context__, SystemExit) else None
+        return Ending([], chosen if isinstance(chosen, int) else Status.DONE)
     known = _of_refrain(error) or _of_kafka(error) or _of_system(error)
     if known is not None:
         return known
@@ -144,10 +177,15 @@ def _one_line(error: Exception) -> str:
 
 
 def _reader_has_gone() -> bool:
-    """Whether stdout is a pipe that nobody reads any more; the rest of the output is then discarded."""
-    output, poll = sys.stdout.fileno(), select.poll()
-    poll.register(output, 0)
-    has_gone = any(event & select.POLLERR for _, event in poll.poll(0))
-    if has_gone:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), output)  # the interpreter flushes it at its end
-    return has_gone
+    """Whether stdout is a pipe that nobody reads any more."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+def _discard_unwritten() -> None:
+    """Drop output that cannot be written: the interpreter would try again at its end, and change the status."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

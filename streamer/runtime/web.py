@@ -1,5 +1,6 @@
 """The web server of worker and trainer: /metrics for Prometheus, /healthz and /readyz for the orchestrator."""
 
+import asyncio
 import logging
 import os
 import socket
@@ -58,10 +59,7 @@ class WebServer:
             await web.TCPSite(self._runner, self._host, self._port).start()
         except OSError as exc:
             await self._runner.cleanup()
-            raise SettingsError(
-                f"nothing can be served at {self._host}, port {self._port}: {_cause(exc)}; set REFRAIN_WEB_HOST and "
-                "REFRAIN_WEB_PORT (worker) or REFRAIN_TRAINER_WEB_PORT (trainer) to an address that is free"
-            ) from exc
+            raise _not_served(self._host, self._port, exc) from exc
         port = int(self._runner.addresses[0][1])
         logger.info("web server started port=%d", port)
         return port
@@ -74,11 +72,27 @@ class WebServer:
         return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-def _cause(error: OSError) -> str:
-    """Return what the system says; asyncio puts an address in front of it."""
-    if isinstance(error, socket.gaierror) or not error.errno:
-        return str(error.strerror)
-    return os.strerror(error.errno)
+async def check_address(host: str, port: int) -> None:
+    """See that an address can be served, before anything else is started.
+
+    Raises:
+        SettingsError: host and port cannot be bound.
+    """
+    try:
+        server = await asyncio.get_running_loop().create_server(asyncio.Protocol, host, port)
+    except OSError as exc:
+        raise _not_served(host, port, exc) from exc
+    server.close()
+    await server.wait_closed()
+
+
+def _not_served(host: str, port: int, error: OSError) -> SettingsError:
+    is_of_names = isinstance(error, socket.gaierror) or not error.errno
+    cause = error.strerror if is_of_names else os.strerror(error.errno or 0)  # asyncio puts an address in front of it
+    return SettingsError(
+        f"nothing can be served at {host}, port {port}: {cause}; set REFRAIN_WEB_HOST and REFRAIN_WEB_PORT (worker) or "
+        "REFRAIN_TRAINER_WEB_PORT (trainer) to an address that is free"
+    )
 
 
 def _answer_with(complaint: Complaint, remark: Complaint) -> Callable[[web.Request], Awaitable[web.Response]]:

@@ -18,7 +18,7 @@ from streamer.runtime.files import hold_directory
 from streamer.runtime.open_files import raise_open_files
 from streamer.runtime.stop import GRACE_S, stop_signal, unless_stopped
 from streamer.runtime.tasks import start_vital
-from streamer.runtime.web import WebServer
+from streamer.runtime.web import WebServer, check_address
 from streamer.settings import Settings
 from streamer.worker.app import Worker, create_worker, needs_of
 from streamer.worker.engine import Engine
@@ -66,7 +66,8 @@ async def run_worker(settings: Settings, engine: Engine | None = None) -> None:
 
 
 async def _start(settings: Settings, engine: Engine | None) -> _Running:
-    pick_device(settings.device)  # before a topic is created
+    pick_device(settings.device)  # what the settings get wrong is said before a topic is created
+    await check_address(settings.web_host, settings.web_port)
     await check_access(connection_of(settings), worker_rights(settings))
     num_partitions = await ensure_topics(settings)
     raise_open_files(num_partitions)

@@ -95,6 +95,8 @@ MISTAKES: Final = [
     Mistake("worker", "state directory /proc/none cannot be used", Status.MISUSED, {"STATE_DIR": "/proc/none"}),
     Mistake("worker", "torch finds no GPU", Status.MISUSED, {"DEVICE": "CUDA"}),
     Mistake("worker", "REFRAIN_WEB_PORT='70000': must be at most 65535", Status.MISUSED, {"WEB_PORT": "70000"}),
+    Mistake("worker", "127.0.0.1, port {port}: Address already in use", Status.MISUSED,
+            {"WEB_HOST": "127.0.0.1", "WEB_PORT": "{port}"}),
     Mistake("trainer", "127.0.0.1, port {port}: Address already in use", Status.MISUSED,
             {"WEB_HOST": "127.0.0.1", "TRAINER_WEB_PORT": "{port}"}),
     Mistake("trainer", "at no.such.host.invalid, port ", Status.MISUSED, {"WEB_HOST": "no.such.host.invalid"}),

@@ -50,8 +50,10 @@ def test_an_error_becomes_a_line_and_a_status(error: Exception, line: str, statu
 
 
 def run(script: str, **files: object) -> "subprocess.CompletedProcess[str]":
-    whole = f"from streamer.runtime.endings import one_line_on_error\nwith one_line_on_error():\n    {script}"
-    return subprocess.run([sys.executable, "-c", whole], stderr=subprocess.PIPE, text=True, check=False, **files)  # type: ignore[call-overload,no-any-return]
+    whole = (
+        f"def command():\n    {script}\nfrom streamer.runtime.endings import run_to_the_end\nrun_to_the_end(command)"
+    )
+    return subprocess.run([sys.executable, "-E", "-c", whole], stderr=subprocess.PIPE, text=True, check=False, **files)  # type: ignore[call-overload,no-any-return]
 
 
 @pytest.mark.kind(20)
@@ -59,10 +61,12 @@ def test_output_that_nobody_reads_is_no_error(observe: Observe) -> None:
     reader, writer = os.pipe()
     os.close(reader)
 
-    done = run("print('x' * 100_000)", stdout=writer)
+    many = run("print('x' * 100_000)", stdout=writer)
+    few = run("print('x'); raise SystemExit(1)", stdout=writer)
+    table = run("from rich.console import Console; Console().print('x')", stdout=writer)
 
     os.close(writer)
-    assert (done.returncode, done.stderr) == (Status.DONE, "")
+    assert [(done.returncode, done.stderr) for done in (many, few, table)] == [(0, ""), (1, ""), (0, "")]
     observe("`refrain releases list | head -1` ends with status 0 and says nothing")
 
 
@@ -74,6 +78,14 @@ def test_output_that_does_not_fit_on_the_disk_is_said(observe: Observe) -> None:
 
     assert (done.returncode, done.stderr) == (Status.FAILED, "refrain: No space left on device; free some space\n")
     observe(f"output to a full disk: {done.stderr.strip()}")
+
+
+def test_a_stream_that_is_closed_is_no_error() -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$0" -m streamer --help >&- 2>&-', sys.executable], capture_output=True, check=False
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (Status.DONE, b"", b"")
 
 
 def test_an_error_of_several_tasks_is_said_as_the_first_of_them() -> None:
