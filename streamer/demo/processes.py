@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from streamer.errors import KafkaUnavailableError
-from streamer.local.cluster import Cluster
+from streamer.local.cluster import Cluster, connecting_to
 from streamer.local.devkafka import DevKafka
 
 _CHECK_PERIOD_S: Final = 0.5
@@ -91,8 +91,8 @@ def _start(resources: contextlib.ExitStack, environment: Mapping[str, str], num_
     kafka = resources.enter_context(DevKafka(Path(directory), broker_config=_BROKER_CONFIG))
     failures: list[KafkaUnavailableError] = []
     threading.Thread(target=_note_end, args=(kafka, failures), name="kafka", daemon=True).start()
-    servers = {"REFRAIN_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers}
-    return Processes(resources.enter_context(Cluster({**environment, **servers}, num_workers=num_workers)), failures)
+    plain = connecting_to(kafka, environment)
+    return Processes(resources.enter_context(Cluster(plain, num_workers=num_workers)), failures)
 
 
 def _note_end(kafka: DevKafka, failures: list[KafkaUnavailableError]) -> None:

@@ -94,7 +94,7 @@ class Cluster:
             self._directory = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="refrain-cluster-")))
             if not self._environment.get(BOOTSTRAP):
                 kafka = resources.enter_context(DevKafka(self._directory / "kafka"))
-                self._environment[BOOTSTRAP] = kafka.bootstrap_servers
+                self._environment = connecting_to(kafka, self._environment)
                 self._environment.setdefault("REFRAIN_REPLICATION", "1")  # it is one broker, and goes with us
             self._environment.setdefault("REFRAIN_RELEASES_URL", str(self._directory / "releases"))
             self._environment.setdefault("REFRAIN_ARCHIVE_DIR", str(self._directory / "archive"))
@@ -207,6 +207,12 @@ class Cluster:
             process.child.request_stop()
         for name in tuple(self._processes):
             self._end(name, ChildProcess.stop)
+
+
+def connecting_to(kafka: DevKafka, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment that leads to a broker of this machine, whatever it said of the security of another."""
+    others = {name: text for name, text in environment.items() if not name.startswith("REFRAIN_KAFKA_")}
+    return {**others, BOOTSTRAP: kafka.bootstrap_servers}
 
 
 def _get(port: int, path: str) -> str | None:

@@ -1,5 +1,7 @@
 import re
+import shutil
 import subprocess
+import textwrap
 import urllib.parse
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +14,8 @@ import yaml
 from streamer.__main__ import _parser
 from streamer.runtime.stop import GRACE_S
 from streamer.settings import Settings
+from streamer.variables import secrets as secret_fields
+from streamer.variables import variable
 
 ROOT = Path(__file__).parents[2]
 K8S = ROOT / "k8s"
@@ -220,3 +224,32 @@ def test_the_image_is_built_from_existing_files() -> None:
     for source in copied:
         assert (ROOT / source).exists()
         assert re.search(rf"^!{re.escape(source)}/?$", allowed, re.MULTILINE), f"{source} is kept out by .dockerignore"
+
+
+def test_the_overlay_of_a_secured_kafka_mounts_its_secrets_in_both_pods(
+    program: Callable[[str], str], tmp_path: Path
+) -> None:
+    section = (K8S / "README.md").read_text().partition("**A secured Kafka.**")[2].partition("\n\n**")[0]
+    shutil.copytree(K8S / "base", tmp_path / "base")
+    overlay = tmp_path / "overlay"
+    overlay.mkdir()
+    for secret in ("ca.pem", "password"):
+        (overlay / secret).write_text("secret")
+    head = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [../base]\n"
+    (overlay / "kustomization.yaml").write_text(
+        head + textwrap.dedent("\n".join(re.findall(r"^    .*", section, re.M)))
+    )
+
+    command = [program("kubectl"), "kustomize", str(overlay)]
+    rendered = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+
+    objects = list(yaml.safe_load_all(rendered.stdout))
+    (secrets,) = [each["metadata"]["name"] for each in objects if each["kind"] == "Secret"]
+    pods = [pod_of(each) for each in objects if each["kind"] in {"StatefulSet", "Deployment"}]
+    volumes = [{"name": "kafka", "secret": {"secretName": secrets}} in pod["volumes"] for pod in pods]
+    mounts = [mount["mountPath"] for pod in pods for mount in pod["containers"][0]["volumeMounts"]]
+    assert (volumes, mounts.count("/etc/kafka")) == ([True, True], 2)
+    (settings,) = [each["data"] for each in objects if each["kind"] == "ConfigMap"]
+    assert {name for name in settings if "KAFKA" in name} <= {
+        *map(variable, Settings.model_fields), *(f"{variable(name)}_FILE" for name in secret_fields(Settings)),
+    }  # fmt: skip

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from streamer.local.cluster import BOOTSTRAP, Cluster, ClusterError
+from streamer.local.cluster import BOOTSTRAP, Cluster, ClusterError, connecting_to
 from streamer.local.devkafka import DevKafka
 from tests.until import wait_until
 
@@ -52,6 +52,16 @@ def start_wrongly(environment: Mapping[str, str]) -> None:
     with Cluster({**environment, "REFRAIN_MAX_STEP_S": "soon"}) as cluster:
         cluster.start_worker(0)
         cluster.wait_ready(DEADLINE_S)
+
+
+def test_a_broker_of_this_machine_is_reached_plainly_whatever_the_environment_says(kafka: DevKafka) -> None:
+    secured = {
+        "REFRAIN_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+        "REFRAIN_KAFKA_PASSWORD": "s3cret",
+        "REFRAIN_ANSWER": "each",
+    }
+
+    assert connecting_to(kafka, secured) == {"REFRAIN_ANSWER": "each", BOOTSTRAP: kafka.bootstrap_servers}
 
 
 def test_workers_share_the_partitions_and_end_with_the_cluster(environment: Mapping[str, str]) -> None:
