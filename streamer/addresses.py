@@ -1,4 +1,4 @@
-"""The addresses of Kafka's brokers, as people write them."""
+"""Addresses as people write them: those of Kafka's brokers, and URLs that may hold passwords."""
 
 import re
 
@@ -6,6 +6,8 @@ _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+._-]*://")
 _IPV6 = re.compile(r"^\[[0-9A-Fa-f:.]+(%[\w.-]+)?\]$")
 _HOST = re.compile(r"^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?$")
 _MAX_PORT = 65_535
+_USERINFO = re.compile(r"://[^/\s'\"]*@")
+_QUERY = re.compile(r"(://[^?\s'\"]+\?)[^\s'\"]+")
 
 
 def parse_servers(text: str) -> tuple[str, ...]:
@@ -40,3 +42,8 @@ def _check(address: str) -> str:
     if not (_IPV6 if host.startswith("[") else _HOST).match(host):
         raise ValueError(f"{host!r} in {address} is no host name or IP address")
     return f"{host}:{int(port)}"
+
+
+def mask(text: str) -> str:
+    """Hide user names, passwords and query strings in the URLs of a text."""
+    return _QUERY.sub(r"\1***", _USERINFO.sub("://***@", text))

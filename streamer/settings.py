@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
+from streamer.addresses import mask
 from streamer.credentials import find_misfit
 from streamer.values import (
     ANY_CASE,
@@ -156,6 +157,15 @@ class Settings(BaseModel):
         le=36_500,
         description="days after which archived plays are dropped; last year's taste is not worth keeping",
     )
+    releases_signing_key: SecretStr = Field(
+        default=SecretStr(""),
+        description="PEM private key of ed25519, for the trainer and `releases promote`: signs what they promote",
+    )
+    releases_public_keys: ReadableFile = Field(
+        default="",
+        description="file of PEM public keys of ed25519: workers take up only what one of them has signed; several, "
+        "while a key is replaced",
+    )
     releases_max_mb: Num = Field(
         default=2048,
         le=1 << 20,
@@ -221,7 +231,7 @@ class Settings(BaseModel):
     def describe(self) -> str:
         """List the settings as `NAME=value`, secrets masked, for the first line of the log."""
         hidden = {name: "***" if getattr(self, name).get_secret_value() else "" for name in secrets(type(self))}
-        return " ".join(f"{variable(name)}={hidden.get(name, value)}" for name, value in self)
+        return " ".join(mask(f"{variable(name)}={hidden.get(name, value)}") for name, value in self)
 
 
 def _is_given(value: object) -> bool:

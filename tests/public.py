@@ -36,6 +36,7 @@ from streamer.kafka.rights import (
 )
 from streamer.kafka.topics import TopicSpec, specs
 from streamer.metrics import TrainerMetrics, WorkerMetrics
+from streamer.releases.signing import SIGNATURE
 from streamer.runtime.statuses import MEANINGS
 from streamer.settings import Settings
 from streamer.variables import secrets, variable
@@ -166,7 +167,8 @@ def release_file_rows() -> Rows:
     counted = gather_histories(np.zeros(num_plays, np.int64), catalogue.keys, np.arange(num_plays))
     reranker = counted_reranker(counted, catalogue, config, RerankerConfig(num_first_stage=4, num_neighbours=2))
     plain, whole = (_saved(Recommender(tiny_network(), catalogue, second)) for second in (None, reranker))
-    return [(_code(name), "" if name in plain else "only with a second stage") for name in sorted(whole)]
+    rows = [(_code(name), "" if name in plain else "only with a second stage") for name in sorted(whole)]
+    return sorted([*rows, (_code(SIGNATURE), "only where `REFRAIN_RELEASES_SIGNING_KEY` is set")])
 
 
 def format_rows() -> Rows:

@@ -14,10 +14,11 @@ from rich.table import Table
 
 from models.evaluation.age import span
 from models.release_files import Description, Json
+from streamer.addresses import mask
 from streamer.errors import ReleaseError
 from streamer.releases.judgement import first_sentence
 from streamer.releases.registry import Refusal, RegisteredRelease, Registry
-from streamer.releases.store import Store, mask
+from streamer.releases.store import Store
 from streamer.wire.messages import ReleaseNotice
 
 _COLUMNS: Final = ("", "release", "age", "plays", "HR@20", "verdict")

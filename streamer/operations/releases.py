@@ -68,9 +68,12 @@ def _roll_back(settings: Settings, _: argparse.Namespace) -> None:
 
 def _promoter(settings: Settings) -> "Promoter":
     from streamer.releases.promotion import Promoter
+    from streamer.releases.signing import read_signer, read_trust
     from streamer.releases.store import Store
 
-    return Promoter(connection_of(settings), settings.releases_topic, Store(settings.releases_url))
+    signer = read_signer(settings.releases_signing_key.get_secret_value())
+    trust = read_trust(settings.releases_public_keys)
+    return Promoter(connection_of(settings), settings.releases_topic, Store(settings.releases_url), signer, trust)
 
 
 def _print_promotion(promotion: "Promotion") -> None:

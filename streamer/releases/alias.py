@@ -13,6 +13,7 @@ from streamer.kafka.clients import running
 from streamer.kafka.connection import Connection
 from streamer.kafka.consumers import read_backlog
 from streamer.kafka.producers import create_producer
+from streamer.releases.signing import Signer
 from streamer.releases.store import Store
 from streamer.runtime.threads import call_unjoined
 from streamer.wire.messages import ReleaseNotice
@@ -47,12 +48,18 @@ async def move_alias(connection: Connection, topic: str, notice: ReleaseNotice, 
         await producer.send_and_wait(topic, msgspec.json.encode(notice), alias, partition=0)
 
 
-async def announce(connection: Connection, topic: str, notice: ReleaseNotice, store: Store) -> None:
-    """Make a release champion, then note it in the store, for those that read the store alone.
+async def announce(
+    connection: Connection, topic: str, notice: ReleaseNotice, store: Store, signer: Signer | None
+) -> None:
+    """Sign a release if there is a key, make it champion, and note that in the store, for those that read it alone.
 
     Raises:
-        KafkaError: Kafka cannot be reached; nothing has changed.
+        InvalidRelease: it has another manifest than the notice says.
+        StoreError: it cannot be signed; nothing has changed.
+        KafkaError: Kafka cannot be reached; the champion has not changed.
     """
+    if signer is not None:
+        await call_unjoined(lambda: signer.sign(store.folder(notice.release_id), notice.manifest_sha256))
     await move_alias(connection, topic, notice)
     try:
         await call_unjoined(lambda: store.write(CHAMPION_FILE, msgspec.json.encode(notice)))

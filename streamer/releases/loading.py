@@ -9,8 +9,10 @@ from models.config import TrainingConfig
 from models.release import Release, SavedRelease, load_files, save_into
 from models.release_files import MAX_RELEASE_BYTES, RELEASE_ID, DataWindow, InvalidRelease, Json, read_manifest
 from models.serving.recommender import Recommender
+from streamer.addresses import mask
 from streamer.errors import ReleaseError
-from streamer.releases.store import Store, describe, mask
+from streamer.releases.signing import ANYONE, Trust
+from streamer.releases.store import Store, describe
 from streamer.runtime.device import pick_device
 from streamer.wire.messages import ReleaseNotice
 
@@ -57,7 +59,12 @@ def notice_of(saved: SavedRelease) -> ReleaseNotice:
 
 
 def load_notice(
-    notice: ReleaseNotice, store: Store, device: "torch.device | str" = "cpu", max_bytes: int = MAX_RELEASE_BYTES
+    notice: ReleaseNotice,
+    store: Store,
+    device: "torch.device | str" = "cpu",
+    *,
+    max_bytes: int = MAX_RELEASE_BYTES,
+    trust: Trust = ANYONE,
 ) -> Release:
     """Load the release that a notice names, and verify every byte of it.
 
@@ -69,16 +76,18 @@ def load_notice(
         store: where releases are.
         device: where the weights go.
         max_bytes: the most that the files may have.
+        trust: whose releases are loaded.
 
     Raises:
-        InvalidRelease: a file is missing, too large or differs from its checksum, or the format is unknown.
+        InvalidRelease: a file is missing, too large or differs from its checksum, the format is unknown, or nobody who
+            is trusted has signed it.
         NoticeError: the notice names no place in a store.
         StoreError: the store fails.
     """
     check_notice(notice)
     folder = store.folder(notice.release_id)
     try:
-        release = _load(folder, notice.manifest_sha256, device, max_bytes)
+        release = _load(folder, notice.manifest_sha256, device, max_bytes, trust)
     except InvalidRelease as exc:
         if notice.location in {notice.release_id, folder.location}:
             raise
@@ -123,12 +132,16 @@ def load_location(location: str, *, device: "torch.device | str" = "cpu") -> Rel
         InvalidRelease: a file is missing or differs from its checksum, or the format is unknown.
         StoreError: the place cannot be reached.
     """
-    return _load(Store(location), None, device, MAX_RELEASE_BYTES)
+    return _load(Store(location), None, device, MAX_RELEASE_BYTES, ANYONE)
 
 
-def _load(folder: Store, manifest_sha256: str | None, device: "torch.device | str", max_bytes: int) -> Release:
+def _load(
+    folder: Store, manifest_sha256: str | None, device: "torch.device | str", max_bytes: int, trust: Trust
+) -> Release:
     try:
-        return load_files(folder, read_manifest(folder, manifest_sha256), device=device, max_bytes=max_bytes)
+        manifest = read_manifest(folder, manifest_sha256)
+        trust.check(folder, manifest.content)
+        return load_files(folder, manifest, device=device, max_bytes=max_bytes)
     except (InvalidRelease, ReleaseError):
         raise
     except Exception as exc:  # whatever a file with the right checksum can hold: it must not end a worker

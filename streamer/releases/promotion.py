@@ -18,6 +18,7 @@ from streamer.releases.alias import announce, find_champions
 from streamer.releases.judgement import Standing, first_sentence, standing_of
 from streamer.releases.loading import load_notice
 from streamer.releases.registry import Registry
+from streamer.releases.signing import ANYONE, Signer, Trust
 from streamer.releases.store import Store
 from streamer.runtime.threads import call_unjoined
 from streamer.wire.messages import ReleaseNotice
@@ -48,11 +49,15 @@ class Promoter:
         connection: to Kafka.
         releases_topic: the topic of the alias.
         store: where the releases are.
+        signer: signs what is promoted; None: nobody.
+        trust: whose releases workers take up.
     """
 
     connection: Connection
     releases_topic: str
     store: Store
+    signer: Signer | None = None
+    trust: Trust = ANYONE
 
     async def promote(self, release_id: str) -> Promotion:
         """Make a release of the registry champion if it passed the gate, or was champion before.
@@ -134,10 +139,11 @@ class Promoter:
         def verify() -> tuple[ReleaseNotice, Release]:
             sha256 = known.get(release_id) or describe_folder(self.store.folder(release_id)).manifest_sha256
             notice = ReleaseNotice(release_id, release_id, sha256)
-            return notice, load_notice(notice, self.store)
+            trust = self.trust if self.signer is None else ANYONE  # it is signed in a moment
+            return notice, load_notice(notice, self.store, trust=trust)
 
         notice, release = await call_unjoined(verify)
-        await announce(self.connection, self.releases_topic, notice, self.store)
+        await announce(self.connection, self.releases_topic, notice, self.store, self.signer)
         return release
 
 

@@ -17,17 +17,15 @@ import fsspec
 
 from models.release_files import InvalidRelease
 from models.release_folder import Folder
+from streamer.addresses import mask
 from streamer.errors import SettingsError, StoreError
 from streamer.runtime.threads import call_within
 
 _T = TypeVar("_T")
 
 LIMIT_S: Final = 30.0  # for a call that copies next to nothing
-MAX_HANGING: Final = 8  # calls left behind; each holds a thread, and perhaps a connection
+MAX_HANGING: Final = 32  # calls left behind; each holds a thread, and perhaps a connection
 _BYTES_PER_S: Final = 1 << 20  # a store that is slower is as good as gone
-
-_USERINFO: Final = re.compile(r"://[^/\s'\"]*@")
-_QUERY: Final = re.compile(r"(://[^?\s'\"]+\?)[^\s'\"]+")
 
 
 class Store(Folder):
@@ -176,8 +174,3 @@ def describe(error: BaseException) -> str:
     """Put a driver's error into one line: its type, and what it says without what could be a password."""
     text = mask(" ".join(str(error).split()))[:300]
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def mask(text: str) -> str:
-    """Hide user names, passwords and query strings in the URLs of a text."""
-    return _QUERY.sub(r"\1***", _USERINFO.sub("://***@", text))

@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 #: The extra in pyproject.toml that installs each package that a worker does not need.
 EXTRA_OF: Final = {
+    "cryptography": "signing",
     "duckdb": "trainer",
     "gensim": "trainer",
     "pyarrow": "trainer",

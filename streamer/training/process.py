@@ -12,6 +12,7 @@ from streamer.kafka.contact import Contact
 from streamer.kafka.rights import trainer_rights
 from streamer.kafka.topics import ensure_topics
 from streamer.metrics import TrainerMetrics
+from streamer.releases.signing import read_signer
 from streamer.runtime.crash import crash, leave
 from streamer.runtime.device import pick_device
 from streamer.runtime.stop import Interrupted, stop_signal, unless_stopped
@@ -45,6 +46,7 @@ def trainer_config(settings: Settings) -> TrainerConfig:
             fresh_after_s=settings.train_fresh_after_s,
             num_kept=settings.releases_kept,
             device=str(pick_device(settings.device)),
+            signer=read_signer(settings.releases_signing_key.get_secret_value()),
         ),
     )
 

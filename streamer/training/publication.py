@@ -19,6 +19,7 @@ from streamer.metrics import TrainerMetrics
 from streamer.releases.alias import announce, find_champions
 from streamer.releases.loading import notice_of
 from streamer.releases.registry import Refusal, Registry
+from streamer.releases.signing import Signer
 from streamer.runtime.retry import explain
 from streamer.runtime.threads import call_unjoined
 from streamer.training.candidate import Candidate, save_candidate
@@ -39,6 +40,7 @@ class Publisher:
         topic: where the alias is moved.
         metrics: counters of publications and refusals.
         clock: seconds since the epoch.
+        signer: signs what is published; None: nobody.
     """
 
     def __init__(
@@ -48,12 +50,15 @@ class Publisher:
         topic: str,
         metrics: TrainerMetrics,
         clock: Callable[[], float] = time.time,
+        *,
+        signer: Signer | None = None,
     ) -> None:
         self._registry = registry
         self._connection = connection
         self._topic = topic
         self._metrics = metrics
         self._clock = clock
+        self._signer = signer
         self._saved: SavedRelease | None = None  # but not champion yet
 
     async def find_champion(self) -> ReleaseNotice | None:
@@ -76,7 +81,7 @@ class Publisher:
         if self._saved is None:
             self._saved = await call_unjoined(lambda: save_candidate(candidate, self._registry.store, self._clock))
         saved = self._saved
-        await announce(self._connection, self._topic, notice_of(saved), self._registry.store)
+        await announce(self._connection, self._topic, notice_of(saved), self._registry.store, self._signer)
         self._saved = None
         self._metrics.releases_published.inc()
         self._metrics.champion_created.set(self._now_ms() / 1000)

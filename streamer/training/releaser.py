@@ -21,6 +21,7 @@ from streamer.archive.plays import ArchivedPlays
 from streamer.kafka.connection import Connection
 from streamer.metrics import TrainerMetrics
 from streamer.releases.registry import Registry
+from streamer.releases.signing import Signer
 from streamer.releases.store import Store, check_driver
 from streamer.runtime.threads import call_unjoined
 from streamer.training.candidate import (
@@ -59,6 +60,7 @@ class ReleasingConfig:
         fresh_after_s: age from which any candidate that is not worse replaces a champion.
         num_kept: releases that stay in the registry, besides the champion and the one before.
         device: where weights are fitted.
+        signer: signs releases; None: nobody.
     """
 
     connection: Connection
@@ -71,6 +73,7 @@ class ReleasingConfig:
     fresh_after_s: float
     num_kept: int
     device: str = "cpu"
+    signer: Signer | None = None
 
 
 class Releaser:
@@ -95,7 +98,14 @@ class Releaser:
         self._clock = clock
         check_driver(config.releases_url)
         self._store = Store(config.releases_url)
-        self._publisher = Publisher(Registry(self._store), config.connection, config.releases_topic, metrics, clock)
+        self._publisher = Publisher(
+            Registry(self._store),
+            config.connection,
+            config.releases_topic,
+            metrics,
+            clock,
+            signer=config.signer,
+        )
         self._drift = DriftWatch(config.thresholds, archive, metrics)
         self._checkpoint = CheckpointFile(config.checkpoint_dir)
         self._champion: Release | None = None

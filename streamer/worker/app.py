@@ -16,6 +16,7 @@ from streamer.kafka.limits import Needs
 from streamer.kafka.partitioner import PARTITIONERS
 from streamer.kafka.producers import MAX_BATCH_BYTES
 from streamer.metrics import WorkerMetrics
+from streamer.releases.signing import read_trust
 from streamer.releases.store import Store
 from streamer.runtime.device import pick_device
 from streamer.settings import Settings
@@ -121,7 +122,12 @@ def _topics(settings: Settings, max_batch_bytes: Mapping[str, int]) -> Topics:
 
 
 def _shelf(settings: Settings) -> Shelf:
-    return Shelf(Store(settings.releases_url), pick_device(settings.device), settings.releases_max_mb << 20)
+    return Shelf(
+        Store(settings.releases_url),
+        pick_device(settings.device),
+        settings.releases_max_mb << 20,
+        read_trust(settings.releases_public_keys),
+    )
 
 
 def _every_play(batch: Batch) -> NDArray[np.int64]:

@@ -11,6 +11,7 @@ from models.release import Release
 from models.release_files import InvalidRelease
 from streamer.errors import ReleaseError, StoreError
 from streamer.releases.loading import NoticeError, load_notice
+from streamer.releases.signing import ANYONE, Trust
 from streamer.releases.store import Store, describe
 from streamer.wire.messages import ReleaseNotice
 from streamer.wire.recommendations import ListEncoder
@@ -43,11 +44,13 @@ class Shelf:
         store: where they are.
         device: where networks go.
         max_bytes: the most that a release may have.
+        trust: whose releases are taken up.
     """
 
     store: Store
     device: torch.device
     max_bytes: int
+    trust: Trust = ANYONE
 
     def load(self, record: NoticeRecord) -> Champion:
         """Copy, verify and load the release that a notice names.
@@ -63,7 +66,7 @@ class Shelf:
         except ValueError as exc:  # msgspec's, of what is no notice, or Python's, of what is no UTF-8
             raise NoticeError(f"{at}: {exc}; promote a release with `refrain releases promote`") from exc
         try:
-            release = load_notice(notice, self.store, self.device, self.max_bytes)
+            release = load_notice(notice, self.store, self.device, max_bytes=self.max_bytes, trust=self.trust)
             return Champion(release, record.timestamp, ListEncoder(release.catalogue.track_ids))
         except (NoticeError, StoreError) as exc:
             raise type(exc)(f"{at}: {exc}") from exc

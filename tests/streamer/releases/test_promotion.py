@@ -6,14 +6,16 @@ from pathlib import Path
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from models.release import SavedRelease
 from models.release_files import Json
 from streamer.errors import ReleaseError
 from streamer.local.devkafka import DevKafka
 from streamer.releases.alias import find_champions, move_alias, noted_champion
-from streamer.releases.loading import notice_of
+from streamer.releases.loading import load_notice, notice_of
 from streamer.releases.promotion import Promoter
+from streamer.releases.signing import Signer, Trust
 from streamer.releases.store import Store
 from streamer.wire.messages import ReleaseNotice
 from tests.builders import NOON_MS, save_tiny_release
@@ -173,6 +175,24 @@ async def test_a_store_that_was_moved_is_promoted_from(
     assert noted_champion(moved.store) == notice_of(releases[2])
     shutil.move(tmp_path.with_name("moved"), tmp_path)
     observe("a store copied elsewhere is promoted from and rolled back in, also to releases announced with full URLs")
+
+
+@pytest.mark.kind(10)
+async def test_a_promotion_signs_and_without_the_key_only_what_is_signed_is_promoted(
+    promoter: Promoter, releases: list[SavedRelease], observe: Observe
+) -> None:
+    key = Ed25519PrivateKey.generate()
+    trust = Trust([key.public_key()])
+    with_key = dataclasses.replace(promoter, signer=Signer(key), trust=trust)
+    without = dataclasses.replace(promoter, trust=trust)
+
+    await with_key.promote(releases[0].release_id)
+    with pytest.raises(ReleaseError, match=r"was not promoted: .* is not signed; promote it where REFRAIN_RELEASES_"):
+        await without.promote(releases[1].release_id)
+    await without.promote(releases[0].release_id)
+
+    assert load_notice(await champion(promoter), promoter.store, trust=trust).release_id == releases[0].release_id
+    observe("a promotion with the key signs, also what `refrain train` made; without it, nothing unsigned is promoted")
 
 
 async def test_without_a_champion_there_is_no_rollback(promoter: Promoter, releases: list[SavedRelease]) -> None:

@@ -43,7 +43,7 @@ async def test_a_refusal_that_cannot_be_recorded_is_in_the_log(
 ) -> None:
     (tmp_path / "refused").write_text("no directory can be made here")
 
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, "streamer"):
         await publisher(tmp_path, TrainerMetrics()).refuse(Trigger.TIME, None, WORSE)
 
     assert "verdict: Refused: worse." in caplog.text
