@@ -1,6 +1,7 @@
 """Processes that end themselves, and recorded listening in miniature."""
 
-from collections.abc import AsyncIterator, Callable
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import numpy as np
 import pytest
@@ -15,6 +16,14 @@ from tests.office import Office, opened_office
 NUM_USERS, NUM_TRACKS, ALBUM_TRACKS = 12, 40, 8
 TRACK_IDS = tuple(f'track "{number}" é' for number in range(NUM_TRACKS))
 DrawListening = Callable[..., RecordedPlays]
+
+
+@pytest.fixture(autouse=True)
+def log_level() -> Iterator[None]:
+    """Let no command that a test runs in this process set the level of the tests after it."""
+    level = logging.getLogger("streamer").level
+    yield
+    logging.getLogger("streamer").setLevel(level)
 
 
 @pytest.fixture(scope="session")
