@@ -37,7 +37,8 @@ def environment_of(kafka: DevKafka, prefix: str, directory: Path) -> dict[str, s
               for name in ("PLAYS", "SHORT_TERM", "LONG_TERM", "DEAD_LETTER", "RELEASES")}  # fmt: skip
     return {
         **topics, "REFRAIN_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers, "REFRAIN_APP_ID": prefix,
-        "REFRAIN_STATE_DIR": str(directory / "state"), "REFRAIN_PARTITIONS": "1", "REFRAIN_ANSWER": "each",
+        "REFRAIN_STATE_DIR": str(directory / "state"), "REFRAIN_RELEASES_URL": str(directory / "releases"),
+        "REFRAIN_PARTITIONS": "1", "REFRAIN_ANSWER": "each",
         "REFRAIN_REPLICATION": "1", "REFRAIN_DEVICE": "cpu", "REFRAIN_WEB_PORT": "0",
     }  # fmt: skip
 
