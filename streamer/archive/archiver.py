@@ -6,8 +6,9 @@ that retention deleted while no trainer ran are counted and logged, never skippe
 
 import asyncio
 import logging
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -31,6 +32,10 @@ _FETCH_WAIT_MS: Final = 500  # how long a request to stop may go unnoticed
 Records = Mapping[int, list[ConsumerRecord[bytes, bytes]]]
 
 
+#: Called with the user ids of those whom the archive is about to forget; it forgets them inside.
+Forgetting: TypeAlias = Callable[[Collection[str]], AbstractContextManager[object]]
+
+
 class Archivist:
     """Reads `plays` from where the archive ends.
 
@@ -39,9 +44,18 @@ class Archivist:
         topic: the plays.
         archive: only this archivist may append to it; do not read it while a method runs.
         metrics: the counters it increments.
+        forgetting: removes listeners from what was copied out of the archive; the archive forgets them inside.
     """
 
-    def __init__(self, connection: Connection, topic: str, archive: Archive, metrics: TrainerMetrics) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        topic: str,
+        archive: Archive,
+        metrics: TrainerMetrics,
+        forgetting: Forgetting = nullcontext,
+    ) -> None:
+        self._forgetting = forgetting
         self._connection = connection
         self._topic = topic
         self._archive = archive
@@ -146,7 +160,8 @@ class Archivist:
             forgotten |= forgotten_users(decoded.plays)
             num_rejected += len(decoded.rejects)
         plays = pa.concat_tables(tables)
-        self._archive.append(plays, reached, forgotten)
+        with self._forgetting(forgotten):
+            self._archive.append(plays, reached, forgotten)
         self._metrics.plays_archived.inc(len(plays))
         self._metrics.plays_refused.inc(num_rejected)
         self._metrics.forgotten.inc(len(forgotten))

@@ -82,6 +82,18 @@ def hold_directory(directory: Path, *, name: str, remedy: str) -> IO[str]:
     return lock
 
 
+def wait_for_directory(directory: Path) -> IO[str]:
+    """Lock a directory, created if absent, like `hold_directory`, but wait for whoever holds it.
+
+    Raises:
+        OSError: it cannot be created, written or locked.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    lock = (directory / _LOCK).open("a+")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
+
+
 def _read_holder(lock: IO[str]) -> str:
     lock.seek(0)
     return lock.read(200) or "another process"

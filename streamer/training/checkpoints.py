@@ -25,12 +25,21 @@ class CheckpointFile:
 
     Args:
         directory: created if absent; used by one fit only.
+        shards_directory: of the fit's plays, if they are copied for it; by default below `directory`.
         period_s: how much of a fit a kill may cost; longer if writing takes more than a twentieth of it.
         clock: monotonic, seconds.
     """
 
-    def __init__(self, directory: Path, *, period_s: float = 20.0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        shards_directory: Path | None = None,
+        period_s: float = 20.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._directory = directory
+        self._shards_directory = shards_directory or directory / "shards" / "fit"
         self._period_s = period_s
         self._clock = clock
         self._due_s = -float("inf")
@@ -59,7 +68,7 @@ class CheckpointFile:
     @property
     def shards_directory(self) -> Path:
         """The directory of the fit's plays, if they are copied for it."""
-        return self._directory / "shards"
+        return self._shards_directory
 
     def read(self, fingerprint: Fingerprint) -> Snapshot | None:
         """Read the latest snapshot; None if there is none.
@@ -101,3 +110,9 @@ class CheckpointFile:
         self.path.unlink(missing_ok=True)
         shutil.rmtree(self.earlier.path.parent, ignore_errors=True)
         remove_shards(self.shards_directory)
+        remove_shards(self._directory / "shards")  # where earlier versions copied them
+
+    def discard(self) -> None:
+        """Delete the snapshots; a fit that is running writes new ones."""
+        self.path.unlink(missing_ok=True)
+        self.earlier.path.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -69,7 +70,7 @@ def read_archive(
 
     Args:
         directory: of the archive; a trainer may keep filling it.
-        checkpoint: of the fit. The shards are beside it, and the fit learns from them even if the archive has changed.
+        checkpoint: of the fit. It names the shards, and the fit learns from them even if the archive has changed.
             If the archive has forgotten a listener since, both are deleted and the fit starts over.
         signals: those received so far; any of them ends the reading.
         shard_plays: approximate plays per shard.
@@ -94,12 +95,20 @@ def read_archive(
         try:
             before_ms = _held_out_from_ms(snapshot, signals)
             batches = _before(before_ms, _until_stopped(snapshot.batches(COLUMNS), signals))
-            shards = write_shards(batches, into, num_shards=num_shards, num_forgotten=snapshot.num_forgotten)
+            shards = write_shards(
+                batches, into, num_shards=num_shards, num_forgotten=snapshot.num_forgotten,
+                is_current=partial(_has_forgotten, directory, snapshot.num_forgotten),
+            )  # fmt: skip
         except ArchiveChanged as changed:
             logger.info("the archive changed while it was read; reading it again file=%s", changed)
-            snapshot = ArchiveSnapshot(directory)
+        snapshot = ArchiveSnapshot(directory)
     until_ms = shards.manifest.data_window.until_ms
     return replace(dataset_of(shards), hold_out=lambda: read_held_out(directory, until_ms + 1))
+
+
+def _has_forgotten(directory: Path, num_listeners: int) -> bool:
+    """Return whether an archive has forgotten that many listeners, and no more."""
+    return ArchiveSnapshot(directory).num_forgotten == num_listeners
 
 
 def read_held_out(directory: Path, from_ms: int) -> HeldOut | None:

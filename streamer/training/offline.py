@@ -33,7 +33,7 @@ from streamer.training.checkpoints import CheckpointFile
 from streamer.training.dataset import Dataset, TrainingError, dataset_of, read_archive, read_start, split_recording
 from streamer.training.held_out import champion_in, judge_offline
 from streamer.training.progress import FitStopped, report_progress, stopping
-from streamer.training.shards import ShardFolder
+from streamer.training.shards import ShardFolder, shards_directory
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +89,10 @@ def train_offline(plan: TrainingPlan, settings: Settings) -> SavedRelease | None
         TrainingStopped: a signal ended the fit.
     """
     start = read_start(plan.start)
-    recipe, checkpoint = plan.recipe_from(start), CheckpointFile(plan.checkpoint)
+    recipe = plan.recipe_from(start)
+    checkpoint = CheckpointFile(
+        plan.checkpoint, shards_directory=shards_directory(settings.archive_dir, plan.checkpoint)
+    )
     with (
         catch_signals() as signals,
         join_ranks() as ranks,

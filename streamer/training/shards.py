@@ -4,13 +4,18 @@ One pass over the archive's row groups appends every play to the shard its liste
 group, the ids of the tracks, and later one shard. A folder is complete once it has a manifest; without one, the pass
 starts over. The manifest is written after the shards have been flushed to the disk, and removed before them, so that
 neither a kill nor a power cut leaves a manifest that names missing shards.
+
+Shards lie in a directory of the archive, where its trainer removes the plays of forgotten listeners from them. Whoever
+writes shards holds their folder until they are complete, and completes them while holding the directory of all folders:
+either before a trainer looks for a listener in them, or after the archive has forgotten the listener, which shows.
 """
 
+import hashlib
 import shutil
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import IO, BinaryIO, Final
 
 import msgspec
 import numpy as np
@@ -21,7 +26,8 @@ from models.plays.catalogue import track_keys
 from models.plays.histories import gather_histories
 from models.release_files import DataWindow
 from models.training.shards import Shard
-from streamer.runtime.files import replace_file, sync_directory, sync_file
+from streamer.errors import InUseError
+from streamer.runtime.files import hold_directory, replace_file, sync_directory, sync_file, wait_for_directory
 
 #: Plays that a fit holds in memory: about 1.5 GB, most of it during word2vec's passes.
 SHARD_PLAYS: Final = 2_000_000
@@ -87,14 +93,48 @@ class ShardFolder(Sequence[Shard]):
         return Shard(gather_histories(listeners[order], *columns))
 
 
+def shards_directory(archive: Path, checkpoint: Path) -> Path:
+    """Return the directory in an archive for the shards of the fit that has this checkpoint."""
+    return shards_root(archive) / hashlib.sha256(str(checkpoint.resolve()).encode()).hexdigest()[:16]
+
+
+def shards_root(archive: Path) -> Path:
+    """Return the directory of all folders of shards of an archive."""
+    return archive / "shards"
+
+
+@contextmanager
+def forgetting(root: Path, user_ids: Collection[str]) -> Iterator[None]:
+    """Remove the plays of listeners from all shards, and let none be completed until the archive has forgotten them.
+
+    A fit that is reading the shards goes on with what is left. Shards whose writer died are removed.
+
+    Raises:
+        OSError: the disk refuses; repeat it.
+    """
+    if not user_ids or not root.exists():
+        yield
+        return
+    keys = track_keys(sorted(user_ids))
+    with wait_for_directory(root):
+        for directory in (path for path in sorted(root.iterdir()) if path.is_dir()):
+            _forget(directory, keys)
+        yield
+
+
 def open_shards(directory: Path) -> ShardFolder | None:
     """Open a folder of shards; None if there is no complete one."""
     return ShardFolder(directory) if (directory / _MANIFEST).exists() else None
 
 
 def write_shards(
-    batches: Iterable[pa.RecordBatch], directory: Path, *, num_shards: int, num_forgotten: int
-) -> ShardFolder:
+    batches: Iterable[pa.RecordBatch],
+    directory: Path,
+    *,
+    num_shards: int,
+    num_forgotten: int,
+    is_current: Callable[[], bool] = lambda: True,
+) -> ShardFolder | None:
     """Write plays into shards, replacing any that are there.
 
     Args:
@@ -102,9 +142,28 @@ def write_shards(
         directory: emptied, or created.
         num_shards: number of files to distribute the plays over.
         num_forgotten: listeners that the archive has forgotten.
+        is_current: whether the archive has forgotten nobody since.
+
+    Returns:
+        The shards; None if they are not current, and were removed.
     """
+    with wait_for_directory(directory.parent):
+        remove_shards(directory)
+        writing = _hold(directory)
+    with writing:
+        manifest = _write_all(batches, directory, num_shards, num_forgotten)
+        with wait_for_directory(directory.parent):
+            if is_current():
+                sync_directory(directory)
+                replace_file(directory / _MANIFEST, msgspec.json.encode(manifest))
+                return ShardFolder(directory)
     remove_shards(directory)
-    directory.mkdir(parents=True)
+    return None
+
+
+def _write_all(
+    batches: Iterable[pa.RecordBatch], directory: Path, num_shards: int, num_forgotten: int
+) -> ShardManifest:
     track_ids: dict[str, None] = {}  # a set that keeps the order
     num_plays, from_ms, until_ms = 0, np.iinfo(np.int64).max, np.iinfo(np.int64).min
     with ExitStack() as stack:
@@ -117,13 +176,10 @@ def write_shards(
             until_ms = max(until_ms, int(records["played_at_ms"].max(initial=until_ms)))
         for file in files:
             sync_file(file)
-    manifest = ShardManifest(
+    return ShardManifest(
         num_shards, num_forgotten, list(track_ids), from_ms, until_ms, num_plays,
         sum(_num_listeners(_file(directory, number)) for number in range(num_shards)),
     )  # fmt: skip
-    sync_directory(directory)
-    replace_file(directory / _MANIFEST, msgspec.json.encode(manifest))
-    return ShardFolder(directory)
 
 
 def remove_shards(directory: Path) -> None:
@@ -132,6 +188,27 @@ def remove_shards(directory: Path) -> None:
         (directory / _MANIFEST).unlink()
         sync_directory(directory)  # else the manifest may come back after a power cut, but not its shards
     shutil.rmtree(directory, ignore_errors=True)
+
+
+def _hold(directory: Path) -> IO[str]:
+    return hold_directory(directory, name="folder of shards", remedy="let this process write to the archive")
+
+
+def _forget(directory: Path, keys: NDArray[np.uint64]) -> None:
+    """Remove listeners from the shards of one folder."""
+    try:
+        writing = _hold(directory)
+    except InUseError:
+        return  # its writer will find that it is not current
+    with writing:
+        if (folder := open_shards(directory)) is None:
+            remove_shards(directory)
+            return
+        for number in np.unique(keys % np.uint64(len(folder))).tolist():
+            records = np.fromfile(_file(directory, number), _RECORD)
+            theirs = np.isin(records["user"], keys)
+            if theirs.any():
+                replace_file(_file(directory, number), records[~theirs].tobytes())
 
 
 def _records(batch: pa.RecordBatch, track_ids: dict[str, None]) -> NDArray[np.void]:

@@ -10,8 +10,9 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +22,9 @@ from streamer.archive.archiver import Archivist
 from streamer.kafka.erasure import Eraser
 from streamer.metrics import TrainerMetrics
 from streamer.runtime.retry import retry_forever
+from streamer.training.checkpoints import CheckpointFile
 from streamer.training.releaser import Releaser, ReleasingConfig
+from streamer.training.shards import forgetting, shards_root
 from streamer.training.triggers import Trigger
 
 logger = logging.getLogger(__name__)
@@ -93,7 +96,9 @@ async def train_once(config: TrainerConfig, metrics: TrainerMetrics, stopping: a
 @contextlib.asynccontextmanager
 async def _archiving(config: TrainerConfig, metrics: TrainerMetrics) -> AsyncIterator[tuple[Archive, Archivist]]:
     with await asyncio.to_thread(Archive, config.archive_dir) as archive:
-        archivist = Archivist(config.releasing.connection, config.plays_topic, archive, metrics)
+        archivist = Archivist(
+            config.releasing.connection, config.plays_topic, archive, metrics, partial(_forgetting, config)
+        )
         try:
             await archivist.start()
             metrics.show_stage("catch-up")
@@ -102,6 +107,15 @@ async def _archiving(config: TrainerConfig, metrics: TrainerMetrics) -> AsyncIte
             yield archive, archivist
         finally:
             await archivist.stop()
+
+
+@contextlib.contextmanager
+def _forgetting(config: TrainerConfig, user_ids: Collection[str]) -> Iterator[None]:
+    """Remove what fits have copied of listeners, then let the archive forget them."""
+    if user_ids:
+        CheckpointFile(config.releasing.checkpoint_dir).discard()
+    with forgetting(shards_root(config.archive_dir), user_ids):
+        yield
 
 
 async def _keep_archiving(

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.plays.catalogue import track_keys
 from models.plays.split import Plays
 from models.release_files import DataWindow
 from models.training.checkpoint import Snapshot
@@ -13,9 +14,10 @@ from streamer.recordings.plays import RecordedPlays
 from streamer.training.checkpoints import CheckpointFile
 from streamer.training.dataset import Dataset, TrainingError, read_archive, read_start, split_recording
 from streamer.training.progress import FitStopped
-from streamer.training.shards import open_shards
+from streamer.training.shards import ShardManifest, _write_all, forgetting, open_shards
 from streamer.wire.plays import decode_records
 from tests.builders import NOON_MS, TRACK_IDS, play, save_tiny_release
+from tests.cases.observations import Observe
 
 
 def archive_of(directory: Path, num_plays: int, *, next_offset: int = 0, forgotten: tuple[str, ...] = ()) -> None:
@@ -25,6 +27,15 @@ def archive_of(directory: Path, num_plays: int, *, next_offset: int = 0, forgott
     decoded = decode_records(records)
     with Archive(directory) as archive:
         archive.append(to_table(decoded.plays, 0, np.array(offsets)), {0: offsets.stop}, forgotten)
+
+
+def content_of(directory: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in sorted(directory.rglob("*")) if path.is_file())
+
+
+def trace_of(user: str) -> bytes:
+    """Return what a shard holds of a listener."""
+    return track_keys([user]).tobytes()
 
 
 def as_lists(dataset: Dataset) -> list[list[int]]:
@@ -87,6 +98,28 @@ def test_no_fit_learns_from_a_forgotten_listener(tmp_path: Path) -> None:
     assert resumed.data_window.num_listeners == 9
     assert resumed.data_window.num_plays == 82
     assert not learned_from_all.path.exists()
+
+
+@pytest.mark.kind(22)
+def test_shards_written_while_a_listener_is_forgotten_are_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, observe: Observe
+) -> None:
+    archive_of(tmp_path / "archive", 100)
+    checkpoint, write_all = CheckpointFile(tmp_path / "fit", shards_directory=tmp_path / "archive/shards/a"), _write_all
+
+    def forget_meanwhile(*arguments: object) -> ShardManifest:
+        manifest = write_all(*arguments)  # type: ignore[arg-type]
+        monkeypatch.undo()
+        with forgetting(tmp_path / "archive" / "shards", ["u3"]):
+            archive_of(tmp_path / "archive", 1, next_offset=100, forgotten=("u3",))
+        return manifest
+
+    monkeypatch.setattr("streamer.training.shards._write_all", forget_meanwhile)
+    dataset = read_archive(tmp_path / "archive", checkpoint, signals=[])
+
+    assert dataset.data_window.num_listeners == 9
+    assert trace_of("u3") not in content_of(tmp_path / "archive")
+    observe("shards that were being written when a listener was forgotten are written again without them")
 
 
 def test_an_empty_archive_is_refused(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from models.plays.catalogue import track_keys
 from models.plays.histories import gather_histories
-from streamer.training.shards import COLUMNS, ShardFolder, open_shards, remove_shards, write_shards
+from streamer.training.shards import COLUMNS, ShardFolder, forgetting, open_shards, remove_shards, write_shards
+from tests.cases.observations import Observe
 from tests.durability import observe_disk
 
 
@@ -25,6 +26,12 @@ def batches(num_plays: int = 300, size: int = 50) -> list[pa.RecordBatch]:
     )
     record_batches: list[pa.RecordBatch] = table.select(COLUMNS).to_batches(max_chunksize=size)
     return record_batches
+
+
+def write(directory: Path, *, num_shards: int) -> ShardFolder:
+    folder = write_shards(batches(), directory, num_shards=num_shards, num_forgotten=2)
+    assert folder is not None
+    return folder
 
 
 def listeners_of(folder: ShardFolder) -> list[tuple[list[int], list[int], list[int], list[bool]]]:
@@ -49,7 +56,7 @@ def test_every_listeners_plays_are_together_in_order_for_any_number_of_shards(tm
         np.array(plays["played_at_ms"])[order], np.array(plays["context"], np.uint8)[order],
     )  # fmt: skip
 
-    folder = write_shards(batches(), tmp_path / "shards", num_shards=num_shards, num_forgotten=2)
+    folder = write(tmp_path / "shards", num_shards=num_shards)
 
     assert len(folder) == num_shards
     listeners_read = listeners_of(folder)
@@ -59,10 +66,31 @@ def test_every_listeners_plays_are_together_in_order_for_any_number_of_shards(tm
     assert listeners_read == sorted(tuple(column[begin:end].tolist() for column in columns) for begin, end in bounds)
 
 
+@pytest.mark.kind(22)
+def test_forgotten_listeners_leave_every_shard_and_the_others_stay(tmp_path: Path, observe: Observe) -> None:
+    directories = [tmp_path / "shards" / name for name in ("a", "b")]
+    folders = [write(directory, num_shards=num) for directory, num in zip(directories, (1, 7), strict=True)]
+    unfinished = tmp_path / "shards" / "c"
+    write(unfinished, num_shards=1)
+    (unfinished / "shards.json").unlink()
+    users = sorted({user for batch in batches() for user in batch.column("user_id").to_pylist()})
+    gone, stays = (track_keys([user]).tobytes() for user in users[:2])
+
+    with forgetting(tmp_path / "shards", [users[0], "nobody"]):
+        contents = [b"".join(path.read_bytes() for path in directory.glob("*.plays")) for directory in directories]
+
+    for folder, content in zip(folders, contents, strict=True):
+        assert gone not in content
+        assert stays in content
+        assert sum(shard.histories.num_listeners for shard in folder) == len(users) - 1
+    assert not unfinished.exists()
+    observe("a forgotten listener leaves the shards of every fit on the archive, also of one that died; others stay")
+
+
 def test_the_manifest_describes_the_shards(tmp_path: Path) -> None:
     plays = pa.Table.from_batches(batches()).to_pydict()
 
-    manifest = write_shards(batches(), tmp_path / "shards", num_shards=3, num_forgotten=2).manifest
+    manifest = write(tmp_path / "shards", num_shards=3).manifest
 
     assert manifest.track_ids == list(dict.fromkeys(plays["track_id"]))
     assert (manifest.num_plays, manifest.num_forgotten) == (300, 2)
@@ -118,7 +146,7 @@ def test_removing_missing_shards_is_no_error(tmp_path: Path) -> None:
 
 
 def test_an_index_past_the_last_shard_is_an_error(tmp_path: Path) -> None:
-    folder = write_shards(batches(), tmp_path / "shards", num_shards=3, num_forgotten=0)
+    folder = write(tmp_path / "shards", num_shards=3)
 
     with pytest.raises(IndexError):
         folder[3]
