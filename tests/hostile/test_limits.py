@@ -6,9 +6,11 @@ import time
 from collections.abc import Mapping
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from streamer.runtime.statuses import Status
+from streamer.wire.letters import MAX_DEAD_VALUE_BYTES
 from tests.builders import play_value
 from tests.cases.observations import Observe
 from tests.faults.conftest import TinyRelease
@@ -67,6 +69,39 @@ async def test_a_limit_lowered_in_mid_work_costs_a_restart_and_one_below_a_recor
     assert await worker.ended() == Status.REFUSED
     observe("max.message.bytes lowered in mid-work: one restart (70), which fits its batches; then all is answered")
     observe("lowered below a record: refused (3) before the start")
+
+
+async def test_records_of_megabytes_cost_a_letter_each_and_no_play_beside_them(
+    deployment: Deployment, first_release: TinyRelease, observe: Observe
+) -> None:
+    settings = deployment.settings
+    await configure(deployment, settings.plays_topic, {"cleanup.policy": "delete", "max.message.bytes": "6000000"})
+    await deployment.announce(first_release.saved)
+    worker = deployment.start("a")
+    await worker.ready()
+    at_ms = time.time_ns() // 1_000_000
+    good, picture = play_value("u", "t1", at_ms), play_value("u", "t1", at_ms, cover="y" * 3_000_000)
+
+    for codec in (None, "gzip", "zstd"):
+        async with AIOKafkaProducer(
+            bootstrap_servers=deployment.bootstrap_servers, compression_type=codec, linger_ms=100,
+            max_request_size=6_000_000, max_batch_size=6_000_000,
+        ) as producer:  # fmt: skip
+            sent = [
+                await producer.send(settings.plays_topic, value, key, partition=0)
+                for key, value in ((b"u", good), (b"u", picture), (b"k" * 100_000, good), (b"u", b"x" * 5_500_000))
+            ]
+            await asyncio.gather(*sent)
+    await until(lambda: worker.metric("refrain_plays_total") == 3, "the good plays are answered")
+    await until(lambda: worker.metric(r'refrain_dead_letters_total\{cause="too-large"\}') == 6, "the large are not")
+
+    assert await worker.stop() == 0
+    letters = await read_topic(deployment.bootstrap_servers, settings.dead_letter_topic)
+    assert len(letters) == 9
+    assert max(len(letter.value) for letter in letters) == MAX_DEAD_VALUE_BYTES
+    assert deployment.complaints() == []
+    observe("plays of 3 MB with a picture, junk of 5.5 MB, keys of 100 kB, also compressed: a dead letter each")
+    observe("the good plays in the same batches are answered")
 
 
 async def configure(deployment: Deployment, topic: str, configs: Mapping[str, str]) -> None:
