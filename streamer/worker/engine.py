@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.plays.histories import Histories
 from models.release import Release
 from models.serving.step import StepOutput, step
 from models.serving.step_input import StepInput
 from streamer.errors import StepError
 from streamer.runtime.crash import crash
 from streamer.worker.batch import Batch
+from streamer.worker.trial import first_play, require_numbers
 
 
 class Engine:
@@ -73,7 +73,7 @@ class Engine:
         failure: StepError | None = None
         for number, key in enumerate(keys := self._known_good[1]):
             try:
-                await self._run(release, _first_play(release, key))
+                await self._run(release, first_play(release, key))
             except StepError as exc:
                 failure = exc
             else:
@@ -94,7 +94,7 @@ class Engine:
     def _attempt(self, release: Release, step_input: StepInput) -> StepOutput:
         try:
             output = self._compute(release, step_input)
-            _require_numbers(output)
+            require_numbers(output)
         except Exception as exc:
             traceback.clear_frames(exc.__traceback__)  # they hold tensors, and a step out of memory will be retried
             raise StepError(f"release {release.release_id} failed with {type(exc).__name__}") from exc
@@ -106,17 +106,3 @@ class Engine:
     def close(self) -> None:
         """Release the thread."""
         self._thread.shutdown(wait=False, cancel_futures=True)
-
-
-def _require_numbers(output: StepOutput) -> None:
-    if not np.isfinite(output.hidden).all():
-        raise FloatingPointError("a state is not finite")
-    if not all(np.isfinite(ranked.scores).all() for ranked in output.ranked):
-        raise FloatingPointError("a score is not finite")
-
-
-def _first_play(release: Release, track_key: np.uint64) -> StepInput:
-    """Lay out the first play of a new listener, to be answered."""
-    first = np.zeros(1, np.int64)
-    history = Histories(np.array([0, 1]), np.array([track_key]), first, np.zeros(1, np.uint8), np.zeros(1, np.bool_))
-    return StepInput.from_nothing(history, first, num_hidden=release.network.config.hidden_size)

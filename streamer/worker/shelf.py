@@ -15,6 +15,7 @@ from streamer.releases.signing import ANYONE, Trust
 from streamer.releases.store import Store, describe
 from streamer.wire.messages import ReleaseNotice
 from streamer.wire.recommendations import ListEncoder
+from streamer.worker.trial import try_out
 
 NoticeRecord: TypeAlias = "ConsumerRecord[bytes, bytes]"
 
@@ -53,7 +54,7 @@ class Shelf:
     trust: Trust = ANYONE
 
     def load(self, record: NoticeRecord) -> Champion:
-        """Copy, verify and load the release that a notice names.
+        """Copy, verify, load and try out the release that a notice names.
 
         Raises:
             NoticeError: it is no notice.
@@ -67,6 +68,7 @@ class Shelf:
             raise NoticeError(f"{at}: {exc}; promote a release with `refrain releases promote`") from exc
         try:
             release = load_notice(notice, self.store, self.device, max_bytes=self.max_bytes, trust=self.trust)
+            try_out(release)  # else it would end every worker at the first play
             return Champion(release, record.timestamp, ListEncoder(release.catalogue.track_ids))
         except (NoticeError, StoreError) as exc:
             raise type(exc)(f"{at}: {exc}") from exc
