@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable, Iterator
 import pytest
 from aiokafka.errors import KafkaConnectionError
 
-from streamer.errors import ContractError
+from streamer.errors import ContractError, StoreError
 from streamer.runtime.retry import remedy, retry_forever
+from tests.cases.observations import Observe
 
 
 async def run(work: Callable[[], Awaitable[None]], stopping: asyncio.Event, retry_s: float = 0.001) -> int:
@@ -69,6 +70,20 @@ async def test_an_error_that_waiting_cannot_fix_ends_the_work() -> None:
         await run(failing(iter([ContractError("recreated")]), stopping), stopping)
     with pytest.raises(ValueError, match="not tolerated"):
         await run(failing(iter([ValueError("not tolerated")]), stopping), stopping)
+
+
+@pytest.mark.kind(9)
+async def test_a_store_that_fails_is_retried_whatever_else_ends_the_work(
+    caplog: pytest.LogCaptureFixture, observe: Observe
+) -> None:
+    stopping = asyncio.Event()
+    away = StoreError("cannot write manifest.json at s3://b/r: ClientError: 503; check REFRAIN_RELEASES_URL")
+
+    assert await run(failing(iter([away, None]), stopping), stopping) == 1
+
+    assert f"{away}; retrying in 0 s" in caplog.text
+    assert "Traceback" not in caplog.text
+    observe("a trainer whose store fails logs it in one line with its remedy, and tries again")
 
 
 async def test_a_stop_is_noticed_while_waiting() -> None:
