@@ -22,7 +22,7 @@ from models.release import save_release
 from models.serving.recommender import Recommender
 from models.training import checkpoint
 from models.training.reranker_counts import counted_reranker
-from streamer import __main__ as command_line
+from streamer import command_line
 from streamer.archive import manifest
 from streamer.kafka.rights import (
     letter_reader_rights,

