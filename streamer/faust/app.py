@@ -16,6 +16,7 @@ from streamer.kafka.connection import Connection, connection_of
 from streamer.kafka.membership import Membership
 from streamer.kafka.offsets import CHANGELOG_REMEDY
 from streamer.kafka.topics import PARTITIONS_CHANGED
+from streamer.kafka.unreadable import Unreadable
 from streamer.runtime.crash import crash, refuse
 from streamer.settings import Settings
 
@@ -33,11 +34,12 @@ _STORE_OPTIONS = {"write_buffer_bytes": 16 << 20, "block_cache_bytes": 16 << 20}
 
 
 class ChunkApp(faust.App):
-    """A Faust app that holds, for its consumer, connection and membership, progress marks and fences."""
+    """A Faust app that holds what its consumer needs: connection, membership, marks, fences, what cannot be read."""
 
     connection: Connection
     marks: Marks
     membership: Membership
+    unreadable: Unreadable
 
     def _crash(self, reason: BaseException) -> None:
         """End the process: a crashed app would keep sending heartbeats and owning partitions that it does not serve.
@@ -77,6 +79,7 @@ def create_chunk_app(settings: Settings) -> ChunkApp:
     )
     app.connection = connection_of(settings)
     app.membership = Membership(app.connection, settings.app_id, settings.session_timeout_s)
+    app.unreadable = Unreadable()
     return app
 
 

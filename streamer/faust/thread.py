@@ -11,7 +11,7 @@ from faust.types import TP
 from streamer.kafka.commits import Commit
 from streamer.kafka.consumers import create_group_member
 from streamer.kafka.identity import IdentityWatch
-from streamer.kafka.unreadable import naming_unreadable
+from streamer.kafka.unreadable import UnreadableError, naming_unreadable
 
 Records = Mapping[TP, list[ConsumerRecord[bytes, bytes]]]
 
@@ -45,9 +45,21 @@ class ReadCommittedThread(AIOKafkaConsumerThread):
         )
 
     async def _fetch_records(self, consumer: AIOKafkaConsumer, *args: Any, **kwargs: Any) -> Records:
-        with naming_unreadable(consumer):
-            records: Records = await super()._fetch_records(consumer, *args, **kwargs)
-            return records
+        """Fetch; if a record cannot be read, leave every partition where it was.
+
+        Raises:
+            UnreadableError: there is such a record. aiokafka has lost what it had taken from other partitions.
+        """
+        before = {tp: self.reached(tp) for tp in consumer.assignment()}
+        try:
+            with naming_unreadable(consumer):
+                records: Records = await super()._fetch_records(consumer, *args, **kwargs)
+                return records
+        except UnreadableError:
+            for tp in consumer.assignment():
+                if (position := before.get(tp)) is not None:
+                    consumer.seek(tp, position)
+            raise
 
     async def on_start(self) -> None:
         """Start the consumer; watch its membership, and its identity if it has one."""

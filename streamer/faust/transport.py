@@ -26,9 +26,9 @@ from faust.transport.drivers.aiokafka import Consumer, Producer, Transport
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
-from streamer.errors import ContractError
 from streamer.faust.schema import position_chunk, records_chunk
 from streamer.faust.thread import ReadCommittedThread, Records
+from streamer.kafka.unreadable import UnreadableError
 from streamer.runtime.crash import crash, refuse
 
 if TYPE_CHECKING:
@@ -136,12 +136,22 @@ class ChunkConsumer(Consumer):
                 return {}
             self._marked_generation = generation
             gc.collect()  # each rebalance leaves megabytes in cycles that the rare collector (worker.run) would keep
+        unreadable = self.app.unreadable
+        active_partitions = {tp for tp in active_partitions or () if not unreadable.waits(tp)}
+        if not active_partitions:  # nothing but what cannot be read
+            await self.sleep(_REBALANCE_PAUSE_S)
+            return {}
         try:
             records: Records = await super()._getmany(active_partitions, timeout)
         except OffsetOutOfRangeError as exc:
             crash(f"records were deleted before they were read, at {_places(exc)}; the next start names the remedy")
-        except ContractError as exc:
-            refuse(exc)
+        except UnreadableError as exc:
+            if exc.partition.topic != self._marks.source_topic:  # without its states a partition cannot be served
+                refuse(exc)
+            unreadable.add(exc)
+            return {}
+        for tp in records:
+            unreadable.discard(tp)
         self._note(records)
         return records
 
@@ -210,6 +220,7 @@ class ChunkConsumer(Consumer):
         self._void()
         for tp in revoked:
             self._ends.pop(tp, None)
+            self.app.unreadable.discard(tp)
 
     @contextmanager
     def _ending(self, what: str) -> Iterator[None]:

@@ -76,7 +76,9 @@ class Watch:
         return "recovering" if app.in_recovery else "joining the consumer group"
 
     def remark(self) -> str:
-        """Say that a ready worker is spare; empty if it is not."""
+        """Say that a ready worker is spare, or which plays cannot be read; empty otherwise."""
+        if problem := self._worker.app.unreadable.summary():
+            return f"ok, but {problem}"
         return "ok, spare: every partition belongs to another worker" if self._is_spare else ""
 
     async def _look(self) -> None:
@@ -100,7 +102,11 @@ class Watch:
             standby_lags(app),
         )
         progress: dict[object, tuple[int, float]] = {
-            f"partition {number}": (mark, lags.get(number, 0)) for number, mark in marks.items()
+            f"partition {number}": (
+                mark,
+                0 if app.unreadable.complaint((self._source_topic, number)) else lags.get(number, 0),
+            )
+            for number, mark in marks.items()
         }
         self._note(progress | {"recovery": (-remaining, 0 if self._contact.is_lost else remaining)})
 

@@ -1,10 +1,13 @@
 """Every topic in every codec, and records that nobody can read."""
 
 import asyncio
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.request import urlopen
 
+import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
 
@@ -21,8 +24,9 @@ from streamer.settings import Settings
 from streamer.wire.messages import ReleaseNotice
 from tests.builders import play_value, save_tiny_release
 from tests.cases.observations import Observe
-from tests.commands import run_command
-from tests.onkafka import create_topic, produce, read_committed
+from tests.commands import Command
+from tests.onkafka import create_topic, read_committed
+from tests.until import until, until_awaited
 from tests.working import until_marked, working
 
 pytestmark = [pytest.mark.kafka, pytest.mark.kind(1)]
@@ -47,10 +51,11 @@ def settings_of(kafka: DevKafka, prefix: str, directory: Path) -> Settings:
     return Settings.from_environment(environment_of(kafka, prefix, directory))
 
 
-async def create_topics(settings: Settings, configs: Mapping[str, str]) -> None:
-    await create_topic(settings.kafka_bootstrap_servers, settings.plays_topic, configs=dict(configs))
-    for spec in specs(settings, 1):
-        await create_topic(settings.kafka_bootstrap_servers, spec.name, 1, {**spec.configs, **spec.erasure, **configs})
+async def create_topics(settings: Settings, configs: Mapping[str, str], partitions: int = 1) -> None:
+    await create_topic(settings.kafka_bootstrap_servers, settings.plays_topic, partitions, configs)
+    for spec in specs(settings, partitions):
+        configs_of_topic = {**spec.configs, **spec.erasure, **configs}
+        await create_topic(settings.kafka_bootstrap_servers, spec.name, spec.partitions or 1, configs_of_topic)
 
 
 async def produce_batch(settings: Settings, *values: bytes) -> None:
@@ -101,31 +106,68 @@ async def test_every_topic_may_be_compressed_in_any_codec(
     observe(f"{codec} on every topic: {len(answers)} plays answered, the last after a lost disk; 1 letter; archived")
 
 
-async def test_a_damaged_record_is_refused_with_its_place(topic_prefix: str, tmp_path: Path, observe: Observe) -> None:
+@pytest.mark.slow
+async def test_a_damaged_record_stops_its_partition_alone(topic_prefix: str, tmp_path: Path, observe: Observe) -> None:
     with DevKafka(tmp_path / "kafka") as kafka:
+        environment = environment_of(kafka, topic_prefix, tmp_path)
         settings = settings_of(kafka, topic_prefix, tmp_path)
-        await create_topics(settings, {})
+        await create_topics(settings, {}, partitions=2)
         release = ReleaseNotice(*save_tiny_release(tmp_path / "releases"))
         await move_alias(kafka.connection, settings.releases_topic, release)
-        for number in range(3):
-            await produce(kafka.bootstrap_servers, settings.plays_topic, play_value("u", f"t{number}"))
+        await produce_to_both(settings, "t0", "t1", "t2")
         kafka.stop()
-        damage(kafka.directory / "topics" / f"{settings.plays_topic}-0" / "00000000000000000000.log", b'"t2"')
+        segment = kafka.directory / "topics" / f"{settings.plays_topic}-0" / "00000000000000000000.log"
+        whole = segment.read_bytes()
+        segment.write_bytes(whole.replace(b'"t2"', b'"T2"'))
         kafka.start()
 
-        worker = await run_command(environment_of(kafka, topic_prefix, tmp_path), "worker")
         with pytest.raises(ContractError, match=r"offset 2 of .*plays-0 cannot be read: Corrupt.*kafka-delete"):
             await archive_plays(settings, tmp_path / "archive")
+        worker = Command(environment, "worker")
+        try:
+            await until(lambda: "-0 cannot be read" in worker.output, "the place is named", deadline_s=60)
+            await produce_to_both(settings, "t3")
+            await until_answered(settings, partition=1, num_answers=4)
+            assert worker.is_running
+            page = read_page(worker, "readyz")
+            kafka.stop()
+            segment.write_bytes(whole + segment.read_bytes()[len(whole) :])
+            kafka.start()
+            await until_answered(settings, partition=0, num_answers=4)
+        finally:
+            worker.stop()
+        ended = await worker.ended()
+        answered = [await answered_offsets(settings, partition) for partition in (0, 1)]
 
-    assert (worker.status, "Traceback" in worker.output) == (3, False)
-    assert f"offset 2 of {settings.plays_topic}-0 cannot be read" in worker.last_line
-    observe(
-        f"a damaged play ends a worker with 3: {worker.last_line[worker.last_line.index('offset') :]}".replace(
-            topic_prefix, "t"
-        )
-    )
+    assert ended.status == 0
+    assert page.startswith(f"ok, but offset 2 of {settings.plays_topic}-0 cannot be read: CorruptRecord")
+    assert ended.output.count("cannot be read") == 1
+    assert answered == [[0, 1, 2, 3]] * 2, "a play was lost or repeated when the fetch was undone"
+    observe(f"a damaged play: {page}".replace(topic_prefix, "t"))
+    observe("the plays of the other partition are answered; once the batch is whole again, this one's too, each once")
 
 
-def damage(segment: Path, place: bytes) -> None:
-    written = segment.read_bytes()
-    segment.write_bytes(written.replace(place, place.upper()))
+async def produce_to_both(settings: Settings, *tracks: str) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap_servers) as producer:
+        for track in tracks:
+            for partition in (0, 1):
+                user = f"u{partition}"
+                await producer.send_and_wait(settings.plays_topic, play_value(user, track), user.encode(), partition)
+
+
+async def answered_offsets(settings: Settings, partition: int) -> list[int]:
+    answers = await read_committed(settings.kafka_bootstrap_servers, settings.short_term_topic, partition)
+    return [int(msgspec.json.decode(answer.value or b"")["source_offset"]) for answer in answers]
+
+
+async def until_answered(settings: Settings, *, partition: int, num_answers: int) -> None:
+    async def is_answered() -> bool:
+        return len(await answered_offsets(settings, partition)) >= num_answers
+
+    await until_awaited(is_answered, f"{num_answers} plays of partition {partition} are answered", deadline_s=90)
+
+
+def read_page(worker: Command, page: str) -> str:
+    (port,) = re.findall(r"web server started port=(\d+)", worker.output)
+    with urlopen(f"http://127.0.0.1:{port}/{page}", timeout=5) as answer:
+        return str(answer.read().decode())
