@@ -88,6 +88,7 @@ class Folder:
             num_bytes: the most that are copied.
         """
         files, root = fsspec.core.url_to_fs(self.url)
+        files.invalidate_cache()  # of listings: other processes write here too
         return operation(files, root)
 
     def _path(self, root: str, name: str = "") -> str:

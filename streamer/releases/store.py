@@ -63,7 +63,6 @@ class Store(Folder):
         """
 
         def list_names(files: Any, root: str) -> list[str]:
-            files.invalidate_cache()  # others write here too
             try:
                 paths = files.ls(self._path(root), detail=False)
             except FileNotFoundError:
@@ -103,6 +102,7 @@ class Store(Folder):
         def call() -> _T:
             try:
                 files, root = fsspec.core.url_to_fs(self.url)
+                files.invalidate_cache()  # of listings: other processes write here too
                 self._refuse_links_out(files, root)
                 return operation(files, root)
             finally:
