@@ -1,5 +1,6 @@
 """The thread that talks to Kafka: Faust's own, reading committed records only."""
 
+import time
 from collections.abc import Collection, Mapping
 from typing import Any, cast
 
@@ -90,7 +91,8 @@ class ReadCommittedThread(AIOKafkaConsumerThread):
     def reached(self, tp: TP) -> int | None:
         """Return the offset after all that was fetched, records and markers; None if it is unknown."""
         subscription = self._ensure_consumer()._subscription.subscription  # noqa: SLF001  `position` is asynchronous
-        state = None if subscription is None else subscription.assignment.state_value(TopicPartition(*tp))
+        assignment = subscription and subscription.assignment
+        state = assignment and assignment.state_value(TopicPartition(*tp))
         return None if state is None or not state.has_valid_position else int(state.position)
 
     async def commits_of(self, tps: Collection[TP]) -> dict[TP, Commit | None]:
@@ -109,6 +111,7 @@ class ReadCommittedThread(AIOKafkaConsumerThread):
 
     async def _commit_all(self, commits: Mapping[TP, Commit]) -> bool:
         assigned = self.assignment()
+        self.tp_last_committed_at.update(dict.fromkeys(commits, time.monotonic()))  # else Faust logs that none was made
         try:
             await self._ensure_consumer().commit(
                 {TopicPartition(*tp): commit.write() for tp, commit in commits.items() if tp in assigned}

@@ -267,7 +267,8 @@ class ChunkConsumer(Consumer):
             new = end + 1
         if new is not None:
             self._acked[tp][:] = [offset for offset in self._acked[tp] if offset >= new]
-            self._done[tp] = max(new, self._done.get(tp, 0))
+            if tp in self._done:
+                self._done[tp] = max(new, self._done[tp])
         return self._behind_markers(tp) or new
 
     def _behind_markers(self, tp: TP) -> int | None:
