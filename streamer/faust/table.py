@@ -25,8 +25,8 @@ from streamer.runtime.crash import crash, refuse
 from streamer.wire.changelog import COUNT_KEY, KIND_LISTENER, MARK_KEY, NO_MARK, Item, Mark, decode_count, encode_count
 
 _WRONG_CLOCK = (
-    "Kafka refuses records of this machine because of their time (message.timestamp.after.max.ms): its clock is wrong; "
-    "set it, e.g. with NTP"
+    "Kafka refuses records because of their time (message.timestamp.before.max.ms or after.max.ms of a topic): the "
+    "clock of this machine is wrong; set it, e.g. with NTP"
 )
 
 

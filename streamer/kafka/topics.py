@@ -20,7 +20,7 @@ PARTITIONS_CHANGED = (
 )
 
 _FEW_REPLICAS = (
-    "topics have fewer than %d replicas: %s; a lost broker's disk loses plays, answers and states. Raise them with "
+    "topics have fewer than {} replicas: {}; a lost broker's disk loses plays, answers and states. Raise them with "
     "kafka-reassign-partitions, or set REFRAIN_REPLICATION=1 where one copy is enough"
 )
 
@@ -110,9 +110,22 @@ async def ensure_topics(settings: Settings) -> int:
             await _ensure(admin, spec, settings, create_with=spec.partitions or 1)
             for spec in specs(settings, layout.partitions)
         ]
-    if few := [each for each in (layout, *others) if each.replicas < settings.replication]:
-        logger.warning(_FEW_REPLICAS, settings.replication, ", ".join(f"{each.name} ({each.replicas})" for each in few))
+    if few := _describe_few({each.name: each.replicas for each in (layout, *others)}, settings.replication):
+        logger.warning("%s", few)
     return layout.partitions
+
+
+async def find_few_replicas(settings: Settings) -> str:
+    """Name the existing topics that have fewer replicas than asked for; empty if none has."""
+    async with KafkaAdmin(connection_of(settings)) as admin:
+        names = [settings.plays_topic, *(spec.name for spec in specs(settings, 1))]
+        found = {name: await admin.find_partitions(name) for name in names}
+    return _describe_few({name: min(of.values()) for name, of in found.items() if of}, settings.replication)
+
+
+def _describe_few(replicas: Mapping[str, int], expected: int) -> str:
+    few = [f"{name} ({num})" for name, num in replicas.items() if num < expected]
+    return _FEW_REPLICAS.format(expected, ", ".join(few)) if few else ""
 
 
 async def _ensure(admin: KafkaAdmin, spec: TopicSpec, settings: Settings, *, create_with: int) -> _Layout:

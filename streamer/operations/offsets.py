@@ -33,7 +33,7 @@ from streamer.kafka.offsets import (
     timestamps_at,
 )
 from streamer.kafka.rights import offset_reader_rights, worker_rights
-from streamer.kafka.topics import ensure_topics
+from streamer.kafka.topics import ensure_topics, find_few_replicas
 from streamer.runtime.commands import Commands
 from streamer.settings import Settings
 from streamer.wire.changelog import MARK_KEY, NO_MARK
@@ -80,7 +80,8 @@ async def show(settings: Settings) -> str:
         AccessError: Kafka does not let us in, or a right is missing.
     """
     await check_access(connection_of(settings), offset_reader_rights(settings))
-    return _table(await _read_all(settings)) + "".join(f"{block}\n" for block in await _find_blocks(settings))
+    notes = [*map(str, await _find_blocks(settings)), await find_few_replicas(settings)]
+    return _table(await _read_all(settings)) + "".join(f"{note}\n" for note in notes if note)
 
 
 async def reset(settings: Settings, to: str, partitions: Collection[int] = ()) -> str:

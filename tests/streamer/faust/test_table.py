@@ -4,13 +4,15 @@ from dataclasses import dataclass
 import pytest
 from faust.types import TP
 
+from streamer.errors import ContractError
 from streamer.faust import table as table_module
 from streamer.faust.table import ListenerTable
 from streamer.kafka.fences import Fences
 from streamer.kafka.producers import MAX_BATCH_BYTES
 from streamer.kafka.transaction import Record, Writes
 from streamer.local.devkafka import DevKafka
-from streamer.wire.changelog import COUNT_KEY, MARK_KEY, Item, Mark, decode_count
+from streamer.wire.changelog import COUNT_KEY, MARK_KEY, NO_MARK, Item, Mark, decode_count
+from tests.cases.observations import Observe
 from tests.onkafka import create_topic, read_committed
 
 
@@ -61,6 +63,26 @@ def writes(
     place: Place, *states: Item, answers: list[Record] | None = None, offset: int = 7, num_added: int = 0
 ) -> Writes:
     return Writes(1, {place.answers: answers or []}, states, num_added, Mark(offset, 70))
+
+
+@pytest.mark.kafka
+@pytest.mark.kind(6)
+@pytest.mark.kind(7)
+async def test_a_machine_whose_clock_the_brokers_refuse_is_told_to_set_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch, topic_prefix: str, observe: Observe
+) -> None:
+    def refuse(cause: ContractError) -> None:
+        raise cause
+
+    monkeypatch.setattr(table_module, "refuse", refuse)
+    strict = f"{topic_prefix}.strict"  # to its broker, every clock but its own is slow
+    await create_topic(place.kafka.bootstrap_servers, strict, 4, {"message.timestamp.before.max.ms": "0"})
+
+    with pytest.raises(ContractError, match=r"the clock of this machine is wrong; set it, e\.g\. with NTP"):
+        await place.commit(Writes(1, {strict: [Record(b"u", b"list")]}, [], 0, Mark(7, 70)))
+
+    assert place.table.mark(1) == NO_MARK
+    observe("a topic that refuses the time of our records: refused (3), which says to set the clock")
 
 
 @pytest.mark.kafka

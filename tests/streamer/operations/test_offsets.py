@@ -16,6 +16,7 @@ from streamer.operations.offsets import reset, show
 from streamer.settings import Settings
 from streamer.wire.changelog import MARK_KEY, NO_MARK, Mark
 from tests.builders import NOON_MS
+from tests.cases.observations import Observe
 from tests.onkafka import admin_of, create_topic, delete_topic, produce, read_committed
 
 pytestmark = pytest.mark.kafka
@@ -88,6 +89,15 @@ async def place(kafka: DevKafka, topic_prefix: str) -> Place:
     await place.fill()
     await place.cover(5)
     return place
+
+
+@pytest.mark.kind(8)
+async def test_topics_with_fewer_replicas_than_asked_for_are_shown(place: Place, observe: Observe) -> None:
+    asked, chosen = (place.settings.model_copy(update={"replication": replicas}) for replicas in (3, 1))
+
+    assert f"topics have fewer than 3 replicas: {place.settings.plays_topic} (1), " in await show(asked)
+    assert "replicas" not in await show(chosen)
+    observe("refrain offsets show: also names the topics that have fewer than REFRAIN_REPLICATION replicas")
 
 
 async def test_a_deployment_that_fits_is_left_alone(place: Place) -> None:
