@@ -48,6 +48,9 @@ MAX_AGE_S = 6 * 24 * 3600
 _MAX_LOGS = 4
 _MAX_LOG_BYTES = 1 << 20
 
+#: RocksDB's manifest keeps the first and last key of every file there was until it is written again: by default, never.
+_MAX_MANIFEST_BYTES = 16 << 10
+
 
 class _TooOldError(Exception):
     """Raised when a store was offline for so long that the changelog may have dropped tombstones it never read."""
@@ -234,6 +237,8 @@ def _options(*, write_buffer_bytes: int, block_cache_bytes: int) -> rocksdict.Op
     options.set_write_buffer_size(write_buffer_bytes)
     options.set_keep_log_file_num(_MAX_LOGS)
     options.set_max_log_file_size(_MAX_LOG_BYTES)
+    options.set_max_manifest_file_size(_MAX_MANIFEST_BYTES)
+    options.add_compact_on_deletion_collector_factory(1, 1, 0.0)  # any file with one deletion: forgotten listeners
     table = rocksdict.BlockBasedOptions()
     table.set_block_cache(rocksdict.Cache(block_cache_bytes))
     table.set_bloom_filter(10, block_based=False)

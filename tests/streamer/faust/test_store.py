@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import textwrap
@@ -16,6 +17,8 @@ from streamer.kafka.topics import specs
 from streamer.settings import Settings
 from streamer.wire.changelog import MARK_KEY, NO_MARK, Item, Mark
 from tests.builders import NOON_MS, record
+from tests.cases.observations import Observe
+from tests.until import until
 
 CHANGELOG = "refrain-listeners-changelog"
 OpenTable = Callable[..., ListenerTable]
@@ -44,6 +47,28 @@ def test_many_keys_are_read_at_once_in_the_order_of_the_request(table: ListenerT
 
     assert table.store.multi_get(0, [b"\x01b", b"\x01x", b"\x01a", b"\x01b", b"\x01c"]) == [b"2", None, b"1", b"2", b""]
     assert table.store.multi_get(0, []) == []
+
+
+@pytest.mark.kind(22)
+async def test_a_deleted_state_leaves_the_files_without_further_writes(table: ListenerTable, observe: Observe) -> None:
+    gone, stays, *others = (os.urandom(64) for _ in range(3000))  # nothing to compress
+    states = [(b"\x01u%04d" % number, state) for number, state in enumerate([*others, gone, stays])]
+    table.store.write_batch(0, states, 5)
+    table.store._dbs[0].flush()
+    assert files_with(table, gone)
+
+    table.store.write_batch(0, [(b"\x01u2998", None)], 6)
+    table.store._dbs[0].flush()
+
+    await until(lambda: not files_with(table, gone), "RocksDB has compacted the deletion")
+    assert files_with(table, stays)
+    observe("a forgotten listener's state leaves the files of a store once the deletion has been flushed to them")
+
+
+def files_with(table: ListenerTable, content: bytes) -> list[Path]:
+    """Return the files of partition 0 that hold some bytes."""
+    files = table.store.partition_path(0).glob("*.sst")
+    return [path for path in files if path.exists() and content in path.read_bytes()]
 
 
 def test_partitions_keep_apart(table: ListenerTable) -> None:
