@@ -1,6 +1,28 @@
-"""The deployments of the fault suite, for what is slow without being a fault."""
+"""The deployments of the fault suite, for what is slow without being a fault, and of commands as processes."""
 
-from tests.faults.conftest import deploy_on, deployment, events, first_release, second_release
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from streamer.local.devkafka import DevKafka
+from tests.faults.conftest import behind_proxy, deploy_on, deployment, events, first_release, proxy, second_release
+from tests.faults.proxy import Proxy
+from tests.hostile.commands import Commands, deployed
 from tests.streamer.training.test_trainer import config
 
-__all__ = ["config", "deploy_on", "deployment", "events", "first_release", "second_release"]
+__all__ = ["behind_proxy", "config", "deploy_on", "deployment", "events", "first_release", "proxy", "second_release"]
+
+
+@pytest.fixture
+def commands(kafka: DevKafka, topic_prefix: str, tmp_path: Path) -> Iterator[Commands]:
+    """A deployment on the broker that all tests share."""
+    with deployed(kafka.bootstrap_servers, topic_prefix, tmp_path) as commands:
+        yield commands
+
+
+@pytest.fixture
+def proxied(proxy: Proxy, topic_prefix: str, tmp_path: Path) -> Iterator[Commands]:
+    """A deployment whose processes reach another broker through the proxy."""
+    with deployed(proxy.address, topic_prefix, tmp_path) as commands:
+        yield commands
