@@ -205,10 +205,14 @@ class TrainerMetrics:
 
     Args:
         triggers: of fits, each counted from 0.
+
+    Attributes:
+        current_stage: the latest of `TRAINER_STAGES`; empty before the first.
     """
 
     def __init__(self, triggers: Sequence[str] = ()) -> None:
         self.registry = CollectorRegistry()
+        self.current_stage = ""
         self._declare_archive(self.registry)
         self._declare_fits(self.registry)
         self._declare_releases(self.registry)
@@ -296,6 +300,7 @@ class TrainerMetrics:
 
     def show_stage(self, stage: str, epoch: int = 0, num_epochs: int = 0) -> None:
         """Show the trainer's stage, one of `TRAINER_STAGES`, and the progress of the fit."""
+        self.current_stage = stage
         for each in TRAINER_STAGES:
             self.stage.labels(each).set(0)
         self.fit_epoch.set(epoch)

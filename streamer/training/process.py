@@ -2,10 +2,9 @@
 
 import dataclasses
 
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import OffsetOutOfRangeError
 
 from models.config import TrainingConfig
-from streamer.errors import RefrainError
 from streamer.kafka.access import once_admitted
 from streamer.kafka.connection import connection_of
 from streamer.kafka.contact import Contact
@@ -65,7 +64,7 @@ async def run(settings: Settings) -> None:
     metrics.kafka_unreachable.set_function(lambda: contact.unreachable_s)
     web = WebServer(
         settings.web_host, settings.trainer_web_port, registry=metrics.registry,
-        unhealthy=_nothing, unready=contact.complaint,
+        unhealthy=_nothing, unready=lambda: contact.complaint() or ("" if metrics.current_stage else "starting"),
     )  # fmt: skip
     await web.start()
     try:
@@ -74,10 +73,8 @@ async def run(settings: Settings) -> None:
         asking = start_vital(contact.run(), "contact with Kafka")
         await run_trainer(trainer_config(settings), metrics, stopping)
         asking.cancel()
-    except (RefrainError, KafkaConnectionError):
-        raise  # the command line says it in a line
-    except Exception as exc:  # noqa: BLE001  whatever it was, the archive says where to continue
-        crash("the trainer failed; its next start continues from the archive", exc)
+    except OffsetOutOfRangeError as exc:
+        crash("plays were deleted before they were archived; the next start counts them, and goes on behind", exc)
     finally:
         await web.stop()
 
@@ -89,8 +86,9 @@ async def run_once(settings: Settings) -> bool:
         Interrupted: a signal came first.
     """
     stopping = stop_signal(lambda: leave("the fit was not finished", Interrupted(stopping.number).status))
-    await unless_stopped(_admitted(settings), stopping)
-    saved = await train_once(trainer_config(settings), TrainerMetrics(), stopping)
+    saved = None
+    if await unless_stopped(_admitted(settings), stopping) is not None:
+        saved = await train_once(trainer_config(settings), TrainerMetrics(), stopping)
     if saved is None and stopping.is_set():
         raise Interrupted(stopping.number)
     return saved is not None

@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import InconsistentGroupProtocolError
 
 from streamer.kafka.clients import running
-from streamer.runtime.crash import CRASH_STATUS, REFUSED_STATUS
+from streamer.runtime.statuses import Status
 from tests.cases.observations import Observe
 from tests.hostile.commands import Commands
 from tests.onkafka import create_topic, produce
@@ -90,7 +90,7 @@ async def test_a_session_timeout_that_brokers_do_not_allow_is_refused_with_its_r
 ) -> None:
     worker = commands.start("worker", SESSION_TIMEOUT_S="5")
 
-    assert await worker.ended() == REFUSED_STATUS
+    assert await worker.ended() == Status.REFUSED
     refusal = worker.log.splitlines()[-1].partition("refused: ")[2]
     assert refusal.startswith("REFRAIN_SESSION_TIMEOUT_S=5 is outside what the brokers allow")
     observe(refusal)
@@ -134,7 +134,7 @@ async def test_the_death_of_a_background_task_ends_a_worker_and_is_named(
 ) -> None:
     worker = commands.start("worker", sabotage=_AFTER_A_WHILE + bad_luck, HEARTBEAT_S="0.5")
 
-    assert await worker.ended() == CRASH_STATUS
+    assert await worker.ended() == Status.CRASHED
     assert any(says in line for line in worker.lines), worker.log
     observe(f"status 70: {says}")
 
@@ -142,7 +142,7 @@ async def test_the_death_of_a_background_task_ends_a_worker_and_is_named(
 async def test_the_death_of_a_background_task_ends_a_trainer_and_is_named(commands: Commands, observe: Observe) -> None:
     trainer = commands.start("trainer", sabotage=f"{_AFTER_A_WHILE}failing(Fetcher, '_get_actions_per_node', 20)")
 
-    assert await trainer.ended() == CRASH_STATUS
+    assert await trainer.ended() == Status.CRASHED
     assert any("the fetching task of the consumer has failed" in line for line in trainer.lines), trainer.log
     observe("status 70: the fetching task of the consumer has failed")
 
