@@ -56,14 +56,14 @@ def stop_signal(overdue: Callable[[], object]) -> StopSignal:
     """
     loop, stopping = asyncio.get_running_loop(), StopSignal()
 
-    def stop(number: int) -> None:
+    def stop(number: int, _: FrameType | None) -> None:
         if not stopping.is_set():
             stopping.number = number
-            stopping.set()
             after_grace(overdue)
+            loop.call_soon_threadsafe(stopping.set)
 
     for number in _SIGNALS:
-        loop.add_signal_handler(number, stop, number)
+        signal.signal(number, stop)  # a handler of the loop would wait for a loop that is stuck
     return stopping
 
 

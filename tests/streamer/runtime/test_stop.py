@@ -57,8 +57,9 @@ def test_a_signal_ends_a_command_with_its_own_status(number: signal.Signals, wor
         assert process.wait(10) == 128 + number
 
 
-def test_a_process_whose_loop_is_stuck_after_the_signal_is_ended() -> None:
-    with running(_PROCESS.replace("WORK", "await stopping.wait(); time.sleep(60)")) as process:
+@pytest.mark.parametrize("work", ["await stopping.wait(); time.sleep(60)", "time.sleep(60)"])
+def test_a_process_whose_loop_is_stuck_is_ended(work: str) -> None:
+    with running(_PROCESS.replace("WORK", work)) as process:
         process.send_signal(signal.SIGTERM)
 
         assert process.wait(10) == 70
