@@ -34,7 +34,11 @@ class Table:
     time_zone: str
 
     def batches(self, connection: duckdb.DuckDBPyConnection) -> Iterator[pa.RecordBatch]:
-        """Yield batches of `user_id`, `track_id` and `session` as text, `ms`, `has_time` and `is_whole`."""
+        """Yield batches of `user_id`, `track_id` and `session` as text, `ms`, `has_time` and `is_whole`.
+
+        Raises:
+            duckdb.Error: a row does not fit, or the file is damaged.
+        """
         found, source = self.format, self.source
         columns = {
             "user_id": found.user or quoted(found.owner or ""),
@@ -45,7 +49,10 @@ class Table:
             **({} if found.session is None else {"session": found.session}),
         }
         selected = ", ".join(f"{sql} AS {name}" for name, sql in columns.items())
-        yield from connection.sql(f"SELECT {selected} FROM {source.table}").to_arrow_reader(_BATCH_ROWS)
+        try:
+            yield from connection.sql(f"SELECT {selected} FROM {source.table}").to_arrow_reader(_BATCH_ROWS)
+        except (OSError, pa.ArrowException) as exc:  # what DuckDB raises once rows are on their way
+            raise duckdb.InvalidInputException(str(exc)) from exc
 
 
 def find_tables(connection: duckdb.DuckDBPyConnection, file: PlainFile, choice: ColumnChoice) -> Sequence[Table]:

@@ -9,6 +9,7 @@ import gzip
 import lzma
 import shutil
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -52,13 +53,20 @@ _COMPRESSIONS: Final[Mapping[bytes, Callable[[Path], AbstractContextManager[_Rea
 }
 
 
+#: What the libraries that undo archives and compression raise.
+_UNREADABLE: Final = (
+    OSError, EOFError, NotImplementedError, pa.ArrowException, zipfile.BadZipFile, lzma.LZMAError, zlib.error,
+)  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class PlainFile:
     """A file to read.
 
     Attributes:
         name: as an operator knows it, e.g. `plays.zip: 2020/plays.csv`.
-        path: Parquet, or text in UTF-8 without a byte order mark; in the scratch directory if it had to be converted.
+        path: in the scratch directory, under a name that DuckDB sees no pattern and no suffix in; Parquet, or text in
+            UTF-8 without a byte order mark, whose lines end alike.
         head: its first bytes.
         fault: why it can hold no plays; empty if it can.
     """
@@ -92,7 +100,7 @@ def plain_files(path: Path, scratch: Path, encoding: str | None) -> Iterator[Pla
                     yield from _plain(each, str(each.relative_to(path)), scratch, encoding)
         else:
             yield from _plain(path, path.name, scratch, encoding)
-    except (OSError, EOFError, pa.ArrowException, zipfile.BadZipFile, lzma.LZMAError, NotImplementedError) as exc:
+    except _UNREADABLE as exc:
         raise RecordingError(f"{path} cannot be read: {exc or type(exc).__name__}; name a readable file") from exc
 
 
@@ -130,31 +138,44 @@ def _unpacked(path: Path, name: str, scratch: Path, encoding: str | None) -> Ite
 def _in_utf8(path: Path, name: str, scratch: Path, encoding: str | None) -> PlainFile:
     head = _head(path)
     if head.startswith(_PARQUET):
-        return PlainFile(name, path, head)
+        return PlainFile(name, _linked(path, scratch), head)
     marked = next((marked for mark, marked in _MARKS.items() if head.startswith(mark)), None)
     if marked is None and encoding is None:
         if b"\0" in head:
             return PlainFile(name, path, head, "is binary, or UTF-16 without a byte order mark: --encoding utf-16-le")
-        return PlainFile(name, path, head)
-    converted = scratch / f"{len(list(scratch.iterdir()))}"
+        if head.count(b"\r\n") in (0, head.count(b"\n")):
+            return PlainFile(name, _linked(path, scratch), head)
+    converted = _next(scratch)
     try:
         with (
-            path.open(encoding=marked or encoding, newline="") as source,
+            path.open(encoding=marked or encoding or "utf-8") as source,  # which makes all lines end alike
             converted.open("w", encoding="utf-8", newline="") as target,
         ):
             shutil.copyfileobj(source, target)
     except LookupError as exc:
         raise RecordingError(f"there is no encoding {encoding!r}; try utf-8, utf-16, latin-1 or cp1252") from exc
     except UnicodeDecodeError as exc:
-        return PlainFile(name, path, head, f"is not {marked or encoding}, {exc}: name its encoding with --encoding")
+        return PlainFile(
+            name, path, head, f"is not {marked or encoding or 'UTF-8'}, {exc}: name its encoding with --encoding"
+        )
     return PlainFile(name, converted, _head(converted))
 
 
 def _copied(source: _Readable, scratch: Path) -> Path:
-    target = scratch / f"{len(list(scratch.iterdir()))}"
+    target = _next(scratch)
     with target.open("wb") as file:
         shutil.copyfileobj(source, file, _HEAD_BYTES)
     return target
+
+
+def _linked(path: Path, scratch: Path) -> Path:
+    link = _next(scratch)
+    link.symlink_to(path.absolute())
+    return link
+
+
+def _next(scratch: Path) -> Path:
+    return scratch / f"{len(list(scratch.iterdir()))}"
 
 
 def _head(path: Path) -> bytes:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
-from zoneinfo import ZoneInfo
 
 import duckdb
 import numpy as np
@@ -15,7 +14,7 @@ import numpy as np
 from models.plays.split import Plays
 from streamer.errors import RecordingError
 from streamer.recordings.batches import Table, find_tables
-from streamer.recordings.columns import ColumnChoice
+from streamer.recordings.columns import MAX_LEFT_OUT, ColumnChoice
 from streamer.recordings.files import PlainFile, plain_files
 from streamer.recordings.formats import Format
 from streamer.recordings.ordering import in_listening_order, joined, ranked, without_repeats
@@ -75,19 +74,11 @@ def read_recording(
     """
     if path.is_dir() and (path / _FILE_IN_FOLDER).is_file():
         path /= _FILE_IN_FOLDER
-    _check_time_zone(choice.time_zone)
     with tempfile.TemporaryDirectory(prefix="refrain-") as scratch, open_database(choice.time_zone) as connection:
         reading = _Reading(connection, choice, Judge(int(clock() * 1000)))
         for file in plain_files(path, Path(scratch), choice.encoding):
             reading.read(file, is_only=file.name == path.name)
     return reading.finish(path)
-
-
-def _check_time_zone(name: str) -> None:
-    try:
-        ZoneInfo(name)
-    except (KeyError, OSError, ValueError) as exc:
-        raise RecordingError(f"there is no time zone {name!r}; name one such as Europe/Brussels") from exc
 
 
 @dataclass(slots=True)
@@ -107,11 +98,12 @@ class _Reading:
         try:
             tables = find_tables(self.connection, file, self.choice)
             rows, tally = self._read_as_it_fits(tables)
-        except (duckdb.Error, RecordingError) as exc:
-            error = explain(file.name, exc) if isinstance(exc, duckdb.Error) else exc
+        except duckdb.Error as exc:
+            raise explain(file.name, exc) from exc
+        except RecordingError as exc:
             if is_only:
-                raise error from exc
-            self.skipped.append(str(error))
+                raise
+            self.skipped.append(str(exc))
             return
         self.formats.append(tables[0].format)
         self.rows += rows
@@ -122,13 +114,26 @@ class _Reading:
         errors: list[duckdb.Error] = []
         for table in tables[:-1]:
             try:
-                return self._read(table)
+                rows, tally = self._read(table)
             except duckdb.Error as exc:
                 errors.append(exc)
+            else:
+                if not errors or (tally.share_left_out < MAX_LEFT_OUT and not self._has_quoted_ids(rows)):
+                    return rows, tally
         rows, tally = self._read(tables[-1])
         if errors:
             self._count_broken(tables[-1].source.file.name, tally, errors[0])
         return rows, tally
+
+    def _has_quoted_ids(self, rows: Sequence[Rows]) -> bool:
+        """Whether ids are in quotes, so that reading quotes as text was wrong."""
+        names = ((part.users, self.judge.users.ids) if of_users else (part.tracks, self.judge.tracks.ids)
+                 for part in rows for of_users in (True, False))  # fmt: skip
+        return any(
+            len(ids[number]) > 1 and ids[number][0] == ids[number][-1] == '"'
+            for numbers, ids in names
+            for number in np.unique(numbers).tolist()
+        )
 
     def _read(self, table: Table) -> tuple[list[Rows], Tally]:
         tally = Tally()
@@ -180,6 +185,6 @@ class _Reading:
             num_tracks=len(recorded.plays.track_ids),
             span_ms=(int(at_ms.min()), int(at_ms.max())),
             tally=self.tally,
-            owner=next((each.owner for each in self.formats if each.owner and not self.choice.user), None),
+            owner=next((each.owner for each in self.formats if each.owner), None),
             time_zone=self.choice.time_zone,
         )

@@ -66,6 +66,9 @@ class Source:
             RecordingError: the column has no text and no whole numbers.
         """
         kind, name = self._type(sql)
+        if sql.startswith("(json->>"):
+            value = f"json_type({sql.replace('->>', '->', 1)})"
+            return f"CASE WHEN {value} IN ('OBJECT', 'ARRAY', 'DOUBLE', 'BOOLEAN') THEN '' ELSE coalesce({sql}, '') END"
         if _TEXTS.fullmatch(kind):
             return f"coalesce({sql}::VARCHAR, '')"
         if _NUMBERS.fullmatch(kind):
@@ -110,9 +113,20 @@ class Source:
 
 
 def open_database(time_zone: str) -> duckdb.DuckDBPyConnection:
-    """Connect to an empty database in memory that fetches nothing from elsewhere; times without a zone are of one."""
+    """Connect to an empty database in memory that fetches nothing from elsewhere.
+
+    Args:
+        time_zone: of times without one.
+
+    Raises:
+        RecordingError: there is no such time zone.
+    """
     connection = duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False})
-    connection.execute(f"SET TimeZone = {quoted(time_zone)}")
+    try:
+        connection.execute(f"SET TimeZone = {quoted(time_zone)}")
+    except duckdb.Error as exc:
+        connection.close()
+        raise RecordingError(f"there is no time zone {time_zone!r}; name one such as Europe/Brussels") from exc
     return connection
 
 
@@ -145,7 +159,7 @@ def delimited(file: PlainFile, dialect: Dialect, *, is_strict: bool) -> Source:
 
 def parquet(file: PlainFile, connection: duckdb.DuckDBPyConnection) -> Source:
     """Return a Parquet file as a table."""
-    table = call("read_parquet", file.path, {})
+    table = call("read_parquet", file.path, {"hive_partitioning": "false"})
     described = connection.execute(f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM {table})").fetchall()
     return Source(file, "Parquet", table, {name: identifier(name) for name, _ in described}, dict(described))
 
@@ -210,11 +224,13 @@ def broken_rows(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[int, st
 def explain(name: str, error: duckdb.Error) -> RecordingError:
     """Return DuckDB's error in a line with a remedy."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = lines[0].partition("Error: ")[2] or lines[0]
+    text = re.sub(r"""['"][^'"]*/refrain-[^'"]*['"]""", name, lines[0].partition("Error: ")[2] or lines[0])
     if "unicode" in str(error).lower() or "utf-8" in str(error).lower():
         place = re.search(r"Line: (\d+)", text)
         where = f"line {place[1]} of {name}" if place else name
         return RecordingError(f"{where} is not UTF-8; name its encoding, e.g. --encoding latin-1")
+    if "state machine" in text:
+        return RecordingError(f"{name} mixes the line ends of Windows and Unix; convert it, e.g. with dos2unix")
     if place := re.search(r"CSV Error on Line: (\d+)", text):
         reasons = [line for line in lines if line.startswith(("Value with", "Expected", "Maximum line", "Line"))]
         return RecordingError(f"line {place[1]} of {name}: {(reasons or [text])[0]}; correct the line, or leave it out")

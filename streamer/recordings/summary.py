@@ -43,7 +43,7 @@ class Summary:
         read = f"read {self.num_plays:,} plays of {self.num_users:,} listeners and {self.num_tracks:,} tracks"
         lines = [f"{read}, {first} to {last} ({files}{formats}; times without a zone are {self.time_zone})"]
         if self.owner is not None:
-            lines.append(f"all plays are of one listener, {self.owner}; --user names them")
+            lines.append(f"no column says who listened: all plays are of {self.owner}; --user names another")
         if self.skipped:
             lines.append(f"skipped {len(self.skipped)} files without plays: {', '.join(self.skipped[:5])}")
         return lines + describe(self.tally)

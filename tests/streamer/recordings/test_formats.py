@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
 from streamer.errors import RecordingError
@@ -253,3 +254,106 @@ def test_a_file_of_something_else_is_refused_in_one_line(content: bytes, message
         read_plays(tmp_path / "plays.csv")
 
     assert "\n" not in str(refused.value)
+    assert "/refrain-" not in str(refused.value), "that is where a file is linked, and gone"
+
+
+NUM_ROWS: Final = 10_000  # more than DuckDB looks at before it hands out the first rows
+
+
+def many(row: str, *, at: int = NUM_ROWS - 2, header: str = "user,track,title,ts", quote: str = "") -> str:
+    rows = [f"u{n % 9},t{n % 7},title,{FIRST_S + n}" for n in range(NUM_ROWS)]
+    if quote:
+        rows = [quote + each.replace(",", f"{quote},{quote}") + quote for each in rows]
+    return lines(header, *rows[:at], row, *rows[at:])
+
+
+@pytest.mark.kind(15)
+@pytest.mark.parametrize(("row", "num_left_out"), [("u1,t1", 1), ("u1,t1,a,b,c,1", 1), (f'u1,t1,"Heroes,{FIRST_S}', 0)])
+def test_a_row_that_does_not_fit_costs_one_row_wherever_it_is(
+    row: str, num_left_out: int, tmp_path: Path, observe: Callable[[str], None]
+) -> None:
+    (tmp_path / "plays.csv").write_text(many(row))
+
+    recorded, summary = read_recording(tmp_path / "plays.csv", ColumnChoice())
+
+    assert len(recorded.plays.tracks) == NUM_ROWS + 1 - num_left_out
+    assert summary.tally.num_left_out.total() == num_left_out
+    assert set(recorded.user_ids) == {f"u{number}" for number in range(9)}
+    observe(f"{len(recorded.plays.tracks):,} plays, {num_left_out} row left out")
+
+
+@pytest.mark.kind(15)
+@pytest.mark.parametrize("title", ['"say "hi" now"', '"open', r'"say \"hi\" now"'])
+def test_a_stray_quote_in_quoted_text_is_shown_and_changes_no_id(
+    title: str, tmp_path: Path, observe: Callable[[str], None]
+) -> None:
+    (tmp_path / "plays.csv").write_text(many(f'"u1","t1",{title},"{FIRST_S}"', quote='"'))
+
+    with pytest.raises(RecordingError, match=rf"^line {NUM_ROWS} of plays.csv: .*correct the line") as refused:
+        read_plays(tmp_path / "plays.csv")
+
+    observe(str(refused.value))
+
+
+@pytest.mark.kind(18)
+@pytest.mark.parametrize("content", [many("u1,\xe9,x,1").encode("latin-1"), gzip.compress(many("").encode())[:9_000]])
+def test_damage_late_in_a_file_is_one_line(content: bytes, tmp_path: Path, observe: Callable[[str], None]) -> None:
+    (tmp_path / "plays.csv").write_bytes(content)
+
+    with pytest.raises(RecordingError) as refused:
+        read_plays(tmp_path / "plays.csv")
+
+    assert "\n" not in str(refused.value)
+    observe(str(refused.value).removeprefix(f"{tmp_path}/"))
+
+
+def test_a_damaged_gzip_is_refused_also_in_a_folder(tmp_path: Path) -> None:
+    content = bytearray(gzip.compress(many("").encode()))
+    content[2_000:2_100] = bytes(100)
+    (tmp_path / "a.csv").write_text(recbole())
+    (tmp_path / "b.csv").write_bytes(content)
+
+    with pytest.raises(RecordingError, match="cannot be read"):
+        read_plays(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["p*.csv", "p[A].csv", "p?.csv", "plays.csv.gz", "plays.zst", "track=zzz"])
+def test_a_name_is_a_name_and_no_pattern_or_format(name: str, tmp_path: Path) -> None:
+    for other in ("p1.csv", "pA.csv"):
+        (tmp_path / other).write_text(lines("user,track,ts", f"other,Other,{FIRST_S}"))
+    (tmp_path / name).write_text(lines("user,track,ts", f"ann,One,{FIRST_S}"))
+
+    assert read_plays(tmp_path / name).plays.track_ids == ("One",)
+
+
+def test_a_folder_named_like_a_column_changes_no_track(tmp_path: Path) -> None:
+    path = tmp_path / "track=zzz" / "plays.parquet"
+    path.parent.mkdir()
+    pa.parquet.write_table(pa.table({"user": ["ann"], "track": ["One"], "ts": [FIRST_S]}), path)
+
+    assert read_plays(path).plays.track_ids == ("One",)
+
+
+@pytest.mark.parametrize("zone", ["localtime", "posixrules", "Mars/Base", "", "'"])
+def test_a_time_zone_that_cannot_be_used_is_named(zone: str, tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match="there is no time zone"):
+        plays(tmp_path, lines("user,track,ts", "u,One,1"), time_zone=zone)
+
+
+def test_line_ends_of_joined_exports_do_not_matter(tmp_path: Path) -> None:
+    (tmp_path / "plays.csv").write_bytes(
+        f"user,track,ts\r\nu,One,{FIRST_S}\r\nu,Two,{FIRST_S}\nu,One,{FIRST_S}\n".encode()
+    )
+
+    assert len(read_plays(tmp_path / "plays.csv").plays.tracks) == 3
+
+
+def test_ids_in_json_are_text_or_whole_numbers(tmp_path: Path) -> None:
+    ids = ["One", 12345678901234567890, 1.5, {"id": 1}, [1], True]
+    (tmp_path / "plays.jsonl").write_text(
+        lines(*(json.dumps({"user_id": "ann", "track_id": each, "played_at": FIRST_S}) for each in ids))
+    )
+
+    recorded = read_plays(tmp_path / "plays.jsonl", ColumnChoice(max_left_out=0.9))
+
+    assert recorded.plays.track_ids == ("12345678901234567890", "One")
