@@ -110,10 +110,10 @@ class CutOff:
         load_notice = getattr(owner, name)
 
         @functools.wraps(load_notice)
-        def load_if_in_reach(notice: ReleaseNotice, *args: Any) -> Release:
+        def load_if_in_reach(notice: ReleaseNotice, *args: Any, **limits: Any) -> Release:
             if notice.release_id == self.release_id and not self.until.exists():
                 raise StoreError(f"{notice.release_id} is out of reach")
-            release: Release = load_notice(notice, *args)
+            release: Release = load_notice(notice, *args, **limits)
             return release
 
         setattr(owner, name, load_if_in_reach)
