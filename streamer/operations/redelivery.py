@@ -30,7 +30,6 @@ from streamer.kafka.producers import create_transactional_producer
 from streamer.settings import Settings
 from streamer.wire.letters import MAX_DEAD_VALUE_BYTES, RecordId, ResentHeaders, as_headers, receipt
 from streamer.wire.messages import Cause
-from streamer.wire.plays import decode
 
 _PORTION: Final = 200  # letters in one transaction: 13 MiB if all have the maximum size
 _CREATE_TIME: Final = 0  # Kafka's code for timestamps of the producer, here this command
@@ -157,6 +156,8 @@ async def _create_dispatch(settings: Settings, choice: Choice) -> Dispatch:
 
 def _next_cause(letter: Letter) -> Cause | None:
     """Return why a worker would reject a letter if it were sent now, as far as its bytes tell."""
+    from streamer.wire.plays import decode
+
     now_ms = time.time_ns() // 1_000_000
     rejects = decode([letter.key], [letter.value], [now_ms], [_CREATE_TIME]).rejects
     return rejects[0].cause if rejects else None
