@@ -18,7 +18,7 @@ from streamer.kafka.rights import Right, letter_reader_rights, letter_remover_ri
 from streamer.operations.discarding import Disposal, discard_letters, preview_discard
 from streamer.operations.letter_listing import Listing, describe, report, report_discarded
 from streamer.operations.redelivery import EVERY_LETTER, Choice, preview, send_again
-from streamer.runtime.commands import Commands
+from streamer.runtime.commands import Commands, num
 from streamer.settings import Settings
 from streamer.wire.letters import RecordId
 from streamer.wire.messages import Cause
@@ -64,7 +64,7 @@ def _add_list(actions: Commands) -> None:
     parser = actions.add_parser("list", help="list the newest letters, and count all by cause")
     parser.add_argument("--cause", choices=_CAUSES, action="append", default=[], help="only letters with this cause")
     parser.add_argument(
-        "--limit", type=int, default=_LIMIT, help="how many letters to list; all are counted (%(default)s)"
+        "--limit", type=num, default=_LIMIT, help="how many letters to list; all are counted (%(default)s)"
     )
 
     def run(settings: Settings, arguments: argparse.Namespace) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from streamer.recordings.columns import COLUMN_NAMES, MAX_LEFT_OUT, ColumnChoice
+from streamer.runtime.commands import num
 
 if TYPE_CHECKING:
     from streamer.recordings.plays import RecordedPlays
@@ -51,14 +52,6 @@ def read_chosen(arguments: argparse.Namespace) -> "RecordedPlays":
     recorded, summary = read_recording(arguments.data, choice)
     sys.stderr.writelines(f"{line}\n" for line in summary.lines())
     return recorded.earliest(arguments.limit) if arguments.limit else recorded
-
-
-def num(text: str) -> int:
-    """Parse an argument that is a positive count."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is not above 0")
-    return number
 
 
 def add_recording(parser: argparse.ArgumentParser) -> None:

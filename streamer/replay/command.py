@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Final
 
 from models.recipes import RECIPES
-from streamer.recordings.arguments import add_recording, num, read_chosen
-from streamer.runtime.commands import Commands
+from streamer.recordings.arguments import add_recording, read_chosen
+from streamer.runtime.commands import Commands, num
 from streamer.settings import Settings
 
 #: A second of work for two workers with one core each: enough to keep them busy; more would only queue.

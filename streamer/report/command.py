@@ -8,8 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from streamer.recordings.arguments import add_recording, num, read_chosen
-from streamer.runtime.commands import Commands
+from streamer.recordings.arguments import add_recording, read_chosen
+from streamer.runtime.commands import Commands, num
 from streamer.settings import Settings
 
 _MANY_TRACKS: Final = 20_000  # ranking takes time in proportion

@@ -1,4 +1,4 @@
-"""The type of a parser's commands, to which each room adds its own, and what the help of all of them ends with."""
+"""What the parsers of all rooms share: the type of their commands, counts, and what every help ends with."""
 
 import argparse
 import textwrap
@@ -22,6 +22,14 @@ class _Paragraphs(argparse.HelpFormatter):
             for paragraph in text.split("\n\n")
         ]
         return "\n\n".join(wrapped)
+
+
+def num(text: str) -> int:
+    """Parse an argument that is a positive count."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not above 0")
+    return number
 
 
 def document_statuses(parser: argparse.ArgumentParser) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.recipes import RECIPES
-from streamer.recordings.arguments import FILES, add_columns, num, read_chosen
-from streamer.runtime.commands import Commands
+from streamer.recordings.arguments import FILES, add_columns, read_chosen
+from streamer.runtime.commands import Commands, num
 from streamer.settings import Settings
 
 if TYPE_CHECKING:
