@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cases.observations import KINDS, Observation, Observations, render_page
+from tests.cases.observations import KINDS, PAGE, Observation, Observations, render_page
 
 READ = Observation(1, "tests/cases/test_files.py::test_a_file_is_read[00-control.csv]", ["480 plays", "a | b"])
 
@@ -65,3 +65,13 @@ def test_the_page_is_written_if_every_test_of_a_kind_passed(tmp_path: Path) -> N
     observations.pytest_sessionfinish()
 
     assert (tmp_path / "cases.md").read_text()
+
+
+def test_the_committed_page_has_each_kind_and_each_file_of_its_tests() -> None:
+    page, tests = PAGE.read_text(), PAGE.parents[1] / "tests"
+
+    for path in KINDS.glob("*.md"):
+        assert f"## {int(path.stem)}. {path.read_text().splitlines()[0].removeprefix('# ')}\n" in page, "make hostile"
+    for path in tests.rglob("test_*.py"):
+        if "mark.kind(" in path.read_text() and path != Path(__file__):
+            assert f"](../{path.relative_to(PAGE.parents[1])})" in page, "make hostile"
