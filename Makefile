@@ -45,7 +45,7 @@ mutants: $(READY) ## check that the fault suite fails on products without the sa
 	$(BIN)/python -m tests.faults.mutants $(ARGS)
 
 hostile: $(READY) ## other people's clusters, files and habits, and what happens: docs/cases.md; ARGS=tests/hostile/x.py
-	$(BIN)/pytest $(or $(ARGS),--cases)
+	$(BIN)/pytest $(or $(ARGS),--cases --numprocesses 2)
 
 recovery: $(READY) ## how quickly a lost worker is replaced, with 100,000 listeners
 	$(BIN)/python -m tests.faults.recovery $(ARGS)

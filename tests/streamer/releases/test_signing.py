@@ -18,8 +18,6 @@ from streamer.releases.store import Store
 from tests.builders import save_tiny_release
 from tests.cases.observations import Observe
 
-pytestmark = pytest.mark.kind(10)
-
 PEM, PKCS8, SPKI = Encoding.PEM, PrivateFormat.PKCS8, PublicFormat.SubjectPublicKeyInfo
 
 
@@ -52,6 +50,7 @@ def load(saved: SavedRelease, keys: Path) -> str:
     return load_notice(notice_of(saved), store, trust=read_trust(str(keys))).release_id
 
 
+@pytest.mark.kind(10)
 def test_only_a_release_that_a_known_key_signed_is_taken_up(
     saved: SavedRelease, keys: list[Ed25519PrivateKey], tmp_path: Path, observe: Observe
 ) -> None:
@@ -69,7 +68,7 @@ def test_only_a_release_that_a_known_key_signed_is_taken_up(
     observe("unsigned, and signed by a stranger: refused with a remedy; signed by either of two known keys: taken up")
 
 
-@pytest.mark.parametrize("signature", [b"", b"\0" * 64, b"x" * 63, b"x" * 65])
+@pytest.mark.parametrize("signature", [b"", b"\0" * 64, b"x" * 63, b"x" * 65], ids=["none", "zeros", "short", "long"])
 def test_a_signature_that_is_none_is_refused(
     saved: SavedRelease, keys: list[Ed25519PrivateKey], tmp_path: Path, signature: bytes
 ) -> None:
@@ -80,6 +79,7 @@ def test_a_signature_that_is_none_is_refused(
         load(saved, tmp_path / "keys.pem")
 
 
+@pytest.mark.kind(10)
 def test_a_signature_holds_for_one_manifest(
     saved: SavedRelease, keys: list[Ed25519PrivateKey], tmp_path: Path, observe: Observe
 ) -> None:
