@@ -152,6 +152,7 @@ def ends(
     }  # fmt: skip
     with monkeypatch.context() as patch:
         patch.setenv("CUDA_VISIBLE_DEVICES", "")
+        patch.chdir(places["here"])
         for name, value in {**settings, **mistake.settings}.items():
             patch.setenv(f"REFRAIN_{name}", value.format(**places))
         with pytest.raises(SystemExit) as ended:
