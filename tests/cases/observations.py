@@ -98,7 +98,7 @@ def _row(observation: Observation) -> str:
     function, _, case = name.split("::")[-1].partition("[")
     words = function.removeprefix("test_").replace("_", " ")
     case = f"{words}: `{case.removesuffix(']')}`" if case else words
-    saw = "<br>".join(re.sub(r"([|<])", r"\\\1", line) for line in observation.saw)
+    saw = "<br>".join(re.sub(r"([|<])", r"\\\1", " ".join(line.split())) for line in observation.saw)
     return f"| {case} | {saw} | [{Path(path).name}](../{path}) |"
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.cases.observations import KINDS, PAGE, Observation, Observations, render_page
 
-READ = Observation(1, "tests/cases/test_files.py::test_a_file_is_read[00-control.csv]", ["480 plays", "a | b"])
+READ = Observation(1, "tests/cases/test_files.py::test_a_file_is_read[00-control.csv]", ["480 plays", "a | b\n"])
 
 
 def report(outcome: str, *saw: str) -> pytest.TestReport:
