@@ -51,12 +51,16 @@ async def place(kafka: DevKafka, topic_prefix: str, open_table: Callable[..., Li
 
 @pytest.fixture
 def crashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make crash() raise; it would end the test run too."""
+    """Make crash() and refuse() raise; they would end the test run too."""
 
-    def crash(reason: str, cause: BaseException) -> None:
+    def crash(reason: str, cause: BaseException | None = None) -> None:
         raise SystemExit(reason) from cause
 
+    def refuse(cause: ContractError) -> None:
+        raise cause
+
     monkeypatch.setattr(table_module, "crash", crash)
+    monkeypatch.setattr(table_module, "refuse", refuse)
 
 
 def writes(
@@ -175,7 +179,7 @@ async def test_a_batch_that_fails_half_way_leaves_nothing_on_kafka_and_nothing_o
     await place.commit(writes(place, (b"\x01u", b"old"), answers=[Record(b"u", b"old")], offset=3))
 
     too_large = Record(b"u", bytes(3 << 20))  # beyond any broker's limit
-    with pytest.raises(SystemExit, match="batch of partition 1 up to offset 7 was not committed"):
+    with pytest.raises(ContractError):
         await place.commit(writes(place, (b"\x01u", b"new"), answers=[Record(b"u", b"new"), too_large]))
 
     assert await place.read(place.answers) == [(b"u", b"old")]
