@@ -59,12 +59,7 @@ class Mark:
         Raises:
             ValueError: the value is not a mark of this version.
         """
-        if len(value) != _MARK.size or value[0] != _MARK_VERSION:
-            raise ValueError(
-                f"a progress mark has format version {value[:1].hex()} and {len(value)} bytes, which this worker does "
-                "not know: run the version that wrote it"
-            )
-        _, offset, timestamp_ms = _MARK.unpack(value)
+        offset, timestamp_ms = _unpack(value, _MARK, _MARK_VERSION, "a progress mark")
         return cls(offset, timestamp_ms)
 
 
@@ -83,10 +78,15 @@ def decode_count(value: bytes) -> int:
     Raises:
         ValueError: the value is not a count of this version.
     """
-    if len(value) != _COUNT.size or value[0] != _COUNT_VERSION:
+    (num_listeners,) = _unpack(value, _COUNT, _COUNT_VERSION, "a count of listeners")
+    return num_listeners
+
+
+def _unpack(value: bytes, layout: struct.Struct, version: int, what: str) -> tuple[int, ...]:
+    """Return the numbers behind the version byte of a value."""
+    if len(value) != layout.size or value[0] != version:
         raise ValueError(
-            f"a count of listeners has format version {value[:1].hex()} and {len(value)} bytes, which this worker does "
-            "not know: run the version that wrote it"
+            f"{what} has format version {value[:1].hex()} and {len(value)} bytes, which this worker does not know: run "
+            "the version that wrote it"
         )
-    _, num_listeners = _COUNT.unpack(value)
-    return int(num_listeners)
+    return layout.unpack(value)[1:]
