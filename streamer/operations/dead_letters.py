@@ -15,9 +15,10 @@ from streamer.kafka.connection import connection_of
 from streamer.kafka.erasure import Eraser
 from streamer.kafka.letters import read_letters, survey_letters
 from streamer.kafka.rights import Right, letter_reader_rights, letter_remover_rights, letter_sender_rights
+from streamer.operations.choosing import EVERY_LETTER, Choice
 from streamer.operations.discarding import Disposal, discard_letters, preview_discard
 from streamer.operations.letter_listing import Listing, describe, report, report_discarded
-from streamer.operations.redelivery import EVERY_LETTER, Choice, preview, send_again
+from streamer.operations.redelivery import preview, send_again
 from streamer.runtime.commands import Commands, num
 from streamer.settings import Settings
 from streamer.wire.letters import RecordId

@@ -6,44 +6,31 @@ not chosen again, so the command may be interrupted and repeated.
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from aiokafka import AIOKafkaProducer
 
-from streamer.kafka.clients import running
 from streamer.kafka.letters import Letter
-from streamer.operations.redelivery import Choice, create_fence, read_all_letters
+from streamer.operations.choosing import Choice, Selection, fenced_portions, look_through
 from streamer.settings import Settings
-from streamer.wire.letters import RecordId, discard, removal
+from streamer.wire.letters import discard, removal
 
 _PORTION: Final = 1000  # letters in one transaction
 
 
 @dataclass(slots=True)
-class Disposal:
-    """Picks letters one by one, and counts them.
+class Disposal(Selection):
+    """The letters to discard.
 
     Attributes:
-        choice: the letters to discard.
-        num_discarded: letters picked.
-        missing: letters named but not found yet.
+        num_discarded: letters taken.
     """
 
-    choice: Choice
     num_discarded: int = 0
-    missing: set[RecordId] = field(init=False)
 
-    def __post_init__(self) -> None:
-        """Mark every named letter as missing."""
-        self.missing = set(self.choice.places)
-
-    def admits(self, letter: Letter) -> bool:
-        """Return whether to discard the next letter, and count it."""
-        if not self.choice.covers(letter):
-            return False
-        self.missing.discard(letter.place)
+    def takes(self, letter: Letter) -> bool:  # noqa: ARG002  every chosen one
+        """Count a chosen letter."""
         self.num_discarded += 1
         return True
 
@@ -55,9 +42,7 @@ async def preview_discard(settings: Settings, choice: Choice) -> Disposal:
         ContractError: the topic does not exist.
     """
     disposal = Disposal(choice)
-    async with aclosing(read_all_letters(settings)) as letters:
-        async for letter in letters:
-            disposal.admits(letter)
+    await look_through(settings, disposal)
     return disposal
 
 
@@ -69,15 +54,8 @@ async def discard_letters(settings: Settings, choice: Choice) -> Disposal:
         KafkaError: the current portion was not discarded; those before it were.
     """
     disposal = Disposal(choice)
-    async with running(await create_fence(settings)) as fence, aclosing(read_all_letters(settings)) as letters:
-        portion = list[Letter]()
-        async for letter in letters:
-            if disposal.admits(letter):
-                portion.append(letter)
-            if len(portion) == _PORTION:
-                await _discard(fence, settings.dead_letter_topic, portion)
-                portion = []
-        if portion:
+    async with fenced_portions(settings, disposal, _PORTION) as (fence, portions):
+        async for portion in portions:
             await _discard(fence, settings.dead_letter_topic, portion)
     return disposal
 

@@ -14,78 +14,44 @@ decoder of the workers decides. One that is sent names its letter, so that a nex
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Collection, Sequence
-from contextlib import aclosing
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from aiokafka import AIOKafkaProducer
 
-from streamer.kafka.clients import running
 from streamer.kafka.connection import connection_of
-from streamer.kafka.letters import Letter, count_partitions, read_letters, survey_letters
-from streamer.kafka.limits import read_batch_limit
+from streamer.kafka.letters import Letter, count_partitions
 from streamer.kafka.partitioner import PARTITIONERS
-from streamer.kafka.producers import create_transactional_producer
+from streamer.operations.choosing import Choice, Selection, fenced_portions, look_through
 from streamer.settings import Settings
-from streamer.wire.letters import MAX_DEAD_VALUE_BYTES, RecordId, ResentHeaders, as_headers, receipt
+from streamer.wire.letters import MAX_DEAD_VALUE_BYTES, ResentHeaders, as_headers, receipt
 from streamer.wire.messages import Cause
 
 _PORTION: Final = 200  # letters in one transaction: 13 MiB if all have the maximum size
 _CREATE_TIME: Final = 0  # Kafka's code for timestamps of the producer, here this command
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """A selection of letters: those with some causes, or some by position.
-
-    Attributes:
-        causes: empty unless chosen by cause.
-        places: empty unless chosen by position.
-    """
-
-    causes: Collection[Cause] = ()
-    places: Collection[RecordId] = ()
-
-    def covers(self, letter: Letter) -> bool:
-        """Return whether a letter is selected."""
-        return letter.headers.error in self.causes or letter.place in self.places
-
-
-EVERY_LETTER: Final = Choice(causes=tuple(Cause))
-
-
 @dataclass(slots=True)
-class Dispatch:
-    """Decides on letters one by one, and counts the outcomes.
+class Dispatch(Selection):
+    """The letters to send, and the outcomes.
 
     Attributes:
         settings: of the deployment.
         num_partitions: of `plays`.
-        choice: the letters to send.
         num_sent: letters accepted for sending.
         num_sent_before: letters that already have receipts.
         refused: letters that cannot be sent, counted by reason.
-        missing: letters named but not found yet.
     """
 
     settings: Settings
     num_partitions: int
-    choice: Choice
     num_sent: int = 0
     num_sent_before: int = 0
     refused: Counter[str] = field(default_factory=Counter)
-    missing: set[RecordId] = field(init=False)
 
-    def __post_init__(self) -> None:
-        """Mark every named letter as missing."""
-        self.missing = set(self.choice.places)
-
-    def admits(self, letter: Letter) -> bool:
-        """Return whether to send the next letter, and count it."""
-        if not self.choice.covers(letter):
-            return False
-        self.missing.discard(letter.place)
+    def takes(self, letter: Letter) -> bool:
+        """Return whether to send a chosen letter, and count it."""
         if letter.is_sent:
             self.num_sent_before += 1
         elif reason := self._why_not(letter):
@@ -122,9 +88,7 @@ async def preview(settings: Settings, choice: Choice) -> Dispatch:
         ContractError: one of the topics does not exist.
     """
     dispatch = await _create_dispatch(settings, choice)
-    async with aclosing(read_all_letters(settings)) as letters:
-        async for letter in letters:
-            dispatch.admits(letter)
+    await look_through(settings, dispatch)
     return dispatch
 
 
@@ -136,22 +100,15 @@ async def send_again(settings: Settings, choice: Choice) -> Dispatch:
         KafkaError: the current portion was not sent; those before it were.
     """
     dispatch = await _create_dispatch(settings, choice)
-    async with running(await create_fence(settings)) as fence, aclosing(read_all_letters(settings)) as letters:
-        portion = list[Letter]()
-        async for letter in letters:
-            if dispatch.admits(letter):
-                portion.append(letter)
-            if len(portion) == _PORTION:
-                await _send(fence, dispatch, portion)
-                portion = []
-        if portion:
+    async with fenced_portions(settings, dispatch, _PORTION) as (fence, portions):
+        async for portion in portions:
             await _send(fence, dispatch, portion)
     return dispatch
 
 
 async def _create_dispatch(settings: Settings, choice: Choice) -> Dispatch:
     num_partitions = await count_partitions(connection_of(settings), settings.plays_topic)
-    return Dispatch(settings, num_partitions, choice)
+    return Dispatch(choice, settings, num_partitions)
 
 
 def _next_cause(letter: Letter) -> Cause | None:
@@ -161,30 +118,6 @@ def _next_cause(letter: Letter) -> Cause | None:
     now_ms = time.time_ns() // 1_000_000
     rejects = decode([letter.key], [letter.value], [now_ms], [_CREATE_TIME]).rejects
     return rejects[0].cause if rejects else None
-
-
-async def create_fence(settings: Settings) -> AIOKafkaProducer:
-    """Create a producer that, when it starts, fences the previous sender and ends its open transaction."""
-    topics = (settings.plays_topic, settings.dead_letter_topic)
-    return create_transactional_producer(
-        connection_of(settings),
-        max_batch_bytes=await read_batch_limit(connection_of(settings), topics),
-        transactional_id=f"{settings.app_id}-dead-letters",
-        transaction_timeout_s=settings.transaction_timeout_s,
-    )
-
-
-async def read_all_letters(settings: Settings) -> AsyncGenerator[Letter, None]:
-    """Yield the letters that are on the topic now and not gone.
-
-    Raises:
-        ContractError: the topic does not exist.
-    """
-    connection = connection_of(settings)
-    survey = await survey_letters(connection, settings.dead_letter_topic)
-    async with aclosing(read_letters(connection, survey)) as letters:
-        async for letter in letters:
-            yield letter
 
 
 async def _send(fence: AIOKafkaProducer, dispatch: Dispatch, letters: Sequence[Letter]) -> None:

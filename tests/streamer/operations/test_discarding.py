@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from streamer.operations.choosing import EVERY_LETTER, Choice
 from streamer.operations.discarding import discard_letters, preview_discard
-from streamer.operations.redelivery import EVERY_LETTER, Choice, send_again
+from streamer.operations.redelivery import send_again
 from streamer.wire.messages import Cause
 from tests.builders import play_value
 from tests.cases.observations import Observe

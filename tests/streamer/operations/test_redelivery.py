@@ -8,8 +8,9 @@ from aiokafka.errors import ProducerFenced
 
 from streamer.kafka.clients import running
 from streamer.kafka.partitioner import PARTITIONERS
-from streamer.operations import redelivery
-from streamer.operations.redelivery import EVERY_LETTER, Choice, Dispatch, preview, send_again
+from streamer.operations import choosing, redelivery
+from streamer.operations.choosing import EVERY_LETTER, Choice
+from streamer.operations.redelivery import Dispatch, preview, send_again
 from streamer.wire.letters import MAX_DEAD_VALUE_BYTES, RecordId, ResentHeaders, read_headers
 from streamer.wire.messages import Cause
 from tests.builders import play_value
@@ -144,7 +145,7 @@ async def test_a_portion_that_fails_is_sent_whole_next_time(office: Office, monk
     ) -> object:
         if value == good(3):  # another sender starts in the middle of the second portion
             monkeypatch.setattr(AIOKafkaProducer, "send", send)
-            async with running(await redelivery.create_fence(office.settings)):
+            async with running(await choosing.create_fence(office.settings)):
                 pass
         return await send(self, topic, value, *rest, **more)
 
