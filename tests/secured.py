@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from aiokafka.conn import AIOKafkaConnection, create_conn
 from aiokafka.protocol.admin import CreateAclsRequest_v1, DeleteAclsRequest_v1
@@ -22,6 +22,7 @@ from aiokafka.protocol.types import (
     TaggedFields,
 )
 
+from streamer.kafka.authorizer import Exactly
 from streamer.kafka.rights import CODES, Right
 from streamer.local.devkafka import DevKafka
 from streamer.local.ports import free_port
@@ -79,7 +80,7 @@ class SecuredKafka:
                 salt = os.urandom(16)
                 salted = hashlib.pbkdf2_hmac(name, password.encode(), salt, _ITERATIONS)
                 upsertion: tuple[object, ...] = (user, number, _ITERATIONS, salt, salted, {})
-                response = await connection.send(_Exactly(_AlterScramRequest([], [upsertion], {})))
+                response = await connection.send(Exactly(_AlterScramRequest([], [upsertion], {})))
                 assert [code for _, code, *_ in response.results] == [0], response
 
     async def grant(self, rights: Iterable[Right], user: str = USER) -> None:
@@ -90,7 +91,7 @@ class SecuredKafka:
             for right in rights
         ]  # fmt: skip
         async with self.admin() as connection:
-            response = await connection.send(_Exactly(CreateAclsRequest_v1(acls)))
+            response = await connection.send(Exactly(CreateAclsRequest_v1(acls)))
         assert {code for code, _ in response.creation_responses} <= {0}, response
 
     async def revoke(self, right: Right, user: str = USER) -> None:
@@ -98,7 +99,7 @@ class SecuredKafka:
         acl = (_RESOURCES[right.resource], right.name, _PREFIXED if right.is_prefix else _LITERAL, f"User:{user}", "*",
                CODES[right.operation], _ALLOW)  # fmt: skip
         async with self.admin() as connection:
-            response = await connection.send(_Exactly(DeleteAclsRequest_v1([acl])))
+            response = await connection.send(Exactly(DeleteAclsRequest_v1([acl])))
         assert [len(matches) for *_, matches in response.filter_responses] == [1], response
 
 
@@ -154,16 +155,6 @@ def _logins(prefix: str) -> dict[str, str]:
             f'{security}.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="broker";'
         ),
     }
-
-
-@dataclass(frozen=True, slots=True)
-class _Exactly:
-    """A request of one version."""
-
-    request: RequestStruct
-
-    def prepare(self, _: Any) -> RequestStruct:
-        return self.request
 
 
 class _AlterScramResponse(Response):  # type: ignore[misc]  # aiokafka is untyped

@@ -56,7 +56,7 @@ def _of(rights: Sequence[Right], resource: Resource) -> list[Right]:
 
 async def _missing_on_topics(broker: AIOKafkaConnection, rights: Sequence[Right]) -> list[Right]:
     names = sorted({right.name for right in rights})
-    response = await broker.send(_Exactly(_MetadataRequest(names, False, False, True)))
+    response = await broker.send(Exactly(_MetadataRequest(names, False, False, True)))
     refusal = TopicAuthorizationFailedError.errno
     allowed = {name: _allowed(code, operations, refusal) for code, name, *_, operations in response.topics}
     hidden = [name for code, name, *_ in response.topics if code == refusal]
@@ -68,7 +68,7 @@ async def _with_readable_configs(broker: AIOKafkaConnection, names: Sequence[str
     """Return the topics of which we may read the configuration, among those that we may not see."""
     if not names:
         return []
-    response = await broker.send(_Exactly(DescribeConfigsRequest_v1([(_TOPIC, name, []) for name in names], False)))
+    response = await broker.send(Exactly(DescribeConfigsRequest_v1([(_TOPIC, name, []) for name in names], False)))
     return [name for code, _, _, name, _ in response.resources if code != TopicAuthorizationFailedError.errno]
 
 
@@ -89,13 +89,13 @@ async def _missing_on_group(connect: Connect, broker: AIOKafkaConnection, right:
 async def _describe_group(connect: Connect, coordinator: Any, name: str) -> Any:
     broker = await connect(coordinator.host, coordinator.port)
     try:
-        return (await broker.send(_Exactly(_DescribeGroupsRequest([name], True)))).groups
+        return (await broker.send(Exactly(_DescribeGroupsRequest([name], True)))).groups
     finally:
         await broker.close()
 
 
 async def _find_coordinator(broker: AIOKafkaConnection, name: str, kind: int) -> Any:
-    return await broker.send(_Exactly(FindCoordinatorRequest_v1(name, kind)))
+    return await broker.send(Exactly(FindCoordinatorRequest_v1(name, kind)))
 
 
 def _allowed(code: int, operations: int, refusal: int) -> Collection[int]:
@@ -109,7 +109,7 @@ def _allowed(code: int, operations: int, refusal: int) -> Collection[int]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Exactly:
+class Exactly:
     """A request of one version; every Kafka since 2.3 knows those of this file."""
 
     request: RequestStruct
