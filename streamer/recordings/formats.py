@@ -4,7 +4,7 @@ A track that has no id of its own is named `artist - title`, in every format.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from streamer.errors import RecordingError
@@ -43,22 +43,29 @@ def find_format(source: Source, choice: ColumnChoice) -> Format:
         RecordingError: a column is missing, or one was chosen that does not exist.
     """
     known = next(_known_formats(source), None)
-    user = _chosen(source, "user", choice.user, is_optional=True) or (known.user if known else None)
     track = _chosen(source, "track", choice.track) or (known.track if known else _track(source))
     time = _chosen(source, "time", choice.time) or (known.time if known else None)
-    session = _chosen(source, "session", choice.session) or (known.session if known else None)
-    found = Format(
+    user = _user(source, choice.user, known)
+    return Format(
         known.name if known else source.kind,
-        user or _usual(source, "user"),
+        user,
         track or _required(source, "track"),
         time or _required(source, "time"),
-        session or _usual(source, "session"),
+        _chosen(source, "session", choice.session) or _usual(source, "session"),
+        owner=_owner(source, choice.user, known) if user is None else None,
     )
-    if found.user is None or (known and known.user is None and choice.user and user is None):
-        return replace(found, user=None, owner=_owner(source, choice.user, known))
-    if choice.user is not None and user is None:
-        raise _no_column(source, choice.user)
-    return replace(found, owner=None)
+
+
+def _user(source: Source, name: str | None, known: Format | None) -> str | None:
+    """Return the column of the listeners; None if all plays are of one, who may have been named."""
+    user = (known.user if known else None) or _usual(source, "user")
+    if name is None:
+        return user
+    if column := source.find(name):
+        return source.text(column)
+    if user is None or (known is not None and known.user is None):
+        return None
+    raise _no_column(source, name)
 
 
 def _owner(source: Source, user: str | None, known: Format | None) -> str:
@@ -127,13 +134,12 @@ def _track(source: Source) -> str | None:
     return None
 
 
-def _chosen(source: Source, role: str, name: str | None, *, is_optional: bool = False) -> str | None:
+def _chosen(source: Source, role: str, name: str | None) -> str | None:
     if name is None:
         return None
-    sql = source.find(name)
-    if sql is None and not is_optional:
+    if (sql := source.find(name)) is None:
         raise _no_column(source, name)
-    return sql if sql is None or role == "time" else source.text(sql)
+    return sql if role == "time" else source.text(sql)
 
 
 def _no_column(source: Source, name: str) -> RecordingError:

@@ -69,9 +69,7 @@ class Source:
         if sql.startswith("(json->>"):
             value = f"json_type({sql.replace('->>', '->', 1)})"
             return f"CASE WHEN {value} IN ('OBJECT', 'ARRAY', 'DOUBLE', 'BOOLEAN') THEN '' ELSE coalesce({sql}, '') END"
-        if _TEXTS.fullmatch(kind):
-            return f"coalesce({sql}::VARCHAR, '')"
-        if _NUMBERS.fullmatch(kind):
+        if _TEXTS.fullmatch(kind) or _NUMBERS.fullmatch(kind):
             return f"coalesce({sql}::VARCHAR, '')"
         if kind == "BLOB":
             return f"coalesce(try(decode({sql})), '')"

@@ -194,6 +194,13 @@ def test_a_file_without_listeners_needs_to_be_told_who_plays(tmp_path: Path) -> 
     assert plays(tmp_path, content, user="ann").user_ids == ("ann",)
 
 
+def test_a_user_who_is_no_column_of_an_export_with_listeners_is_a_mistake(tmp_path: Path) -> None:
+    (tmp_path / "endsong_0.json").write_text(spotify_extended())
+
+    with pytest.raises(RecordingError, match="there is no column bob; the columns are"):
+        read_plays(tmp_path / "endsong_0.json", ColumnChoice(user="bob"))
+
+
 def test_a_user_who_is_no_column_of_a_file_with_listeners_is_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="there is no column usr; the columns are user, track, ts"):
         plays(tmp_path, lines("user,track,ts", f"u,One,{FIRST_S}"), user="usr")
