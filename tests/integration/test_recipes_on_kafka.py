@@ -17,19 +17,18 @@ from models.serving.step import StepOutput, step
 from models.serving.step_input import StepInput
 from models.training.recipe_fitting import fit_recipe
 from models.training.shards import Shard
-from streamer.faust.app import stop_app
 from streamer.kafka.topics import ensure_topics
 from streamer.local.devkafka import DevKafka
 from streamer.releases.alias import move_alias
 from streamer.settings import Settings
 from streamer.wire.messages import Recommendation, ReleaseNotice
-from streamer.worker.app import create_worker
 from streamer.worker.pipeline import Answering
 from tests.agreement import SCORE_TOLERANCE
 from tests.builders import NOON_MS, WINDOW, play_value, tiny_recipe
 from tests.models.training.test_fit import CATALOGUE, IDS, rounds
 from tests.onkafka import produce, read_committed
 from tests.until import until
+from tests.working import working
 
 #: What the listener plays under each release, in order; no release knows "x".
 PLAYED = ("t3", "x", "t4", "t3")
@@ -81,18 +80,15 @@ async def test_one_worker_serves_every_recipe_in_turn_as_the_offline_step_does(
         releases_url=str(tmp_path / "releases"),
         short_term_size=SIZES[0], long_term_size=SIZES[1], device="cpu", **topics,
     )  # fmt: skip
-    num_partitions = await ensure_topics(settings)
+    await ensure_topics(settings)
     releases = [release_of(recipe, tmp_path / "releases", number) for number, recipe in enumerate(RECIPES.values())]
     await move_alias(kafka.connection, settings.releases_topic, releases[0][0])
 
-    worker = create_worker(settings, num_partitions)
-    await worker.answering.releases.start()
-    await worker.app.start()
     tracks, times_ms = list[str](), list[int]()
-    try:
+    async with working(settings) as answering:
         for number, (notice, release) in enumerate(releases):
             await move_alias(kafka.connection, settings.releases_topic, notice)
-            await until_serving(worker.answering, release_id=release.release_id)
+            await until_serving(answering, release_id=release.release_id)
             for track in PLAYED:
                 tracks.append(track)
                 times_ms.append(NOON_MS + 60_000 * len(tracks) ** 2)
@@ -100,13 +96,7 @@ async def test_one_worker_serves_every_recipe_in_turn_as_the_offline_step_does(
             last = times_ms[-1] + 1
             await produce(at, settings.plays_topic, *(play_value("u", *play) for play in new), timestamp_ms=last)
             offset = (number + 1) * len(PLAYED) - 1
-            await until_serving(worker.answering, release_id=release.release_id, offset=offset)
-    finally:
-        await worker.answering.drain.close()
-        await stop_app(worker.app)
-        await worker.answering.fences.drop()
-        await worker.answering.releases.stop()
-        worker.answering.engine.close()
+            await until_serving(answering, release_id=release.release_id, offset=offset)
 
     topics_of_answers = (settings.short_term_topic, settings.long_term_topic)
     answers = [[msgspec.json.decode(each.value or b"", type=Recommendation)
