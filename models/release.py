@@ -94,26 +94,6 @@ class SavedRelease(NamedTuple):
 
 
 def save_release(
-    releases_url: str,
-    recommender: Recommender,
-    *,
-    training: TrainingConfig,
-    metrics: Mapping[str, Json],
-    data_window: DataWindow,
-    created_at_ms: int,
-) -> SavedRelease:
-    """Save a release below an fsspec URL or a path; arguments and errors are those of `save_into`."""
-    return save_into(
-        Folder(releases_url),
-        recommender,
-        training=training,
-        metrics=metrics,
-        data_window=data_window,
-        created_at_ms=created_at_ms,
-    )
-
-
-def save_into(
     releases: Folder,
     recommender: Recommender,
     *,

@@ -27,6 +27,7 @@ from models.plays.catalogue import PAD, Catalogue, track_key
 from models.recipes import Recipe
 from models.release import Release, SavedRelease, save_release
 from models.release_files import DataWindow, Json
+from models.release_folder import Folder
 from models.serving.recommender import Recommender
 from streamer.wire.state import BIT_REPEATS, BIT_SKIPPED, States
 
@@ -127,7 +128,7 @@ def save_tiny_release(
 ) -> SavedRelease:
     """A release as a trainer saves it in a shared folder; it passed the gate unless its metrics say otherwise."""
     return save_release(
-        str(directory),
+        Folder(str(directory)),
         Recommender(tiny_network(seed), Catalogue(TRACK_IDS)),
         training=TrainingConfig(),
         metrics={"seed": seed, "passed": True} if metrics is None else metrics,

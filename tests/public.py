@@ -19,6 +19,7 @@ from models.config import NetworkConfig, RerankerConfig, TrainingConfig
 from models.plays.catalogue import Catalogue
 from models.plays.histories import gather_histories
 from models.release import save_release
+from models.release_folder import Folder
 from models.serving.recommender import Recommender
 from models.training import checkpoint
 from models.training.reranker_counts import counted_reranker
@@ -191,7 +192,12 @@ def format_rows() -> Rows:
 def _saved(recommender: Recommender) -> set[str]:
     with TemporaryDirectory() as directory:
         saved = save_release(
-            directory, recommender, training=TrainingConfig(), metrics={}, data_window=WINDOW, created_at_ms=NOON_MS
+            Folder(directory),
+            recommender,
+            training=TrainingConfig(),
+            metrics={},
+            data_window=WINDOW,
+            created_at_ms=NOON_MS,
         )
         return {path.name for path in Path(saved.location).iterdir()}
 

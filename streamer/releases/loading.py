@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.config import TrainingConfig
-from models.release import Release, SavedRelease, load_files, save_into
+from models.release import Release, SavedRelease, load_files, save_release
 from models.release_files import MAX_RELEASE_BYTES, RELEASE_ID, DataWindow, InvalidRelease, Json, read_manifest
 from models.serving.recommender import Recommender
 from streamer.addresses import mask
@@ -43,7 +43,7 @@ def save_under(
         FileExistsError: the release is there already; releases are immutable.
         StoreError: the store fails.
     """
-    return save_into(
+    return save_release(
         store,
         recommender,
         training=training,

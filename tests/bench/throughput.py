@@ -35,6 +35,7 @@ from models.networks.network import TasteNetwork
 from models.plays.catalogue import Catalogue
 from models.release import Release, save_release
 from models.release_files import DataWindow
+from models.release_folder import Folder
 from models.serving.recommender import Recommender
 from models.serving.step import Ranked, StepOutput
 from streamer.faust.stream import consume
@@ -159,7 +160,8 @@ async def fill(bootstrap_servers: str, num_plays: int, directory: Path) -> None:
     torch.manual_seed(0)
     network, window = TasteNetwork(NetworkConfig(), NUM_TRACKS), DataWindow(0, 0, 0, 0)
     saved = save_release(
-        settings.releases_url, Recommender(network, Catalogue(track_ids)), training=TrainingConfig(), metrics={},
+        Folder(settings.releases_url),
+        Recommender(network, Catalogue(track_ids)), training=TrainingConfig(), metrics={},
         data_window=window, created_at_ms=int(time.time() * 1000),
     )  # fmt: skip
     rng = np.random.default_rng(0)

@@ -19,6 +19,7 @@ from models.networks.network import TasteNetwork
 from models.plays.catalogue import Catalogue
 from models.release import Release, SavedRelease, load_release, save_release
 from models.release_files import DataWindow
+from models.release_folder import Folder
 from models.serving.recommender import Recommender
 from streamer.local.devkafka import DevKafka
 from tests.faults.cleaning import CLEANING_CONFIG
@@ -45,7 +46,7 @@ def save_tiny_release(directory: Path, *, seed: int, tracks: tuple[str, ...], hi
     for weights in (*network.ring_weights, *network.ring_gates):
         torch.nn.init.normal_(weights)
     saved = save_release(
-        str(directory),
+        Folder(str(directory)),
         Recommender(network, Catalogue(tracks)),
         training=TrainingConfig(),
         metrics={},

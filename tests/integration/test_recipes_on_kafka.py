@@ -13,6 +13,7 @@ from models.plays.histories import Histories, gather_histories
 from models.plays.playlists import playlist_histories
 from models.recipes import RECIPES, Recipe
 from models.release import Release, load_release, save_release
+from models.release_folder import Folder
 from models.serving.step import StepOutput, step
 from models.serving.step_input import StepInput
 from models.training.recipe_fitting import fit_recipe
@@ -40,7 +41,7 @@ def release_of(recipe: Recipe, directory: Path, number: int) -> tuple[ReleaseNot
     lists = playlist_histories(np.zeros(len(IDS), np.int64), np.arange(len(IDS)), track_keys(IDS))
     recommender = fit_recipe(tiny_recipe(recipe), [Shard(rounds(5))], CATALOGUE, playlists=lists)
     saved = save_release(
-        str(directory), recommender, training=TrainingConfig(), metrics={}, data_window=WINDOW,
+        Folder(str(directory)), recommender, training=TrainingConfig(), metrics={}, data_window=WINDOW,
         created_at_ms=NOON_MS + number,
     )  # fmt: skip
     return ReleaseNotice(*saved), load_release(saved.location)

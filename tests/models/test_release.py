@@ -13,6 +13,7 @@ from models.networks.network import Network, TasteNetwork
 from models.plays.catalogue import Catalogue, track_key
 from models.release import SavedRelease, load_release, save_release
 from models.release_files import DataWindow, InvalidRelease, describe_release
+from models.release_folder import Folder
 from models.serving.recommender import Recommender
 
 CREATED_AT_MS = 1_795_475_700_123
@@ -27,7 +28,7 @@ def saved(tmp_path: Path, network: TasteNetwork, catalogue: Catalogue) -> SavedR
 
 def save(url: str, network: Network, catalogue: Catalogue) -> SavedRelease:
     return save_release(
-        url,
+        Folder(url),
         Recommender(network, catalogue),
         training=TrainingConfig(),
         metrics={"short-term/all": {"HR@20": 0.46}},
@@ -166,7 +167,7 @@ def edit_manifest(saved: SavedRelease, **fields: object) -> None:
 
 def test_a_second_stage_is_part_of_the_release(reranked: Recommender, tmp_path: Path) -> None:
     saved = save_release(
-        str(tmp_path), reranked, training=TrainingConfig(), metrics={}, data_window=WINDOW, created_at_ms=1
+        Folder(str(tmp_path)), reranked, training=TrainingConfig(), metrics={}, data_window=WINDOW, created_at_ms=1
     )  # fmt: skip
 
     reranker = load_release(saved.location).recommender.reranker
@@ -181,7 +182,7 @@ def test_a_second_stage_is_part_of_the_release(reranked: Recommender, tmp_path: 
 
 def test_a_second_stage_with_changed_bytes_is_rejected(reranked: Recommender, tmp_path: Path) -> None:
     saved = save_release(
-        str(tmp_path), reranked, training=TrainingConfig(), metrics={}, data_window=WINDOW, created_at_ms=1
+        Folder(str(tmp_path)), reranked, training=TrainingConfig(), metrics={}, data_window=WINDOW, created_at_ms=1
     )  # fmt: skip
     path = Path(saved.location) / "reranker.safetensors"
     path.write_bytes(path.read_bytes()[:-1] + b"!")

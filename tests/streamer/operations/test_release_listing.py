@@ -10,6 +10,7 @@ from rich.text import Text
 from models.config import TrainingConfig
 from models.release import save_release
 from models.release_files import describe_release
+from models.release_folder import Folder
 from streamer.operations.release_listing import description_text, print_table, release_row
 from streamer.releases.registry import Registry
 from streamer.releases.store import Store
@@ -24,7 +25,7 @@ def judged(tmp_path: Path) -> str:
     """The id of a release with a verdict."""
     release = tiny_release()
     return save_release(
-        str(tmp_path), release.recommender, data_window=WINDOW, created_at_ms=NOON_MS + 1,
+        Folder(str(tmp_path)), release.recommender, data_window=WINDOW, created_at_ms=NOON_MS + 1,
         metrics={"verdict": VERDICT, "gate": {"candidate": {"HR@20": {"mean": 0.4123}}}}, training=TrainingConfig(),
     ).release_id  # fmt: skip
 

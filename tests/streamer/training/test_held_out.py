@@ -9,6 +9,7 @@ import pytest
 from models.config import TrainingConfig
 from models.plays.split import Plays
 from models.release import SavedRelease, save_release
+from models.release_folder import Folder
 from models.serving.recommender import Recommender
 from streamer.archive.plays import ArchivedPlays
 from streamer.releases.alias import CHAMPION_FILE
@@ -30,7 +31,7 @@ def loops() -> ArchivedPlays:
 
 def save(directory: Path, recommender: Recommender) -> SavedRelease:
     return save_release(
-        str(directory), recommender, training=TrainingConfig(), metrics={}, data_window=WINDOW, created_at_ms=1
+        Folder(str(directory)), recommender, training=TrainingConfig(), metrics={}, data_window=WINDOW, created_at_ms=1
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import torch
 from models.config import TrainingConfig
 from models.plays.catalogue import Catalogue
 from models.release import save_release
+from models.release_folder import Folder
 from models.serving.recommender import Recommender
 from streamer.errors import ReleaseError, StoreError
 from streamer.releases.loading import NoticeError, notice_of
@@ -35,7 +36,7 @@ def test_a_release_that_cannot_compute_a_play_is_not_taken_up(tmp_path: Path, ob
         for parameter in network.parameters():
             parameter.fill_(3e38)  # finite, but no sum of two is
     saved = save_release(
-        str(tmp_path), Recommender(network, Catalogue(TRACK_IDS)), training=TrainingConfig(), metrics={},
+        Folder(str(tmp_path)), Recommender(network, Catalogue(TRACK_IDS)), training=TrainingConfig(), metrics={},
         data_window=WINDOW, created_at_ms=1,
     )  # fmt: skip
 
