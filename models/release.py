@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Final, NamedTuple, TypeVar
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final, NamedTuple, TypeVar
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
 from torch import nn
 
 from models.config import RerankerConfig, TrainingConfig
 from models.networks.architectures import build_network
 from models.networks.network import Network
-from models.plays.catalogue import Catalogue, track_key
+from models.plays.catalogue import FIRST_TRACK, PAD, Catalogue, track_key
 from models.release_files import (
     CATALOGUE,
     CONFIG,
@@ -32,12 +32,13 @@ from models.release_files import (
     InvalidRelease,
     Json,
     ReleaseManifest,
-    read_file,
+    copy_files,
     read_manifest,
     sha256_of,
     to_json,
 )
 from models.release_folder import Folder
+from models.release_tensors import adopt, encode_tensors, map_tensors, require_finite
 from models.serving.recommender import Recommender
 from models.serving.reranker import Reranker
 
@@ -119,14 +120,16 @@ def save_release(
     contents = _contents(recommender, training, metrics)
     created = datetime.fromtimestamp(created_at_ms / 1000, UTC)
     stamp = f"{created:%Y%m%dT%H%M%S}.{created_at_ms % 1000:03d}Z"
-    release_id = f"{stamp}-{sha256_of(contents[WEIGHTS])[:8]}"
+    release_id = f"{stamp}-{sha256_of(*contents[WEIGHTS])[:8]}"
     manifest = to_json(
         {
             "format_version": FORMAT_VERSION,
             "release_id": release_id,
             "created_at_ms": created_at_ms,
             "data_window": asdict(data_window),
-            "files": {name: {"sha256": sha256_of(content), "size": len(content)} for name, content in contents.items()},
+            "files": {
+                name: {"sha256": sha256_of(*pieces), "size": sum(map(len, pieces))} for name, pieces in contents.items()
+            },
         }
     )
     folder = releases.folder(release_id)
@@ -134,47 +137,55 @@ def save_release(
         raise FileExistsError(
             f"release {folder.location} exists, and releases never change; save it again with a later created_at_ms"
         )
-    for name, content in [*contents.items(), (MANIFEST, manifest)]:
-        folder.write(name, content)
+    for name, pieces in contents.items():
+        folder.write_pieces(name, pieces, sum(map(len, pieces)))
+    folder.write(MANIFEST, manifest)
     return SavedRelease(release_id, folder.location, sha256_of(manifest))
 
 
 def load_release(location: str, *, manifest_sha256: str | None = None, device: torch.device | str = "cpu") -> Release:
-    """Load the release at an fsspec URL or path; arguments and errors are those of `read_manifest` and `load_files`."""
-    folder = Folder(location)
-    return load_files(folder, read_manifest(folder, manifest_sha256), device=device)
+    """Load the release at an fsspec URL or path, verified.
 
-
-def load_files(
-    folder: Folder,
-    manifest: ReleaseManifest,
-    *,
-    device: torch.device | str = "cpu",
-    max_bytes: int = MAX_RELEASE_BYTES,
-) -> Release:
-    """Read the files of a release and verify every byte of them.
+    Its files are copied to a temporary directory, mapped from there, and lose their names at once: nobody can shorten
+    what is mapped.
 
     Args:
-        folder: of the release.
-        manifest: what is trusted about it.
+        location: of the release.
+        manifest_sha256: of its manifest; None: unverified.
         device: where the weights go.
-        max_bytes: the most that all files together may have.
 
     Raises:
-        InvalidRelease: a file is missing, too large or differs from its checksum.
-        OSError: the location cannot be reached; another attempt may succeed.
+        InvalidRelease: a file is missing, too large, or not what the manifest says.
+        OSError: the location cannot be reached, or nothing can be written to the temporary directory.
     """
-    contents: dict[str, bytes] = {}
-    for name, entry in manifest.files.items():
-        contents[name] = read_file(folder, name, entry, max_bytes - sum(map(len, contents.values())))
+    folder = Folder(location)
+    manifest = read_manifest(folder, manifest_sha256)
+    with TemporaryDirectory(prefix="refrain-") as directory:
+        copy_files(folder, manifest, Path(directory), MAX_RELEASE_BYTES)
+        return load_files(Path(directory), manifest, device=device)
+
+
+def load_files(directory: Path, manifest: ReleaseManifest, *, device: torch.device | str = "cpu") -> Release:
+    """Map the files of a release, which were copied and verified (`copy_files`).
+
+    Args:
+        directory: holds the files, which nobody else writes: to shorten one that is mapped kills the process.
+        manifest: what is trusted about the release.
+        device: where the weights go; on a CPU they stay in the files.
+
+    Raises:
+        InvalidRelease: they do not fit together.
+    """
     try:
-        catalogue = Catalogue(json.loads(contents[CATALOGUE]))
-        network, reranker = _network(contents, len(catalogue)), _reranker(contents, len(catalogue))
-        metrics = dict(json.loads(contents[METRICS]))
+        config = json.loads((directory / CONFIG).read_bytes())
+        catalogue = Catalogue(json.loads((directory / CATALOGUE).read_bytes()))
+        network = _network(directory, config, len(catalogue))
+        reranker = _reranker(directory, config, len(catalogue)) if RERANKER in manifest.files else None
+        metrics = dict(json.loads((directory / METRICS).read_bytes()))
     except _MISFITS as exc:
         reason = " ".join(str(exc).split())
         raise InvalidRelease(
-            f"the files of release {folder.location} do not fit together: {reason}; save a new one"
+            f"the files of release {manifest.release_id} do not fit together: {reason}; save a new one"
         ) from exc
     return Release(
         release_id=manifest.release_id,
@@ -188,62 +199,53 @@ def load_files(
     )
 
 
-def _network(contents: Mapping[str, bytes], num_tracks: int) -> Network:
-    """Build the network the files describe.
+def _network(directory: Path, config: Mapping[str, Any], num_tracks: int) -> Network:
+    """Build the network the files describe, around the weights where they are mapped.
 
     Raises:
-        ValueError: a weight is not finite, which would ruin every state it touches, or the architecture is unknown.
+        ValueError: a weight is not finite, or the architecture is unknown.
     """
-    network = build_network(json.loads(contents[CONFIG])["network"], num_tracks)
-    network.load_state_dict(load_tensors(contents[WEIGHTS]) | load_tensors(contents[ITEMS]))
-    _require_finite(network)
+    network = build_network(config["network"], 0)
+    network.embedding = nn.Embedding(num_tracks + FIRST_TRACK, network.config.embedding_size, PAD, device="meta")
+    adopt(network, map_tensors(directory / WEIGHTS) | map_tensors(directory / ITEMS))
+    require_finite(network)
     return network
 
 
-def _reranker(contents: Mapping[str, bytes], num_tracks: int) -> Reranker | None:
-    """Build the second stage that the files describe; None if they describe none.
+def _reranker(directory: Path, config: Mapping[str, Any], num_tracks: int) -> Reranker:
+    """Build the second stage that the files describe, around the counts where they are mapped.
 
     Raises:
         ValueError: a weight is not finite.
     """
-    if RERANKER not in contents:
-        return None
-    tensors = load_tensors(contents[RERANKER])
-    config = RerankerConfig.from_dict(json.loads(contents[CONFIG])["reranker"])
-    reranker = Reranker(config, num_tracks, len(tensors["pair_keys"]))
-    reranker.load_state_dict(tensors)
-    _require_finite(reranker)
+    tensors = map_tensors(directory / RERANKER)
+    with torch.device("meta"):
+        reranker = Reranker(RerankerConfig.from_dict(config["reranker"]), num_tracks, len(tensors["pair_keys"]))
+    adopt(reranker, tensors)
+    require_finite(reranker)
     return reranker
-
-
-def _require_finite(module: nn.Module) -> None:
-    for name, tensor in module.state_dict().items():
-        if not torch.isfinite(tensor).all():
-            raise ValueError(f"{name} is not finite")
 
 
 def _frozen(module: _Module) -> _Module:
     return module.requires_grad_(requires_grad=False).eval()
 
 
-def _contents(recommender: Recommender, training: TrainingConfig, metrics: Mapping[str, Json]) -> dict[str, bytes]:
-    """Encode every file but the manifest."""
+def _contents(
+    recommender: Recommender, training: TrainingConfig, metrics: Mapping[str, Json]
+) -> dict[str, Sequence[bytes | memoryview]]:
+    """Encode every file but the manifest, in pieces; tensors are not copied."""
     reranker = recommender.reranker
-    second_stage = {} if reranker is None else {RERANKER: save_tensors(_tensors(reranker))}
-    weights = _tensors(recommender.network)
+    second_stage = {} if reranker is None else {RERANKER: encode_tensors(reranker.state_dict())}
+    weights = recommender.network.state_dict()
     items = {_ITEM_VECTORS: weights.pop(_ITEM_VECTORS)}
     sizes = {
         "network": recommender.network.config.to_dict(),
         "reranker": None if reranker is None else reranker.config.to_dict(),
     }
     return second_stage | {
-        WEIGHTS: save_tensors(weights),
-        ITEMS: save_tensors(items),
-        CATALOGUE: to_json(list(recommender.catalogue.track_ids)),
-        CONFIG: to_json(sizes | {"training": asdict(training)}),
-        METRICS: to_json(dict(metrics)),
+        WEIGHTS: encode_tensors(weights),
+        ITEMS: encode_tensors(items),
+        CATALOGUE: [to_json(list(recommender.catalogue.track_ids))],
+        CONFIG: [to_json(sizes | {"training": asdict(training)})],
+        METRICS: [to_json(dict(metrics))],
     }
-
-
-def _tensors(module: nn.Module) -> dict[str, torch.Tensor]:
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}

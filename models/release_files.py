@@ -21,8 +21,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from models.plays.histories import Histories
@@ -151,7 +152,7 @@ def read_manifest(folder: Folder, sha256: str | None) -> ReleaseManifest:
         InvalidRelease: it is missing, too large or damaged, or its format is unknown.
         OSError: the location cannot be reached.
     """
-    content = _read(folder, MANIFEST, MAX_MANIFEST_BYTES, sha256)
+    content = b"".join(_pieces(folder, MANIFEST, MAX_MANIFEST_BYTES, sha256))
     at = f"{folder.location}/{MANIFEST}"
     try:
         fields = json.loads(content)
@@ -203,32 +204,84 @@ def read_file(folder: Folder, name: str, entry: FileEntry, max_bytes: int) -> by
         InvalidRelease: it is missing or too large, or differs from the manifest.
         OSError: the location cannot be reached.
     """
+    return b"".join(_pieces(folder, name, _limit(folder, name, entry, max_bytes), entry.sha256))
+
+
+def copy_files(folder: Folder, manifest: ReleaseManifest, directory: Path, max_bytes: int) -> None:
+    """Copy the files of a release to a local directory, verify every byte, and write the manifest last.
+
+    What the directory holds already is read and verified instead: a file that is damaged, or was cut off by a crash or
+    a power cut, is copied again. So nothing needs to be flushed to the disk.
+
+    Args:
+        folder: of the release.
+        manifest: what is trusted about it.
+        directory: where the files go; created if absent.
+        max_bytes: the most that all files together may have.
+
+    Raises:
+        InvalidRelease: a file is missing, too large or differs from its checksum.
+        OSError: the location cannot be reached, or the directory cannot be written.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, entry in manifest.files.items():
+        limit, path = _limit(folder, name, entry, max_bytes), directory / name
+        if not _is_intact(path, entry):
+            _write(path, _pieces(folder, name, limit, entry.sha256))
+        max_bytes -= path.stat().st_size
+    _write(directory / MANIFEST, [manifest.content])
+
+
+def _write(path: Path, pieces: Iterable[bytes]) -> None:
+    """Write a file that has its name only once it is complete."""
+    unfinished = path.with_name(f"{path.name}.new")
+    with unfinished.open("wb") as file:
+        file.writelines(pieces)
+    unfinished.rename(path)
+
+
+def _is_intact(path: Path, entry: FileEntry) -> bool:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == entry.sha256
+    except FileNotFoundError:
+        return False
+
+
+def _limit(folder: Folder, name: str, entry: FileEntry, max_bytes: int) -> int:
+    """Return the most bytes that a file may have."""
     limit = max_bytes if entry.size is None else entry.size
     if limit > max_bytes:
         raise InvalidRelease(
             f"release {folder.location} has more than the {max_bytes:,} bytes left for {name} ({limit:,}); check who "
             "wrote it, or raise REFRAIN_RELEASES_MAX_MB"
         )
-    return _read(folder, name, limit, entry.sha256)
+    return limit
 
 
-def _read(folder: Folder, name: str, max_bytes: int, sha256: str | None) -> bytes:
+def _pieces(folder: Folder, name: str, max_bytes: int, sha256: str | None) -> Iterator[bytes]:
+    """Read a file piece by piece; what it holds is verified once all of it was read."""
+    digest = hashlib.sha256()
     try:
-        content = folder.read(name, max_bytes)
+        for piece in folder.pieces(name, max_bytes):
+            digest.update(piece)
+            yield piece
     except FileNotFoundError as exc:
         raise InvalidRelease(
             f"release {folder.location} has no {name}; copy it again, or check that its trainer finished"
         ) from exc
     except FileTooLargeError as exc:
         raise InvalidRelease(f"{exc}; check who wrote it, or raise REFRAIN_RELEASES_MAX_MB") from exc
-    if sha256 is not None and (actual := sha256_of(content)) != sha256:
+    if sha256 is not None and (actual := digest.hexdigest()) != sha256:
         raise InvalidRelease(f"{folder.location}/{name} has sha256 {actual}, expected {sha256}; copy the release again")
-    return content
 
 
-def sha256_of(content: bytes) -> str:
+def sha256_of(*pieces: bytes | memoryview) -> str:
     """Return the checksum of a file in hex, as in the manifest."""
-    return hashlib.sha256(content).hexdigest()
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 def to_json(value: Any) -> bytes:

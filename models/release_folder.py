@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, TypeVar
 
 import fsspec
@@ -10,6 +10,7 @@ import fsspec
 _T = TypeVar("_T")
 
 _SIZE_UNKNOWN: Final = -1  # of a file whose store does not say it
+_PIECE_BYTES: Final = 16 << 20  # of a file that is read: what is held of it at a time
 
 
 class FileTooLargeError(Exception):
@@ -38,7 +39,11 @@ class Folder:
         return Folder(self.url, "/".join(part for part in (self.path, name) if part))
 
     def read(self, name: str, max_bytes: int) -> bytes:
-        """Read a file unless it is too large: its size is looked up first, and no more than that is copied.
+        """Read a whole file; errors are those of `pieces`."""
+        return b"".join(self.pieces(name, max_bytes))
+
+    def pieces(self, name: str, max_bytes: int) -> Iterator[bytes]:
+        """Read a file piece by piece unless it is too large: its size is looked up first, and no more is copied.
 
         Raises:
             FileNotFoundError: there is no such file, though the URL can be reached.
@@ -49,14 +54,16 @@ class Folder:
         if size is None:
             raise FileNotFoundError(f"{self.location} has no {name}")
         limit = max_bytes if size == _SIZE_UNKNOWN else min(size, max_bytes)
-        content = b""
-        if 0 < size <= max_bytes or size == _SIZE_UNKNOWN:
-            content = self._call(
-                f"read {name}", lambda files, root: files.cat_file(self._path(root, name), 0, limit + 1), limit
-            )
-        if (actual := max(size, len(content))) > limit:
-            raise FileTooLargeError(f"{self.location}/{name} has {actual:,} bytes or more instead of at most {limit:,}")
-        return content
+        self._refuse_more(name, size, limit)
+        begin = 0
+        while begin != size:
+            end = min(begin + _PIECE_BYTES, limit + 1)  # one more byte shows that there are more
+            piece = self._read_piece(name, begin, end)
+            self._refuse_more(name, begin + len(piece), limit)
+            yield piece
+            if len(piece) < end - begin:
+                return
+            begin = end
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file; its directory is created if absent.
@@ -70,6 +77,21 @@ class Folder:
             files.pipe_file(self._path(root, name), content)
 
         self._call(f"write {name}", write, len(content))
+
+    def write_pieces(self, name: str, pieces: Iterable[bytes | memoryview], num_bytes: int) -> None:
+        """Write a file of that many bytes piece by piece, which its store may show before it is complete.
+
+        Raises:
+            OSError: the location cannot be written.
+        """
+
+        def write(files: Any, root: str) -> None:
+            files.makedirs(self._path(root), exist_ok=True)
+            with files.open(self._path(root, name), "wb") as file:
+                for piece in pieces:
+                    file.write(piece)
+
+        self._call(f"write {name}", write, num_bytes)
 
     def holds(self, name: str) -> bool:
         """Whether there is such a file.
@@ -90,6 +112,18 @@ class Folder:
         files, root = fsspec.core.url_to_fs(self.url)
         files.invalidate_cache()  # of listings: other processes write here too
         return operation(files, root)
+
+    def _read_piece(self, name: str, begin: int, end: int) -> bytes:
+        piece: bytes = self._call(
+            f"read {name}", lambda files, root: files.cat_file(self._path(root, name), begin, end), end - begin
+        )
+        return piece
+
+    def _refuse_more(self, name: str, num_bytes: int, limit: int) -> None:
+        if num_bytes > limit:
+            raise FileTooLargeError(
+                f"{self.location}/{name} has {num_bytes:,} bytes or more instead of at most {limit:,}"
+            )
 
     def _path(self, root: str, name: str = "") -> str:
         return "/".join(part for part in (root.rstrip("/"), self.path, name) if part)

@@ -169,7 +169,7 @@ class Settings(BaseModel):
     releases_max_mb: Num = Field(
         default=2048,
         le=1 << 20,
-        description="MiB that a release may have, so that none exhausts a worker's memory: loading takes twice as much",
+        description="MiB that a release may have, so that none exhausts a worker's disk or memory: the disk holds two",
     )
     releases_kept: Num = Field(
         default=10, description="releases kept besides the champion and its predecessor; each takes a few MB"

@@ -97,6 +97,10 @@ class FailingFileSystem(LocalFileSystem):  # type: ignore[misc]  # fsspec has no
         self._fail(path)
         super().pipe_file(path, value, mode=mode, **kwargs)
 
+    def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> Any:
+        self._fail(path)
+        return super()._open(path, mode=mode, **kwargs)
+
     def _fail(self, path: str) -> str:
         failure = _switched_on(Path(path))
         if failure in ERRORS:

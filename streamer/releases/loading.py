@@ -3,15 +3,26 @@
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from models.config import TrainingConfig
 from models.release import Release, SavedRelease, load_files, save_release
-from models.release_files import MAX_RELEASE_BYTES, RELEASE_ID, DataWindow, InvalidRelease, Json, read_manifest
+from models.release_files import (
+    MAX_RELEASE_BYTES,
+    RELEASE_ID,
+    DataWindow,
+    InvalidRelease,
+    Json,
+    ReleaseManifest,
+    copy_files,
+    read_manifest,
+)
+from models.release_folder import Folder
 from models.serving.recommender import Recommender
 from streamer.addresses import mask
 from streamer.errors import ReleaseError
-from streamer.releases.signing import ANYONE, Trust
+from streamer.releases.copies import UNNAMED, Copies
+from streamer.releases.signing import ANYONE, SIGNATURE, Trust
 from streamer.releases.store import Store, describe
 from streamer.runtime.device import pick_device
 from streamer.wire.messages import ReleaseNotice
@@ -65,6 +76,7 @@ def load_notice(
     *,
     max_bytes: int = MAX_RELEASE_BYTES,
     trust: Trust = ANYONE,
+    copies: Copies = UNNAMED,
 ) -> Release:
     """Load the release that a notice names, and verify every byte of it.
 
@@ -77,17 +89,20 @@ def load_notice(
         device: where the weights go.
         max_bytes: the most that the files may have.
         trust: whose releases are loaded.
+        copies: where the files are copied to; what is there already is not asked of the store again.
 
     Raises:
         InvalidRelease: a file is missing, too large or differs from its checksum, the format is unknown, or nobody who
             is trusted has signed it.
         NoticeError: the notice names no place in a store.
         StoreError: the store fails.
+        ReleaseError: the files cannot be copied to this machine.
     """
     check_notice(notice)
     folder = store.folder(notice.release_id)
     try:
-        release = _load(folder, notice.manifest_sha256, device, max_bytes, trust)
+        announced = _Announced(folder, notice.manifest_sha256, trust)
+        release = _load(announced, copies, notice.release_id, device=device, max_bytes=max_bytes)
     except InvalidRelease as exc:
         if notice.location in {notice.release_id, folder.location}:
             raise
@@ -131,21 +146,62 @@ def load_location(location: str, *, device: "torch.device | str" = "cpu") -> Rel
     Raises:
         InvalidRelease: a file is missing or differs from its checksum, or the format is unknown.
         StoreError: the place cannot be reached.
+        ReleaseError: the files cannot be copied to this machine.
     """
-    return _load(Store(location), None, device, MAX_RELEASE_BYTES, ANYONE)
+    return _load(_Announced(Store(location), None, ANYONE), UNNAMED, "", device=device, max_bytes=MAX_RELEASE_BYTES)
+
+
+class _Announced(NamedTuple):
+    """A release as it was announced.
+
+    Attributes:
+        folder: in the store.
+        manifest_sha256: of its manifest; None: it was not announced, its manifest is taken as it is.
+        trust: whose releases are loaded.
+    """
+
+    folder: Store
+    manifest_sha256: str | None
+    trust: Trust
 
 
 def _load(
-    folder: Store, manifest_sha256: str | None, device: "torch.device | str", max_bytes: int, trust: Trust
-) -> Release:
+    announced: _Announced, copies: Copies, name: str, *, device: "torch.device | str", max_bytes: int
+) -> Release:  # fmt: skip
+    at = announced.folder.location
     try:
-        manifest = read_manifest(folder, manifest_sha256)
-        trust.check(folder, manifest.content)
-        return load_files(folder, manifest, device=device, max_bytes=max_bytes)
+        with copies.place_for(name) as copy:
+            manifest = _copied_manifest(announced, copy) or _stored_manifest(announced, copy)
+            copy_files(announced.folder, manifest, copy, max_bytes)
+            return load_files(copy, manifest, device=device)
     except (InvalidRelease, ReleaseError):
         raise
+    except OSError as exc:  # the store raises others: this machine does
+        raise ReleaseError(f"release {at} cannot be copied to this machine: {describe(exc)}; free some space") from exc
     except Exception as exc:  # whatever a file with the right checksum can hold: it must not end a worker
-        raise InvalidRelease(f"release {folder.location} cannot be loaded: {describe(exc)}; save a new one") from exc
+        raise InvalidRelease(f"release {at} cannot be loaded: {describe(exc)}; save a new one") from exc
+
+
+def _copied_manifest(announced: _Announced, copy: Path) -> ReleaseManifest | None:
+    """Read the manifest of an earlier copy; None unless it is the one announced, signed by somebody we trust."""
+    if announced.manifest_sha256 is None:
+        return None
+    folder = Folder(str(copy))
+    try:
+        manifest = read_manifest(folder, announced.manifest_sha256)
+        announced.trust.check(folder, manifest.content)
+    except (InvalidRelease, OSError):
+        return None
+    return manifest
+
+
+def _stored_manifest(announced: _Announced, copy: Path) -> ReleaseManifest:
+    """Read and verify the manifest in the store, and copy its signature."""
+    manifest = read_manifest(announced.folder, announced.manifest_sha256)
+    signature = announced.trust.check(announced.folder, manifest.content)
+    copy.mkdir(parents=True, exist_ok=True)
+    (copy / SIGNATURE).write_bytes(signature)
+    return manifest
 
 
 def notice_at(location: str) -> tuple[str, ReleaseNotice]:

@@ -57,18 +57,22 @@ class Trust:
 
     keys: Sequence[Ed25519PublicKey] = ()
 
-    def check(self, folder: Folder, manifest: bytes) -> None:
-        """Check the signature of a manifest.
+    def check(self, folder: Folder, manifest: bytes) -> bytes:
+        """Check the signature of a manifest, and return it; empty if none is needed.
 
         Raises:
             InvalidRelease: there is none, or it is nobody's whom we trust.
             OSError: the store fails; a StoreError where it is ours.
         """
-        if self.keys and not any(_is_by(key, self._signature(folder), manifest) for key in self.keys):
+        if not self.keys:
+            return b""
+        signature = self._signature(folder)
+        if not any(_is_by(key, signature, manifest) for key in self.keys):
             raise InvalidRelease(
                 f"release {folder.location} is signed with none of the keys in REFRAIN_RELEASES_PUBLIC_KEYS; promote "
                 "it where REFRAIN_RELEASES_SIGNING_KEY is set to one of them"
             )
+        return signature
 
     def _signature(self, folder: Folder) -> bytes:
         try:

@@ -16,6 +16,7 @@ from streamer.kafka.limits import Needs
 from streamer.kafka.partitioner import PARTITIONERS
 from streamer.kafka.producers import MAX_BATCH_BYTES
 from streamer.metrics import WorkerMetrics
+from streamer.releases.copies import KeptCopies
 from streamer.releases.signing import read_trust
 from streamer.releases.store import Store
 from streamer.runtime.device import pick_device
@@ -126,6 +127,7 @@ def _shelf(settings: Settings) -> Shelf:
         Store(settings.releases_url),
         pick_device(settings.device),
         settings.releases_max_mb << 20,
+        KeptCopies(settings.state_dir / "releases"),
         read_trust(settings.releases_public_keys),
     )
 

@@ -10,6 +10,7 @@ from aiokafka import ConsumerRecord
 from models.release import Release
 from models.release_files import InvalidRelease
 from streamer.errors import ReleaseError, StoreError
+from streamer.releases.copies import KeptCopies
 from streamer.releases.loading import NoticeError, load_notice
 from streamer.releases.signing import ANYONE, Trust
 from streamer.releases.store import Store, describe
@@ -45,12 +46,14 @@ class Shelf:
         store: where they are.
         device: where networks go.
         max_bytes: the most that a release may have.
+        copies: of the releases on the worker's own disk.
         trust: whose releases are taken up.
     """
 
     store: Store
     device: torch.device
     max_bytes: int
+    copies: KeptCopies
     trust: Trust = ANYONE
 
     def load(self, record: NoticeRecord) -> Champion:
@@ -67,7 +70,9 @@ class Shelf:
         except ValueError as exc:  # msgspec's, of what is no notice, or Python's, of what is no UTF-8
             raise NoticeError(f"{at}: {exc}; promote a release with `refrain releases promote`") from exc
         try:
-            release = load_notice(notice, self.store, self.device, max_bytes=self.max_bytes, trust=self.trust)
+            release = load_notice(
+                notice, self.store, self.device, max_bytes=self.max_bytes, trust=self.trust, copies=self.copies
+            )
             try_out(release)  # else it would end every worker at the first play
             return Champion(release, record.timestamp, ListEncoder(release.catalogue.track_ids))
         except (NoticeError, StoreError) as exc:

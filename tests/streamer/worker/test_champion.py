@@ -13,6 +13,7 @@ from models.release import SavedRelease
 from streamer.kafka.connection import Connection
 from streamer.local.devkafka import DevKafka
 from streamer.metrics import WorkerMetrics
+from streamer.releases.copies import KeptCopies
 from streamer.releases.store import Store
 from streamer.wire.messages import ReleaseNotice
 from streamer.worker.champion import Releases
@@ -37,7 +38,7 @@ class Place:
 
     async def start(self) -> tuple[Releases, WorkerMetrics]:
         metrics = WorkerMetrics()
-        shelf = Shelf(Store(str(self.folder)), torch.device("cpu"), 1 << 20)
+        shelf = Shelf(Store(str(self.folder)), torch.device("cpu"), 1 << 20, KeptCopies(self.folder / "copies"))
         releases = Releases(Connection.parse(self.bootstrap_servers), self.topic, shelf, metrics)
         self.started.append(releases)
         await asyncio.wait_for(releases.start(), WITHIN_S)

@@ -10,6 +10,7 @@ from models.release import save_release
 from models.release_folder import Folder
 from models.serving.recommender import Recommender
 from streamer.errors import ReleaseError, StoreError
+from streamer.releases.copies import KeptCopies
 from streamer.releases.loading import NoticeError, notice_of
 from streamer.releases.store import Store
 from streamer.worker.shelf import Shelf
@@ -18,7 +19,7 @@ from tests.cases.observations import Observe
 
 
 def shelf(directory: Path) -> Shelf:
-    return Shelf(Store(str(directory)), torch.device("cpu"), 1 << 20)
+    return Shelf(Store(str(directory)), torch.device("cpu"), 1 << 20, KeptCopies(directory / "copies"))
 
 
 def test_a_release_is_ready_to_use_with_the_time_of_its_notice(tmp_path: Path) -> None:
