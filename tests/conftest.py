@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from uuid import uuid4
 
+import hypothesis
 import pytest
 
 from streamer.local.devkafka import DevKafka
@@ -12,6 +13,9 @@ from tests.cases.observations import PAGE, Observations, Observe, observer, prop
 from tests.secured import SecuredKafka, secured_kafka
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # on a busy machine tiny tensors wait too long for a second thread
+
+hypothesis.settings.register_profile("untimed", deadline=None)  # the first example of a kernel compiles it
+hypothesis.settings.load_profile("untimed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

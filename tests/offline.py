@@ -15,7 +15,7 @@ from models.release import Release
 from models.serving.step import StepOutput, step
 from models.serving.step_input import StepInput
 from streamer.kafka.transaction import Writes
-from streamer.wire.changelog import MARK_KEY, NO_MARK, Mark, listener_key
+from streamer.wire.changelog import MARK_KEY, NO_MARK, Mark
 from streamer.wire.messages import Recommendation
 from streamer.wire.recommendations import ListEncoder
 from streamer.wire.state import NO_RELEASE, States, decode
@@ -86,7 +86,7 @@ class Worker:
     def _read_states(self, intakes: Sequence[Intake], listeners: Listeners) -> States:
         values: list[bytes | None] = []
         for intake, (first, last) in zip(intakes, pairwise(listeners.bounds.tolist()), strict=True):
-            values += [self.store[intake.partition].get(listener_key(user)) for user in listeners.users[first:last]]
+            values += [self.store[intake.partition].get(key) for key in listeners.state_keys[first:last]]
         return decode([*values, None], self.num_hidden)
 
     def _step(self, batch: Batch) -> tuple[NDArray[np.float32], CountMaps, Answers | None]:
@@ -103,9 +103,11 @@ class Worker:
 
     def _apply(self, part: Writes) -> None:
         for topic, records in part.outputs.items():
-            self.outputs.setdefault((topic, part.partition), []).extend((each.key, each.value) for each in records)
+            self.outputs.setdefault((topic, part.partition), []).extend(
+                (each.key, each.value) for each in records.to_list()
+            )
         stored = self.store[part.partition]
-        for key, value in [*part.states, (MARK_KEY, part.mark.encode())]:
+        for key, value in [*zip(part.state_keys, part.states.to_list(), strict=True), (MARK_KEY, part.mark.encode())]:
             if value is None:
                 stored.pop(key, None)
             else:

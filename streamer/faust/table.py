@@ -20,8 +20,9 @@ from aiokafka.errors import InvalidTimestampError, MessageSizeTooLargeError, Rec
 from streamer.errors import ContractError
 from streamer.faust.store import ChunkStore
 from streamer.kafka.producers import MAX_BATCH_BYTES
-from streamer.kafka.transaction import Record, Writes, send
+from streamer.kafka.transaction import Records, Writes, send
 from streamer.runtime.crash import crash, refuse
+from streamer.wire.blobs import Blobs
 from streamer.wire.changelog import COUNT_KEY, KIND_LISTENER, MARK_KEY, NO_MARK, Item, Mark, decode_count, encode_count
 
 _WRONG_CLOCK = (
@@ -72,9 +73,10 @@ class ListenerTable(faust.Table):
             fence: the partition's producer at the time the batch was gathered.
             writes: what to write.
         """
-        items = [*writes.states, *self._count(writes), (MARK_KEY, writes.mark.encode())]
+        extras = [*self._count(writes), (MARK_KEY, writes.mark.encode())]
+        items = [*zip(writes.state_keys, writes.states.to_list(), strict=True), *extras]
         try:
-            changelog_offset = await self._commit_transaction(fence, writes, items)
+            changelog_offset = await self._commit_transaction(fence, writes, extras)
             self.store.write_batch(writes.partition, items, changelog_offset)
         except ContractError as exc:
             refuse(exc)
@@ -95,9 +97,11 @@ class ListenerTable(faust.Table):
             return []
         return [(COUNT_KEY, encode_count(self.num_listeners(writes.partition) + writes.num_added))]
 
-    async def _commit_transaction(self, fence: AIOKafkaProducer, writes: Writes, items: Sequence[Item]) -> int:
+    async def _commit_transaction(self, fence: AIOKafkaProducer, writes: Writes, extras: Sequence[Item]) -> int:
         """Return the offset of the last changelog record; the mark goes last, but nothing depends on it."""
-        changelog = {self.changelog_topic_name: [Record(key, value) for key, value in items]}
+        keys = Blobs.of([*writes.state_keys, *(key for key, _ in extras)])
+        states = writes.states.followed_by([value for _, value in extras])
+        changelog = {self.changelog_topic_name: Records.without_headers(keys, states)}
         async with fence.transaction():
             sent = {
                 topic: await send(
@@ -105,7 +109,7 @@ class ListenerTable(faust.Table):
                     max_batch_bytes=self.max_batch_bytes.get(topic, MAX_BATCH_BYTES),
                 )
                 for topic, records in {**writes.outputs, **changelog}.items()
-                if records
+                if len(records)
             }  # fmt: skip
             ends = {topic: [(await delivery).offset + count for delivery, count in sent[topic]] for topic in sent}
         return int(ends[self.changelog_topic_name][-1]) - 1

@@ -1,27 +1,67 @@
 """The writes of one transaction, for one partition of a batch, and how they are sent."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
+import numpy as np
 from aiokafka import AIOKafkaProducer
-from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import RecordMetadata
 
 from streamer.errors import ContractError
-from streamer.wire.changelog import Item, Mark
+from streamer.kafka.record_batch import encode_headers, record_batches
+from streamer.wire.blobs import Blobs
+from streamer.wire.changelog import Mark
+
+_NO_HEADERS = np.frombuffer(encode_headers([]), np.uint8)  # one byte
 
 
 class Record(NamedTuple):
-    """One record to write, to the partition number of its source, whatever its key hashes to.
-
-    A tuple, because each play makes three or more, and a frozen dataclass takes longer to create.
-    """
+    """One record to write, to the partition number of its source, whatever its key hashes to."""
 
     key: bytes | None
     value: bytes | None
-    headers: list[tuple[str, bytes]] = []  # noqa: RUF012  aiokafka requires a list; it is never changed
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """The N records of a topic, as columns: each play makes three or more, and objects would cost more than bytes.
+
+    Attributes:
+        keys: of the records.
+        values: of the records; a missing one is a tombstone.
+        headers: of the records, as `record_batch.encode_headers` writes them.
+    """
+
+    keys: Blobs
+    values: Blobs
+    headers: Blobs
+
+    def __len__(self) -> int:
+        """Return N."""
+        return len(self.keys)
+
+    @classmethod
+    def of(cls, records: Sequence[Record]) -> Self:
+        """Lay out records as columns."""
+        headers = [encode_headers(record.headers) for record in records]
+        return cls(
+            Blobs.of([record.key for record in records]), Blobs.of([record.value for record in records]),
+            Blobs.of(headers),
+        )  # fmt: skip
+
+    @classmethod
+    def without_headers(cls, keys: Blobs, values: Blobs) -> Self:
+        """Join keys and values."""
+        joined = np.full(len(keys), _NO_HEADERS[0])
+        return cls(keys, values, Blobs.all_present(joined, np.arange(len(keys) + 1)))
+
+    def to_list(self) -> list[Record]:
+        """Return the records as objects, without their headers."""
+        return list(map(Record, self.keys.to_list(), self.values.to_list()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +71,22 @@ class Writes:
     Attributes:
         partition: number of the source partition, and of every partition written to.
         outputs: records by topic, in the order of their source offsets.
-        states: changelog keys and records; None forgets a listener.
+        state_keys: of the changelog and the store.
+        states: their records; a missing one forgets a listener.
         num_added: how many more listeners have a state after it than before; negative if more were forgotten.
         mark: the partition's progress after this batch.
     """
 
     partition: int
-    outputs: Mapping[str, Sequence[Record]]
-    states: Sequence[Item]
+    outputs: Mapping[str, Records]
+    state_keys: Sequence[bytes]
+    states: Blobs
     num_added: int
     mark: Mark
 
 
 async def send(
-    fence: AIOKafkaProducer, topic: str, partition: int, records: Sequence[Record], *, max_batch_bytes: int
+    fence: AIOKafkaProducer, topic: str, partition: int, records: Records, *, max_batch_bytes: int
 ) -> "list[tuple[asyncio.Future[RecordMetadata], int]]":
     """Send records in as few record batches as possible; return each batch's delivery and its number of records.
 
@@ -59,7 +101,12 @@ async def send(
         ContractError: a record alone is larger; nothing was sent.
     """
     deliveries = []
-    batches = list(_batches(records, max_batch_bytes))
+    batches = list(
+        record_batches(
+            records.keys, records.values, records.headers,
+            timestamp_ms=int(time.time() * 1000), max_bytes=max_batch_bytes,
+        )
+    )  # fmt: skip
     if (largest := max(batch.size() for batch in batches)) > max_batch_bytes:
         raise ContractError(
             f"a record of {largest} bytes exceeds max.message.bytes={max_batch_bytes} of topic {topic}; set it with "
@@ -69,15 +116,3 @@ async def send(
         count = batch.record_count()
         deliveries.append((await fence.send_batch(batch, topic, partition=partition), count))
     return deliveries
-
-
-def _batches(records: Sequence[Record], max_batch_bytes: int) -> Iterator[BatchBuilder]:
-    builder = BatchBuilder(max_batch_bytes, 0, is_transactional=True)  # `create_batch` has one size for all topics
-    for key, value, headers in records:
-        if builder.append(timestamp=None, key=key, value=value, headers=headers) is None:  # full: start the next
-            builder.close()
-            yield builder
-            builder = BatchBuilder(max_batch_bytes, 0, is_transactional=True)
-            builder.append(timestamp=None, key=key, value=value, headers=headers)
-    builder.close()
-    yield builder

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.wire.changelog import listener_key
 from streamer.wire.plays import PlayColumns
 
 
@@ -38,10 +39,17 @@ class Events:
 
 @dataclass(frozen=True, slots=True)
 class Listeners:
-    """The L listeners of a batch, partition by partition, in the order of their first event."""
+    """The L listeners of a batch, partition by partition, in the order of their first event.
+
+    Attributes:
+        users: their ids in UTF-8.
+        state_keys: of their states, in changelog and store.
+        bounds: int64 (partitions + 1,), the listeners of each partition.
+    """
 
     users: list[bytes]
-    bounds: NDArray[np.int64]  # int64 (partitions + 1,): listeners of the p-th partition
+    state_keys: list[bytes]
+    bounds: NDArray[np.int64]
 
 
 def join(columns: Sequence[PlayColumns], offsets: Sequence[NDArray[np.int64]]) -> tuple[Events, Listeners]:
@@ -68,4 +76,4 @@ def join(columns: Sequence[PlayColumns], offsets: Sequence[NDArray[np.int64]]) -
             for name in ("track_keys", "played_at_ms", "contexts", "skipped", "forgets")
         },
     )
-    return events, Listeners(users, np.array(bounds, np.int64))
+    return events, Listeners(users, list(map(listener_key, users)), np.array(bounds, np.int64))

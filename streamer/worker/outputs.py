@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from models.config import HORIZONS
 from models.serving.step import Ranked
-from streamer.kafka.transaction import Record, Writes
-from streamer.wire.changelog import Item, listener_key
+from streamer.kafka.transaction import Record, Records, Writes
+from streamer.wire.blobs import Blobs
 from streamer.wire.letters import (
     MAX_DEAD_VALUE_BYTES,
     DeadLetterHeaders,
@@ -91,28 +91,27 @@ class Outcome:
 def write(intakes: Sequence[Intake], outcome: Outcome, topics: Topics) -> Iterator[Writes]:
     """Yield the writes of each partition, in the order of the intakes."""
     states = _states(outcome)
+    users = Blobs.of(outcome.listeners.users)
     for number, intake in enumerate(intakes):
-        first, last = outcome.listeners.bounds[number : number + 2]
+        first, last = outcome.listeners.bounds[number : number + 2].tolist()
         tombstones = _tombstones(outcome, first, last)
-        offsets, lists = _answers(outcome, intake.partition, first, last)
+        offsets, lists = _answers(outcome, users, intake.partition, first, last)
         outputs = {
             topic: _merge(tombstones, offsets, records) for topic, records in zip(topics.answers, lists, strict=True)
         }
         letters = _dead_letters(intake, topics)
-        outputs[topics.dead_letters] = _with_requests(letters, tombstones, intake.partition)
-        num_added = _num_remembered(states[first:last]) - int(outcome.is_known[first:last].sum())
-        yield Writes(intake.partition, outputs, states[first:last], num_added, intake.mark)
+        outputs[topics.dead_letters] = Records.of(_with_requests(letters, tombstones, intake.partition))
+        mine = states.part(first, last)
+        num_added = int((~mine.missing).sum()) - int(outcome.is_known[first:last].sum())
+        keys = outcome.listeners.state_keys[first:last]
+        yield Writes(intake.partition, outputs, keys, mine, num_added, intake.mark)
 
 
-def _states(outcome: Outcome) -> list[Item]:
-    """Return the key and new record of each listener; None for those whose last event was a tombstone."""
+def _states(outcome: Outcome) -> Blobs:
+    """Return the new record of each listener; none for those whose last event was a tombstone."""
     is_last = outcome.batch.is_last
     records = dict(zip(outcome.batch.listener[is_last].tolist(), encode(outcome.states.take(is_last)), strict=True))
-    return [(listener_key(user), records.get(number)) for number, user in enumerate(outcome.listeners.users)]
-
-
-def _num_remembered(states: Sequence[Item]) -> int:
-    return sum(record is not None for _, record in states)
+    return Blobs.of([records.get(number) for number in range(len(outcome.listeners.users))])
 
 
 def _tombstones(outcome: Outcome, first: int, last: int) -> dict[int, Record]:
@@ -125,39 +124,39 @@ def _tombstones(outcome: Outcome, first: int, last: int) -> dict[int, Record]:
     }
 
 
-def _answers(outcome: Outcome, partition: int, first: int, last: int) -> tuple[list[int], list[list[Record]]]:
+def _answers(
+    outcome: Outcome, users: Blobs, partition: int, first: int, last: int
+) -> tuple[NDArray[np.int64], list[Records]]:
     """Return the ascending source offsets of the answers to a partition's listeners, and each horizon's answers."""
     answers, batch = outcome.answers, outcome.batch
     if answers is None:
-        return [], [[] for _ in HORIZONS]
+        return np.empty(0, np.int64), [Records.of([]) for _ in HORIZONS]
     listener = batch.plays.listener[answers.answered]  # (A,)
     mine = np.flatnonzero((first <= listener) & (listener < last))  # (answers of the partition,)
     mine = mine[np.argsort(batch.plays.offsets[answers.answered[mine]])]
     plays = answers.answered[mine]
-    users = [outcome.listeners.users[number] for number in listener[mine].tolist()]
     lineage = Lineage(
-        users=users,
-        plays_seen=batch.plays_seen[plays].tolist(),
-        source_offsets=(offsets := batch.plays.offsets[plays].tolist()),
-        played_at_ms=batch.plays.played_at_ms[plays].tolist(),
+        users=users.take(listener[mine]),
+        plays_seen=batch.plays_seen[plays],
+        source_offsets=batch.plays.offsets[plays],
+        played_at_ms=batch.plays.played_at_ms[plays],
         source_partition=partition,
         release=answers.release_id,
         emitted_at_ms=answers.emitted_at_ms,
     )
-    return offsets, [
-        list(
-            map(Record, users, answers.lists.encode(HORIZONS[number], ranked.rows[mine], ranked.scores[mine], lineage))
-        )
+    texts = [
+        answers.lists.encode(HORIZONS[number], ranked.rows[mine], ranked.scores[mine], lineage)
         for number, ranked in enumerate(answers.ranked)
     ]
+    return lineage.source_offsets, [Records.without_headers(lineage.users, text) for text in texts]
 
 
-def _merge(tombstones: Mapping[int, Record], offsets: Sequence[int], answers: list[Record]) -> list[Record]:
+def _merge(tombstones: Mapping[int, Record], offsets: NDArray[np.int64], answers: Records) -> Records:
     """Return both in the order of their source offsets, so that no older answer follows a newer one."""
     if not tombstones:
         return answers
-    by_offset = {**tombstones, **dict(zip(offsets, answers, strict=True))}
-    return [by_offset[offset] for offset in sorted(by_offset)]
+    by_offset = {**tombstones, **dict(zip(offsets.tolist(), answers.to_list(), strict=True))}
+    return Records.of([by_offset[offset] for offset in sorted(by_offset)])
 
 
 def _dead_letters(intake: Intake, topics: Topics) -> dict[int, Record]:

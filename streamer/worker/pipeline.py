@@ -16,7 +16,6 @@ from streamer.faust.table import ListenerTable
 from streamer.kafka.chunk import Chunk
 from streamer.kafka.fences import Fences
 from streamer.metrics import WorkerMetrics
-from streamer.wire.changelog import listener_key
 from streamer.wire.state import NO_RELEASE, States, decode
 from streamer.worker.batch import Batch, merge, plan
 from streamer.worker.batch_metrics import count_batch
@@ -121,8 +120,7 @@ class Answering:
         """
         records: list[bytes | None] = []
         for intake, (first, last) in zip(intakes, pairwise(listeners.bounds.tolist()), strict=True):
-            keys = [listener_key(user) for user in listeners.users[first:last]]
-            records += self.table.store.multi_get(intake.partition, keys)
+            records += self.table.store.multi_get(intake.partition, listeners.state_keys[first:last])
         records.append(None)
         champion = self.releases.champion
         states = decode(records, _num_hidden(champion))

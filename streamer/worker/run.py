@@ -23,6 +23,7 @@ from streamer.settings import Settings
 from streamer.worker.app import Worker, create_worker, needs_of
 from streamer.worker.engine import Engine
 from streamer.worker.health import Watch
+from streamer.worker.warmup import warm_up
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +73,7 @@ async def _start(settings: Settings, engine: Engine | None) -> _Running:
     num_partitions = await ensure_topics(settings)
     raise_open_files(num_partitions)
     max_batch_bytes = await check_limits(connection_of(settings), needs_of(settings))
+    await asyncio.to_thread(warm_up)  # before it joins the group: heartbeats would wait for a compilation
     worker = create_worker(settings, num_partitions, engine, max_batch_bytes)
     metrics = worker.answering.metrics
     contact = Contact(connection_of(settings), settings.plays_topic)

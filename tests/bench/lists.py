@@ -5,6 +5,7 @@ import time
 import numpy as np
 
 from models.plays.catalogue import FIRST_TRACK
+from streamer.wire.blobs import Blobs
 from streamer.wire.recommendations import Lineage, ListEncoder
 
 _NUM_TRACKS, _NUM_ANSWERS, _NUM_BATCHES = 50_000, 500, 40
@@ -15,10 +16,10 @@ def main() -> None:
     rng = np.random.default_rng(7)
     encoder = ListEncoder([f"spotify:track:{track:022d}" for track in range(_NUM_TRACKS)])
     lineage = Lineage(
-        users=[b"user-%d" % user for user in range(_NUM_ANSWERS)],
-        plays_seen=[412] * _NUM_ANSWERS,
-        source_offsets=list(range(_NUM_ANSWERS)),
-        played_at_ms=[1_795_469_401_000] * _NUM_ANSWERS,
+        users=Blobs.of([b"user-%d" % user for user in range(_NUM_ANSWERS)]),
+        plays_seen=np.full(_NUM_ANSWERS, 412),
+        source_offsets=np.arange(_NUM_ANSWERS),
+        played_at_ms=np.full(_NUM_ANSWERS, 1_795_469_401_000),
         source_partition=3,
         release="20261123T231500.123Z-1f3a9c2e",
         emitted_at_ms=1_795_469_401_012,

@@ -53,6 +53,7 @@ from streamer.worker.engine import Engine
 from streamer.worker.intake import take_in
 from streamer.worker.pipeline import Answering
 from streamer.worker.run import spare_collector
+from streamer.worker.warmup import warm_up
 from tests.until import until
 
 NUM_TRACKS, NUM_LISTENERS, PARTITIONS = 10_000, 20_000, 4
@@ -97,6 +98,7 @@ async def measure(settings: Settings, stage: str, num_plays: int) -> dict[str, f
         done = lambda: counted[0]  # noqa: E731
         worker.app.agents.clear()
         consume(worker.app, settings.plays_topic, lambda chunks: read_only(worker.answering, chunks, counted))
+    warm_up()
     await worker.answering.releases.start()
     await worker.app.start()
     spare_collector()

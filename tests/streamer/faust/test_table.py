@@ -9,8 +9,9 @@ from streamer.faust import table as table_module
 from streamer.faust.table import ListenerTable
 from streamer.kafka.fences import Fences
 from streamer.kafka.producers import MAX_BATCH_BYTES
-from streamer.kafka.transaction import Record, Writes
+from streamer.kafka.transaction import Record, Records, Writes
 from streamer.local.devkafka import DevKafka
+from streamer.wire.blobs import Blobs
 from streamer.wire.changelog import COUNT_KEY, MARK_KEY, NO_MARK, Item, Mark, decode_count
 from tests.cases.observations import Observe
 from tests.onkafka import create_topic, read_committed
@@ -66,7 +67,8 @@ def crashes(monkeypatch: pytest.MonkeyPatch) -> None:
 def writes(
     place: Place, *states: Item, answers: list[Record] | None = None, offset: int = 7, num_added: int = 0
 ) -> Writes:
-    return Writes(1, {place.answers: answers or []}, states, num_added, Mark(offset, 70))
+    keys, values = [key for key, _ in states], Blobs.of([value for _, value in states])
+    return Writes(1, {place.answers: Records.of(answers or [])}, keys, values, num_added, Mark(offset, 70))
 
 
 @pytest.mark.kafka
@@ -83,7 +85,7 @@ async def test_a_machine_whose_clock_the_brokers_refuse_is_told_to_set_it(
     await create_topic(place.kafka.bootstrap_servers, strict, 4, {"message.timestamp.before.max.ms": "0"})
 
     with pytest.raises(ContractError, match=r"the clock of this machine is wrong; set it, e\.g\. with NTP"):
-        await place.commit(Writes(1, {strict: [Record(b"u", b"list")]}, [], 0, Mark(7, 70)))
+        await place.commit(Writes(1, {strict: Records.of([Record(b"u", b"list")])}, [], Blobs.of([]), 0, Mark(7, 70)))
 
     assert place.table.mark(1) == NO_MARK
     observe("a topic that refuses the time of our records: refused (3), which says to set the clock")

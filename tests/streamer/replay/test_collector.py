@@ -11,6 +11,7 @@ from models.plays.split import split_plays
 from streamer.recordings.plays import RecordedPlays
 from streamer.replay.collector import Collector
 from streamer.replay.recording import Recording
+from streamer.wire.blobs import Blobs
 from streamer.wire.letters import DeadLetterHeaders, dead_letter
 from streamer.wire.messages import Cause
 from streamer.wire.recommendations import Lineage, ListEncoder
@@ -35,8 +36,12 @@ def answer(recording: Recording, place: int, rows: Sequence[int], at_ms: int = N
     """The answer to the play at a place, which is in its partition at the offset the recording gives."""
     partition = int(recording.partitions[place])
     in_partition = recording.by_partition[recording.bounds[partition] : recording.bounds[partition + 1]]
-    lineage = Lineage([b"u"], [1], [in_partition.tolist().index(place)], [NOON_MS], partition, "r1", NOON_MS)
-    (value,) = ListEncoder(LISTED).encode("short-term", np.array([rows]), np.ones((1, len(rows)), np.float32), lineage)
+    lineage = Lineage(
+        Blobs.of([b"u"]), np.array([1]), np.array([in_partition.tolist().index(place)]), np.array([NOON_MS]),
+        partition, "r1", NOON_MS,
+    )  # fmt: skip
+    lists = ListEncoder(LISTED).encode("short-term", np.array([rows]), np.ones((1, len(rows)), np.float32), lineage)
+    value = lists.joined[: lists.bounds[1]].tobytes()
     return ConsumerRecord("t", partition, 0, at_ms, 0, b"u", value, None, 1, len(value), headers=())
 
 

@@ -1,12 +1,16 @@
 """Lists written from fragments have the bytes of the plain encoder."""
 
+from typing import Any
+
 import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from models.plays.catalogue import FIRST_TRACK, PAD
+from streamer.wire.blobs import Blobs
 from streamer.wire.messages import Horizon, RankedTrack, Recommendation
 from streamer.wire.recommendations import Lineage, ListEncoder
 from tests.cases.observations import Observe
@@ -32,16 +36,29 @@ def recommendation(
         if row != PAD
     ]
     return Recommendation(
-        user_id=lineage.users[answer].decode(),
+        user_id=(lineage.users.to_list()[answer] or b"").decode(),
         horizon=horizon,
         tracks=tuple(tracks),
         release=lineage.release,
-        plays_seen=lineage.plays_seen[answer],
+        plays_seen=int(lineage.plays_seen[answer]),
         source_partition=lineage.source_partition,
-        source_offset=lineage.source_offsets[answer],
-        played_at=lineage.played_at_ms[answer],
+        source_offset=int(lineage.source_offsets[answer]),
+        played_at=int(lineage.played_at_ms[answer]),
         emitted_at=lineage.emitted_at_ms,
     )
+
+
+def lineage_of(
+    users: list[bytes], plays_seen: list[int], offsets: list[int], played_at_ms: list[int], *rest: Any
+) -> Lineage:
+    numbers = [np.array(each, np.int64) for each in (plays_seen, offsets, played_at_ms)]
+    return Lineage(Blobs.of(users), numbers[0], numbers[1], numbers[2], *rest)
+
+
+def written_by(
+    encoder: ListEncoder, horizon: Horizon, rows: NDArray[np.int64], scores: NDArray[np.float32], lineage: Lineage
+) -> list[bytes]:
+    return [value for value in encoder.encode(horizon, rows, scores, lineage).to_list() if value is not None]
 
 
 @given(
@@ -55,11 +72,11 @@ def test_a_list_is_what_the_plain_encoder_writes(
     horizon: Horizon, row_scores: list[tuple[int, float]], user: str, release: str, numbers: tuple[int, ...]
 ) -> None:
     plays_seen, partition, offset, played_at_ms, emitted_at_ms = numbers
-    lineage = Lineage([user.encode()], [plays_seen], [offset], [played_at_ms], partition, release, emitted_at_ms)
+    lineage = lineage_of([user.encode()], [plays_seen], [offset], [played_at_ms], partition, release, emitted_at_ms)
     rows = np.array([[row for row, _ in row_scores]], np.int64)
     scores = np.array([[score for _, score in row_scores]], np.float32)
 
-    (written,) = ENCODER.encode(horizon, rows, scores, lineage)
+    (written,) = written_by(ENCODER, horizon, rows, scores, lineage)
 
     plain = recommendation(horizon, row_scores, lineage)
     assert msgspec.json.decode(written, type=Recommendation) == plain
@@ -70,9 +87,9 @@ def test_a_list_is_what_the_plain_encoder_writes(
 def test_every_score_has_a_prepared_text(observe: Observe) -> None:
     scores = np.linspace(0, 1, 20_001, dtype=np.float32)[:, None]
     num = len(scores)
-    lineage = Lineage([b"u"] * num, [1] * num, [0] * num, [0] * num, 0, "r1", 0)
+    lineage = lineage_of([b"u"] * num, [1] * num, [0] * num, [0] * num, 0, "r1", 0)
 
-    written = ENCODER.encode("short-term", np.full((num, 1), FIRST_TRACK), scores, lineage)
+    written = written_by(ENCODER, "short-term", np.full((num, 1), FIRST_TRACK), scores, lineage)
 
     texts = {answer.split(b'"score":')[1].split(b"}")[0] for answer in written}
     assert texts == {msgspec.json.encode(ticks / 10_000) for ticks in range(1, 10_001)}
@@ -80,33 +97,33 @@ def test_every_score_has_a_prepared_text(observe: Observe) -> None:
 
 
 def test_each_answer_has_its_own_list_and_lineage() -> None:
-    lineage = Lineage([b"u0", b"u1"], [1, 2], [10, 11], [100, 101], 3, "r1", 102)
+    lineage = lineage_of([b"u0", b"u1"], [1, 2], [10, 11], [100, 101], 3, "r1", 102)
     row_scores = [[(2, 0.5), (3, 0.25)], [(4, 1.0), MISSING]]
     rows = np.array([[row for row, _ in of_list] for of_list in row_scores], np.int64)
     scores = np.array([[score for _, score in of_list] for of_list in row_scores], np.float32)
 
-    written = ENCODER.encode("long-term", rows, scores, lineage)
+    written = written_by(ENCODER, "long-term", rows, scores, lineage)
 
     read = [msgspec.json.decode(answer, type=Recommendation) for answer in written]
     assert read == [recommendation("long-term", row_scores[answer], lineage, answer) for answer in (0, 1)]
 
 
 def test_a_list_without_tracks_is_empty() -> None:
-    lineage = Lineage([b"u0"], [1], [0], [0], 0, "r1", 0)
+    lineage = lineage_of([b"u0"], [1], [0], [0], 0, "r1", 0)
 
-    (written,) = ENCODER.encode("short-term", np.array([[PAD, PAD]]), np.zeros((1, 2), np.float32), lineage)
+    (written,) = written_by(ENCODER, "short-term", np.array([[PAD, PAD]]), np.zeros((1, 2), np.float32), lineage)
 
     assert msgspec.json.decode(written, type=Recommendation).tracks == ()
 
 
 def test_without_answers_nothing_is_written() -> None:
-    lineage = Lineage([], [], [], [], 0, "r1", 0)
+    lineage = lineage_of([], [], [], [], 0, "r1", 0)
 
-    assert ENCODER.encode("short-term", np.zeros((0, 20), np.int64), np.zeros((0, 20), np.float32), lineage) == []
+    assert written_by(ENCODER, "short-term", np.zeros((0, 20), np.int64), np.zeros((0, 20), np.float32), lineage) == []
 
 
 def test_lineage_of_another_length_is_refused() -> None:
-    lineage = Lineage([b"u0"], [1, 2], [0], [0], 0, "r1", 0)
+    lineage = lineage_of([b"u0"], [1, 2], [0], [0], 0, "r1", 0)
 
-    with pytest.raises(ValueError, match="zip"):
-        ENCODER.encode("short-term", np.array([[2]]), np.array([[0.5]], np.float32), lineage)
+    with pytest.raises(ValueError, match=r"all input arrays|not of the same answers"):
+        written_by(ENCODER, "short-term", np.array([[2]]), np.array([[0.5]], np.float32), lineage)

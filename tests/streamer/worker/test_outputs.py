@@ -5,8 +5,10 @@ import msgspec
 import numpy as np
 import pytest
 from aiokafka import ConsumerRecord
+from aiokafka.record.memory_records import MemoryRecords
 
 from models.serving.step import Ranked
+from streamer.kafka.record_batch import record_batches
 from streamer.kafka.transaction import Writes
 from streamer.wire.changelog import Mark, listener_key
 from streamer.wire.letters import DeadLetterHeaders, ResentHeaders, as_headers, read_headers
@@ -53,12 +55,19 @@ def keys_and_offsets(part: Writes, topic: str) -> list[tuple[bytes | None, int |
     """Return key and source offset of each record; no offset for a tombstone."""
     return [
         (each.key, None if each.value is None else msgspec.json.decode(each.value)["source_offset"])
-        for each in part.outputs[topic]
+        for each in part.outputs[topic].to_list()
     ]
 
 
+def headers_of(part: Writes) -> list[list[tuple[str, bytes]]]:
+    """Return the headers of each dead letter."""
+    letters = part.outputs[TOPICS.dead_letters]
+    (batch,) = record_batches(letters.keys, letters.values, letters.headers, timestamp_ms=1, max_bytes=1_000_000)
+    return [list(each.headers) for each in MemoryRecords(bytes(batch._build())).next_batch() or ()]
+
+
 def changed(part: Writes) -> Sequence[tuple[bytes, bool]]:
-    return [(key, value is not None) for key, value in part.states]
+    return [(key, value is not None) for key, value in zip(part.state_keys, part.states.to_list(), strict=True)]
 
 
 def test_an_answer_carries_its_lineage() -> None:
@@ -70,7 +79,9 @@ def test_an_answer_carries_its_lineage() -> None:
 
     part = written(*records)[3]
 
-    values = [msgspec.json.decode(each.value, type=Recommendation) for each in part.outputs["long"] if each.value]
+    values = [
+        msgspec.json.decode(each.value, type=Recommendation) for each in part.outputs["long"].to_list() if each.value
+    ]
     assert [(each.user_id, each.source_offset, each.plays_seen) for each in values] == [
         ("u", 4, 1),
         ("v", 5, 1),
@@ -84,7 +95,7 @@ def test_an_answer_carries_its_lineage() -> None:
 def test_each_horizon_has_its_own_lists() -> None:
     part = written(play(4, "u", "t1"))[0]
 
-    short, long = (msgspec.json.decode(part.outputs[topic][0].value or b"") for topic in ("short", "long"))
+    short, long = (msgspec.json.decode(part.outputs[topic].to_list()[0].value or b"") for topic in ("short", "long"))
     assert (short["horizon"], short["tracks"][0]["track_id"]) == ("short-term", "t0")
     assert (long["horizon"], long["tracks"][0]["track_id"]) == ("long-term", "t1")
 
@@ -129,7 +140,9 @@ def test_a_state_is_written_under_its_own_listener() -> None:
     parts = written(play(4, "u", "t1"), play(5, "v", "t2"), play(6, "v", "t3"), play(1, "u", "t4", partition=1))
 
     seen = {
-        (number, key): decode([value], 6).plays_seen[0] for number, part in parts.items() for key, value in part.states
+        (number, key): decode([value], 6).plays_seen[0]
+        for number, part in parts.items()
+        for key, value in zip(part.state_keys, part.states.to_list(), strict=True)
     }
     assert seen == {(0, b"\x01u"): 1, (0, b"\x01v"): 2, (1, b"\x01u"): 1}
 
@@ -139,7 +152,7 @@ def test_partitions_are_kept_apart() -> None:
 
     assert keys_and_offsets(parts[0], "short") == [(b"u", 4)]
     assert keys_and_offsets(parts[2], "short") == [(b"u", 5)]
-    assert [part.outputs["dead"] == [] for part in parts.values()] == [True, False]
+    assert [len(part.outputs["dead"]) == 0 for part in parts.values()] == [True, False]
     assert (parts[0].mark, parts[2].mark) == (Mark(4, NOON_MS), Mark(6, NOON_MS))
 
 
@@ -153,17 +166,20 @@ def test_before_the_first_release_states_are_written_and_no_answers() -> None:
 def test_a_batch_of_nothing_but_bad_plays_writes_dead_letters_and_a_mark() -> None:
     part = written(record(4, b"u", b"{"), record(9, None, b"{}"))[0]
 
-    assert part.states == []
-    assert part.outputs["short"] == part.outputs["long"] == []
+    assert (len(part.state_keys), len(part.states)) == (0, 0)
+    assert (len(part.outputs["short"]), len(part.outputs["long"])) == (0, 0)
     assert part.mark == Mark(9, NOON_MS)
-    assert [(each.key, each.value) for each in part.outputs["dead"]] == [(b"plays:0:4", b"{"), (b"plays:0:9", b"{}")]
+    assert [(each.key, each.value) for each in part.outputs["dead"].to_list()] == [
+        (b"plays:0:4", b"{"),
+        (b"plays:0:9", b"{}"),
+    ]
 
 
 def test_a_dead_letter_says_where_it_came_from_and_why() -> None:
     part = written(play(3, "u", "t1", partition=5), record(4, b"u", b"{", partition=5))[5]
 
-    (letter,) = part.outputs["dead"]
-    headers = dict(letter.headers)
+    (letter,) = headers_of(part)
+    headers = dict(letter)
     assert headers["error"] == b"not-json"
     assert (headers["source-topic"], headers["source-partition"], headers["source-offset"]) == (b"plays", b"5", b"4")
     assert headers["reason"]
@@ -173,9 +189,9 @@ def test_a_dead_letter_says_where_it_came_from_and_why() -> None:
 def test_a_letter_of_a_play_that_was_sent_again_names_the_one_before() -> None:
     sent_again = replace(record(4, b"u", b"{"), headers=as_headers(ResentHeaders("0:17", 2)))
 
-    (letter,) = written(sent_again)[0].outputs["dead"]
+    (letter,) = headers_of(written(sent_again)[0])
 
-    headers = read_headers(letter.headers, DeadLetterHeaders)
+    headers = read_headers(letter, DeadLetterHeaders)
     assert headers is not None
     assert (headers.letter, headers.times_sent) == ("0:17", 2)
 
@@ -184,6 +200,6 @@ def test_a_letter_of_a_play_that_was_sent_again_names_the_one_before() -> None:
 def test_a_tombstone_asks_for_the_letters_before_it_to_be_removed(observe: Observe) -> None:
     part = written(record(4, b"u", b"{"), tombstone(5, "u"), record(6, b"u", b"{"), play(7, "v", "t1"))[0]
 
-    keys_and_values = [(each.key, each.value) for each in part.outputs["dead"]]
+    keys_and_values = [(each.key, each.value) for each in part.outputs["dead"].to_list()]
     assert keys_and_values == [(b"plays:0:4", b"{"), (b"forget:0:5", b"u"), (b"plays:0:6", b"{")]
     observe("a tombstone puts a request behind the letters of the plays before it, in the same transaction")
