@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, NamedTuple, TypeVar
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from torch import nn
@@ -17,12 +18,13 @@ from torch import nn
 from models.config import RerankerConfig, TrainingConfig
 from models.networks.architectures import build_network
 from models.networks.network import Network
-from models.plays.catalogue import FIRST_TRACK, PAD, Catalogue, track_key
+from models.plays.catalogue import FIRST_TRACK, PAD, Catalogue, CatalogueArrays, track_key
 from models.release_files import (
     CATALOGUE,
     CONFIG,
     FORMAT_VERSION,
     ITEMS,
+    LISTED_CATALOGUE,
     MANIFEST,
     MAX_RELEASE_BYTES,
     METRICS,
@@ -178,7 +180,7 @@ def load_files(directory: Path, manifest: ReleaseManifest, *, device: torch.devi
     """
     try:
         config = json.loads((directory / CONFIG).read_bytes())
-        catalogue = Catalogue(json.loads((directory / CATALOGUE).read_bytes()))
+        catalogue = _catalogue(directory, manifest)
         network = _network(directory, config, len(catalogue))
         reranker = _reranker(directory, config, len(catalogue)) if RERANKER in manifest.files else None
         metrics = dict(json.loads((directory / METRICS).read_bytes()))
@@ -197,6 +199,19 @@ def load_files(directory: Path, manifest: ReleaseManifest, *, device: torch.devi
         data_window=manifest.data_window,
         created_at_ms=manifest.created_at_ms,
     )
+
+
+def _catalogue(directory: Path, manifest: ReleaseManifest) -> Catalogue:
+    """Build the catalogue around its arrays where they are mapped; versions up to 3 had a list of ids.
+
+    Raises:
+        ValueError: it is no catalogue.
+    """
+    if LISTED_CATALOGUE in manifest.files:
+        return Catalogue(json.loads((directory / LISTED_CATALOGUE).read_bytes()))
+    arrays = {name: tensor.numpy() for name, tensor in map_tensors(directory / CATALOGUE).items()}
+    keys = arrays.pop("sorted_keys").view(np.uint64)  # torch has no such numbers to sort and compare
+    return Catalogue.of(CatalogueArrays(sorted_keys=keys, **arrays))
 
 
 def _network(directory: Path, config: Mapping[str, Any], num_tracks: int) -> Network:
@@ -245,7 +260,12 @@ def _contents(
     return second_stage | {
         WEIGHTS: encode_tensors(weights),
         ITEMS: encode_tensors(items),
-        CATALOGUE: [to_json(list(recommender.catalogue.track_ids))],
+        CATALOGUE: encode_tensors(_tensors(recommender.catalogue.arrays)),
         CONFIG: [to_json(sizes | {"training": asdict(training)})],
         METRICS: [to_json(dict(metrics))],
     }
+
+
+def _tensors(arrays: CatalogueArrays) -> dict[str, torch.Tensor]:
+    as_signed = arrays._replace(sorted_keys=arrays.sorted_keys.view(np.int64))
+    return {name: torch.from_numpy(array) for name, array in as_signed._asdict().items()}

@@ -3,7 +3,7 @@
     weights.safetensors   the network, except its item vectors
     items.safetensors     the item vectors, float32 (M + 2, E)
     reranker.safetensors  the second stage, counts and weights, if there is one
-    catalogue.json        the track ids, in row order
+    catalogue.safetensors the track ids, in row order, and their keys, sorted (`models.plays.catalogue`)
     config.json           the architecture and sizes of the network, the sizes of the second stage, and how the network
                           was trained
     metrics.json          what the trainer measured
@@ -13,7 +13,7 @@
 Nothing in a release is pickled.
 
 Version 1 had no second stage and one architecture, which it did not name; version 2 did not say how large the files
-are. Both can still be read, but are not written.
+are. Up to version 3, the catalogue was a list of ids, catalogue.json. All can still be read, but are not written.
 """
 
 from __future__ import annotations
@@ -29,18 +29,20 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from models.plays.histories import Histories
 from models.release_folder import FileTooLargeError, Folder
 
-FORMAT_VERSION: Final = 3
+FORMAT_VERSION: Final = 4
 
-_READ_VERSIONS: Final = (1, 2, 3)
+_READ_VERSIONS: Final = (1, 2, 3, 4)
+_LISTED: Final = (1, 2, 3)  # versions whose catalogue is a list
 
 WEIGHTS: Final = "weights.safetensors"
 ITEMS: Final = "items.safetensors"
-CATALOGUE: Final = "catalogue.json"
+CATALOGUE: Final = "catalogue.safetensors"
+LISTED_CATALOGUE: Final = "catalogue.json"
 CONFIG: Final = "config.json"
 METRICS: Final = "metrics.json"
 MANIFEST: Final = "manifest.json"
 RERANKER: Final = "reranker.safetensors"
-_FILES: Final = (WEIGHTS, ITEMS, CATALOGUE, CONFIG, METRICS)
+_FILES: Final = (WEIGHTS, ITEMS, CONFIG, METRICS)
 
 MAX_MANIFEST_BYTES: Final = 64 << 10  # it names six files
 MAX_RELEASE_BYTES: Final = 2 << 30  # item vectors of four million tracks; the caller may know better
@@ -171,15 +173,15 @@ def read_manifest(folder: Folder, sha256: str | None) -> ReleaseManifest:
             release_id=str(fields["release_id"]),
             created_at_ms=int(fields["created_at_ms"]),
             data_window=DataWindow(**fields["data_window"]),
-            files=_entries(fields["files"]),
+            files=_entries(fields["files"], LISTED_CATALOGUE if version in _LISTED else CATALOGUE),
         )
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as exc:
         raise InvalidRelease(f"{at} lacks {exc}; save the release again") from exc
 
 
-def _entries(files: Mapping[str, Any]) -> dict[str, FileEntry]:
+def _entries(files: Mapping[str, Any], catalogue: str) -> dict[str, FileEntry]:
     """Take what a manifest says about each file; only names that this module knows are ever read."""
-    known = [*_FILES, *(name for name in files if name == RERANKER)]
+    known = [*_FILES, catalogue, *(name for name in files if name == RERANKER)]
     if strange := sorted(files.keys() - set(known)):
         raise InvalidRelease(f"a manifest names {strange[0][:80]!r}, which no release has; check who wrote it")
     return {name: _entry(files[name]) for name in known}

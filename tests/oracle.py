@@ -106,7 +106,7 @@ def fold(release: Release, plays: list[Heard]) -> Vector:
 
 def advance(release: Release, hidden: Vector, before: list[Heard], play: Heard) -> Vector:
     """Advance a state by one play that follows the RING_SIZE plays `before`."""
-    tracks, config = release.catalogue.track_ids, release.network.config
+    tracks, config = tuple(release.catalogue.track_ids), release.network.config
     if play.track not in tracks:
         return hidden
     gap_s, is_start = _gap(before, play, tracks, config.session_gap_s)

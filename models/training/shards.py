@@ -103,7 +103,7 @@ def occurring_tracks(shards: Shards, catalogue: Catalogue) -> Catalogue:
     places = np.flatnonzero(occurs[FIRST_TRACK:])
     if not len(places):
         raise ValueError("no listener plays a catalogue track, so there is nothing to learn; wait for more plays")
-    return Catalogue([catalogue.track_ids[place] for place in places])
+    return Catalogue(catalogue.track_ids.take(places))
 
 
 def _begin_of_newest(shards: Shards, num_plays: int) -> int:

@@ -5,7 +5,6 @@ from prepared texts: they lie between 0 and 1 and have four decimals. The bytes 
 `msgspec.json.encode(Recommendation(...))`.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from models.compiled import compiled, inlined
 from models.plays.catalogue import FIRST_TRACK, PAD
+from models.plays.track_ids import TrackIds
 from streamer.wire.blobs import Blobs
 from streamer.wire.messages import Horizon
 from streamer.wire.puts import Bytes, put_bytes, put_decimal, put_json_string
@@ -26,6 +26,7 @@ _SCORES: Final = Blobs.of([b""] + [msgspec.json.encode(ticks / _TICKS) for ticks
 _TRACK: Final = np.frombuffer(b'{"track_id":', np.uint8)
 _SCORE: Final = np.frombuffer(b',"score":', np.uint8)
 _QUOTE, _COMMA, _CLOSE = (np.uint8(ord(letter)) for letter in '",}')
+_CHECKED_AT_ONCE: Final = 1 << 20
 _NUMBERS_BYTES: Final = 3 * 20  # the longest int64, three times
 
 
@@ -55,11 +56,13 @@ class Lineage:
 class ListEncoder:
     """Writes answers over one catalogue."""
 
-    def __init__(self, track_ids: Sequence[str]) -> None:
-        """Prepare the ids of a catalogue whose row r is `track_ids[r - FIRST_TRACK]`."""
-        self._ids = Blobs.of([track_id.encode() for track_id in track_ids])
-        joined = self._ids.joined
-        self._is_plain = not bool(((joined < 0x20) | (joined == _QUOTE) | (joined == ord("\\"))).any())
+    def __init__(self, track_ids: TrackIds) -> None:
+        """Write tracks of a catalogue whose row r is `track_ids[r - FIRST_TRACK]`."""
+        self._ids = track_ids
+        self._is_plain = not any(
+            _has_escapes(track_ids.utf8[begin : begin + _CHECKED_AT_ONCE])
+            for begin in range(0, len(track_ids.utf8), _CHECKED_AT_ONCE)
+        )
 
     def encode(self, horizon: Horizon, rows: Int64s, scores: NDArray[np.float32], lineage: Lineage) -> Blobs:
         """Write one recommendation per answer.
@@ -78,13 +81,17 @@ class ListEncoder:
             raise ValueError(f"{len(rows)} lists and {len(lineage.users)} users are not of the same answers")
         ticks = np.rint(scores.astype(np.float64) * _TICKS).clip(1, _TICKS).astype(np.int64)  # (A, k)
         frame, ids, users = _frame(horizon, lineage), self._ids, lineage.users
-        room = _room(rows, ids.bounds, 1 if self._is_plain else 6, users.bounds, int(frame.bounds[-1]))
+        room = _room(rows, ids.starts, 1 if self._is_plain else 6, users.bounds, int(frame.bounds[-1]))
         joined, bounds = np.empty(room, np.uint8), np.zeros(len(rows) + 1, np.int64)
         _write_lists(
             joined, bounds, np.ascontiguousarray(rows), ticks, numbers, frame.joined, frame.bounds,
-            users.joined, users.bounds, ids.joined, ids.bounds, self._is_plain, _SCORES.joined, _SCORES.bounds,
+            users.joined, users.bounds, ids.utf8, ids.starts, self._is_plain, _SCORES.joined, _SCORES.bounds,
         )  # fmt: skip
         return Blobs.all_present(joined, bounds)
+
+
+def _has_escapes(utf8: Bytes) -> bool:
+    return bool(((utf8 < 0x20) | (utf8 == _QUOTE) | (utf8 == ord("\\"))).any())
 
 
 def _frame(horizon: Horizon, lineage: Lineage) -> Blobs:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from models.plays.catalogue import track_keys
 from models.release import Release
 from models.serving.step import StepOutput, step
 from models.serving.step_input import StepInput
@@ -69,7 +70,8 @@ class Engine:
         intermittently is not tried until it succeeds.
         """
         if self._known_good is None or self._known_good[0] != release.key:
-            self._known_good = release.key, release.catalogue.keys[:: 1 + len(release.catalogue) // 3]
+            tracks = release.catalogue.track_ids
+            self._known_good = release.key, track_keys(tracks[:: 1 + len(tracks) // 3])
         failure: StepError | None = None
         for number, key in enumerate(keys := self._known_good[1]):
             try:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from models.plays.catalogue import track_key
 from models.plays.histories import Histories
 from models.release import Release
 from models.serving.step import StepOutput, step
@@ -15,7 +16,8 @@ def try_out(release: Release) -> None:
         FloatingPointError: a state or a score is not finite.
         Exception: it cannot be computed.
     """
-    require_numbers(step(release.recommender, first_play(release, release.catalogue.keys[0]), sizes=(1, 1)))
+    key = np.uint64(track_key(release.catalogue.track_ids[0]))
+    require_numbers(step(release.recommender, first_play(release, key), sizes=(1, 1)))
 
 
 def require_numbers(output: StepOutput) -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from models.plays.catalogue import FIRST_TRACK
+from models.plays.track_ids import TrackIds
 from streamer.kafka.record_batch import record_batches
 from streamer.kafka.transaction import Record, Records
 from streamer.wire.blobs import Blobs
@@ -14,6 +15,6 @@ def warm_up() -> None:
     users, ones = Blobs.of([b"u", None]).take(np.zeros(1, np.int64)), np.ones(1, np.int64)
     lineage = Lineage(users, ones, ones, ones, 0, "warm-up", 0)
     rows, scores = np.full((1, 1), FIRST_TRACK), np.ones((1, 1), np.float32)
-    ListEncoder(["t"]).encode("short-term", rows, scores, lineage)
+    ListEncoder(TrackIds.of(["t"])).encode("short-term", rows, scores, lineage)
     records = Records.of([Record(b"key", b"value")])
     list(record_batches(records.keys, records.values, records.headers, timestamp_ms=0, max_bytes=1))

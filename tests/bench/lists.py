@@ -5,6 +5,7 @@ import time
 import numpy as np
 
 from models.plays.catalogue import FIRST_TRACK
+from models.plays.track_ids import TrackIds
 from streamer.wire.blobs import Blobs
 from streamer.wire.recommendations import Lineage, ListEncoder
 
@@ -14,7 +15,7 @@ _NUM_TRACKS, _NUM_ANSWERS, _NUM_BATCHES = 50_000, 500, 40
 def main() -> None:
     """Print microseconds per list, for short-term and long-term lists."""
     rng = np.random.default_rng(7)
-    encoder = ListEncoder([f"spotify:track:{track:022d}" for track in range(_NUM_TRACKS)])
+    encoder = ListEncoder(TrackIds.of(f"spotify:track:{track:022d}" for track in range(_NUM_TRACKS)))
     lineage = Lineage(
         users=Blobs.of([b"user-%d" % user for user in range(_NUM_ANSWERS)]),
         plays_seen=np.full(_NUM_ANSWERS, 412),

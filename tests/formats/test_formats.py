@@ -94,7 +94,7 @@ def test_a_release_of_version_1_loads() -> None:
 
     assert release.release_id == RELEASE_V1.name
     assert release.key == int.from_bytes(hashlib.blake2b(release.release_id.encode()).digest()[:8], "little")
-    assert release.catalogue.track_ids == tuple(f"t{number}" for number in range(12))
+    assert tuple(release.catalogue.track_ids) == tuple(f"t{number}" for number in range(12))
     assert (release.metrics, release.created_at_ms) == ({"seed": 7}, 1_700_000_000_123)
     assert release.data_window.num_plays == 2
 

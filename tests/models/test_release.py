@@ -18,7 +18,9 @@ from models.serving.recommender import Recommender
 
 CREATED_AT_MS = 1_795_475_700_123
 WINDOW = DataWindow(from_ms=1, until_ms=2, num_plays=3, num_listeners=4)
-FILES = ("weights.safetensors", "items.safetensors", "catalogue.json", "config.json", "metrics.json", "manifest.json")
+FILES = (
+    "weights.safetensors", "items.safetensors", "catalogue.safetensors", "config.json", "metrics.json", "manifest.json"
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -42,7 +44,7 @@ def test_a_release_comes_back_as_it_was_saved(saved: SavedRelease, network: Tast
 
     assert release.release_id == saved.release_id
     assert release.key == track_key(saved.release_id)
-    assert release.catalogue.track_ids == catalogue.track_ids
+    assert list(release.catalogue.track_ids) == list(catalogue.track_ids)
     assert release.network.config == network.config
     assert release.metrics == {"short-term/all": {"HR@20": 0.46}}
     assert (release.data_window, release.created_at_ms) == (WINDOW, CREATED_AT_MS)
@@ -121,7 +123,7 @@ def test_a_missing_file_is_rejected(saved: SavedRelease, name: str) -> None:
 def test_another_format_version_is_rejected(saved: SavedRelease) -> None:
     edit_manifest(saved, format_version=99)
 
-    with pytest.raises(InvalidRelease, match="format version 99, this program reads 3 and older; upgrade the program"):
+    with pytest.raises(InvalidRelease, match="format version 99, this program reads 4 and older; upgrade the program"):
         load_release(saved.location)
 
 
@@ -139,11 +141,12 @@ def test_a_manifest_that_is_not_json_is_rejected(saved: SavedRelease) -> None:
         load_release(saved.location)
 
 
-def test_files_that_do_not_fit_together_are_rejected(saved: SavedRelease) -> None:
-    shorter = json.dumps(["t0", "t1"]).encode()
-    Path(saved.location, "catalogue.json").write_bytes(shorter)
+def test_files_that_do_not_fit_together_are_rejected(saved: SavedRelease, network: TasteNetwork) -> None:
+    other = save(f"{saved.location}-other", network, Catalogue(["t0", "t1"]))
+    shorter = Path(other.location, "catalogue.safetensors").read_bytes()
+    Path(saved.location, "catalogue.safetensors").write_bytes(shorter)
     files = json.loads(Path(saved.location, "manifest.json").read_text())["files"]
-    edit_manifest(saved, files=files | {"catalogue.json": hashlib.sha256(shorter).hexdigest()})
+    edit_manifest(saved, files=files | {"catalogue.safetensors": hashlib.sha256(shorter).hexdigest()})
 
     with pytest.raises(InvalidRelease, match=r"do not fit together: .*embedding.weight.*; save a new one"):
         load_release(saved.location)

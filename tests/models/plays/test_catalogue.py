@@ -32,6 +32,42 @@ def test_every_track_is_found_at_its_row_and_no_other_is(track_ids: set[str], ot
     assert [row == UNKNOWN for row in rows] == [other not in track_ids for other in others]
 
 
+@given(st.sets(st.text(max_size=8), min_size=1, max_size=300))
+def test_a_catalogue_comes_back_from_its_arrays(track_ids: set[str]) -> None:
+    catalogue = Catalogue(sorted(track_ids))
+
+    again = Catalogue.of(catalogue.arrays)
+
+    assert list(again.track_ids) == sorted(track_ids)
+    assert again.keys.tolist() == track_keys(sorted(track_ids)).tolist()
+    assert again.rows(again.keys[::-1]).tolist() == list(range(len(again) + 1, 1, -1))
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"sorted_keys": np.array([3, 3], np.uint64)}, "keys of the tracks do not rise"),
+        ({"sorted_rows": np.array([1, 2], np.int32)}, "rows beyond its tracks"),
+        ({"sorted_rows": np.array([2, 4], np.int32)}, "rows beyond its tracks"),
+        ({"sorted_rows": np.array([2], np.int32)}, "2 track ids, 2 keys and 1 rows"),
+        ({"starts": np.array([0, 3, 2])}, "do not cover their text"),
+        ({"starts": np.array([0, 1])}, "do not cover their text"),
+        ({"utf8": np.array([0x61, 0xFF], np.uint8)}, "utf-8"),
+    ],
+)
+def test_arrays_that_are_no_catalogue_are_rejected(changed: dict[str, np.ndarray], message: str) -> None:
+    arrays = Catalogue(["a", "b"]).arrays
+
+    with pytest.raises(ValueError, match=message):
+        Catalogue.of(arrays._replace(**changed))
+
+
+def test_keys_of_any_shape_are_looked_up() -> None:
+    catalogue = Catalogue(["a", "b", "c"])
+
+    assert catalogue.rows(np.stack([catalogue.keys, catalogue.keys]).T).tolist() == [[2, 2], [3, 3], [4, 4]]
+
+
 def test_extreme_keys_are_looked_up_within_bounds() -> None:
     catalogue = Catalogue(["only"])
 

@@ -131,7 +131,9 @@ def test_a_release_under_anothers_id_is_refused(tmp_path: Path, observe: Observe
 def test_whatever_a_file_with_the_right_checksum_holds_is_an_invalid_release(
     tmp_path: Path, content: bytes, observe: Observe
 ) -> None:
-    for name in ("catalogue.json", "config.json", "metrics.json", "weights.safetensors", "items.safetensors"):
+    for name in (
+        "catalogue.safetensors", "config.json", "metrics.json", "weights.safetensors", "items.safetensors"
+    ):  # fmt: skip
         saved = save_tiny_release(tmp_path / name)
         Path(saved.location, name).write_bytes(content)
         path = Path(saved.location, "manifest.json")

@@ -25,7 +25,7 @@ def test_training_uses_the_training_part_and_no_later_play(
     notice = train_release(split, recipe, releases_url=str(tmp_path), device_name="cpu", console=Console(stderr=True))
 
     release = read_release(f"{tmp_path}/{notice.location}", "cpu")
-    assert release.catalogue.track_ids == split.catalogue.track_ids
+    assert list(release.catalogue.track_ids) == list(split.catalogue.track_ids)
     assert release.data_window.until_ms < split.t1_ms
     assert release.data_window.num_plays == split.training_histories()[0].num_plays
     assert release.recommender.reranker is not None

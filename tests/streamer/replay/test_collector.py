@@ -8,6 +8,7 @@ from aiokafka import ConsumerRecord
 
 from models.plays.catalogue import FIRST_TRACK, PAD, UNKNOWN, Catalogue
 from models.plays.split import split_plays
+from models.plays.track_ids import TrackIds
 from streamer.recordings.plays import RecordedPlays
 from streamer.replay.collector import Collector
 from streamer.replay.recording import Recording
@@ -40,7 +41,8 @@ def answer(recording: Recording, place: int, rows: Sequence[int], at_ms: int = N
         Blobs.of([b"u"]), np.array([1]), np.array([in_partition.tolist().index(place)]), np.array([NOON_MS]),
         partition, "r1", NOON_MS,
     )  # fmt: skip
-    lists = ListEncoder(LISTED).encode("short-term", np.array([rows]), np.ones((1, len(rows)), np.float32), lineage)
+    scores, encoder = np.ones((1, len(rows)), np.float32), ListEncoder(TrackIds.of(LISTED))
+    lists = encoder.encode("short-term", np.array([rows]), scores, lineage)
     value = lists.joined[: lists.bounds[1]].tobytes()
     return ConsumerRecord("t", partition, 0, at_ms, 0, b"u", value, None, 1, len(value), headers=())
 

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from models.plays.catalogue import FIRST_TRACK, PAD
+from models.plays.track_ids import TrackIds
 from streamer.wire.blobs import Blobs
 from streamer.wire.messages import Horizon, RankedTrack, Recommendation
 from streamer.wire.recommendations import Lineage, ListEncoder
 from tests.cases.observations import Observe
 
 TRACK_IDS = ["t0", "spotify:track:1", 'quo"te', "naïve\u2028\x00", "100%d"]
-ENCODER = ListEncoder(TRACK_IDS)
+ENCODER = ListEncoder(TrackIds.of(TRACK_IDS))
 MISSING = (PAD, 0.0)
 
 places = st.tuples(

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from aiokafka import ConsumerRecord
 
+from models.plays.track_ids import TrackIds
 from models.serving.step import Ranked
 from streamer.metrics import WorkerMetrics
 from streamer.wire.recommendations import ListEncoder
@@ -25,7 +26,9 @@ def counted(
     batch = plan(events, states or decode([None] * (len(listeners.users) + 1), 6), 9)
     answered = batch.last_plays
     ranked = Ranked(np.full((len(answered), 1), 2), np.zeros((len(answered), 1), np.float32))
-    answers = Answers(answered, (ranked, ranked), ListEncoder(TRACK_IDS), "r1", 77) if has_release else None
+    answers = (
+        Answers(answered, (ranked, ranked), ListEncoder(TrackIds.of(TRACK_IDS)), "r1", 77) if has_release else None
+    )
     merged = merge(batch, batch.hidden, batch.count_plays(), release_key=9, promoted_at_ms=1)
     metrics = WorkerMetrics()
     count_batch(metrics, [intake], Outcome(events, listeners, is_known, batch, merged, answers), NOON_MS + 2000)

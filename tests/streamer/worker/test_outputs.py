@@ -7,6 +7,7 @@ import pytest
 from aiokafka import ConsumerRecord
 from aiokafka.record.memory_records import MemoryRecords
 
+from models.plays.track_ids import TrackIds
 from models.serving.step import Ranked
 from streamer.kafka.record_batch import record_batches
 from streamer.kafka.transaction import Writes
@@ -44,7 +45,7 @@ def written(
     ranked = tuple(
         Ranked(2 + answered[:, None] + horizon, np.full((len(answered), 1), 0.5, np.float32)) for horizon in (0, 1)
     )
-    answers = Answers(answered, ranked, ListEncoder(TRACK_IDS), "r1", 77) if has_release else None
+    answers = Answers(answered, ranked, ListEncoder(TrackIds.of(TRACK_IDS)), "r1", 77) if has_release else None
     states = merge(batch, batch.hidden, batch.count_plays(), release_key=9, promoted_at_ms=1)
     is_known = np.array([user.decode() in known for user in listeners.users], np.bool_)
     outcome = Outcome(events, listeners, is_known, batch, states, answers)
