@@ -17,8 +17,9 @@ from torch import nn
 
 from models.config import RerankerConfig, TrainingConfig
 from models.networks.architectures import build_network
-from models.networks.network import Network
-from models.plays.catalogue import FIRST_TRACK, PAD, Catalogue, CatalogueArrays, track_key
+from models.networks.items import ReleasedItems
+from models.networks.network import ITEM_NAMES, Network
+from models.plays.catalogue import FIRST_TRACK, Catalogue, CatalogueArrays, track_key
 from models.release_files import (
     CATALOGUE,
     CONFIG,
@@ -44,7 +45,7 @@ from models.release_tensors import adopt, encode_tensors, map_tensors, require_f
 from models.serving.recommender import Recommender
 from models.serving.reranker import Reranker
 
-_ITEM_VECTORS: Final = "embedding.weight"
+_TRAINED_ITEMS: Final = f"{ITEM_NAMES}weight"
 
 #: What files with the right checksums raise if they are not what their names say.
 _MISFITS: Final = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RuntimeError, SafetensorError)
@@ -221,8 +222,12 @@ def _network(directory: Path, config: Mapping[str, Any], num_tracks: int) -> Net
         ValueError: a weight is not finite, or the architecture is unknown.
     """
     network = build_network(config["network"], 0)
-    network.embedding = nn.Embedding(num_tracks + FIRST_TRACK, network.config.embedding_size, PAD, device="meta")
-    adopt(network, map_tensors(directory / WEIGHTS) | map_tensors(directory / ITEMS))
+    items = map_tensors(directory / ITEMS)
+    if _TRAINED_ITEMS in items:  # up to version 3
+        items = _released(items[_TRAINED_ITEMS])
+    shape = num_tracks + FIRST_TRACK, network.config.embedding_size
+    network.embedding = ReleasedItems(torch.empty(shape, device="meta"), torch.empty(shape[0], device="meta"))
+    adopt(network, map_tensors(directory / WEIGHTS) | items)
     require_finite(network)
     return network
 
@@ -252,7 +257,9 @@ def _contents(
     reranker = recommender.reranker
     second_stage = {} if reranker is None else {RERANKER: encode_tensors(reranker.state_dict())}
     weights = recommender.network.state_dict()
-    items = {_ITEM_VECTORS: weights.pop(_ITEM_VECTORS)}
+    items = {name: weights.pop(name) for name in list(weights) if name.startswith(ITEM_NAMES)}
+    if _TRAINED_ITEMS in items:
+        items = _released(items[_TRAINED_ITEMS])
     sizes = {
         "network": recommender.network.config.to_dict(),
         "reranker": None if reranker is None else reranker.config.to_dict(),
@@ -264,6 +271,11 @@ def _contents(
         CONFIG: [to_json(sizes | {"training": asdict(training)})],
         METRICS: [to_json(dict(metrics))],
     }
+
+
+def _released(vectors: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Split trained item vectors, float32 (M + 2, E), into those of a release."""
+    return {f"{ITEM_NAMES}{name}": tensor for name, tensor in ReleasedItems.of(vectors).named_buffers()}
 
 
 def _tensors(arrays: CatalogueArrays) -> dict[str, torch.Tensor]:

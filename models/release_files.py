@@ -1,7 +1,7 @@
 """The files of a release directory: read, written, and verified against its manifest.
 
     weights.safetensors   the network, except its item vectors
-    items.safetensors     the item vectors, float32 (M + 2, E)
+    items.safetensors     unit vectors of the tracks, float32 (M + 2, E), and their lengths (`models.networks.items`)
     reranker.safetensors  the second stage, counts and weights, if there is one
     catalogue.safetensors the track ids, in row order, and their keys, sorted (`models.plays.catalogue`)
     config.json           the architecture and sizes of the network, the sizes of the second stage, and how the network
@@ -13,7 +13,8 @@
 Nothing in a release is pickled.
 
 Version 1 had no second stage and one architecture, which it did not name; version 2 did not say how large the files
-are. Up to version 3, the catalogue was a list of ids, catalogue.json. All can still be read, but are not written.
+are. Up to version 3, the catalogue was a list of ids, catalogue.json, and the item vectors were not
+normalised. All can still be read, but are not written.
 """
 
 from __future__ import annotations

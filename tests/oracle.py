@@ -119,7 +119,8 @@ def advance(release: Release, hidden: Vector, before: list[Heard], play: Heard) 
 
 @functools.lru_cache(maxsize=8)
 def _weights(network: TasteNetwork) -> dict[str, Vector]:
-    return {name: tensor.double().numpy() for name, tensor in network.state_dict().items()}
+    weights = network.state_dict() | {"embedding.weight": network.embedding.weight}
+    return {name: tensor.double().numpy() for name, tensor in weights.items()}
 
 
 def _gap(before: list[Heard], play: Heard, tracks: tuple[str, ...], session_gap_s: int) -> tuple[float, bool]:

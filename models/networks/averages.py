@@ -17,7 +17,6 @@ from typing import Final
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from models.config import HORIZONS, DiscountConfig, WeightsConfig
 from models.networks.network import CosineNetwork
@@ -100,13 +99,8 @@ class WeightedMean(CosineNetwork):
 
     def vectors(self, read: Tensor, horizon: int) -> Tensor:
         """Add up the weighted song vectors, (A, E); the vector of an empty place is zero."""
-        return functional.embedding_bag(
-            read.long(),
-            self.embedding.weight,
-            per_sample_weights=self.weights[horizon].expand_as(read),
-            mode="sum",
-            padding_idx=PAD,
-        )
+        songs: Tensor = self.embedding(read.long())  # (A, N, E)
+        return self.weights[horizon] @ songs
 
     def penalty(self) -> Tensor:
         """Penalise differences between the weights of neighbouring places."""

@@ -14,11 +14,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.config import HORIZONS, ArchitectureConfig, NetworkConfig
-from models.plays.catalogue import FIRST_TRACK, PAD
+from models.networks.items import ReleasedItems, TrainedItems
 from models.plays.features import num_features
 from models.plays.ring import NUM_BIGRAMS, NUM_COUNTS, NUM_RECENCIES
 
 _NUM_RING_WEIGHTS: Final = NUM_RECENCIES + NUM_COUNTS + NUM_BIGRAMS
+
+ITEM_NAMES: Final = "embedding."
+"""What the names of its item vectors begin with among a network's weights."""
 
 
 class Network(nn.Module, ABC):
@@ -41,12 +44,12 @@ class Network(nn.Module, ABC):
     def __init__(self, config: ArchitectureConfig, num_tracks: int) -> None:
         super().__init__()
         self.config = config
-        self.embedding = nn.Embedding(num_tracks + FIRST_TRACK, config.embedding_size, padding_idx=PAD)
+        self.embedding: TrainedItems | ReleasedItems = TrainedItems(num_tracks, config.embedding_size)
 
     @property
     def device(self) -> torch.device:
         """Return the device that holds the weights."""
-        return self.embedding.weight.device
+        return self.temperature.device
 
     @abstractmethod
     def recur(self, rows: Tensor, features: Tensor, hidden: Tensor) -> Tensor:
@@ -88,7 +91,7 @@ class Network(nn.Module, ABC):
 
     def items(self) -> Tensor:
         """Return the tracks' unit vectors: float32 (M, E), row r of the catalogue at r - FIRST_TRACK."""
-        return functional.normalize(self.embedding.weight[FIRST_TRACK:], dim=1)
+        return self.embedding.units()
 
     def forget(self, read: Tensor, chances: Tensor) -> Tensor:  # noqa: ARG002  most architectures forget nothing
         """Drop part of the past, in training only.

@@ -8,12 +8,10 @@ import numpy as np
 import torch
 
 from models.config import TrainingConfig
-from models.networks.network import Network
+from models.networks.network import ITEM_NAMES, Network
 from models.plays.catalogue import FIRST_TRACK, UNKNOWN, Catalogue
 from models.serving.recommender import Recommender
 from models.training.item_vectors import Streams, item_vectors, vectors_of_neighbours
-
-_ITEM_VECTORS = "embedding.weight"
 
 
 def start_afresh(
@@ -55,9 +53,9 @@ def start_from(
         catalogue: the network's.
         streams: the plays.
     """
-    weights = {name: tensor.detach().cpu() for name, tensor in start.network.state_dict().items()}
-    earlier = weights[_ITEM_VECTORS].numpy()
+    earlier = start.network.embedding.weight.detach().cpu().numpy()
     places = start.catalogue.rows(catalogue.keys)
     items = vectors_of_neighbours(earlier[places], places != UNKNOWN, streams, config)
-    weights[_ITEM_VECTORS] = torch.from_numpy(np.concatenate([earlier[:FIRST_TRACK], items]))
+    weights = {name: weight for name, weight in start.network.state_dict().items() if not name.startswith(ITEM_NAMES)}
+    weights[f"{ITEM_NAMES}weight"] = torch.from_numpy(np.concatenate([earlier[:FIRST_TRACK], items]))
     network.load_state_dict(weights)

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from models.config import NUM_COUNTED, RING_SIZE, RecurrentConfig
+from models.networks.items import ReleasedItems
 from models.networks.network import TasteNetwork
 from models.networks.recurrent import RecurrentNetwork
 from models.plays.histories import gather_histories
@@ -32,8 +34,9 @@ from tests.counting import counted, counts_by_key
 HERE = Path(__file__).parent
 RELEASE_V1 = HERE / "release-v1" / "20231114T221320.123Z-662bb81a"
 RELEASE_V2 = HERE / "release-v2" / "20231114T221320.123Z-b92ef530"
-
 RELEASE_V3 = HERE / "release-v3" / "20231114T221320.123Z-8ba84aab"
+RERANKED_RELEASE_V3 = HERE / "reranked-release-v3" / "20231114T221320.123Z-662bb81a"
+RELEASE_V4 = HERE / "release-v4" / "20231114T221320.123Z-662bb81a"
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -121,7 +124,19 @@ def test_a_release_of_version_3_says_how_large_its_files_are(observe: Observe) -
     observe("a manifest of version 3 states the size of each file; versions 1 and 2 still load")
 
 
-@pytest.mark.parametrize("location", [RELEASE_V1, RELEASE_V2, RELEASE_V3], ids=["v1", "v2", "v3"])
+def test_a_release_of_version_4_maps_its_catalogue_and_unit_vectors() -> None:
+    release = load_release(str(RELEASE_V4))
+
+    assert list(release.catalogue.track_ids) == [f"t{number}" for number in range(12)]
+    assert isinstance(release.network.embedding, ReleasedItems)
+    torch.testing.assert_close(release.network.items().norm(dim=1), torch.ones(12))
+
+
+@pytest.mark.parametrize(
+    "location",
+    [RELEASE_V1, RELEASE_V2, RELEASE_V3, RERANKED_RELEASE_V3, RELEASE_V4],
+    ids=["v1", "v2", "v3", "v3-reranked", "v4"],
+)
 def test_a_release_still_computes_what_it_did(location: Path) -> None:
     release = load_release(str(location))
     histories = gather_histories(

@@ -34,7 +34,7 @@ def test_a_release_is_ready_to_use_with_the_time_of_its_notice(tmp_path: Path) -
 def test_a_release_that_cannot_compute_a_play_is_not_taken_up(tmp_path: Path, observe: Observe) -> None:
     network = tiny_network()
     with torch.no_grad():
-        for parameter in network.parameters():
+        for parameter in (*network.recurrence.parameters(), *network.heads.parameters()):
             parameter.fill_(3e38)  # finite, but no sum of two is
     saved = save_release(
         Folder(str(tmp_path)), Recommender(network, Catalogue(TRACK_IDS)), training=TrainingConfig(), metrics={},
