@@ -38,7 +38,7 @@ def assert_states_are_the_oracles(worker: Worker, oracle: Oracle) -> None:
 def assert_state_is_the_oracles(state: States, life: Life) -> None:
     """Compare a state exactly, except for the hidden units."""
     values = {name: rows[0] for name, rows in state_fields(state).items()}
-    hidden, _ = values.pop("hidden"), values.pop("promoted_at_ms")
+    hidden, _, _ = values.pop("hidden"), values.pop("promoted_at_ms"), values.pop("said")
     counts = counts_by_key(np.array(values.pop("counted_track_keys"), np.uint64), np.array(values.pop("counts")))
     assert counts == counted(track_key(each.track) for each in life.plays)
     free = [0] * (RING_SIZE - len(life.ring))

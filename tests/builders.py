@@ -29,7 +29,7 @@ from models.release import Release, SavedRelease, save_release
 from models.release_files import DataWindow, Json
 from models.release_folder import Folder
 from models.serving.recommender import Recommender
-from streamer.wire.state import BIT_REPEATS, BIT_SKIPPED, States
+from streamer.wire.state import BIT_REPEATS, BIT_SKIPPED, States, encode
 
 #: 2023-11-14, well before any broker's clock.
 NOON_MS: Final = 1_700_000_000_000
@@ -148,7 +148,9 @@ def tiny_recipe(recipe: Recipe) -> Recipe:
     return replace(recipe, network=replace(recipe.network, **sizes), training=training, second_stage=second_stage)
 
 
-def random_states(plays_seen: Sequence[int], *, num_hidden: int = 6, release_key: int = 9, seed: int = 1) -> States:
+def random_states(
+    plays_seen: Sequence[int], *, num_hidden: int = 6, num_said: int = 0, release_key: int = 9, seed: int = 1
+) -> States:
     """States of listeners with the given numbers of plays: full, partial and empty rings; counts of other tracks."""
     rng, num = np.random.default_rng(seed), len(plays_seen)
     seen = np.array(plays_seen, np.int64)
@@ -170,7 +172,13 @@ def random_states(plays_seen: Sequence[int], *, num_hidden: int = 6, release_key
         counted_track_keys=rng.integers(1, 1 << 64, is_counted.shape, np.uint64) * is_counted,
         counts=rng.uniform(0.1, 9, is_counted.shape).astype(np.float32) * is_counted,
         hidden=rng.standard_normal((num, num_hidden)).astype(np.float32),
+        said=rng.integers(1, 1 << 32, (num, num_said), np.uint32) * (seen > 0)[:, None].astype(np.uint32),
     )
+
+
+def records_of(states: States) -> list[bytes]:
+    """The record of each state."""
+    return [record or b"" for record in encode(states).to_list()]
 
 
 def state_of(states: States, row: int) -> States:

@@ -1,56 +1,43 @@
 """The state record of a listener: bytes in RocksDB and the changelog <-> arrays of a whole batch.
 
     header    version, hidden units, release (key, promoted at), plays folded, plays seen, repeats seen,
-              source offset, played at
-    ring      the last RING_SIZE plays, oldest first: track key, played at, context, bits
-    counts    NUM_COUNTED tracks and how often they were played, decayed: track key, count (`models.plays.counts`)
-    hidden    float32, as many as the header says; last, so that the rest reads the same whatever the release's size
+              source offset, played at; how many plays, counts and marks of tracks follow
+    ring      the last plays, RING_SIZE at most, oldest first: track keys, then times, contexts, bits
+    counts    NUM_COUNTED tracks at most: their keys, then how often they were played, decayed (`models.plays.counts`)
+    hidden    float32, as many as the header says
+    said      uint32, the last lists: only if lists that hardly change are left out
 
-All little-endian. A change of layout bumps the version, keeps the old reader and adds a fixture of old bytes to
-tests/formats. Version 1 had no counts: they are taken from the plays of the ring.
+All little-endian, without padding; free places of ring and counts are not written. A change of layout bumps the
+version, keeps the old reader (`old_states`) and adds a fixture of old bytes to tests/formats.
 """
 
-import functools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.compiled import compiled, inlined
 from models.config import NUM_COUNTED, RING_SIZE
-from models.plays.counts import CountMaps, count_plays
+from models.plays.counts import CountMaps
 from models.plays.histories import bounds_of
+from streamer.wire.blobs import Blobs
+from streamer.wire.old_states import HEADER, upgraded
+from streamer.wire.puts import Bytes, put_bytes
 
-VERSION = 2
+VERSION: Final = 3
 BIT_SKIPPED, BIT_REPEATS = 1, 2
 
 #: `release_key` and `promoted_at_ms` of a state that no release has touched yet.
 NO_RELEASE = 0
 
-_PREFIX_V1 = np.dtype(
-    [
-        ("version", "u1"),
-        ("num_hidden", "<u2"),
-        ("release_key", "<u8"),
-        ("promoted_at_ms", "<i8"),
-        ("plays_folded", "<u4"),
-        ("plays_seen", "<u8"),
-        ("repeats_seen", "<u8"),
-        ("source_offset", "<i8"),
-        ("played_at_ms", "<i8"),
-        ("ring_track_keys", "<u8", (RING_SIZE,)),
-        ("ring_played_at_ms", "<i8", (RING_SIZE,)),
-        ("ring_contexts", "u1", (RING_SIZE,)),
-        ("ring_bits", "u1", (RING_SIZE,)),
-    ]
-)
-_PREFIX = np.dtype(
-    [
-        *_PREFIX_V1.descr,
-        ("counted_track_keys", "<u8", (NUM_COUNTED,)),
-        ("counts", "<f4", (NUM_COUNTED,)),
-    ]
-)
+Int64s = NDArray[np.int64]
+
+_PLAY_BYTES: Final = 8 + 8 + 1 + 1
+_COUNT_BYTES: Final = 8 + 4
+_NUMBERS: Final = ("version", "num_hidden", "num_remembered", "num_counted", "num_said")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +60,8 @@ class States:
         counted_track_keys: uint64 (B, NUM_COUNTED), as in `models.plays.counts.CountMaps`.
         counts: float32 (B, NUM_COUNTED), as in `models.plays.counts.CountMaps`.
         hidden: float32 (B, H); zeros if the record held a different number of hidden units.
+        said: uint32 (B, S), the tracks of the last lists in a few bits (`worker.saying`), 0 in empty places; zeros if
+            the record held a different number; S is 0 unless lists that hardly change are left out.
     """
 
     release_key: NDArray[np.uint64]
@@ -89,6 +78,7 @@ class States:
     counted_track_keys: NDArray[np.uint64]
     counts: NDArray[np.float32]
     hidden: NDArray[np.float32]
+    said: NDArray[np.uint32]
 
     def __len__(self) -> int:
         """Return B."""
@@ -109,93 +99,179 @@ class States:
         return States(*(getattr(self, f.name)[index] for f in fields(self)))
 
 
-@functools.lru_cache(maxsize=8)
-def _record(num_hidden: int) -> np.dtype[np.void]:
-    """Return the layout of a whole record; numpy packs it, so there is no padding to leak."""
-    return np.dtype([("prefix", _PREFIX), ("hidden", "<f4", (num_hidden,))])
-
-
-def encode(states: States) -> list[bytes]:
+def encode(states: States) -> Blobs:
     """Write each state as one record of the current version."""
-    num_hidden = states.hidden.shape[1]
-    rows = np.zeros(len(states), _record(num_hidden))  # (B,)
-    prefix = rows["prefix"]
-    prefix["version"], prefix["num_hidden"] = VERSION, num_hidden
-    for name in _PREFIX.names or ():
-        if name not in ("version", "num_hidden"):
-            prefix[name] = getattr(states, name)
-    rows["hidden"] = states.hidden
-    joined, size = rows.tobytes(), rows.dtype.itemsize
-    return [joined[at : at + size] for at in range(0, len(joined), size)]
+    header = np.zeros(len(states), HEADER)  # (B,)
+    for name in HEADER.names or ():
+        if name not in _NUMBERS:
+            header[name] = getattr(states, name)
+    header["version"] = VERSION
+    header["num_hidden"] = states.hidden.shape[1]
+    header["num_remembered"] = states.ring_lengths
+    header["num_counted"] = _num_counted(states.counted_track_keys, states.counts)
+    header["num_said"] = states.said.shape[1] * states.said.any(1)
+    bounds = bounds_of(_lengths(header))
+    records = np.empty(bounds[-1], np.uint8)
+    columns = [_bytes_of(getattr(states, name)) for name in _COLUMNS]
+    _write_records(records, bounds, _bytes_of(header), _numbers(header), *columns)
+    return Blobs.all_present(records, bounds)
 
 
-def decode(records: Sequence[bytes | None], num_hidden: int) -> States:
+def decode(records: Sequence[bytes | None], num_hidden: int, num_said: int = 0) -> States:
     """Read records; None reads as the state of a new listener.
 
     Args:
         records: as written by `encode`, in this process or an older one.
         num_hidden: H of the running release; states of another size keep everything but `hidden`, and are rebuilt.
+        num_said: S of this worker; of states of another size, it is not known what was said.
 
     Raises:
         ValueError: a record's version is unknown to this code, or its length contradicts its header.
     """
-    records = _all_of_this_version(records)
-    prefix = _prefixes([_EMPTY if record is None else record for record in records], _PREFIX)
-    if (unknown := np.flatnonzero(prefix["version"] != VERSION)).size:
-        raise ValueError(
-            f"a state record has format version {prefix['version'][unknown[0]]}, this worker reads up to {VERSION}: "
-            "run the newer version that wrote it"
-        )
-    lengths = np.array([_PREFIX.itemsize if record is None else len(record) for record in records])
-    if (damaged := np.flatnonzero(lengths != _PREFIX.itemsize + 4 * prefix["num_hidden"].astype(np.int64))).size:
-        length, num_claimed = lengths[damaged[0]], prefix["num_hidden"][damaged[0]]
-        raise ValueError(f"a state record of {length} bytes claims {num_claimed} hidden units: the store is damaged")
-    values = {name: prefix[name] for name in _PREFIX.names or () if name not in ("version", "num_hidden")}
+    blobs = _of_this_version(records)
+    header = _read_headers(blobs)
+    values = {name: header[name] for name in HEADER.names or () if name not in _NUMBERS}
     for name in ("plays_folded", "plays_seen", "repeats_seen"):
         values[name] = values[name].astype(np.int64)
-    return States(**values, hidden=_decode_hidden(records, prefix["num_hidden"], num_hidden))
+    num = len(blobs)
+    columns: dict[str, NDArray[Any]] = {
+        "ring_track_keys": np.zeros((num, RING_SIZE), np.uint64),
+        "ring_played_at_ms": np.zeros((num, RING_SIZE), np.int64),
+        "ring_contexts": np.zeros((num, RING_SIZE), np.uint8),
+        "ring_bits": np.zeros((num, RING_SIZE), np.uint8),
+        "counted_track_keys": np.zeros((num, NUM_COUNTED), np.uint64),
+        "counts": np.zeros((num, NUM_COUNTED), np.float32),
+        "hidden": np.zeros((num, num_hidden), np.float32),
+        "said": np.zeros((num, num_said), np.uint32),
+    }
+    _read_records(
+        blobs.joined, blobs.bounds, _numbers(header), HEADER.itemsize, *(_bytes_of(columns[name]) for name in _COLUMNS)
+    )
+    return States(**values, **columns)
 
 
-def _prefixes(records: Sequence[bytes], layout: np.dtype[np.void]) -> NDArray[np.void]:
-    size = layout.itemsize
-    joined = b"".join([record[:size] for record in records])
-    if len(joined) != size * len(records):
-        raise ValueError(f"a state record is shorter than its {size} byte header: the store is damaged")
-    return np.frombuffer(joined, layout)
-
-
-def _all_of_this_version(records: Sequence[bytes | None]) -> Sequence[bytes | None]:
-    """Convert records of version 1 to the current one: their counts are those of the plays in their ring."""
-    old = {row: record for row, record in enumerate(records) if record is not None and record[:1] == b"\x01"}
+def _of_this_version(records: Sequence[bytes | None]) -> Blobs:
+    blobs = Blobs.of(records)
+    present = np.flatnonzero(np.diff(blobs.bounds))
+    versions = blobs.joined[blobs.bounds[present]]
+    old = present[(versions == 1) | (versions == 2)].tolist()
     if not old:
-        return records
-    before = _prefixes(list(old.values()), _PREFIX_V1)
-    prefix = np.zeros(len(old), _PREFIX)
-    for name in _PREFIX_V1.names or ():
-        prefix[name] = before[name]
-    prefix["version"] = VERSION
-    lengths = np.minimum(before["plays_seen"].astype(np.int64), RING_SIZE)
-    ring_keys = before["ring_track_keys"][np.arange(RING_SIZE) < lengths[:, None]]  # (plays in all rings,)
-    maps = count_plays(CountMaps.empty(len(old)), bounds_of(lengths), ring_keys, np.zeros_like(lengths))
-    prefix["counted_track_keys"], prefix["counts"] = maps.track_keys, maps.counts
-    converted = list(records)
-    for each, (row, record) in zip(prefix, old.items(), strict=True):
-        converted[row] = each.tobytes() + record[_PREFIX_V1.itemsize :]
-    return converted
+        return blobs
+    current = list(records)
+    for row in old:
+        current[row] = upgraded(records[row] or b"")
+    return Blobs.of(current)
 
 
-def _decode_hidden(records: Sequence[bytes | None], sizes: NDArray[np.uint16], num_hidden: int) -> NDArray[np.float32]:
-    hidden = np.zeros((len(records), num_hidden), np.float32)  # (B, H)
-    fits = [row for row, record in enumerate(records) if record is not None and sizes[row] == num_hidden]
-    tails = b"".join([record[_PREFIX.itemsize :] for row in fits if (record := records[row]) is not None])
-    hidden[fits] = np.frombuffer(tails, "<f4").reshape(len(fits), num_hidden)  # (fits, H)
-    return hidden
+#: The columns of States that are written behind the header, in this order.
+_COLUMNS: Final = (
+    "ring_track_keys", "ring_played_at_ms", "ring_contexts", "ring_bits", "counted_track_keys", "counts", "hidden",
+    "said",
+)  # fmt: skip
 
 
-def _empty_prefix() -> bytes:
-    row = np.zeros(1, _PREFIX)
-    row["version"], row["source_offset"] = VERSION, -1
-    return row.tobytes()
+def _bytes_of(column: NDArray[Any]) -> Bytes:
+    """Return the bytes of each row, not copied if they are contiguous: uint8 (B, bytes of a row)."""
+    rows = np.ascontiguousarray(column)
+    size = rows.dtype.itemsize * math.prod(rows.shape[1:])
+    return rows.view(np.uint8).reshape(len(rows), size)
 
 
-_EMPTY = _empty_prefix()
+def _read_headers(blobs: Blobs) -> NDArray[np.void]:
+    """Read the header of each record; a missing one is that of a new listener.
+
+    Raises:
+        ValueError: a record's version is unknown to this code, or its length contradicts its header.
+    """
+    lengths = np.diff(blobs.bounds)
+    short = ~blobs.missing & (lengths < HEADER.itemsize)
+    if short.any():
+        raise ValueError(f"a state record is shorter than its {HEADER.itemsize} byte header: the store is damaged")
+    header = np.zeros(len(blobs), HEADER)
+    header["source_offset"] = -1
+    present = ~blobs.missing
+    places = blobs.bounds[:-1][present, None] + np.arange(HEADER.itemsize)
+    header[present] = blobs.joined[places].view(HEADER)[:, 0]
+    if (unknown := np.flatnonzero(present & (header["version"] != VERSION))).size:
+        raise ValueError(
+            f"a state record has format version {header['version'][unknown[0]]}, this worker reads up to {VERSION}: "
+            "run the newer version that wrote it"
+        )
+    fits = (header["num_remembered"] <= RING_SIZE) & (header["num_counted"] <= NUM_COUNTED)
+    if (damaged := np.flatnonzero(present & ~(fits & (lengths == _lengths(header))))).size:
+        length, num_claimed = lengths[damaged[0]], header["num_hidden"][damaged[0]]
+        raise ValueError(f"a state record of {length} bytes claims {num_claimed} hidden units: the store is damaged")
+    return header
+
+
+def _lengths(header: NDArray[np.void]) -> Int64s:
+    """Return the length of each record as its header says it: int64 (B,)."""
+    remembered, counted, hidden, said = _numbers(header).T
+    lengths: Int64s = HEADER.itemsize + _PLAY_BYTES * remembered + _COUNT_BYTES * counted + 4 * (hidden + said)
+    return lengths
+
+
+def _numbers(header: NDArray[np.void]) -> Int64s:
+    """Return how many plays, counts, hidden units and marks each record has: int64 (B, 4)."""
+    names = ("num_remembered", "num_counted", "num_hidden", "num_said")
+    return np.stack([header[name].astype(np.int64) for name in names], axis=1)
+
+
+@compiled
+def _num_counted(track_keys: NDArray[np.uint64], counts: NDArray[np.float32]) -> Int64s:
+    """Return up to which place each map is taken: int64 (B,)."""
+    nums = np.zeros(len(counts), np.int64)
+    for row in range(len(counts)):
+        num = counts.shape[1]
+        while num > 0 and counts[row, num - 1] == 0 and track_keys[row, num - 1] == 0:
+            num -= 1
+        nums[row] = num
+    return nums
+
+
+@compiled
+def _write_records(  # noqa: PLR0917  a kernel takes arrays
+    out: Bytes, bounds: Int64s, header: Bytes, numbers: Int64s,
+    ring_track_keys: Bytes, ring_played_at_ms: Bytes, ring_contexts: Bytes, ring_bits: Bytes,
+    counted_track_keys: Bytes, counts: Bytes, hidden: Bytes, said: Bytes,
+) -> None:  # fmt: skip
+    for row in range(len(header)):
+        remembered, counted, num_hidden, num_said = numbers[row]
+        at = put_bytes(out, bounds[row], header[row], 0, header.shape[1])
+        at = put_bytes(out, at, ring_track_keys[row], 0, 8 * remembered)
+        at = put_bytes(out, at, ring_played_at_ms[row], 0, 8 * remembered)
+        at = put_bytes(out, at, ring_contexts[row], 0, remembered)
+        at = put_bytes(out, at, ring_bits[row], 0, remembered)
+        at = put_bytes(out, at, counted_track_keys[row], 0, 8 * counted)
+        at = put_bytes(out, at, counts[row], 0, 4 * counted)
+        at = put_bytes(out, at, hidden[row], 0, 4 * num_hidden)
+        put_bytes(out, at, said[row], 0, 4 * num_said)
+
+
+@inlined
+def _take_bytes(row: Bytes, records: Bytes, at: int, size: int) -> int:
+    """Copy the next `size` bytes of the records to the beginning of a row, and return the place behind them."""
+    put_bytes(row, 0, records, at, size)
+    return at + size
+
+
+@compiled
+def _read_records(  # noqa: PLR0917  a kernel takes arrays
+    records: Bytes, bounds: Int64s, numbers: Int64s, header_size: int,
+    ring_track_keys: Bytes, ring_played_at_ms: Bytes, ring_contexts: Bytes, ring_bits: Bytes,
+    counted_track_keys: Bytes, counts: Bytes, hidden: Bytes, said: Bytes,
+) -> None:  # fmt: skip
+    for row in range(len(numbers)):
+        if bounds[row] == bounds[row + 1]:
+            continue
+        remembered, counted, num_hidden, num_said = numbers[row]
+        at = _take_bytes(ring_track_keys[row], records, bounds[row] + header_size, 8 * remembered)
+        at = _take_bytes(ring_played_at_ms[row], records, at, 8 * remembered)
+        at = _take_bytes(ring_contexts[row], records, at, remembered)
+        at = _take_bytes(ring_bits[row], records, at, remembered)
+        at = _take_bytes(counted_track_keys[row], records, at, 8 * counted)
+        at = _take_bytes(counts[row], records, at, 4 * counted)
+        if hidden.shape[1] == 4 * num_hidden:
+            put_bytes(hidden[row], 0, records, at, 4 * num_hidden)
+        if said.shape[1] == 4 * num_said:
+            put_bytes(said[row], 0, records, at + 4 * num_hidden, 4 * num_said)

@@ -168,6 +168,7 @@ def merge(
         counted_track_keys=counts.track_keys,
         counts=counts.counts,
         hidden=hidden,
+        said=batch.base.said,
         **_rings(batch.histories, bits),
     )
 

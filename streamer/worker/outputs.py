@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.config import HORIZONS
+from models.plays.histories import bounds_of
 from models.serving.step import Ranked
 from streamer.kafka.transaction import Record, Records, Writes
 from streamer.wire.blobs import Blobs
@@ -110,8 +111,12 @@ def write(intakes: Sequence[Intake], outcome: Outcome, topics: Topics) -> Iterat
 def _states(outcome: Outcome) -> Blobs:
     """Return the new record of each listener; none for those whose last event was a tombstone."""
     is_last = outcome.batch.is_last
-    records = dict(zip(outcome.batch.listener[is_last].tolist(), encode(outcome.states.take(is_last)), strict=True))
-    return Blobs.of([records.get(number) for number in range(len(outcome.listeners.users))])
+    missing = np.ones(len(outcome.listeners.users), np.bool_)
+    missing[outcome.batch.listener[is_last]] = False
+    records = encode(outcome.states.take(is_last))  # in the order of the listeners, as the lives are
+    lengths = np.zeros(len(missing), np.int64)
+    lengths[~missing] = np.diff(records.bounds)
+    return Blobs(records.joined, bounds_of(lengths), missing)
 
 
 def _tombstones(outcome: Outcome, first: int, last: int) -> dict[int, Record]:

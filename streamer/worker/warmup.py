@@ -8,13 +8,15 @@ from streamer.kafka.record_batch import record_batches
 from streamer.kafka.transaction import Record, Records
 from streamer.wire.blobs import Blobs
 from streamer.wire.recommendations import Lineage, ListEncoder
+from streamer.wire.state import decode, encode
 
 
 def warm_up() -> None:
-    """Compile the kernels, or load them from their cache, by writing one answer."""
+    """Compile the kernels, or load them from their cache, by writing one answer and one state."""
     users, ones = Blobs.of([b"u", None]).take(np.zeros(1, np.int64)), np.ones(1, np.int64)
     lineage = Lineage(users, ones, ones, ones, 0, "warm-up", 0)
     rows, scores = np.full((1, 1), FIRST_TRACK), np.ones((1, 1), np.float32)
     ListEncoder(TrackIds.of(["t"])).encode("short-term", rows, scores, lineage)
+    decode(encode(decode([None], 1)).to_list(), 1)
     records = Records.of([Record(b"key", b"value")])
     list(record_batches(records.keys, records.values, records.headers, timestamp_ms=0, max_bytes=1))

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from models.config import NetworkConfig
+from streamer.wire.blobs import Blobs
 from streamer.wire.state import States, decode, encode
 from streamer.worker.batch import Batch, merge, plan
 from streamer.worker.events import Events
@@ -39,7 +40,7 @@ def read(records: Sequence[bytes | None]) -> States:
     return decode([*records, None], NUM_HIDDEN)
 
 
-def write(batch: Batch) -> list[bytes]:
+def write(batch: Batch) -> Blobs:
     return encode(merge(batch, batch.hidden, batch.count_plays(), release_key=RELEASE, promoted_at_ms=1))
 
 
@@ -55,10 +56,10 @@ def best_us(work: Callable[[], object]) -> float:
 
 def main(num_listeners: str = "4000", num_plays: str = "5000") -> None:
     rng, all_listeners = np.random.default_rng(1), np.arange(int(num_listeners))
-    records: list[bytes] = []
+    records: list[bytes | None] = []
     for _ in range(30):
         events = draw_events(rng, np.repeat(all_listeners, 10))
-        records = write(plan(events, read(records or [None] * len(all_listeners)), RELEASE))
+        records = write(plan(events, read(records or [None] * len(all_listeners)), RELEASE)).to_list()
     events = draw_events(rng, rng.integers(len(all_listeners), size=int(num_plays)))
     states = read(records)
     batch = plan(events, states, RELEASE)
@@ -74,7 +75,7 @@ def main(num_listeners: str = "4000", num_plays: str = "5000") -> None:
     }
     for name, work in parts.items():
         sys.stdout.write(f"{name:8} {best_us(work) / len(events.offsets):8.2f} us per play\n")
-    sys.stdout.write(f"record   {len(records[0]):8} bytes\n")
+    sys.stdout.write(f"record   {encode(merged).bounds[-1] // len(merged):8} bytes\n")
 
 
 if __name__ == "__main__":

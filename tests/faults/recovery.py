@@ -34,7 +34,8 @@ from models.config import NUM_COUNTED, RING_SIZE, NetworkConfig
 from streamer.local.devkafka import DevKafka
 from streamer.settings import Settings
 from streamer.wire.changelog import listener_key
-from streamer.wire.state import States, encode
+from streamer.wire.state import States
+from tests.builders import records_of
 from tests.faults.conftest import TinyRelease, save_tiny_release
 from tests.faults.harness import SESSION_TIMEOUT_S, Deployment, deploy
 from tests.faults.load import EPOCH_MS, NUM_PARTITIONS, TRACKS
@@ -262,10 +263,11 @@ def size_with_full_rings(directory: Path, listeners: int = 5_000) -> int:
         counted_track_keys=rng.integers(1 << 63, size=counted).astype(np.uint64),
         counts=rng.uniform(0.1, 9, counted).astype(np.float32),
         hidden=np.tanh(rng.normal(size=(listeners, NetworkConfig().hidden_size))).astype(np.float32),
+        said=np.zeros((listeners, 0), np.uint32),
     )
     path = directory / "listeners-0.db"
     store = rocksdict.Rdict(str(path), rocksdict.Options(raw_mode=True))
-    for number, record in enumerate(encode(states)):
+    for number, record in enumerate(records_of(states)):
         store.put(listener_key(f"u{number}".encode()), record)
     store.close()
     compact(directory)

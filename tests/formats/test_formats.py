@@ -39,7 +39,7 @@ RERANKED_RELEASE_V3 = HERE / "reranked-release-v3" / "20231114T221320.123Z-662bb
 RELEASE_V4 = HERE / "release-v4" / "20231114T221320.123Z-662bb81a"
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_a_state_with_a_full_ring_loads(version: int) -> None:
     state = decode([(HERE / f"state-v{version}-full.bin").read_bytes()], 4)
 
@@ -65,15 +65,16 @@ def test_a_state_of_version_1_counts_the_plays_of_its_ring() -> None:
     assert counts_by_key(state.counted_track_keys[0], state.counts[0]) == counted(ring)
 
 
-def test_a_state_of_version_2_has_counts() -> None:
-    state = decode([(HERE / "state-v2-full.bin").read_bytes()], 4)
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_state_since_version_2_has_counts(version: int) -> None:
+    state = decode([(HERE / f"state-v{version}-full.bin").read_bytes()], 4)
 
     places = range(NUM_COUNTED)
     assert state.counted_track_keys[0].tolist() == [2**64 - 1 - 5 * place for place in places]
     assert state.counts[0].tolist() == [0.25 * (NUM_COUNTED - place) for place in places]
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_a_state_from_before_the_first_release_loads(version: int) -> None:
     state = decode([(HERE / f"state-v{version}-remembered.bin").read_bytes()], 4)
 
@@ -82,6 +83,12 @@ def test_a_state_from_before_the_first_release_loads(version: int) -> None:
     assert state.ring_track_keys[0, :3].tolist() == [11, 12, 0]
     assert state.counted_track_keys[0, :3].tolist() == [11, 12, 0]
     assert state.hidden.tolist() == [[0.0] * 4]
+
+
+def test_a_state_of_version_3_knows_the_last_lists() -> None:
+    state = decode([(HERE / "state-v3-full.bin").read_bytes()], 4, 5)
+
+    assert state.said.tolist() == [[1, 2**32 - 1, 7, 0, 9]]
 
 
 def test_a_mark_of_version_1_loads() -> None:

@@ -14,11 +14,10 @@ from hypothesis import strategies as st
 from streamer.metrics import WorkerMetrics
 from streamer.wire.changelog import Mark, listener_key
 from streamer.wire.messages import Cause
-from streamer.wire.state import encode
 from streamer.worker.bisection import answer_bisecting, halve
 from streamer.worker.intake import Intake, take_in
 from tests.agreement import assert_same_answers, assert_states_are_the_oracles, heard
-from tests.builders import NOON_MS, play, random_states, record, tiny_release, tombstone
+from tests.builders import NOON_MS, play, random_states, record, records_of, tiny_release, tombstone
 from tests.listening import PARTITIONS, Fetched, batches, cuts, listening
 from tests.offline import CHAMPION, Worker
 from tests.poison import (
@@ -232,7 +231,7 @@ def test_a_stored_state_with_a_nan_costs_only_that_listeners_new_plays() -> None
     state = random_states([70], release_key=CHAMPION.key)
     state.hidden[0, 2] = np.nan
     worker = Worker()
-    worker.store[0][listener_key(b"u0")] = encode(state)[0]
+    worker.store[0][listener_key(b"u0")] = records_of(state)[0]
 
     trial = Trial(sound, worker).serve_all({0: [play(900, "u1", "t1"), play(901, "u0", "t1"), play(902, "u0", "t2")]})
 

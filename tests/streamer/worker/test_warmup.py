@@ -7,14 +7,14 @@ PROGRAM = """
 import numpy as np
 from models.compiled import compiled
 from streamer.kafka import record_batch
-from streamer.wire import blobs, recommendations
+from streamer.wire import blobs, recommendations, state
 from streamer.worker.warmup import warm_up
 from tests.builders import play, tombstone
 from tests.streamer.worker.test_outputs import written
 
 kernels = {
-    kernel.__name__: kernel
-    for module in (record_batch, blobs, recommendations)
+    (module.__name__, kernel.__name__): kernel
+    for module in (record_batch, blobs, recommendations, state)
     for kernel in vars(module).values()
     if hasattr(kernel, "signatures") and kernel.targetoptions.get("inline") != "always"
 }
@@ -24,7 +24,7 @@ parts = written(play(4, "u", "t1"), play(5, "v", "t2"), tombstone(6, "u"), play(
 for part in parts.values():
     for records in part.outputs.values():
         list(record_batch.record_batches(records.keys, records.values, records.headers, timestamp_ms=1, max_bytes=999))
-assert len(kernels) == 4 and all(len(each) == 1 for each in before.values()), before
+assert len(kernels) == 7 and all(len(each) == 1 for each in before.values()), before
 assert before == {name: list(kernel.signatures) for name, kernel in kernels.items()}
 """
 
