@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
-from torch import nn
 
-from models.config import RerankerConfig, TrainingConfig
-from models.networks.architectures import build_network
-from models.networks.items import ReleasedItems
-from models.networks.network import ITEM_NAMES, Network
-from models.plays.catalogue import FIRST_TRACK, Catalogue, CatalogueArrays, track_key
+from models.config import TrainingConfig
+from models.networks.network import Network
+from models.plays.catalogue import Catalogue, track_key
+from models.release_contents import encode_recommender, map_recommender, sizes_of
 from models.release_files import (
-    CATALOGUE,
     CONFIG,
     FORMAT_VERSION,
-    ITEMS,
-    LISTED_CATALOGUE,
     MANIFEST,
     MAX_RELEASE_BYTES,
     METRICS,
-    RERANKER,
     WEIGHTS,
     DataWindow,
     InvalidRelease,
@@ -41,16 +34,10 @@ from models.release_files import (
     to_json,
 )
 from models.release_folder import Folder
-from models.release_tensors import adopt, encode_tensors, map_tensors, require_finite
 from models.serving.recommender import Recommender
-from models.serving.reranker import Reranker
-
-_TRAINED_ITEMS: Final = f"{ITEM_NAMES}weight"
 
 #: What files with the right checksums raise if they are not what their names say.
 _MISFITS: Final = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RuntimeError, SafetensorError)
-
-_Module = TypeVar("_Module", bound=nn.Module)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +107,10 @@ def save_release(
         FileExistsError: the release exists already; releases are immutable.
         OSError: the location cannot be written.
     """
-    contents = _contents(recommender, training, metrics)
+    contents = encode_recommender(recommender) | {
+        CONFIG: [to_json(sizes_of(recommender) | {"training": asdict(training)})],
+        METRICS: [to_json(dict(metrics))],
+    }
     created = datetime.fromtimestamp(created_at_ms / 1000, UTC)
     stamp = f"{created:%Y%m%dT%H%M%S}.{created_at_ms % 1000:03d}Z"
     release_id = f"{stamp}-{sha256_of(*contents[WEIGHTS])[:8]}"
@@ -181,9 +171,7 @@ def load_files(directory: Path, manifest: ReleaseManifest, *, device: torch.devi
     """
     try:
         config = json.loads((directory / CONFIG).read_bytes())
-        catalogue = _catalogue(directory, manifest)
-        network = _network(directory, config, len(catalogue))
-        reranker = _reranker(directory, config, len(catalogue)) if RERANKER in manifest.files else None
+        recommender = map_recommender(directory, manifest.files, config)
         metrics = dict(json.loads((directory / METRICS).read_bytes()))
     except _MISFITS as exc:
         reason = " ".join(str(exc).split())
@@ -193,91 +181,8 @@ def load_files(directory: Path, manifest: ReleaseManifest, *, device: torch.devi
     return Release(
         release_id=manifest.release_id,
         key=track_key(manifest.release_id),
-        recommender=Recommender(
-            _frozen(network).to(device), catalogue, None if reranker is None else _frozen(reranker).to(device)
-        ),
+        recommender=recommender.to(device),
         metrics=metrics,
         data_window=manifest.data_window,
         created_at_ms=manifest.created_at_ms,
     )
-
-
-def _catalogue(directory: Path, manifest: ReleaseManifest) -> Catalogue:
-    """Build the catalogue around its arrays where they are mapped; versions up to 3 had a list of ids.
-
-    Raises:
-        ValueError: it is no catalogue.
-    """
-    if LISTED_CATALOGUE in manifest.files:
-        return Catalogue(json.loads((directory / LISTED_CATALOGUE).read_bytes()))
-    arrays = {name: tensor.numpy() for name, tensor in map_tensors(directory / CATALOGUE).items()}
-    keys = arrays.pop("sorted_keys").view(np.uint64)  # torch has no such numbers to sort and compare
-    return Catalogue.of(CatalogueArrays(sorted_keys=keys, **arrays))
-
-
-def _network(directory: Path, config: Mapping[str, Any], num_tracks: int) -> Network:
-    """Build the network the files describe, around the weights where they are mapped.
-
-    Raises:
-        ValueError: a weight is not finite, or the architecture is unknown.
-    """
-    network = build_network(config["network"], 0)
-    items = map_tensors(directory / ITEMS)
-    if _TRAINED_ITEMS in items:  # up to version 3
-        items = _released(items[_TRAINED_ITEMS])
-    shape = num_tracks + FIRST_TRACK, network.config.embedding_size
-    network.embedding = ReleasedItems(torch.empty(shape, device="meta"), torch.empty(shape[0], device="meta"))
-    adopt(network, map_tensors(directory / WEIGHTS) | items)
-    require_finite(network)
-    return network
-
-
-def _reranker(directory: Path, config: Mapping[str, Any], num_tracks: int) -> Reranker:
-    """Build the second stage that the files describe, around the counts where they are mapped.
-
-    Raises:
-        ValueError: a weight is not finite.
-    """
-    tensors = map_tensors(directory / RERANKER)
-    with torch.device("meta"):
-        reranker = Reranker(RerankerConfig.from_dict(config["reranker"]), num_tracks, len(tensors["pair_keys"]))
-    adopt(reranker, tensors)
-    require_finite(reranker)
-    return reranker
-
-
-def _frozen(module: _Module) -> _Module:
-    return module.requires_grad_(requires_grad=False).eval()
-
-
-def _contents(
-    recommender: Recommender, training: TrainingConfig, metrics: Mapping[str, Json]
-) -> dict[str, Sequence[bytes | memoryview]]:
-    """Encode every file but the manifest, in pieces; tensors are not copied."""
-    reranker = recommender.reranker
-    second_stage = {} if reranker is None else {RERANKER: encode_tensors(reranker.state_dict())}
-    weights = recommender.network.state_dict()
-    items = {name: weights.pop(name) for name in list(weights) if name.startswith(ITEM_NAMES)}
-    if _TRAINED_ITEMS in items:
-        items = _released(items[_TRAINED_ITEMS])
-    sizes = {
-        "network": recommender.network.config.to_dict(),
-        "reranker": None if reranker is None else reranker.config.to_dict(),
-    }
-    return second_stage | {
-        WEIGHTS: encode_tensors(weights),
-        ITEMS: encode_tensors(items),
-        CATALOGUE: encode_tensors(_tensors(recommender.catalogue.arrays)),
-        CONFIG: [to_json(sizes | {"training": asdict(training)})],
-        METRICS: [to_json(dict(metrics))],
-    }
-
-
-def _released(vectors: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Split trained item vectors, float32 (M + 2, E), into those of a release."""
-    return {f"{ITEM_NAMES}{name}": tensor for name, tensor in ReleasedItems.of(vectors).named_buffers()}
-
-
-def _tensors(arrays: CatalogueArrays) -> dict[str, torch.Tensor]:
-    as_signed = arrays._replace(sorted_keys=arrays.sorted_keys.view(np.int64))
-    return {name: torch.from_numpy(array) for name, array in as_signed._asdict().items()}

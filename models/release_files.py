@@ -46,7 +46,7 @@ RERANKER: Final = "reranker.safetensors"
 _FILES: Final = (WEIGHTS, ITEMS, CONFIG, METRICS)
 
 MAX_MANIFEST_BYTES: Final = 64 << 10  # it names six files
-MAX_RELEASE_BYTES: Final = 2 << 30  # item vectors of four million tracks; the caller may know better
+MAX_RELEASE_BYTES: Final = 8 << 30  # ten million tracks have 7 GB; the caller may know better
 
 #: The name of a release: when it was created, and 8 hex digits of its weights' sha256.
 RELEASE_ID: Final = re.compile(r"[0-9]{8}T[0-9]{6}\.[0-9]{3}Z-[0-9a-f]{8}", re.ASCII)

@@ -167,7 +167,7 @@ class Settings(BaseModel):
         "while a key is replaced",
     )
     releases_max_mb: Num = Field(
-        default=2048,
+        default=8192,
         le=1 << 20,
         description="MiB that a release may have, so that none exhausts a worker's disk or memory: the disk holds two",
     )

@@ -23,6 +23,7 @@ FIRST_TRACK: Final = 2
 """The row of the first track."""
 
 _KEY_BITS: Final = 64
+_DTYPES: Final = (np.uint8, np.int64, np.uint64, np.int32)  # of CatalogueArrays
 
 
 def track_key(track_id: str) -> int:
@@ -92,6 +93,8 @@ class Catalogue:
         Raises:
             ValueError: the arrays do not fit together.
         """
+        if [(array.dtype, array.ndim) for array in arrays] != [(np.dtype(dtype), 1) for dtype in _DTYPES]:
+            raise ValueError("the arrays of the catalogue have other types; save the release again")
         track_ids, rows = TrackIds(arrays.utf8, arrays.starts), arrays.sorted_rows
         if not len(track_ids) == len(arrays.sorted_keys) == len(rows):
             raise ValueError(f"{len(track_ids)} track ids, {len(arrays.sorted_keys)} keys and {len(rows)} rows")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
+
 from models.networks.network import Network
 from models.plays.catalogue import Catalogue
 from models.serving.reranker import Reranker
@@ -22,3 +24,8 @@ class Recommender:
     network: Network
     catalogue: Catalogue
     reranker: Reranker | None = None
+
+    def to(self, device: torch.device | str) -> Recommender:
+        """Move it to a device."""
+        reranker = self.reranker
+        return Recommender(self.network.to(device), self.catalogue, None if reranker is None else reranker.to(device))

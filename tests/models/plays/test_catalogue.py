@@ -53,6 +53,8 @@ def test_a_catalogue_comes_back_from_its_arrays(track_ids: set[str]) -> None:
         ({"starts": np.array([0, 3, 2])}, "do not cover their text"),
         ({"starts": np.array([0, 1])}, "do not cover their text"),
         ({"utf8": np.array([0x61, 0xFF], np.uint8)}, "utf-8"),
+        ({"starts": np.array([0.0, 1.0, 2.0])}, "have other types"),
+        ({"sorted_rows": np.array([[2, 3]], np.int32)}, "have other types"),
     ],
 )
 def test_arrays_that_are_no_catalogue_are_rejected(changed: dict[str, np.ndarray], message: str) -> None:
