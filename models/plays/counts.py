@@ -15,13 +15,15 @@ decay, so that no split of a history can round differently.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.compiled import compiled, inlined
 from models.config import COUNT_DECAY, NUM_COUNTED
+
+_DECAY: Final = np.float32(COUNT_DECAY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,23 +69,12 @@ def count_plays_at(
 ) -> tuple[CountMaps, CountMaps]:
     """Count the new plays of B listeners, and copy the counts after some of them.
 
-    The t-th new plays of all listeners are counted at once. Rows are sorted by their number of new plays, so those that
-    have a t-th one are always the first `num` rows:
-
-        row   listener   new plays     round 1   round 2   round 3
-         0       c       c0 c1 c2        c0        c1        c2
-         1       a       a0              a0
-         2       b       none
-                                 num      2         1         1
-
-    The counts at an anchor are copied after the round that counts its play.
-
     Args:
         maps: the counts of the B listeners before; not modified.
         bounds: int64 (B + 1,), the listeners among P plays.
         track_keys: uint64 (P,), oldest first.
         count_from: int64 (B,), how many leading plays of each listener `maps` already contains.
-        anchors: int64 (A,), indices into the P plays.
+        anchors: int64 (A,), rising indices into the P plays.
 
     Returns:
         The maps of the B listeners after all plays, and A maps: the counts of each anchor's listener just after it.
@@ -92,53 +83,60 @@ def count_plays_at(
         ValueError: an anchor lies before the last play already counted, so its counts are gone.
     """
     begins = bounds[:-1] + count_from
-    num_new = bounds[1:] - begins
-    order = np.argsort(-num_new, kind="stable")  # most new plays first
-    rows = np.argsort(order)  # (B,), the row of each listener
-    begins_of_rows, num_new = begins[order], num_new[order]
-    keys, counts = maps.track_keys[order], maps.counts[order]  # (B, N), copies
-
     listeners = np.searchsorted(bounds, anchors, side="right") - 1  # (A,)
-    num_before = anchors + 1 - begins[listeners]  # (A,), new plays up to the anchor
-    if (num_before < 0).any():
+    is_lost = anchors + 1 < begins[listeners]
+    if is_lost.any():
         raise ValueError(
-            f"anchor {anchors[num_before < 0][0]} lies before the last play already counted, and its counts are gone; "
+            f"anchor {anchors[is_lost][0]} lies before the last play already counted, and its counts are gone; "
             "count from empty maps, with count_from 0"
         )
-    by_time = np.argsort(num_before, kind="stable")
-    cuts = np.searchsorted(num_before[by_time], np.arange(num_new.max(initial=0) + 2))
-    at_anchors = CountMaps.empty(len(anchors))
-    for num_done, (first, last) in enumerate(pairwise(cuts)):
-        if num_done:
-            num = int(np.searchsorted(-num_new, -num_done, side="right"))  # rows with that many new plays
-            _count_one(keys[:num], counts[:num], track_keys[begins_of_rows[:num] + num_done - 1])
-        due = by_time[first:last]  # the anchors of this round
-        rows_due = rows[listeners[due]]
-        at_anchors.track_keys[due], at_anchors.counts[due] = keys[rows_due], counts[rows_due]
-    return CountMaps(keys[rows], counts[rows]), at_anchors
+    after = CountMaps(np.array(maps.track_keys, order="C"), np.array(maps.counts, order="C"))  # copies
+    shape = len(anchors), NUM_COUNTED
+    at_anchors = CountMaps(np.empty(shape, np.uint64), np.empty(shape, np.float32))
+    plays = begins, bounds[1:], np.ascontiguousarray(track_keys)
+    _count_all(plays, anchors, (after.track_keys, after.counts), (at_anchors.track_keys, at_anchors.counts))
+    return after, at_anchors
 
 
-def _count_one(track_keys: NDArray[np.uint64], counts: NDArray[np.float32], played: NDArray[np.uint64]) -> None:
-    """Count one play of each of b listeners, in place.
+@compiled
+def _count_all(
+    plays: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint64]],
+    anchors: NDArray[np.int64],
+    maps: tuple[NDArray[np.uint64], NDArray[np.float32]],
+    at_anchors: tuple[NDArray[np.uint64], NDArray[np.float32]],
+) -> None:
+    """Count in place, play by play, and fill in the counts at the anchors.
 
     Args:
-        track_keys: uint64 (b, N).
-        counts: float32 (b, N).
-        played: uint64 (b,), the track that each listener played.
+        plays: where the new plays of each listener begin and end, and the track keys of all plays.
+        anchors: rising; none lies before a listener's first new play but one, the last play already counted.
+        maps: track keys and counts of the listeners.
+        at_anchors: track keys and counts, to be filled.
     """
-    counts *= np.float32(COUNT_DECAY)
-    is_played = track_keys == played[:, None]  # (b, N)
-    places = is_played.argmax(1)  # (b,)
-    listeners = np.arange(len(played))
-    newcomers = np.flatnonzero(~is_played[listeners, places])
-    if len(newcomers):
-        places[newcomers] = taken = _smallest(track_keys[newcomers], counts[newcomers])
-        track_keys[newcomers, taken], counts[newcomers, taken] = played[newcomers], 0
-    counts[listeners, places] += 1
+    begins, ends, track_keys = plays
+    anchor = 0
+    for listener in range(len(begins)):
+        keys, counts = maps[0][listener], maps[1][listener]
+        for play in range(begins[listener] - 1, ends[listener]):
+            if play >= begins[listener]:
+                _count_play(keys, counts, track_keys[play])
+            while anchor < len(anchors) and anchors[anchor] == play:
+                at_anchors[0][anchor], at_anchors[1][anchor] = keys, counts
+                anchor += 1
 
 
-def _smallest(track_keys: NDArray[np.uint64], counts: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Find the place of the smallest count, among equals that of the smallest key: int64 (b,)."""
-    is_smallest = counts == counts.min(1, keepdims=True)  # (b, N)
-    places: NDArray[np.int64] = np.where(is_smallest, track_keys, np.iinfo(np.uint64).max).argmin(1)
-    return places
+@inlined
+def _count_play(keys: NDArray[np.uint64], counts: NDArray[np.float32], played: np.uint64) -> None:
+    """Count one play of a listener: keys uint64 (N,) and counts float32 (N,)."""
+    place = -1
+    for other in range(len(keys)):
+        counts[other] *= _DECAY
+        if keys[other] == played:
+            place = other
+    if place < 0:
+        place = 0
+        for other in range(1, len(keys)):  # the smallest count, among equals the smallest key
+            if counts[other] < counts[place] or (counts[other] == counts[place] and keys[other] < keys[place]):
+                place = other
+        keys[place], counts[place] = played, 0
+    counts[place] += np.float32(1)
