@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.compiled import compiled
 from models.config import CONTEXTS, RING_SIZE, ArchitectureConfig
 from models.plays.catalogue import UNKNOWN, Catalogue
 from models.plays.histories import Histories
@@ -69,29 +70,46 @@ def known_plays(histories: Histories, catalogue: Catalogue, config: Architecture
         rows         a     b      b  a
         gap to             0         4        indices of the previous known play of the same listener
     """
-    all_rows = catalogue.rows(histories.track_keys)
-    indices = np.flatnonzero(all_rows != UNKNOWN)
-    bounds = np.searchsorted(indices, histories.bounds)
-    played_at_ms = histories.played_at_ms[indices]
-
-    has_previous = np.zeros(len(indices), np.bool_)
-    has_previous[1:] = np.diff(indices) <= RING_SIZE
-    has_previous[bounds[:-1][bounds[:-1] < len(indices)]] = False  # a listener's first play has none
-    gaps_ms = np.zeros(len(indices), np.int64)
-    gaps_ms[1:] = np.maximum(np.diff(played_at_ms), 0)
-    gaps_ms[~has_previous] = 0
-    starts = ~has_previous | (gaps_ms > config.session_gap_s * 1000)
+    rows = catalogue.rows(histories.track_keys)
+    played_at_ms = np.ascontiguousarray(histories.played_at_ms)
+    bounds, indices, gaps_ms, sessions, starts = _follow(
+        rows, histories.bounds, played_at_ms, config.session_gap_s * 1000
+    )
     return KnownPlays(
         bounds=bounds,
         indices=indices,
-        rows=all_rows[indices],
-        played_at_ms=played_at_ms,
+        rows=rows[indices],
+        played_at_ms=played_at_ms[indices],
         gaps_ms=gaps_ms,
-        sessions=np.cumsum(starts),
+        sessions=sessions,
         starts=starts,
         contexts=histories.contexts[indices],
         repeats=histories.repeats[indices],
     )
+
+
+@compiled
+def _follow(
+    rows: NDArray[np.int64], bounds: NDArray[np.int64], played_at_ms: NDArray[np.int64], session_gap_ms: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """Return bounds, indices, gaps, sessions and starts of `KnownPlays`; rows (P,) and times are those of all plays."""
+    indices = np.flatnonzero(rows != UNKNOWN)
+    gaps_ms, sessions = np.zeros(len(indices), np.int64), np.empty(len(indices), np.int64)
+    known_bounds, starts = np.zeros(len(bounds), np.int64), np.empty(len(indices), np.bool_)
+    number = session = 0
+    for listener in range(len(bounds) - 1):
+        first = number
+        while number < len(indices) and indices[number] < bounds[listener + 1]:
+            play, previous = indices[number], indices[number - 1]
+            has_previous = number > first and play - previous <= RING_SIZE
+            if has_previous:
+                gaps_ms[number] = max(played_at_ms[play] - played_at_ms[previous], 0)
+            starts[number] = not has_previous or gaps_ms[number] > session_gap_ms
+            session += starts[number]
+            sessions[number] = session
+            number += 1
+        known_bounds[listener + 1] = number
+    return known_bounds, indices, gaps_ms, sessions, starts
 
 
 def play_features(known: KnownPlays, plays: NDArray[np.int64], config: ArchitectureConfig) -> NDArray[np.float32]:

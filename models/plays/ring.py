@@ -20,6 +20,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.compiled import compiled, inlined
 from models.config import RING_SIZE
 from models.plays.catalogue import PAD
 from models.plays.features import DAY_MS, KnownPlays
@@ -28,18 +29,13 @@ NUM_RECENCIES: Final = 9
 NUM_COUNTS: Final = 4
 NUM_BIGRAMS: Final = 3
 
-_RECENCY_BY_PLAYS_AGO: Final = np.array([0, 1, 2, 2, 3, 3, 3, 3, 3] + [4] * (RING_SIZE - 9))
-_AGE_EDGES_MS: Final = np.array([1, 7, 30]) * DAY_MS
-_PLACE_BITS: Final = 6  # enough for RING_SIZE places
-_NO_ROW: Final = np.iinfo(np.int64).max >> _PLACE_BITS  # of an empty place: sorts behind every track
-
 
 @dataclass(frozen=True, slots=True)
 class RingWindows:
-    """The rings at A anchors, W places wide (as many as the longest one uses); each distinct track once, in any place.
+    """The rings at A anchors, W places wide (as many as the longest one uses); each distinct track once, latest first.
 
     Attributes:
-        rows: int64 (A, W), catalogue rows; PAD in empty places.
+        rows: int64 (A, W), catalogue rows, then PAD.
         groups: int16 (A, W), (recency * NUM_COUNTS + count) * NUM_BIGRAMS + bigram; 0 in empty places.
         plays_ago: int64 (A, W), of the track's latest play, counting unknown plays too; 0 in empty places.
         heard: int64 (A, W), catalogue rows of all known plays, latest first, then PAD.
@@ -73,124 +69,97 @@ def ring_windows(known: KnownPlays, bounds: NDArray[np.int64], anchors: NDArray[
     One anchor, in one session. Tracks are named by their catalogue rows, x is an unknown one:
 
         plays, oldest first    5  9  5  x  7  9        the anchor is the last 9, which is the current track
-        heard, latest first    9  7  5  9  5           W = 5; the place of each: 0 1 2 3 4
+        heard, latest first    9  7  5  9  5           W = 5
 
-    Sorting by row, then by place, puts the plays of each track side by side, its latest play first:
-
-        rows                   5  5  7  9  9
-        places                 2  4  1  0  3
-        is_latest              *     *  *
-
-    and what holds for a track is written where is_latest:
-
-        recency                2     1  0              2 plays ago, 1, just played
-        count                  1     0  1              two plays, one, two
-        bigram                 1     2  0              5 followed a 9, 7 came two plays after a 9
-        plays_ago              3     1  0              counts x too
+        rows                   9  7  5
+        recency                0  1  2                 just played, 1 play ago, 2
+        count                  1  0  1                 two plays, one, two
+        bigram                 0  2  1                 7 came two plays after a 9, 5 followed a 9
+        plays_ago              0  1  3                 counts x too
 
     Args:
         known: the K known plays among P.
         bounds: int64 (B + 1,), the listeners among the P plays.
         anchors: int64 (A,), indices into the P plays.
     """
-    if not len(known.rows):
-        return _empty_windows(len(anchors))
-    latest = np.searchsorted(known.indices, anchors, side="right") - 1  # (A,)
-    heard = _heard(known, latest, bounds, anchors)  # (A, W)
-    rows, places, is_latest = _by_track(heard)  # (A, W) each
-    bigrams = np.where(rows == _NO_ROW, 0, np.take_along_axis(_bigrams(heard), places, axis=1))  # (A, W)
-    plays = np.maximum(latest[:, None] - places, 0)  # (A, W), indices into the K plays
-    recencies = _recencies(known, latest, plays, places)
-    groups = (recencies * NUM_COUNTS + _counts(rows)) * NUM_BIGRAMS + _of_tracks(bigrams, is_latest)
-    return RingWindows(
-        rows=np.where(is_latest, rows, PAD),
-        groups=np.where(is_latest, groups, 0).astype(np.int16),
-        plays_ago=np.where(is_latest, anchors[:, None] - known.indices[plays], 0),
-        heard=heard,
-    )
+    firsts, ends = plays_in_rings(known.indices, bounds, anchors)
+    plays = known.indices, known.rows, known.played_at_ms, known.sessions
+    return RingWindows(*_windows(plays, firsts, ends, anchors))
 
 
-def _heard(
-    known: KnownPlays, latest: NDArray[np.int64], bounds: NDArray[np.int64], anchors: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Return the rows of the known plays in the ring after each anchor, latest first, then PAD: int64 (A, W)."""
-    firsts = bounds[np.searchsorted(bounds, anchors, side="right") - 1]  # (A,), of the listeners
-    oldest = np.maximum(firsts, anchors - (RING_SIZE - 1))  # (A,), known or not
-    lengths = latest + 1 - np.searchsorted(known.indices, oldest)  # (A,)
-    places = np.arange(max(int(lengths.max(initial=0)), 1))  # (W,)
-    plays = np.maximum(latest[:, None] - places, 0)  # (A, W)
-    return np.where(places < lengths[:, None], known.rows[plays], PAD)
-
-
-def _by_track(heard: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-    """Sort the places of each ring by row, then by place; empty places come last, with row _NO_ROW and place 0.
+@compiled
+def plays_in_rings(
+    indices: NDArray[np.int64], bounds: NDArray[np.int64], anchors: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Find the known plays in the ring after each anchor: firsts and ends, int64 (A,), into the known plays.
 
     Args:
-        heard: int64 (A, W), rows, latest play first, then PAD.
-
-    Returns:
-        Rows, places, and whether the play is the latest one of its track: (A, W) each.
+        indices: int64 (K,), rising, of the known plays among P.
+        bounds: int64 (B + 1,), the listeners among the P plays.
+        anchors: int64 (A,), indices into the P plays.
     """
-    packed = np.where(heard == PAD, _NO_ROW << _PLACE_BITS, (heard << _PLACE_BITS) | np.arange(heard.shape[1]))
-    packed = np.sort(packed, axis=1)  # (A, W)
-    rows, places = packed >> _PLACE_BITS, packed & (RING_SIZE - 1)
-    is_latest = rows != _NO_ROW
-    is_latest[:, 1:] &= rows[:, 1:] != rows[:, :-1]
-    return rows, places, is_latest
+    begins = bounds[np.searchsorted(bounds, anchors, side="right") - 1]
+    oldest = np.maximum(begins, anchors - (RING_SIZE - 1))  # known or not
+    return np.searchsorted(indices, oldest), np.searchsorted(indices, anchors, side="right")
 
 
-def _empty_windows(num_anchors: int) -> RingWindows:
-    rows = np.full((num_anchors, 1), PAD, np.int64)
-    return RingWindows(rows, np.zeros(rows.shape, np.int16), np.zeros_like(rows), rows)
+@compiled
+def _windows(
+    plays: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
+    firsts: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    anchors: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.int16], NDArray[np.int64], NDArray[np.int64]]:
+    """Return the columns of `RingWindows`; `plays` are indices, rows, times and sessions of the known plays."""
+    indices, all_rows, played_at_ms, sessions = plays
+    width = 1
+    for anchor in range(len(anchors)):
+        width = max(width, ends[anchor] - firsts[anchor])
+    shape = len(anchors), width
+    rows, heard, plays_ago = np.full(shape, PAD), np.full(shape, PAD), np.zeros(shape, np.int64)
+    groups = np.zeros(shape, np.int16)
+    recencies, nums, bigrams = np.empty(width, np.int64), np.empty(width, np.int64), np.empty(width, np.int64)
+    for anchor in range(len(anchors)):
+        first, latest = firsts[anchor], ends[anchor] - 1
+        num_tracks = 0
+        for ago in range(latest - first + 1):
+            play = latest - ago
+            heard[anchor, ago] = row = all_rows[play]
+            place = _place(rows[anchor], num_tracks, row)
+            if place == num_tracks:  # the latest play of its track
+                rows[anchor, place], nums[place], bigrams[place] = row, 0, 0
+                plays_ago[anchor, place] = anchors[anchor] - indices[play]
+                age_ms = played_at_ms[latest] - played_at_ms[play]
+                recencies[place] = _recency(ago, age_ms, sessions[play] == sessions[latest])
+                num_tracks += 1
+            nums[place] += 1
+            if play > first and all_rows[play - 1] == all_rows[latest]:
+                bigrams[place] = 1  # a track can be both: next wins
+            elif play > first + 1 and all_rows[play - 2] == all_rows[latest] and bigrams[place] == 0:
+                bigrams[place] = 2
+        for place in range(num_tracks):
+            groups[anchor, place] = (recencies[place] * NUM_COUNTS + _grade(nums[place])) * NUM_BIGRAMS + bigrams[place]
+    return rows, groups, plays_ago, heard
 
 
-def _counts(sorted_rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Grade the number of plays from each place on of the track there: 0 for 1, 1 for 2, 2 for 3-4, 3 for 5 or more.
-
-    A track has at least n + 1 plays from a place on if the row n places further is the same:
-
-        sorted_rows   5  5  5  7        1 further: same, same, no     2 further: same, no     counts   2  1  0  0
-    """
-    counts = np.zeros(sorted_rows.shape, np.int64)
-    for further in (1, 2, 4):  # a second, a third, a fifth play
-        counts[:, :-further] += sorted_rows[:, further:] == sorted_rows[:, :-further]
-    return counts
+@inlined
+def _place(rows: NDArray[np.int64], num_tracks: int, row: int) -> int:
+    """Find a row among the first `num_tracks`; `num_tracks` if it is not there."""
+    place = 0
+    while place < num_tracks and rows[place] != row:
+        place += 1
+    return place
 
 
-def _bigrams(rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Mark the plays that followed an earlier play of the current track: 1 next, 2 second next, else 0: int64 (A, W).
-
-        rows, latest first   9  7  5  9  5        the current track is 9
-        bigrams              0  2  1  0  0        the 5 has a 9 just behind it, the 7 one place further
-
-    Args:
-        rows: int64 (A, W), latest play first, then PAD.
-    """
-    current = rows[:, :1]  # (A, 1)
-    bigrams = np.zeros(rows.shape, np.int64)
-    bigrams[:, :-2] = np.where(rows[:, 2:] == current, 2, 0)
-    bigrams[:, :-1][rows[:, 1:] == current] = 1  # a place can be both: next wins
-    return bigrams
+@inlined
+def _recency(plays_ago: int, age_ms: int, same_session: bool) -> int:  # noqa: FBT001  kernels take no keywords
+    """Grade how long before the listener's latest known play a play was."""
+    if same_session:
+        return 0 if plays_ago == 0 else 1 if plays_ago == 1 else 2 if plays_ago <= 3 else 3 if plays_ago <= 8 else 4
+    return 5 if age_ms < DAY_MS else 6 if age_ms < 7 * DAY_MS else 7 if age_ms < 30 * DAY_MS else 8
 
 
-def _of_tracks(bigrams: NDArray[np.int64], is_latest: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Move the bigrams of all plays of a track to its first place, where is_latest; next wins over second next."""
-    firsts = np.maximum.accumulate(np.where(is_latest, np.arange(bigrams.shape[1]), 0), axis=1)  # (A, W)
-    of_tracks = np.zeros_like(bigrams)
-    for bigram in (2, 1):  # next is written last
-        anchors, places = np.nonzero(bigrams == bigram)
-        of_tracks[anchors, firsts[anchors, places]] = bigram
-    return of_tracks
-
-
-def _recencies(
-    known: KnownPlays, latest: NDArray[np.int64], plays: NDArray[np.int64], plays_ago: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Grade how long before the listener's latest known play each of (A, W) plays was."""
-    same_session = known.sessions[plays] == known.sessions[latest][:, None]
-    ages_ms = known.played_at_ms[latest][:, None] - known.played_at_ms[plays]
-    return np.where(
-        same_session,
-        _RECENCY_BY_PLAYS_AGO[np.minimum(plays_ago, RING_SIZE - 1)],
-        5 + np.searchsorted(_AGE_EDGES_MS, ages_ms, side="right"),
-    )
+@inlined
+def _grade(num_plays: int) -> int:
+    """Grade a number of plays."""
+    return 0 if num_plays == 1 else 1 if num_plays == 2 else 2 if num_plays <= 4 else 3

@@ -5,13 +5,15 @@ It is read from the ring alone, so neither batching nor new weights can change i
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.config import RING_SIZE
+from models.compiled import compiled
 from models.plays.features import KnownPlays
+from models.plays.ring import plays_in_rings
 
 NUM_SITUATIONS: Final = 5
 
@@ -33,19 +35,32 @@ def situations(known: KnownPlays, bounds: NDArray[np.int64], anchors: NDArray[np
             3  share of repeats among the ring's known plays, smoothed: (repeats + 1) / (plays + 4)
             4  log1p(number of known plays in the ring)
     """
-    features = np.zeros((len(anchors), NUM_SITUATIONS), np.float32)
-    latest = np.searchsorted(known.indices, anchors, side="right") - 1  # (A,)
-    oldest = np.maximum(bounds[np.searchsorted(bounds, anchors, side="right") - 1], anchors - (RING_SIZE - 1))
-    firsts = np.searchsorted(known.indices, oldest)  # (A,)
-    is_known = latest >= firsts  # (A,), the ring holds a known play
-    latest, firsts = latest[is_known], firsts[is_known]
-    session_firsts = np.maximum(np.searchsorted(known.sessions, known.sessions[latest]), firsts)
-    repeats = np.concatenate([[0], np.cumsum(known.repeats)])
-    lengths = latest + 1 - firsts  # known plays in the ring, 1 or more
-    features[is_known, 0] = np.log1p(latest - session_firsts)
-    has_previous = lengths > 1  # plays that left the ring must not count: a worker has forgotten them
-    features[is_known, 1] = np.log1p(known.gaps_ms[latest] / 1000) * has_previous
-    features[is_known, 2] = known.starts[latest] | ~has_previous
-    features[is_known, 3] = (repeats[latest + 1] - repeats[firsts] + 1) / (lengths + 4)
-    features[is_known, 4] = np.log1p(lengths)
+    firsts, ends = plays_in_rings(known.indices, bounds, anchors)
+    return _describe(firsts, ends, known.gaps_ms, known.starts, known.repeats)
+
+
+@compiled
+def _describe(
+    firsts: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    gaps_ms: NDArray[np.int64],
+    starts: NDArray[np.bool_],
+    repeats: NDArray[np.bool_],
+) -> NDArray[np.float32]:
+    """Return the features; firsts and ends (A,) bound the known plays of each ring, the other columns are theirs."""
+    features = np.zeros((len(firsts), NUM_SITUATIONS), np.float32)
+    for anchor in range(len(firsts)):
+        first, latest = firsts[anchor], ends[anchor] - 1
+        length = latest + 1 - first
+        if length <= 0:
+            continue
+        session_first = latest
+        while session_first > first and not starts[session_first]:
+            session_first -= 1
+        has_previous = length > 1  # plays that left the ring must not count: a worker has forgotten them
+        features[anchor, 0] = math.log1p(latest - session_first)
+        features[anchor, 1] = math.log1p(gaps_ms[latest] / 1000) if has_previous else 0.0
+        features[anchor, 2] = starts[latest] or not has_previous
+        features[anchor, 3] = (repeats[first : latest + 1].sum() + 1) / (length + 4)
+        features[anchor, 4] = math.log1p(length)
     return features
