@@ -1,82 +1,158 @@
-"""Time one step of serving: `python tests/bench/step.py [cpu|cuda] [tracks] [listeners]`.
+"""Wall time of an answer by number of tracks and size of a batch, on one thread: `make bench-step`.
 
-Every listener has a full ring and one new play, as in a busy stream. Prints microseconds per play, best of several
-rounds.
+    python -m tests.bench.step [--tracks N ...] [--batches N ...] [--parts] [--first-stage-only]
+
+Each number of tracks is measured in a process of its own, on a synthetic world (`tests.bench.world`) whose release has
+been saved and loaded. Every listener has a full ring, full counts and one new play; lists of 20 and 50. The figure is
+the fastest of several rounds, each with other listeners; CPU time is beside it. The last line is JSON.
+`--parts` adds the functions of `models` that take time, each with all that it calls.
 """
 
 from __future__ import annotations
 
+import argparse
+import cProfile
+import json
+import os
+import pstats
+import resource
+import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 import torch
 
-from models.config import RING_SIZE, NetworkConfig, RerankerConfig
-from models.networks.network import TasteNetwork
-from models.plays.catalogue import Catalogue
-from models.plays.counts import CountMaps, count_plays
-from models.plays.features import known_plays
-from models.plays.histories import Histories, bounds_of, mark_repeats
-from models.plays.ring import ring_windows
-from models.serving.folding import fold
 from models.serving.recommender import Recommender
 from models.serving.step import step
 from models.serving.step_input import StepInput
-from models.training.reranker_counts import counted_reranker
+from tests.bench.machine import ONE_THREAD, describe_load, describe_machine
+from tests.bench.world import make_listeners, make_recommender, released, some_of
 
-NUM_ROUNDS = 10
+TRACKS: Final = (10_000, 100_000, 1_000_000)
+BATCH: Final = 500
+SIZES: Final = (20, 50)
 
+#: Neighbours that a track keeps of each kind: all that were counted, or fewer where a million tracks would fill memory.
+MAX_NEIGHBOURS: Final = 100
+_MAX_NEIGHBOURS_OF_MILLIONS: Final = 32
 
-def full_rings(catalogue: Catalogue, num_listeners: int) -> tuple[Histories, np.ndarray]:
-    rng = np.random.default_rng(0)
-    lengths = np.full(num_listeners, RING_SIZE + 1)
-    bounds = bounds_of(lengths)
-    keys = catalogue.keys[rng.integers(0, len(catalogue), bounds[-1])]
-    times_ms = 1_400_000_000_000 + np.cumsum(rng.integers(1_000, 3_600_000, bounds[-1]))
-    contexts = rng.integers(0, 9, bounds[-1]).astype(np.uint8)
-    return Histories(bounds, keys, times_ms, contexts, mark_repeats(bounds, keys)), lengths - 1
-
-
-def best_us(work: Callable[[], object], device: str) -> float:
-    """Return the microseconds of the fastest round; two rounds before warm up caches and kernels."""
-    rounds = []
-    for _ in range(NUM_ROUNDS + 2):
-        start_s = time.perf_counter()
-        work()
-        if device == "cuda":
-            torch.cuda.synchronize()
-        rounds.append(time.perf_counter() - start_s)
-    return min(rounds[2:]) * 1e6
+_MAX_LISTENERS: Final = 2000
+_ROUNDS: Final = 12
+_LEAST_ROUNDS: Final = 2
+_ROUNDS_S: Final = 6.0
+_ROUND_ANSWERS: Final = 64  # a round of small batches holds this many answers at least
 
 
-def main(device: str = "cpu", num_tracks: str = "10000", num_listeners: str = "500") -> None:
-    catalogue = Catalogue([f"t{track}" for track in range(int(num_tracks))])
-    torch.manual_seed(0)
-    network = TasteNetwork(NetworkConfig(), len(catalogue)).eval().to(device)
-    histories, fold_from = full_rings(catalogue, int(num_listeners))
-    hidden = np.random.default_rng(1).standard_normal((len(fold_from), 128)).astype(np.float32)
-    anchors = histories.bounds[1:] - 1
-    counts = count_plays(CountMaps.empty(len(hidden)), histories.bounds, histories.track_keys, np.zeros_like(fold_from))
-    step_input = StepInput(hidden, histories, fold_from, counts, fold_from, anchors)
+def main() -> None:
+    """Measure each number of tracks in its own process; with `--one`, be one of them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tracks", type=int, nargs="+", default=TRACKS)
+    parser.add_argument("--batches", type=int, nargs="+", default=[BATCH], help=f"up to {_MAX_LISTENERS} listeners")
+    parser.add_argument("--parts", action="store_true", help="also list functions, by time")
+    parser.add_argument("--first-stage-only", action="store_true")
+    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        print(json.dumps(_measure(options)))  # noqa: T201
+        return
+    machine = describe_machine()
+    figures = {str(num_tracks): _measured_apart(num_tracks, options) for num_tracks in options.tracks}
+    named = str(BATCH if BATCH in options.batches else options.batches[0])
+    result = {
+        "served_us_per_answer": {tracks: found["batches"][named]["wall_us"] for tracks, found in figures.items()},
+        "cpu_us_per_answer": {tracks: found["batches"][named]["cpu_us"] for tracks, found in figures.items()},
+        "figure": f"wall time of the fastest round, batches of {named}, one thread",
+        "sizes": SIZES,
+        "stages": 1 if options.first_stage_only else 2,
+        "by_tracks": figures,
+        "machine": machine | {"load_afterwards": describe_load()},
+    }
+    print(json.dumps(result))  # noqa: T201
 
-    with torch.inference_mode():
-        known = known_plays(histories, catalogue, network.config)
-        alone = Recommender(network, catalogue)
-        counted = counted_reranker(histories, catalogue, network.config, RerankerConfig())
-        served = Recommender(network, catalogue, counted)
-        parts: dict[str, Callable[[], object]] = {
-            "step": lambda: step(alone, step_input),
-            "  known plays": lambda: known_plays(histories, catalogue, network.config),
-            "  counts": lambda: count_plays(counts, histories.bounds, histories.track_keys, fold_from),
-            "  fold": lambda: fold(network, known, step_input),
-            "  ring windows": lambda: ring_windows(known, histories.bounds, anchors),
-            "step with a second stage": lambda: step(served, step_input),
-        }
-        for name, work in parts.items():
-            sys.stdout.write(f"{name:25} {best_us(work, device) / len(fold_from):8.2f} us per play\n")
+
+def _measured_apart(num_tracks: int, options: argparse.Namespace) -> dict[str, Any]:
+    command = [sys.executable, "-m", "tests.bench.step", "--one", "--tracks", str(num_tracks)]
+    command += ["--batches", *map(str, options.batches)]
+    command += [flag for flag in ("--parts", "--first-stage-only") if getattr(options, flag[2:].replace("-", "_"))]
+    output = subprocess.run(command, env=os.environ | ONE_THREAD, check=True, stdout=subprocess.PIPE, text=True).stdout
+    found: dict[str, Any] = json.loads(output.splitlines()[-1])
+    for batch, figures in found["batches"].items():
+        print(f"{num_tracks:>10,} tracks, batch {batch:>4}: {figures['wall_us']:10.1f} us", flush=True)  # noqa: T201
+    for part in found.get("parts", ()):
+        print(f"{part['us']:22.1f} us  {part['name']}")  # noqa: T201
+    return found
+
+
+def _measure(options: argparse.Namespace) -> dict[str, Any]:
+    torch.set_num_threads(1)
+    num_tracks = options.tracks[0]
+    made = make_recommender(num_tracks, max_neighbours=neighbours_kept(num_tracks))
+    with tempfile.TemporaryDirectory() as directory:
+        recommender = released(made, Path(directory)).recommender
+    del made
+    listeners = make_listeners(recommender, max(min(_MAX_LISTENERS, 4 * max(options.batches)), _ROUND_ANSWERS))
+    if options.first_stage_only:
+        recommender = Recommender(recommender.network, recommender.catalogue)
+    figures: dict[str, Any] = {
+        "max_neighbours": neighbours_kept(num_tracks),
+        "batches": {str(batch): time_batches(recommender, _batches(listeners, batch)) for batch in options.batches},
+    }
+    if options.parts:
+        figures["parts"] = list_parts(recommender, _batches(listeners, max(options.batches))[0])
+    return figures | {"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10}
+
+
+def neighbours_kept(num_tracks: int) -> int:
+    """Return how many neighbours of each kind a track has at most in a catalogue of this size."""
+    return MAX_NEIGHBOURS if num_tracks < 1_000_000 else _MAX_NEIGHBOURS_OF_MILLIONS
+
+
+def _batches(listeners: StepInput, size: int) -> list[StepInput]:
+    """Split listeners into batches, so that no two steps in a row find the same rows in a cache."""
+    num = len(listeners.hidden)
+    return [some_of(listeners, np.arange(begin, begin + size)) for begin in range(0, num - size + 1, size)][:256]
+
+
+def time_batches(recommender: Recommender, batches: list[StepInput]) -> dict[str, Any]:
+    """Time rounds of steps: microseconds an answer, of wall and of CPU time, each in its fastest round."""
+    size = len(batches[0].anchors)
+    step(recommender, some_of(batches[0], np.arange(min(size, 16))), sizes=SIZES)  # compiles, and maps what is on disk
+    per_round, taken, ends_s = max(1, _ROUND_ANSWERS // size), 0, time.perf_counter() + _ROUNDS_S
+    wall_s: list[float] = []
+    cpu_s: list[float] = []
+    while len(wall_s) < _LEAST_ROUNDS or (len(wall_s) < _ROUNDS and time.perf_counter() < ends_s):
+        begin_s, begin_cpu_s = time.perf_counter(), time.thread_time()
+        for _ in range(per_round):
+            step(recommender, batches[taken % len(batches)], sizes=SIZES)
+            taken += 1
+        wall_s.append(time.perf_counter() - begin_s)
+        cpu_s.append(time.thread_time() - begin_cpu_s)
+    answers = per_round * size
+    return {
+        "wall_us": round(min(wall_s) / answers * 1e6, 1),
+        "cpu_us": round(min(cpu_s) / answers * 1e6, 1),
+        "median_wall_us": round(float(np.median(wall_s)) / answers * 1e6, 1),
+        "rounds": len(wall_s),
+    }
+
+
+def list_parts(recommender: Recommender, batch: StepInput) -> list[dict[str, Any]]:
+    """List the functions of `models` by the microseconds an answer they take, including what they call."""
+    profile = cProfile.Profile()
+    for _ in range(3):
+        profile.runcall(step, recommender, batch, sizes=SIZES)
+    stats: dict[tuple[str, int, str], tuple[int, int, float, float, Any]] = pstats.Stats(profile).stats  # type: ignore[attr-defined]  # pstats is typed without its data
+    parts = [
+        {"name": f"{Path(path).stem}.{function}", "us": round(inclusive_s / 3 / len(batch.anchors) * 1e6, 1)}
+        for (path, _, function), (_, _, _, inclusive_s, _) in stats.items()
+        if "/models/" in path and "<" not in function
+    ]
+    return sorted((part for part in parts if part["us"] >= 0.5), key=lambda part: -part["us"])  # type: ignore[operator]
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()
