@@ -76,7 +76,7 @@ class WorkerMetrics:
         )
 
     def _declare_batches(self, registry: CollectorRegistry) -> None:
-        # Always near max_batch_plays: the worker is behind, add workers. Near one: raise max_wait_s to save CPU.
+        # Always near max_batch_plays: the worker is behind, add workers. Near one: raise target_latency_ms to save CPU.
         self.batch_plays = Histogram("refrain_batch_plays", "Plays in a batch.", buckets=_PLAYS, registry=registry)
         # Shows where the time goes: step is the model, commit is Kafka and the disk.
         self.step_seconds = Histogram(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
@@ -16,6 +16,7 @@ from streamer.values import (
     Count,
     KafkaName,
     KafkaSeconds,
+    Milliseconds,
     Num,
     Port,
     ReadableFile,
@@ -33,12 +34,17 @@ _TOPICS: Final = ("plays_topic", "short_term_topic", "long_term_topic", "dead_le
 
 
 class Settings(BaseModel):
-    """Everything an operator can set; `max_wait_s` is read from `REFRAIN_MAX_WAIT_S`, and so on.
+    """Everything an operator can set; `max_step_s` is read from `REFRAIN_MAX_STEP_S`, and so on.
 
     A field of type `SecretStr` is never printed, and may also be read from the file that `REFRAIN_X_FILE` names.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
+
+    #: Variables of earlier builds, by what to do instead.
+    RETIRED: ClassVar[Mapping[str, str]] = {
+        "REFRAIN_MAX_WAIT_S": "set REFRAIN_TARGET_LATENCY_MS: how long a play waits follows from it"
+    }
 
     kafka_bootstrap_servers: Brokers = Field(
         default="127.0.0.1:9092", description="host:port of Kafka brokers, separated by commas"
@@ -114,9 +120,10 @@ class Settings(BaseModel):
     max_batch_plays: Num = Field(
         default=2000, le=1_000_000, description="plays; bounds memory and the latency of a full batch"
     )
-    max_wait_s: Seconds = Field(
-        default=0.005,
-        description="seconds a play waits for others to share its batch; even the smallest batch costs about 3 ms",
+    target_latency_ms: Milliseconds = Field(
+        default=30.0,
+        description="milliseconds within which a play should be answered: plays wait for others to share their batch "
+        "as long as it allows, which saves CPU; 0: none waits",
     )
     max_step_s: KafkaSeconds = Field(default=20.0, description="seconds a step may take before the worker ends itself")
     device: Annotated[Literal["auto", "cpu", "cuda"], ANY_CASE] = Field(

@@ -73,7 +73,11 @@ def read_variables(kind: type[Fields], environment: Mapping[str, str]) -> Fields
 def _unknown(kind: type[BaseModel], given: Mapping[str, str]) -> Iterator[str]:
     known = sorted([*map(variable, kind.model_fields), *(variable(field) + _FILE for field in secrets(kind))])
     endings = [name.removeprefix(PREFIX) for name in known]  # else all names are alike
+    retired: Mapping[str, str] = getattr(kind, "RETIRED", {})
     for name in sorted(given.keys() - known):
+        if name in retired:
+            yield f"{name} is no longer a setting; {retired[name]}"
+            continue
         near = difflib.get_close_matches(name.upper().removeprefix(PREFIX), endings, n=1)
         hint = f"did you mean {PREFIX}{near[0]}?" if near else f"known are {', '.join(known)}"
         yield f"unknown setting {name}; {hint}"

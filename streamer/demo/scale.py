@@ -49,7 +49,7 @@ class DemoScale:
             "ANSWER": "each",  # so that every answer can be scored
             "SHORT_TERM_SIZE": SHORT_TERM_SIZE,
             "LONG_TERM_SIZE": LONG_TERM_SIZE,
-            "MAX_WAIT_S": 0.02,  # even a small batch costs some ms, and two cores have other work to do
+            "TARGET_LATENCY_MS": 60,  # even a small batch costs some ms, and two cores have other work to do
             "TRAIN_MIN_PLAYS": self.train_min_plays,
             "TRAIN_WINDOW_PLAYS": max(self.history_plays, self.train_min_plays),  # later fits take as long as the first
             "TRAIN_EPOCHS": self.train_epochs,

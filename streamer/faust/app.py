@@ -34,12 +34,16 @@ _STORE_OPTIONS = {"write_buffer_bytes": 16 << 20, "block_cache_bytes": 16 << 20}
 
 
 class ChunkApp(faust.App):
-    """A Faust app that holds what its consumer needs: connection, membership, marks, fences, what cannot be read."""
+    """A Faust app that holds what its consumer needs: connection, membership, marks, fences, what cannot be read.
+
+    `hold_s` says how long a broker may hold back a fetch to answer it with more records.
+    """
 
     connection: Connection
     marks: Marks
     membership: Membership
     unreadable: Unreadable
+    hold_s: float = 0.0
 
     def _crash(self, reason: BaseException) -> None:
         """End the process: a crashed app would keep sending heartbeats and owning partitions that it does not serve.

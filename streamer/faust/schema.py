@@ -4,6 +4,7 @@ Faust spends 200 us of CPU on each event; the records of a chunk travel as one e
 Faust's internals, which only this room may touch.
 """
 
+import time
 from typing import Any
 
 import faust
@@ -18,9 +19,10 @@ class ChunkMessage(ConsumerMessage):
     far the consumer has read (`position_chunk`).
     """
 
-    __slots__ = ("records",)
+    __slots__ = ("arrived_s", "records")
 
     records: list[ConsumerRecord[bytes, bytes]]
+    arrived_s: float
 
 
 def records_chunk(tp: TP, records: list[ConsumerRecord[bytes, bytes]], generation_id: int) -> ChunkMessage:
@@ -45,6 +47,7 @@ def _chunk(
         generation_id=generation_id,
     )  # fmt: skip
     message.records = records
+    message.arrived_s = time.monotonic()  # the clock of asyncio's loops
     return message
 
 

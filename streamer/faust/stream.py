@@ -30,4 +30,6 @@ async def chunks_of(stream: StreamT) -> AsyncIterator[Chunk]:
     """Yield the chunks of a stream, with Faust's own acknowledgement off: it also covers batches that failed."""
     unacknowledged = stream.noack()
     async for event in unacknowledged.events():
-        yield Chunk(event.message.partition, event.value, functools.partial(unacknowledged.ack, event))
+        yield Chunk(
+            event.message.partition, event.value, event.message.arrived_s, functools.partial(unacknowledged.ack, event)
+        )

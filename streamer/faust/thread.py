@@ -21,9 +21,25 @@ Records = Mapping[TP, list[ConsumerRecord[bytes, bytes]]]
 #: rebalance of empty partitions with standbys took 6 s.
 _FETCH_MAX_WAIT_MS = 100
 
+#: A fetch that is held back is answered earlier if it has as many bytes: some hundred plays.
+_ENOUGH_BYTES = 64 << 10
+
+#: Records that a fetch has to gain by being held back: fewer would cost their readers time and save little.
+_WORTH_HOLDING = 2
+
+
+def fetch_limits(records_per_s: float, hold_s: float) -> tuple[int, int]:
+    """Return the fewest bytes for which a broker answers at once, and how many milliseconds it may wait for them."""
+    if records_per_s * hold_s >= _WORTH_HOLDING:
+        return _ENOUGH_BYTES, int(hold_s * 1000)
+    return 1, _FETCH_MAX_WAIT_MS
+
 
 class ReadCommittedThread(AIOKafkaConsumerThread):
     """The thread that talks to Kafka, reading committed records only."""
+
+    _fetched_s = 0.0  # when the last fetch ended
+    _records_per_s = 0.0  # lately
 
     def _create_worker_consumer(self, _: Transport) -> AIOKafkaConsumer:
         conf = self.app.conf
@@ -55,12 +71,25 @@ class ReadCommittedThread(AIOKafkaConsumerThread):
         try:
             with naming_unreadable(consumer):
                 records: Records = await super()._fetch_records(consumer, *args, **kwargs)
+                self._hold_fetches(consumer, sum(map(len, records.values())) if records else 0)
                 return records
         except UnreadableError:
             for tp in consumer.assignment():
                 if (position := before.get(tp)) is not None:
                     consumer.seek(tp, position)
             raise
+
+    def _hold_fetches(self, consumer: AIOKafkaConsumer, num_records: int) -> None:
+        """Let brokers hold back the next fetches, if records come so fast that each would bring only a few.
+
+        Otherwise every play is a fetch of its own, which takes half a millisecond of CPU on its way through Faust.
+        """
+        now_s = time.monotonic()
+        rate = num_records / max(now_s - self._fetched_s, 1e-3)
+        self._fetched_s, self._records_per_s = now_s, 0.8 * self._records_per_s + 0.2 * rate
+        fetcher = consumer._fetcher  # noqa: SLF001  it has no public setters
+        min_bytes, wait_ms = fetch_limits(self._records_per_s, self.app.hold_s)
+        fetcher._fetch_min_bytes, fetcher._fetch_max_wait_ms = min_bytes, wait_ms  # noqa: SLF001
 
     async def on_start(self) -> None:
         """Start the consumer; watch its membership, and its identity if it has one."""

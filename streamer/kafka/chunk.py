@@ -13,9 +13,11 @@ class Chunk:
     Attributes:
         partition: its number.
         records: at least one.
+        arrived_s: when they were fetched, by the event loop's clock.
         acknowledge: call it once everything that results from the records is on Kafka and on disk.
     """
 
     partition: int
     records: "Sequence[ConsumerRecord[bytes, bytes]]"
+    arrived_s: float
     acknowledge: Callable[[], Awaitable[object]]

@@ -28,6 +28,7 @@ from streamer.worker.batching import Drain
 from streamer.worker.champion import Releases
 from streamer.worker.engine import Engine
 from streamer.worker.outputs import Topics
+from streamer.worker.pace import Pace
 from streamer.worker.pipeline import Answering
 from streamer.worker.shelf import Shelf
 
@@ -85,6 +86,8 @@ def create_worker(
     app.marks = Marks(connection_of(settings), settings.plays_topic, table, fences)
     metrics = WorkerMetrics(causes=list(Cause))
     partition_of = PARTITIONERS.get(settings.partitioner)
+    pace = Pace(settings.target_latency_ms / 1000)
+    app.hold_s = pace.hold_s
     answering = Answering(
         table=table,
         fences=fences,
@@ -96,7 +99,7 @@ def create_worker(
         belongs_here=partition_of and (lambda partition, key: partition_of(key, num_partitions) == partition),
         drain=Drain(),
         max_plays=settings.max_batch_plays,
-        max_wait_s=settings.max_wait_s,
+        pace=pace,
     )
     consume(app, settings.plays_topic, answering.answer_plays)
     return Worker(app, answering)

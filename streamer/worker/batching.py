@@ -1,20 +1,24 @@
-"""Batching: chunks of several partitions wait a few milliseconds for each other and become one batch."""
+"""Batching: chunks of several partitions wait for each other, as long as the pace allows, and become one batch."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 
 from streamer.kafka.chunk import Chunk
+from streamer.worker.pace import Pace
+
+#: A batch that is late still waits for this long, seconds: chunks of one fetch arrive one after the other.
+_SAME_FETCH_S = 0.001
 
 
 async def gather_chunks(
-    chunks: AsyncIterator[Chunk], *, max_plays: int, max_wait_s: float
+    chunks: AsyncIterator[Chunk], *, max_plays: int, pace: Pace
 ) -> AsyncGenerator[list[Chunk], None]:
-    """Yield batches of chunks, in order, each only on request.
+    """Yield batches of chunks, in order, each only on request: the time to the next request is what a batch takes.
 
     Args:
         chunks: as fetched; those of a partition in order.
         max_plays: the most records in a batch, unless a single chunk has more.
-        max_wait_s: how long the first chunk of a batch waits for others.
+        pace: says how long the first chunk of a batch waits for others.
     """
     loop = asyncio.get_running_loop()
     upcoming = asyncio.ensure_future(anext(chunks, None))
@@ -22,16 +26,19 @@ async def gather_chunks(
         while (first := await upcoming) is not None:
             batch, num_plays = [first], len(first.records)
             upcoming = asyncio.ensure_future(anext(chunks, None))
-            deadline_s = loop.time() + max_wait_s
+            soonest_s = loop.time() + _SAME_FETCH_S
             while num_plays < max_plays:
-                await asyncio.wait({upcoming}, timeout=max(0.0, deadline_s - loop.time()))
+                due_s = max(soonest_s, pace.due_s(first.arrived_s, num_plays))
+                await asyncio.wait({upcoming}, timeout=max(0.0, due_s - loop.time()))
                 chunk = upcoming.result() if upcoming.done() else None
                 if chunk is None or num_plays + len(chunk.records) > max_plays:
                     break
                 batch.append(chunk)
                 num_plays += len(chunk.records)
                 upcoming = asyncio.ensure_future(anext(chunks, None))
+            began_s = loop.time()
             yield batch
+            pace.note(num_plays, loop.time() - began_s)
     finally:
         upcoming.cancel()
 

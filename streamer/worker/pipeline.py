@@ -26,6 +26,7 @@ from streamer.worker.engine import Engine
 from streamer.worker.events import Listeners, join
 from streamer.worker.intake import Intake, fresh_records, take_in
 from streamer.worker.outputs import Answers, Outcome, Topics, write
+from streamer.worker.pace import Pace
 from streamer.worker.shelf import Champion
 
 
@@ -44,7 +45,7 @@ class Answering:
         belongs_here: whether a key hashes to a partition; None skips the check.
         drain: closes to stop between two batches.
         max_plays: the most plays in a batch.
-        max_wait_s: how long the first chunk of a batch waits for others.
+        pace: says how long the first chunk of a batch waits for others.
     """
 
     table: ListenerTable
@@ -57,11 +58,11 @@ class Answering:
     belongs_here: Callable[[int, bytes], bool] | None
     drain: Drain
     max_plays: int
-    max_wait_s: float
+    pace: Pace
 
     async def answer_plays(self, chunks: AsyncIterator[Chunk]) -> None:
         """Answer every play, one complete batch after the other."""
-        batches = gather_chunks(chunks, max_plays=self.max_plays, max_wait_s=self.max_wait_s)
+        batches = gather_chunks(chunks, max_plays=self.max_plays, pace=self.pace)
         async for batch in self.drain.guard(batches):
             await self.answer_batch(batch)
             for chunk in batch:

@@ -107,7 +107,7 @@ async def measure(settings: Settings, stage: str, num_plays: int) -> dict[str, f
 
 async def read_only(answering: Answering, chunks: AsyncIterator[Chunk], counted: list[int]) -> None:
     """Only decode and acknowledge."""
-    async for batch in gather_chunks(chunks, max_plays=answering.max_plays, max_wait_s=answering.max_wait_s):
+    async for batch in gather_chunks(chunks, max_plays=answering.max_plays, pace=answering.pace):
         for chunk in batch:
             counted[0] += len(take_in(chunk.partition, chunk.records, None).plays)
             await chunk.acknowledge()

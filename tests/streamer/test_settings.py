@@ -16,7 +16,8 @@ class GuardedSettings(Settings):
 
 #: What an operator may set, and what Refrain then says; with the reason of the setting behind it.
 WRONG: Final = [
-    ("MAX_WAITS_S", "1", "unknown setting REFRAIN_MAX_WAITS_S; did you mean REFRAIN_MAX_WAIT_S?"),
+    ("MAX_STEPS_S", "1", "unknown setting REFRAIN_MAX_STEPS_S; did you mean REFRAIN_MAX_STEP_S?"),
+    ("MAX_WAIT_S", "1", "REFRAIN_MAX_WAIT_S is no longer a setting; set REFRAIN_TARGET_LATENCY_MS"),
     ("ZEBRA", "1", "unknown setting REFRAIN_ZEBRA; known are REFRAIN_ANSWER, REFRAIN_APP_ID, "),
     ("app_id", "mine", "unknown setting REFRAIN_app_id; did you mean REFRAIN_APP_ID?"),
     ("TOKEN_FILE", "/token", "unknown setting REFRAIN_TOKEN_FILE; "),
@@ -28,10 +29,10 @@ WRONG: Final = [
     ("PARTITIONS", "", "REFRAIN_PARTITIONS is empty: give it a value, or remove it to have 8; "),
     ("APP_ID", "  ", "REFRAIN_APP_ID is empty: give it a value, or remove it to have refrain; "),
     ("TRAIN_MIN_PLAYS", "9" * 30, f"REFRAIN_TRAIN_MIN_PLAYS='{'9' * 30}': must be below 2147483648; "),
-    ("MAX_WAIT_S", "-0.1", "REFRAIN_MAX_WAIT_S='-0.1': must be at least 0; "),
-    ("MAX_WAIT_S", "nan", "REFRAIN_MAX_WAIT_S='nan': must be a finite number; "),
-    ("MAX_WAIT_S", "1e9999", "REFRAIN_MAX_WAIT_S='1e9999': must be a finite number; "),
-    ("MAX_WAIT_S", "5ms", "REFRAIN_MAX_WAIT_S='5ms': must be a number; "),
+    ("TARGET_LATENCY_MS", "-0.1", "REFRAIN_TARGET_LATENCY_MS='-0.1': must be at least 0; "),
+    ("TARGET_LATENCY_MS", "nan", "REFRAIN_TARGET_LATENCY_MS='nan': must be a finite number; "),
+    ("TARGET_LATENCY_MS", "1e9999", "REFRAIN_TARGET_LATENCY_MS='1e9999': must be a finite number; "),
+    ("TARGET_LATENCY_MS", "5ms", "REFRAIN_TARGET_LATENCY_MS='5ms': must be a number; "),
     ("REBALANCE_TIMEOUT_S", "1e12", "REFRAIN_REBALANCE_TIMEOUT_S='1e12': must be at most 1000000; "),
     ("ANSWER", "all", "REFRAIN_ANSWER='all': must be one of latest, each; "),
     ("PARTITIONER", "md5", "REFRAIN_PARTITIONER='md5': must be one of murmur2, crc32; "),
@@ -63,7 +64,7 @@ def test_each_variable_sets_its_field_in_its_type() -> None:
     settings = Settings.from_environment(
         {
             "REFRAIN_APP_ID": "mine",
-            "REFRAIN_MAX_WAIT_S": "0.25",
+            "REFRAIN_TARGET_LATENCY_MS": "0.25",
             "REFRAIN_PARTITIONS": " 3\n",
             "REFRAIN_STATE_DIR": "there",
             "REFRAIN_ANSWER": "each",
@@ -72,7 +73,7 @@ def test_each_variable_sets_its_field_in_its_type() -> None:
         }
     )
 
-    assert (settings.app_id, settings.max_wait_s, settings.partitions) == ("mine", 0.25, 3)
+    assert (settings.app_id, settings.target_latency_ms, settings.partitions) == ("mine", 0.25, 3)
     assert (settings.state_dir, settings.answer, settings.log_level) == (Path("there"), "each", "info")
     assert settings.kafka_bootstrap_servers == "kafka-1:9092,[::1]:9093"
 

@@ -1,10 +1,12 @@
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import pytest
 
 from streamer.kafka.chunk import Chunk
 from streamer.worker.batching import Drain, gather_chunks
+from streamer.worker.pace import Pace
 from tests.builders import play
 
 LONG_S = 60.0  # a wait that no test sees the end of
@@ -23,7 +25,9 @@ class Queue:
         async def acknowledge() -> None:
             self.acknowledged.append(size)
 
-        self._queue.put_nowait(Chunk(partition, [play(number, "u", "t1") for number in range(size)], acknowledge))
+        self._queue.put_nowait(
+            Chunk(partition, [play(number, "u", "t1") for number in range(size)], time.monotonic(), acknowledge)
+        )
 
     def end(self) -> None:
         self._queue.put_nowait(None)
@@ -37,8 +41,8 @@ def sizes(batch: list[Chunk]) -> list[int]:
     return [len(chunk.records) for chunk in batch]
 
 
-async def all_sizes(queue: Queue, *, max_plays: int, max_wait_s: float) -> list[list[int]]:
-    batches = gather_chunks(queue.chunks(), max_plays=max_plays, max_wait_s=max_wait_s)
+async def all_sizes(queue: Queue, *, max_plays: int, pace: Pace) -> list[list[int]]:
+    batches = gather_chunks(queue.chunks(), max_plays=max_plays, pace=pace)
     return [sizes(batch) async for batch in batches]
 
 
@@ -60,11 +64,11 @@ async def test_chunks_are_gathered_in_order_up_to_the_largest_batch(
     queue = Queue(*chunks)
     queue.end()
 
-    assert await all_sizes(queue, max_plays=10, max_wait_s=LONG_S) == batches
+    assert await all_sizes(queue, max_plays=10, pace=Pace(LONG_S)) == batches
 
 
 async def test_a_full_batch_does_not_wait() -> None:
-    batches = gather_chunks(Queue(6, 4).chunks(), max_plays=10, max_wait_s=LONG_S)
+    batches = gather_chunks(Queue(6, 4).chunks(), max_plays=10, pace=Pace(LONG_S))
 
     async with asyncio.timeout(5):
         assert sizes(await anext(batches)) == [6, 4]
@@ -73,7 +77,7 @@ async def test_a_full_batch_does_not_wait() -> None:
 
 async def test_a_lone_chunk_waits_no_longer_than_the_limit() -> None:
     queue = Queue(3)
-    batches = gather_chunks(queue.chunks(), max_plays=10, max_wait_s=0.01)
+    batches = gather_chunks(queue.chunks(), max_plays=10, pace=Pace(0.01))
 
     async with asyncio.timeout(5):
         assert sizes(await anext(batches)) == [3]
@@ -82,7 +86,7 @@ async def test_a_lone_chunk_waits_no_longer_than_the_limit() -> None:
 
 async def test_chunks_that_arrive_during_a_batch_form_the_next_one() -> None:
     queue = Queue(3)
-    batches = gather_chunks(queue.chunks(), max_plays=10, max_wait_s=0.0)
+    batches = gather_chunks(queue.chunks(), max_plays=10, pace=Pace(0.0))
 
     first = await anext(batches)
     queue.put(1)
@@ -98,7 +102,7 @@ async def test_without_a_wait_a_chunk_that_has_arrived_is_still_gathered() -> No
     queue = Queue(3, 4)
     queue.end()
 
-    batches = await all_sizes(queue, max_plays=10, max_wait_s=0.0)
+    batches = await all_sizes(queue, max_plays=10, pace=Pace(0.0))
 
     assert [size for batch in batches for size in batch] == [3, 4]
 
@@ -110,11 +114,11 @@ async def test_a_failing_fetch_fails_the_batch() -> None:
         raise ConnectionError("broker gone")
 
     with pytest.raises(ConnectionError, match="broker gone"):
-        _ = [batch async for batch in gather_chunks(failing(), max_plays=10, max_wait_s=LONG_S)]
+        _ = [batch async for batch in gather_chunks(failing(), max_plays=10, pace=Pace(LONG_S))]
 
 
 async def test_a_consumer_that_stops_leaves_no_task_behind() -> None:
-    batches = gather_chunks(Queue(3).chunks(), max_plays=10, max_wait_s=0.0)
+    batches = gather_chunks(Queue(3).chunks(), max_plays=10, pace=Pace(0.0))
     await anext(batches)
 
     await batches.aclose()
@@ -127,7 +131,7 @@ async def test_an_open_gate_lets_everything_through() -> None:
     queue, drain = Queue(3, 4), Drain()
     queue.end()
 
-    batches = [sizes(b) async for b in drain.guard(gather_chunks(queue.chunks(), max_plays=3, max_wait_s=0.0))]
+    batches = [sizes(b) async for b in drain.guard(gather_chunks(queue.chunks(), max_plays=3, pace=Pace(0.0)))]
 
     assert batches == [[3], [4]]
 
@@ -142,7 +146,7 @@ async def test_closing_waits_for_the_current_batch_and_lets_no_other_start() -> 
     )
 
     async def work() -> None:
-        async for batch in drain.guard(gather_chunks(queue.chunks(), max_plays=3, max_wait_s=0.0)):
+        async for batch in drain.guard(gather_chunks(queue.chunks(), max_plays=3, pace=Pace(0.0))):
             batches.append(sizes(batch))
             has_started.set()
             await may_end.wait()

@@ -15,6 +15,7 @@ from streamer.releases.alias import move_alias
 from streamer.settings import Settings
 from streamer.wire.messages import ReleaseNotice
 from streamer.worker.batching import Drain
+from streamer.worker.pace import Pace
 from streamer.worker.pipeline import Answering
 from tests.builders import play, play_value, save_tiny_release
 from tests.onkafka import Record, produce, read_committed
@@ -40,7 +41,7 @@ class Diarist(Answering):
 
 def make_diarist(*, fails: bool) -> Diarist:
     names = ("table", "fences", "engine", "releases", "metrics", "topics", "pick_answered", "belongs_here")
-    diarist = Diarist(**dict.fromkeys(names, UNUSED), drain=Drain(), max_plays=1, max_wait_s=0.0)
+    diarist = Diarist(**dict.fromkeys(names, UNUSED), drain=Drain(), max_plays=1, pace=Pace(0.0))
     object.__setattr__(diarist, "diary", [])
     object.__setattr__(diarist, "fails", fails)
     return diarist
@@ -51,7 +52,7 @@ async def two_chunks(diary: list[str]) -> AsyncIterator[Chunk]:
         diary.append("acknowledged")
 
     for offset in (0, 1):
-        yield Chunk(0, [play(offset, "u", "t1")], acknowledge)
+        yield Chunk(0, [play(offset, "u", "t1")], 0.0, acknowledge)
 
 
 async def test_a_chunk_is_acknowledged_only_when_its_batch_is_on_kafka_and_on_disk() -> None:
