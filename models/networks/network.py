@@ -18,7 +18,7 @@ from models.networks.items import ReleasedItems, TrainedItems
 from models.plays.features import num_features
 from models.plays.ring import NUM_BIGRAMS, NUM_COUNTS, NUM_RECENCIES
 
-_NUM_RING_WEIGHTS: Final = NUM_RECENCIES + NUM_COUNTS + NUM_BIGRAMS
+NUM_RING_WEIGHTS: Final = NUM_RECENCIES + NUM_COUNTS + NUM_BIGRAMS
 
 ITEM_NAMES: Final = "embedding."
 """What the names of its item vectors begin with among a network's weights."""
@@ -147,9 +147,9 @@ class TasteNetwork(Network):
         self.norm = nn.LayerNorm(hidden)
         self.hidden_dropout = nn.Dropout(config.hidden_dropout)
         self.heads = nn.ModuleList(nn.Linear(hidden, embedding) for _ in HORIZONS)
-        self.ring_weights = nn.ParameterList(nn.Parameter(torch.zeros(_NUM_RING_WEIGHTS)) for _ in HORIZONS)
+        self.ring_weights = nn.ParameterList(nn.Parameter(torch.zeros(NUM_RING_WEIGHTS)) for _ in HORIZONS)
         self.ring_gates = nn.ParameterList(  # zero: all listeners start with the same habits
-            nn.Parameter(torch.zeros(hidden, _NUM_RING_WEIGHTS)) for _ in HORIZONS
+            nn.Parameter(torch.zeros(hidden, NUM_RING_WEIGHTS)) for _ in HORIZONS
         )
         self.temperature = nn.Parameter(torch.tensor(config.initial_temperature))
         self.register_buffer("_combinations", _ring_combinations(), persistent=False)
@@ -193,4 +193,4 @@ def _ring_combinations() -> Tensor:
         torch.arange(NUM_RECENCIES), torch.arange(NUM_COUNTS), torch.arange(NUM_BIGRAMS), indexing="ij"
     )
     places = torch.stack([recency, NUM_RECENCIES + count, NUM_RECENCIES + NUM_COUNTS + bigram]).flatten(1)  # (3, 108)
-    return torch.zeros(_NUM_RING_WEIGHTS, places.shape[1]).scatter_(0, places, 1.0)
+    return torch.zeros(NUM_RING_WEIGHTS, places.shape[1]).scatter_(0, places, 1.0)

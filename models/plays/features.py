@@ -6,6 +6,7 @@ the recurrence, nor the gaps, nor the ring terms ever see them; they only take u
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -123,14 +124,29 @@ def play_features(known: KnownPlays, plays: NDArray[np.int64], config: Architect
     Returns:
         float32 (..., F): log1p(gap in s) / 8, session start, gap above a day, repeat, context one-hot.
     """
-    gaps_ms = known.gaps_ms[plays]
-    features = np.zeros((*plays.shape, num_features(config)), np.float32)
-    features[..., GAP] = np.log1p(gaps_ms / 1000) / 8  # / 8: a gap of an hour is about 1, one of a year about 2
-    features[..., 1] = known.starts[plays]
-    features[..., 2] = gaps_ms > DAY_MS
-    features[..., 3] = known.repeats[plays]
-    inputs = _context_inputs(config)[np.minimum(known.contexts[plays], len(CONTEXTS) - 1)]  # (...)
-    features[..., CONTEXT:] = inputs[..., None] == np.arange(len(config.contexts))
+    columns, num = (known.gaps_ms, known.starts, known.repeats, known.contexts), num_features(config)
+    return _features(columns, plays.reshape(-1), _context_inputs(config), num).reshape(*plays.shape, num)
+
+
+@compiled
+def _features(
+    columns: tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_], NDArray[np.uint8]],
+    plays: NDArray[np.int64],
+    inputs: NDArray[np.int64],
+    num: int,
+) -> NDArray[np.float32]:
+    """Return the features of n plays, float32 (n, F); the columns are gaps, starts, repeats and contexts of all."""
+    gaps_ms, starts, repeats, contexts = columns
+    features = np.zeros((len(plays), num), np.float32)
+    for place in range(len(plays)):
+        play = plays[place]
+        features[place, GAP] = math.log1p(gaps_ms[play] / 1000) / 8  # / 8: an hour is about 1, a year about 2
+        features[place, 1] = starts[play]
+        features[place, 2] = gaps_ms[play] > DAY_MS
+        features[place, 3] = repeats[play]
+        context = inputs[min(contexts[play], len(inputs) - 1)]
+        if context >= 0:
+            features[place, CONTEXT + context] = 1
     return features
 
 

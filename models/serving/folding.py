@@ -1,4 +1,4 @@
-"""Folding: new plays move each listener's state, in runs with little padding."""
+"""Folding: new plays move each listener's state, on a CPU one by one, on a GPU in runs with little padding."""
 
 from __future__ import annotations
 
@@ -11,16 +11,54 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.compiled import compiled
 from models.networks.network import Network
-from models.plays.features import KnownPlays, play_features
+from models.plays.features import KnownPlays, num_features, play_features
 from models.plays.ring import latest_known
+from models.serving.compiled_network import move_states
+from models.serving.recommender import Recommender
 from models.serving.step_input import StepInput
 
 _MAX_RUN_PLAYS: Final = 1 << 15  # padded plays in one run of the recurrence: 16 MiB of states
 
 
-def fold(network: Network, known: KnownPlays, step_input: StepInput) -> tuple[Tensor, Tensor]:
-    """Advance every listener; return the states at the end, (B, H), and at the anchors, (A, H).
+def fold(recommender: Recommender, known: KnownPlays, step_input: StepInput) -> tuple[Tensor, Tensor]:
+    """Advance every listener; return the states at the end, (B, H), and at the anchors, (A, H)."""
+    if recommender.compiled_network is None:
+        return _fold_in_runs(recommender.network, known, step_input)
+    bounds, config = step_input.histories.bounds, recommender.network.config
+    ends, plays = _new_plays(known.indices, bounds, step_input.fold_from)
+    inputs = np.empty((len(plays), config.embedding_size + num_features(config)), np.float32)  # (N, E + F)
+    inputs[:, : config.embedding_size] = recommender.network.embedding(torch.from_numpy(known.rows[plays])).numpy()
+    inputs[:, config.embedding_size :] = play_features(known, plays, config)
+    states = np.array(step_input.hidden, np.float32, order="C")  # (B, H), a copy
+    moves = ends, known.indices[plays], inputs
+    at_anchors = move_states(recommender.compiled_network, moves, bounds, step_input.anchors, states)
+    return torch.from_numpy(states), torch.from_numpy(at_anchors)
+
+
+@compiled
+def _new_plays(
+    indices: NDArray[np.int64], bounds: NDArray[np.int64], fold_from: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """List the known plays to fold: where those of each listener end, (B,), and which they are, (N,).
+
+    Args:
+        indices: of the K known plays among P.
+        bounds: (B + 1,), the listeners among the P plays.
+        fold_from: (B,), how many leading plays of each listener are folded already.
+    """
+    starts, stops = np.searchsorted(indices, bounds[:-1] + fold_from), np.searchsorted(indices, bounds[1:])
+    ends = np.cumsum(stops - starts)
+    plays = np.empty(ends[-1] if len(ends) else 0, np.int64)
+    for listener in range(len(ends)):
+        num = stops[listener] - starts[listener]
+        plays[ends[listener] - num : ends[listener]] = np.arange(starts[listener], stops[listener])
+    return ends, plays
+
+
+def _fold_in_runs(network: Network, known: KnownPlays, step_input: StepInput) -> tuple[Tensor, Tensor]:
+    """Fold by torch, many listeners at once.
 
     Only the states that some anchor needs are kept along the way. One listener whose first known play is folded already
     (fold_from 1); x is unknown, K are indices of known plays:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
-from models.networks.network import Network
+from models.networks.network import Network, TasteNetwork
 from models.plays.catalogue import Catalogue
+from models.serving.compiled_network import CompiledNetwork
 from models.serving.reranker import Reranker
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Recommender:
     """Everything a step needs besides listeners.
 
     Attributes:
-        network: in eval mode; its device is that of the step.
+        network: in eval mode, with its final weights; its device is that of the step.
         catalogue: the network's tracks.
         reranker: the second stage, on the network's device; absent: the network's own ranking is final.
     """
@@ -24,6 +26,14 @@ class Recommender:
     network: Network
     catalogue: Catalogue
     reranker: Reranker | None = None
+
+    @cached_property
+    def compiled_network(self) -> CompiledNetwork | None:
+        """What folds and reads instead of the network: on a CPU, Refrain's own architecture."""
+        network = self.network
+        if isinstance(network, TasteNetwork) and network.device.type == "cpu":
+            return CompiledNetwork.of(network)
+        return None
 
     def to(self, device: torch.device | str) -> Recommender:
         """Move it to a device."""

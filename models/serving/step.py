@@ -141,7 +141,7 @@ def _advance(
 ) -> tuple[Tensor, Iterator[Moments]]:
     """Fold the new plays; return the states, (B, H), and what is known at the anchors, slice by slice."""
     bounds, anchors = step_input.histories.bounds, step_input.anchors
-    hidden, anchor_hidden = fold(recommender.network, known, step_input)
+    hidden, anchor_hidden = fold(recommender, known, step_input)
     counted_rows = recommender.catalogue.rows(counts.track_keys)
     at_anchors = _KnownAtAnchors(
         hidden=anchor_hidden,
