@@ -56,8 +56,14 @@ class WorkerMetrics:
         self.recommendations = Counter(
             "refrain_recommendations", "Recommendation lists written, by horizon.", ["horizon"], registry=registry
         )
+        # Zero unless repeat_overlap is set. Near all lists: readers seldom learn anything new, so raise it.
+        self.lists_unsaid = Counter(
+            "refrain_lists_unsaid", "Lists that repeat the last one, and were not published.", ["horizon"],
+            registry=registry,
+        )  # fmt: skip
         for horizon in HORIZONS:
             self.recommendations.labels(horizon)
+            self.lists_unsaid.labels(horizon)
         # A jump means a faulty producer: `refrain_dead_letters_total` by cause says how, the topic says which one.
         self.dead_letters = Counter("refrain_dead_letters", "Plays rejected, by cause.", ["cause"], registry=registry)
         # Rises after restarts and rebalances by what was in flight; a steady rise: a partition keeps starting over.

@@ -21,6 +21,7 @@ from streamer.values import (
     Port,
     ReadableFile,
     Seconds,
+    Share,
 )
 from streamer.variables import read_variables, secrets, variable
 
@@ -116,6 +117,11 @@ class Settings(BaseModel):
     short_term_size: Num = Field(default=20, le=10_000, description="tracks in a short-term list")
     long_term_size: Num = Field(
         default=50, le=10_000, description="tracks in a long-term list; 100 to measure recall@100"
+    )
+    repeat_overlap: Share = Field(
+        default=0.0,
+        description="share of its tracks in the listener's last published list from which a list is not published: 0.9 "
+        "leaves out what changes by 2 tracks of 20; 0: every list is published",
     )
     max_batch_plays: Num = Field(
         default=2000, le=1_000_000, description="plays; bounds memory and the latency of a full batch"

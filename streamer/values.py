@@ -58,6 +58,7 @@ Count: TypeAlias = Annotated[int, Field(ge=0, lt=_INT32)]
 Port: TypeAlias = Annotated[int, Field(ge=0, le=65_535)]
 Seconds: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Milliseconds: TypeAlias = Annotated[float, Field(ge=0, le=60_000, allow_inf_nan=False)]
+Share: TypeAlias = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 #: A time that Kafka keeps as milliseconds of 32 bits.
 KafkaSeconds: TypeAlias = Annotated[float, Field(ge=0.001, le=1_000_000, allow_inf_nan=False)]

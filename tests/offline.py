@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Final
 
@@ -23,12 +23,14 @@ from streamer.worker.batch import Batch, merge, plan
 from streamer.worker.events import Listeners, join
 from streamer.worker.intake import Intake, fresh_records, take_in
 from streamer.worker.outputs import Answers, Outcome, Topics, write
+from streamer.worker.saying import Saying
 from tests.builders import tiny_release
 from tests.listening import PARTITIONS, Fetched, batches
 from tests.oracle import Who
 
 TOPICS: Final = Topics("plays", ("short", "long"), "dead")
 SIZES: Final = (5, 8)
+EVERYTHING: Final = Saying(0.0, SIZES)
 CHAMPION: Final = tiny_release(7)
 
 
@@ -46,6 +48,7 @@ class Worker:
     release: Release | None = CHAMPION
     promoted_at_ms: int = 1
     answers_each: bool = True
+    saying: Saying = EVERYTHING
     compute: Callable[[Release, StepInput], StepOutput] = _compute
     store: Mapping[int, dict[bytes, bytes]] = field(default_factory=lambda: {number: {} for number in PARTITIONS})
     outputs: dict[tuple[str, int], list[tuple[bytes | None, bytes | None]]] = field(default_factory=dict)
@@ -78,6 +81,8 @@ class Worker:
         hidden, counts, answers = self._step(batch)
         key, promoted_at_ms = (self.release.key, self.promoted_at_ms) if self.release else (NO_RELEASE, NO_RELEASE)
         merged = merge(batch, hidden, counts, release_key=key, promoted_at_ms=promoted_at_ms)
+        if answers is not None:
+            merged = replace(merged, said=answers.said.remembered)
         for part in write(
             intakes, Outcome(events, listeners, states.plays_seen[:-1] > 0, batch, merged, answers), TOPICS
         ):
@@ -87,7 +92,7 @@ class Worker:
         values: list[bytes | None] = []
         for intake, (first, last) in zip(intakes, pairwise(listeners.bounds.tolist()), strict=True):
             values += [self.store[intake.partition].get(key) for key in listeners.state_keys[first:last]]
-        return decode([*values, None], self.num_hidden)
+        return decode([*values, None], self.num_hidden, self.saying.num_marks)
 
     def _step(self, batch: Batch) -> tuple[NDArray[np.float32], CountMaps, Answers | None]:
         if self.release is None or not len(batch):
@@ -98,7 +103,8 @@ class Worker:
         )
         output = self.compute(self.release, step_input)
         lists = _encoder(self.release.catalogue.track_ids)
-        answers = Answers(answered, output.ranked, lists, self.release.release_id, emitted_at_ms=5)
+        said = self.saying.choose(batch, answered, output.ranked, self.release.catalogue.keys)
+        answers = Answers(answered, output.ranked, said, lists, self.release.release_id, emitted_at_ms=5)
         return output.hidden, output.counts, answers
 
     def _apply(self, part: Writes) -> None:
@@ -116,7 +122,7 @@ class Worker:
     def states(self) -> dict[Who, States]:
         """Each listener's state, on its own."""
         return {
-            (partition, key[1:].decode()): decode([value], self.num_hidden)
+            (partition, key[1:].decode()): decode([value], self.num_hidden, self.saying.num_marks)
             for partition, stored in self.store.items()
             for key, value in stored.items()
             if key != MARK_KEY

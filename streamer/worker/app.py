@@ -30,6 +30,7 @@ from streamer.worker.engine import Engine
 from streamer.worker.outputs import Topics
 from streamer.worker.pace import Pace
 from streamer.worker.pipeline import Answering
+from streamer.worker.saying import Saying
 from streamer.worker.shelf import Shelf
 
 #: The largest records: a state of a network of 3,000 units, a track with the longest id, and an answer without tracks.
@@ -57,7 +58,7 @@ def needs_of(settings: Settings) -> Needs:
         session_timeout_s=settings.session_timeout_s,
         transaction_timeout_s=settings.transaction_timeout_s,
         record_bytes={
-            settings.changelog_topic: _STATE_BYTES,
+            settings.changelog_topic: _STATE_BYTES + 4 * _saying(settings).num_marks,
             settings.short_term_topic: settings.short_term_size * _TRACK_BYTES + _ANSWER_BYTES,
             settings.long_term_topic: settings.long_term_size * _TRACK_BYTES + _ANSWER_BYTES,
             settings.dead_letter_topic: 2 * DEAD_LETTER_ROOM_BYTES,
@@ -95,6 +96,7 @@ def create_worker(
         releases=Releases(connection_of(settings), settings.releases_topic, _shelf(settings), metrics),
         metrics=metrics,
         topics=_topics(settings, max_batch_bytes),
+        saying=_saying(settings),
         pick_answered=_PICK_ANSWERED[settings.answer],
         belongs_here=partition_of and (lambda partition, key: partition_of(key, num_partitions) == partition),
         drain=Drain(),
@@ -123,6 +125,10 @@ def _topics(settings: Settings, max_batch_bytes: Mapping[str, int]) -> Topics:
         settings.dead_letter_topic,
         min(MAX_DEAD_VALUE_BYTES, room),
     )
+
+
+def _saying(settings: Settings) -> Saying:
+    return Saying(settings.repeat_overlap, (settings.short_term_size, settings.long_term_size))
 
 
 def _shelf(settings: Settings) -> Shelf:

@@ -35,8 +35,9 @@ def count_batch(metrics: WorkerMetrics, intakes: Sequence[Intake], outcome: Outc
     if outcome.answers is None:
         return
     metrics.rebuilds.inc(batch.num_rebuilt)
-    for horizon in HORIZONS:
-        metrics.recommendations.labels(horizon).inc(len(outcome.answers.answered))
+    for horizon, published in zip(HORIZONS, outcome.answers.said.published, strict=True):
+        metrics.recommendations.labels(horizon).inc(int(published.sum()))
+        metrics.lists_unsaid.labels(horizon).inc(int((~published).sum()))
     _count_latencies(metrics, intakes, now_ms)
 
 

@@ -28,6 +28,7 @@ from streamer.wire.state import States, encode
 from streamer.worker.batch import Batch
 from streamer.worker.events import Events, Listeners
 from streamer.worker.intake import Intake
+from streamer.worker.saying import Said
 
 _WORKER_VERSION: Final = version("refrain")
 
@@ -56,6 +57,7 @@ class Answers:
     Attributes:
         answered: int64 (A,), ascending indices of the batch's new plays.
         ranked: one per horizon.
+        said: which of the lists are published.
         lists: encodes them.
         release_id: the release that ranked the tracks.
         emitted_at_ms: when, ms since the epoch.
@@ -63,6 +65,7 @@ class Answers:
 
     answered: NDArray[np.int64]
     ranked: Sequence[Ranked]
+    said: Said
     lists: ListEncoder
     release_id: str
     emitted_at_ms: int
@@ -96,9 +99,9 @@ def write(intakes: Sequence[Intake], outcome: Outcome, topics: Topics) -> Iterat
     for number, intake in enumerate(intakes):
         first, last = outcome.listeners.bounds[number : number + 2].tolist()
         tombstones = _tombstones(outcome, first, last)
-        offsets, lists = _answers(outcome, users, intake.partition, first, last)
         outputs = {
-            topic: _merge(tombstones, offsets, records) for topic, records in zip(topics.answers, lists, strict=True)
+            topic: _merge(tombstones, *_answers(outcome, horizon, users, intake, range(first, last)))
+            for horizon, topic in enumerate(topics.answers)
         }
         letters = _dead_letters(intake, topics)
         outputs[topics.dead_letters] = Records.of(_with_requests(letters, tombstones, intake.partition))
@@ -130,30 +133,28 @@ def _tombstones(outcome: Outcome, first: int, last: int) -> dict[int, Record]:
 
 
 def _answers(
-    outcome: Outcome, users: Blobs, partition: int, first: int, last: int
-) -> tuple[NDArray[np.int64], list[Records]]:
-    """Return the ascending source offsets of the answers to a partition's listeners, and each horizon's answers."""
+    outcome: Outcome, horizon: int, users: Blobs, intake: Intake, mine: range
+) -> tuple[NDArray[np.int64], Records]:
+    """Return the ascending source offsets of a horizon's answers to the listeners `mine`, and the answers."""
     answers, batch = outcome.answers, outcome.batch
     if answers is None:
-        return np.empty(0, np.int64), [Records.of([]) for _ in HORIZONS]
+        return np.empty(0, np.int64), Records.of([])
     listener = batch.plays.listener[answers.answered]  # (A,)
-    mine = np.flatnonzero((first <= listener) & (listener < last))  # (answers of the partition,)
-    mine = mine[np.argsort(batch.plays.offsets[answers.answered[mine]])]
-    plays = answers.answered[mine]
+    is_mine = (mine.start <= listener) & (listener < mine.stop)
+    chosen = np.flatnonzero(is_mine & answers.said.published[horizon])
+    chosen = chosen[np.argsort(batch.plays.offsets[answers.answered[chosen]])]  # (answers of the partition,)
+    plays, ranked = answers.answered[chosen], answers.ranked[horizon]
     lineage = Lineage(
-        users=users.take(listener[mine]),
+        users=users.take(listener[chosen]),
         plays_seen=batch.plays_seen[plays],
         source_offsets=batch.plays.offsets[plays],
         played_at_ms=batch.plays.played_at_ms[plays],
-        source_partition=partition,
+        source_partition=intake.partition,
         release=answers.release_id,
         emitted_at_ms=answers.emitted_at_ms,
     )
-    texts = [
-        answers.lists.encode(HORIZONS[number], ranked.rows[mine], ranked.scores[mine], lineage)
-        for number, ranked in enumerate(answers.ranked)
-    ]
-    return lineage.source_offsets, [Records.without_headers(lineage.users, text) for text in texts]
+    texts = answers.lists.encode(HORIZONS[horizon], ranked.rows[chosen], ranked.scores[chosen], lineage)
+    return lineage.source_offsets, Records.without_headers(lineage.users, texts)
 
 
 def _merge(tombstones: Mapping[int, Record], offsets: NDArray[np.int64], answers: Records) -> Records:

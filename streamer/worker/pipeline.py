@@ -4,7 +4,7 @@ import asyncio
 import functools
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -27,6 +27,7 @@ from streamer.worker.events import Listeners, join
 from streamer.worker.intake import Intake, fresh_records, take_in
 from streamer.worker.outputs import Answers, Outcome, Topics, write
 from streamer.worker.pace import Pace
+from streamer.worker.saying import Saying
 from streamer.worker.shelf import Champion
 
 
@@ -41,6 +42,7 @@ class Answering:
         releases: holds the champion.
         metrics: of the worker.
         topics: the topics that answers go to.
+        saying: which lists are published.
         pick_answered: the new plays of a batch to answer: each, or each listener's last.
         belongs_here: whether a key hashes to a partition; None skips the check.
         drain: closes to stop between two batches.
@@ -54,6 +56,7 @@ class Answering:
     releases: Releases
     metrics: WorkerMetrics
     topics: Topics
+    saying: Saying
     pick_answered: Callable[[Batch], NDArray[np.int64]]
     belongs_here: Callable[[int, bytes], bool] | None
     drain: Drain
@@ -93,7 +96,9 @@ class Answering:
             hidden, counts, answers = await self._step(champion, batch)
         with timed("merge"):
             is_known = states.plays_seen[:-1] > 0
-            outcome = Outcome(events, listeners, is_known, batch, _merge(champion, batch, hidden, counts), answers)
+            outcome = Outcome(
+                events, listeners, is_known, batch, _merge(champion, batch, hidden, counts, answers), answers
+            )
             writes = list(write(intakes, outcome, self.topics))
         with timed("commit"):
             await asyncio.gather(*(self.table.commit(fences[part.partition], part) for part in writes))
@@ -124,11 +129,11 @@ class Answering:
             records += self.table.store.multi_get(intake.partition, listeners.state_keys[first:last])
         records.append(None)
         champion = self.releases.champion
-        states = decode(records, _num_hidden(champion))
+        states = decode(records, _num_hidden(champion), self.saying.num_marks)
         newest_ms = int(states.promoted_at_ms.max())
         if newest_ms > (champion.promoted_at_ms if champion else NO_RELEASE):
             champion = await self.releases.wait_for(newest_ms)
-            states = decode(records, _num_hidden(champion))
+            states = decode(records, _num_hidden(champion), self.saying.num_marks)
         return champion, states
 
     async def _step(
@@ -139,8 +144,9 @@ class Answering:
             return batch.hidden, batch.count_plays(), None
         answered = self.pick_answered(batch)
         output = await self.engine.step(champion.release, batch, answered)
-        answers = Answers(answered, output.ranked, champion.lists, champion.release.release_id, int(time.time() * 1000))
-        return output.hidden, output.counts, answers
+        said = self.saying.choose(batch, answered, output.ranked, champion.release.catalogue.keys)
+        key, now_ms = champion.release.release_id, int(time.time() * 1000)
+        return output.hidden, output.counts, Answers(answered, output.ranked, said, champion.lists, key, now_ms)
 
     async def _check_device(self) -> None:
         """End the process unless the device still computes; a step has failed, so there is a champion."""
@@ -152,7 +158,10 @@ def _num_hidden(champion: Champion | None) -> int:
     return champion.release.network.config.hidden_size if champion else 0
 
 
-def _merge(champion: Champion | None, batch: Batch, hidden: NDArray[np.float32], counts: CountMaps) -> States:
+def _merge(
+    champion: Champion | None, batch: Batch, hidden: NDArray[np.float32], counts: CountMaps, answers: Answers | None
+) -> States:
     if champion is None:
         return merge(batch, hidden, counts, release_key=NO_RELEASE, promoted_at_ms=NO_RELEASE)
-    return merge(batch, hidden, counts, release_key=champion.release.key, promoted_at_ms=champion.promoted_at_ms)
+    states = merge(batch, hidden, counts, release_key=champion.release.key, promoted_at_ms=champion.promoted_at_ms)
+    return replace(states, said=answers.said.remembered) if answers else states

@@ -9,6 +9,7 @@ from streamer.kafka.transaction import Record, Records
 from streamer.wire.blobs import Blobs
 from streamer.wire.recommendations import Lineage, ListEncoder
 from streamer.wire.state import decode, encode
+from streamer.worker.saying import choose_lists
 
 
 def warm_up() -> None:
@@ -18,5 +19,7 @@ def warm_up() -> None:
     rows, scores = np.full((1, 1), FIRST_TRACK), np.ones((1, 1), np.float32)
     ListEncoder(TrackIds.of(["t"])).encode("short-term", rows, scores, lineage)
     decode(encode(decode([None], 1)).to_list(), 1)
+    published, marks = np.ones(1, np.bool_), np.ones((1, 1), np.uint32)
+    choose_lists(published, marks.copy(), 0, 1, np.zeros(1, np.int64), marks, 1.0)
     records = Records.of([Record(b"key", b"value")])
     list(record_batches(records.keys, records.values, records.headers, timestamp_ms=0, max_bytes=1))

@@ -12,6 +12,7 @@ from streamer.worker.batch_metrics import count_batch
 from streamer.worker.events import join
 from streamer.worker.intake import take_in
 from streamer.worker.outputs import Answers, Outcome
+from streamer.worker.saying import Said
 from tests.builders import NOON_MS, TRACK_IDS, play, random_states, record, tombstone
 from tests.cases.observations import Observe
 
@@ -26,9 +27,9 @@ def counted(
     batch = plan(events, states or decode([None] * (len(listeners.users) + 1), 6), 9)
     answered = batch.last_plays
     ranked = Ranked(np.full((len(answered), 1), 2), np.zeros((len(answered), 1), np.float32))
-    answers = (
-        Answers(answered, (ranked, ranked), ListEncoder(TrackIds.of(TRACK_IDS)), "r1", 77) if has_release else None
-    )
+    said = Said(np.arange(2 * len(answered)).reshape(2, -1) != 0, batch.base.said)  # all lists but one
+    lists = ListEncoder(TrackIds.of(TRACK_IDS))
+    answers = Answers(answered, (ranked, ranked), said, lists, "r1", 77) if has_release else None
     merged = merge(batch, batch.hidden, batch.count_plays(), release_key=9, promoted_at_ms=1)
     metrics = WorkerMetrics()
     count_batch(metrics, [intake], Outcome(events, listeners, is_known, batch, merged, answers), NOON_MS + 2000)
@@ -46,7 +47,9 @@ def test_plays_answers_tombstones_and_dead_letters_are_counted() -> None:
     )  # fmt: skip
 
     assert value(metrics, "refrain_plays_total") == 3
-    assert value(metrics, "refrain_recommendations_total", horizon="short-term") == 2
+    assert value(metrics, "refrain_recommendations_total", horizon="short-term") == 1
+    assert value(metrics, "refrain_lists_unsaid_total", horizon="short-term") == 1
+    assert value(metrics, "refrain_lists_unsaid_total", horizon="long-term") == 0
     assert value(metrics, "refrain_recommendations_total", horizon="long-term") == 2
     assert value(metrics, "refrain_listeners_forgotten_total") == 1
     assert value(metrics, "refrain_dead_letters_total", cause="not-json") == 1

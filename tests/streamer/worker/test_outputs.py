@@ -20,6 +20,7 @@ from streamer.worker.batch import merge, plan
 from streamer.worker.events import join
 from streamer.worker.intake import take_in
 from streamer.worker.outputs import Answers, Outcome, Topics, write
+from streamer.worker.saying import Said
 from tests.builders import NOON_MS, TRACK_IDS, play, record, tombstone
 from tests.cases.observations import Observe
 
@@ -45,7 +46,8 @@ def written(
     ranked = tuple(
         Ranked(2 + answered[:, None] + horizon, np.full((len(answered), 1), 0.5, np.float32)) for horizon in (0, 1)
     )
-    answers = Answers(answered, ranked, ListEncoder(TrackIds.of(TRACK_IDS)), "r1", 77) if has_release else None
+    said = Said(np.ones((2, len(answered)), np.bool_), batch.base.said)
+    answers = Answers(answered, ranked, said, ListEncoder(TrackIds.of(TRACK_IDS)), "r1", 77) if has_release else None
     states = merge(batch, batch.hidden, batch.count_plays(), release_key=9, promoted_at_ms=1)
     is_known = np.array([user.decode() in known for user in listeners.users], np.bool_)
     outcome = Outcome(events, listeners, is_known, batch, states, answers)

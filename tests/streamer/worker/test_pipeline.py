@@ -40,7 +40,7 @@ class Diarist(Answering):
 
 
 def make_diarist(*, fails: bool) -> Diarist:
-    names = ("table", "fences", "engine", "releases", "metrics", "topics", "pick_answered", "belongs_here")
+    names = ("table", "fences", "engine", "releases", "metrics", "topics", "saying", "pick_answered", "belongs_here")
     diarist = Diarist(**dict.fromkeys(names, UNUSED), drain=Drain(), max_plays=1, pace=Pace(0.0))
     object.__setattr__(diarist, "diary", [])
     object.__setattr__(diarist, "fails", fails)
