@@ -20,6 +20,7 @@ from models.release_files import CATALOGUE, ITEMS, LISTED_CATALOGUE, RERANKER, W
 from models.release_tensors import adopt, encode_tensors, map_tensors, require_finite
 from models.serving.recommender import Recommender
 from models.serving.reranker import Reranker
+from models.serving.sources import sparse_tables
 
 Pieces: TypeAlias = "Sequence[bytes | memoryview]"
 
@@ -89,9 +90,10 @@ def _network(directory: Path, sizes: Mapping[str, Any], num_tracks: int) -> Netw
 
 def _reranker(directory: Path, config: RerankerConfig, num_tracks: int) -> Reranker:
     tensors = map_tensors(directory / RERANKER)
-    with torch.device("meta"):
-        reranker = Reranker(config, num_tracks, len(tensors["pair_keys"]))
-    adopt(reranker, tensors)
+    if "follower_tracks" in tensors:
+        tensors = sparse_tables(tensors)
+    reranker = Reranker.from_tensors(config, tensors)
+    reranker.sources.check(num_tracks)
     require_finite(reranker)
     return reranker
 

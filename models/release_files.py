@@ -13,8 +13,8 @@
 Nothing in a release is pickled.
 
 Version 1 had no second stage and one architecture, which it did not name; version 2 did not say how large the files
-are. Up to version 3, the catalogue was a list of ids, catalogue.json, and the item vectors were not
-normalised. All can still be read, but are not written.
+are. Up to version 3, the catalogue was a list of ids, catalogue.json, the item vectors were not normalised, and counts
+had as many neighbours for every track, most of them empty. All can still be read, but are not written.
 """
 
 from __future__ import annotations

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
+from torch import Tensor
 
 from models.networks.network import Network, TasteNetwork
 from models.plays.catalogue import Catalogue
 from models.serving.compiled_network import CompiledNetwork
+from models.serving.first_stage import ExactFirstStage, FirstStage
 from models.serving.reranker import Reranker
 
 
@@ -39,3 +41,14 @@ class Recommender:
         """Move it to a device."""
         reranker = self.reranker
         return Recommender(self.network.to(device), self.catalogue, None if reranker is None else reranker.to(device))
+
+    @cached_property
+    def items(self) -> Tensor:
+        """The tracks' unit vectors, float32 (M, E): normalised once, which takes 150 ms for a million tracks."""
+        with torch.inference_mode():
+            return self.network.items().contiguous()
+
+    @cached_property
+    def first_stage(self) -> FirstStage:
+        """What finds tracks by their vectors."""
+        return ExactFirstStage(self.items)

@@ -12,7 +12,7 @@ the temperature the cosine), and counts agree to the last bit.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -21,20 +21,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.config import HORIZONS
-from models.plays.catalogue import PAD, UNKNOWN
+from models.config import HORIZONS, RING_SIZE
+from models.plays.catalogue import FIRST_TRACK, PAD, UNKNOWN
 from models.plays.counts import CountMaps, count_plays_at
 from models.plays.features import KnownPlays, known_plays
 from models.plays.ring import RingWindows, ring_windows
 from models.plays.situation import situations
-from models.serving.candidates import Candidates, Moments
+from models.serving.candidates import tracks_of
 from models.serving.folding import fold, to_tensor
-from models.serving.ranking import mask_tracks, relative_likelihoods, score_tracks, top_k
+from models.serving.moments import Best, Moments
+from models.serving.ranking import relative_likelihoods
 from models.serving.recommender import Recommender
+from models.serving.reranker import Candidates
+from models.serving.shortlist import best_of, shortlist
 from models.serving.step_input import StepInput
+from models.serving.vocabulary import NO_TRACK
 
-_MAX_SCORES: Final = {"cpu": 1 << 21, "cuda": 1 << 26}  # at once: 8 MiB, which fits into a CPU's cache; 256 MiB
-_SECOND_STAGE_SCORES: Final = 4  # times as many with a second stage, so slices are that much shorter
+_SLICE: Final = {"cpu": 64, "cuda": 2048}  # anchors whose candidates are held at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,8 @@ def step(
     known = known_plays(histories, recommender.catalogue, network.config)
     counts, counts_at = _count(recommender, step_input)
     with torch.inference_mode():
-        hidden, moments = _advance(recommender, known, step_input, counts_at)
+        num_best = _num_best(recommender, sizes, heard_masked)
+        hidden, moments = _advance(recommender, known, step_input, counts_at, num_best)
         ranked = _rank(recommender, moments, sizes=sizes, heard_masked=heard_masked)
         return StepOutput(hidden.cpu().numpy(), counts, ranked)
 
@@ -106,11 +110,12 @@ def candidates_at(recommender: Recommender, step_input: StepInput) -> Candidates
     _reject_lost_anchors(step_input)
     known = known_plays(step_input.histories, recommender.catalogue, network.config)
     with torch.inference_mode():
-        _, moments = _advance(recommender, known, step_input, _count(recommender, step_input)[1])
+        _, counts = _count(recommender, step_input)
+        _, moments = _advance(recommender, known, step_input, counts, reranker.config.num_first_stage)
         anchors, tracks, features = [], [], []
         num_anchors = 0
         for moment in moments:
-            proposed = reranker.propose(moment, reranker.config.num_first_stage)
+            proposed = reranker.propose(moment)
             anchors.append(proposed.anchors + num_anchors)  # a slice numbers its own anchors from 0
             tracks.append(proposed.tracks)
             features.append(proposed.features)
@@ -137,7 +142,7 @@ def _count(recommender: Recommender, step_input: StepInput) -> tuple[CountMaps, 
 
 
 def _advance(
-    recommender: Recommender, known: KnownPlays, step_input: StepInput, counts: CountMaps
+    recommender: Recommender, known: KnownPlays, step_input: StepInput, counts: CountMaps, num_best: int
 ) -> tuple[Tensor, Iterator[Moments]]:
     """Fold the new plays; return the states, (B, H), and what is known at the anchors, slice by slice."""
     bounds, anchors = step_input.histories.bounds, step_input.anchors
@@ -150,11 +155,11 @@ def _advance(
         counted_rows=np.where(counted_rows == UNKNOWN, PAD, counted_rows),
         counts=counts.counts,
     )
-    return hidden, _moments(recommender, at_anchors)
+    return hidden, _moments(recommender, at_anchors, num_best)
 
 
 class _KnownAtAnchors(NamedTuple):
-    """What is known at A anchors, before the catalogue is scored; counts only if there is a second stage."""
+    """What is known at A anchors, before the first stage looks; counts only if there is a second stage."""
 
     hidden: Tensor
     rings: RingWindows
@@ -163,31 +168,33 @@ class _KnownAtAnchors(NamedTuple):
     counts: NDArray[np.float32]
 
 
-def _moments(recommender: Recommender, at_anchors: _KnownAtAnchors) -> Iterator[Moments]:
-    """Score the catalogue at the anchors, a slice of them at a time, so that few scores are held at once.
-
-        scores of A anchors      M tracks
-        slice 0, a anchors     [ . . . . . ]    a * M scores, at most _MAX_SCORES, are computed,
-        slice 1                [ . . . . . ]    ranked and dropped before the next slice
+def _moments(recommender: Recommender, at_anchors: _KnownAtAnchors, num_best: int) -> Iterator[Moments]:
+    """Ask the first stage at the anchors, a slice of them at a time, so that few candidates are held at once.
 
     Without anchors there is one empty slice, so that lists have their shapes.
     """
     network, rings = recommender.network, at_anchors.rings
-    items = network.items()  # (M, E)
-    num_scores = _MAX_SCORES[network.device.type] // (1 if recommender.reranker is None else _SECOND_STAGE_SCORES)
-    slice_size = max(1, num_scores // len(items))
-    for begin in range(0, max(len(at_anchors.hidden), 1), slice_size):
-        part = slice(begin, begin + slice_size)
+    for begin in range(0, max(len(at_anchors.hidden), 1), size := _SLICE[network.device.type]):
+        part = slice(begin, begin + size)
         read = network.read(at_anchors.hidden[part])  # (a, R)
         rows, groups, plays_ago, heard = (
             to_tensor(columns[part], read.device).long()
             for columns in (rings.rows, rings.groups, rings.plays_ago, rings.heard)
-        )  # (a, W)
+        )  # (a, P)
+        tastes = tuple(network.tastes(read, horizon) for horizon in range(len(HORIZONS)))
+        terms = tuple(
+            (network.ring_terms(read, groups, horizon) / network.temperature).masked_fill(rows == PAD, 0.0)
+            for horizon in range(len(HORIZONS))
+        )
+        held = tracks_of(rows)
         yield Moments(
-            scores=tuple(
-                score_tracks(network, items, read, rows=rows, groups=groups, horizon=horizon)
-                for horizon in range(len(HORIZONS))
-            ),  # (a, M) each
+            best=tuple(
+                shortlist(recommender.first_stage, recommender.items, taste, (held, of_ring), num_best)
+                for taste, of_ring in zip(tastes, terms, strict=True)
+            ),
+            tastes=tastes,
+            terms=terms,
+            items=recommender.items,
             temperature=network.temperature,
             ring_rows=rows,
             ring_groups=groups,
@@ -203,35 +210,44 @@ def _rank(
     recommender: Recommender, moments: Iterable[Moments], *, sizes: tuple[int, ...], heard_masked: tuple[int, ...]
 ) -> tuple[Ranked, ...]:
     """Rank at every anchor: slices of the lists of each horizon, put together again."""
-    parts: list[list[tuple[Tensor, Tensor]]] = [[] for _ in HORIZONS]
+    parts: list[list[Best]] = [[] for _ in HORIZONS]
     for moment in moments:
         for horizon, ranked in enumerate(_rank_slice(recommender, moment, sizes, heard_masked)):
             parts[horizon].append(ranked)
-    return tuple(
-        Ranked(*(torch.cat(columns).cpu().numpy() for columns in zip(*of_horizon, strict=True))) for of_horizon in parts
-    )
+    return tuple(_ranked(of_horizon) for of_horizon in parts)
 
 
 def _rank_slice(
     recommender: Recommender, moments: Moments, sizes: tuple[int, ...], heard_masked: tuple[int, ...]
-) -> list[tuple[Tensor, Tensor]]:
-    """Rank by the second stage if there is one: rows and scores (a, k) of each horizon."""
+) -> list[Best]:
+    """Rank by the second stage if there is one: tracks and logits of each horizon."""
     masked = [
-        moments.ring_rows.masked_fill(moments.plays_ago >= num_masked, PAD) if num_masked else None
+        tracks_of(moments.ring_rows).masked_fill(moments.plays_ago >= num_masked, NO_TRACK)
         for num_masked in heard_masked
     ]
     if recommender.reranker is not None:
-        lists = recommender.reranker.rank(moments, masked, sizes)
-    else:
-        lists = [
-            _first_stage_list(moments, horizon, rows, size)
-            for horizon, (rows, size) in enumerate(zip(masked, sizes, strict=True))
-        ]
-    return [(rows, relative_likelihoods(logits)) for rows, logits in lists]
+        return recommender.reranker.rank(moments, masked, sizes)
+    return [
+        _first_stage_list(moments, horizon, tracks, size)
+        for horizon, (tracks, size) in enumerate(zip(masked, sizes, strict=True))
+    ]
 
 
-def _first_stage_list(moments: Moments, horizon: int, masked: Tensor | None, size: int) -> tuple[Tensor, Tensor]:
-    """Rank the catalogue: rows and logits (a, k)."""
-    scores = moments.scores[horizon]
-    rows, best = top_k(scores if masked is None else mask_tracks(scores, masked), size)
-    return rows, best * moments.temperature
+def _first_stage_list(moments: Moments, horizon: int, masked: Tensor, size: int) -> Best:
+    """Leave tracks out of the shortlist: tracks and logits (a, k)."""
+    tracks, scores = moments.best[horizon]
+    is_masked = (tracks[:, :, None] == masked[:, None, :]).any(2)
+    return best_of(tracks, scores.masked_fill(is_masked, -torch.inf) * moments.temperature, size)
+
+
+def _ranked(slices: Sequence[Best]) -> Ranked:
+    tracks, logits = (torch.cat(columns) for columns in zip(*slices, strict=True))
+    rows = (tracks + FIRST_TRACK).masked_fill(tracks < 0, PAD)
+    return Ranked(rows.cpu().numpy(), relative_likelihoods(logits).cpu().numpy())
+
+
+def _num_best(recommender: Recommender, sizes: tuple[int, ...], heard_masked: tuple[int, ...]) -> int:
+    """Return how many tracks of the first stage suffice, whatever is masked."""
+    num_listed = max(sizes) + RING_SIZE * any(heard_masked)
+    reranker = recommender.reranker
+    return num_listed if reranker is None else max(num_listed, reranker.config.num_first_stage)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 from torch import Tensor
 
 from models.config import ArchitectureConfig, RerankerConfig
 from models.plays.catalogue import FIRST_TRACK, Catalogue
 from models.plays.cooccurrence import (
-    Neighbours,
     follower_counts,
     pair_follower_counts,
     row_shares,
@@ -22,7 +22,9 @@ from models.plays.cooccurrence import (
 )
 from models.plays.features import DAY_MS, KnownPlays, known_plays
 from models.plays.histories import Histories
+from models.serving.neighbours import NeighbourTable
 from models.serving.reranker import Reranker
+from models.serving.sources import Sources
 
 _REACH: Final = 10  # plays, within which a track follows soon after another
 _SHRINKAGE: Final = 5.0  # sessions
@@ -49,22 +51,20 @@ def counted_reranker(
     closeness = session_cosines(sessions_by_track(tracks, known.sessions, num_tracks), shrinkage=_SHRINKAGE)
     popularity, recent_popularity = _popularities(known, num_tracks)
 
-    reranker = Reranker(config, num_tracks, len(pairs.keys)).requires_grad_(requires_grad=False).eval()
     width = config.num_neighbours
-    _fill(reranker.follower_tracks, reranker.follower_shares, strongest(row_shares(followers), width))
-    _fill(reranker.soon_tracks, reranker.soon_shares, strongest(row_shares(soon), width))
-    _fill(reranker.companion_tracks, reranker.companion_closeness, strongest(closeness, width))
-    _fill(reranker.pair_tracks, reranker.pair_shares, strongest(row_shares(pairs.counts), config.num_pair_followers))
-    reranker.pair_keys.copy_(torch.from_numpy(pairs.keys))
-    for buffer, counts in (
-        (reranker.num_followers, followers.sum(axis=1)),
-        (reranker.num_soon, soon.sum(axis=1)),
-        (reranker.num_pair_followers, pairs.counts.sum(axis=1)),
-        (reranker.log_popularity, np.log(popularity)),
-        (reranker.log_popularity_of_late, np.log(recent_popularity)),
-    ):
-        buffer.copy_(torch.from_numpy(counts))
-    return reranker
+    sources = Sources(
+        followers=_table(row_shares(followers), width),
+        soon=_table(row_shares(soon), width),
+        companions=_table(closeness, width),
+        pair_followers=_table(row_shares(pairs.counts), config.num_pair_followers),
+        pair_keys=torch.from_numpy(pairs.keys),
+        num_followers=_float32(followers.sum(axis=1)),
+        num_soon=_float32(soon.sum(axis=1)),
+        num_pair_followers=_float32(pairs.counts.sum(axis=1)),
+        log_popularity=_float32(np.log(popularity)),
+        log_popularity_of_late=_float32(np.log(recent_popularity)),
+    )
+    return Reranker(config, sources).requires_grad_(requires_grad=False).eval()
 
 
 def _popularities(known: KnownPlays, num_tracks: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -76,6 +76,10 @@ def _popularities(known: KnownPlays, num_tracks: int) -> tuple[NDArray[np.float6
     return counts / counts.sum(), recent / recent.sum()
 
 
-def _fill(tracks: Tensor, weights: Tensor, neighbours: Neighbours) -> None:
-    tracks.copy_(torch.from_numpy(neighbours.tracks))
-    weights.copy_(torch.from_numpy(neighbours.weights))
+def _table(counts: csr_array, width: int) -> NeighbourTable:
+    neighbours = strongest(counts, width)
+    return NeighbourTable.from_padded(torch.from_numpy(neighbours.tracks), torch.from_numpy(neighbours.weights))
+
+
+def _float32(values: NDArray[Any]) -> Tensor:
+    return torch.from_numpy(values.astype(np.float32))

@@ -22,10 +22,9 @@ from models.config import HORIZONS, RerankerConfig, RerankerTraining
 from models.plays.catalogue import FIRST_TRACK
 from models.plays.histories import Histories, bounds_of
 from models.plays.split import LongTermTruths, Split, long_term_truths
-from models.serving.candidates import Candidates
 from models.serving.offline import steps_to
 from models.serving.recommender import Recommender
-from models.serving.reranker import Reranker
+from models.serving.reranker import Candidates, Reranker
 from models.serving.step import candidates_at
 from models.training.context import ignore_progress
 from models.training.loop import Progress, ReportProgress

@@ -307,7 +307,7 @@ def cold_listeners(bench: Bench) -> Iterator[str]:
     counted = counted_reranker(split.training_histories()[0], split.catalogue, config, RerankerConfig())
     recently, ever = (
         np.isin(rows, top_k(popularity[None], SHORT_TERM_SIZE)[0]).astype(np.float64)
-        for popularity in (counted.log_popularity_of_late, counted.log_popularity)
+        for popularity in (counted.sources.log_popularity_of_late, counted.sources.log_popularity)
     )
     for name, chosen in {"first play": nth == 0, "first 20 plays": nth < 20}.items():
         yield table_row(f"{name}, recently popular", difference(recently[chosen], ever[chosen], listeners[chosen]))

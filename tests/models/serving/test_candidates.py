@@ -8,7 +8,7 @@ import pytest
 from models.networks.network import TasteNetwork
 from models.plays.catalogue import Catalogue, track_keys
 from models.plays.histories import Histories, gather_histories
-from models.serving.candidates import FEATURES
+from models.serving.candidate_features import FEATURES
 from models.serving.recommender import Recommender
 from models.serving.step import candidates_at
 from models.serving.step_input import StepInput

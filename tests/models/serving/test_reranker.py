@@ -10,7 +10,7 @@ from models.config import RING_SIZE, RerankerConfig
 from models.networks.network import TasteNetwork
 from models.plays.catalogue import FIRST_TRACK, UNKNOWN, Catalogue, track_keys
 from models.plays.histories import Histories, gather_histories
-from models.serving.candidates import FEATURES
+from models.serving.candidate_features import FEATURES
 from models.serving.recommender import Recommender
 from models.serving.reranker import Reranker
 from models.serving.step import StepOutput, candidates_at, step
@@ -115,7 +115,7 @@ def test_a_listener_without_a_known_play_gets_recently_popular_tracks(reranked: 
     output = whole(reranked, stranger)
 
     assert reranked.reranker is not None
-    popular = reranked.reranker.log_popularity_of_late.argsort(descending=True, stable=True) + FIRST_TRACK
+    popular = reranked.reranker.sources.log_popularity_of_late.argsort(descending=True, stable=True) + FIRST_TRACK
     assert output.ranked[0].rows[0].tolist() == popular[:5].tolist()
     assert output.ranked[1].rows[0].tolist() == popular[:8].tolist()
 
@@ -123,9 +123,8 @@ def test_a_listener_without_a_known_play_gets_recently_popular_tracks(reranked: 
 def test_a_second_stage_survives_its_own_bytes(reranked: Recommender) -> None:
     reranker = reranked.reranker
     assert reranker is not None
-    again = Reranker(RerankerConfig.from_dict(reranker.config.to_dict()), NUM_TRACKS, len(reranker.pair_keys))
 
-    again.load_state_dict(reranker.state_dict())
+    again = Reranker.from_tensors(RerankerConfig.from_dict(reranker.config.to_dict()), reranker.state_dict())
 
     features = torch.randn(9, len(FEATURES))
     assert torch.equal(again.score(features), reranker.score(features))

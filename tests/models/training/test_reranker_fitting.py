@@ -78,7 +78,7 @@ def test_the_same_seed_gives_the_same_weights_and_leaves_the_counts_alone(split:
     assert counts is not None
     for name, weights in first.state_dict().items():
         assert torch.equal(weights, second.state_dict()[name])
-    assert torch.equal(first.follower_shares, counts.follower_shares)
+    assert torch.equal(first.sources.followers.weights, counts.sources.followers.weights)
     assert not first.first_layer.weight.requires_grad
 
 
@@ -114,8 +114,9 @@ def test_counts_are_those_of_the_plays_before_t1(split: Split) -> None:
 
     train = split.histories.played_at_ms < split.t1_ms
     counts = np.bincount(split.rows[train] - FIRST_TRACK, minlength=NUM_TRACKS) + 0.5
-    np.testing.assert_allclose(reranker.log_popularity.exp(), counts / counts.sum(), rtol=1e-5)
-    assert (reranker.follower_tracks[:, 0] == (torch.arange(NUM_TRACKS) + 1) % NUM_TRACKS).float().mean() > 0.9
+    np.testing.assert_allclose(reranker.sources.log_popularity.exp(), counts / counts.sum(), rtol=1e-5)
+    followers = reranker.sources.followers.rows(torch.arange(NUM_TRACKS), 1)[0]
+    assert (followers[:, 0] == (torch.arange(NUM_TRACKS) + 1) % NUM_TRACKS).float().mean() > 0.9
 
 
 def test_a_validation_part_without_anchors_is_an_error() -> None:

@@ -125,7 +125,7 @@ def test_counts_are_of_the_newest_plays_alone(split: Split) -> None:
     histories = split.training_histories()[0]
     rows = split.catalogue.rows(histories.track_keys[histories.played_at_ms >= newest])
     counts = np.bincount(rows - FIRST_TRACK, minlength=len(split.catalogue)) + 0.5
-    np.testing.assert_allclose(recommender.reranker.log_popularity.exp(), counts / counts.sum(), rtol=1e-5)
+    np.testing.assert_allclose(recommender.reranker.sources.log_popularity.exp(), counts / counts.sum(), rtol=1e-5)
 
 
 def test_networks_are_fitted_on_earlier_plays_and_serve_with_all(split: Split) -> None:
@@ -144,7 +144,7 @@ def test_networks_are_fitted_on_earlier_plays_and_serve_with_all(split: Split) -
     assert hit_rate(recommender, split) > 0.75
     counts = counted_reranker(histories, split.catalogue, recommender.network.config, SIZES)
     assert recommender.reranker is not None
-    assert torch.equal(recommender.reranker.soon_shares, counts.soon_shares)
+    assert torch.equal(recommender.reranker.sources.soon.weights, counts.sources.soon.weights)
 
 
 def test_the_stages_are_reported_in_turn(split: Split) -> None:

@@ -147,7 +147,7 @@ def test_a_second_stage_is_fitted_on_what_the_champion_has_not_seen(
     assert candidate.recommender.reranker is None
     assert after.recommender.reranker is not None
     assert after.recommender.reranker.last_layer.weight.any()
-    assert len(after.recommender.reranker.log_popularity) == len(after.recommender.catalogue)
+    assert len(after.recommender.reranker.sources.log_popularity) == len(after.recommender.catalogue)
 
 
 def test_a_fit_can_be_stopped_in_its_second_stage(
