@@ -10,41 +10,9 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from models.networks.network import Network
 from models.plays.catalogue import FIRST_TRACK, PAD
 
 _BLOCK: Final = 16  # scores per maximum
-
-
-def score_tracks(
-    network: Network, items: Tensor, read: Tensor, *, rows: Tensor, groups: Tensor, horizon: int
-) -> Tensor:
-    """Score every track for every anchor.
-
-    A anchors, E embedding, R floats read of a state, W ring places, M tracks.
-
-    Args:
-        network: computes tastes and ring terms.
-        items: float32 (M, E), from `Network.items`; computed once for many slices of anchors.
-        read: float32 (A, R), from `Network.read`.
-        rows: int64 (A, W), the ring's distinct tracks, PAD in empty places.
-        groups: int64 (A, W), see `RingWindows`.
-        horizon: index of HORIZONS.
-
-    Returns:
-        float32 (A, M): cos(taste, item) + ring term / temperature, which ranks as the logits do.
-    """
-    scores = network.tastes(read, horizon) @ items.T  # (A, M)
-    terms = network.ring_terms(read, groups, horizon) / network.temperature  # (A, W)
-    terms = terms.masked_fill(rows == PAD, 0.0)
-    return scores.scatter_add_(1, (rows - FIRST_TRACK).clamp(min=0), terms)
-
-
-def mask_tracks(scores: Tensor, rows: Tensor) -> Tensor:
-    """Exclude tracks: set the scores (A, M) of rows (A, W) to -inf in place; PAD masks nothing."""
-    anchors, places = torch.nonzero(rows != PAD, as_tuple=True)
-    scores[anchors, rows[anchors, places] - FIRST_TRACK] = -torch.inf
-    return scores
 
 
 def top_k(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:

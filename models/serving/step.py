@@ -105,22 +105,36 @@ def candidates_at(recommender: Recommender, step_input: StepInput) -> Candidates
     Raises:
         ValueError: an anchor lies before the last play already folded.
     """
-    network, reranker = recommender.network, recommender.reranker
+    reranker = recommender.reranker
     assert reranker is not None, "only a second stage has candidates"
-    _reject_lost_anchors(step_input)
-    known = known_plays(step_input.histories, recommender.catalogue, network.config)
     with torch.inference_mode():
-        _, counts = _count(recommender, step_input)
-        _, moments = _advance(recommender, known, step_input, counts, reranker.config.num_first_stage)
         anchors, tracks, features = [], [], []
         num_anchors = 0
-        for moment in moments:
+        for moment in moments_at(recommender, step_input, reranker.config.num_first_stage):
             proposed = reranker.propose(moment)
             anchors.append(proposed.anchors + num_anchors)  # a slice numbers its own anchors from 0
             tracks.append(proposed.tracks)
             features.append(proposed.features)
             num_anchors += len(moment.heard)
         return Candidates(torch.cat(anchors), torch.cat(tracks), torch.cat(features))
+
+
+def moments_at(recommender: Recommender, step_input: StepInput, num_best: int) -> Iterator[Moments]:
+    """Return what is known at the anchors of a step, a slice of them at a time.
+
+    Args:
+        recommender: as for a step.
+        step_input: as for a step.
+        num_best: tracks wanted of the first stage.
+
+    Raises:
+        ValueError: an anchor lies before the last play already folded.
+    """
+    _reject_lost_anchors(step_input)
+    known = known_plays(step_input.histories, recommender.catalogue, recommender.network.config)
+    with torch.inference_mode():
+        _, counts = _count(recommender, step_input)
+        yield from _advance(recommender, known, step_input, counts, num_best)[1]
 
 
 def _reject_lost_anchors(step_input: StepInput) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -44,12 +46,9 @@ def expected_at(config: RerankerConfig, sources: Sources, moments: Moments, anch
         for decay in config.companion_decays
     ]
     came_next = np.zeros(num_tracks)
-    for later, earlier in zip(heard, heard[1:], strict=False):
+    for later, earlier in itertools.pairwise(heard):
         came_next[later] += earlier == heard[0]
-    counted = np.zeros(num_tracks)
-    for row, count in zip(moments.counted_rows[anchor].tolist(), moments.counts[anchor].tolist(), strict=True):
-        if row != PAD:
-            counted[row - FIRST_TRACK] += count
+    counted = personal_counts(moments, anchor, num_tracks)
 
     items = moments.items.double().numpy()
     scores = [items @ taste[anchor].double().numpy() for taste in moments.tastes]
@@ -58,7 +57,7 @@ def expected_at(config: RerankerConfig, sources: Sources, moments: Moments, anch
         for track, place in ring.items():
             each[track] += float(terms[anchor, place])
     num_best = moments.best[0].tracks.shape[1]
-    proposed = [ring, np.flatnonzero(counted), np.flatnonzero(pair_followers)]
+    proposed: list[Iterable[int]] = [ring, np.flatnonzero(counted), np.flatnonzero(pair_followers)]
     proposed += [best(each, num_best, above_0=False) for each in scores]
     proposed += [best(each, config.num_counted) for each in (followers, soon, *companions)]
     if not heard:
@@ -83,14 +82,28 @@ def expected_at(config: RerankerConfig, sources: Sources, moments: Moments, anch
         np.full(num_tracks, temperature * scores[0].max() - normalisers[0]),
     ]
     features = np.stack([column[tracks] for column in columns], axis=1)
-    groups, plays_ago = moments.ring_groups[anchor].tolist(), moments.plays_ago[anchor].tolist()
-    of_ring = np.zeros((len(tracks), 5))
-    for number, track in enumerate(tracks.tolist()):
-        if (place := ring.get(track)) is not None:
-            recency, count, bigram = groups[place] // 12, groups[place] // 3 % 4, groups[place] % 3
-            of_ring[number] = 1, recency, count, bigram == 2, np.log(plays_ago[place] + 1)
     of_moment = np.broadcast_to(moments.situations[anchor].numpy(), (len(tracks), 5))
-    return Expected(tracks, np.concatenate([features, of_ring, of_moment], axis=1))
+    return Expected(
+        tracks, np.concatenate([features, ring_features(moments, anchor, tracks.tolist(), ring), of_moment], axis=1)
+    )
+
+
+def personal_counts(moments: Moments, anchor: int, num_tracks: int) -> Floats:
+    counted = np.zeros(num_tracks)
+    for row, count in zip(moments.counted_rows[anchor].tolist(), moments.counts[anchor].tolist(), strict=True):
+        if row != PAD:
+            counted[row - FIRST_TRACK] += count
+    return counted
+
+
+def ring_features(moments: Moments, anchor: int, tracks: list[int], ring: dict[int, int]) -> Floats:
+    groups, plays_ago = moments.ring_groups[anchor].tolist(), moments.plays_ago[anchor].tolist()
+    features = np.zeros((len(tracks), 5))
+    for number, track in enumerate(tracks):
+        if track in ring:
+            group, ago = groups[ring[track]], plays_ago[ring[track]]
+            features[number] = 1, group // 12, group // 3 % 4, group % 3 == 2, np.log(ago + 1)
+    return features
 
 
 def spread(table: NeighbourTable, row: int, num_tracks: int) -> Floats:

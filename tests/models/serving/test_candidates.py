@@ -10,9 +10,10 @@ from models.plays.catalogue import Catalogue, track_keys
 from models.plays.histories import Histories, gather_histories
 from models.serving.candidate_features import FEATURES
 from models.serving.recommender import Recommender
-from models.serving.step import candidates_at
+from models.serving.step import candidates_at, moments_at
 from models.serving.step_input import StepInput
 from models.training.reranker_counts import counted_reranker
+from tests.models.serving.dense import expected_at
 
 NUM_TRACKS = 30
 
@@ -68,3 +69,21 @@ def test_features_hold_what_their_names_say(network: TasteNetwork, reranked: Rec
         == features_of[never_played]["log plays ago"]
         == 0
     )
+
+
+def test_candidates_and_features_are_those_of_whole_arrays(
+    reranked: Recommender, draw_histories: Callable[..., Histories]
+) -> None:
+    plays = draw_histories(4, num_listeners=6, num_plays=300)
+    anchors = np.arange(plays.num_plays)
+    step_input = StepInput.from_nothing(plays, anchors, num_hidden=reranked.network.config.hidden_size)
+    reranker = reranked.reranker
+    assert reranker is not None
+
+    for moments in moments_at(reranked, step_input, reranker.config.num_first_stage):
+        candidates = reranker.propose(moments)
+        for anchor in range(len(moments.heard)):
+            expected = expected_at(reranker.config, reranker.sources, moments, anchor)
+            own = candidates.anchors == anchor
+            assert candidates.tracks[own].tolist() == expected.tracks.tolist()
+            np.testing.assert_allclose(candidates.features[own], expected.features, atol=2e-5)
