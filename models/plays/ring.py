@@ -46,6 +46,10 @@ class RingWindows:
     plays_ago: NDArray[np.int64]
     heard: NDArray[np.int64]
 
+    def part(self, anchors: slice) -> RingWindows:
+        """Return the rings of some anchors."""
+        return RingWindows(self.rows[anchors], self.groups[anchors], self.plays_ago[anchors], self.heard[anchors])
+
 
 def latest_known(known: KnownPlays, bounds: NDArray[np.int64], anchors: NDArray[np.int64]) -> NDArray[np.int64]:
     """Find the latest known play at or before each anchor by the same listener.

@@ -26,8 +26,8 @@ class Moments(NamedTuple):
 
     Attributes:
         best: of each horizon, by score.
-        tastes: float32 (A, E) of each horizon, unit vectors.
-        terms: float32 (A, P) of each horizon, what is added to the scores of the ring's tracks, 0 in empty places.
+        tastes: float32 (2, A, E), unit vectors, one per horizon.
+        terms: float32 (2, A, P), what is added to the scores of the ring's tracks, 0 in empty places.
         items: float32 (M, E), unit vectors.
         temperature: float32 ().
         ring_rows: int64 (A, P), as `RingWindows.rows`.
@@ -40,8 +40,8 @@ class Moments(NamedTuple):
     """
 
     best: tuple[Best, ...]
-    tastes: tuple[Tensor, ...]
-    terms: tuple[Tensor, ...]
+    tastes: Tensor
+    terms: Tensor
     items: Tensor
     temperature: Tensor
     ring_rows: Tensor

@@ -10,8 +10,10 @@ from models.serving.moments import Best
 from models.serving.vocabulary import NO_TRACK
 
 
-def shortlist(first_stage: FirstStage, items: Tensor, taste: Tensor, ring: tuple[Tensor, Tensor], num: int) -> Best:
-    """Find the best tracks of A anchors.
+def shortlists(
+    first_stage: FirstStage, items: Tensor, tastes: Tensor, ring: tuple[Tensor, Tensor], num: int
+) -> tuple[Best, ...]:
+    """Find the best tracks of A anchors for each horizon.
 
     Only tracks of the ring have a term. So the best by cosine alone, as many more as the ring has places, hold the best
     of all other tracks; those of the ring are scored apart.
@@ -19,18 +21,21 @@ def shortlist(first_stage: FirstStage, items: Tensor, taste: Tensor, ring: tuple
     Args:
         first_stage: finds tracks by cosine.
         items: float32 (M, E), unit vectors.
-        taste: float32 (A, E), unit vectors.
-        ring: tracks int64 (A, P), NO_TRACK in empty places, and their terms float32 (A, P).
+        tastes: float32 (2, A, E), unit vectors.
+        ring: tracks int64 (A, P), NO_TRACK in empty places, and their terms float32 (2, A, P).
         num: tracks wanted.
     """
     held, terms = ring
-    found = first_stage.best(taste, num + held.shape[1])
-    is_held = (found.tracks[:, :, None] == held[:, None, :]).any(2)  # (A, n)
-    of_ring = (items[held.where(held != NO_TRACK, 0)] * taste[:, None]).sum(2) + terms  # (A, P)
-    tracks = torch.cat([found.tracks, held.masked_fill(held == NO_TRACK, -1)], dim=1)
-    scores = torch.cat([found.scores.masked_fill(is_held, -torch.inf), of_ring], dim=1)
-    scores = scores.masked_fill(tracks < 0, -torch.inf)
-    return best_of(tracks, scores, num)
+    found = first_stage.best(tastes.flatten(0, 1), num + held.shape[1])
+    of_ring = items[held.where(held != NO_TRACK, 0)]  # (A, P, E)
+    parts = zip(found.tracks.chunk(len(tastes)), found.scores.chunk(len(tastes)), tastes, terms, strict=True)
+    lists = []
+    for tracks, cosines, taste, of_places in parts:
+        is_held = (tracks[:, :, None] == held[:, None, :]).any(2)  # (A, n)
+        scores = [cosines.masked_fill(is_held, -torch.inf), (of_ring * taste[:, None]).sum(2) + of_places]
+        together = torch.cat([tracks, held.masked_fill(held == NO_TRACK, -1)], dim=1)
+        lists.append(best_of(together, torch.cat(scores, dim=1).masked_fill(together < 0, -torch.inf), num))
+    return tuple(lists)
 
 
 def best_of(tracks: Tensor, scores: Tensor, num: int) -> Best:

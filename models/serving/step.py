@@ -31,9 +31,10 @@ from models.serving.candidates import tracks_of
 from models.serving.folding import fold, to_tensor
 from models.serving.moments import Best, Moments
 from models.serving.ranking import relative_likelihoods
+from models.serving.reading import tastes_and_terms
 from models.serving.recommender import Recommender
 from models.serving.reranker import Candidates
-from models.serving.shortlist import best_of, shortlist
+from models.serving.shortlist import best_of, shortlists
 from models.serving.step_input import StepInput
 from models.serving.vocabulary import NO_TRACK
 
@@ -187,25 +188,17 @@ def _moments(recommender: Recommender, at_anchors: _KnownAtAnchors, num_best: in
 
     Without anchors there is one empty slice, so that lists have their shapes.
     """
-    network, rings = recommender.network, at_anchors.rings
+    rings, network = at_anchors.rings, recommender.network
     for begin in range(0, max(len(at_anchors.hidden), 1), size := _SLICE[network.device.type]):
         part = slice(begin, begin + size)
-        read = network.read(at_anchors.hidden[part])  # (a, R)
+        window = rings.part(part)
+        tastes, terms = tastes_and_terms(recommender, at_anchors.hidden[part], window)
         rows, groups, plays_ago, heard = (
-            to_tensor(columns[part], read.device).long()
-            for columns in (rings.rows, rings.groups, rings.plays_ago, rings.heard)
+            to_tensor(columns, tastes.device).long()
+            for columns in (window.rows, window.groups, window.plays_ago, window.heard)
         )  # (a, P)
-        tastes = tuple(network.tastes(read, horizon) for horizon in range(len(HORIZONS)))
-        terms = tuple(
-            (network.ring_terms(read, groups, horizon) / network.temperature).masked_fill(rows == PAD, 0.0)
-            for horizon in range(len(HORIZONS))
-        )
-        held = tracks_of(rows)
         yield Moments(
-            best=tuple(
-                shortlist(recommender.first_stage, recommender.items, taste, (held, of_ring), num_best)
-                for taste, of_ring in zip(tastes, terms, strict=True)
-            ),
+            best=shortlists(recommender.first_stage, recommender.items, tastes, (tracks_of(rows), terms), num_best),
             tastes=tastes,
             terms=terms,
             items=recommender.items,
@@ -214,9 +207,9 @@ def _moments(recommender: Recommender, at_anchors: _KnownAtAnchors, num_best: in
             ring_groups=groups,
             plays_ago=plays_ago,
             heard=heard,
-            situations=to_tensor(at_anchors.situations[part], read.device),
-            counted_rows=to_tensor(at_anchors.counted_rows[part], read.device),
-            counts=to_tensor(at_anchors.counts[part], read.device),
+            situations=to_tensor(at_anchors.situations[part], tastes.device),
+            counted_rows=to_tensor(at_anchors.counted_rows[part], tastes.device),
+            counts=to_tensor(at_anchors.counts[part], tastes.device),
         )
 
 

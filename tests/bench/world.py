@@ -27,8 +27,10 @@ from models.plays.histories import Histories, bounds_of, mark_repeats
 from models.release import Release, load_files, save_release
 from models.release_files import DataWindow, read_manifest
 from models.release_folder import Folder
+from models.serving.neighbours import NeighbourTable
 from models.serving.recommender import Recommender
 from models.serving.reranker import Reranker
+from models.serving.sources import Sources
 from models.serving.step_input import StepInput
 
 CLUSTER: Final = 400
@@ -154,31 +156,25 @@ def _states(recommender: Recommender, tracks: NDArray[np.int64], rng: np.random.
 
 def _reranker(num_tracks: int, max_neighbours: int, rng: np.random.Generator) -> Reranker:
     """Make a second stage; the tables are those that counting would give, the weights those of no training."""
-    num_pairs, config = min(2 * num_tracks, 500_000), RerankerConfig()
-    reranker = Reranker(config, num_tracks, num_pairs).eval().requires_grad_(requires_grad=False)
-    for kind, weights, strength in (
-        ("follower", "shares", 0.1), ("soon", "shares", 0.05), ("companion", "closeness", 0.4),
-    ):  # fmt: skip
-        rows = _neighbours(num_tracks, max_neighbours, strength, rng)
-        _fill(getattr(reranker, f"{kind}_tracks"), getattr(reranker, f"{kind}_{weights}"), rows)
-    _fill(reranker.pair_tracks, reranker.pair_shares, _pair_followers(num_tracks, num_pairs, rng))
-    reranker.pair_keys.copy_(torch.from_numpy(_pairs(num_tracks, num_pairs, rng)))
-    for name, values in _columns(num_tracks, num_pairs, rng).items():
-        getattr(reranker, name).copy_(torch.from_numpy(values))
+    num_pairs = min(2 * num_tracks, 500_000)
+    columns = {name: torch.from_numpy(values) for name, values in _columns(num_tracks, num_pairs, rng).items()}
+    sources = Sources(
+        followers=_table(_neighbours(num_tracks, max_neighbours, 0.1, rng)),
+        soon=_table(_neighbours(num_tracks, max_neighbours, 0.05, rng)),
+        companions=_table(_neighbours(num_tracks, max_neighbours, 0.4, rng)),
+        pair_followers=_table(_pair_followers(num_tracks, num_pairs, rng)),
+        pair_keys=torch.from_numpy(_pairs(num_tracks, num_pairs, rng)),
+        **columns,
+    )
+    reranker = Reranker(RerankerConfig(), sources).eval().requires_grad_(requires_grad=False)
     nn.init.normal_(reranker.last_layer.weight, 0, 0.2)
     nn.init.normal_(reranker.linear.weight, 0, 0.2)
     reranker.feature_scales.uniform_(0.5, 2)
     return reranker
 
 
-def _fill(tracks: Tensor, weights: Tensor, rows: Rows) -> None:
-    """Lay out sparse rows in dense tables."""
-    lengths = np.diff(rows.starts)
-    places = (
-        np.repeat(np.arange(len(lengths)), lengths),
-        np.arange(len(rows.tracks)) - np.repeat(rows.starts[:-1], lengths),
-    )
-    tracks.numpy()[places], weights.numpy()[places] = rows.tracks, rows.weights
+def _table(rows: Rows) -> NeighbourTable:
+    return NeighbourTable(torch.from_numpy(rows.starts), torch.from_numpy(rows.tracks), torch.from_numpy(rows.weights))
 
 
 def _neighbours(num_tracks: int, max_neighbours: int, strength: float, rng: np.random.Generator) -> Rows:
