@@ -18,6 +18,7 @@ from torch import Tensor
 
 from models.compiled import compiled_sums, inlined
 from models.config import HORIZONS
+from models.networks.items import ReleasedItems
 from models.networks.network import NUM_RING_WEIGHTS, TasteNetwork
 from models.plays.catalogue import PAD
 from models.plays.ring import NUM_BIGRAMS, NUM_COUNTS, NUM_RECENCIES
@@ -29,7 +30,11 @@ _LEAST_LENGTH: Final = np.float32(1e-12)  # as in torch.nn.functional.normalize
 class CompiledNetwork(NamedTuple):
     """The weights of a network, laid out for the kernels: float32, outputs side by side.
 
+    Item vectors are not copied; a release's are unit vectors and lengths.
+
     Attributes:
+        items: (M + 2, E).
+        lengths: (M + 2,), what each of the items is multiplied by.
         input_weights: (E + F, 3 H), of the reset, update and new gates.
         input_biases: (3 H,).
         state_weights: (H, 3 H).
@@ -41,6 +46,8 @@ class CompiledNetwork(NamedTuple):
         temperature: of the network.
     """
 
+    items: NDArray[np.float32]
+    lengths: NDArray[np.float32]
     input_weights: NDArray[np.float32]
     input_biases: NDArray[np.float32]
     state_weights: NDArray[np.float32]
@@ -53,14 +60,17 @@ class CompiledNetwork(NamedTuple):
 
     @classmethod
     def of(cls, network: TasteNetwork) -> Self:
-        """Copy the weights of a network, which must be final."""
+        """Lay out the weights of a network, which must be final."""
         weights = network.state_dict()
         of_heads, of_gates, ring = (
             [weights[name.format(horizon)] for horizon in range(len(HORIZONS))]
             for name in ("heads.{}.weight", "ring_gates.{}", "ring_weights.{}")
         )
         biases = [weights[f"heads.{horizon}.bias"] for horizon in range(len(HORIZONS))]
+        items, lengths = _items_of(network)
         return cls(
+            items,
+            lengths,
             _copy(weights["recurrence.weight_ih_l0"].T),
             _copy(weights["recurrence.bias_ih_l0"]),
             _copy(weights["recurrence.weight_hh_l0"].T),
@@ -73,6 +83,14 @@ class CompiledNetwork(NamedTuple):
         )
 
 
+def _items_of(network: TasteNetwork) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    embedding = network.embedding
+    if isinstance(embedding, ReleasedItems):
+        return embedding.unit_vectors.numpy(), embedding.lengths.numpy()
+    items = embedding.weight.detach().numpy()
+    return items, np.ones(len(items), np.float32)
+
+
 def _copy(weights: Tensor) -> NDArray[np.float32]:
     return np.array(weights.numpy(), np.float32, order="C")
 
@@ -80,7 +98,7 @@ def _copy(weights: Tensor) -> NDArray[np.float32]:
 @compiled_sums
 def move_states(
     network: CompiledNetwork,
-    plays: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]],
+    plays: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]],
     bounds: NDArray[np.int64],
     anchors: NDArray[np.int64],
     states: NDArray[np.float32],
@@ -88,9 +106,9 @@ def move_states(
     """Move each listener's state through their new plays, in place; return the states at the anchors.
 
     Args:
-        network: its recurrence.
+        network: its items and its recurrence.
         plays: int64 (B,), where the new plays of each listener end among the N; int64 (N,), their indices among all P
-            plays, rising; float32 (N, E + F), the item vectors and features.
+            plays, rising; int64 (N,), their catalogue rows; float32 (N, F), their features.
         bounds: int64 (B + 1,), the listeners among the P plays.
         anchors: int64 (A,), rising indices into the P plays.
         states: float32 (B, H).
@@ -98,8 +116,9 @@ def move_states(
     Returns:
         float32 (A, H).
     """
-    ends, indices, inputs = plays
+    ends, indices, rows, features = plays
     at_anchors = np.empty((len(anchors), states.shape[1]), np.float32)
+    size, inputs = network.items.shape[1], np.empty(len(network.input_weights), np.float32)
     from_input, from_state = np.empty_like(network.input_biases), np.empty_like(network.state_biases)
     play = anchor = 0
     for listener in range(len(states)):
@@ -108,8 +127,9 @@ def move_states(
             while anchor < len(anchors) and anchors[anchor] < indices[play]:
                 at_anchors[anchor] = state
                 anchor += 1
+            inputs[:size], inputs[size:] = network.items[rows[play]] * network.lengths[rows[play]], features[play]
             from_input[:], from_state[:] = network.input_biases, network.state_biases
-            _add_product(from_input, inputs[play], network.input_weights)
+            _add_product(from_input, inputs, network.input_weights)
             _add_product(from_state, state, network.state_weights)
             _apply_gates(state, from_input, from_state)
             play += 1

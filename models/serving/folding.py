@@ -13,7 +13,7 @@ from torch import Tensor
 
 from models.compiled import compiled
 from models.networks.network import Network
-from models.plays.features import KnownPlays, num_features, play_features
+from models.plays.features import KnownPlays, play_features
 from models.plays.ring import latest_known
 from models.serving.compiled_network import move_states
 from models.serving.recommender import Recommender
@@ -26,14 +26,12 @@ def fold(recommender: Recommender, known: KnownPlays, step_input: StepInput) -> 
     """Advance every listener; return the states at the end, (B, H), and at the anchors, (A, H)."""
     if recommender.compiled_network is None:
         return _fold_in_runs(recommender.network, known, step_input)
-    bounds, config = step_input.histories.bounds, recommender.network.config
+    bounds = step_input.histories.bounds
     ends, plays = _new_plays(known.indices, bounds, step_input.fold_from)
-    inputs = np.empty((len(plays), config.embedding_size + num_features(config)), np.float32)  # (N, E + F)
-    inputs[:, : config.embedding_size] = recommender.network.embedding(torch.from_numpy(known.rows[plays])).numpy()
-    inputs[:, config.embedding_size :] = play_features(known, plays, config)
+    features = play_features(known, plays, recommender.network.config)  # (N, F)
+    new_plays = ends, known.indices[plays], known.rows[plays], features
     states = np.array(step_input.hidden, np.float32, order="C")  # (B, H), a copy
-    moves = ends, known.indices[plays], inputs
-    at_anchors = move_states(recommender.compiled_network, moves, bounds, step_input.anchors, states)
+    at_anchors = move_states(recommender.compiled_network, new_plays, bounds, step_input.anchors, states)
     return torch.from_numpy(states), torch.from_numpy(at_anchors)
 
 

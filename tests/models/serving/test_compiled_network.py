@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from models.config import HORIZONS, NetworkConfig
+from models.networks.items import ReleasedItems
 from models.networks.network import TasteNetwork
 from models.plays.catalogue import PAD, Catalogue
 from models.plays.features import known_plays, play_features
@@ -21,14 +22,16 @@ from tests.builders import tiny_network
 TOLERANCE = 1e-6
 
 
-@pytest.fixture(scope="module", params=[(4, 6), (64, 128)])
+@pytest.fixture(scope="module", params=[(4, 6, False), (64, 128, True)])
 def drawn(request: pytest.FixtureRequest, catalogue: Catalogue) -> Recommender:
-    """Networks as small as those of other tests, and as large as a release's."""
-    embedding, hidden = request.param
+    """Networks as small as those of other tests, and as large and laid out as a release's."""
+    embedding, hidden, is_released = request.param
     network = tiny_network(num_tracks=len(catalogue), embedding_size=embedding, hidden_size=hidden)
     with torch.no_grad():
         for weights in (network.norm.weight, network.norm.bias):
             torch.nn.init.normal_(weights)
+    if is_released:
+        network.embedding = ReleasedItems.of(network.embedding.weight)
     return Recommender(network, catalogue)
 
 
