@@ -13,6 +13,7 @@ from models.plays.catalogue import Catalogue
 from models.serving.compiled_network import CompiledNetwork
 from models.serving.first_stage import ExactFirstStage, FirstStage
 from models.serving.reranker import Reranker
+from models.serving.rounded_first_stage import RoundedFirstStage
 
 
 @dataclass(frozen=True)
@@ -50,5 +51,5 @@ class Recommender:
 
     @cached_property
     def first_stage(self) -> FirstStage:
-        """What finds tracks by their vectors."""
-        return ExactFirstStage(self.items)
+        """What finds tracks by their vectors: the same ones on a CPU as on a GPU."""
+        return RoundedFirstStage(self.items) if self.items.device.type == "cpu" else ExactFirstStage(self.items)

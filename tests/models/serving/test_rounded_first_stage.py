@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn import functional
+
+from models.serving.first_stage import ExactFirstStage
+from models.serving.moments import Best
+from models.serving.rounded import RoundedVectors, largest_exact_code, multiply
+from models.serving.rounded_first_stage import RoundedFirstStage
+
+
+def tastes_and_items(num_anchors: int, num_tracks: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Make vectors whose cosines are few and exact, whatever the order of sums: there are ties at every cut."""
+    generator = torch.Generator().manual_seed(seed)
+    signs = torch.randint(0, 2, (num_anchors + num_tracks, 16), generator=generator) * 2 - 1
+    vectors = signs / 4  # unit vectors
+    return vectors[:num_anchors], vectors[num_anchors:]
+
+
+def assert_same(found: Best, expected: Best) -> None:
+    torch.testing.assert_close(found.tracks, expected.tracks)
+    torch.testing.assert_close(found.scores, expected.scores, rtol=0, atol=0)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    num_anchors=st.sampled_from([0, 1, 2, 63, 64, 65]),
+    num_tracks=st.integers(1, 3000) | st.sampled_from([8191, 8192, 8193, 20_000]),
+    num=st.integers(1, 200),
+    seed=st.integers(0, 1000),
+)
+def test_the_tracks_are_those_of_the_exact_stage_in_the_same_order(
+    num_anchors: int, num_tracks: int, num: int, seed: int
+) -> None:
+    tastes, items = tastes_and_items(num_anchors, num_tracks, seed)
+
+    assert_same(RoundedFirstStage(items).best(tastes, num), ExactFirstStage(items).best(tastes, num))
+
+
+def test_close_vectors_are_told_apart() -> None:
+    torch.manual_seed(0)
+    centres = torch.randn(8, 64)
+    items = functional.normalize(centres.repeat(2500, 1) + 0.3 * torch.randn(20_000, 64), dim=1)
+    tastes = functional.normalize(items[:70] + 0.05 * torch.randn(70, 64), dim=1)
+
+    found, expected = RoundedFirstStage(items).best(tastes, 100), ExactFirstStage(items).best(tastes, 100)
+
+    torch.testing.assert_close(found.scores, expected.scores, rtol=0, atol=1e-6)
+    cosines = (items[found.tracks] * tastes[:, None]).sum(2)
+    torch.testing.assert_close(found.scores, cosines, rtol=0, atol=1e-6)
+
+
+def test_anchors_that_too_many_tracks_are_close_to_get_the_lower_of_equal_tracks() -> None:
+    items = torch.full((10_000, 16), 0.25)
+    tastes = torch.cat([torch.full((1, 16), 0.25), tastes_and_items(1, 1, 5)[0]])
+
+    assert_same(RoundedFirstStage(items).best(tastes, 20), ExactFirstStage(items).best(tastes, 20))
+
+
+def test_negative_cosines_and_zeros_are_in_order() -> None:
+    items = torch.zeros(2000, 16)
+    items[:, 0] = torch.tensor([-1.0, -0.5, 0.0, -0.25] * 500)
+    items[7] = -items[7]
+    tastes = torch.eye(16)[:2] * torch.tensor([[1.0], [-1.0]])
+
+    assert_same(RoundedFirstStage(items).best(tastes, 40), ExactFirstStage(items).best(tastes, 40))
+
+
+@pytest.mark.parametrize("largest_code", [63, 127])
+def test_rounding_moves_no_cosine_by_more_than_its_errors_say(largest_code: int) -> None:
+    vectors = np.random.default_rng(0).standard_normal((300, 64)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    rounded = RoundedVectors.of(vectors, largest_code)
+
+    products = rounded.codes.astype(np.float64) @ rounded.codes.astype(np.float64).T
+    moved = np.abs(products * np.outer(rounded.steps, rounded.steps) - vectors.astype(np.float64) @ vectors.T)
+    assert (moved <= rounded.errors[:, None] + (1 + rounded.errors[:, None]) * rounded.errors).all()
+    assert np.abs(rounded.codes).max() == largest_code
+
+
+def test_products_of_the_largest_codes_are_exact() -> None:
+    codes = torch.full((3, 65), largest_exact_code(), dtype=torch.int8)
+
+    assert (multiply(codes, codes.T) == int(codes[0, 0]) ** 2 * 65).all()
