@@ -23,6 +23,9 @@ lock: $(UV) ## pin the dependencies of pyproject.toml again; ARGS=--upgrade also
 	$(UV) pip compile --quiet --universal --generate-hashes --all-extras --group dev pyproject.toml \
 		--output-file requirements.lock --custom-compile-command "make lock" $(ARGS)
 
+	$(UV) pip compile --quiet --universal --generate-hashes --group bench pyproject.toml \
+		--output-file requirements-bench.lock --custom-compile-command "make lock" $(ARGS)
+
 format: $(READY) ## format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix-only --quiet . && $(BIN)/ruff format .
 

@@ -30,14 +30,13 @@ from models.serving.recommender import Recommender
 from models.serving.step import step
 from models.serving.step_input import StepInput
 from tests.bench.machine import ONE_THREAD, describe_load, describe_machine
-from tests.bench.world import make_listeners, make_recommender, released, some_of
+from tests.bench.world import MAX_NEIGHBOURS, make_listeners, make_recommender, released, some_of
 
 TRACKS: Final = (10_000, 100_000, 1_000_000)
 BATCH: Final = 500
 SIZES: Final = (20, 50)
 
-#: Neighbours that a track keeps of each kind: all that were counted, or fewer where a million tracks would fill memory.
-MAX_NEIGHBOURS: Final = 100
+#: Neighbours that a track keeps of each kind where all that were counted would fill memory.
 _MAX_NEIGHBOURS_OF_MILLIONS: Final = 32
 
 _MAX_LISTENERS: Final = 2000

@@ -34,6 +34,9 @@ from models.serving.sources import Sources
 from models.serving.step_input import StepInput
 
 CLUSTER: Final = 400
+MAX_NEIGHBOURS: Final = 100
+"""Neighbours of each kind that a track keeps at most, as `RerankerConfig` has it."""
+
 _NUM_FAR: Final = 3  # every third neighbour is of another cluster
 _CLUSTERS_PER_LISTENER: Final = 4
 _PLAYS_BEFORE: Final = 200  # counted, and no longer in the ring
