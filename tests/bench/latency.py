@@ -11,12 +11,12 @@ import argparse
 import asyncio
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,7 +27,17 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from streamer.local.devkafka import DevKafka
 from streamer.settings import Settings
 from tests.bench.apart import cpu_s, print_line
-from tests.bench.stage import PARTITIONS, Plays, draw_tracks, encode_plays, histories, prepare, producing, send, settings_of
+from tests.bench.stage import (
+    PARTITIONS,
+    Plays,
+    draw_tracks,
+    encode_plays,
+    histories,
+    prepare,
+    producing,
+    send,
+    settings_of,
+)
 from tests.until import until
 
 RATES: Final = (50, 500, 5000)
@@ -92,30 +102,51 @@ async def pace(producer: AIOKafkaProducer, topic: str, plays: Plays, rate: float
     return sent_s
 
 
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """A worker that runs, and both ends of what goes through it."""
+
+    worker: asyncio.subprocess.Process
+    reader: Reader
+    producer: AIOKafkaProducer
+    settings: Settings
+
+
 async def measure(settings: Settings, options: argparse.Namespace) -> dict[str, Any]:
     """Warm a worker up, then measure each rate."""
+    brokers = settings.kafka_bootstrap_servers
     await prepare(settings, options.tracks)
-    await send(settings.kafka_bootstrap_servers, settings.plays_topic, histories(options.listeners, _RING, options.tracks))
-    log = Path(options.directory) / "worker.log"
-    with log.open("w") as stream, subprocess.Popen(
-        [sys.executable, "-m", "streamer", "worker"], env=_environment(settings), stderr=stream
-    ) as worker:  # fmt: skip
-        try:
-            async with reading(settings) as reader, producing(settings.kafka_bootstrap_servers, linger_ms=0) as producer:
-                first_ms = await _wait_for_the_past(reader, settings, producer)
-                possible = await _burst(reader, settings, options, first_ms)
-                print_line(f"from a backlog {possible:,.0f} plays/s")
-                rows, first_ms = [], first_ms + _BURST
-                for asked in options.rates:
-                    rate = min(float(asked), _SHARE * possible)
-                    plays = _draw(options, int(rate * options.seconds), first_ms)
-                    rows.append({"asked": asked} | await _at(rate, plays, first_ms, reader, producer, settings, worker.pid))
-                    print_line(json.dumps(rows[-1]))
-                    first_ms += len(plays.users)
-        finally:
-            worker.kill()
-    return {"latency": rows, "backlog_plays_per_s": round(possible), "tracks": options.tracks,
-            "listeners": options.listeners, "seconds": options.seconds}  # fmt: skip
+    await send(brokers, settings.plays_topic, histories(options.listeners, _RING, options.tracks))
+    worker = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "streamer", "worker", env=_environment(settings), stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        async with reading(settings) as reader, producing(brokers, linger_ms=0) as producer:
+            bench = Bench(worker, reader, producer, settings)
+            first_ms = await _wait_for_the_past(bench)
+            possible = await _burst(bench, options, first_ms)
+            print_line(f"from a backlog {possible:,.0f} plays/s")
+            return {
+                "latency": await _all_rates(bench, options, first_ms + _BURST, possible),
+                "backlog_plays_per_s": round(possible),
+                **{name: getattr(options, name) for name in ("tracks", "listeners", "seconds")},
+            }
+    finally:
+        worker.kill()
+        await worker.wait()
+
+
+async def _all_rates(
+    bench: Bench, options: argparse.Namespace, first_ms: int, possible: float
+) -> list[dict[str, float]]:
+    rows = []
+    for asked in options.rates:
+        rate = min(float(asked), _SHARE * possible)
+        plays = _draw(options, int(rate * options.seconds), first_ms)
+        rows.append({"asked": asked} | await _at(bench, rate, plays, first_ms))
+        print_line(json.dumps(rows[-1]))
+        first_ms += len(plays.users)
+    return rows
 
 
 def _environment(settings: Settings) -> dict[str, str]:
@@ -130,44 +161,44 @@ def _draw(options: argparse.Namespace, num_plays: int, first_ms: int) -> Plays:
     return encode_plays(listeners, draw_tracks(rng, num_plays, options.tracks), first_at_ms=first_ms)
 
 
-async def _wait_for_the_past(reader: Reader, settings: Settings, producer: AIOKafkaProducer) -> int:
+async def _wait_for_the_past(bench: Bench) -> int:
     """Wait until a play after the histories is answered on every partition; return the time of the next play."""
     first_ms = int(time.time() * 1000) - 86_400_000
     probe = encode_plays(np.arange(PARTITIONS), np.arange(PARTITIONS), first_at_ms=first_ms)
     for partition, (user, value) in enumerate(zip(probe.users, probe.values, strict=True)):
-        await producer.send(settings.plays_topic, value, user, partition=partition)
+        await bench.producer.send(bench.settings.plays_topic, value, user, partition=partition)
     await until(
-        lambda: all(first_ms + place in reader.arrived_s for place in range(PARTITIONS)),
+        lambda: all(first_ms + place in bench.reader.arrived_s for place in range(PARTITIONS)),
         "the worker has answered all histories",
         deadline_s=600,
     )
     return first_ms + PARTITIONS
 
 
-async def _burst(reader: Reader, settings: Settings, options: argparse.Namespace, first_ms: int) -> float:
+async def _burst(bench: Bench, options: argparse.Namespace, first_ms: int) -> float:
     """Send a backlog at once; return the plays per second at which it is answered."""
     plays = _draw(options, _BURST, first_ms)
     last = first_ms + _BURST - 1
     before = time.perf_counter()
-    await send(settings.kafka_bootstrap_servers, settings.plays_topic, plays)
-    await until(lambda: last in reader.arrived_s, "the backlog is answered", period_s=0.01)
+    await send(bench.settings.kafka_bootstrap_servers, bench.settings.plays_topic, plays)
+    await until(lambda: last in bench.reader.arrived_s, "the backlog is answered", period_s=0.01)
     await asyncio.sleep(1)
-    arrived_s = max(at_s for at_ms, at_s in reader.arrived_s.items() if at_ms >= first_ms)
+    arrived_s = max(at_s for at_ms, at_s in bench.reader.arrived_s.items() if at_ms >= first_ms)
     return _BURST / (arrived_s - before)
 
 
-async def _at(
-    rate: float, plays: Plays, first_ms: int, reader: Reader, producer: AIOKafkaProducer, settings: Settings, pid: int
-) -> dict[str, float]:
+async def _at(bench: Bench, rate: float, plays: Plays, first_ms: int) -> dict[str, float]:
     """Measure one rate."""
-    began_s, began_cpu_s = time.perf_counter(), cpu_s(pid)
-    sent_s = await pace(producer, settings.plays_topic, plays, rate)
-    wall_s, used_s = time.perf_counter() - began_s, cpu_s(pid) - began_cpu_s
-    await asyncio.sleep(2)
+    began_s, began_cpu_s = time.perf_counter(), cpu_s(bench.worker.pid)
+    sent_s = await pace(bench.producer, bench.settings.plays_topic, plays, rate)
+    wall_s, used_s = time.perf_counter() - began_s, cpu_s(bench.worker.pid) - began_cpu_s
+    last = first_ms + len(sent_s) - 1
+    await until(lambda: last in bench.reader.arrived_s, "the last play is answered", period_s=0.01)
+    await asyncio.sleep(1)
     waited_ms = np.array([
-        (reader.arrived_s[first_ms + place] - at_s) * _CONVERSION
+        (bench.reader.arrived_s[first_ms + place] - at_s) * _CONVERSION
         for place, at_s in enumerate(sent_s)
-        if first_ms + place in reader.arrived_s  # of a listener's plays in one batch, the latest alone is answered
+        if first_ms + place in bench.reader.arrived_s  # a batch answers the latest play of a listener alone
     ])  # fmt: skip
     p50_ms, p99_ms = np.percentile(waited_ms, [50, 99])
     return {
@@ -189,7 +220,6 @@ def main() -> None:
     parser.add_argument("--listeners", type=int, default=5_000)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory, DevKafka() as kafka:
-        options.directory = directory
         settings = settings_of(kafka.bootstrap_servers, Path(directory), "bench-latency")
         print_line(json.dumps(asyncio.run(measure(settings, options))))
 

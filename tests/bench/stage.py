@@ -68,7 +68,9 @@ async def prepare(settings: Settings, num_tracks: int) -> str:
     return saved.location
 
 
-def encode_plays(listeners: NDArray[np.int64], tracks: NDArray[np.int64], *, first_at_ms: int = _FIRST_PLAY_MS) -> Plays:
+def encode_plays(
+    listeners: NDArray[np.int64], tracks: NDArray[np.int64], *, first_at_ms: int = _FIRST_PLAY_MS
+) -> Plays:
     """Write plays as JSON; the time of a play tells its place: a millisecond after the play before it."""
     users = [b"listener-%07d" % listener for listener in listeners.tolist()]
     encode = msgspec.json.Encoder().encode
@@ -85,7 +87,9 @@ def draw_tracks(rng: np.random.Generator, num_plays: int, num_tracks: int) -> ND
     """Draw tracks as listeners play them: runs of one cluster, popular tracks most often."""
     num_runs = -(-num_plays // _RUN)
     clusters = np.minimum(rng.zipf(1.3, num_runs) - 1, -(-num_tracks // CLUSTER) - 1)
-    tracks: NDArray[np.int64] = np.repeat(clusters, _RUN)[:num_plays] * CLUSTER + (rng.zipf(1.2, num_plays) - 1) % CLUSTER
+    tracks: NDArray[np.int64] = (
+        np.repeat(clusters, _RUN)[:num_plays] * CLUSTER + (rng.zipf(1.2, num_plays) - 1) % CLUSTER
+    )
     return np.minimum(tracks, num_tracks - 1)
 
 

@@ -1,4 +1,4 @@
-"""The stream alone by a worker of Refrain, whose network costs nothing: exactly once, whole records, lists of 20 and 50.
+"""The stream alone by a worker of Refrain whose network costs nothing: exactly once, whole records, both lists.
 
 `python -m tests.bench.peers.refrain_stream BROKERS DIRECTORY RELEASE`
 """
@@ -18,7 +18,7 @@ from streamer.worker.engine import Engine
 from tests.bench.peers.refrain import serve
 from tests.bench.stage import settings_of
 
-_SIZES = (20, 50)
+SIZES = (20, 50)
 
 
 class FlatEngine(Engine):
@@ -26,7 +26,7 @@ class FlatEngine(Engine):
 
     async def step(self, release: Release, batch: Batch, answered: NDArray[np.int64]) -> StepOutput:
         """Count the plays, which is part of a state's record, and compute nothing."""
-        ranked = tuple(self._list(len(answered), size) for size in _SIZES)
+        ranked = tuple(self._list(len(answered), size) for size in SIZES)
         return StepOutput(batch.hidden, batch.count_plays(), ranked)
 
     def _list(self, num_answers: int, size: int) -> Ranked:
@@ -35,5 +35,5 @@ class FlatEngine(Engine):
 
 
 if __name__ == "__main__":
-    flat = FlatEngine(sizes=_SIZES, heard_masked=(0, 0), max_step_s=20, num_threads=1)
+    flat = FlatEngine(sizes=SIZES, heard_masked=(0, 0), max_step_s=20, num_threads=1)
     asyncio.run(serve(settings_of(sys.argv[1], Path(sys.argv[2]), "refrain-stream", answer="each"), flat))
