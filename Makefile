@@ -22,7 +22,6 @@ install: $(READY) ## build the environment, .venv, with the versions that requir
 lock: $(UV) ## pin the dependencies of pyproject.toml again; ARGS=--upgrade also upgrades those that still fit
 	$(UV) pip compile --quiet --universal --generate-hashes --all-extras --group dev pyproject.toml \
 		--output-file requirements.lock --custom-compile-command "make lock" $(ARGS)
-
 	$(UV) pip compile --quiet --universal --generate-hashes --group bench pyproject.toml \
 		--output-file requirements-bench.lock --custom-compile-command "make lock" $(ARGS)
 
@@ -79,8 +78,8 @@ schemas: $(READY) ## write docs/asyncapi.json and the JSON schemas of the topics
 public: $(READY) ## docs/public.md: commands, settings, topics, metrics and formats, from the code
 	$(BIN)/python -m tests.public
 
-bench: $(READY) ## measure the CPU per play and the throughput of a worker on this machine
-	$(BIN)/python -m tests.bench.throughput $(ARGS)
+bench: $(READY) .venv-bench/.installed ## every benchmark, in a quarter of an hour: bench/bench.json, bench.html; docs/benchmarks.md
+	$(BIN)/python -m tests.bench --document docs/benchmarks.md $(ARGS)
 
 bench-step: $(READY) ## microseconds an answer at 10,000 to 1,000,000 tracks, on one thread; the last line is JSON
 	@$(BIN)/python -m tests.bench.step $(ARGS)
@@ -92,7 +91,7 @@ manifests: $(READY) ## render the Kubernetes manifests and validate them against
 	kubectl kustomize k8s/base && $(BIN)/pytest tests/k8s
 
 clean: ## remove what make and the tools built, including .venv
-	rm -rf .venv .tools .report .coverage htmlcov build dist *.egg-info .hypothesis .*_cache
+	rm -rf .venv .venv-bench bench .tools .report .coverage htmlcov build dist *.egg-info .hypothesis .*_cache
 	find models streamer tests -name __pycache__ -prune -exec rm -rf {} +
 
 # The project's own build needs setuptools, which the lock pins too: hence no isolated build, which would fetch another.
@@ -100,6 +99,11 @@ clean: ## remove what make and the tools built, including .venv
 $(READY): $(UV) pyproject.toml requirements.lock
 	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv-bench/.installed: $(UV) requirements-bench.lock
+	$(PYTHON) -m venv .venv-bench
+	$(UV) pip install --quiet --compile-bytecode --python .venv-bench/bin/python --require-hashes -r requirements-bench.lock
 	@touch $@
 
 $(UV):

@@ -1,0 +1,32 @@
+"""A run is reported whole: failures by name, figures on the page as in the document."""
+
+import sys
+from html.parser import HTMLParser
+
+from tests.bench.__main__ import Section, run
+from tests.bench.page import draw_document, draw_page
+
+FIGURES = '{"latency": [{"plays_per_s": 50.0, "p50_ms": 7.5, "p99_ms": 9.0, "core_share": 0.25}], "tracks": 12000, \
+"listeners": 5000, "backlog_plays_per_s": 3000}'
+
+
+def test_a_section_that_fails_is_named_and_the_others_are_measured() -> None:
+    result = run(
+        {
+            "latency": Section(("-c", f"print('begin'); print({FIGURES!r})"), 60.0),
+            "broken": Section(("-c", "raise SystemExit(3)"), 60.0),
+            "endless": Section(("-c", "import time; time.sleep(600)"), 0.5),
+            "mute": Section(("-c", "print('no figures')"), 60.0),
+        }
+    )
+
+    assert result["figures"]["latency"]["latency"][0]["p50_ms"] == 7.5
+    assert set(result["failed"]) == {"broken", "endless", "mute"}
+    assert result["failed"]["broken"] == "failed with status 3"
+    page, document = draw_page(result), draw_document(result)
+    HTMLParser().feed(page)
+    assert "http" not in page
+    assert "<svg" in page
+    assert "| 50 plays/s | 7.5 | 9 | 25% |" in document
+    assert "endless has no figures: it did not finish within 0.5 s." in document
+    assert sys.executable not in document
