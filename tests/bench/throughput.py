@@ -17,7 +17,6 @@ import asyncio
 import json
 import math
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -54,6 +53,7 @@ from streamer.worker.intake import take_in
 from streamer.worker.pipeline import Answering
 from streamer.worker.run import spare_collector
 from streamer.worker.warmup import warm_up
+from tests.bench.apart import print_line, run_within
 from tests.until import until
 
 NUM_TRACKS, NUM_LISTENERS, PARTITIONS = 10_000, 20_000, 4
@@ -232,30 +232,6 @@ def measure_apart(stage: str, command: Sequence[str], limit_s: float) -> float |
     cost_us: float = round(figures["cpu_us_per_play"], 1)
     print_line(f"{stage:8}{cost_us:8.1f} us of CPU per play{figures['plays_per_s']:10.0f} plays/s")
     return cost_us
-
-
-def run_within(command: Sequence[str], limit_s: float) -> str:
-    """Return a command's output; on any error, kill the command and all its children.
-
-    Raises:
-        CalledProcessError: it failed.
-        TimeoutExpired: it did not finish in time.
-    """
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
-        try:
-            output, _ = process.communicate(timeout=limit_s)
-        except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
-            raise
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command)
-    return output
-
-
-def print_line(line: str) -> None:
-    """Print a line at once."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 async def measure_here(options: argparse.Namespace) -> NoReturn:
