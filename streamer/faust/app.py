@@ -29,8 +29,9 @@ _COMMIT_INTERVAL_S = 1.0
 #: Milliseconds between the consumer's requests for the list of partitions: plays on added ones reach the wrong states.
 _METADATA_AGE_MS = 10_000
 
-#: Memory of one partition's store: with Faust's defaults, each takes 2 GiB of cache and 192 MiB of buffers.
-_STORE_OPTIONS = {"write_buffer_bytes": 16 << 20, "block_cache_bytes": 16 << 20}
+#: Memory of one partition's store: with Faust's defaults, each takes 2 GiB of cache and 192 MiB of buffers. Frequent
+#: listeners are read from the recent values: 16 MiB are 5,000 whole states.
+_STORE_OPTIONS = {"write_buffer_bytes": 16 << 20, "block_cache_bytes": 8 << 20, "recent_bytes": 16 << 20}
 
 
 class ChunkApp(faust.App):

@@ -31,6 +31,7 @@ from faust.stores.rocksdb import Store
 from faust.types import TP, CollectionT
 
 from streamer.faust.damage import discard, discard_damaged, is_damage
+from streamer.faust.recent import Recent
 from streamer.faust.schema import ChunkMessage
 from streamer.runtime.crash import crash
 from streamer.wire.changelog import Item
@@ -62,24 +63,28 @@ class ChunkStore(Store):
     A partition is opened when Faust assigns it or starts to recover or replicate it, and never by a read or a write: a
     late one must not reopen a partition that has gone to another worker.
 
-    Faust finds it by the URL scheme `refrain://` (entry point `faust.stores`). Options: `write_buffer_bytes` and
-    `block_cache_bytes`, both per partition.
+    Faust finds it by the URL scheme `refrain://` (entry point `faust.stores`). Options: `write_buffer_bytes`,
+    `block_cache_bytes` and `recent_bytes`, all per partition.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._num_replayed: dict[int, int] = {}
+        self._recent: defaultdict[int, Recent] = defaultdict(lambda: Recent(self.options["recent_bytes"]))
 
     def multi_get(self, partition: int, keys: Sequence[bytes]) -> list[bytes | None]:
-        """Read many keys at once, without holding the interpreter's lock.
+        """Read many keys at once: from memory, or else from disk without holding the interpreter's lock.
 
         Raises:
             LookupError: the partition is not open here.
         """
         db = self._opened(partition)
-        with self._guarded(partition):
-            values: list[bytes | None] = db.get(list(keys))  # type: ignore[assignment]  # a list for a list
-        return values
+        values = dict(self._recent[partition].known(keys))
+        if unknown := [key for key in keys if key not in values]:
+            with self._guarded(partition):
+                read: list[bytes | None] = db.get([*unknown])  # type: ignore[assignment]  # a list for a list
+            values.update(zip(unknown, read, strict=True))
+        return [values[key] for key in keys]
 
     def write_batch(self, partition: int, items: Iterable[Item], changelog_offset: int) -> None:
         """Write states, mark and changelog offset, all or nothing.
@@ -147,10 +152,12 @@ class ChunkStore(Store):
         db = self._opened(partition)
         with self._guarded(partition):
             db.put(key, value, write_opt=_without_log())
+        self._recent[partition].note([(key, value)])
 
     def revoke_partitions(self, table: CollectionT, tps: set[TP]) -> None:
         """Close the databases of revoked partitions; Faust leaves that to the garbage collector."""
         for tp in tps:
+            self._recent.pop(tp.partition, None)
             if tp.topic in table.changelog_topic.topics and (db := self._dbs.pop(tp.partition, None)) is not None:
                 with self._guarded(tp.partition):
                     db.close()
@@ -162,6 +169,7 @@ class ChunkStore(Store):
                 db.flush()
                 db.close()
         self._dbs.clear()
+        self._recent.clear()
         gc.collect()
 
     def _opened(self, partition: int) -> rocksdict.Rdict:
@@ -173,8 +181,8 @@ class ChunkStore(Store):
     def _write(self, partition: int, items: Iterable[Item], changelog_offset: int, current_at_s: float | None) -> None:
         db = self._opened(partition)
         with self._guarded(partition):
-            batch = rocksdict.WriteBatch(raw_mode=True)
-            for key, value in items:
+            batch, written = rocksdict.WriteBatch(raw_mode=True), list(items)
+            for key, value in written:
                 if value is None:
                     batch.delete(key)
                 else:
@@ -183,8 +191,10 @@ class ChunkStore(Store):
             if current_at_s is not None:
                 batch.put(_CURRENT_AT_KEY, str(int(current_at_s)).encode())
             db.write(batch, write_opt=_without_log())
+        self._recent[partition].note(written)
 
     def _open_for_partition(self, partition: int) -> rocksdict.Rdict:
+        self._recent.pop(partition, None)
         path = self.partition_path(partition)
         with self._guarded(partition):
             try:
@@ -231,7 +241,7 @@ def _without_log() -> rocksdict.WriteOptions:
     return options
 
 
-def _options(*, write_buffer_bytes: int, block_cache_bytes: int) -> rocksdict.Options:
+def _options(*, write_buffer_bytes: int, block_cache_bytes: int, **_: int) -> rocksdict.Options:
     options = rocksdict.Options(raw_mode=True)
     options.create_if_missing(True)
     options.set_write_buffer_size(write_buffer_bytes)

@@ -1,0 +1,40 @@
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamer.faust.recent import Recent
+from streamer.wire.changelog import Item
+
+writes = st.lists(
+    st.tuples(st.sampled_from([b"a", b"b", b"c", b"d"]), st.none() | st.binary(max_size=900)), max_size=30
+)
+
+
+@given(writes, st.integers(0, 3000))
+def test_what_is_known_is_what_was_written_last_and_takes_no_more_room(written: Sequence[Item], max_bytes: int) -> None:
+    recent, store = Recent(max_bytes), dict[bytes, bytes | None]()
+    for item in written:
+        recent.note([item])
+        store.update([item])
+
+        known = recent.known([b"a", b"b", b"c", b"d", b"never"])
+        assert known.items() <= store.items()
+        assert sum(len(value or b"") for value in known.values()) <= max_bytes
+
+
+def test_what_was_written_longest_ago_is_forgotten_first() -> None:
+    recent = Recent(1500)
+
+    recent.note([(b"a", bytes(400)), (b"b", bytes(400)), (b"a", bytes(400)), (b"c", bytes(400))])
+
+    assert recent.known([b"a", b"b", b"c"]).keys() == {b"a", b"c"}
+
+
+@pytest.mark.parametrize("value", [None, b"", b"state"])
+def test_what_was_deleted_is_known_as_well(value: bytes | None) -> None:
+    recent = Recent(1500)
+    recent.note([(b"a", b"before"), (b"a", value)])
+
+    assert recent.known([b"a", b"b"]) == {b"a": value}
