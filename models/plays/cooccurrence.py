@@ -1,11 +1,11 @@
 """Co-occurrence: how often tracks were played soon after each other, and in the same sessions.
 
-Tracks are numbered by their catalogue row less FIRST_TRACK, 0..M-1. M tracks, W neighbours.
+These are whole tables, for baselines on recorded plays; releases count by `models.plays.tallies`.
+
+Tracks are numbered by their catalogue row less FIRST_TRACK, 0..M-1.
 """
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,78 +63,3 @@ def session_cosines(sessions: csr_array, *, shrinkage: float) -> csr_array:
     together.eliminate_zeros()
     scale = diags_array(1 / np.sqrt(sessions.sum(axis=0) + shrinkage))
     return csr_array((scale @ together @ scale).astype(np.float32))
-
-
-def sessions_by_track(tracks: NDArray[np.int64], sessions: NDArray[np.int64], num_tracks: int) -> csr_array:
-    """Mark the tracks of each session: float32 (S, M), 1 or 0.
-
-    Args:
-        tracks: int64 (P,).
-        sessions: int64 (P,), rising.
-        num_tracks: M.
-    """
-    numbers = np.cumsum(np.diff(sessions, prepend=sessions[:1]) != 0)
-    pairs = np.unique(numbers * num_tracks + tracks)
-    ones = (np.ones(len(pairs), np.float32), (pairs // num_tracks, pairs % num_tracks))
-    return csr_array(ones, shape=(int(numbers.max(initial=-1)) + 1, num_tracks))
-
-
-class Neighbours(NamedTuple):
-    """Every track's strongest neighbours, strongest first; among equals, the lower track number first.
-
-    Attributes:
-        tracks: int32 (M, W); 0 where a track has fewer.
-        weights: float32 (M, W), above 0; 0 where a track has fewer.
-    """
-
-    tracks: NDArray[np.int32]
-    weights: NDArray[np.float32]
-
-
-def strongest(table: csr_array, width: int) -> Neighbours:
-    """Keep the `width` strongest entries of every row.
-
-    A table of two rows, width 2:
-
-        row 0:  .  2  5  2         rows     0  0  0  1
-        row 1:  1  .  .  .         order    the 5, a 2 (column 1), a 2 (column 3); the 1
-                                   places   0  1  2  0      within the row, strongest first; 2 is too far
-    """
-    table = csr_array(table)
-    table.sum_duplicates()
-    rows = np.repeat(np.arange(table.shape[0]), np.diff(table.indptr))
-    order = np.lexsort((table.indices, -table.data, rows))
-    places = np.arange(len(rows)) - table.indptr[rows]  # within the row: sorting leaves rows in order
-    is_near = places < width
-    neighbours = Neighbours(np.zeros((table.shape[0], width), np.int32), np.zeros((table.shape[0], width), np.float32))
-    neighbours.tracks[rows[is_near], places[is_near]] = table.indices[order][is_near]
-    neighbours.weights[rows[is_near], places[is_near]] = table.data[order][is_near]
-    return neighbours
-
-
-class PairFollowers(NamedTuple):
-    """What came right after two tracks in a row; U pairs.
-
-    Attributes:
-        keys: int64 (U,), rising: the earlier track * M + the later one.
-        counts: float32 (U, M).
-    """
-
-    keys: NDArray[np.int64]
-    counts: csr_array
-
-
-def pair_follower_counts(
-    tracks: NDArray[np.int64], listeners: NDArray[np.int64], num_tracks: int
-) -> PairFollowers:  # fmt: skip
-    """Count which track came right after which two: a second-order Markov chain.
-
-    Args:
-        tracks: int64 (P,), grouped by listener, oldest first.
-        listeners: int64 (P,).
-        num_tracks: M.
-    """
-    seconds = np.flatnonzero(listeners[2:] == listeners[:-2]) + 1
-    keys, pairs = np.unique(tracks[seconds - 1] * num_tracks + tracks[seconds], return_inverse=True)
-    counts = (np.ones(len(seconds), np.float32), (pairs, tracks[seconds + 1]))
-    return PairFollowers(keys, csr_array(counts, shape=(len(keys), num_tracks)))

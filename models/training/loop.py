@@ -31,7 +31,7 @@ class Progress:
 
     Attributes:
         epoch: 1..num_epochs; 0 while item vectors are learned, whose "batches" are passes over the sessions, or while
-            the candidates of a second stage are gathered, whose "batches" are anchors.
+            plays are counted and candidates gathered for a second stage, whose "batches" are shards, tracks, anchors.
         num_epochs: of the run.
         batch: batches done in this epoch.
         num_batches: in this epoch.

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from models.config import HORIZONS, RerankerConfig, RerankerTraining
 from models.plays.catalogue import FIRST_TRACK
-from models.plays.histories import Histories, bounds_of
+from models.plays.histories import bounds_of
 from models.plays.split import LongTermTruths, Split, long_term_truths
 from models.serving.offline import steps_to
 from models.serving.recommender import Recommender
@@ -28,41 +28,53 @@ from models.serving.reranker import Candidates, Reranker
 from models.serving.step import candidates_at
 from models.training.context import ignore_progress
 from models.training.loop import Progress, ReportProgress
-from models.training.reranker_counts import counted_reranker
+from models.training.play_counts import ReportCounted
+from models.training.reranker_counts import count_shards
+from models.training.shards import Shards
 
 _LEAST_SCALE: Final = 1e-3  # keeps a feature that never varies from exploding
 
 
 def fit_second_stage(
     earlier: Recommender,
+    before: Shards,
     unseen: Split,
     config: RerankerConfig,
     training: RerankerTraining,
+    *,
     progress: ReportProgress = ignore_progress,
 ) -> Reranker:
     """Fit a second stage for later recommenders on plays that an earlier one has not seen.
 
     Args:
         earlier: only its first stage is used.
+        before: all plays before T1, which are counted.
         unseen: of plays before T1, which `earlier` may have seen, and a validation part, T1 to T2, which it has not.
         config: sizes.
         training: how to fit.
-        progress: as in `fit_reranker`.
+        progress: as in `fit_reranker`; called while plays are counted too.
 
     Raises:
         ValueError: the validation part has no anchor to learn from.
     """
     network, catalogue = earlier.network, earlier.catalogue
-    counts = counted_reranker(unseen.training_histories()[0], catalogue, network.config, config).to(network.device)
+    report = _report_counted(progress, training.epochs)
+    counts = count_shards(before, catalogue, network.config, config, report).to(network.device)
     return fit_reranker(Recommender(network, catalogue, counts), unseen, training, progress)
 
 
-def add_second_stage(alone: Recommender, histories: Histories, fitted: Reranker) -> Recommender:
-    """Put a second stage behind a network: counts of some plays, and the weights of another second stage."""
+def add_second_stage(
+    alone: Recommender, shards: Shards, fitted: Reranker, progress: ReportProgress = ignore_progress
+) -> Recommender:
+    """Put a second stage behind a network: counts of all plays of some shards, the weights of another second stage."""
     network, catalogue = alone.network, alone.catalogue
-    reranker = counted_reranker(histories, catalogue, network.config, fitted.config)
+    reranker = count_shards(shards, catalogue, network.config, fitted.config, _report_counted(progress, 0))
     reranker.take_weights(fitted)
     return Recommender(network, catalogue, reranker.to(network.device))
+
+
+def _report_counted(progress: ReportProgress, num_epochs: int) -> ReportCounted:
+    return lambda done, total: progress(Progress(0, num_epochs, done, total, float("nan"), "second stage"))
 
 
 def fit_reranker(

@@ -6,9 +6,9 @@
 
 If there is a champion, it is the network of earlier plays, and T' is the end of its plays.
 
-Networks learn from every play. Counts and the second stage use only the newest plays; listeners without any of those
-are new to them. A release holds 76 bytes for every pair of consecutive tracks, so counts of all plays would outgrow
-the workers' memory before the fit's.
+Networks and counts learn from every play, in bounded memory (`models.training.play_counts`). The weights of the second
+stage are few and say what to expect of coming plays, so their anchors, and what the listeners played before, are taken
+from the newest plays; listeners without any of those are new to them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 from models.config import RerankerConfig, RerankerTraining
 from models.networks.network import Network
 from models.plays.catalogue import Catalogue
-from models.plays.split import Plays, split_once
+from models.plays.split import Plays, Split, split_once
 from models.release import Release
 from models.serving.recommender import Recommender
 from models.serving.reranker import Reranker
@@ -31,7 +31,7 @@ from models.training.loop import ReportProgress, Stage
 from models.training.reranker_fitting import add_second_stage, fit_second_stage
 from models.training.shards import EarlierShards, Shards, newest_plays, occurring_tracks
 
-COUNTED_PLAYS: Final = 2_000_000
+NEWEST_PLAYS: Final = 2_000_000
 _MIN_ANCHORS: Final = 1000  # weights that were fitted on fewer are no better than an earlier fit's
 
 FitNetwork: TypeAlias = Callable[[Shards, Catalogue, Stage], Network]
@@ -44,14 +44,14 @@ class SecondStagePlan:
     Attributes:
         config: its sizes.
         training: how its weights are fitted.
-        num_counted: how many of the newest plays are used for the counts and the second stage.
+        num_newest: how many of the newest plays the weights are fitted on; they are in memory at once.
         max_unseen_share: the largest share of those plays to withhold from the counts while the second stage is fitted
             after a champion. An old champion has seen almost none of them, and empty counts teach nothing.
     """
 
     config: RerankerConfig
     training: RerankerTraining
-    num_counted: int = COUNTED_PLAYS
+    num_newest: int = NEWEST_PLAYS
     max_unseen_share: float = 0.5
 
 
@@ -100,16 +100,17 @@ def fit_pipeline(
     alone = Recommender(fit_network(shards, catalogue, "network"), catalogue)
     if context.ranks.rank:
         return PipelineFit(alone)
-    plays = newest_plays(shards, catalogue, second.num_counted)  # a second time: the fits needed the memory
-    fitted, kept_because = _fit_second_stage(earlier, champion, plays, second, progress=context.progress)
+    plays = newest_plays(shards, catalogue, second.num_newest)  # a second time: the fits needed the memory
+    fitted, kept_because = _fit_second_stage(earlier, champion, shards, plays, second, progress=context.progress)
+    del plays
     if fitted is None:
         return PipelineFit(alone, kept_because)
-    return PipelineFit(add_second_stage(alone, split_once(plays).served, fitted), kept_because)
+    return PipelineFit(add_second_stage(alone, shards, fitted, context.progress), kept_because)
 
 
 def _fit_earlier(shards: Shards, catalogue: Catalogue, fit_network: FitNetwork, second: SecondStagePlan) -> Recommender:
-    """Fit a network of the plays before the newest eighth of the counted ones."""
-    before = EarlierShards(shards, split_once(newest_plays(shards, catalogue, second.num_counted)).t1_ms)
+    """Fit a network of the plays before the newest eighth of the newest ones."""
+    before = EarlierShards(shards, split_once(newest_plays(shards, catalogue, second.num_newest)).t1_ms)
     known_before = occurring_tracks(before, catalogue)
     return Recommender(fit_network(before, known_before, "network of earlier plays"), known_before)
 
@@ -117,14 +118,20 @@ def _fit_earlier(shards: Shards, catalogue: Catalogue, fit_network: FitNetwork, 
 def _fit_second_stage(
     earlier: Recommender,
     champion: Release | None,
+    shards: Shards,
     plays: Plays,
     second: SecondStagePlan,
     *,
     progress: ReportProgress,
 ) -> tuple[Reranker | None, str]:
     """Fit a second stage, or return the champion's and the reason why it was kept."""
+
+    def fit(unseen: Split) -> Reranker:
+        before = EarlierShards(shards, unseen.t1_ms)
+        return fit_second_stage(earlier, before, unseen, second.config, second.training, progress=progress)
+
     if champion is None:
-        return fit_second_stage(earlier, split_once(plays), second.config, second.training, progress), ""
+        return fit(split_once(plays)), ""
     newer_from_ms = int(np.quantile(plays.played_at_ms, 1 - second.max_unseen_share))
     try:
         unseen = split_once(plays, t1_ms=max(champion.seen_until_ms + 1, newer_from_ms))
@@ -132,6 +139,6 @@ def _fit_second_stage(
         if num_anchors < _MIN_ANCHORS:
             too_few = f"{num_anchors} plays since the champion's can be learned from, fewer than {_MIN_ANCHORS}"
             return champion.recommender.reranker, too_few
-        return fit_second_stage(earlier, unseen, second.config, second.training, progress), ""
+        return fit(unseen), ""
     except ValueError as exc:
         return champion.recommender.reranker, str(exc)

@@ -76,7 +76,7 @@ def _fit_served(bench: Bench, seed: int) -> SystemRun:
         return bench.fit_network(shard, catalogue, stage, seed).network
 
     shard, training = training_shard(bench.split), replace(bench.reranker_training, seed=seed)
-    second = SecondStagePlan(bench.reranker, training, num_counted=shard.histories.num_plays)
+    second = SecondStagePlan(bench.reranker, training, num_newest=shard.histories.num_plays)
     recommender = fit_pipeline([shard], bench.split.catalogue, fit_network, second).recommender
     bench.save(f"refrain_served-{seed}", recommender, shard, replace(bench.training, seed=seed))
     settings = bench.reranker.to_dict() | asdict(training)

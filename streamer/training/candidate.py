@@ -182,7 +182,7 @@ def _fit(shard: Shard, catalogue: Catalogue, champion: Release | None, plan: Pla
     second = None
     if champion is not None:
         training, num_plays = RerankerTraining(seed=plan.training.seed), shard.histories.num_plays
-        second = SecondStagePlan(RerankerConfig(), training, num_counted=num_plays, max_unseen_share=1.0)
+        second = SecondStagePlan(RerankerConfig(), training, num_newest=num_plays, max_unseen_share=1.0)
     context = FitContext(plan.device, plan.progress, plan.checkpoint)
 
     def fit_network(shards: Shards, catalogue: Catalogue, stage: Stage) -> Network:

@@ -1,19 +1,10 @@
 from __future__ import annotations
 
-from collections import Counter
-
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from models.plays.cooccurrence import (
-    follower_counts,
-    pair_follower_counts,
-    row_shares,
-    session_cosines,
-    sessions_by_track,
-    strongest,
-)
+from models.plays.cooccurrence import follower_counts, row_shares, session_cosines
 
 TRACKS = np.array([0, 1, 2, 1, 2, 0, 1, 2, 3])
 LISTENERS = np.array([5, 5, 5, 5, 5, 7, 7, 7, 7])
@@ -36,8 +27,6 @@ def test_no_plays_have_no_followers() -> None:
     nothing = np.empty(0, np.int64)
 
     assert follower_counts(nothing, nothing, 4, reach=10).nnz == 0
-    assert pair_follower_counts(nothing, nothing, 4).counts.shape == (0, 4)
-    assert sessions_by_track(nothing, nothing, 4).shape == (0, 4)
 
 
 def test_shares_of_a_row_add_up_to_one_or_stay_zero() -> None:
@@ -46,34 +35,11 @@ def test_shares_of_a_row_add_up_to_one_or_stay_zero() -> None:
     assert shares.tolist() == [[0.25, 0.75], [0, 0]]
 
 
-def test_pairs_are_followed_by_what_came_right_after_both() -> None:
-    pairs = pair_follower_counts(TRACKS, LISTENERS, 5)
-
-    followers = {
-        (key // 5, key % 5, track): count
-        for key, row in zip(pairs.keys.tolist(), pairs.counts.toarray(), strict=True)
-        for track, count in enumerate(row.tolist())
-        if count
-    }
-    assert followers == Counter({(0, 1, 2): 2, (1, 2, 1): 1, (2, 1, 2): 1, (1, 2, 3): 1})
-    assert (np.diff(pairs.keys) > 0).all()
-
-
 def test_closeness_is_the_cosine_of_shrunk_sessions() -> None:
-    sessions = sessions_by_track(np.array([0, 1, 0, 1, 2, 1]), np.array([3, 3, 3, 4, 4, 9]), 4)
+    sessions = csr_array(np.array([[1, 1, 0, 0], [0, 1, 1, 0], [0, 1, 0, 0]], np.float32))
 
     closeness = session_cosines(sessions, shrinkage=2.0).toarray()
 
-    assert sessions.toarray().tolist() == [[1, 1, 0, 0], [0, 1, 1, 0], [0, 1, 0, 0]]
     assert closeness[0, 1] == pytest.approx(1 / np.sqrt((1 + 2) * (3 + 2)))
     assert closeness[0, 2] == 0
     assert not closeness.diagonal().any()
-
-
-def test_the_strongest_neighbours_come_first_and_equals_by_track_number() -> None:
-    table = csr_array(np.array([[0, 2, 5, 2], [0, 0, 0, 0], [1, 0, 0, 0]], np.float32))
-
-    neighbours = strongest(table, 2)
-
-    assert neighbours.tracks.tolist() == [[2, 1], [0, 0], [0, 0]]
-    assert neighbours.weights.tolist() == [[5, 2], [0, 0], [1, 0]]

@@ -77,8 +77,10 @@ def earlier_plays(split: Split) -> Split:
 def fit_stage_by_stage(split: Split) -> Recommender:
     """Fit both stages of a split without shards: the result that `fit_pipeline` must reach."""
     earlier = earlier_plays(split)
-    fitted = fit_second_stage(Recommender(fit_alone(earlier), earlier.catalogue), earlier, SIZES, TRAINING)
-    return add_second_stage(Recommender(fit_alone(split), split.catalogue), split.training_histories()[0], fitted)
+    fitted = fit_second_stage(
+        Recommender(fit_alone(earlier), earlier.catalogue), shards_of(earlier), earlier, SIZES, TRAINING
+    )
+    return add_second_stage(Recommender(fit_alone(split), split.catalogue), shards_of(split), fitted)
 
 
 def assert_equal(one: nn.Module | None, other: nn.Module | None) -> None:
@@ -115,17 +117,17 @@ def fit_network(shards: Shards, catalogue: Catalogue, _: Stage) -> Network:
     return fit_shards(shards, catalogue, RECIPE.training, network_config=config)
 
 
-def test_counts_are_of_the_newest_plays_alone(split: Split) -> None:
-    newest_only = replace(PLAN, num_counted=300)
+def test_counts_are_of_all_plays_however_few_the_weights_are_fitted_on(split: Split) -> None:
+    newest_only = replace(PLAN, num_newest=300)
 
     recommender = fit_pipeline(shards_of(split, 3), split.catalogue, fit_network, newest_only).recommender
 
-    assert recommender.reranker is not None
-    newest = np.sort(split.training_histories()[0].played_at_ms)[-300]
     histories = split.training_histories()[0]
-    rows = split.catalogue.rows(histories.track_keys[histories.played_at_ms >= newest])
-    counts = np.bincount(rows - FIRST_TRACK, minlength=len(split.catalogue)) + 0.5
-    np.testing.assert_allclose(recommender.reranker.sources.log_popularity.exp(), counts / counts.sum(), rtol=1e-5)
+    counts = counted_reranker(histories, split.catalogue, recommender.network.config, SIZES)
+    assert recommender.reranker is not None
+    for name, buffer in counts.named_buffers():
+        if not name.startswith("feature_"):
+            assert torch.equal(recommender.reranker.state_dict()[name], buffer), name
 
 
 def test_networks_are_fitted_on_earlier_plays_and_serve_with_all(split: Split) -> None:
@@ -237,7 +239,7 @@ def test_the_trainer_may_fit_on_every_play_since_its_champion(split: Split, monk
     plays = Plays(histories.listeners(), split.catalogue.rows(histories.track_keys) - FIRST_TRACK,
                   split.catalogue.track_ids, histories.played_at_ms, histories.contexts)  # fmt: skip
     unseen = split_once(plays, t1_ms=until_ms + 1)
-    expected = fit_second_stage(champion.recommender, unseen, SIZES, TRAINING)
+    expected = fit_second_stage(champion.recommender, shards_of(unseen), unseen, SIZES, TRAINING)
     assert all_since.recommender.reranker is not None
     assert half.recommender.reranker is not None
     assert torch.equal(all_since.recommender.reranker.trust, expected.trust)
