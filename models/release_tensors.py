@@ -87,7 +87,8 @@ def require_finite(module: nn.Module) -> None:
 
 
 def _bytes_of(tensor: Tensor) -> memoryview:
-    return tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data
+    flat = tensor.detach().cpu().contiguous().flatten()
+    return flat.as_strided(flat.shape, (1,)).view(torch.uint8).numpy().data  # an empty array of numpy's has stride 0
 
 
 def _is_finite(numbers: Tensor) -> bool:
