@@ -28,6 +28,9 @@ COUNT_DECAY: Final = 0.998
 CONTEXTS: Final = ("none", "album", "artist", "chart", "library", "playlist", "radio", "search", "other")
 """Where a play was started from. Indices are stored: append only."""
 
+_MAX_NEIGHBOURS: Final = 20_000_000  # of all tracks, of a kind; fewer only than _LEAST_NEIGHBOURS per track
+_LEAST_NEIGHBOURS: Final = 12
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchitectureConfig(ABC):
@@ -233,7 +236,7 @@ class RerankerConfig:
     Attributes:
         num_first_stage: candidates from each horizon of the first stage; at least the length of the lists.
         num_counted: candidates from each kind of counts.
-        num_neighbours: neighbours kept per track and kind of counts.
+        num_neighbours: neighbours kept per track and kind of counts, at most: see `neighbours_kept`.
         num_pair_followers: followers kept per pair of tracks played one after the other.
         num_followed: number of latest plays whose followers count.
         follower_decay: weight of such a play relative to the play after it.
@@ -251,6 +254,13 @@ class RerankerConfig:
     num_accompanied: int = 20
     companion_decays: tuple[float, float] = (0.6, 0.9)
     hidden_units: int = 48
+
+    def neighbours_kept(self, num_tracks: int) -> int:
+        """Return how many neighbours per track and kind of counts a catalogue has room for.
+
+        At 8 bytes each, the three kinds take at most 480 MB up to 1.6 million tracks; of ten million, at most 2.9 GB.
+        """
+        return min(self.num_neighbours, max(_LEAST_NEIGHBOURS, _MAX_NEIGHBOURS // num_tracks))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON can hold them."""

@@ -43,7 +43,7 @@ def count_shards(
         config: sizes.
         report: as in `count_plays`.
     """
-    limits = CountLimits(config.num_neighbours, config.num_pair_followers)
+    limits = CountLimits(config.neighbours_kept(len(catalogue)), config.num_pair_followers)
     counts = count_plays(shards, catalogue, network_config, limits, report)
     sources = Sources(
         followers=_table(counts.followers),

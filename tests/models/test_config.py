@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from models.config import CONTEXTS, ArchitectureConfig, NetworkConfig, TrainingConfig
+from models.config import CONTEXTS, ArchitectureConfig, NetworkConfig, RerankerConfig, TrainingConfig
 from tests.builders import TINY_CONFIGS
 
 
@@ -33,3 +33,10 @@ def test_a_field_of_a_later_program_is_rejected() -> None:
 def test_a_fit_from_an_earlier_network_takes_fewer_passes() -> None:
     assert TrainingConfig(epochs=6).refreshed() == TrainingConfig(epochs=2)
     assert TrainingConfig(epochs=1).refreshed().epochs == 1
+
+
+def test_large_catalogues_keep_fewer_neighbours_of_a_track() -> None:
+    kept = [RerankerConfig().neighbours_kept(num_tracks) for num_tracks in (1, 200_000, 1_000_000, 10_000_000)]
+
+    assert kept == [100, 100, 20, 12]
+    assert RerankerConfig(num_neighbours=6).neighbours_kept(10_000_000) == 6
