@@ -62,7 +62,7 @@ def describe(sources: Sources, moments: Moments, evidence: Evidence, chosen: Cho
     """
     anchors, tracks = chosen.anchors, chosen.tracks
     ring_places = _ring_places(moments, chosen)  # (R,)
-    best = [each.scores[:, :num_best] * moments.temperature for each in moments.best]  # (A, n) each
+    best = [scores[:, :num_best] * moments.temperature for scores in moments.best.scores]  # (A, n) each
     normaliser = torch.stack([logits.logsumexp(1) for logits in best], dim=1)  # (A, 2)
     first_order = _smoothed(sources, chosen, evidence.followers, sources.num_followers[evidence.current])
     alone = [

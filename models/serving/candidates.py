@@ -108,7 +108,7 @@ def read_counts(config: RerankerConfig, sources: Sources, moments: Moments) -> E
 
 def choose(config: RerankerConfig, sources: Sources, moments: Moments, evidence: Evidence) -> Chosen:
     """Take what the first stage, the counts, the ring and the listener's own counts propose."""
-    first_stage = [best.tracks.masked_fill(best.tracks < 0, NO_TRACK) for best in moments.best]
+    first_stage = [tracks.masked_fill(tracks < 0, NO_TRACK) for tracks in moments.best.tracks]
     popular = sources.most_popular_of_late(first_stage[0].shape[1]).expand(len(moments.heard), -1)
     followers = evidence.followers.tracks[:, : config.num_counted]
     proposed = [*first_stage, followers, evidence.pair_followers.tracks]

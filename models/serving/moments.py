@@ -8,10 +8,10 @@ from torch import Tensor
 
 
 class Best(NamedTuple):
-    """The best tracks of A anchors by the first stage, best first; of equals, the lower track first.
+    """The best tracks of A anchors, best first; of equals, the lower track first.
 
     Attributes:
-        tracks: int64 (A, n), -1 where the catalogue is too small.
+        tracks: int64 (A, n), -1 where there are too few.
         scores: float32 (A, n), -inf there.
     """
 
@@ -25,7 +25,7 @@ class Moments(NamedTuple):
     A score is cos(taste, item) + ring term; times the temperature, it is a logit.
 
     Attributes:
-        best: of each horizon, by score.
+        best: by score, (2, A, n), one per horizon.
         tastes: float32 (2, A, E), unit vectors, one per horizon.
         terms: float32 (2, A, P), what is added to the scores of the ring's tracks, 0 in empty places.
         items: float32 (M, E), unit vectors.
@@ -39,7 +39,7 @@ class Moments(NamedTuple):
         counts: float32 (A, N), decayed plays of each.
     """
 
-    best: tuple[Best, ...]
+    best: Best
     tastes: Tensor
     terms: Tensor
     items: Tensor

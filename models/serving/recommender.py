@@ -11,6 +11,7 @@ from torch import Tensor
 from models.networks.network import Network, TasteNetwork
 from models.plays.catalogue import Catalogue
 from models.serving.compiled_network import CompiledNetwork
+from models.serving.compiled_reranker import CompiledReranker
 from models.serving.first_stage import ExactFirstStage, FirstStage
 from models.serving.reranker import Reranker
 from models.serving.rounded_first_stage import RoundedFirstStage
@@ -37,6 +38,13 @@ class Recommender:
         if isinstance(network, TasteNetwork) and network.device.type == "cpu":
             return CompiledNetwork.of(network)
         return None
+
+    @cached_property
+    def compiled_reranker(self) -> CompiledReranker | None:
+        """What ranks instead of the second stage, if there is one: on a CPU."""
+        if self.reranker is None or self.network.device.type != "cpu":
+            return None
+        return CompiledReranker(self.reranker, self.items, self.network.temperature)
 
     def to(self, device: torch.device | str) -> Recommender:
         """Move it to a device."""

@@ -38,7 +38,7 @@ from models.serving.shortlist import best_of, shortlists
 from models.serving.step_input import StepInput
 from models.serving.vocabulary import NO_TRACK
 
-_SLICE: Final = {"cpu": 64, "cuda": 2048}  # anchors whose candidates are held at once
+_SLICE: Final = {"cpu": 512, "cuda": 2048}  # anchors whose candidates are held at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ def candidates_at(recommender: Recommender, step_input: StepInput) -> Candidates
         anchors, tracks, features = [], [], []
         num_anchors = 0
         for moment in moments_at(recommender, step_input, reranker.config.num_first_stage):
-            proposed = reranker.propose(moment)
+            proposed = (recommender.compiled_reranker or reranker).propose(moment)
             anchors.append(proposed.anchors + num_anchors)  # a slice numbers its own anchors from 0
             tracks.append(proposed.tracks)
             features.append(proposed.features)
@@ -228,6 +228,8 @@ def _rank_slice(
     recommender: Recommender, moments: Moments, sizes: tuple[int, ...], heard_masked: tuple[int, ...]
 ) -> list[Best]:
     """Rank by the second stage if there is one: tracks and logits of each horizon."""
+    if recommender.compiled_reranker is not None:
+        return recommender.compiled_reranker.rank(moments, heard_masked, sizes)
     masked = [
         tracks_of(moments.ring_rows).masked_fill(moments.plays_ago >= num_masked, NO_TRACK)
         for num_masked in heard_masked
@@ -242,7 +244,7 @@ def _rank_slice(
 
 def _first_stage_list(moments: Moments, horizon: int, masked: Tensor, size: int) -> Best:
     """Leave tracks out of the shortlist: tracks and logits (a, k)."""
-    tracks, scores = moments.best[horizon]
+    tracks, scores = moments.best.tracks[horizon], moments.best.scores[horizon]
     is_masked = (tracks[:, :, None] == masked[:, None, :]).any(2)
     return best_of(tracks, scores.masked_fill(is_masked, -torch.inf) * moments.temperature, size)
 

@@ -56,7 +56,7 @@ def expected_at(config: RerankerConfig, sources: Sources, moments: Moments, anch
     for each, terms in zip(scores, moments.terms, strict=True):
         for track, place in ring.items():
             each[track] += float(terms[anchor, place])
-    num_best = moments.best[0].tracks.shape[1]
+    num_best = moments.best.tracks.shape[2]
     proposed: list[Iterable[int]] = [ring, np.flatnonzero(counted), np.flatnonzero(pair_followers)]
     proposed += [best(each, num_best, above_0=False) for each in scores]
     proposed += [best(each, config.num_counted) for each in (followers, soon, *companions)]

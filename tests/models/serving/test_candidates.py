@@ -4,14 +4,17 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import torch
 
 from models.networks.network import TasteNetwork
 from models.plays.catalogue import Catalogue, track_keys
 from models.plays.histories import Histories, gather_histories
 from models.serving.candidate_features import FEATURES
+from models.serving.candidates import tracks_of
 from models.serving.recommender import Recommender
 from models.serving.step import candidates_at, moments_at
 from models.serving.step_input import StepInput
+from models.serving.vocabulary import NO_TRACK
 from models.training.reranker_counts import counted_reranker
 from tests.models.serving.dense import expected_at
 
@@ -80,10 +83,29 @@ def test_candidates_and_features_are_those_of_whole_arrays(
     reranker = reranked.reranker
     assert reranker is not None
 
+    assert reranked.compiled_reranker is not None
+
     for moments in moments_at(reranked, step_input, reranker.config.num_first_stage):
-        candidates = reranker.propose(moments)
-        for anchor in range(len(moments.heard)):
-            expected = expected_at(reranker.config, reranker.sources, moments, anchor)
-            own = candidates.anchors == anchor
-            assert candidates.tracks[own].tolist() == expected.tracks.tolist()
-            np.testing.assert_allclose(candidates.features[own], expected.features, atol=2e-5)
+        for candidates in (reranker.propose(moments), reranked.compiled_reranker.propose(moments)):
+            for anchor in range(len(moments.heard)):
+                expected = expected_at(reranker.config, reranker.sources, moments, anchor)
+                own = candidates.anchors == anchor
+                assert candidates.tracks[own].tolist() == expected.tracks.tolist()
+                np.testing.assert_allclose(candidates.features[own], expected.features, atol=2e-5)
+
+
+def test_compiled_lists_are_those_of_torch(reranked: Recommender, draw_histories: Callable[..., Histories]) -> None:
+    plays = draw_histories(5, num_listeners=6, num_plays=300)
+    step_input = StepInput.from_nothing(
+        plays, np.arange(plays.num_plays), num_hidden=reranked.network.config.hidden_size
+    )
+    reranker, compiled = reranked.reranker, reranked.compiled_reranker
+    assert reranker is not None
+    assert compiled is not None
+
+    for moments in moments_at(reranked, step_input, 40):
+        masked = [tracks_of(moments.ring_rows).masked_fill(moments.plays_ago >= num, NO_TRACK) for num in (0, 10)]
+        both = zip(compiled.rank(moments, (0, 10), (5, 40)), reranker.rank(moments, masked, (5, 40)), strict=True)
+        for mine, theirs in both:
+            assert torch.equal(mine.tracks, theirs.tracks)
+            torch.testing.assert_close(mine.scores, theirs.scores, atol=2e-5, rtol=1e-5)

@@ -1,0 +1,114 @@
+"""What the kernels of the second stage read and write, as arrays.
+
+Shapes as in `models.serving.candidates`; P places of the ring, N places of the listener's counts, E embedding, C
+columns of evidence.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Columns of evidence, see `models.serving.candidates.Evidence`.
+SOON, NEAR, RECENT, FOLLOWERS, SOON_NOW, PAIR, CAME_NEXT, COUNTED, NUM_COLUMNS = range(9)
+
+
+class Rows(NamedTuple):
+    """A `NeighbourTable`: starts, tracks, weights."""
+
+    starts: NDArray[np.int64]
+    tracks: NDArray[np.int32]
+    weights: NDArray[np.float32]
+
+
+class Limits(NamedTuple):
+    """The sizes of `RerankerConfig` that bound what is collected."""
+
+    num_first_stage: int
+    num_counted: int
+    num_neighbours: int
+    num_pair_followers: int
+
+
+class Tables(NamedTuple):
+    """The counts of a release, as in `Sources`, and what else describes its tracks.
+
+    Attributes:
+        trust_soon: float32 (num_followed,).
+        trust_companions: float32 (2, num_accompanied).
+        popular: int64 (n,), recently popular tracks, best first.
+        items: float32 (M, E), unit vectors.
+        temperature: of the network.
+        limits: of the second stage.
+    """
+
+    followers: Rows
+    soon: Rows
+    companions: Rows
+    pair_followers: Rows
+    pair_keys: NDArray[np.int64]
+    num_followers: NDArray[np.float32]
+    num_soon: NDArray[np.float32]
+    num_pair_followers: NDArray[np.float32]
+    log_popularity: NDArray[np.float32]
+    log_popularity_of_late: NDArray[np.float32]
+    trust_soon: NDArray[np.float32]
+    trust_companions: NDArray[np.float32]
+    popular: NDArray[np.int64]
+    items: NDArray[np.float32]
+    temperature: np.float32
+    limits: Limits
+
+
+class AnchorArrays(NamedTuple):
+    """What is known at A anchors, as in `Moments`; best tracks int64 (2, A, n), -1 where there are none."""
+
+    best_tracks: NDArray[np.int64]
+    best_scores: NDArray[np.float32]
+    tastes: NDArray[np.float32]
+    terms: NDArray[np.float32]
+    ring_rows: NDArray[np.int64]
+    ring_groups: NDArray[np.int16]
+    plays_ago: NDArray[np.int64]
+    heard: NDArray[np.int64]
+    situations: NDArray[np.float32]
+    counted_rows: NDArray[np.int64]
+    counts: NDArray[np.float32]
+
+
+class Vocabulary(NamedTuple):
+    """The tracks of an anchor by number, V at most, and a hash table of S slots that numbers them.
+
+    Attributes:
+        keys: int32 (S,), tracks; _FREE in free slots.
+        numbers: int32 (S,).
+        tracks: int32 (V,).
+        evidence: float32 (V, C).
+        places: int32 (V,), of the ring; -1 where it does not hold the track.
+        is_chosen: bool (V,).
+    """
+
+    keys: NDArray[np.int32]
+    numbers: NDArray[np.int32]
+    tracks: NDArray[np.int32]
+    evidence: NDArray[np.float32]
+    places: NDArray[np.int32]
+    is_chosen: NDArray[np.bool_]
+
+
+class Collected(NamedTuple):
+    """The candidates of A anchors, one after the other, R at most.
+
+    Attributes:
+        bounds: int64 (A + 1,).
+        tracks: int32 (R,).
+        plays_ago: int32 (R,), of the ring's tracks; as far as can be for others.
+        features: float32 (F, R), some still without their logarithm.
+    """
+
+    bounds: NDArray[np.int64]
+    tracks: NDArray[np.int32]
+    plays_ago: NDArray[np.int32]
+    features: NDArray[np.float32]

@@ -1,0 +1,132 @@
+"""Scoring, compiled: the network of the second stage over the features of candidates, and the best of each anchor."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.compiled import compiled, compiled_sums, inlined
+from models.plays.catalogue import PAD
+from models.serving.heap import offer, sort_best_first
+from models.serving.kernel_arrays import Collected
+
+_LANES: Final = 128  # candidates at a time: their features and units fit a processor's first cache
+
+
+class ScoringWeights(NamedTuple):
+    """The weights of a second stage, to which the scaling of features has been added; U units, F features.
+
+    Attributes:
+        first: float32 (U, F); F and U padded with zeros to multiples of four, here and below.
+        first_biases: float32 (U,).
+        second: float32 (U, U).
+        second_biases: float32 (U,).
+        last: float32 (2, U).
+        linear: float32 (2, F).
+        last_biases: float32 (2,).
+    """
+
+    first: NDArray[np.float32]
+    first_biases: NDArray[np.float32]
+    second: NDArray[np.float32]
+    second_biases: NDArray[np.float32]
+    last: NDArray[np.float32]
+    linear: NDArray[np.float32]
+    last_biases: NDArray[np.float32]
+
+
+@compiled_sums
+def score(weights: ScoringWeights, features: NDArray[np.float32], num: int) -> NDArray[np.float32]:
+    """Score candidates: features (F, R), of which the first `num` are used, to float32 (2, num)."""
+    scores = np.empty((len(weights.last), num), np.float32)
+    block = np.empty((len(features), _LANES), np.float32)
+    first = np.empty((len(weights.first), _LANES), np.float32)
+    second = np.empty((len(weights.second), _LANES), np.float32)
+    both = np.empty((len(scores), _LANES), np.float32)
+    for begin in range(0, num, _LANES):
+        lanes = min(_LANES, num - begin)
+        for row in range(len(block)):
+            block[row, :lanes] = features[row, begin : begin + lanes]
+        _layer(first, weights.first, weights.first_biases, block)
+        _cut_at_0(first)
+        _layer(second, weights.second, weights.second_biases, first)
+        _cut_at_0(second)
+        _layer(both, weights.last, weights.last_biases, second)
+        _add_rows(both, weights.linear, block)
+        for horizon in range(len(scores)):
+            scores[horizon, begin : begin + lanes] = both[horizon, :lanes]
+    return scores
+
+
+@inlined
+def _layer(
+    outputs: NDArray[np.float32], weights: NDArray[np.float32], biases: NDArray[np.float32], rows: NDArray[np.float32]
+) -> None:
+    """Compute outputs (m, lanes) = weights (m, n) @ rows (n, lanes) + biases (m,)."""
+    for output in range(len(outputs)):
+        for lane in range(_LANES):
+            outputs[output, lane] = biases[output]
+    _add_rows(outputs, weights, rows)
+
+
+@inlined
+def _add_rows(outputs: NDArray[np.float32], weights: NDArray[np.float32], rows: NDArray[np.float32]) -> None:
+    """Add weights (m, n) @ rows (n, lanes) to outputs (m, lanes); four rows at once."""
+    for output in range(len(outputs)):
+        for row in range(0, len(rows), 4):
+            first, second = weights[output, row], weights[output, row + 1]
+            third, fourth = weights[output, row + 2], weights[output, row + 3]
+            for lane in range(_LANES):
+                outputs[output, lane] += (
+                    first * rows[row, lane]
+                    + second * rows[row + 1, lane]
+                    + third * rows[row + 2, lane]
+                    + fourth * rows[row + 3, lane]
+                )
+
+
+@inlined
+def _cut_at_0(outputs: NDArray[np.float32]) -> None:
+    for output in range(len(outputs)):
+        for lane in range(_LANES):
+            outputs[output, lane] = max(outputs[output, lane], np.float32(0))
+
+
+@compiled
+def best_of(
+    collected: Collected,
+    scores: tuple[NDArray[np.float32], NDArray[np.float32]],
+    heard: NDArray[np.int64],
+    num_masked: int,
+    size: int,
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Take the best candidates of A anchors.
+
+    Args:
+        collected: the candidates.
+        scores: float32 (R,) of each candidate; float32 (M,) of each track, for anchors without a known play.
+        heard: int64 (A, P).
+        num_masked: the tracks of how many of the latest plays are left out.
+        size: k, tracks wanted.
+
+    Returns:
+        Tracks int64 (A, k), -1 where there are too few, and scores float32 (A, k), -inf there.
+    """
+    num_anchors = len(heard)
+    tracks = np.full((num_anchors, size), -1, np.int64)
+    best_scores = np.full((num_anchors, size), -np.inf, np.float32)
+    heap_scores, heap_tracks = np.empty(size, np.float32), np.empty(size, np.int32)
+    for anchor in range(num_anchors):
+        held = 0
+        for place in range(collected.bounds[anchor], collected.bounds[anchor + 1]):
+            if collected.plays_ago[place] < num_masked:
+                continue
+            track = collected.tracks[place]
+            its_score = scores[1][track] if heard[anchor, 0] == PAD else scores[0][place]
+            held = offer(heap_scores, heap_tracks, held, its_score, track)
+        sort_best_first(heap_scores, heap_tracks, held)
+        for rank in range(held):
+            tracks[anchor, rank], best_scores[anchor, rank] = heap_tracks[rank], heap_scores[rank]
+    return tracks, best_scores
