@@ -3,7 +3,8 @@
     python -m tests.bench [--sections NAME ...] [--into DIRECTORY] [--document FILE]
 
 Writes `bench.json` and a self-contained page, and with `--document` the figures as Markdown. A section that fails or
-takes too long is named, the others run all the same, and the exit status is 1.
+takes too long is named, the others run all the same, and the exit status is 1. Where `bench.json` exists, sections that
+are not run keep their figures: each says at which commit and under which load it was measured.
 """
 
 import argparse
@@ -58,9 +59,11 @@ def main() -> None:
     parser.add_argument("--into", type=Path, default=Path("bench"))
     parser.add_argument("--document", type=Path, help="also write the figures as Markdown")
     options = parser.parse_args()
-    result = run({name: SECTIONS[name] for name in options.sections})
+    kept = options.into / "bench.json"
+    before = json.loads(kept.read_text()) if kept.exists() else {}
+    result = merge(before, run({name: SECTIONS[name] for name in options.sections}))
     options.into.mkdir(parents=True, exist_ok=True)
-    (options.into / "bench.json").write_text(json.dumps(result, indent=1) + "\n")
+    kept.write_text(json.dumps(result, indent=1) + "\n")
     (options.into / "bench.html").write_text(draw_page(result))
     if options.document:
         options.document.write_text(draw_document(result))
@@ -68,6 +71,16 @@ def main() -> None:
     if result["failed"]:
         print_line(f"no figures of: {', '.join(result['failed'])}")
         sys.exit(1)
+
+
+def merge(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """Keep the figures of sections that did not run; those of a section that failed are dropped."""
+    merged = dict(after)
+    for part in ("figures", "failed", "commands"):
+        kept = {name: value for name, value in before.get(part, {}).items() if name not in after["commands"]}
+        found = kept | after[part]
+        merged[part] = {name: found[name] for name in sorted(found, key=list(SECTIONS).index)}
+    return merged
 
 
 def run(sections: dict[str, Section]) -> dict[str, Any]:
@@ -78,7 +91,8 @@ def run(sections: dict[str, Section]) -> dict[str, Any]:
     for name, section in sections.items():
         print_line(f"{name} ...")
         try:
-            figures[name] = figures_of(section.command, section.limit_s) | {"load": describe_load()}
+            begun = {"commit": machine["commit"], "load": describe_load()}
+            figures[name] = figures_of(section.command, section.limit_s) | begun
         except subprocess.TimeoutExpired:
             failed[name] = f"did not finish within {section.limit_s:g} s"
         except subprocess.CalledProcessError as exc:

@@ -6,9 +6,8 @@ descendants at the first mark and at the last, so start-up counts for nobody.
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
-import signal
 import subprocess
 import sys
 import threading
@@ -39,15 +38,24 @@ def run_within(command: Sequence[str], limit_s: float) -> str:
         CalledProcessError: it failed.
         TimeoutExpired: it did not finish in time.
     """
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             output, _ = process.communicate(timeout=limit_s)
         except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
+            kill_tree(process.pid)
             raise
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)
     return output
+
+
+def kill_tree(pid: int) -> None:
+    """Kill a process and its descendants, whatever their sessions; one that has ended has none."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        members = psutil.Process(pid).children(recursive=True)
+        for member in [psutil.Process(pid), *members]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                member.kill()
 
 
 def figures_of(command: Sequence[str], limit_s: float) -> dict[str, Any]:
@@ -77,10 +85,8 @@ def between_marks(
     Raises:
         CalledProcessError: it ended, or was not there in time.
     """
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, start_new_session=True, env=environment
-    ) as process:
-        killer = threading.Timer(limit_s, os.killpg, (process.pid, signal.SIGKILL))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        killer = threading.Timer(limit_s, kill_tree, (process.pid,))
         killer.start()
         marks = []
         try:
@@ -92,8 +98,7 @@ def between_marks(
                         return _figures(marks)
         finally:
             killer.cancel()
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
+            kill_tree(process.pid)
     raise subprocess.CalledProcessError(process.returncode, command)
 
 

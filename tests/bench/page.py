@@ -97,7 +97,7 @@ def _listeners(figures: Figures) -> Table:
 
 def _plain(figures: Figures) -> Table:
     """Lay out what another benchmark printed, number by number."""
-    flat = list(_flatten({name: value for name, value in figures.items() if name != "load"}))
+    flat = list(_flatten({name: value for name, value in figures.items() if name not in ("load", "commit")}))
     return Table("", ("", "figure"), [(name, value) for name, value in flat])
 
 
@@ -123,7 +123,8 @@ def draw_document(result: Figures) -> str:
     """Write the figures as Markdown."""
     parts = [f"# Benchmarks\n\nWritten by `make bench`. {_machine(result)}\n"]
     for name, table in tables_of(result).items():
-        parts.append(f"\n## {name.capitalize()}\n\n{table.remark}\n\n`{result['commands'][name]}`\n\n")
+        remark = f"{table.remark} {_begun(result['figures'][name])}".strip()
+        parts.append(f"\n## {name.capitalize()}\n\n{remark}\n\n`{result['commands'][name]}`\n\n")
         parts.append(_row(table.columns) + "|---" + "|--:" * (len(table.columns) - 1) + "|\n")
         parts += [_row([_text(cell) for cell in row]) for row in table.rows]
     parts += [f"\n{name} has no figures: it {reason}.\n" for name, reason in result["failed"].items()]
@@ -132,11 +133,7 @@ def draw_document(result: Figures) -> str:
 
 def draw_page(result: Figures) -> str:
     """Write the page."""
-    sections = "".join(
-        f"<section><h2>{escape(name.capitalize())}</h2><p>{escape(table.remark)}</p>{_bars(table)}{_html(table)}"
-        f"<details><summary>command</summary><code>{escape(result['commands'][name])}</code></details></section>"
-        for name, table in tables_of(result).items()
-    )
+    sections = "".join(_section(name, table, result) for name, table in tables_of(result).items())
     failed = "".join(f"<p><b>{escape(name)}</b> {escape(reason)}.</p>" for name, reason in result["failed"].items())
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Benchmarks</title><style>{STYLE}</style>'
@@ -145,14 +142,25 @@ def draw_page(result: Figures) -> str:
     )
 
 
+def _section(name: str, table: Table, result: Figures) -> str:
+    remark = f"{table.remark} {_begun(result['figures'][name])}".strip()
+    return (
+        f"<section><h2>{escape(name.capitalize())}</h2><p>{escape(remark)}</p>{_bars(table)}{_html(table)}"
+        f"<details><summary>command</summary><code>{escape(result['commands'][name])}</code></details></section>"
+    )
+
+
 def _machine(result: Figures) -> str:
     machine = result["machine"]
-    load = machine["load"]
     return (
         f"Measured on {machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, "
-        f"Python {machine['python']}, torch {machine['packages'].get('torch')}, at commit {machine['commit']}; the "
-        f"load was {load['one_minute']} before the first section (five minutes: {load['five_minutes']})."
+        f"Python {machine['python']}, torch {machine['packages'].get('torch')}, "
+        f"numba {machine['packages'].get('numba')}."
     )
+
+
+def _begun(figures: Figures) -> str:
+    return f"Commit {figures['commit']}, a load of {figures['load']['one_minute']} when it began."
 
 
 def _row(cells: Sequence[str]) -> str:
