@@ -96,7 +96,7 @@ def main() -> None:
     """Measure every contender."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--contenders", nargs="+", default=list(CONTENDERS), choices=CONTENDERS)
-    parser.add_argument("--plays", type=int, default=40_000)
+    parser.add_argument("--plays", type=int, default=16_000)
     parser.add_argument("--listeners", type=int, default=1000)
     parser.add_argument("--tracks", type=int, default=10_000)
     parser.add_argument("--limit", type=float, default=120.0, help="seconds each may take (%(default)s)")
