@@ -8,6 +8,7 @@ are not run keep their figures: each says at which commit and under which load i
 """
 
 import argparse
+import contextlib
 import json
 import subprocess
 import sys
@@ -90,13 +91,15 @@ def run(sections: dict[str, Section]) -> dict[str, Any]:
     failed: dict[str, str] = {}
     for name, section in sections.items():
         print_line(f"{name} ...")
+        begun = {"commit": machine["commit"], "load": describe_load()}
         try:
-            begun = {"commit": machine["commit"], "load": describe_load()}
             figures[name] = figures_of(section.command, section.limit_s) | begun
         except subprocess.TimeoutExpired:
             failed[name] = f"did not finish within {section.limit_s:g} s"
         except subprocess.CalledProcessError as exc:
             failed[name] = f"failed with status {exc.returncode}"
+            with contextlib.suppress(ValueError, IndexError):  # what did not fail within it has figures
+                figures[name] = json.loads(exc.output.splitlines()[-1]) | begun
         except (ValueError, IndexError) as exc:
             failed[name] = f"did not end in a line of JSON: {exc}"
         print_line(f"{name}: {failed.get(name, 'measured')}")

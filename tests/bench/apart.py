@@ -45,7 +45,7 @@ def run_within(command: Sequence[str], limit_s: float) -> str:
             kill_tree(process.pid)
             raise
     if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command)
+        raise subprocess.CalledProcessError(process.returncode, command, output)
     return output
 
 

@@ -35,7 +35,7 @@ def _step(figures: Figures) -> Table:
         for batch, found in of_tracks["batches"].items()
     ]
     remark = "A step with both stages, lists of 20 and 50, on one thread. Each figure is that of the fastest round."
-    return Table(remark, ("", "us an answer", "us of CPU", "peak MB"), rows, 1)
+    return Table(remark, ("", "us an answer", "us of CPU an answer", "peak MB"), rows, 2)
 
 
 def _stream(figures: Figures) -> Table:
@@ -127,7 +127,7 @@ def draw_document(result: Figures) -> str:
         parts.append(f"\n## {name.capitalize()}\n\n{remark}\n\n`{result['commands'][name]}`\n\n")
         parts.append(_row(table.columns) + "|---" + "|--:" * (len(table.columns) - 1) + "|\n")
         parts += [_row([_text(cell) for cell in row]) for row in table.rows]
-    parts += [f"\n{name} has no figures: it {reason}.\n" for name, reason in result["failed"].items()]
+    parts += [f"\n{name}: {reason}.\n" for name, reason in result["failed"].items()]
     return "".join(parts)
 
 

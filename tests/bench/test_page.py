@@ -16,17 +16,19 @@ def test_a_section_that_fails_is_named_and_the_others_are_measured() -> None:
             "latency": Section(("-c", f"print('begin'); print({FIGURES!r})"), 60.0),
             "broken": Section(("-c", "raise SystemExit(3)"), 60.0),
             "endless": Section(("-c", "import time; time.sleep(600)"), 0.5),
+            "half": Section(("-c", "print('{\"cpu_us\": 5}'); raise SystemExit(1)"), 60.0),
             "mute": Section(("-c", "print('no figures')"), 60.0),
         }
     )
 
     assert result["figures"]["latency"]["latency"][0]["p50_ms"] == 7.5
-    assert set(result["failed"]) == {"broken", "endless", "mute"}
+    assert set(result["failed"]) == {"broken", "endless", "half", "mute"}
     assert result["failed"]["broken"] == "failed with status 3"
+    assert result["figures"]["half"]["cpu_us"] == 5
     page, document = draw_page(result), draw_document(result)
     HTMLParser().feed(page)
     assert "http" not in page
     assert "<svg" in page
     assert "| 50 plays/s | 7.5 | 9 | 25% |" in document
-    assert "endless has no figures: it did not finish within 0.5 s." in document
+    assert "endless: did not finish within 0.5 s." in document
     assert sys.executable not in document
