@@ -78,7 +78,11 @@ def merge(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
     """Keep the figures of sections that did not run; those of a section that failed are dropped."""
     merged = dict(after)
     for part in ("figures", "failed", "commands"):
-        kept = {name: value for name, value in before.get(part, {}).items() if name not in after["commands"]}
+        kept = {
+            name: value
+            for name, value in before.get(part, {}).items()
+            if name in SECTIONS and name not in after["commands"]
+        }
         found = kept | after[part]
         merged[part] = {name: found[name] for name in sorted(found, key=list(SECTIONS).index)}
     return merged
