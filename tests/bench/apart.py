@@ -1,7 +1,7 @@
 """Processes that are measured from outside: ended in time with all they started, and CPU of the tree between marks.
 
 A measured process prints `MARK n` once it has done n plays. The parent reads the CPU time of the process and of all its
-descendants at the first mark and at the last, so start-up counts for nobody.
+descendants at two marks, so neither start-up nor the first compilations count.
 """
 
 from __future__ import annotations
@@ -78,9 +78,9 @@ def cpu_s(pid: int) -> float:
 
 
 def between_marks(
-    command: Sequence[str], last: int, limit_s: float, *, environment: Mapping[str, str] | None = None
+    command: Sequence[str], first: int, last: int, limit_s: float, *, environment: Mapping[str, str] | None = None
 ) -> dict[str, float]:
-    """Measure a process between its first mark and the first of at least `last` plays; then kill it and its children.
+    """Measure a process between its first marks of at least `first` and `last` plays; then kill it and its children.
 
     Raises:
         CalledProcessError: it ended, or was not there in time.
@@ -92,8 +92,8 @@ def between_marks(
         try:
             assert process.stdout is not None
             for line in process.stdout:
-                if line.startswith(MARK):
-                    marks.append((int(line.split()[1]), time.perf_counter(), cpu_s(process.pid)))
+                if line.startswith(MARK) and (num_plays := int(line.split()[1])) >= first:
+                    marks.append((num_plays, time.perf_counter(), cpu_s(process.pid)))
                     if marks[-1][0] >= last:
                         return _figures(marks)
         finally:

@@ -7,7 +7,7 @@
                    size of Refrain's, exactly once
     refrain-stream the same by a worker whose network costs nothing
 
-Each is one process over the same topic, filled beforehand, and is measured between its first mark and its last: CPU of
+Each is one process over the same topic, filled beforehand, and is measured after a quarter of its plays: CPU of
 the process and all it starts, plays/s beside it. A contender that fails or takes too long has no figure; the others are
 measured all the same, and the exit status is 1. The last line is JSON.
 """
@@ -34,6 +34,7 @@ from tests.bench.peers.kafka_streams import compile_streams, streams_command
 from tests.bench.stage import draw_tracks, encode_plays, prepare, send, settings_of
 
 _PEERS_PYTHON = Path(".venv-bench/bin/python")
+_WARM_UP = 0.25  # of its plays: Java compiles what it runs, as Python's libraries do
 _PEERS = ("stock-faust", "quix", "kafka-streams")  # each writes to topics of its own
 
 
@@ -55,9 +56,9 @@ def _module(name: str, python: str = sys.executable) -> Callable[[str, str, str]
 
 
 CONTENDERS: Mapping[str, Contender] = {
-    "refrain": Contender(_module("refrain"), 1.0),
-    "stock-faust": Contender(_module("stock_faust"), 0.1),
-    "quix": Contender(_module("quix", str(_PEERS_PYTHON)), 0.1),
+    "refrain": Contender(_module("refrain"), 0.1),
+    "stock-faust": Contender(_module("stock_faust"), 0.01),
+    "quix": Contender(_module("quix", str(_PEERS_PYTHON)), 0.01),
     "kafka-streams": Contender(streams_command, 0.85),
     "refrain-stream": Contender(_module("refrain_stream"), 1.0),
 }
@@ -82,8 +83,9 @@ def measure(name: str, places: tuple[str, str, str], options: argparse.Namespace
     contender = CONTENDERS[name]
     environment = os.environ | ONE_THREAD
     try:
+        last = int(options.plays * contender.share)
         figures = between_marks(
-            contender.command(*places), int(options.plays * contender.share), options.limit, environment=environment
+            contender.command(*places), int(last * _WARM_UP), last, options.limit, environment=environment
         )
     except (subprocess.CalledProcessError, OSError) as exc:
         print_line(f"{name:15} has no figure: {exc}")
@@ -96,7 +98,7 @@ def main() -> None:
     """Measure every contender."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--contenders", nargs="+", default=list(CONTENDERS), choices=CONTENDERS)
-    parser.add_argument("--plays", type=int, default=16_000)
+    parser.add_argument("--plays", type=int, default=200_000)
     parser.add_argument("--listeners", type=int, default=1000)
     parser.add_argument("--tracks", type=int, default=10_000)
     parser.add_argument("--limit", type=float, default=120.0, help="seconds each may take (%(default)s)")
