@@ -13,6 +13,8 @@ import psutil
 
 _PACKAGES: Final = ("torch", "numpy", "numba", "faiss-cpu", "aiokafka", "faust-streaming", "rocksdict")
 
+_GIT: Final = (("rev-parse", "--short=12", "HEAD"), ("status", "--porcelain", "--", "models", "streamer", "tests"))
+
 #: One thread for everything that computes; libraries read it when they are imported.
 ONE_THREAD: Final = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
@@ -54,6 +56,11 @@ def _version(package: str) -> str | None:
 
 
 def _commit() -> str:
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
-    found = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
-    return found.stdout.strip() or "unknown"
+    """Name the commit, and say so where code differs from it; documents that a benchmark writes do not count."""
+    name, changes = (_git(*arguments) for arguments in _GIT)
+    return f"{name or 'unknown'}{'-dirty' if changes else ''}"
+
+
+def _git(*arguments: str) -> str:
+    root = Path(__file__).parents[2]
+    return subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False).stdout.strip()

@@ -64,8 +64,8 @@ def _whole_job(figures: Figures) -> Table:
             rows.append((title, found["cpu_us_per_play"], found["plays_per_s"], ratio))
     remark = (
         "The same plays, network and lists in what people would build instead: one process each, CPU of the process "
-        "and all it starts. Stock Faust is at least once, the others exactly once. The peers call the same compiled "
-        "step, with batches of one, keep states as raw bytes, and have producers that wait for batches."
+        "and all it starts. Stock Faust is at least once, the others exactly once. The peers call the same step,"
+        " with batches of one, keep states as raw bytes, and have producers that wait for batches."
     )
     return Table(remark, ("", "us of CPU a play", "plays/s", "times Refrain's CPU"), rows, 1)
 
