@@ -61,13 +61,10 @@ def no_transaction() -> Patches:
     async def nothing(_: object) -> None:
         pass
 
-    def outside(make: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda size, codec, **_: make(size, codec, is_transactional=False)
-
     steps = ("begin_transaction", "commit_transaction", "abort_transaction")
     return {
         "streamer.kafka.fences:create_transactional_producer": plain,
-        "streamer.kafka.transaction:BatchBuilder": outside,
+        "streamer.kafka.record_batch:_TRANSACTIONAL": lambda _: 0,
         **{f"aiokafka:AIOKafkaProducer.{step}": lambda _: nothing for step in steps},
     }
 
