@@ -193,6 +193,8 @@ def _moments(recommender: Recommender, at_anchors: _KnownAtAnchors, num_best: in
         part = slice(begin, begin + size)
         window = rings.part(part)
         tastes, terms = tastes_and_terms(recommender, at_anchors.hidden[part], window)
+        if not tastes.isfinite().all():  # no track is close to it, and an empty list would hide that
+            raise FloatingPointError("a taste vector is not finite")
         rows, groups, plays_ago, heard = (
             to_tensor(columns, tastes.device).long()
             for columns in (window.rows, window.groups, window.plays_ago, window.heard)
