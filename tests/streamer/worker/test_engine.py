@@ -80,7 +80,7 @@ async def test_a_release_that_computes_a_nan_fails_the_step() -> None:
 
     with pytest.raises(StepError, match="release release-7 failed with FloatingPointError") as failure:
         await engine.step(release, batch, batch.last_plays)
-    assert str(failure.value.__cause__) == "a state is not finite"
+    assert str(failure.value.__cause__) == "a taste vector is not finite"
     engine.close()
 
 
