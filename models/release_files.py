@@ -214,7 +214,8 @@ def copy_files(folder: Folder, manifest: ReleaseManifest, directory: Path, max_b
     """Copy the files of a release to a local directory, verify every byte, and write the manifest last.
 
     What the directory holds already is read and verified instead: a file that is damaged, or was cut off by a crash or
-    a power cut, is copied again. So nothing needs to be flushed to the disk.
+    a power cut, is copied again. So nothing needs to be flushed to the disk, and a copy that is complete is also found
+    on a disk that is full or read-only.
 
     Args:
         folder: of the release.
@@ -229,10 +230,11 @@ def copy_files(folder: Folder, manifest: ReleaseManifest, directory: Path, max_b
     directory.mkdir(parents=True, exist_ok=True)
     for name, entry in manifest.files.items():
         limit, path = _limit(folder, name, entry, max_bytes), directory / name
-        if not _is_intact(path, entry):
+        if not _is_intact(path, entry.sha256):
             _write(path, _pieces(folder, name, limit, entry.sha256))
         max_bytes -= path.stat().st_size
-    _write(directory / MANIFEST, [manifest.content])
+    if not _is_intact(directory / MANIFEST, manifest.sha256):
+        _write(directory / MANIFEST, [manifest.content])
 
 
 def _write(path: Path, pieces: Iterable[bytes]) -> None:
@@ -243,10 +245,10 @@ def _write(path: Path, pieces: Iterable[bytes]) -> None:
     unfinished.rename(path)
 
 
-def _is_intact(path: Path, entry: FileEntry) -> bool:
+def _is_intact(path: Path, sha256: str) -> bool:
     try:
         with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == entry.sha256
+            return hashlib.file_digest(file, "sha256").hexdigest() == sha256
     except FileNotFoundError:
         return False
 

@@ -5,9 +5,10 @@ folder may well overwrite it. So a release in a local folder is copied too, to w
 would share the fate of the original.
 """
 
+import os
 import shutil
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -64,13 +65,15 @@ class KeptCopies:
         for other in sorted(others, key=_completed_at_ns)[: len(others) - 1]:
             shutil.rmtree(other)
         yield place
+        with suppress(OSError):  # of a disk that is full or read-only: the copy answers all the same
+            os.utime(place / MANIFEST)
 
 
 UNNAMED: Final = UnnamedCopies()
 
 
 def _completed_at_ns(directory: Path) -> int:
-    """Return when the manifest, which comes last, was written; 0 if it was not."""
+    """Return when a copy was last found complete; 0 if it never was."""
     try:
         return (directory / MANIFEST).stat().st_mtime_ns
     except FileNotFoundError:

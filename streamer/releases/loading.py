@@ -25,6 +25,7 @@ from streamer.releases.copies import UNNAMED, Copies
 from streamer.releases.signing import ANYONE, SIGNATURE, Trust
 from streamer.releases.store import Store, describe
 from streamer.runtime.device import pick_device
+from streamer.runtime.remedies import remedy_of
 from streamer.wire.messages import ReleaseNotice
 
 if TYPE_CHECKING:
@@ -177,7 +178,8 @@ def _load(
     except (InvalidRelease, ReleaseError):
         raise
     except OSError as exc:  # the store raises others: this machine does
-        raise ReleaseError(f"release {at} cannot be copied to this machine: {describe(exc)}; free some space") from exc
+        what = f"release {at} cannot be copied to this machine: {describe(exc)}"
+        raise ReleaseError(f"{what}; {remedy_of(exc) or 'report this'}") from exc
     except Exception as exc:  # whatever a file with the right checksum can hold: it must not end a worker
         raise InvalidRelease(f"release {at} cannot be loaded: {describe(exc)}; save a new one") from exc
 

@@ -1,6 +1,5 @@
 """How a command ends: whatever it raises becomes a line on stderr and an exit status."""
 
-import errno
 import gc
 import logging
 import os
@@ -14,6 +13,7 @@ from typing import Final
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from streamer.errors import AccessError, ContractError, InUseError, KafkaUnavailableError, RefrainError, SettingsError
+from streamer.runtime.remedies import remedy_of
 from streamer.runtime.statuses import Status
 from streamer.runtime.stop import Interrupted
 
@@ -38,21 +38,6 @@ _STATUSES: Final = (
     (InUseError, Status.REFUSED),
     (KafkaUnavailableError, Status.UNREACHABLE),
 )
-
-_REMEDIES: Final = {
-    errno.EACCES: "give this user the right, or name another place",
-    errno.EPERM: "give this user the right, or name another place",
-    errno.EROFS: "name a place on a disk that can be written",
-    errno.ENOSPC: "free some space",
-    errno.EDQUOT: "free some space, or raise the quota",
-    errno.ENOTDIR: "a part of the path is a file; name another place",
-    errno.EEXIST: "name another place",
-    errno.EISDIR: "name a file",
-    errno.ENOENT: "check the path",
-    errno.ENAMETOOLONG: "name another place",
-    errno.EMFILE: "raise the limit of open files (ulimit -n)",
-    errno.EIO: "check the disk",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +144,9 @@ def _of_system(error: Exception) -> Ending | None:
     if isinstance(error, ModuleNotFoundError) and (package := (error.name or "").partition(".")[0]) in EXTRA_OF:
         line = f"{package} is not installed; run pip install 'refrain[{EXTRA_OF[package]}]'"
         return Ending([line], Status.MISUSED)
-    if isinstance(error, OSError) and error.errno in _REMEDIES:
+    if isinstance(error, OSError) and (remedy := remedy_of(error)):
         place = f"{error.filename}: " if error.filename else ""
-        return Ending([f"{place}{error.strerror}; {_REMEDIES[error.errno]}"], Status.FAILED)
+        return Ending([f"{place}{error.strerror}; {remedy}"], Status.FAILED)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's, not imported for it
         return Ending([f"out of memory: {_one_line(error)}; give it more, or less to do"], Status.FAILED)
     return None

@@ -9,7 +9,7 @@ from aiokafka import ConsumerRecord
 
 from models.release import Release
 from models.release_files import InvalidRelease
-from streamer.errors import ReleaseError, StoreError
+from streamer.errors import ReleaseError
 from streamer.releases.copies import KeptCopies
 from streamer.releases.loading import NoticeError, load_notice
 from streamer.releases.signing import ANYONE, Trust
@@ -75,9 +75,9 @@ class Shelf:
             )
             try_out(release)  # else it would end every worker at the first play
             return Champion(release, record.timestamp, ListEncoder(release.catalogue.track_ids))
-        except (NoticeError, StoreError) as exc:
-            raise type(exc)(f"{at}: {exc}") from exc
         except InvalidRelease as exc:
             raise ReleaseError(f"{at}: {exc}") from exc
+        except ReleaseError as exc:
+            raise type(exc)(f"{at}: {exc}") from exc
         except Exception as exc:
             raise ReleaseError(f"{at}: {describe(exc)}; save the release again, or report this") from exc

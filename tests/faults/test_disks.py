@@ -26,7 +26,7 @@ from tests.faults.verdict import judge
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(600)]
 
-READ_ONLY: Final = "the file system is read-only; see why, and mount it writable"
+READ_ONLY: Final = "the file system is read-only; find out why, and mount it writable"
 
 
 @pytest.fixture

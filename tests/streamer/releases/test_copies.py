@@ -91,10 +91,22 @@ def test_copies_without_a_name_leave_nothing_behind(tmp_path: Path) -> None:
     assert not list((tmp_path / "scratch").iterdir())
 
 
+def test_a_complete_copy_is_not_written_again(tmp_path: Path, copies: KeptCopies) -> None:
+    saved = save(tmp_path)
+    load(tmp_path, saved, copies)
+    before = [path.stat().st_ino for path in sorted((copies.directory / saved.release_id).iterdir())]
+
+    load(tmp_path, saved, copies)
+
+    assert [path.stat().st_ino for path in sorted((copies.directory / saved.release_id).iterdir())] == before
+
+
 @pytest.mark.kind(9)
 def test_a_disk_that_takes_no_copy_is_a_fault_of_this_machine(tmp_path: Path, observe: Observe) -> None:
     (tmp_path / "file").write_text("")
 
-    with pytest.raises(ReleaseError, match=r"cannot be copied to this machine: NotADirectoryError.*; free some space"):
+    with pytest.raises(
+        ReleaseError, match=r"cannot be copied to this machine: NotADirectoryError.*; a part of the path is a file"
+    ):
         load(tmp_path, save(tmp_path), KeptCopies(tmp_path / "file"))
     observe("a release that the worker's disk does not take is not called damaged: it is tried again")
