@@ -50,6 +50,8 @@ SECTIONS: Final = {
     "latency": _module("latency"),
     "listeners": _module("listeners"),
     "taking up": _module("taking_up"),
+    "training": _module("training", "--plays", "1000000", "--batches", "30"),
+    "counting": _module("counting", "--plays", "1000000"),
 }
 
 

@@ -2,7 +2,7 @@
 
 Synthetic listeners play sessions of about 15 tracks: runs of neighbouring tracks (albums) that start at random tracks,
 popular ones more often. Each measurement is a process of its own, whose CPU time and peak memory the kernel reports;
-prints one JSON object per line. Plays come in shards that are made when they are read, so that the peak is that of the
+prints one line of JSON. Plays come in shards that are made when they are read, so that the peak is that of the
 counting.
 """
 
@@ -94,10 +94,13 @@ def main() -> None:
     if arguments.here:
         sys.stdout.write(json.dumps(measure(arguments.plays[0], arguments.tracks[0])) + "\n")
         return
+    rows = []
     for num_tracks in arguments.tracks:
         for num_plays in arguments.plays:
             sizes = ["--plays", str(num_plays), "--tracks", str(num_tracks)]
-            subprocess.run([sys.executable, "-m", "tests.bench.counting", "--here", *sizes], check=True)
+            command = [sys.executable, "-m", "tests.bench.counting", "--here", *sizes]
+            rows.append(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout))
+    sys.stdout.write(json.dumps({"counting": rows}) + "\n")
 
 
 if __name__ == "__main__":

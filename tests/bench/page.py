@@ -95,6 +95,35 @@ def _listeners(figures: Figures) -> Table:
     return Table(remark, ("", "us of CPU a play", "bytes a listener on disk", "s to recover a lost disk"), rows, 1)
 
 
+def _training(figures: Figures) -> Table:
+    rows = [
+        (
+            f"{row['tracks']:,} tracks, {row['plays']:,} plays", row["fit_plays_per_s"],
+            row["item_vectors_plays_per_s"], row["plays_mb"], row["peak_mb"],
+        )
+        for row in figures["training"]
+    ]  # fmt: skip
+    remark = (
+        "Plays that a fit of the network passes through per second of CPU, on one thread: passes over the plays, item "
+        "vectors included. Memory before the fit, which holds the plays, and at its peak."
+    )
+    return Table(remark, ("", "plays/s", "plays/s of item vectors", "MB before", "peak MB"), rows, 1)
+
+
+def _counting(figures: Figures) -> Table:
+    rows = [
+        (
+            f"{row['tracks']:,} tracks, {row['plays']:,} plays", row["cpu_s_per_million_plays"],
+            row["peak_before_mb"], row["peak_mb"], row["result_mb"],
+        )
+        for row in figures["counting"]
+    ]  # fmt: skip
+    remark = (
+        "What the counts of a second stage cost. Plays are read in shards of 500,000, so that memory is the counting's."
+    )
+    return Table(remark, ("", "s of CPU a million plays", "MB before", "peak MB", "MB of counts"), rows, 1)
+
+
 def _plain(figures: Figures) -> Table:
     """Lay out what another benchmark printed, number by number."""
     flat = list(_flatten({name: value for name, value in figures.items() if name not in ("load", "commit")}))
@@ -111,6 +140,7 @@ def _flatten(value: Any, name: str = "") -> list[tuple[str, Any]]:
 
 _TABLES: Final[Mapping[str, Callable[[Figures], Table]]] = {
     "step": _step, "stream": _stream, "whole job": _whole_job, "latency": _latency, "listeners": _listeners,
+    "training": _training, "counting": _counting,
 }  # fmt: skip
 
 

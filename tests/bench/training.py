@@ -61,7 +61,7 @@ def main() -> None:
 
 def _measured(options: list[str]) -> Any:
     command = [sys.executable, "-m", "tests.bench.training", *options]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
 def measure(num_tracks: int, num_plays: int, num_batches: int, device: str) -> dict[str, float]:
