@@ -5,7 +5,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv
 READY := .venv/.installed
-FAST := not kafka and not slow and not faults and not gpu
+SHORT := not slow and not faults and not gpu
+FAST := not kafka and not long and $(SHORT)
 
 # Where images set it, every process of the tests would compile them and rewrite their assertions again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -31,11 +32,11 @@ format: $(READY) ## format the code and fix what ruff can fix
 lint: $(READY) ## style, types and the arrows between rooms
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
 
-check: lint ## lint, then the tests that need only Python (a minute)
+check: lint ## lint, then the tests that need only Python and little time (a minute)
 	$(BIN)/pytest -m "$(FAST)" --numprocesses auto --maxprocesses 4
 
-test: check ## check, then the tests on a real Kafka (under 15 minutes)
-	$(BIN)/pytest -m "kafka and not slow and not faults and not gpu"
+test: check ## check, then the longer tests and those on a real Kafka (under 15 minutes)
+	$(BIN)/pytest -m "(kafka or long) and $(SHORT)"
 
 test-all: lint ## every test, including the slow ones and those that kill workers; ARGS=tests/faults for some
 	$(BIN)/pytest $(ARGS)

@@ -19,6 +19,7 @@ def bench() -> Bench:
         return simulated_bench([1], "validation")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("study", STUDIES)
 def test_a_study_prints_rows_of_a_table(bench: Bench, study: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signals, "TRAINING", replace(signals.TRAINING, epochs=1, item_epochs=1))

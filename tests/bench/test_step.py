@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from models.config import NUM_COUNTED, RING_SIZE
 from tests.bench.step import list_parts, time_batches
 from tests.bench.world import CLUSTER, make_listeners, make_recommender, released, some_of
 
 
+@pytest.mark.long
 def test_a_step_is_timed_in_a_world_of_full_rings_and_counts(tmp_path: Path) -> None:
     recommender = released(make_recommender(2 * CLUSTER, max_neighbours=20), tmp_path).recommender
     listeners = make_listeners(recommender, 4)

@@ -13,6 +13,7 @@ from tests.bench.throughput import measure_apart
 FIGURES = json.dumps({"cpu_us_per_play": 3.04, "plays_per_s": 1000.0})
 
 
+@pytest.mark.long
 def test_a_stage_that_never_ends_is_reported_and_killed_with_its_children(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 _KERNEL = """
 import numpy as np
 from models.compiled import compiled, inlined
@@ -23,6 +25,7 @@ print(sum_of_squares(np.arange(4.0)))
 """
 
 
+@pytest.mark.long
 def test_a_kernel_runs_where_no_directory_can_hold_a_cache(tmp_path: Path) -> None:
     kernel = tmp_path / "kernel.py"
     kernel.write_text(_KERNEL)

@@ -31,6 +31,7 @@ def imported_by(statements: str) -> set[str]:
     return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("statements", "needed"),
     [
@@ -44,6 +45,7 @@ def test_a_command_imports_only_what_it_needs(statements: str, needed: set[str])
     assert imported_by(statements) <= needed
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("command", "package", "extra"),
     [
@@ -123,6 +125,7 @@ MISTAKES: Final = [
 ]  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.kind(20)
 def test_every_mistake_is_said_in_a_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], observe: Observe

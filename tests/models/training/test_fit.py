@@ -41,6 +41,7 @@ def hit_rate(network: Network, histories: Histories) -> float:
     return float((ranked.rows[:, 0] - 2 == (current + 1) % len(IDS)).mean())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("max_full_softmax_tracks", [100, 1])
 def test_a_trained_network_knows_what_comes_next(max_full_softmax_tracks: int) -> None:
     config = TrainingConfig(

@@ -83,6 +83,7 @@ def histories(draw_histories: Callable[..., Histories]) -> Histories:
     return draw_histories(3, num_listeners=12, num_plays=400)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("config", "sizes"),
     [
@@ -165,6 +166,7 @@ def test_the_start_of_a_fit_is_part_of_its_fingerprint(histories: Histories, cat
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("config", [FULL, SAMPLED])
 def test_a_fit_over_shards_interrupted_in_any_of_them_ends_in_the_same_weights(
     histories: Histories, catalogue: Catalogue, config: TrainingConfig

@@ -222,6 +222,7 @@ def test_without_enough_plays_since_the_second_stage_of_the_release_stays(split:
     assert none.reranker is None
 
 
+@pytest.mark.long
 def test_the_trainer_may_fit_on_every_play_since_its_champion(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(two_stages, "_MIN_ANCHORS", 100)
     histories = split.training_histories()[0]

@@ -162,6 +162,7 @@ def test_a_store_is_discarded_well_before_the_changelog_forgets() -> None:
     assert kept_ms - 24 * 3600 * 1000 >= MAX_AGE_S * 1000
 
 
+@pytest.mark.long
 async def test_opening_a_store_again_and_again_leaves_no_more_logs(tmp_path: Path, open_table: OpenTable) -> None:
     for _ in range(6):
         await open_table(partitions=[0]).store.stop()

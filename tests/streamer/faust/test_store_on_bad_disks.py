@@ -164,6 +164,7 @@ def test_whichever_file_is_damaged_two_starts_repair_it(
         start_twice(open_table)
 
 
+@pytest.mark.long
 def test_wherever_a_file_is_garbled_two_starts_repair_it(stored: Path, tmp_path: Path, open_table: OpenTable) -> None:
     dice = random.Random(7)
     files = [file for file in sorted(stored.iterdir()) if file.stat().st_size]

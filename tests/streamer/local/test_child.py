@@ -120,6 +120,7 @@ def test_a_child_has_the_environment_it_is_given(tmp_path: Path) -> None:
     assert child.read_output() == b"la\n"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM])
 def test_a_child_is_stopped_when_its_owner_ends(tmp_path: Path, sign: signal.Signals) -> None:
     log = tmp_path / "log"

@@ -78,6 +78,7 @@ def test_only_releases_are_ever_removed(tmp_path: Path) -> None:
     assert {"notes", "20231114T221320.123Z", "refused"} < {path.name for path in tmp_path.iterdir()}
 
 
+@pytest.mark.long
 def test_only_the_newest_refusals_are_kept_in_order(tmp_path: Path) -> None:
     registry = Registry(Store(str(tmp_path)))
     assert registry.refusals() == []

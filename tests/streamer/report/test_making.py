@@ -12,6 +12,8 @@ from streamer.report.making import ReportError, check_report, make_report, measu
 from streamer.report.page import _broken_down_by
 from streamer.report.systems import SYSTEMS
 
+pytestmark = pytest.mark.long  # each system is fitted
+
 #: Of each kind one; the others are fitted in the same ways.
 NAMES = (
     "refrain_served", "refrain_network", "refrain_rebuilt", "gru4rec", "discount", "sequential_rules", "popularity",

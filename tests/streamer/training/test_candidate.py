@@ -135,6 +135,7 @@ def after_the_plays() -> float:
     return FIRST_MS / 1000 + 10 * 365 * 86_400
 
 
+@pytest.mark.long
 def test_a_second_stage_is_fitted_on_what_the_champion_has_not_seen(
     album_listeners: ArchivedPlays, candidate: Candidate, tmp_path: Path
 ) -> None:

@@ -93,6 +93,7 @@ def test_a_stopped_fit_resumes_to_the_same_weights(tmp_path: Path) -> None:
     assert weights(load_release(resumed.location)) == weights(load_release(whole.location))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("stage", ["network of earlier plays", "network", "second stage"])
 def test_both_stages_resume_to_the_same_weights_wherever_they_were_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str

@@ -102,6 +102,7 @@ def test_all_other_plays_have_the_results_they_would_have_alone(
         assert trial.worker.mark(number).offset == (partition[-1].offset if partition else -1)
 
 
+@pytest.mark.long
 @law
 @given(records=listening(), cut=cuts)
 def test_a_worker_that_answers_the_latest_rejects_the_same_plays(
@@ -114,6 +115,7 @@ def test_a_worker_that_answers_the_latest_rejects_the_same_plays(
     assert sorted(trial.rejected_offsets) == sorted(expected)
 
 
+@pytest.mark.long
 @law
 @given(records=listening(), num_plays=st.sampled_from([3, 40]))
 def test_a_batch_too_large_for_the_memory_is_answered_in_parts_and_no_play_is_rejected(

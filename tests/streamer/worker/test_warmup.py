@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 PROGRAM = """
 import numpy as np
 from models.compiled import compiled
@@ -29,5 +31,6 @@ assert before == {name: list(kernel.signatures) for name, kernel in kernels.item
 """
 
 
+@pytest.mark.long
 def test_a_batch_finds_every_kernel_compiled_for_its_types() -> None:
     subprocess.run([sys.executable, "-c", PROGRAM], check=True)
