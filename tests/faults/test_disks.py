@@ -199,7 +199,8 @@ async def test_a_disk_that_turns_read_only(
         status = await worker.died()
         assert_ended(worker, status, "the disk is failing" if "Input/output error" in worker.log else READ_ONLY)
         worker = deployment.start("a")
-        assert_ended(worker, await worker.died(), READ_ONLY)
+        assert await worker.died() == Status.MISUSED
+        assert "state-a cannot be used (Read-only file system); set another REFRAIN_STATE_DIR" in worker.log
         failing_disk.unmount()
         failing_disk.mount()
     await start(deployment, "a")

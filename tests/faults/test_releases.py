@@ -231,6 +231,7 @@ async def test_workers_that_start_while_the_newest_release_is_damaged_answer_wit
     for damage in (torn, from_nowhere):
         await deployment.announce(damage(copy_of(first_release.saved, tmp_path / damage.__name__)))
     killed.kill()
+    forget_copies(deployment, [killed])
     await start(deployment, "a", "b")
     await load(deployment, 300)
     await deployment.all_done()
@@ -287,6 +288,7 @@ async def test_a_worker_that_can_reach_no_release_waits_for_one_and_leaves_no_pl
     (killed,) = await start(deployment, "a")
     await load(deployment, 10)
     killed.kill()
+    forget_copies(deployment, [killed])
 
     laid_down = deployment.store / release.release_id
     shutil.move(laid_down, tmp_path / "out of reach")
