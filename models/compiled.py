@@ -18,6 +18,9 @@ _T = TypeVar("_T")
 #: Sums may be taken in any order, and products fused into them, so that they use vector instructions; NaN stays NaN.
 _SUMS: Final = {"reassoc", "contract", "nsz"}
 
+#: Products may be fused into sums, whose order stays as written.
+_FUSED: Final = {"contract", "nsz"}
+
 
 def compiled(function: Callable[_P, _T]) -> Callable[_P, _T]:
     """Compile a function; it runs without the interpreter's lock."""
@@ -27,6 +30,11 @@ def compiled(function: Callable[_P, _T]) -> Callable[_P, _T]:
 def compiled_sums(function: Callable[_P, _T]) -> Callable[_P, _T]:
     """Compile a function that adds up many floats, whose last bits may depend on the processor."""
     return _compile(function, nogil=True, fastmath=_SUMS)
+
+
+def compiled_products(function: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Compile a function that adds products to many sums at once, each step a single fused instruction."""
+    return _compile(function, nogil=True, fastmath=_FUSED)
 
 
 def inlined(function: Callable[_P, _T]) -> Callable[_P, _T]:

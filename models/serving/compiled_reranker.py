@@ -173,15 +173,12 @@ def _weights(reranker: Reranker) -> ScoringWeights:
             first_biases=_padded(first_biases),
             second=_padded(reranker.second_layer.weight),
             second_biases=_padded(reranker.second_layer.bias),
-            last=_padded(reranker.last_layer.weight, rows=False),
-            linear=_padded(linear, rows=False),
-            last_biases=last_biases.numpy().copy(),
+            last=_padded(reranker.last_layer.weight),
+            linear=_padded(linear),
+            last_biases=_padded(last_biases),
         )
 
 
-def _padded(weights: Tensor, *, rows: bool = True) -> NDArray[np.float32]:
-    """Pad the last axis, and the first one of a matrix if asked to, with zeros to multiples of four."""
-    extra = [(0, -size % _FOURS) for size in weights.shape]
-    if not rows:
-        extra[0] = (0, 0)
-    return np.pad(weights.detach().numpy(), extra)
+def _padded(weights: Tensor) -> NDArray[np.float32]:
+    """Pad each axis with zeros to a multiple of four."""
+    return np.pad(weights.detach().numpy(), [(0, -size % _FOURS) for size in weights.shape])

@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.compiled import compiled, compiled_sums, inlined
+from models.compiled import compiled, compiled_products, inlined
+from models.config import HORIZONS
 from models.plays.catalogue import PAD
 from models.serving.heap import offer, sort_best_first
 from models.serving.kernel_arrays import Collected
@@ -19,13 +20,13 @@ class ScoringWeights(NamedTuple):
     """The weights of a second stage, to which the scaling of features has been added; U units, F features.
 
     Attributes:
-        first: float32 (U, F); F and U padded with zeros to multiples of four, here and below.
+        first: float32 (U, F); F, U and the two outputs are padded with zeros to multiples of four, here and below.
         first_biases: float32 (U,).
         second: float32 (U, U).
         second_biases: float32 (U,).
-        last: float32 (2, U).
-        linear: float32 (2, F).
-        last_biases: float32 (2,).
+        last: float32 (4, U).
+        linear: float32 (4, F).
+        last_biases: float32 (4,).
     """
 
     first: NDArray[np.float32]
@@ -37,14 +38,14 @@ class ScoringWeights(NamedTuple):
     last_biases: NDArray[np.float32]
 
 
-@compiled_sums
+@compiled_products
 def score(weights: ScoringWeights, features: NDArray[np.float32], num: int) -> NDArray[np.float32]:
     """Score candidates: features (F, R), of which the first `num` are used, to float32 (2, num)."""
-    scores = np.empty((len(weights.last), num), np.float32)
+    scores = np.empty((len(HORIZONS), num), np.float32)
     block = np.empty((len(features), _LANES), np.float32)
     first = np.empty((len(weights.first), _LANES), np.float32)
     second = np.empty((len(weights.second), _LANES), np.float32)
-    both = np.empty((len(scores), _LANES), np.float32)
+    both = np.empty((len(weights.last), _LANES), np.float32)
     for begin in range(0, num, _LANES):
         lanes = min(_LANES, num - begin)
         for row in range(len(block)):
@@ -73,18 +74,28 @@ def _layer(
 
 @inlined
 def _add_rows(outputs: NDArray[np.float32], weights: NDArray[np.float32], rows: NDArray[np.float32]) -> None:
-    """Add weights (m, n) @ rows (n, lanes) to outputs (m, lanes); four rows at once."""
-    for output in range(len(outputs)):
+    """Add weights (m, n) @ rows (n, lanes) to outputs (m, lanes); m and n are multiples of four.
+
+    Four rows for four outputs at once: sixteen products for eight loads keep the multipliers busy, and all weights stay
+    in registers.
+    """
+    for output in range(0, len(outputs), 4):
         for row in range(0, len(rows), 4):
-            first, second = weights[output, row], weights[output, row + 1]
-            third, fourth = weights[output, row + 2], weights[output, row + 3]
+            a0, a1, a2, a3 = _four(weights, output, row)
+            b0, b1, b2, b3 = _four(weights, output + 1, row)
+            c0, c1, c2, c3 = _four(weights, output + 2, row)
+            d0, d1, d2, d3 = _four(weights, output + 3, row)
             for lane in range(_LANES):
-                outputs[output, lane] += (
-                    first * rows[row, lane]
-                    + second * rows[row + 1, lane]
-                    + third * rows[row + 2, lane]
-                    + fourth * rows[row + 3, lane]
-                )
+                r0, r1, r2, r3 = rows[row, lane], rows[row + 1, lane], rows[row + 2, lane], rows[row + 3, lane]
+                outputs[output, lane] = outputs[output, lane] + a0 * r0 + a1 * r1 + a2 * r2 + a3 * r3
+                outputs[output + 1, lane] = outputs[output + 1, lane] + b0 * r0 + b1 * r1 + b2 * r2 + b3 * r3
+                outputs[output + 2, lane] = outputs[output + 2, lane] + c0 * r0 + c1 * r1 + c2 * r2 + c3 * r3
+                outputs[output + 3, lane] = outputs[output + 3, lane] + d0 * r0 + d1 * r1 + d2 * r2 + d3 * r3
+
+
+@inlined
+def _four(weights: NDArray[np.float32], output: int, row: int) -> tuple[np.float32, np.float32, np.float32, np.float32]:
+    return weights[output, row], weights[output, row + 1], weights[output, row + 2], weights[output, row + 3]
 
 
 @inlined
