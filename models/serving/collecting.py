@@ -7,7 +7,7 @@ Shapes as in `models.serving.kernel_arrays`.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from models.compiled import compiled_sums, inlined
 from models.plays.catalogue import FIRST_TRACK, PAD
 from models.serving.describing import describe, find_pair
-from models.serving.heap import offer
 from models.serving.kernel_arrays import (
     CAME_NEXT,
     COUNTED,
@@ -27,12 +26,12 @@ from models.serving.kernel_arrays import (
     SOON_NOW,
     AnchorArrays,
     Collected,
+    Rows,
     Tables,
     Vocabulary,
 )
-
-_FREE: Final = np.int32(-1)
-_HASH: Final = np.int64(2654435761)
+from models.serving.levels import level_of
+from models.serving.numbering import clear, find, number_of
 
 
 @compiled_sums
@@ -42,83 +41,130 @@ def collect(tables: Tables, anchors: AnchorArrays, vocabulary: Vocabulary, colle
     Args:
         tables: of the release.
         anchors: what is known there.
-        vocabulary: room for that of one anchor.
+        vocabulary: room for that of one anchor, as made.
         collected: where the candidates go.
     """
-    heap = np.empty(tables.limits.num_counted, np.float32), np.empty(tables.limits.num_counted, np.int32)
     collected.bounds[0] = 0
     for anchor in range(len(anchors.heard)):
-        vocabulary.keys[:] = _FREE
         heard = anchors.heard[anchor]
-        size = _read_neighbours(tables, heard, vocabulary)
+        pair = find_pair(tables, heard)
+        size = _read_companions(tables, heard, vocabulary)
+        size = _read_soon(tables, heard, vocabulary, size)
         for column in (SOON, NEAR, RECENT):
-            _choose_best(vocabulary, size, column, heap)
+            _choose_best(vocabulary, size, column, tables.limits.num_counted)
         size = _propose(tables, anchors, anchor, vocabulary, size)
-        size = _read_current(tables, heard, vocabulary, size)
-        size = _read_listener(anchors, anchor, vocabulary, size)
+        size = _propose_after_pair(tables, pair, vocabulary, size)
+        _read_current(tables, heard, pair, vocabulary)
+        _read_listener(anchors, anchor, vocabulary)
         end = _write_tracks(vocabulary, size, collected, collected.bounds[anchor])
         collected.bounds[anchor + 1] = end
-        describe(tables, anchors, anchor, vocabulary, collected)
+        describe(tables, anchors, (anchor, pair), vocabulary, collected)
+        clear(vocabulary, size)
 
 
 @inlined
-def _number(vocabulary: Vocabulary, size: int, track: int) -> int:
-    """Find the number of a track, or give it the next one: then it is `size`, and the caller counts on."""
-    mask = len(vocabulary.keys) - 1
-    slot = ((track * _HASH) >> 8) & mask
-    while vocabulary.keys[slot] != track:
-        if vocabulary.keys[slot] == _FREE:
-            vocabulary.keys[slot], vocabulary.numbers[slot] = track, size
-            vocabulary.tracks[size] = track
-            vocabulary.places[size] = -1
-            vocabulary.is_chosen[size] = False
-            vocabulary.evidence[size, :] = np.float32(0)
-            return size
-        slot = (slot + 1) & mask
-    number: int = vocabulary.numbers[slot]
-    return number
-
-
-@inlined
-def _read_neighbours(tables: Tables, heard: NDArray[np.int64], vocabulary: Vocabulary) -> int:
-    """Add up what the latest plays say; return the size of the vocabulary."""
-    size = 0
-    companions, soon = tables.companions, tables.soon
-    for ago in range(min(tables.trust_companions.shape[1], len(heard))):
-        if heard[ago] == PAD:
-            break
-        track = heard[ago] - FIRST_TRACK
-        begin = companions.starts[track]
-        for entry in range(begin, min(companions.starts[track + 1], begin + tables.limits.num_neighbours)):
-            number = _number(vocabulary, size, companions.tracks[entry])
+def _read_companions(tables: Tables, heard: NDArray[np.int64], vocabulary: Vocabulary) -> int:
+    """Add up what was played in the same sessions as the latest tracks; return the size of the vocabulary."""
+    size, rows = 0, tables.companions
+    num = _num_heard(heard, tables.trust_companions.shape[1])
+    for ago in range(num):
+        if _is_heard_later(heard, ago):
+            continue
+        near = recent = np.float32(0)
+        for earlier in range(ago, num):
+            if heard[earlier] == heard[ago]:
+                near += tables.trust_companions[0, earlier]
+                recent += tables.trust_companions[1, earlier]
+        begin, end = _bounds_of(rows, heard[ago] - FIRST_TRACK, tables.limits.num_neighbours)
+        for entry in range(begin, end):
+            number = number_of(vocabulary, size, rows.tracks[entry])
             size = max(size, number + 1)
-            weight = np.float32(companions.weights[entry])
-            vocabulary.evidence[number, NEAR] += weight * tables.trust_companions[0, ago]
-            vocabulary.evidence[number, RECENT] += weight * tables.trust_companions[1, ago]
-    for ago in range(min(len(tables.trust_soon), len(heard))):
-        if heard[ago] == PAD:
-            break
-        track = heard[ago] - FIRST_TRACK
-        begin = soon.starts[track]
-        for entry in range(begin, min(soon.starts[track + 1], begin + tables.limits.num_neighbours)):
-            number = _number(vocabulary, size, soon.tracks[entry])
-            size = max(size, number + 1)
-            vocabulary.evidence[number, SOON] += np.float32(soon.weights[entry]) * tables.trust_soon[ago]
+            weight = np.float32(rows.weights[entry])
+            vocabulary.evidence[NEAR, number] += weight * near
+            vocabulary.evidence[RECENT, number] += weight * recent
     return size
 
 
 @inlined
-def _choose_best(
-    vocabulary: Vocabulary, size: int, column: int, heap: tuple[NDArray[np.float32], NDArray[np.int32]]
-) -> None:
+def _read_soon(tables: Tables, heard: NDArray[np.int64], vocabulary: Vocabulary, size: int) -> int:
+    """Add up what came soon after the latest tracks, and note it of the current one."""
+    rows = tables.soon
+    num = _num_heard(heard, len(tables.trust_soon))
+    for ago in range(num):
+        if _is_heard_later(heard, ago):
+            continue
+        trust = np.float32(0)
+        for earlier in range(ago, num):
+            if heard[earlier] == heard[ago]:
+                trust += tables.trust_soon[earlier]
+        of_current = np.float32(ago == 0)
+        begin, end = _bounds_of(rows, heard[ago] - FIRST_TRACK, tables.limits.num_neighbours)
+        for entry in range(begin, end):
+            number = number_of(vocabulary, size, rows.tracks[entry])
+            size = max(size, number + 1)
+            weight = np.float32(rows.weights[entry])
+            vocabulary.evidence[SOON, number] += weight * trust
+            vocabulary.evidence[SOON_NOW, number] += weight * of_current
+    return size
+
+
+@inlined
+def _num_heard(heard: NDArray[np.int64], most: int) -> int:
+    """Count the latest known plays, up to a number."""
+    num = 0
+    while num < min(most, len(heard)) and heard[num] != PAD:
+        num += 1
+    return num
+
+
+@inlined
+def _is_heard_later(heard: NDArray[np.int64], ago: int) -> bool:
+    is_heard = False
+    for later in range(ago):
+        is_heard |= heard[later] == heard[ago]
+    return is_heard
+
+
+@inlined
+def _bounds_of(rows: Rows, row: int, most: int) -> tuple[int, int]:
+    """Return where the strongest neighbours of a row begin and end."""
+    begin = rows.starts[row]
+    return begin, min(rows.starts[row + 1], begin + most)
+
+
+@inlined
+def _choose_best(vocabulary: Vocabulary, size: int, column: int, num: int) -> None:
     """Choose the tracks with the highest sums above 0; of equals, the lower tracks."""
-    held = 0
+    bits, is_chosen = vocabulary.evidence_bits, vocabulary.is_chosen
+    level = 1
+    if _num_reaching(bits, column, size, level) > num:
+        level = level_of(bits, column, size, num)
+    above = level + int(_num_reaching(bits, column, size, level) > num)
+    least = np.int32(above)  # as wide as the bits
     for number in range(size):
-        total = vocabulary.evidence[number, column]
-        if total > 0:
-            held = offer(heap[0], heap[1], held, total, vocabulary.tracks[number])
-    for place in range(held):
-        vocabulary.is_chosen[_number(vocabulary, size, heap[1][place])] = True
+        is_chosen[number] |= bits[column, number] >= least
+    if above > level:
+        _choose_equals(vocabulary, size, column, level, num - _num_reaching(bits, column, size, above))
+
+
+@inlined
+def _num_reaching(bits: NDArray[np.int32], column: int, size: int, level: int) -> int:
+    num, least = np.int32(0), np.int32(level)
+    for number in range(size):
+        num = np.int32(num + np.int32(bits[column, number] >= least))
+    return int(num)
+
+
+@inlined
+def _choose_equals(vocabulary: Vocabulary, size: int, column: int, level: int, num: int) -> None:
+    """Choose the lower ones of the tracks whose sums have the bits of a level."""
+    keys, num_equal = vocabulary.keys, 0
+    for number in range(size):
+        keys[num_equal] = (np.int64(vocabulary.tracks[number]) << 32) | number
+        num_equal += vocabulary.evidence_bits[column, number] == level
+    keys[:num_equal].sort()
+    for place in range(num):
+        vocabulary.is_chosen[keys[place] & 0xFFFFFFFF] = True
 
 
 @inlined
@@ -126,7 +172,7 @@ def _choose(vocabulary: Vocabulary, size: int, tracks: NDArray[Any]) -> int:
     """Choose tracks; negative ones are none. Return the size of the vocabulary."""
     for track in tracks:
         if track >= 0:
-            number = _number(vocabulary, size, track)
+            number = number_of(vocabulary, size, track)
             vocabulary.is_chosen[number] = True
             size = max(size, number + 1)
     return size
@@ -141,63 +187,53 @@ def _propose(tables: Tables, anchors: AnchorArrays, anchor: int, vocabulary: Voc
     if heard[0] == PAD:
         size = _choose(vocabulary, size, tables.popular[: anchors.best_tracks.shape[2]])
     else:
-        track = heard[0] - FIRST_TRACK
-        begin, end = tables.followers.starts[track], tables.followers.starts[track + 1]
-        last = min(begin + min(limits.num_counted, limits.num_neighbours), end)
-        size = _choose(vocabulary, size, tables.followers.tracks[begin:last])
-    pair = find_pair(tables, heard)
-    if pair >= 0:
-        begin, end = tables.pair_followers.starts[pair], tables.pair_followers.starts[pair + 1]
-        last = min(begin + limits.num_pair_followers, end)
-        size = _choose(vocabulary, size, tables.pair_followers.tracks[begin:last])
+        begin, end = _bounds_of(
+            tables.followers, heard[0] - FIRST_TRACK, min(limits.num_counted, limits.num_neighbours)
+        )
+        size = _choose(vocabulary, size, tables.followers.tracks[begin:end])
     size = _choose(vocabulary, size, anchors.ring_rows[anchor] - FIRST_TRACK)
     return _choose(vocabulary, size, anchors.counted_rows[anchor] - FIRST_TRACK)
 
 
 @inlined
-def _read_current(tables: Tables, heard: NDArray[np.int64], vocabulary: Vocabulary, size: int) -> int:
-    """Note what followed the current track and the latest pair."""
-    if heard[0] != PAD:
-        track = heard[0] - FIRST_TRACK
-        begin = tables.followers.starts[track]
-        for entry in range(begin, min(begin + tables.limits.num_neighbours, tables.followers.starts[track + 1])):
-            number = _number(vocabulary, size, tables.followers.tracks[entry])
-            size = max(size, number + 1)
-            vocabulary.evidence[number, FOLLOWERS] += np.float32(tables.followers.weights[entry])
-        begin = tables.soon.starts[track]
-        for entry in range(begin, min(begin + tables.limits.num_neighbours, tables.soon.starts[track + 1])):
-            number = _number(vocabulary, size, tables.soon.tracks[entry])
-            size = max(size, number + 1)
-            vocabulary.evidence[number, SOON_NOW] += np.float32(tables.soon.weights[entry])
-    pair = find_pair(tables, heard)
-    if pair >= 0:
-        begin = tables.pair_followers.starts[pair]
-        for entry in range(
-            begin, min(begin + tables.limits.num_pair_followers, tables.pair_followers.starts[pair + 1])
-        ):
-            number = _number(vocabulary, size, tables.pair_followers.tracks[entry])
-            vocabulary.evidence[number, PAIR] += np.float32(tables.pair_followers.weights[entry])
-    return size
+def _propose_after_pair(tables: Tables, pair: int, vocabulary: Vocabulary, size: int) -> int:
+    """Choose what followed the two latest tracks."""
+    if pair < 0:
+        return size
+    begin, end = _bounds_of(tables.pair_followers, pair, tables.limits.num_pair_followers)
+    return _choose(vocabulary, size, tables.pair_followers.tracks[begin:end])
 
 
 @inlined
-def _read_listener(anchors: AnchorArrays, anchor: int, vocabulary: Vocabulary, size: int) -> int:
-    """Note what the listener's own plays say: what came next, counts, and places in the ring."""
+def _read_current(tables: Tables, heard: NDArray[np.int64], pair: int, vocabulary: Vocabulary) -> None:
+    """Note what followed the current track and the latest pair, of tracks that have a number."""
+    if heard[0] != PAD:
+        begin, end = _bounds_of(tables.followers, heard[0] - FIRST_TRACK, tables.limits.num_neighbours)
+        for entry in range(begin, end):
+            number = find(vocabulary, tables.followers.tracks[entry])
+            if number >= 0:
+                vocabulary.evidence[FOLLOWERS, number] += np.float32(tables.followers.weights[entry])
+    if pair >= 0:
+        begin, end = _bounds_of(tables.pair_followers, pair, tables.limits.num_pair_followers)
+        for entry in range(begin, end):
+            number = find(vocabulary, tables.pair_followers.tracks[entry])
+            vocabulary.evidence[PAIR, number] += np.float32(tables.pair_followers.weights[entry])
+
+
+@inlined
+def _read_listener(anchors: AnchorArrays, anchor: int, vocabulary: Vocabulary) -> None:
+    """Note what the listener's own plays say of their tracks: what came next, counts, and places in the ring."""
     heard = anchors.heard[anchor]
     for later in range(len(heard) - 1):
         if heard[later + 1] != PAD and heard[later + 1] == heard[0]:
-            number = _number(vocabulary, size, heard[later] - FIRST_TRACK)
-            size = max(size, number + 1)
-            vocabulary.evidence[number, CAME_NEXT] += np.float32(1)
+            vocabulary.evidence[CAME_NEXT, find(vocabulary, heard[later] - FIRST_TRACK)] += np.float32(1)
     for place in range(anchors.counted_rows.shape[1]):
         if anchors.counted_rows[anchor, place] != PAD:
-            number = _number(vocabulary, size, anchors.counted_rows[anchor, place] - FIRST_TRACK)
-            vocabulary.evidence[number, COUNTED] += anchors.counts[anchor, place]
+            number = find(vocabulary, anchors.counted_rows[anchor, place] - FIRST_TRACK)
+            vocabulary.evidence[COUNTED, number] += anchors.counts[anchor, place]
     for place in range(anchors.ring_rows.shape[1]):
         if anchors.ring_rows[anchor, place] != PAD:
-            number = _number(vocabulary, size, anchors.ring_rows[anchor, place] - FIRST_TRACK)
-            vocabulary.places[number] = place
-    return size
+            vocabulary.places[find(vocabulary, anchors.ring_rows[anchor, place] - FIRST_TRACK)] = place
 
 
 @inlined
@@ -205,8 +241,7 @@ def _write_tracks(vocabulary: Vocabulary, size: int, collected: Collected, begin
     """Write the chosen tracks, and their numbers for the moment where plays ago will be; return where they end."""
     end = begin
     for number in range(size):
-        if vocabulary.is_chosen[number]:
-            collected.tracks[end] = vocabulary.tracks[number]
-            collected.plays_ago[end] = number
-            end += 1
+        collected.tracks[end] = vocabulary.tracks[number]
+        collected.plays_ago[end] = number
+        end += vocabulary.is_chosen[number]
     return end

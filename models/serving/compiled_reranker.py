@@ -13,7 +13,7 @@ from models.config import NUM_COUNTED, RING_SIZE
 from models.serving.candidate_features import FEATURES
 from models.serving.collecting import collect
 from models.serving.describing import LOGARITHMS, finish_features
-from models.serving.kernel_arrays import NUM_COLUMNS, AnchorArrays, Collected, Limits, Rows, Tables, Vocabulary
+from models.serving.kernel_arrays import AnchorArrays, Collected, Limits, Rows, Tables, Vocabulary
 from models.serving.moments import Best, Moments
 from models.serving.neighbours import NeighbourTable
 from models.serving.reranker import Candidates, Reranker
@@ -51,7 +51,7 @@ class CompiledReranker:
             collected, num = self._collect(anchors, room)
             scores = score(self._weights, collected.features, num)
             for horizon, (masked, size) in enumerate(zip(num_masked, sizes, strict=True)):
-                of_tracks = self._tables.log_popularity_of_late
+                of_tracks = self._tables.of_tracks[:, 2]
                 found = best_of(collected, (scores[horizon], of_tracks), anchors.heard, masked, size)
                 lists[horizon].append(found)
         return [
@@ -79,18 +79,9 @@ class CompiledReranker:
         num_candidates = 3 * num_best + 4 * config.num_counted + config.num_pair_followers + RING_SIZE + NUM_COUNTED
         num_plays = config.num_accompanied + config.num_followed + 2  # the current track once more, for two tables
         num_tracks = num_plays * config.num_neighbours + num_candidates + RING_SIZE
-        num_slots = 1 << (2 * num_tracks).bit_length()
-        vocabulary = Vocabulary(
-            keys=np.empty(num_slots, np.int32),
-            numbers=np.empty(num_slots, np.int32),
-            tracks=np.empty(num_tracks, np.int32),
-            evidence=np.empty((num_tracks, NUM_COLUMNS), np.float32),
-            places=np.empty(num_tracks, np.int32),
-            is_chosen=np.empty(num_tracks, np.bool_),
-        )
-        room = min(_SLICE, len(moments.heard)) * num_candidates
+        room = min(_SLICE, len(moments.heard)) * num_candidates + 1  # what is not chosen is written too
         num_features = -(-len(FEATURES) // _FOURS) * _FOURS
-        return vocabulary, Collected(
+        return Vocabulary.of(num_tracks), Collected(
             bounds=np.zeros(1, np.int64),
             tracks=np.empty(room, np.int32),
             plays_ago=np.empty(room, np.int32),
@@ -133,6 +124,7 @@ def _slices(moments: Moments) -> list[AnchorArrays]:
 def _tables(reranker: Reranker, items: Tensor, temperature: Tensor) -> Tables:
     config, sources = reranker.config, reranker.sources
     ago, recent = np.arange(config.num_followed), np.arange(config.num_accompanied)
+    popularity, popularity_of_late = sources.log_popularity, sources.log_popularity_of_late
     num_popular = min(len(sources.log_popularity_of_late), config.num_first_stage + RING_SIZE + 1000)
     return Tables(
         followers=_rows(sources.followers),
@@ -143,8 +135,7 @@ def _tables(reranker: Reranker, items: Tensor, temperature: Tensor) -> Tables:
         num_followers=sources.num_followers.numpy(),
         num_soon=sources.num_soon.numpy(),
         num_pair_followers=sources.num_pair_followers.numpy(),
-        log_popularity=sources.log_popularity.numpy(),
-        log_popularity_of_late=sources.log_popularity_of_late.numpy(),
+        of_tracks=np.stack([popularity.exp(), popularity, popularity_of_late], axis=1),
         trust_soon=(config.follower_decay**ago).astype(np.float32),
         trust_companions=np.stack([decay**recent for decay in config.companion_decays]).astype(np.float32),
         popular=sources.most_popular_of_late(num_popular).numpy(),

@@ -42,47 +42,70 @@ _LEAST_CLOSENESS: Final = np.float32(LEAST_CLOSENESS)
 
 
 @inlined
-def describe(tables: Tables, anchors: AnchorArrays, anchor: int, vocabulary: Vocabulary, collected: Collected) -> None:
-    """Describe an anchor's candidates, whose numbers are in `collected.plays_ago`."""
+def describe(
+    tables: Tables, anchors: AnchorArrays, at: tuple[int, int], vocabulary: Vocabulary, collected: Collected
+) -> None:
+    """Describe candidates, whose numbers are in `collected.plays_ago`.
+
+    Args:
+        tables: of the release.
+        anchors: what is known there.
+        at: the number of the anchor and that of its pair, as `find_pair` returns it.
+        vocabulary: of the anchor.
+        collected: with the anchor's candidates.
+    """
+    anchor, pair = at
     begin, end = collected.bounds[anchor], collected.bounds[anchor + 1]
-    pair, temperature, num_best = (
-        find_pair(tables, anchors.heard[anchor]),
-        tables.temperature,
-        tables.limits.num_first_stage,
-    )
+    features, evidence = collected.features, vocabulary.evidence
     current = max(anchors.heard[anchor, 0] - FIRST_TRACK, 0)
     num_followers, num_soon = tables.num_followers[current], tables.num_soon[current]
     num_after_pair = tables.num_pair_followers[pair] if pair >= 0 else np.float32(0)
+    by_followers, by_soon = _ONE / (num_followers + _SMOOTHING), _ONE / (num_soon + _SMOOTHING)
+    by_pair = _ONE / (num_after_pair + _SMOOTHING)
+    for place in range(begin, end):
+        number, track = collected.plays_ago[place], collected.tracks[place]
+        popularity = tables.of_tracks[track, 0]
+        lifted = (evidence[FOLLOWERS, number] * num_followers + _SMOOTHING * popularity) * by_followers
+        features[2, place] = lifted
+        features[3, place] = (evidence[PAIR, number] * num_after_pair + _SMOOTHING * lifted) * by_pair
+        features[4, place] = (evidence[SOON_NOW, number] * num_soon + _SMOOTHING * popularity) * by_soon
+        features[5, place] = evidence[SOON, number] + _LEAST_SHARE
+        features[6, place] = evidence[NEAR, number] + _LEAST_CLOSENESS
+        features[7, place] = evidence[RECENT, number] + _LEAST_CLOSENESS
+        features[8, place] = evidence[CAME_NEXT, number] + _ONE
+        features[9, place] = evidence[COUNTED, number] + _ONE
+        features[10, place] = tables.of_tracks[track, 1]
+        features[11, place] = tables.of_tracks[track, 2]
+    _describe_by_score(tables, anchors, anchor, vocabulary, collected)
+    for place in range(begin, end):
+        _describe_by_ring(anchors, anchor, vocabulary.places[collected.plays_ago[place]], place, collected)
+    for column in range(anchors.situations.shape[1]):
+        for place in range(begin, end):
+            features[18 + column, place] = anchors.situations[anchor, column]
+
+
+@inlined
+def _describe_by_score(
+    tables: Tables, anchors: AnchorArrays, anchor: int, vocabulary: Vocabulary, collected: Collected
+) -> None:
+    """Describe an anchor's candidates by the first stage."""
+    features, temperature, num_best = collected.features, tables.temperature, tables.limits.num_first_stage
     short_term = _normaliser(anchors.best_scores[0, anchor, :num_best], temperature)
     long_term = _normaliser(anchors.best_scores[1, anchor, :num_best], temperature)
     best = temperature * anchors.best_scores[0, anchor, 0] - short_term
-    features = collected.features
-    for place in range(begin, end):
-        number, track = collected.plays_ago[place], collected.tracks[place]
-        held = vocabulary.places[number]
-        first, second = _cosines(tables.items[track], anchors.tastes[0, anchor], anchors.tastes[1, anchor])
+    for place in range(collected.bounds[anchor], collected.bounds[anchor + 1]):
+        held = vocabulary.places[collected.plays_ago[place]]
+        first = second = np.float32(0)
+        for component in range(anchors.tastes.shape[2]):
+            item = tables.items[collected.tracks[place], component]
+            first += item * anchors.tastes[0, anchor, component]
+            second += item * anchors.tastes[1, anchor, component]
         if held >= 0:
             first += anchors.terms[0, anchor, held]
             second += anchors.terms[1, anchor, held]
         features[0, place] = temperature * first - short_term
         features[1, place] = temperature * second - long_term
-        evidence = vocabulary.evidence[number]
-        popularity = np.exp(tables.log_popularity[track])
-        lifted = (evidence[FOLLOWERS] * num_followers + _SMOOTHING * popularity) / (num_followers + _SMOOTHING)
-        features[2, place] = lifted
-        features[3, place] = (evidence[PAIR] * num_after_pair + _SMOOTHING * lifted) / (num_after_pair + _SMOOTHING)
-        features[4, place] = (evidence[SOON_NOW] * num_soon + _SMOOTHING * popularity) / (num_soon + _SMOOTHING)
-        features[5, place] = evidence[SOON] + _LEAST_SHARE
-        features[6, place] = evidence[NEAR] + _LEAST_CLOSENESS
-        features[7, place] = evidence[RECENT] + _LEAST_CLOSENESS
-        features[8, place] = evidence[CAME_NEXT] + _ONE
-        features[9, place] = evidence[COUNTED] + _ONE
-        features[10, place] = tables.log_popularity[track]
-        features[11, place] = tables.log_popularity_of_late[track]
         features[12, place] = best
-        _describe_by_ring(anchors, anchor, held, place, collected)
-        for column in range(anchors.situations.shape[1]):
-            features[18 + column, place] = anchors.situations[anchor, column]
 
 
 @inlined
@@ -90,7 +113,7 @@ def find_pair(tables: Tables, heard: NDArray[np.int64]) -> int:
     """Find the counts of the two latest tracks; -1 where there are none."""
     if len(heard) < 2 or heard[1] == PAD or not len(tables.pair_keys):
         return -1
-    key = (heard[1] - FIRST_TRACK) * len(tables.log_popularity) + heard[0] - FIRST_TRACK
+    key = (heard[1] - FIRST_TRACK) * len(tables.of_tracks) + heard[0] - FIRST_TRACK
     pair = np.searchsorted(tables.pair_keys, key)
     return pair if pair < len(tables.pair_keys) and tables.pair_keys[pair] == key else -1
 
@@ -121,17 +144,6 @@ def _normaliser(scores: NDArray[np.float32], temperature: np.float32) -> np.floa
         total += np.exp(temperature * (score - scores[0]))
     normaliser: np.float32 = temperature * scores[0] + np.log(total)
     return normaliser
-
-
-@inlined
-def _cosines(
-    item: NDArray[np.float32], first: NDArray[np.float32], second: NDArray[np.float32]
-) -> tuple[np.float32, np.float32]:
-    of_first = of_second = np.float32(0)
-    for place in range(len(item)):
-        of_first += item[place] * first[place]
-        of_second += item[place] * second[place]
-    return of_first, of_second
 
 
 @compiled_sums

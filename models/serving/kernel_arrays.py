@@ -6,7 +6,7 @@ columns of evidence.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,7 @@ class Tables(NamedTuple):
     """The counts of a release, as in `Sources`, and what else describes its tracks.
 
     Attributes:
+        of_tracks: float32 (M, 3), popularity, its logarithm and that of recent popularity, side by side in memory.
         trust_soon: float32 (num_followed,).
         trust_companions: float32 (2, num_accompanied).
         popular: int64 (n,), recently popular tracks, best first.
@@ -52,8 +53,7 @@ class Tables(NamedTuple):
     num_followers: NDArray[np.float32]
     num_soon: NDArray[np.float32]
     num_pair_followers: NDArray[np.float32]
-    log_popularity: NDArray[np.float32]
-    log_popularity_of_late: NDArray[np.float32]
+    of_tracks: NDArray[np.float32]
     trust_soon: NDArray[np.float32]
     trust_companions: NDArray[np.float32]
     popular: NDArray[np.int64]
@@ -81,21 +81,39 @@ class AnchorArrays(NamedTuple):
 class Vocabulary(NamedTuple):
     """The tracks of an anchor by number, V at most, and a hash table of S slots that numbers them.
 
+    Between anchors, all but `tracks` are as they were made: slots and places -1, evidence 0, nothing chosen.
+
     Attributes:
-        keys: int32 (S,), tracks; _FREE in free slots.
-        numbers: int32 (S,).
+        slots: int32 (S,), numbers; -1 in free slots. S is a power of two above V.
         tracks: int32 (V,).
-        evidence: float32 (V, C).
+        evidence: float32 (C, V).
+        evidence_bits: int32 (C, V), the same memory.
         places: int32 (V,), of the ring; -1 where it does not hold the track.
         is_chosen: bool (V,).
+        keys: int64 (V,), to sort by.
     """
 
-    keys: NDArray[np.int32]
-    numbers: NDArray[np.int32]
+    slots: NDArray[np.int32]
     tracks: NDArray[np.int32]
     evidence: NDArray[np.float32]
+    evidence_bits: NDArray[np.int32]
     places: NDArray[np.int32]
     is_chosen: NDArray[np.bool_]
+    keys: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, num_tracks: int) -> Self:
+        """Make room for tracks."""
+        evidence = np.zeros((NUM_COLUMNS, num_tracks), np.float32)
+        return cls(
+            slots=np.full(1 << num_tracks.bit_length(), -1, np.int32),
+            tracks=np.empty(num_tracks, np.int32),
+            evidence=evidence,
+            evidence_bits=evidence.view(np.int32),
+            places=np.full(num_tracks, -1, np.int32),
+            is_chosen=np.zeros(num_tracks, np.bool_),
+            keys=np.empty(num_tracks, np.int64),
+        )
 
 
 class Collected(NamedTuple):

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from models.compiled import compiled, compiled_products, inlined
 from models.config import HORIZONS
 from models.plays.catalogue import PAD
-from models.serving.heap import offer, sort_best_first
 from models.serving.kernel_arrays import Collected
+from models.serving.levels import level_of, order
 
+_TRACK_BITS: Final = 0xFFFFFFFF
+_LEAST_LEVEL: Final = np.int32(-(1 << 31))
 _LANES: Final = 128  # candidates at a time: their features and units fit a processor's first cache
 
 
@@ -128,16 +130,32 @@ def best_of(
     num_anchors = len(heard)
     tracks = np.full((num_anchors, size), -1, np.int64)
     best_scores = np.full((num_anchors, size), -np.inf, np.float32)
-    heap_scores, heap_tracks = np.empty(size, np.float32), np.empty(size, np.int32)
+    of_candidates = np.empty((1, len(collected.tracks)), np.float32)
+    bits, keys = of_candidates.view(np.int32), np.empty(len(collected.tracks), np.int64)
     for anchor in range(num_anchors):
-        held = 0
-        for place in range(collected.bounds[anchor], collected.bounds[anchor + 1]):
-            if collected.plays_ago[place] < num_masked:
-                continue
+        begin, num = collected.bounds[anchor], 0
+        for place in range(begin, collected.bounds[anchor + 1]):
             track = collected.tracks[place]
             its_score = scores[1][track] if heard[anchor, 0] == PAD else scores[0][place]
-            held = offer(heap_scores, heap_tracks, held, its_score, track)
-        sort_best_first(heap_scores, heap_tracks, held)
-        for rank in range(held):
-            tracks[anchor, rank], best_scores[anchor, rank] = heap_tracks[rank], heap_scores[rank]
+            of_candidates[0, num] = its_score + np.float32(0)  # -0.0 equals 0.0
+            keys[num] = ~track & _TRACK_BITS
+            num += collected.plays_ago[place] >= num_masked
+        for place in range(num):
+            bits[0, place] = order(bits[0, place])
+        level = level_of(bits, 0, num, size) if num > size else _LEAST_LEVEL
+        held = 0
+        for place in range(num):
+            keys[held] = (np.int64(bits[0, place]) << 32) | keys[place]
+            held += bits[0, place] >= level
+        _write_list(keys, held, tracks[anchor], best_scores[anchor].view(np.int32))
     return tracks, best_scores
+
+
+@inlined
+def _write_list(keys: NDArray[np.int64], num: int, tracks: NDArray[np.int64], bits: NDArray[np.int32]) -> None:
+    """Write the best of some keys: ordered bits of a score above those of the track, inverted."""
+    keys[:num].sort()
+    for rank in range(min(num, len(tracks))):
+        key = keys[num - 1 - rank]
+        tracks[rank] = ~key & _TRACK_BITS
+        bits[rank] = order(np.int32(key >> 32))
