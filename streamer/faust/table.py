@@ -14,13 +14,13 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import faust
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import InvalidTimestampError, MessageSizeTooLargeError, RecordListTooLargeError
 
 from streamer.errors import ContractError
 from streamer.faust.store import ChunkStore
+from streamer.kafka.fence import Fence
 from streamer.kafka.producers import MAX_BATCH_BYTES
-from streamer.kafka.transaction import Records, Writes, send
+from streamer.kafka.transaction import Records, Writes, fit, write
 from streamer.runtime.crash import crash, refuse
 from streamer.wire.blobs import Blobs
 from streamer.wire.changelog import COUNT_KEY, KIND_LISTENER, MARK_KEY, NO_MARK, Item, Mark, decode_count, encode_count
@@ -66,7 +66,7 @@ class ListenerTable(faust.Table):
         if mark is not None and count is None:
             self.store.put(partition, COUNT_KEY, encode_count(self.store.count_keys(partition, KIND_LISTENER)))
 
-    async def commit(self, fence: AIOKafkaProducer, writes: Writes) -> None:
+    async def commit(self, fence: Fence, writes: Writes) -> None:
         """Write a batch's part of one partition, exactly once.
 
         Args:
@@ -97,19 +97,14 @@ class ListenerTable(faust.Table):
             return []
         return [(COUNT_KEY, encode_count(self.num_listeners(writes.partition) + writes.num_added))]
 
-    async def _commit_transaction(self, fence: AIOKafkaProducer, writes: Writes, extras: Sequence[Item]) -> int:
+    async def _commit_transaction(self, fence: Fence, writes: Writes, extras: Sequence[Item]) -> int:
         """Return the offset of the last changelog record; the mark goes last, but nothing depends on it."""
         keys = Blobs.of([*writes.state_keys, *(key for key, _ in extras)])
         states = writes.states.followed_by([value for _, value in extras])
         changelog = {self.changelog_topic_name: Records.without_headers(keys, states)}
-        async with fence.transaction():
-            sent = {
-                topic: await send(
-                    fence, topic, writes.partition, records,
-                    max_batch_bytes=self.max_batch_bytes.get(topic, MAX_BATCH_BYTES),
-                )
-                for topic, records in {**writes.outputs, **changelog}.items()
-                if len(records)
-            }  # fmt: skip
-            ends = {topic: [(await delivery).offset + count for delivery, count in sent[topic]] for topic in sent}
-        return int(ends[self.changelog_topic_name][-1]) - 1
+        batches = {
+            topic: fit(topic, records, self.max_batch_bytes.get(topic, MAX_BATCH_BYTES))
+            for topic, records in {**writes.outputs, **changelog}.items()
+            if len(records)
+        }
+        return (await write(fence, batches))[self.changelog_topic_name] - 1

@@ -11,8 +11,6 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Protocol, TypeVar
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-
 from streamer.runtime.tasks import watch_vital
 
 #: Where aiokafka keeps the tasks of a client, by the owner's attribute; a client has some of them.
@@ -48,11 +46,11 @@ async def running(client: _Client) -> AsyncGenerator[_Client, None]:
         await client.stop()
 
 
-def watch_tasks(client: AIOKafkaConsumer | AIOKafkaProducer, name: str) -> None:
+def watch_tasks(client: object, name: str) -> None:
     """End the process if a background task of a started client fails.
 
     Args:
-        client: a consumer or a producer.
+        client: a consumer, a producer, or another owner of such a client.
         name: what the client is for, e.g. `consumer of plays`.
     """
     for owner, attribute, what in _TASKS:

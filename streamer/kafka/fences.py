@@ -9,20 +9,20 @@ fails, and the restarted worker takes a new one.
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from aiokafka import AIOKafkaProducer
+from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import TransactionalIdAuthorizationFailed
 
 from streamer.errors import AccessError
 from streamer.kafka.clients import watch_tasks
 from streamer.kafka.connection import Connection
-from streamer.kafka.producers import create_transactional_producer
+from streamer.kafka.fence import Fence
 from streamer.runtime.crash import crash, refuse
 
 logger = logging.getLogger(__name__)
 
-#: How long an old producer may take to close, seconds.
+#: How long the connections of old producers may take to close, seconds.
 _STOP_LIMIT_S = 5.0
 
 
@@ -39,10 +39,11 @@ class Fences:
         self._connection = connection
         self._app_id = app_id
         self._transaction_timeout_s = transaction_timeout_s
-        self._held: dict[int, AIOKafkaProducer] = {}
+        self._held: dict[int, Fence] = {}
+        self._client: AIOKafkaClient | None = None
 
     @property
-    def held(self) -> Mapping[int, AIOKafkaProducer]:
+    def held(self) -> Mapping[int, Fence]:
         """The producer of each owned partition. A batch takes its producers from here while it is gathered."""
         return self._held
 
@@ -50,32 +51,35 @@ class Fences:
         """Hold exactly the fences of `partitions`; retake those already held, as another worker may have had them."""
         await self.drop()
         numbers = sorted(set(partitions))
+        if not numbers:
+            return
         try:
-            producers = await asyncio.gather(*map(self._make, numbers))
+            held = await self._take(numbers)
         except TransactionalIdAuthorizationFailed:
             refuse(AccessError(f"the right is missing: Write on transactional id {self._app_id}-*; see docs/access.md"))
         except Exception as exc:  # noqa: BLE001  a partition is processed only under its fence
             crash(f"the fences of partitions {numbers} could not be taken; check the broker and its ACLs", exc)
-        self._held = dict(zip(numbers, producers, strict=True))
+        self._held = held
         logger.info("fences taken partitions=%s", numbers)
 
     async def drop(self) -> None:
         """Close all fences; no transaction may be in flight."""
-        dropped, self._held = self._held, {}
-        await asyncio.gather(*(self._stop(partition, producer) for partition, producer in dropped.items()))
-
-    async def _make(self, partition: int) -> AIOKafkaProducer:
-        producer = create_transactional_producer(
-            self._connection,
-            transactional_id=f"{self._app_id}-{partition}",
-            transaction_timeout_s=self._transaction_timeout_s,
-        )
-        await producer.start()
-        watch_tasks(producer, f"producer of partition {partition}")
-        return producer
-
-    async def _stop(self, partition: int, producer: AIOKafkaProducer) -> None:
+        self._held = {}
+        dropped, self._client = self._client, None
+        if dropped is None:
+            return
         try:
-            await asyncio.wait_for(producer.stop(), _STOP_LIMIT_S)
-        except Exception as exc:  # noqa: BLE001  it is fenced or idle: nothing depends on a clean close
-            logger.warning("fence not closed partition=%d error=%r", partition, exc)
+            await asyncio.wait_for(dropped.close(), _STOP_LIMIT_S)
+        except Exception as exc:  # noqa: BLE001  they are fenced or idle: nothing depends on a clean close
+            logger.warning("fences not closed error=%r", exc)
+
+    async def _take(self, numbers: Sequence[int]) -> dict[int, Fence]:
+        self._client = AIOKafkaClient(**self._connection.client_options())
+        await self._client.bootstrap()
+        watch_tasks(self, "fences")
+        held = {
+            number: Fence(self._client, f"{self._app_id}-{number}", number, self._transaction_timeout_s)
+            for number in numbers
+        }
+        await asyncio.gather(*(fence.take() for fence in held.values()))
+        return held

@@ -1,7 +1,7 @@
 """A record batch of Kafka's format 2, written from columns by one kernel.
 
 aiokafka appends record by record, from Python objects: 1.6 us for each of the three or more records of a play. Here a
-kernel writes all of them in one pass. aiokafka adds the producer's part when it sends the batch, as it does to its own.
+kernel writes all of them in one pass. The producer's part is added when it sends the batch.
 
     batch    base offset i64, length i32, leader epoch i32, format i8, crc32c u32, attributes i16, last offset i32,
              first and last timestamp i64, producer id i64, its epoch i16, first sequence number i32, records i32
@@ -34,7 +34,7 @@ _MOST_NUMBERS_BYTES: Final = 22  # of a record: length, attributes, timestamp, n
 
 
 class RecordBatch:
-    """A batch of records, ready to send but for its producer: what aiokafka's `send_batch` needs of a `BatchBuilder`.
+    """A batch of records, ready to send but for its producer.
 
     Args:
         records: as in the format, behind a gap for the header.
@@ -44,32 +44,24 @@ class RecordBatch:
 
     def __init__(self, records: NDArray[np.uint8], count: int, timestamp_ms: int) -> None:
         self._buffer = records
-        self._count = count
         self._timestamp_ms = timestamp_ms
-        self._producer = (-1, -1, 0)
+        self.num_records = count
 
-    def closed(self) -> bool:
-        """Whether nothing can be added."""
-        return True
-
-    def close(self) -> None:
-        """Do nothing: nothing can be added from the beginning."""
-
-    def size(self) -> int:
-        """Return the bytes of the batch."""
+    @property
+    def num_bytes(self) -> int:
+        """The size of the batch."""
         return len(self._buffer)
 
-    def record_count(self) -> int:
-        """Return the number of records."""
-        return self._count
+    def encode(self, producer_id: int, producer_epoch: int, first_number: int) -> memoryview:
+        """Return the bytes, valid until they are encoded again.
 
-    def _set_producer_state(self, producer_id: int, producer_epoch: int, base_sequence: int) -> None:
-        self._producer = (producer_id, producer_epoch, base_sequence)
-
-    def _build(self) -> memoryview:
-        """Return the bytes; aiokafka asks again to send again, and the producer's part stays."""
-        counted, at_ms = len(self._buffer) - _UNCOUNTED, self._timestamp_ms
-        header = (_TRANSACTIONAL, self._count - 1, at_ms, at_ms, *self._producer, self._count)
+        Args:
+            producer_id: of the producer that sends it.
+            producer_epoch: of the producer.
+            first_number: how many records the producer has sent to the partition before, modulo 2**31.
+        """
+        counted, count, at_ms = len(self._buffer) - _UNCOUNTED, self.num_records, self._timestamp_ms
+        header = (_TRANSACTIONAL, count - 1, at_ms, at_ms, producer_id, producer_epoch, first_number, count)
         _HEADER.pack_into(self._buffer.data, 0, 0, counted, _NO_EPOCH, _FORMAT, 0, *header)
         checksum = calc_crc32c(self._buffer[_CRC_FROM:].data)
         _HEADER.pack_into(self._buffer.data, 0, 0, counted, _NO_EPOCH, _FORMAT, checksum, *header)

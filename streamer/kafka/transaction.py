@@ -1,17 +1,15 @@
 """The writes of one transaction, for one partition of a batch, and how they are sent."""
 
-import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 import numpy as np
-from aiokafka import AIOKafkaProducer
-from aiokafka.structs import RecordMetadata
 
 from streamer.errors import ContractError
-from streamer.kafka.record_batch import encode_headers, record_batches
+from streamer.kafka.fence import Fence
+from streamer.kafka.record_batch import RecordBatch, encode_headers, record_batches
 from streamer.wire.blobs import Blobs
 from streamer.wire.changelog import Mark
 
@@ -85,34 +83,40 @@ class Writes:
     mark: Mark
 
 
-async def send(
-    fence: AIOKafkaProducer, topic: str, partition: int, records: Records, *, max_batch_bytes: int
-) -> "list[tuple[asyncio.Future[RecordMetadata], int]]":
-    """Send records in as few record batches as possible; return each batch's delivery and its number of records.
+async def write(fence: Fence, batches: Mapping[str, Sequence[RecordBatch]]) -> dict[str, int]:
+    """Write record batches in one transaction; return by topic the offset behind the last record.
 
     Args:
-        fence: in a transaction.
+        fence: of the partition.
+        batches: by topic, at least one.
+
+    Raises:
+        ProducerFenced: another producer has the fence now, or the transaction took too long.
+        KafkaError: Kafka refuses, or the outcome is unknown.
+    """
+    await fence.begin(batches)
+    ends = await fence.send(batches)
+    await fence.commit()
+    return ends
+
+
+def fit(topic: str, records: Records, max_batch_bytes: int) -> list[RecordBatch]:
+    """Encode records as few record batches.
+
+    Args:
         topic: to write to.
-        partition: to write to.
         records: at least one.
         max_batch_bytes: the largest record batch that the topic accepts.
 
     Raises:
-        ContractError: a record alone is larger; nothing was sent.
+        ContractError: a record alone is larger.
     """
-    deliveries = []
-    batches = list(
-        record_batches(
-            records.keys, records.values, records.headers,
-            timestamp_ms=int(time.time() * 1000), max_bytes=max_batch_bytes,
-        )
-    )  # fmt: skip
-    if (largest := max(batch.size() for batch in batches)) > max_batch_bytes:
+    timestamp_ms = int(time.time() * 1000)
+    columns = records.keys, records.values, records.headers
+    batches = list(record_batches(*columns, timestamp_ms=timestamp_ms, max_bytes=max_batch_bytes))
+    if (largest := max(batch.num_bytes for batch in batches)) > max_batch_bytes:
         raise ContractError(
             f"a record of {largest} bytes exceeds max.message.bytes={max_batch_bytes} of topic {topic}; set it with "
             f"`kafka-configs --alter --topic {topic} --add-config max.message.bytes={2 * largest}`"
         )
-    for batch in batches:
-        count = batch.record_count()
-        deliveries.append((await fence.send_batch(batch, topic, partition=partition), count))
-    return deliveries
+    return batches

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, ProducerFenced
 
 from streamer.errors import ContractError
@@ -22,6 +22,7 @@ from streamer.kafka.blocks import Block, find_blocks
 from streamer.kafka.clients import running
 from streamer.kafka.connection import connection_of
 from streamer.kafka.consumers import create_consumer
+from streamer.kafka.fence import Fence
 from streamer.kafka.fences import Fences
 from streamer.kafka.offsets import (
     CHANGELOG_REMEDY,
@@ -32,8 +33,10 @@ from streamer.kafka.offsets import (
     read_offsets,
     timestamps_at,
 )
+from streamer.kafka.producers import MAX_BATCH_BYTES
 from streamer.kafka.rights import offset_reader_rights, worker_rights
 from streamer.kafka.topics import ensure_topics, find_few_replicas
+from streamer.kafka.transaction import Record, Records, fit, write
 from streamer.runtime.commands import Commands
 from streamer.settings import Settings
 from streamer.wire.changelog import MARK_KEY, NO_MARK
@@ -214,14 +217,14 @@ async def _refuse_members(settings: Settings) -> None:
 # -- what is written
 
 
-async def _write_marks(settings: Settings, fences: Mapping[int, AIOKafkaProducer], targets: Mapping[int, int]) -> None:
+async def _write_marks(settings: Settings, fences: Mapping[int, Fence], targets: Mapping[int, int]) -> None:
     before = {TopicPartition(settings.plays_topic, number): target - 1 for number, target in targets.items()}
     async with observing(connection_of(settings)) as consumer:
         timestamps_ms = await timestamps_at(consumer, before)
     for (tp, timestamp_ms), target in zip(timestamps_ms.items(), targets.values(), strict=True):
-        fence, mark = fences[tp.partition], mark_before(target, timestamp_ms)
-        async with fence.transaction():
-            await fence.send_and_wait(settings.changelog_topic, mark.encode(), MARK_KEY, partition=tp.partition)
+        mark = Record(MARK_KEY, mark_before(target, timestamp_ms).encode())
+        marks = fit(settings.changelog_topic, Records.of([mark]), MAX_BATCH_BYTES)
+        await write(fences[tp.partition], {settings.changelog_topic: marks})
 
 
 async def _commit(settings: Settings, targets: dict[int, int]) -> None:

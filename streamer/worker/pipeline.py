@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from aiokafka import AIOKafkaProducer, ConsumerRecord
+from aiokafka import ConsumerRecord
 from numpy.typing import NDArray
 
 from models.plays.counts import CountMaps
 from streamer.faust.table import ListenerTable
 from streamer.kafka.chunk import Chunk
+from streamer.kafka.fence import Fence
 from streamer.kafka.fences import Fences
 from streamer.metrics import WorkerMetrics
 from streamer.wire.state import NO_RELEASE, States, decode
@@ -80,7 +81,7 @@ class Answering:
             answer = functools.partial(self._answer, fences)
             await answer_bisecting(intakes, answer, self._check_device, self.metrics)
 
-    async def _answer(self, fences: Mapping[int, AIOKafkaProducer], intakes: Sequence[Intake]) -> None:
+    async def _answer(self, fences: Mapping[int, Fence], intakes: Sequence[Intake]) -> None:
         """Answer the plays of the intakes.
 
         Raises:

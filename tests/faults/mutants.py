@@ -26,7 +26,7 @@ from uuid import uuid4
 from xml.etree import ElementTree as ET
 
 from streamer.kafka.commits import Commit
-from streamer.kafka.producers import MAX_BATCH_BYTES, create_producer
+from streamer.kafka.fence import Fence
 from tests.faults.sabotage import place_of
 
 #: The environment variable that names the mutant of a run.
@@ -45,27 +45,17 @@ def no_fence() -> Patches:
     """Break law 1: a worker that was replaced while it was cut off can still commit."""
 
     def of_its_own(make: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda *args, transactional_id, **kwargs: make(
-            *args, transactional_id=f"{transactional_id}-{uuid4()}", **kwargs
-        )
+        return lambda client, transactional_id, *args: make(client, f"{transactional_id}-{uuid4()}", *args)
 
-    return {"streamer.kafka.fences:create_transactional_producer": of_its_own}
+    return {"streamer.kafka.fences:Fence": of_its_own}
 
 
 def no_transaction() -> Patches:
     """Break law 1: what a batch has sent before its worker dies is visible, and sent again."""
 
-    def plain(_: object) -> Callable[..., Any]:
-        return lambda connection, **_: create_producer(connection, max_batch_bytes=MAX_BATCH_BYTES)
-
-    async def nothing(_: object) -> None:
-        pass
-
-    steps = ("begin_transaction", "commit_transaction", "abort_transaction")
     return {
-        "streamer.kafka.fences:create_transactional_producer": plain,
         "streamer.kafka.record_batch:_TRANSACTIONAL": lambda _: 0,
-        **{f"aiokafka:AIOKafkaProducer.{step}": lambda _: nothing for step in steps},
+        **{f"streamer.kafka.fence:Fence.{step}": lambda _: _do_nothing for step in ("begin", "commit")},
     }
 
 
@@ -98,21 +88,24 @@ def acknowledged_first() -> Patches:
 def remembered_first() -> Patches:
     """Break law 1: when a worker dies, its disk may cover plays whose answers Kafka never committed."""
 
+    commit = Fence.commit
+
     def commit_last(remember: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(remember)
-        async def remember_and_commit(table: object, fence: Any, writes: object) -> None:
+        async def remember_and_commit(table: object, fence: Fence, writes: object) -> None:
             await remember(table, fence, writes)
-            await fence.commit_transaction()
+            await commit(fence)
 
         return remember_and_commit
 
-    async def leave_open(*_: object) -> None:
-        pass
-
     return {
-        "aiokafka.producer.producer:TransactionContext.__aexit__": lambda _: leave_open,
+        "streamer.kafka.fence:Fence.commit": lambda _: _do_nothing,
         "streamer.faust.table:ListenerTable.commit": commit_last,
     }
+
+
+async def _do_nothing(*_: object) -> None:
+    pass
 
 
 def _at_the_commit(starts_of: Callable[..., Any]) -> Callable[..., Any]:

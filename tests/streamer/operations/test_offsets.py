@@ -10,7 +10,9 @@ from aiokafka.errors import ProducerFenced
 from streamer.errors import ContractError
 from streamer.kafka.connection import connection_of
 from streamer.kafka.fences import Fences
+from streamer.kafka.producers import MAX_BATCH_BYTES
 from streamer.kafka.topics import ensure_topics
+from streamer.kafka.transaction import Record, Records, fit, write
 from streamer.local.devkafka import DevKafka
 from streamer.operations.offsets import reset, show
 from streamer.settings import Settings
@@ -38,10 +40,9 @@ class Place:
         """Write states and mark, and commit, as a worker does."""
         fences = Fences(connection_of(self.settings), self.settings.app_id, 30.0)
         await fences.take([0])
-        async with fences.held[0].transaction():
-            await fences.held[0].send(self.settings.changelog_topic, b"state", b"\x01u", partition=0)
-            mark = Mark(offset, timestamp_ms).encode()
-            await fences.held[0].send_and_wait(self.settings.changelog_topic, mark, MARK_KEY, partition=0)
+        states = [Record(b"\x01u", b"state"), Record(MARK_KEY, Mark(offset, timestamp_ms).encode())]
+        changelog = self.settings.changelog_topic
+        await write(fences.held[0], {changelog: fit(changelog, Records.of(states), MAX_BATCH_BYTES)})
         await fences.drop()
         async with self.group() as consumer:
             consumer.assign([TopicPartition(self.settings.plays_topic, 0)])
@@ -177,9 +178,8 @@ async def test_a_reset_interrupted_before_the_commit_can_be_repeated(place: Plac
     await ensure_topics(place.settings)
     fences = Fences(connection_of(place.settings), place.settings.app_id, 30.0)
     await fences.take([0])
-    async with fences.held[0].transaction():
-        mark = NO_MARK.encode()
-        await fences.held[0].send_and_wait(place.settings.changelog_topic, mark, MARK_KEY, partition=0)
+    changelog, mark = place.settings.changelog_topic, Records.of([Record(MARK_KEY, NO_MARK.encode())])
+    await write(fences.held[0], {changelog: fit(changelog, mark, MAX_BATCH_BYTES)})
     await fences.drop()
 
     await reset(place.settings, "earliest")

@@ -66,7 +66,7 @@ def headers_of(part: Writes) -> list[list[tuple[str, bytes]]]:
     """Return the headers of each dead letter."""
     letters = part.outputs[TOPICS.dead_letters]
     (batch,) = record_batches(letters.keys, letters.values, letters.headers, timestamp_ms=1, max_bytes=1_000_000)
-    return [list(each.headers) for each in MemoryRecords(bytes(batch._build())).next_batch() or ()]
+    return [list(each.headers) for each in MemoryRecords(bytes(batch.encode(-1, -1, 0))).next_batch() or ()]
 
 
 def changed(part: Writes) -> Sequence[tuple[bytes, bool]]:
