@@ -51,9 +51,22 @@ def no_fence() -> Patches:
 
 
 def no_transaction() -> Patches:
-    """Break law 1: what a batch has sent before its worker dies is visible, and sent again."""
+    """Break law 1: what a batch has sent before its worker dies is visible, and sent again.
+
+    Each topic has a request of its own, as it has where each has another leader.
+    """
+
+    def topic_by_topic(send: Callable[..., Any]) -> Callable[..., Any]:
+        async def send_each(fence: Fence, batches: Mapping[str, Any]) -> dict[str, int]:
+            ends: dict[str, int] = {}
+            for topic, of_topic in batches.items():
+                ends |= await send(fence, {topic: of_topic})
+            return ends
+
+        return send_each
 
     return {
+        "streamer.kafka.fence:Fence.send": topic_by_topic,
         "streamer.kafka.record_batch:_TRANSACTIONAL": lambda _: 0,
         **{f"streamer.kafka.fence:Fence.{step}": lambda _: _do_nothing for step in ("begin", "commit")},
     }

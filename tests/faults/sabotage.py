@@ -25,7 +25,7 @@ BATCH_STEPS: Final = {
     "merge": "streamer.worker.pipeline:_merge",
     "commit": "streamer.faust.table:ListenerTable.commit",
     "begin transaction": "streamer.kafka.fence:Fence.begin",
-    "send": "streamer.kafka.fence:Fence.send",
+    "send": "streamer.kafka.fence:Fence._append",
     "end transaction": "streamer.kafka.fence:Fence.commit",
     "remember": "streamer.faust.store:ChunkStore.write_batch",
     "acknowledge": "faust.streams:Stream.ack",

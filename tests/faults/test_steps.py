@@ -83,7 +83,7 @@ async def test_a_worker_killed_where_it_hurts(
 
     await kill_at(
         deployment, Sabotage("send", "after", Act.STALL_AND_KILL)
-    )  # answers sent to one topic, and not to the other
+    )  # the first request; a mutant sends several
     for step, when in moments(["send", "end transaction", "remember", "acknowledge"]):
         await kill_at(deployment, drawn(rng, step, when, Act.FLUSH_AND_KILL))
         await kill_at(deployment, drawn(rng, step, when, Act.STALL_AND_KILL))
