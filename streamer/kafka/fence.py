@@ -15,7 +15,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import zip_longest
-from typing import Any, Final
+from typing import Final
 
 from aiokafka import TopicPartition
 from aiokafka.client import AIOKafkaClient, CoordinationType
@@ -34,16 +34,15 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
     for_code,
 )
-from aiokafka.protocol.produce import ProduceRequest
-from aiokafka.protocol.transaction import AddPartitionsToTxnRequest, EndTxnRequest, InitProducerIdRequest
 
+from streamer.kafka import requests
 from streamer.kafka.record_batch import RecordBatch
+from streamer.kafka.requests import Producer, Request, Said
 
 #: Errors after which a coordinator is looked for again, and those after which it is asked again.
 _MOVED: Final = (CoordinatorNotAvailableError, NotCoordinatorError)
 _BUSY: Final = (ConcurrentTransactions, CoordinatorLoadInProgressError, UnknownTopicOrPartitionError)
 
-_ALL_REPLICAS: Final = -1
 _NOBODY: Final = -1  # leads a partition, according to Kafka's metadata
 _SEND_LIMIT_MS: Final = 30_000
 
@@ -67,11 +66,10 @@ class Fence:
         self, client: AIOKafkaClient, transactional_id: str, partition: int, transaction_timeout_s: float
     ) -> None:
         self._client = client
-        self._id = transactional_id
         self._partition = partition
         self._timeout_ms = int(transaction_timeout_s * 1000)
         self._coordinator: int | None = None
-        self._producer = (-1, -1)  # its id, and its epoch, which tells it from those that it fenced
+        self._producer = Producer(transactional_id, -1, -1)
         self._sent: defaultdict[str, int] = defaultdict(int)  # by topic, the number of the next record
 
     async def take(self) -> None:
@@ -81,8 +79,8 @@ class Fence:
             TransactionalIdAuthorizationFailed: the right to write with the id is missing.
             KafkaError: Kafka refuses.
         """
-        response = await self._ask(InitProducerIdRequest(self._id, self._timeout_ms))
-        self._producer = response.producer_id, response.producer_epoch
+        taken = await self._ask(requests.take(self._producer.transactional_id, self._timeout_ms))
+        self._producer = self._producer._replace(number=taken.number, epoch=taken.epoch)
         self._sent.clear()
 
     async def begin(self, topics: Collection[str]) -> None:
@@ -97,8 +95,7 @@ class Fence:
         """
         for topic in topics:
             self._client.add_topic(topic)  # the leaders are known when the coordinator has answered
-        partitions = [(topic, [self._partition]) for topic in topics]
-        await self._ask(AddPartitionsToTxnRequest(self._id, *self._producer, partitions))
+        await self._ask(requests.begin(self._producer, self._partition, topics))
 
     async def send(self, batches: Mapping[str, Sequence[RecordBatch]]) -> dict[str, int]:
         """Append record batches; return by topic the offset behind the last record.
@@ -115,7 +112,7 @@ class Fence:
             encoded = {}
             for topic, batch in zip(batches, at_once, strict=True):
                 if batch is not None:
-                    encoded[topic] = batch.encode(*self._producer, self._sent[topic])
+                    encoded[topic] = batch.encode(self._producer.number, self._producer.epoch, self._sent[topic])
                     self._sent[topic] = _following(self._sent[topic], batch.num_records)
             begins = await self._append(encoded)
             for topic, batch in zip(batches, at_once, strict=True):
@@ -130,33 +127,35 @@ class Fence:
             ProducerFenced: another producer has the id now, or the transaction took too long.
             KafkaError: Kafka refuses, or its outcome is unknown.
         """
-        await self._ask(EndTxnRequest(self._id, *self._producer, True))
+        await self._ask(requests.commit(self._producer))
 
-    async def _ask(self, request: Any) -> Any:
+    async def _ask(self, request: Request[Said]) -> Said:
         """Ask the coordinator until it answers; return an answer without error."""
         pauses_s = _pauses_s()
-        error, response = await self._try(request)
+        error, said = await self._try(request)
         while error is not NoError:
             if error in _MOVED:
                 self._coordinator = None
             elif error not in _BUSY:
-                raise _final(error, self._id)
+                raise _final(error, self._producer.transactional_id)
             await asyncio.sleep(next(pauses_s))
-            error, response = await self._try(request)
-        return response
+            error, said = await self._try(request)
+        return said
 
-    async def _try(self, request: Any) -> tuple[type[KafkaError], Any]:
+    async def _try(self, request: Request[Said]) -> tuple[type[KafkaError], Said]:
         """Ask the coordinator once; a lost connection is an answer like that of one that has moved."""
         try:
             if self._coordinator is None:
-                self._coordinator = await self._client.coordinator_lookup(CoordinationType.TRANSACTION, self._id)
-            response = await self._client.send(self._coordinator, request, group=self._id)
+                own_id = self._producer.transactional_id
+                self._coordinator = await self._client.coordinator_lookup(CoordinationType.TRANSACTION, own_id)
+            said = await self._client.send(self._coordinator, request, group=self)
         except KafkaError as exc:
             if not exc.retriable:
                 raise
             await self._client.force_metadata_update()
-            return NotCoordinatorError, None
-        return for_code(_error_code(response)), response
+            return NotCoordinatorError, Said([])
+        errors = sorted(filter(None, said.errors), key=OperationNotAttempted.errno.__eq__)  # these follow from another
+        return for_code(errors[0] if errors else NoError.errno), said
 
     async def _append(self, encoded: Mapping[str, memoryview]) -> dict[str, int]:
         """Append a batch to each topic; return the offset of its first record."""
@@ -175,19 +174,18 @@ class Fence:
 
     async def _append_at(self, leader: int, encoded: Mapping[str, memoryview]) -> dict[str, int]:
         """Append batches to topics with the same leader; those that it could not append now are missing."""
-        topics = [(topic, [(self._partition, batch)]) for topic, batch in encoded.items()]
-        request = ProduceRequest(self._id, _ALL_REPLICAS, _SEND_LIMIT_MS, topics)
+        request = requests.append(self._producer, self._partition, encoded, _SEND_LIMIT_MS)
         try:
-            response = await self._client.send(leader, request, group=self._id)
+            answer = await self._client.send(leader, request, group=self)
         except KafkaError as exc:
             if not exc.retriable:
                 raise
             return {}
         begins = {}
-        for topic, ((_, code, offset, *_),) in response.topics:
-            error = for_code(code)
+        for topic, appended in answer.items():
+            error = for_code(appended.error)
             if error is NoError:
-                begins[topic] = offset
+                begins[topic] = appended.offset
             elif not error.retriable:
                 raise _final(error, topic)
         return begins
@@ -210,15 +208,6 @@ def _pauses_s() -> Iterator[float]:
     while True:
         yield pause_s
         pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-
-
-def _error_code(response: Any) -> int:
-    """Return the error of a coordinator's answer, or the first one that is the cause of others; 0 if there is none."""
-    if hasattr(response, "error_code"):
-        return int(response.error_code)
-    codes = [code for _, partitions in response.errors for _, code in partitions if code]
-    causes = [code for code in codes if code != OperationNotAttempted.errno]
-    return int((causes or codes or [0])[0])
 
 
 def _final(error: type[KafkaError], name: str) -> KafkaError:
