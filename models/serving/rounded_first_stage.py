@@ -14,7 +14,7 @@ from models.serving.rounded import RoundedVectors, largest_exact_code, multiply
 from models.serving.rounded_selection import Block, Kept, keep_best, take_best
 
 _ANCHORS: Final = 64  # of a block: with fewer, products take longer; scores of more would not fit the cache
-_TRACKS: Final = 8192
+_TRACKS: Final = 8176  # groups of 16 are strided by an odd number, or members would share a set of the cache
 _LEAST_TRACKS: Final = 32  # for each one wanted; with fewer, too many are close to the best
 
 

@@ -19,7 +19,7 @@ from typing import Final, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.compiled import compiled, compiled_sums
+from models.compiled import compiled, compiled_sums, inlined
 
 _GROUP: Final = 16
 _HALVINGS: Final = 10
@@ -138,7 +138,7 @@ def _take_maxima(
         maxima[group] *= taste_step
 
 
-@compiled
+@inlined
 def _has_room(kept: Kept, anchor: int, k: int) -> bool:
     """Make room for the members of a group; False if the anchor is crowded."""
     if kept.nums[anchor] + _GROUP > kept.tracks.shape[1]:
@@ -148,15 +148,16 @@ def _has_room(kept: Kept, anchor: int, k: int) -> bool:
     return bool(kept.nums[anchor] != _CROWDED)
 
 
-@compiled
+@inlined
 def _keep(kept: Kept, anchor: int, block: Block, places: range) -> None:
-    """Keep those of at most _GROUP tracks that reach the floor: all are written, as a branch would take longer."""
+    """Keep those of at most _GROUP tracks that reach the floor, few of them as a rule."""
     products, steps, taste_step = block.products[anchor], block.steps, block.taste_steps[anchor]
     tracks, scores, floor, num = kept.tracks[anchor], kept.scores[anchor], kept.floors[anchor], kept.nums[anchor]
     for place in places:
         score = np.float32(products[place]) * steps[place] * taste_step
-        tracks[num], scores[num] = block.first_track + place, score
-        num += score >= floor
+        if score >= floor:
+            tracks[num], scores[num] = block.first_track + place, score
+            num += 1
     kept.nums[anchor] = num
 
 

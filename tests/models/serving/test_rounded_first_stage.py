@@ -30,7 +30,7 @@ def assert_same(found: Best, expected: Best) -> None:
 @settings(deadline=None, max_examples=40)
 @given(
     num_anchors=st.sampled_from([0, 1, 2, 63, 64, 65]),
-    num_tracks=st.integers(1, 3000) | st.sampled_from([8191, 8192, 8193, 20_000]),
+    num_tracks=st.integers(1, 3000) | st.sampled_from([8175, 8176, 8177, 20_000]),
     num=st.integers(1, 200),
     seed=st.integers(0, 1000),
 )
