@@ -1,5 +1,6 @@
 """The Faust app: group membership, assignment, recovery and commits are Faust's, but it carries whole chunks."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import faust
@@ -37,14 +38,14 @@ _STORE_OPTIONS = {"write_buffer_bytes": 16 << 20, "block_cache_bytes": 8 << 20, 
 class ChunkApp(faust.App):
     """A Faust app that holds what its consumer needs: connection, membership, marks, fences, what cannot be read.
 
-    `hold_s` says how long a broker may hold back a fetch to answer it with more records.
+    `hold_from_s` says how long a broker may hold back a fetch made at a time, to answer it with more records.
     """
 
     connection: Connection
     marks: Marks
     membership: Membership
     unreadable: Unreadable
-    hold_s: float = 0.0
+    hold_from_s: Callable[[float], float] = staticmethod(lambda _: 0.0)
 
     def _crash(self, reason: BaseException) -> None:
         """End the process: a crashed app would keep sending heartbeats and owning partitions that it does not serve.

@@ -79,7 +79,7 @@ class ChunkStore(Store):
             LookupError: the partition is not open here.
         """
         db = self._opened(partition)
-        values = dict(self._recent[partition].known(keys))
+        values = self._recent[partition].known(keys)
         if unknown := [key for key in keys if key not in values]:
             with self._guarded(partition):
                 read: list[bytes | None] = db.get([*unknown])  # type: ignore[assignment]  # a list for a list

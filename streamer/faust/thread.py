@@ -31,7 +31,7 @@ _WORTH_HOLDING = 2
 def fetch_limits(records_per_s: float, hold_s: float) -> tuple[int, int]:
     """Return the fewest bytes for which a broker answers at once, and how many milliseconds it may wait for them."""
     if records_per_s * hold_s >= _WORTH_HOLDING:
-        return _ENOUGH_BYTES, int(hold_s * 1000)
+        return _ENOUGH_BYTES, min(int(hold_s * 1000), _FETCH_MAX_WAIT_MS)
     return 1, _FETCH_MAX_WAIT_MS
 
 
@@ -88,7 +88,7 @@ class ReadCommittedThread(AIOKafkaConsumerThread):
         rate = num_records / max(now_s - self._fetched_s, 1e-3)
         self._fetched_s, self._records_per_s = now_s, 0.8 * self._records_per_s + 0.2 * rate
         fetcher = consumer._fetcher  # noqa: SLF001  it has no public setters
-        min_bytes, wait_ms = fetch_limits(self._records_per_s, self.app.hold_s)
+        min_bytes, wait_ms = fetch_limits(self._records_per_s, self.app.hold_from_s(now_s))
         fetcher._fetch_min_bytes, fetcher._fetch_max_wait_ms = min_bytes, wait_ms  # noqa: SLF001
 
     async def on_start(self) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Self
+from typing import Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,9 +34,11 @@ class Blobs:
     @classmethod
     def of(cls, values: Sequence[bytes | None]) -> Self:
         """Join byte strings; into an array that can be written to, because numba compiles for either kind apart."""
-        present = [value or b"" for value in values]
+        present, missing = cast("Sequence[bytes]", values), np.zeros(len(values), np.bool_)
+        if None in values:
+            present = [value or b"" for value in values]
+            missing[[place for place, value in enumerate(values) if value is None]] = True
         lengths = np.fromiter(map(len, present), np.int64, len(present))
-        missing = np.fromiter((value is None for value in values), np.bool_, len(values))
         return cls(np.frombuffer(bytearray().join(present), np.uint8), bounds_of(lengths), missing)
 
     @classmethod

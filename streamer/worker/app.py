@@ -88,7 +88,7 @@ def create_worker(
     metrics = WorkerMetrics(causes=list(Cause))
     partition_of = PARTITIONERS.get(settings.partitioner)
     pace = Pace(settings.target_latency_ms / 1000)
-    app.hold_s = pace.hold_s
+    app.hold_from_s = pace.hold_from_s
     answering = Answering(
         table=table,
         fences=fences,

@@ -37,6 +37,7 @@ async def gather_chunks(
                 num_plays += len(chunk.records)
                 upcoming = asyncio.ensure_future(anext(chunks, None))
             began_s = loop.time()
+            pace.begin(num_plays, began_s)
             yield batch
             pace.note(num_plays, loop.time() - began_s)
     finally:

@@ -13,6 +13,9 @@ which the last 20 or so count. The line follows whatever changes them: a release
 At low rates the wait is what the target leaves, and plays wait together. As the rate rises, batches become larger, take
 longer, and wait less. If plays come faster than they can be answered, they are late before a batch begins: then nothing
 waits, and each batch takes all that has been fetched.
+
+While a batch is under way, plays cannot be answered anyway: the broker may hold them back until it will have ended, so
+that they come in one fetch.
 """
 
 from dataclasses import dataclass, field
@@ -39,11 +42,16 @@ class Pace:
     _seconds: float = field(default=0.0, init=False)  # mean
     _spread: float = field(default=0.0, init=False)  # of the plays: their variance, times the weight
     _common: float = field(default=0.0, init=False)  # of plays and seconds: their covariance, times the weight
+    _busy_until_s: float = field(default=0.0, init=False)  # when the batch under way will have ended, by the same clock
 
     @property
     def hold_s(self) -> float:
-        """How long the broker may hold back a fetch, to answer it with more plays."""
+        """How long the broker may hold back a fetch between two batches, to answer it with more plays."""
         return self.target_s * _HELD_SHARE
+
+    def hold_from_s(self, now_s: float) -> float:
+        """Return how long the broker may hold back a fetch made now."""
+        return max(self.hold_s, self._busy_until_s - now_s) if self.target_s else 0.0
 
     def due_s(self, arrived_s: float, num_plays: int) -> float:
         """Return when a batch has to begin.
@@ -59,8 +67,13 @@ class Pace:
         per_play_s = max(0.0, self._common / self._spread) if self._spread > 0 else 0.0
         return max(0.0, self._seconds + per_play_s * (num_plays - self._num_plays))
 
+    def begin(self, num_plays: int, now_s: float) -> None:
+        """Note that a batch begins."""
+        self._busy_until_s = now_s + self.takes_s(num_plays)
+
     def note(self, num_plays: int, seconds: float) -> None:
-        """Learn from a batch: what it had, and how long it took."""
+        """Learn from a batch that has ended: what it had, and how long it took."""
+        self._busy_until_s = 0.0
         self._weight = _MEMORY * self._weight + 1
         share, more_plays = 1 / self._weight, num_plays - self._num_plays
         self._num_plays += share * more_plays

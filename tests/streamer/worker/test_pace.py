@@ -60,6 +60,24 @@ def test_without_a_target_nothing_waits() -> None:
     assert paced(0.0).hold_s == 0
 
 
+def test_fetches_are_held_back_until_the_batch_under_way_will_have_ended() -> None:
+    pace = paced()
+    pace.begin(1000, 100.0)
+
+    assert pace.hold_from_s(100.01) == pytest.approx(BATCH_S + 1000 * PLAY_S - 0.01)
+    assert pace.hold_from_s(200.0) == pace.hold_s
+
+    pace.note(1000, BATCH_S + 1000 * PLAY_S)
+    assert pace.hold_from_s(100.01) == pace.hold_s
+
+
+def test_without_a_target_no_fetch_is_held_back() -> None:
+    pace = paced(0.0)
+    pace.begin(1000, 100.0)
+
+    assert pace.hold_from_s(100.0) == 0
+
+
 def test_it_follows_costs_that_change() -> None:
     pace = paced()
 
