@@ -3,7 +3,8 @@
 It holds nothing that the store does not hold: values are noted after they were written, in the same call.
 """
 
-from collections.abc import Collection, Sequence
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
 
 from streamer.wire.changelog import Item
 
@@ -12,34 +13,31 @@ _OVERHEAD_BYTES = 200
 
 
 class Recent:
-    """The latest values, up to a number of bytes, in two generations: when the younger is full, it becomes the older.
-
-    So what was written longest ago goes first, half of everything at a time, and a write costs no more than an entry.
+    """The latest values, up to a number of bytes; those that were written longest ago go first.
 
     Args:
         max_bytes: of keys and values.
     """
 
     def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes // 2  # of a generation
-        self._num_bytes = 0  # noted in the younger one
-        self._young: dict[bytes, bytes | None] = {}  # None: deleted
-        self._old: dict[bytes, bytes | None] = {}
+        self._max_bytes = max_bytes
+        self._num_bytes = 0
+        self._values: OrderedDict[bytes, bytes | None] = OrderedDict()  # None: deleted; in the order of the writes
 
     def known(self, keys: Sequence[bytes]) -> dict[bytes, bytes | None]:
         """Return the values of those keys that are known; None is deleted."""
-        young, old = self._young, self._old
-        known = {key: old[key] for key in keys if key in old} if old else {}
-        known.update({key: young[key] for key in keys if key in young})
-        return known
+        values = self._values
+        return {key: values[key] for key in keys if key in values}
 
-    def note(self, items: Collection[Item]) -> None:
+    def note(self, items: Iterable[Item]) -> None:
         """Note what was written."""
-        num_bytes = sum([len(key) + len(value or b"") for key, value in items]) + _OVERHEAD_BYTES * len(items)
-        if num_bytes > self._max_bytes:
-            self._young, self._old, self._num_bytes = {}, {}, 0
-            return
-        if self._num_bytes + num_bytes > self._max_bytes:
-            self._young, self._old, self._num_bytes = {}, self._young, 0
-        self._young.update(items)
-        self._num_bytes += num_bytes
+        latest, values = dict(items), self._values
+        replaced = {key: values.pop(key) for key in latest if key in values}
+        values.update(latest)
+        self._num_bytes += _size(latest) - _size(replaced)
+        while self._num_bytes > self._max_bytes:
+            self._num_bytes -= _size(dict([values.popitem(last=False)]))
+
+
+def _size(values: Mapping[bytes, bytes | None]) -> int:
+    return sum(map(len, values)) + sum(map(len, filter(None, values.values()))) + _OVERHEAD_BYTES * len(values)

@@ -16,10 +16,10 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
-from aiokafka.record.util import calc_crc32c
 from numpy.typing import NDArray
 
 from models.compiled import compiled
+from streamer.kafka.checksum import checksum
 from streamer.wire.blobs import Blobs
 from streamer.wire.puts import Bytes, put_bytes, put_varint, varint_size
 
@@ -63,8 +63,8 @@ class RecordBatch:
         counted, count, at_ms = len(self._buffer) - _UNCOUNTED, self.num_records, self._timestamp_ms
         header = (_TRANSACTIONAL, count - 1, at_ms, at_ms, producer_id, producer_epoch, first_number, count)
         _HEADER.pack_into(self._buffer.data, 0, 0, counted, _NO_EPOCH, _FORMAT, 0, *header)
-        checksum = calc_crc32c(self._buffer[_CRC_FROM:].data)
-        _HEADER.pack_into(self._buffer.data, 0, 0, counted, _NO_EPOCH, _FORMAT, checksum, *header)
+        crc = checksum(self._buffer, _CRC_FROM)
+        _HEADER.pack_into(self._buffer.data, 0, 0, counted, _NO_EPOCH, _FORMAT, crc, *header)
         return self._buffer.data
 
 

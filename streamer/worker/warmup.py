@@ -22,4 +22,5 @@ def warm_up() -> None:
     published, marks = np.ones(1, np.bool_), np.ones((1, 1), np.uint32)
     choose_lists(published, marks.copy(), 0, 1, np.zeros(1, np.int64), marks, 1.0)
     records = Records.of([Record(b"key", b"value")])
-    list(record_batches(records.keys, records.values, records.headers, timestamp_ms=0, max_bytes=1))
+    for batch in record_batches(records.keys, records.values, records.headers, timestamp_ms=0, max_bytes=1):
+        batch.encode(-1, -1, 0)
