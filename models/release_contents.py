@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -16,11 +17,12 @@ from models.networks.architectures import build_network
 from models.networks.items import ReleasedItems
 from models.networks.network import ITEM_NAMES, Network
 from models.plays.catalogue import FIRST_TRACK, Catalogue, CatalogueArrays
-from models.release_files import CATALOGUE, ITEMS, LISTED_CATALOGUE, RERANKER, WEIGHTS
+from models.release_files import CATALOGUE, INDEX, ITEMS, LISTED_CATALOGUE, RERANKER, WEIGHTS
 from models.release_tensors import adopt, encode_tensors, map_tensors, require_finite
 from models.serving.recommender import Recommender
 from models.serving.reranker import Reranker
 from models.serving.sources import sparse_tables
+from models.serving.track_index import TrackIndex
 
 Pieces: TypeAlias = "Sequence[bytes | memoryview]"
 
@@ -39,7 +41,11 @@ def encode_recommender(recommender: Recommender) -> dict[str, Pieces]:
         ITEMS: encode_tensors(_released(items)),
         CATALOGUE: encode_tensors(_tensors_of(recommender.catalogue.arrays)),
     }
-    return files if reranker is None else files | {RERANKER: encode_tensors(reranker.state_dict())}
+    if reranker is not None:
+        files[RERANKER] = encode_tensors(reranker.state_dict())
+    if recommender.index is not None:
+        files[INDEX] = encode_tensors(recommender.index._asdict())
+    return files
 
 
 def sizes_of(recommender: Recommender) -> dict[str, Any]:
@@ -64,10 +70,11 @@ def map_recommender(directory: Path, names: Collection[str], sizes: Mapping[str,
     """
     catalogue = _catalogue(directory, names)
     network = _network(directory, sizes["network"], len(catalogue))
-    if RERANKER not in names:
-        return Recommender(_frozen(network), catalogue)
-    reranker = _reranker(directory, RerankerConfig.from_dict(sizes["reranker"]), len(catalogue))
-    return Recommender(_frozen(network), catalogue, _frozen(reranker))
+    reranker = None
+    if RERANKER in names:
+        reranker = _frozen(_reranker(directory, RerankerConfig.from_dict(sizes["reranker"]), len(catalogue)))
+    recommender = Recommender(_frozen(network), catalogue, reranker)
+    return replace(recommender, index=_index(directory, recommender.items)) if INDEX in names else recommender
 
 
 def _catalogue(directory: Path, names: Collection[str]) -> Catalogue:
@@ -96,6 +103,13 @@ def _reranker(directory: Path, config: RerankerConfig, num_tracks: int) -> Reran
     reranker.sources.check(num_tracks)
     require_finite(reranker)
     return reranker
+
+
+def _index(directory: Path, items: Tensor) -> TrackIndex:
+    tensors = map_tensors(directory / INDEX)
+    index = TrackIndex(**{name: tensors[name] for name in TrackIndex._fields})
+    index.check(items)
+    return index
 
 
 def _released(items: Mapping[str, Tensor]) -> Mapping[str, Tensor]:

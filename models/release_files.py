@@ -3,6 +3,7 @@
     weights.safetensors   the network, except its item vectors
     items.safetensors     unit vectors of the tracks, float32 (M + 2, E), and their lengths (`models.networks.items`)
     reranker.safetensors  the second stage, counts and weights, if there is one
+    index.safetensors     the tracks in lists of similar ones, if there are many (`models.serving.track_index`)
     catalogue.safetensors the track ids, in row order, and their keys, sorted (`models.plays.catalogue`)
     config.json           the architecture and sizes of the network, the sizes of the second stage, and how the network
                           was trained
@@ -43,10 +44,12 @@ CONFIG: Final = "config.json"
 METRICS: Final = "metrics.json"
 MANIFEST: Final = "manifest.json"
 RERANKER: Final = "reranker.safetensors"
+INDEX: Final = "index.safetensors"
 _FILES: Final = (WEIGHTS, ITEMS, CONFIG, METRICS)
+_OPTIONAL: Final = (RERANKER, INDEX)
 
-MAX_MANIFEST_BYTES: Final = 64 << 10  # it names six files
-MAX_RELEASE_BYTES: Final = 8 << 30  # ten million tracks have 7 GB; the caller may know better
+MAX_MANIFEST_BYTES: Final = 64 << 10  # it names seven files
+MAX_RELEASE_BYTES: Final = 8 << 30  # ten million tracks have 8 GB; the caller may know better
 
 #: The name of a release: when it was created, and 8 hex digits of its weights' sha256.
 RELEASE_ID: Final = re.compile(r"[0-9]{8}T[0-9]{6}\.[0-9]{3}Z-[0-9a-f]{8}", re.ASCII)
@@ -182,7 +185,7 @@ def read_manifest(folder: Folder, sha256: str | None) -> ReleaseManifest:
 
 def _entries(files: Mapping[str, Any], catalogue: str) -> dict[str, FileEntry]:
     """Take what a manifest says about each file; only names that this module knows are ever read."""
-    known = [*_FILES, catalogue, *(name for name in files if name == RERANKER)]
+    known = [*_FILES, catalogue, *(name for name in files if name in _OPTIONAL)]
     if strange := sorted(files.keys() - set(known)):
         raise InvalidRelease(f"a manifest names {strange[0][:80]!r}, which no release has; check who wrote it")
     return {name: _entry(files[name]) for name in known}

@@ -206,6 +206,11 @@ class Settings(BaseModel):
         default=2_000_000, description="newest plays that a release is fitted on; bounds the trainer's memory"
     )
     train_epochs: Num = Field(default=6, le=10_000, description="passes over the window")
+    index_above: Num = Field(
+        default=75_000,
+        description="tracks above which a release has an index; a worker without a GPU then scores the likely tracks "
+        "instead of all, in half the time at this size",
+    )
 
     @field_validator("*")
     @classmethod

@@ -13,8 +13,10 @@ from models.plays.catalogue import Catalogue
 from models.serving.compiled_network import CompiledNetwork
 from models.serving.compiled_reranker import CompiledReranker
 from models.serving.first_stage import ExactFirstStage, FirstStage
+from models.serving.indexed_first_stage import IndexedFirstStage
 from models.serving.reranker import Reranker
 from models.serving.rounded_first_stage import RoundedFirstStage
+from models.serving.track_index import TrackIndex
 
 
 @dataclass(frozen=True)
@@ -25,11 +27,13 @@ class Recommender:
         network: in eval mode, with its final weights; its device is that of the step.
         catalogue: the network's tracks.
         reranker: the second stage, on the network's device; absent: the network's own ranking is final.
+        index: of the tracks, on the CPU, and used there only; absent: the first stage scores every track.
     """
 
     network: Network
     catalogue: Catalogue
     reranker: Reranker | None = None
+    index: TrackIndex | None = None
 
     @cached_property
     def compiled_network(self) -> CompiledNetwork | None:
@@ -49,7 +53,8 @@ class Recommender:
     def to(self, device: torch.device | str) -> Recommender:
         """Move it to a device."""
         reranker = self.reranker
-        return Recommender(self.network.to(device), self.catalogue, None if reranker is None else reranker.to(device))
+        reranker = None if reranker is None else reranker.to(device)
+        return Recommender(self.network.to(device), self.catalogue, reranker, self.index)
 
     @cached_property
     def items(self) -> Tensor:
@@ -59,5 +64,12 @@ class Recommender:
 
     @cached_property
     def first_stage(self) -> FirstStage:
-        """What finds tracks by their vectors: the same ones on a CPU as on a GPU."""
+        """What finds tracks by their vectors: all of the best ones, unless there is an index."""
+        if self.index is not None and self.uses_index:
+            return IndexedFirstStage(self.index, self.items)
         return RoundedFirstStage(self.items) if self.items.device.type == "cpu" else ExactFirstStage(self.items)
+
+    @property
+    def uses_index(self) -> bool:
+        """Whether the first stage leaves tracks unscored."""
+        return self.index is not None and self.network.device.type == "cpu"

@@ -86,12 +86,12 @@ def keep_best(block: Block, k: int, kept: Kept) -> None:
         if kept.floors[anchor] == -np.inf:
             kept.floors[anchor] = _level(maxima, k) - kept.slacks[anchor]
         for group in range(num_groups):
-            if maxima[group] >= kept.floors[anchor] and _has_room(kept, anchor, k):
+            if maxima[group] >= kept.floors[anchor] and has_room(kept, anchor, k, _GROUP):
                 _keep(kept, anchor, block, range(group, num_groups * _GROUP, num_groups))
-        if _has_room(kept, anchor, k):
+        if has_room(kept, anchor, k, _GROUP):
             _keep(kept, anchor, block, range(num_groups * _GROUP, num_tracks))
         if kept.nums[anchor] > 2 * k:
-            _raise_floor(kept, anchor, k)
+            raise_floor(kept, anchor, k)
 
 
 @compiled
@@ -115,7 +115,7 @@ def take_best(
     for anchor in range(len(tastes)):
         if kept.nums[anchor] == _CROWDED:
             continue
-        _raise_floor(kept, anchor, k)
+        raise_floor(kept, anchor, k)
         num = kept.nums[anchor]
         found, scores = kept.tracks[anchor, :num], kept.scores[anchor, :num]
         _take_cosines(tastes[anchor], items, found, scores)
@@ -139,10 +139,10 @@ def _take_maxima(
 
 
 @inlined
-def _has_room(kept: Kept, anchor: int, k: int) -> bool:
-    """Make room for the members of a group; False if the anchor is crowded."""
-    if kept.nums[anchor] + _GROUP > kept.tracks.shape[1]:
-        _raise_floor(kept, anchor, k)
+def has_room(kept: Kept, anchor: int, k: int, num: int) -> bool:
+    """Make room for some tracks; False if the anchor is crowded."""
+    if kept.nums[anchor] + num > kept.tracks.shape[1]:
+        raise_floor(kept, anchor, k)
         if kept.nums[anchor] > kept.tracks.shape[1] // 2:
             kept.nums[anchor], kept.floors[anchor] = _CROWDED, np.inf
     return bool(kept.nums[anchor] != _CROWDED)
@@ -162,7 +162,7 @@ def _keep(kept: Kept, anchor: int, block: Block, places: range) -> None:
 
 
 @compiled
-def _raise_floor(kept: Kept, anchor: int, k: int) -> None:
+def raise_floor(kept: Kept, anchor: int, k: int) -> None:
     """Raise the floor to what k of the tracks kept reach, and drop those below it."""
     tracks, scores, num = kept.tracks[anchor], kept.scores[anchor], kept.nums[anchor]
     floor = max(kept.floors[anchor], _level(scores[:num], k) - kept.slacks[anchor])

@@ -28,6 +28,7 @@ from models.training.context import FitContext
 from models.training.fit import fit_shards, occurring_contexts
 from models.training.loop import ReportProgress, Stage
 from models.training.shards import Shard, Shards, training_shard
+from models.training.track_lists import index_if_above
 from models.training.two_stages import SecondStagePlan, fit_pipeline
 from streamer.archive.plays import ArchivedPlays
 from streamer.releases.loading import NoticeError, load_notice, save_under
@@ -90,6 +91,7 @@ class Plan:
         start: an earlier release to start from; None: start afresh.
         checkpoint: where an interrupted fit resumes from.
         device: where to fit.
+        index_above: number of tracks above which there is an index.
         progress: called after every batch of both stages.
         begin_judging: called once, between fit and judgement.
     """
@@ -98,6 +100,7 @@ class Plan:
     start: Release | None
     checkpoint: CheckpointFile
     device: str
+    index_above: int
     progress: ReportProgress
     begin_judging: Callable[[], None] = _nothing
 
@@ -191,7 +194,7 @@ def _fit(shard: Shard, catalogue: Catalogue, champion: Release | None, plan: Pla
     fitted = fit_pipeline([shard], catalogue, fit_network, second, champion=champion, context=context)
     if fitted.kept_because:
         logger.info("second stage not fitted: %s", fitted.kept_because)
-    return fitted.recommender
+    return index_if_above(plan.index_above, fitted.recommender)
 
 
 def _can_start_from(earlier: Release, shard: Shard) -> bool:

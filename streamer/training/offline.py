@@ -22,6 +22,7 @@ from models.training.context import FitContext
 from models.training.loop import Progress, ReportProgress
 from models.training.ranks import ALONE, Ranks
 from models.training.recipe_fitting import fit_recipe
+from models.training.track_lists import index_if_above
 from streamer.recordings.playlists import read_playlists
 from streamer.recordings.plays import RecordedPlays
 from streamer.releases.loading import save_under
@@ -167,6 +168,7 @@ def train(
         raise TrainingError(f"no release can be trained: {exc}") from exc
     if ranks.rank:
         return None
+    recommender = index_if_above(settings.index_above, recommender)
     if recipe.second_stage is not None and recommender.reranker is None:
         logger.warning("no second stage: too few plays since the release it starts from, which has none either")
     saved = _save(dataset, recipe, recommender, settings)

@@ -45,6 +45,7 @@ def trainer_config(settings: Settings) -> TrainerConfig:
             ),
             fresh_after_s=settings.train_fresh_after_s,
             num_kept=settings.releases_kept,
+            index_above=settings.index_above,
             device=str(pick_device(settings.device)),
             signer=read_signer(settings.releases_signing_key.get_secret_value()),
         ),

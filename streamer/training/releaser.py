@@ -59,6 +59,7 @@ class ReleasingConfig:
         thresholds: of the triggers.
         fresh_after_s: age from which any candidate that is not worse replaces a champion.
         num_kept: releases that stay in the registry, besides the champion and the one before.
+        index_above: number of tracks above which a release has an index.
         device: where weights are fitted.
         signer: signs releases; None: nobody.
     """
@@ -72,6 +73,7 @@ class ReleasingConfig:
     thresholds: Thresholds
     fresh_after_s: float
     num_kept: int
+    index_above: int
     device: str = "cpu"
     signer: Signer | None = None
 
@@ -188,7 +190,13 @@ class Releaser:
         with report_progress(_CONSOLE, lambda _: stopping.is_set()) as report:
             progress = show_progress(self._metrics, report)
             plan = Plan(
-                self._config.training, start, self._checkpoint, self._config.device, progress, self._begin_judging
+                training=self._config.training,
+                start=start,
+                checkpoint=self._checkpoint,
+                device=self._config.device,
+                index_above=self._config.index_above,
+                progress=progress,
+                begin_judging=self._begin_judging,
             )
             self._metrics.show_stage("items")
             candidate = await asyncio.to_thread(fit_candidate, plays, plan, champion, terms)

@@ -164,4 +164,8 @@ class Releases:
             self.champion = champion
             self._changed.notify_all()
         self._metrics.count_release(champion.release.created_at_ms)
-        logger.info("release taken up id=%s tracks=%d", champion.release.release_id, len(champion.release.catalogue))
+        release = champion.release
+        first_stage = "index" if release.recommender.uses_index else "exact"
+        logger.info(
+            "release taken up id=%s tracks=%d first_stage=%s", release.release_id, len(release.catalogue), first_stage
+        )

@@ -15,6 +15,7 @@ from models.release import SavedRelease, load_release, save_release
 from models.release_files import DataWindow, InvalidRelease, describe_release
 from models.release_folder import Folder
 from models.serving.recommender import Recommender
+from models.training.track_lists import with_index
 
 CREATED_AT_MS = 1_795_475_700_123
 WINDOW = DataWindow(from_ms=1, until_ms=2, num_plays=3, num_listeners=4)
@@ -200,3 +201,43 @@ def test_a_second_stage_with_changed_bytes_is_rejected(reranked: Recommender, tm
 
     with pytest.raises(InvalidRelease, match=r"reranker.safetensors has sha256"):
         load_release(saved.location)
+
+
+@pytest.fixture
+def indexed(reranked: Recommender, tmp_path: Path) -> SavedRelease:
+    return save_release(
+        Folder(str(tmp_path)), with_index(reranked),
+        training=TrainingConfig(), metrics={}, data_window=WINDOW, created_at_ms=1,
+    )  # fmt: skip
+
+
+def test_an_index_is_part_of_the_release(reranked: Recommender, indexed: SavedRelease) -> None:
+    recommender = load_release(indexed.location).recommender
+
+    assert recommender.index is not None
+    for tensor, expected in zip(recommender.index, with_index(reranked).index or (), strict=True):
+        assert torch.equal(tensor, expected)
+    assert recommender.uses_index
+
+
+def test_an_index_of_other_vectors_is_rejected(reranked: Recommender, indexed: SavedRelease, tmp_path: Path) -> None:
+    other = TasteNetwork(NetworkConfig(embedding_size=8, hidden_size=16), len(reranked.catalogue)).eval()
+    saved = save_release(
+        Folder(str(tmp_path)), with_index(Recommender(other, reranked.catalogue)),
+        training=TrainingConfig(), metrics={}, data_window=WINDOW, created_at_ms=2,
+    )  # fmt: skip
+    foreign = Path(saved.location, "index.safetensors").read_bytes()
+    Path(indexed.location, "index.safetensors").write_bytes(foreign)
+    files = json.loads(Path(indexed.location, "manifest.json").read_text())["files"]
+    edit_manifest(indexed, files=files | {"index.safetensors": hashlib.sha256(foreign).hexdigest()})
+
+    with pytest.raises(InvalidRelease, match="do not fit together: the index was built from other item vectors; save"):
+        load_release(indexed.location)
+
+
+def test_an_index_with_changed_bytes_is_rejected(indexed: SavedRelease) -> None:
+    path = Path(indexed.location) / "index.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+
+    with pytest.raises(InvalidRelease, match=r"index.safetensors has sha256"):
+        load_release(indexed.location)

@@ -75,7 +75,7 @@ def fitted(
 ) -> Candidate:
     terms = Terms(now_ms=FIRST_MS, fresh_after_s=86_400, num_new=len(plays))
     with tempfile.TemporaryDirectory() as directory:
-        plan = Plan(training, start, CheckpointFile(Path(directory)), "cpu", progress)
+        plan = Plan(training, start, CheckpointFile(Path(directory)), "cpu", NUM_TRACKS, progress)
         return fit_candidate(plays, plan, champion, terms)
 
 
@@ -195,7 +195,7 @@ def test_a_checkpoint_of_another_fit_is_forgotten(album_listeners: ArchivedPlays
     checkpoint.path.write_bytes(b"of something else")
     terms = Terms(now_ms=FIRST_MS, fresh_after_s=86_400, num_new=len(album_listeners))
 
-    fit_candidate(album_listeners, Plan(UNTAUGHT, None, checkpoint, "cpu", lambda _: None), None, terms)
+    fit_candidate(album_listeners, Plan(UNTAUGHT, None, checkpoint, "cpu", NUM_TRACKS, lambda _: None), None, terms)
 
     assert Snapshot.from_bytes(checkpoint.path.read_bytes()).fingerprint["training"]["learning_rate"] == 1e-9
 
@@ -267,3 +267,15 @@ def test_plays_of_one_moment_cannot_be_held_out() -> None:
 
     with pytest.raises(NothingToLearnError, match="wait for later ones"):
         split_window(plays)
+
+
+def test_only_a_large_catalogue_gets_an_index(
+    candidate: Candidate, album_listeners: ArchivedPlays, tmp_path: Path
+) -> None:
+    terms = Terms(now_ms=FIRST_MS, fresh_after_s=86_400, num_new=len(album_listeners))
+    plan = Plan(UNTAUGHT, None, CheckpointFile(tmp_path), "cpu", NUM_TRACKS - 1, lambda _: None)
+
+    indexed = fit_candidate(album_listeners, plan, None, terms)
+
+    assert candidate.recommender.index is None
+    assert indexed.recommender.index is not None

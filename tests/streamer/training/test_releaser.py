@@ -74,6 +74,7 @@ async def place(kafka: DevKafka, topic_prefix: str, tmp_path: Path) -> AsyncIter
         thresholds=Thresholds(min_plays=NUM_PLAYS, max_wait_s=3600, drift_plays=400),
         fresh_after_s=3600,
         num_kept=3,
+        index_above=75_000,
     )
     with Archive(tmp_path / "archive") as archive:
         place = Place(config, archive)

@@ -56,6 +56,7 @@ async def config(kafka: DevKafka, topic_prefix: str, tmp_path: Path) -> TrainerC
             thresholds=Thresholds(min_plays=NUM_PLAYS, max_wait_s=3600, drift_plays=NUM_PLAYS),
             fresh_after_s=3600,
             num_kept=3,
+            index_above=75_000,
         ),
         archive_period_s=0.1,
         retry_s=0.1,
