@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from models.compiled import compiled_sums, inlined
 from models.plays.catalogue import FIRST_TRACK, PAD
-from models.serving.describing import describe, find_pair
+from models.serving.describing import describe, find_pair, take_logarithms
 from models.serving.kernel_arrays import (
     CAME_NEXT,
     COUNTED,
@@ -35,17 +35,20 @@ from models.serving.numbering import clear, find, number_of
 
 
 @compiled_sums
-def collect(tables: Tables, anchors: AnchorArrays, vocabulary: Vocabulary, collected: Collected) -> None:
-    """Collect the candidates of A anchors and all that can be said of them without a logarithm.
+def collect(
+    tables: Tables, anchors: AnchorArrays, part: tuple[int, int], vocabulary: Vocabulary, collected: Collected
+) -> int:
+    """Collect and describe the candidates of some anchors; return how many there are.
 
     Args:
         tables: of the release.
         anchors: what is known there.
+        part: the first anchor and the one behind the last.
         vocabulary: room for that of one anchor, as made.
         collected: where the candidates go.
     """
-    collected.bounds[0] = 0
-    for anchor in range(len(anchors.heard)):
+    collected.bounds[part[0]] = 0
+    for anchor in range(part[0], part[1]):
         heard = anchors.heard[anchor]
         pair = find_pair(tables, heard)
         size = _read_companions(tables, heard, vocabulary)
@@ -56,10 +59,12 @@ def collect(tables: Tables, anchors: AnchorArrays, vocabulary: Vocabulary, colle
         size = _propose_after_pair(tables, pair, vocabulary, size)
         _read_current(tables, heard, pair, vocabulary)
         _read_listener(anchors, anchor, vocabulary)
-        end = _write_tracks(vocabulary, size, collected, collected.bounds[anchor])
-        collected.bounds[anchor + 1] = end
+        collected.bounds[anchor + 1] = _write_tracks(vocabulary, size, collected, collected.bounds[anchor])
         describe(tables, anchors, (anchor, pair), vocabulary, collected)
         clear(vocabulary, size)
+    num: int = collected.bounds[part[1]]
+    take_logarithms(collected.features, num)
+    return num
 
 
 @inlined

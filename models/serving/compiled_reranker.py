@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.compiled import compiled
 from models.config import NUM_COUNTED, RING_SIZE
 from models.serving.candidate_features import FEATURES
 from models.serving.collecting import collect
-from models.serving.describing import LOGARITHMS, finish_features
-from models.serving.kernel_arrays import AnchorArrays, Collected, Limits, Rows, Tables, Vocabulary
-from models.serving.moments import Best, Moments
+from models.serving.kernel_arrays import AnchorArrays, BestArrays, Collected, Limits, Rows, Tables, Vocabulary
+from models.serving.moments import Moments
 from models.serving.neighbours import NeighbourTable
 from models.serving.reranker import Candidates, Reranker
-from models.serving.scoring import ScoringWeights, best_of, score
+from models.serving.scoring import ScoringWeights, score, write_best
 
 _SLICE: Final = 16  # anchors at a time: their candidates' features fit a processor's second cache
 _FOURS: Final = 4  # weights are padded to multiples of it
+
+
+class _Room(NamedTuple):
+    """Where the kernels write: for one anchor, and for a slice of them."""
+
+    vocabulary: Vocabulary
+    collected: Collected
 
 
 class CompiledReranker:
@@ -36,89 +45,95 @@ class CompiledReranker:
         self._config = reranker.config
         self._tables = _tables(reranker, items, temperature)
         self._weights = _weights(reranker)
+        self._rooms: dict[int, list[_Room]] = {}  # free ones, by the number of tracks of the first stage
 
-    def rank(self, moments: Moments, num_masked: tuple[int, ...], sizes: tuple[int, ...]) -> list[Best]:
+    def rank(
+        self, anchors: AnchorArrays, num_masked: tuple[int, ...], sizes: tuple[int, ...]
+    ) -> tuple[BestArrays, ...]:
         """Rank the candidates of every anchor for every horizon; see `Reranker.rank`.
 
         Args:
-            moments: at A anchors.
+            anchors: A of them.
             num_masked: the tracks of how many of the latest plays are left out of each horizon's lists.
             sizes: length k of the list of each horizon.
         """
-        lists: list[list[tuple[NDArray[np.int64], NDArray[np.float32]]]] = [[] for _ in sizes]
-        room = self._room(moments)
-        for anchors in _slices(moments):
-            collected, num = self._collect(anchors, room)
-            scores = score(self._weights, collected.features, num)
-            for horizon, (masked, size) in enumerate(zip(num_masked, sizes, strict=True)):
-                of_tracks = self._tables.of_tracks[:, 2]
-                found = best_of(collected, (scores[horizon], of_tracks), anchors.heard, masked, size)
-                lists[horizon].append(found)
-        return [
-            Best(*(torch.from_numpy(np.concatenate(columns)) for columns in zip(*parts, strict=True)))
-            for parts in lists
-        ]
+        lists = tuple(BestArrays.empty(len(anchors.heard), size) for size in sizes)
+        with self._room(anchors) as room:
+            _rank(self._tables, self._weights, anchors, room, (num_masked, lists))
+        return lists
 
     def propose(self, moments: Moments) -> Candidates:
         """Gather the candidates of every anchor and their features, as `Reranker.propose` does."""
         numbers, tracks, features = [], [], []
-        room, num_anchors = self._room(moments), 0
-        for anchors in _slices(moments):
-            collected, num = self._collect(anchors, room)
-            of_anchors = np.repeat(np.arange(len(anchors.heard)), np.diff(collected.bounds))
-            order = np.lexsort((collected.tracks[:num], of_anchors))
-            numbers.append(of_anchors + num_anchors)
-            tracks.append(collected.tracks[:num][order].astype(np.int64))
-            features.append(collected.features[: len(FEATURES), :num].T[order])
-            num_anchors += len(anchors.heard)
+        anchors = arrays_of(moments)
+        with self._room(anchors) as (vocabulary, collected):
+            for begin in range(0, max(len(anchors.heard), 1), _SLICE):
+                part = begin, min(begin + _SLICE, len(anchors.heard))
+                num = collect(self._tables, anchors, part, vocabulary, collected)
+                of_anchors = np.repeat(np.arange(*part), np.diff(collected.bounds[begin : part[1] + 1]))
+                order = np.lexsort((collected.tracks[:num], of_anchors))
+                numbers.append(of_anchors)
+                tracks.append(collected.tracks[:num][order].astype(np.int64))
+                features.append(collected.features[: len(FEATURES), :num].T[order])
         return Candidates(*(torch.from_numpy(np.concatenate(parts)) for parts in (numbers, tracks, features)))
 
-    def _room(self, moments: Moments) -> tuple[Vocabulary, Collected]:
-        """Make room for a slice of anchors; whatever is said, it suffices."""
-        config, num_best = self._config, moments.best.tracks.shape[2]
+    @contextmanager
+    def _room(self, anchors: AnchorArrays) -> Iterator[_Room]:
+        """Lend room for a slice of anchors, whatever is said there; several threads may ask at once."""
+        num_best = anchors.best_tracks.shape[2]
+        rooms = self._rooms.setdefault(num_best, [])
+        try:
+            vocabulary, collected = rooms.pop()
+        except IndexError:
+            vocabulary, collected = self._make_room(num_best)
+        room = _Room(vocabulary, collected._replace(bounds=np.empty(len(anchors.heard) + 1, np.int64)))
+        yield room
+        rooms.append(room)
+
+    def _make_room(self, num_best: int) -> _Room:
+        config = self._config
         num_candidates = 3 * num_best + 4 * config.num_counted + config.num_pair_followers + RING_SIZE + NUM_COUNTED
-        num_plays = config.num_accompanied + config.num_followed + 2  # the current track once more, for two tables
-        num_tracks = num_plays * config.num_neighbours + num_candidates + RING_SIZE
-        room = min(_SLICE, len(moments.heard)) * num_candidates + 1  # what is not chosen is written too
+        num_plays = config.num_accompanied + config.num_followed
+        num = _SLICE * num_candidates + 1  # what is not chosen is written too
         num_features = -(-len(FEATURES) // _FOURS) * _FOURS
-        return Vocabulary.of(num_tracks), Collected(
-            bounds=np.zeros(1, np.int64),
-            tracks=np.empty(room, np.int32),
-            plays_ago=np.empty(room, np.int32),
-            features=np.zeros((num_features, room), np.float32),
+        vocabulary = Vocabulary.of(num_plays * config.num_neighbours + num_candidates)
+        collected = Collected(
+            bounds=np.empty(0, np.int64),
+            tracks=np.empty(num, np.int32),
+            plays_ago=np.empty(num, np.int32),
+            features=np.zeros((num_features, num), np.float32),
         )
-
-    def _collect(self, anchors: AnchorArrays, room: tuple[Vocabulary, Collected]) -> tuple[Collected, int]:
-        """Collect and describe the candidates of a slice of anchors; return how many there are."""
-        vocabulary, collected = room
-        collected = collected._replace(bounds=np.zeros(len(anchors.heard) + 1, np.int64))
-        collect(self._tables, anchors, vocabulary, collected)
-        num = int(collected.bounds[-1])
-        for rows in LOGARITHMS:
-            written = collected.features[rows, :num]
-            np.log(written, out=written)
-        finish_features(collected.features, num)
-        return collected, num
+        return _Room(vocabulary, collected)
 
 
-def _slices(moments: Moments) -> list[AnchorArrays]:
-    num = len(moments.heard)
-    by_horizon = [moments.best.tracks, moments.best.scores, moments.tastes, moments.terms]
-    of_horizons = [np.ascontiguousarray(tensor.numpy()) for tensor in by_horizon]
+@compiled
+def _rank(
+    tables: Tables,
+    weights: ScoringWeights,
+    anchors: AnchorArrays,
+    room: _Room,
+    asked: tuple[tuple[int, ...], tuple[BestArrays, ...]],
+) -> None:
+    """Rank a slice of the anchors at a time: asked are how many plays are masked, and lists to be written."""
+    vocabulary, collected = room
+    num_masked, lists = asked
+    for begin in range(0, len(anchors.heard), _SLICE):
+        end = min(begin + _SLICE, len(anchors.heard))
+        num = collect(tables, anchors, (begin, end), vocabulary, collected)
+        scores = score(weights, collected.features, num)
+        for horizon in range(len(scores)):
+            of_all = scores[horizon], tables.of_tracks
+            write_best(collected, of_all, (begin, end, anchors.heard), num_masked[horizon], lists[horizon])
+
+
+def arrays_of(moments: Moments) -> AnchorArrays:
+    """Lay out moments on a CPU for the kernels."""
+    best, tensors = moments.best, moments._asdict()
     columns = [
-        np.ascontiguousarray(tensor.numpy())
-        for tensor in (
-            moments.ring_rows, moments.ring_groups, moments.plays_ago, moments.heard, moments.situations,
-            moments.counted_rows, moments.counts,
-        )
+        best.tracks, best.scores, moments.tastes, moments.terms, moments.ring_rows, moments.ring_groups.short(),
+        *(tensors[name] for name in AnchorArrays._fields[6:]),
     ]  # fmt: skip
-    parts = [slice(begin, begin + _SLICE) for begin in range(0, max(num, 1), _SLICE)]
-    return [
-        AnchorArrays(
-            *(np.ascontiguousarray(array[:, part]) for array in of_horizons), *(column[part] for column in columns)
-        )
-        for part in parts
-    ]
+    return AnchorArrays(*(np.ascontiguousarray(tensor.numpy()) for tensor in columns))
 
 
 def _tables(reranker: Reranker, items: Tensor, temperature: Tensor) -> Tables:

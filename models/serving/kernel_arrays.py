@@ -63,7 +63,10 @@ class Tables(NamedTuple):
 
 
 class AnchorArrays(NamedTuple):
-    """What is known at A anchors, as in `Moments`; best tracks int64 (2, A, n), -1 where there are none."""
+    """What is known at A anchors, as in `Moments`, in arrays that are contiguous.
+
+    Best tracks are int64 (2, A, n), -1 where there are none.
+    """
 
     best_tracks: NDArray[np.int64]
     best_scores: NDArray[np.float32]
@@ -117,16 +120,33 @@ class Vocabulary(NamedTuple):
 
 
 class Collected(NamedTuple):
-    """The candidates of A anchors, one after the other, R at most.
+    """The candidates of some of A anchors, one after the other, R at most.
 
     Attributes:
-        bounds: int64 (A + 1,).
+        bounds: int64 (A + 1,); the candidates of the first of the anchors begin at 0.
         tracks: int32 (R,).
         plays_ago: int32 (R,), of the ring's tracks; as far as can be for others.
-        features: float32 (F, R), some still without their logarithm.
+        features: float32 (F, R).
     """
 
     bounds: NDArray[np.int64]
     tracks: NDArray[np.int32]
     plays_ago: NDArray[np.int32]
     features: NDArray[np.float32]
+
+
+class BestArrays(NamedTuple):
+    """The lists of A anchors, best first, as in `Best`.
+
+    Attributes:
+        tracks: int64 (A, k), -1 where there are too few.
+        scores: float32 (A, k), -inf there.
+    """
+
+    tracks: NDArray[np.int64]
+    scores: NDArray[np.float32]
+
+    @classmethod
+    def empty(cls, num_anchors: int, size: int) -> Self:
+        """Return lists of nothing, to be written."""
+        return cls(np.full((num_anchors, size), -1, np.int64), np.full((num_anchors, size), -np.inf, np.float32))

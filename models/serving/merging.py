@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.compiled import compiled_sums, inlined
-from models.serving.vocabulary import NO_TRACK
+from models.plays.catalogue import FIRST_TRACK, PAD
 
 
 @compiled_sums
@@ -21,7 +21,7 @@ def merge(
 
     Args:
         found: tracks int64 (2, A, n), -1 where there are none, and cosines float32 (2, A, n), best first.
-        ring: tracks int64 (A, P), NO_TRACK in empty places, and their terms float32 (2, A, P).
+        ring: catalogue rows int64 (A, P), PAD in empty places, and their terms float32 (2, A, P).
         tastes: float32 (2, A, E).
         items: float32 (M, E).
         num: tracks wanted.
@@ -29,7 +29,7 @@ def merge(
     Returns:
         Tracks int64 (2, A, num), -1 where there are none, and scores float32 (2, A, num), -inf there, best first.
     """
-    held_tracks, terms = ring
+    held_rows, terms = ring
     num_horizons, num_anchors, num_places = terms.shape
     tracks = np.full((num_horizons, num_anchors, num), -1, np.int64)
     scores = np.full((num_horizons, num_anchors, num), -np.inf, np.float32)
@@ -38,9 +38,9 @@ def merge(
         for anchor in range(num_anchors):
             num_held = 0
             for place in range(num_places):
-                track = held_tracks[anchor, place]
-                if track == NO_TRACK:
+                if held_rows[anchor, place] == PAD:
                     continue
+                track = held_rows[anchor, place] - FIRST_TRACK
                 score = _cosine(items[track], tastes[horizon, anchor]) + terms[horizon, anchor, place]
                 _insert(held, held_scores, num_held, track, score)
                 num_held += 1

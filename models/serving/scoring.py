@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from models.compiled import compiled, compiled_products, inlined
 from models.config import HORIZONS
-from models.plays.catalogue import PAD
-from models.serving.kernel_arrays import Collected
+from models.plays.catalogue import FIRST_TRACK, PAD
+from models.serving.kernel_arrays import BestArrays, Collected
 from models.serving.levels import level_of, order
 
 _TRACK_BITS: Final = 0xFFFFFFFF
@@ -108,35 +108,33 @@ def _cut_at_0(outputs: NDArray[np.float32]) -> None:
 
 
 @compiled
-def best_of(
+def write_best(
     collected: Collected,
     scores: tuple[NDArray[np.float32], NDArray[np.float32]],
-    heard: NDArray[np.int64],
+    anchors: tuple[int, int, NDArray[np.int64]],
     num_masked: int,
-    size: int,
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Take the best candidates of A anchors.
+    lists: BestArrays,
+) -> None:
+    """Write the lists of some anchors for a horizon, best first; of equals, the lower track first.
 
     Args:
-        collected: the candidates.
-        scores: float32 (R,) of each candidate; float32 (M,) of each track, for anchors without a known play.
-        heard: int64 (A, P).
+        collected: their candidates.
+        scores: float32 (R,) of each candidate; float32 (M, 3) of each track, the last column for anchors without a
+            known play.
+        anchors: the first one, the one behind the last, and of all A what was heard, int64 (A, P).
         num_masked: the tracks of how many of the latest plays are left out.
-        size: k, tracks wanted.
-
-    Returns:
-        Tracks int64 (A, k), -1 where there are too few, and scores float32 (A, k), -inf there.
+        lists: empty ones of all A anchors, written.
     """
-    num_anchors = len(heard)
-    tracks = np.full((num_anchors, size), -1, np.int64)
-    best_scores = np.full((num_anchors, size), -np.inf, np.float32)
-    of_candidates = np.empty((1, len(collected.tracks)), np.float32)
-    bits, keys = of_candidates.view(np.int32), np.empty(len(collected.tracks), np.int64)
-    for anchor in range(num_anchors):
+    first, behind, heard = anchors
+    size = lists.tracks.shape[1]
+    room = collected.bounds[behind] + 1
+    of_candidates, keys = np.empty((1, room), np.float32), np.empty(room, np.int64)
+    bits = of_candidates.view(np.int32)
+    for anchor in range(first, behind):
         begin, num = collected.bounds[anchor], 0
         for place in range(begin, collected.bounds[anchor + 1]):
             track = collected.tracks[place]
-            its_score = scores[1][track] if heard[anchor, 0] == PAD else scores[0][place]
+            its_score = scores[1][track, 2] if heard[anchor, 0] == PAD else scores[0][place]
             of_candidates[0, num] = its_score + np.float32(0)  # -0.0 equals 0.0
             keys[num] = ~track & _TRACK_BITS
             num += collected.plays_ago[place] >= num_masked
@@ -147,8 +145,7 @@ def best_of(
         for place in range(num):
             keys[held] = (np.int64(bits[0, place]) << 32) | keys[place]
             held += bits[0, place] >= level
-        _write_list(keys, held, tracks[anchor], best_scores[anchor].view(np.int32))
-    return tracks, best_scores
+        _write_list(keys, held, lists.tracks[anchor], lists.scores[anchor].view(np.int32))
 
 
 @inlined
@@ -159,3 +156,15 @@ def _write_list(keys: NDArray[np.int64], num: int, tracks: NDArray[np.int64], bi
         key = keys[num - 1 - rank]
         tracks[rank] = ~key & _TRACK_BITS
         bits[rank] = order(np.int32(key >> 32))
+
+
+@compiled
+def finish(lists: BestArrays) -> None:
+    """Turn tracks into catalogue rows and scores into relative likelihoods, in place; see `relative_likelihoods`."""
+    tracks, scores = lists
+    for anchor in range(len(tracks)):
+        best = scores[anchor, 0]
+        for rank in range(tracks.shape[1]):
+            is_there = tracks[anchor, rank] >= 0
+            tracks[anchor, rank] = tracks[anchor, rank] + FIRST_TRACK if is_there else PAD
+            scores[anchor, rank] = np.exp(scores[anchor, rank] - best) if is_there else np.float32(0)

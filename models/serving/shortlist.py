@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from models.serving.first_stage import FirstStage
@@ -26,8 +28,6 @@ def shortlists(first_stage: FirstStage, items: Tensor, tastes: Tensor, ring: tup
     """
     held, terms = ring
     found = first_stage.best(tastes.flatten(0, 1), num + held.shape[1])
-    if tastes.device.type == "cpu":
-        return _merged(found, items, tastes, ring, num)
     of_ring = items[held.where(held != NO_TRACK, 0)]  # (A, P, E)
     parts = zip(found.tracks.chunk(len(tastes)), found.scores.chunk(len(tastes)), tastes, terms, strict=True)
     lists = []
@@ -39,13 +39,26 @@ def shortlists(first_stage: FirstStage, items: Tensor, tastes: Tensor, ring: tup
     return Best(*(torch.stack(columns) for columns in zip(*lists, strict=True)))
 
 
-def _merged(found: Best, items: Tensor, tastes: Tensor, ring: tuple[Tensor, Tensor], num: int) -> Best:
-    """Merge on a CPU, as `shortlists` does elsewhere."""
-    shape = (*tastes.shape[:2], found.tracks.shape[1])
-    lists = found.tracks.reshape(shape).numpy(), found.scores.reshape(shape).numpy()
-    held, terms = (tensor.contiguous().numpy() for tensor in ring)
-    merged = merge(lists, (held, terms), tastes.contiguous().numpy(), items.numpy(), num)
-    return Best(*map(torch.from_numpy, merged))
+def merged(
+    first_stage: FirstStage,
+    items: NDArray[np.float32],
+    asked: tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]],
+    num: int,
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Find what `shortlists` finds, on a CPU.
+
+    Args:
+        first_stage: finds tracks by cosine.
+        items: float32 (M, E), unit vectors.
+        asked: tastes float32 (2, A, E), unit vectors; the ring's catalogue rows int64 (A, P), PAD in empty places, and
+            their terms float32 (2, A, P).
+        num: tracks wanted.
+    """
+    tastes, rows, terms = asked
+    found = first_stage.best(torch.from_numpy(tastes.reshape(-1, tastes.shape[2])), num + rows.shape[1])
+    shape = (*tastes.shape[:2], num + rows.shape[1])
+    lists = found.tracks.numpy().reshape(shape), found.scores.numpy().reshape(shape)
+    return merge(lists, (rows, terms), tastes, items, num)
 
 
 def best_of(tracks: Tensor, scores: Tensor, num: int) -> Best:

@@ -12,33 +12,32 @@ the temperature the cosine), and counts agree to the last bit.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.config import HORIZONS, RING_SIZE
+from models.config import RING_SIZE
 from models.plays.catalogue import FIRST_TRACK, PAD, UNKNOWN
 from models.plays.counts import CountMaps, count_plays_at
 from models.plays.features import KnownPlays, known_plays
-from models.plays.ring import RingWindows, ring_windows
+from models.plays.ring import ring_windows
 from models.plays.situation import situations
+from models.serving.asking import KnownAtAnchors, ask, ask_on_cpu
 from models.serving.candidates import tracks_of
-from models.serving.folding import fold, to_tensor
+from models.serving.folding import fold
+from models.serving.kernel_arrays import BestArrays
 from models.serving.moments import Best, Moments
 from models.serving.ranking import relative_likelihoods
-from models.serving.reading import tastes_and_terms
 from models.serving.recommender import Recommender
 from models.serving.reranker import Candidates
-from models.serving.shortlist import best_of, shortlists
+from models.serving.scoring import finish
+from models.serving.shortlist import best_of
 from models.serving.step_input import StepInput
 from models.serving.vocabulary import NO_TRACK
-
-_SLICE: Final = {"cpu": 512, "cuda": 2048}  # anchors whose candidates are held at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +93,8 @@ def step(
     known = known_plays(histories, recommender.catalogue, network.config)
     counts, counts_at = _count(recommender, step_input)
     with torch.inference_mode():
-        num_best = _num_best(recommender, sizes, heard_masked)
-        hidden, moments = _advance(recommender, known, step_input, counts_at, num_best)
-        ranked = _rank(recommender, moments, sizes=sizes, heard_masked=heard_masked)
+        hidden, at_anchors = _advance(recommender, known, step_input, counts_at)
+        ranked = _rank(recommender, at_anchors, sizes=sizes, heard_masked=heard_masked)
         return StepOutput(hidden.cpu().numpy(), counts, ranked)
 
 
@@ -135,7 +133,8 @@ def moments_at(recommender: Recommender, step_input: StepInput, num_best: int) -
     known = known_plays(step_input.histories, recommender.catalogue, recommender.network.config)
     with torch.inference_mode():
         _, counts = _count(recommender, step_input)
-        yield from _advance(recommender, known, step_input, counts, num_best)[1]
+        for part in _advance(recommender, known, step_input, counts)[1].slices():
+            yield ask(recommender, part, num_best)
 
 
 def _reject_lost_anchors(step_input: StepInput) -> None:
@@ -157,81 +156,41 @@ def _count(recommender: Recommender, step_input: StepInput) -> tuple[CountMaps, 
 
 
 def _advance(
-    recommender: Recommender, known: KnownPlays, step_input: StepInput, counts: CountMaps, num_best: int
-) -> tuple[Tensor, Iterator[Moments]]:
-    """Fold the new plays; return the states, (B, H), and what is known at the anchors, slice by slice."""
+    recommender: Recommender, known: KnownPlays, step_input: StepInput, counts: CountMaps
+) -> tuple[Tensor, KnownAtAnchors]:
+    """Fold the new plays; return the states, (B, H), and what is known at the anchors."""
     bounds, anchors = step_input.histories.bounds, step_input.anchors
     hidden, anchor_hidden = fold(recommender, known, step_input)
     counted_rows = recommender.catalogue.rows(counts.track_keys)
-    at_anchors = _KnownAtAnchors(
+    return hidden, KnownAtAnchors(
         hidden=anchor_hidden,
         rings=ring_windows(known, bounds, anchors),
         situations=situations(known, bounds, anchors),
         counted_rows=np.where(counted_rows == UNKNOWN, PAD, counted_rows),
         counts=counts.counts,
     )
-    return hidden, _moments(recommender, at_anchors, num_best)
-
-
-class _KnownAtAnchors(NamedTuple):
-    """What is known at A anchors, before the first stage looks; counts only if there is a second stage."""
-
-    hidden: Tensor
-    rings: RingWindows
-    situations: NDArray[np.float32]
-    counted_rows: NDArray[np.int64]
-    counts: NDArray[np.float32]
-
-
-def _moments(recommender: Recommender, at_anchors: _KnownAtAnchors, num_best: int) -> Iterator[Moments]:
-    """Ask the first stage at the anchors, a slice of them at a time, so that few candidates are held at once.
-
-    Without anchors there is one empty slice, so that lists have their shapes.
-    """
-    rings, network = at_anchors.rings, recommender.network
-    for begin in range(0, max(len(at_anchors.hidden), 1), size := _SLICE[network.device.type]):
-        part = slice(begin, begin + size)
-        window = rings.part(part)
-        tastes, terms = tastes_and_terms(recommender, at_anchors.hidden[part], window)
-        if not tastes.isfinite().all():  # no track is close to it, and an empty list would hide that
-            raise FloatingPointError("a taste vector is not finite")
-        rows, groups, plays_ago, heard = (
-            to_tensor(columns, tastes.device).long()
-            for columns in (window.rows, window.groups, window.plays_ago, window.heard)
-        )  # (a, P)
-        yield Moments(
-            best=shortlists(recommender.first_stage, recommender.items, tastes, (tracks_of(rows), terms), num_best),
-            tastes=tastes,
-            terms=terms,
-            items=recommender.items,
-            temperature=network.temperature,
-            ring_rows=rows,
-            ring_groups=groups,
-            plays_ago=plays_ago,
-            heard=heard,
-            situations=to_tensor(at_anchors.situations[part], tastes.device),
-            counted_rows=to_tensor(at_anchors.counted_rows[part], tastes.device),
-            counts=to_tensor(at_anchors.counts[part], tastes.device),
-        )
 
 
 def _rank(
-    recommender: Recommender, moments: Iterable[Moments], *, sizes: tuple[int, ...], heard_masked: tuple[int, ...]
+    recommender: Recommender, at_anchors: KnownAtAnchors, *, sizes: tuple[int, ...], heard_masked: tuple[int, ...]
 ) -> tuple[Ranked, ...]:
     """Rank at every anchor: slices of the lists of each horizon, put together again."""
-    parts: list[list[Best]] = [[] for _ in HORIZONS]
-    for moment in moments:
-        for horizon, ranked in enumerate(_rank_slice(recommender, moment, sizes, heard_masked)):
-            parts[horizon].append(ranked)
-    return tuple(_ranked(of_horizon) for of_horizon in parts)
+    compiled, num_best = recommender.compiled_reranker, _num_best(recommender, sizes, heard_masked)
+    slices: list[list[Ranked]] = []
+    for part in at_anchors.slices():
+        if compiled is not None:
+            lists = compiled.rank(ask_on_cpu(recommender, part, num_best), heard_masked, sizes)
+            slices.append([_finished(each) for each in lists])
+        else:
+            moments = ask(recommender, part, num_best)
+            slices.append([_ranked(each) for each in _rank_slice(recommender, moments, sizes, heard_masked)])
+    return tuple(slices[0]) if len(slices) == 1 else tuple(map(_joined, zip(*slices, strict=True)))
 
 
 def _rank_slice(
     recommender: Recommender, moments: Moments, sizes: tuple[int, ...], heard_masked: tuple[int, ...]
 ) -> list[Best]:
     """Rank by the second stage if there is one: tracks and logits of each horizon."""
-    if recommender.compiled_reranker is not None:
-        return recommender.compiled_reranker.rank(moments, heard_masked, sizes)
     masked = [
         tracks_of(moments.ring_rows).masked_fill(moments.plays_ago >= num_masked, NO_TRACK)
         for num_masked in heard_masked
@@ -251,10 +210,18 @@ def _first_stage_list(moments: Moments, horizon: int, masked: Tensor, size: int)
     return best_of(tracks, scores.masked_fill(is_masked, -torch.inf) * moments.temperature, size)
 
 
-def _ranked(slices: Sequence[Best]) -> Ranked:
-    tracks, logits = (torch.cat(columns) for columns in zip(*slices, strict=True))
-    rows = (tracks + FIRST_TRACK).masked_fill(tracks < 0, PAD)
-    return Ranked(rows.cpu().numpy(), relative_likelihoods(logits).cpu().numpy())
+def _ranked(best: Best) -> Ranked:
+    rows = (best.tracks + FIRST_TRACK).masked_fill(best.tracks < 0, PAD)
+    return Ranked(rows.cpu().numpy(), relative_likelihoods(best.scores).cpu().numpy())
+
+
+def _finished(lists: BestArrays) -> Ranked:
+    finish(lists)
+    return Ranked(*lists)
+
+
+def _joined(slices: Sequence[Ranked]) -> Ranked:
+    return Ranked(np.concatenate([each.rows for each in slices]), np.concatenate([each.scores for each in slices]))
 
 
 def _num_best(recommender: Recommender, sizes: tuple[int, ...], heard_masked: tuple[int, ...]) -> int:
