@@ -57,6 +57,10 @@ class Records:
         joined = np.full(len(keys), _NO_HEADERS[0])
         return cls(keys, values, Blobs.all_present(joined, np.arange(len(keys) + 1)))
 
+    def part(self, first: int, last: int) -> Self:
+        """Return the records from `first` to before `last`; nothing is copied."""
+        return type(self)(*(column.part(first, last) for column in (self.keys, self.values, self.headers)))
+
     def to_list(self) -> list[Record]:
         """Return the records as objects, without their headers."""
         return list(map(Record, self.keys.to_list(), self.values.to_list()))

@@ -31,6 +31,11 @@ class Blobs:
         """Return N."""
         return len(self.missing)
 
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """int64 (N,): how many bytes each has."""
+        return self.bounds[1:] - self.bounds[:-1]
+
     @classmethod
     def of(cls, values: Sequence[bytes | None]) -> Self:
         """Join byte strings; into an array that can be written to, because numba compiles for either kind apart."""
@@ -52,7 +57,7 @@ class Blobs:
 
     def take(self, index: NDArray[np.int64]) -> Self:
         """Return the byte strings at `index`, copied."""
-        bounds = bounds_of(np.diff(self.bounds)[index])
+        bounds = bounds_of(self.lengths[index])
         joined = np.empty(bounds[-1], np.uint8)
         _gather(joined, self.joined, self.bounds[index], bounds)
         return type(self)(joined, bounds, self.missing[index])

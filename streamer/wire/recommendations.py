@@ -27,7 +27,8 @@ _TRACK: Final = np.frombuffer(b'{"track_id":', np.uint8)
 _SCORE: Final = np.frombuffer(b',"score":', np.uint8)
 _QUOTE, _COMMA, _CLOSE = (np.uint8(ord(letter)) for letter in '",}')
 _CHECKED_AT_ONCE: Final = 1 << 20
-_NUMBERS_BYTES: Final = 3 * 20  # the longest int64, three times
+_NUMBERS: Final = 4
+_NUMBERS_BYTES: Final = _NUMBERS * 20  # the longest int64 has as many digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +38,18 @@ class Lineage:
     Attributes:
         users: the listeners' ids in UTF-8.
         plays_seen: int64 (A,), plays of the listener up to and including the source play.
+        source_partitions: int64 (A,), partition of the source play.
         source_offsets: int64 (A,), offset of the source play.
         played_at_ms: int64 (A,), time of the source play, ms since the epoch.
-        source_partition: the same for all: answers are committed per partition.
         release: the release that ranked the tracks.
         emitted_at_ms: when the batch was written, ms since the epoch.
     """
 
     users: Blobs
     plays_seen: Int64s
+    source_partitions: Int64s
     source_offsets: Int64s
     played_at_ms: Int64s
-    source_partition: int
     release: str
     emitted_at_ms: int
 
@@ -76,7 +77,8 @@ class ListEncoder:
         Raises:
             ValueError: rows and lineage do not belong together.
         """
-        numbers = np.stack([lineage.plays_seen, lineage.source_offsets, lineage.played_at_ms], axis=1)  # (A, 3)
+        columns = lineage.plays_seen, lineage.source_partitions, lineage.source_offsets, lineage.played_at_ms
+        numbers = np.stack(columns, axis=1)  # (A, 4)
         if not len(rows) == len(scores) == len(lineage.users) == len(numbers):
             raise ValueError(f"{len(rows)} lists and {len(lineage.users)} users are not of the same answers")
         ticks = np.rint(scores.astype(np.float64) * _TICKS).clip(1, _TICKS).astype(np.int64)  # (A, k)
@@ -95,14 +97,15 @@ def _has_escapes(utf8: Bytes) -> bool:
 
 
 def _frame(horizon: Horizon, lineage: Lineage) -> Blobs:
-    """Return what is the same in all answers: the texts before user, tracks, three numbers, and the end."""
+    """Return what is the same in all answers: the texts before user, tracks, four numbers, and the end."""
     release = msgspec.json.encode(lineage.release)
     return Blobs.of(
         [
             b'{"user_id":',
             b',"horizon":"' + horizon.encode() + b'","tracks":[',
             b'],"release":' + release + b',"plays_seen":',
-            b',"source_partition":%d,"source_offset":' % lineage.source_partition,
+            b',"source_partition":',
+            b',"source_offset":',
             b',"played_at":',
             b',"emitted_at":%d}' % lineage.emitted_at_ms,
         ]
@@ -163,8 +166,8 @@ def _write_lists(  # noqa: PLR0917  a kernel takes arrays
             at = _put_piece(out, at, scores, score_bounds, ticks[answer, place])
             out[np.uint64(at)] = _CLOSE
             at += 1
-        for number in range(3):
+        for number in range(_NUMBERS):
             at = _put_piece(out, at, frame, frame_bounds, 2 + number)
             at = put_decimal(out, at, numbers[answer, number])
-        at = _put_piece(out, at, frame, frame_bounds, 5)
+        at = _put_piece(out, at, frame, frame_bounds, 2 + _NUMBERS)
         out_bounds[answer + 1] = at

@@ -152,7 +152,7 @@ def decode(records: Sequence[bytes | None], num_hidden: int, num_said: int = 0) 
 
 def _of_this_version(records: Sequence[bytes | None]) -> Blobs:
     blobs = Blobs.of(records)
-    present = np.flatnonzero(np.diff(blobs.bounds))
+    present = np.flatnonzero(blobs.lengths)
     versions = blobs.joined[blobs.bounds[present]]
     old = present[(versions == 1) | (versions == 2)].tolist()
     if not old:
@@ -183,7 +183,7 @@ def _read_headers(blobs: Blobs) -> NDArray[np.void]:
     Raises:
         ValueError: a record's version is unknown to this code, or its length contradicts its header.
     """
-    lengths = np.diff(blobs.bounds)
+    lengths = blobs.lengths
     short = ~blobs.missing & (lengths < HEADER.itemsize)
     if short.any():
         raise ValueError(f"a state record is shorter than its {HEADER.itemsize} byte header: the store is damaged")

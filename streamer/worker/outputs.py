@@ -32,6 +32,8 @@ from streamer.worker.saying import Said
 
 _WORKER_VERSION: Final = version("refrain")
 
+_NONE: Final = Records.of([])
+
 
 @dataclass(frozen=True, slots=True)
 class Topics:
@@ -94,17 +96,18 @@ class Outcome:
 
 def write(intakes: Sequence[Intake], outcome: Outcome, topics: Topics) -> Iterator[Writes]:
     """Yield the writes of each partition, in the order of the intakes."""
-    states = _states(outcome)
+    states, partitions = _states(outcome), np.array([intake.partition for intake in intakes])
     users = Blobs.of(outcome.listeners.users)
+    answers = [_answers(outcome, horizon, users, partitions) for horizon in range(len(topics.answers))]
     for number, intake in enumerate(intakes):
         first, last = outcome.listeners.bounds[number : number + 2].tolist()
         tombstones = _tombstones(outcome, first, last)
         outputs = {
-            topic: _merge(tombstones, *_answers(outcome, horizon, users, intake, range(first, last)))
-            for horizon, topic in enumerate(topics.answers)
+            topic: _merge(tombstones, *of_horizon.of_partition(number))
+            for topic, of_horizon in zip(topics.answers, answers, strict=True)
         }
-        letters = _dead_letters(intake, topics)
-        outputs[topics.dead_letters] = Records.of(_with_requests(letters, tombstones, intake.partition))
+        letters = _with_requests(_dead_letters(intake, topics), tombstones, intake.partition)
+        outputs[topics.dead_letters] = Records.of(letters) if letters else _NONE
         mine = states.part(first, last)
         num_added = int((~mine.missing).sum()) - int(outcome.is_known[first:last].sum())
         keys = outcome.listeners.state_keys[first:last]
@@ -118,7 +121,7 @@ def _states(outcome: Outcome) -> Blobs:
     missing[outcome.batch.listener[is_last]] = False
     records = encode(outcome.states.take(is_last))  # in the order of the listeners, as the lives are
     lengths = np.zeros(len(missing), np.int64)
-    lengths[~missing] = np.diff(records.bounds)
+    lengths[~missing] = records.lengths
     return Blobs(records.joined, bounds_of(lengths), missing)
 
 
@@ -132,29 +135,55 @@ def _tombstones(outcome: Outcome, first: int, last: int) -> dict[int, Record]:
     }
 
 
-def _answers(
-    outcome: Outcome, horizon: int, users: Blobs, intake: Intake, mine: range
-) -> tuple[NDArray[np.int64], Records]:
-    """Return the ascending source offsets of a horizon's answers to the listeners `mine`, and the answers."""
-    answers, batch = outcome.answers, outcome.batch
+@dataclass(frozen=True, slots=True)
+class _Published:
+    """The published answers of a horizon, partition by partition.
+
+    Attributes:
+        offsets: int64 (answers,), their source offsets, ascending in each partition.
+        records: the answers.
+        bounds: int64 (partitions + 1,), the answers of each partition.
+    """
+
+    offsets: NDArray[np.int64]
+    records: Records
+    bounds: NDArray[np.int64]
+
+    def of_partition(self, number: int) -> tuple[NDArray[np.int64], Records]:
+        """Return the source offsets and the answers of the partition of an intake."""
+        first, last = self.bounds[number : number + 2].tolist()
+        return self.offsets[first:last], self.records.part(first, last)
+
+
+def _answers(outcome: Outcome, horizon: int, users: Blobs, partitions: NDArray[np.int64]) -> _Published:
+    """Write the answers of a horizon.
+
+    Args:
+        outcome: of the batch.
+        horizon: its place in HORIZONS.
+        users: the ids of the listeners.
+        partitions: int64 (partitions,), their numbers, in the order of the intakes.
+    """
+    answers, plays = outcome.answers, outcome.batch.plays
     if answers is None:
-        return np.empty(0, np.int64), Records.of([])
-    listener = batch.plays.listener[answers.answered]  # (A,)
-    is_mine = (mine.start <= listener) & (listener < mine.stop)
-    chosen = np.flatnonzero(is_mine & answers.said.published[horizon])
-    chosen = chosen[np.argsort(batch.plays.offsets[answers.answered[chosen]])]  # (answers of the partition,)
-    plays, ranked = answers.answered[chosen], answers.ranked[horizon]
+        return _Published(np.empty(0, np.int64), _NONE, np.zeros(len(partitions) + 1, np.int64))
+    listener = plays.listener[answers.answered]  # (A,)
+    intake = np.searchsorted(outcome.listeners.bounds, listener, side="right") - 1  # (A,)
+    chosen = np.flatnonzero(answers.said.published[horizon])
+    chosen = chosen[np.lexsort((plays.offsets[answers.answered[chosen]], intake[chosen]))]
+    answered, ranked = answers.answered[chosen], answers.ranked[horizon]
     lineage = Lineage(
         users=users.take(listener[chosen]),
-        plays_seen=batch.plays_seen[plays],
-        source_offsets=batch.plays.offsets[plays],
-        played_at_ms=batch.plays.played_at_ms[plays],
-        source_partition=intake.partition,
+        plays_seen=outcome.batch.plays_seen[answered],
+        source_partitions=partitions[intake[chosen]],
+        source_offsets=plays.offsets[answered],
+        played_at_ms=plays.played_at_ms[answered],
         release=answers.release_id,
         emitted_at_ms=answers.emitted_at_ms,
     )
     texts = answers.lists.encode(HORIZONS[horizon], ranked.rows[chosen], ranked.scores[chosen], lineage)
-    return lineage.source_offsets, Records.without_headers(lineage.users, texts)
+    bounds = np.searchsorted(intake[chosen], np.arange(len(partitions) + 1))
+    return _Published(lineage.source_offsets, Records.without_headers(lineage.users, texts), bounds)
 
 
 def _merge(tombstones: Mapping[int, Record], offsets: NDArray[np.int64], answers: Records) -> Records:

@@ -15,7 +15,7 @@ from streamer.worker.saying import choose_lists
 def warm_up() -> None:
     """Compile the kernels, or load them from their cache, by writing one answer and one state."""
     users, ones = Blobs.of([b"u", None]).take(np.zeros(1, np.int64)), np.ones(1, np.int64)
-    lineage = Lineage(users, ones, ones, ones, 0, "warm-up", 0)
+    lineage = Lineage(users, ones, ones, ones, ones, "warm-up", 0)
     rows, scores = np.full((1, 1), FIRST_TRACK), np.ones((1, 1), np.float32)
     ListEncoder(TrackIds.of(["t"])).encode("short-term", rows, scores, lineage)
     decode(encode(decode([None], 1)).to_list(), 1)

@@ -19,9 +19,9 @@ def main() -> None:
     lineage = Lineage(
         users=Blobs.of([b"user-%d" % user for user in range(_NUM_ANSWERS)]),
         plays_seen=np.full(_NUM_ANSWERS, 412),
+        source_partitions=np.full(_NUM_ANSWERS, 3),
         source_offsets=np.arange(_NUM_ANSWERS),
         played_at_ms=np.full(_NUM_ANSWERS, 1_795_469_401_000),
-        source_partition=3,
         release="20261123T231500.123Z-1f3a9c2e",
         emitted_at_ms=1_795_469_401_012,
     )

@@ -38,8 +38,8 @@ def answer(recording: Recording, place: int, rows: Sequence[int], at_ms: int = N
     partition = int(recording.partitions[place])
     in_partition = recording.by_partition[recording.bounds[partition] : recording.bounds[partition + 1]]
     lineage = Lineage(
-        Blobs.of([b"u"]), np.array([1]), np.array([in_partition.tolist().index(place)]), np.array([NOON_MS]),
-        partition, "r1", NOON_MS,
+        Blobs.of([b"u"]), np.array([1]), np.array([partition]), np.array([in_partition.tolist().index(place)]),
+        np.array([NOON_MS]), "r1", NOON_MS,
     )  # fmt: skip
     scores, encoder = np.ones((1, len(rows)), np.float32), ListEncoder(TrackIds.of(LISTED))
     lists = encoder.encode("short-term", np.array([rows]), scores, lineage)

@@ -42,7 +42,7 @@ def recommendation(
         tracks=tuple(tracks),
         release=lineage.release,
         plays_seen=int(lineage.plays_seen[answer]),
-        source_partition=lineage.source_partition,
+        source_partition=int(lineage.source_partitions[answer]),
         source_offset=int(lineage.source_offsets[answer]),
         played_at=int(lineage.played_at_ms[answer]),
         emitted_at=lineage.emitted_at_ms,
@@ -50,10 +50,11 @@ def recommendation(
 
 
 def lineage_of(
-    users: list[bytes], plays_seen: list[int], offsets: list[int], played_at_ms: list[int], *rest: Any
+    users: list[bytes], plays_seen: list[int], offsets: list[int], played_at_ms: list[int], partition: int, *rest: Any
 ) -> Lineage:
-    numbers = [np.array(each, np.int64) for each in (plays_seen, offsets, played_at_ms)]
-    return Lineage(Blobs.of(users), numbers[0], numbers[1], numbers[2], *rest)
+    partitions = [partition + number for number in range(len(users))]
+    numbers = [np.array(each, np.int64) for each in (plays_seen, partitions, offsets, played_at_ms)]
+    return Lineage(Blobs.of(users), numbers[0], numbers[1], numbers[2], numbers[3], *rest)
 
 
 def written_by(
