@@ -99,6 +99,13 @@ def test_a_pod_writes_only_to_volumes(workload: Object, objects: list[Object]) -
     assert {*writes[container["name"]], Path("/tmp")} == writable
 
 
+def test_what_a_pod_compiles_outlives_it(workload: Object, objects: list[Object]) -> None:
+    settings = settings_of(workload, objects)
+    (kept,) = [entry["value"] for entry in container_of(workload)["env"] if entry["name"] == "NUMBA_CACHE_DIR"]
+
+    assert Path(kept).parent in {settings.state_dir, settings.archive_dir}
+
+
 def test_a_pod_mounts_only_volumes_it_has(workload: Object, objects: list[Object]) -> None:
     claims = {o["metadata"]["name"] for o in objects if o["kind"] == "PersistentVolumeClaim"}
     templates = {claim["metadata"]["name"] for claim in workload["spec"].get("volumeClaimTemplates", [])}
