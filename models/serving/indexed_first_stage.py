@@ -16,9 +16,9 @@ from models.serving.moments import Best
 from models.serving.rounded_selection import Kept, take_best
 from models.serving.track_index import BLOCK, TrackIndex
 
-_SHARE: Final = 8  # one in so many lists is visited, within these limits
+_SHARE: Final = 16  # one in so many lists is visited, within these limits
 _LEAST_VISITS: Final = 32
-_MOST_VISITS: Final = 96
+_MOST_VISITS: Final = 64
 _SLACK: Final = 2.0  # of the largest steps; the errors of two cosines differ by half a step in the mean
 _NEAREST: Final = 2  # lists that are scanned before the others, so that fewer tracks seem good meanwhile
 

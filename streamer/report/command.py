@@ -89,6 +89,12 @@ def add_evaluate(commands: Commands) -> None:
         default=["popularity", "markov"],
         help="comma-separated names (popularity,markov)",
     )
+    parser.add_argument(
+        "--first-stage",
+        choices=["released", "exact", "index"],
+        default="released",
+        help="what finds tracks on a CPU: what the release has, every track scored, or an index (%(default)s)",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
 
     def run(settings: Settings, arguments: argparse.Namespace) -> None:
@@ -96,7 +102,9 @@ def add_evaluate(commands: Commands) -> None:
 
         from streamer.report.evaluation import draw_reports, evaluate_release, to_json
 
-        reports = evaluate_release(read_chosen(arguments), arguments.release, settings.device, arguments.baselines)
+        reports = evaluate_release(
+            read_chosen(arguments), arguments.release, settings.device, arguments.baselines, arguments.first_stage
+        )
         if arguments.json:
             sys.stdout.write(to_json(reports) + "\n")
             return

@@ -1,6 +1,8 @@
 """Evaluating a release on recorded plays, beside baselines and without Kafka."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
 
 import msgspec
 from rich.box import SIMPLE_HEAD
@@ -10,11 +12,20 @@ from models.evaluation.baselines import BASELINES
 from models.evaluation.metrics import Estimate
 from models.evaluation.protocol import Report, evaluate, rank_anchors, rank_anchors_as_served
 from models.plays.split import Part, split_plays
+from models.serving.recommender import Recommender
+from models.training.track_lists import with_index
 from streamer.errors import RefrainError
 from streamer.recordings.plays import RecordedPlays
 from streamer.releases.loading import read_release
 
 PART: Part = "test"
+
+#: What finds tracks by their vectors on a CPU: what the release has, every track scored, or an index, however few.
+FIRST_STAGES: Final[Mapping[str, Callable[[Recommender], Recommender]]] = {
+    "released": lambda recommender: recommender,
+    "exact": lambda recommender: replace(recommender, index=None),
+    "index": with_index,
+}
 
 
 class EvaluationError(RefrainError):
@@ -22,7 +33,7 @@ class EvaluationError(RefrainError):
 
 
 def evaluate_release(
-    recorded: RecordedPlays, location: str, device_name: str, baselines: Sequence[str]
+    recorded: RecordedPlays, location: str, device_name: str, baselines: Sequence[str], first_stage: str = "released"
 ) -> dict[str, Report]:
     """Score a release offline, and the baselines it must beat.
 
@@ -31,6 +42,7 @@ def evaluate_release(
         location: of the release.
         device_name: auto, cpu or cuda.
         baselines: names of `models.evaluation.baselines.BASELINES`.
+        first_stage: name of FIRST_STAGES.
 
     Returns:
         A report per recommender: "by protocol" without cold plays, "as served" with them, then the baselines.
@@ -41,7 +53,7 @@ def evaluate_release(
     """
     if unknown := [name for name in baselines if name not in BASELINES]:
         raise EvaluationError(f"unknown baseline {', '.join(unknown)}; the baselines are {', '.join(BASELINES)}")
-    recommender = read_release(location, device_name).recommender
+    recommender = FIRST_STAGES[first_stage](read_release(location, device_name).recommender)
     try:
         split = split_plays(recorded.plays)
     except ValueError as exc:

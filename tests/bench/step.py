@@ -1,6 +1,6 @@
 """Wall time of an answer by number of tracks and size of a batch, on one thread: `make bench-step`.
 
-    python -m tests.bench.step [--tracks N ...] [--batches N ...] [--parts] [--first-stage-only]
+    python -m tests.bench.step [--tracks N ...] [--batches N ...] [--parts] [--first-stage-only] [--exact]
 
 Each number of tracks is measured in a process of its own, on a synthetic world (`tests.bench.world`) whose release has
 been saved and loaded. Every listener has a full ring, full counts and one new play; lists of 20 and 50. The figure is
@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,6 +54,7 @@ def main() -> None:
     parser.add_argument("--batches", type=int, nargs="+", default=[BATCH], help=f"up to {_MAX_LISTENERS} listeners")
     parser.add_argument("--parts", action="store_true", help="also list functions, by time")
     parser.add_argument("--first-stage-only", action="store_true")
+    parser.add_argument("--exact", action="store_true", help="score every track, also where there is an index")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
@@ -76,7 +78,9 @@ def main() -> None:
 def _measured_apart(num_tracks: int, options: argparse.Namespace) -> dict[str, Any]:
     command = [sys.executable, "-m", "tests.bench.step", "--one", "--tracks", str(num_tracks)]
     command += ["--batches", *map(str, options.batches)]
-    command += [flag for flag in ("--parts", "--first-stage-only") if getattr(options, flag[2:].replace("-", "_"))]
+    command += [
+        flag for flag in ("--parts", "--first-stage-only", "--exact") if getattr(options, flag[2:].replace("-", "_"))
+    ]
     output = subprocess.run(command, env=os.environ | ONE_THREAD, check=True, stdout=subprocess.PIPE, text=True).stdout
     found: dict[str, Any] = json.loads(output.splitlines()[-1])
     for batch, figures in found["batches"].items():
@@ -95,7 +99,9 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
     del made
     listeners = make_listeners(recommender, max(min(_MAX_LISTENERS, 4 * max(options.batches)), _ROUND_ANSWERS))
     if options.first_stage_only:
-        recommender = Recommender(recommender.network, recommender.catalogue)
+        recommender = replace(recommender, reranker=None)
+    if options.exact:
+        recommender = replace(recommender, index=None)
     figures: dict[str, Any] = {
         "max_neighbours": neighbours_kept(num_tracks),
         "batches": {str(batch): time_batches(recommender, _batches(listeners, batch)) for batch in options.batches},

@@ -32,6 +32,8 @@ from models.serving.recommender import Recommender
 from models.serving.reranker import Reranker
 from models.serving.sources import Sources
 from models.serving.step_input import StepInput
+from models.training.track_lists import index_if_above
+from streamer.settings import Settings
 
 CLUSTER: Final = 400
 MAX_NEIGHBOURS: Final = 100
@@ -63,7 +65,7 @@ def released(recommender: Recommender, directory: Path) -> Release:
 
 
 def make_recommender(num_tracks: int, *, max_neighbours: int, seed: int = 0) -> Recommender:
-    """Make a network and a second stage of the default sizes.
+    """Make a network and a second stage of the default sizes, and an index where the trainer would.
 
     Args:
         num_tracks: M.
@@ -75,7 +77,8 @@ def make_recommender(num_tracks: int, *, max_neighbours: int, seed: int = 0) -> 
     catalogue = Catalogue([f"track-{track:08d}" for track in range(num_tracks)])
     network = TasteNetwork(NetworkConfig(), num_tracks).eval().requires_grad_(requires_grad=False)
     _point_items(network, rng)
-    return Recommender(network, catalogue, _reranker(num_tracks, max_neighbours, rng))
+    recommender = Recommender(network, catalogue, _reranker(num_tracks, max_neighbours, rng))
+    return index_if_above(Settings.model_fields["index_above"].default, recommender)
 
 
 def make_listeners(recommender: Recommender, num_listeners: int, seed: int = 1) -> StepInput:

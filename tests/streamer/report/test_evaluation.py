@@ -10,7 +10,7 @@ from rich.console import Console
 from models.evaluation.protocol import Report
 from streamer.errors import ReleaseError
 from streamer.recordings.plays import RecordedPlays
-from streamer.report.evaluation import EvaluationError, draw_reports, evaluate_release, to_json
+from streamer.report.evaluation import FIRST_STAGES, EvaluationError, draw_reports, evaluate_release, to_json
 from tests.builders import save_tiny_release
 
 
@@ -67,3 +67,13 @@ def test_too_few_plays_to_split_are_rejected(draw_listening: Callable[..., Recor
 
     with pytest.raises(EvaluationError, match="1 plays cannot be split by time"):
         evaluate_release(draw_listening(600).earliest(1), saved.location, "cpu", [])
+
+
+def test_an_index_of_few_tracks_finds_what_scoring_all_of_them_finds(
+    draw_listening: Callable[..., RecordedPlays], tmp_path: Path
+) -> None:
+    listening, saved = draw_listening(600), save_tiny_release(tmp_path)
+
+    reports = [evaluate_release(listening, saved.location, "cpu", [], first_stage) for first_stage in FIRST_STAGES]
+
+    assert len({to_json(each) for each in reports}) == 1
