@@ -21,6 +21,7 @@ from torch import Tensor
 from models.compiled import compiled
 
 _LARGEST: Final = 127
+_CHUNK: Final = 64
 _LARGEST_WITHOUT_VNNI: Final = 63
 
 
@@ -42,7 +43,7 @@ class RoundedVectors(NamedTuple):
         """Round vectors, float32 (N, E)."""
         num = len(vectors)
         rounded = cls(np.empty(vectors.shape, np.int8), np.empty(num, np.float32), np.empty(num, np.float32))
-        _round(vectors, largest_code, rounded)
+        round_vectors(vectors, largest_code, rounded)
         return rounded
 
 
@@ -63,7 +64,34 @@ def multiply(codes: Tensor, others: Tensor) -> Tensor:
 
 
 @compiled
-def _round(vectors: NDArray[np.float32], largest_code: int, rounded: RoundedVectors) -> None:
+def multiply_few(codes: NDArray[np.int8], others: NDArray[np.int8], first: int, products: NDArray[np.int32]) -> None:
+    """Multiply codes as `multiply` does, faster for one or two, slower for many.
+
+    Args:
+        codes: int8 (A, E).
+        others: int8 (M, E).
+        first: of the B others to multiply with.
+        products: int32 (A, B), written.
+    """
+    size, in_chunks = codes.shape[1], codes.shape[1] // _CHUNK * _CHUNK
+    for row in range(len(codes)):
+        for place in range(products.shape[1]):  # what is left over, mostly nothing
+            product = np.int32(0)
+            for component in range(in_chunks, size):
+                product += np.int32(np.int32(others[first + place, component]) * np.int32(codes[row, component]))
+            products[row, place] = product
+        for begin in range(0, in_chunks, _CHUNK):
+            for place in range(products.shape[1]):
+                product = np.int32(0)
+                for component in range(_CHUNK):  # a constant, or the processor's instruction is not used
+                    code = np.int32(codes[row, begin + component])
+                    product += np.int32(np.int32(others[first + place, begin + component]) * code)
+                products[row, place] += product
+
+
+@compiled
+def round_vectors(vectors: NDArray[np.float32], largest_code: int, rounded: RoundedVectors) -> None:
+    """Round vectors (N, E); `rounded` is written."""
     for row in range(len(vectors)):
         largest = np.float32(1e-30)  # of zeros, whose codes are 0
         for place in range(vectors.shape[1]):
@@ -76,3 +104,14 @@ def _round(vectors: NDArray[np.float32], largest_code: int, rounded: RoundedVect
             squares += (vectors[row, place] - code * step) ** 2
         rounded.steps[row] = step
         rounded.errors[row] = np.sqrt(squares) * np.float32(1.001) + np.float32(2e-6)  # floats err too
+
+
+@compiled
+def slacks_of(errors: NDArray[np.float32], largest_error: np.float32) -> NDArray[np.float32]:
+    """Return twice the most that rounding moves the dot products of some vectors with unit vectors: float32 (A,).
+
+    Args:
+        errors: float32 (A,), of the vectors.
+        largest_error: of the unit vectors.
+    """
+    return np.float32(2) * (errors + (np.float32(1) + errors) * largest_error)

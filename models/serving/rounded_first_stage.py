@@ -6,14 +6,17 @@ from typing import Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from models.compiled import compiled
 from models.serving.first_stage import ExactFirstStage
 from models.serving.moments import Best
-from models.serving.rounded import RoundedVectors, largest_exact_code, multiply
-from models.serving.rounded_selection import Block, Kept, keep_best, take_best
+from models.serving.rounded import RoundedVectors, largest_exact_code, multiply, multiply_few, round_vectors, slacks_of
+from models.serving.rounded_selection import Block, Kept, keep_best, nothing_kept, take_best
 
 _ANCHORS: Final = 64  # of a block: with fewer, products take longer; scores of more would not fit the cache
+_FEW_ANCHORS: Final = 4  # of both horizons
 _TRACKS: Final = 8176  # groups of 16 are strided by an odd number, or members would share a set of the cache
 _LEAST_TRACKS: Final = 32  # for each one wanted; with fewer, too many are close to the best
 
@@ -39,6 +42,9 @@ class RoundedFirstStage:
             return self._exact.best(tastes, num)
         tastes = tastes.contiguous()
         tracks, cosines = torch.empty(len(tastes), num, dtype=torch.int64), torch.empty(len(tastes), num)
+        if len(tastes) <= _FEW_ANCHORS:
+            self._find_few(tastes, Best(tracks, cosines))
+            return Best(tracks, cosines)
         for begin in range(0, len(tastes), _ANCHORS):
             part = slice(begin, begin + _ANCHORS)
             self._find(tastes[part], Best(tracks[part], cosines[part]))
@@ -49,13 +55,52 @@ class RoundedFirstStage:
         num = found.tracks.shape[1]
         rounded = RoundedVectors.of(tastes.numpy(), self._largest_code)
         codes = torch.from_numpy(rounded.codes)
-        slacks = 2 * (rounded.errors + (1 + rounded.errors) * self._error)
-        kept = Kept.nothing(slacks, num)
+        kept = Kept.nothing(slacks_of(rounded.errors, self._error), num)
         for first in range(0, len(self._items), _TRACKS):
             block = slice(first, first + _TRACKS)
             products = multiply(codes, self._codes[:, block]).numpy()
             keep_best(Block(products, self._rounded.steps[block], rounded.steps, first), num, kept)
         take_best(kept, tastes.numpy(), self._items, found.tracks.numpy(), found.scores.numpy())
-        if (crowded := np.flatnonzero(kept.is_crowded)).size:
-            best = self._exact.best(tastes[crowded], num)
-            found.tracks[crowded], found.scores[crowded] = best.tracks, best.scores
+        self._find_exactly(np.flatnonzero(kept.is_crowded), tastes, found)
+
+    def _find_few(self, tastes: Tensor, found: Best) -> None:
+        """Fill the lists of few anchors, in one call: between calls more time would pass than in them."""
+        lists = found.tracks.numpy(), found.scores.numpy()
+        crowded = _find_few(tastes.numpy(), self._items, self._rounded, (self._largest_code, self._error), lists)
+        self._find_exactly(crowded, tastes, found)
+
+    def _find_exactly(self, anchors: NDArray[np.int64], tastes: Tensor, found: Best) -> None:
+        """Fill the lists of some anchors once more."""
+        if anchors.size:
+            best = self._exact.best(tastes[anchors], found.tracks.shape[1])
+            found.tracks[anchors], found.scores[anchors] = best.tracks, best.scores
+
+
+@compiled
+def _find_few(
+    tastes: NDArray[np.float32],
+    items: NDArray[np.float32],
+    rounded: RoundedVectors,
+    rounding: tuple[int, np.float32],
+    lists: tuple[NDArray[np.int64], NDArray[np.float32]],
+) -> NDArray[np.int64]:
+    """Fill the lists of A anchors but the crowded ones, and return those.
+
+    Args:
+        tastes: float32 (A, E).
+        items: float32 (M, E).
+        rounded: the items.
+        rounding: the largest code, and the largest error of the items.
+        lists: tracks int64 (A, k) and cosines float32 (A, k), written.
+    """
+    num, k = len(tastes), lists[0].shape[1]
+    of_tastes = RoundedVectors(np.empty(tastes.shape, np.int8), np.empty(num, np.float32), np.empty(num, np.float32))
+    round_vectors(tastes, rounding[0], of_tastes)
+    kept = nothing_kept(slacks_of(of_tastes.errors, rounding[1]), k)
+    for first in range(0, len(items), _TRACKS):
+        steps = rounded.steps[first : first + _TRACKS]
+        products = np.empty((num, len(steps)), np.int32)
+        multiply_few(of_tastes.codes, rounded.codes, first, products)
+        keep_best(Block(products, steps, of_tastes.steps, first), k, kept)
+    take_best(kept, tastes, items, lists[0], lists[1])
+    return np.flatnonzero(kept.nums < 0)

@@ -46,10 +46,7 @@ class Kept(NamedTuple):
     @classmethod
     def nothing(cls, slacks: NDArray[np.float32], k: int) -> Self:
         """Keep nothing yet."""
-        num, capacity = len(slacks), 24 * k + 512  # 52,000 tracks of Last.fm, k = 164: half of it is enough for all
-        floors = np.full(num, -np.inf, np.float32)
-        tracks, scores = np.empty((num, capacity), np.int32), np.empty((num, capacity), np.float32)
-        return cls(tracks, scores, np.zeros(num, np.int64), floors, slacks)
+        return cls(*nothing_kept(slacks, k))
 
     @property
     def is_crowded(self) -> NDArray[np.bool_]:
@@ -71,6 +68,15 @@ class Block(NamedTuple):
     steps: NDArray[np.float32]
     taste_steps: NDArray[np.float32]
     first_track: int
+
+
+@compiled
+def nothing_kept(slacks: NDArray[np.float32], k: int) -> Kept:
+    """Return `Kept.nothing`."""
+    num, capacity = len(slacks), 24 * k + 512  # 52,000 tracks of Last.fm, k = 164: half of it is enough for all
+    floors = np.full(num, -np.inf, np.float32)
+    tracks, scores = np.empty((num, capacity), np.int32), np.empty((num, capacity), np.float32)
+    return Kept(tracks, scores, np.zeros(num, np.int64), floors, slacks)
 
 
 @compiled

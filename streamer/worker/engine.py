@@ -15,7 +15,7 @@ from models.serving.step_input import StepInput
 from streamer.errors import StepError
 from streamer.runtime.crash import crash
 from streamer.worker.batch import Batch
-from streamer.worker.trial import first_play, require_numbers
+from streamer.worker.trial import first_plays, require_numbers
 
 
 class Engine:
@@ -75,7 +75,7 @@ class Engine:
         failure: StepError | None = None
         for number, key in enumerate(keys := self._known_good[1]):
             try:
-                await self._run(release, first_play(release, key))
+                await self._run(release, first_plays(release, key))
             except StepError as exc:
                 failure = exc
             else:
