@@ -8,12 +8,14 @@ from models.plays.catalogue import FIRST_TRACK
 from models.plays.track_ids import TrackIds
 from streamer.wire.blobs import Blobs
 from streamer.wire.recommendations import Lineage, ListEncoder
+from streamer.worker.warmup import warm_up
 
 _NUM_TRACKS, _NUM_ANSWERS, _NUM_BATCHES = 50_000, 500, 40
 
 
 def main() -> None:
     """Print microseconds per list, for short-term and long-term lists."""
+    warm_up()
     rng = np.random.default_rng(7)
     encoder = ListEncoder(TrackIds.of(f"spotify:track:{track:022d}" for track in range(_NUM_TRACKS)))
     lineage = Lineage(

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from models.serving.first_stage import ExactFirstStage
 from models.serving.moments import Best
-from models.serving.rounded import RoundedVectors, largest_exact_code, multiply
+from models.serving.rounded import RoundedVectors, largest_exact_code, multiply, multiply_few
 from models.serving.rounded_first_stage import RoundedFirstStage
 
 
@@ -88,3 +88,13 @@ def test_products_of_the_largest_codes_are_exact() -> None:
     codes = torch.full((3, 65), largest_exact_code(), dtype=torch.int8)
 
     assert (multiply(codes, codes.T) == int(codes[0, 0]) ** 2 * 65).all()
+
+
+@pytest.mark.parametrize("size", [16, 64, 130])
+def test_few_products_are_those_of_many(size: int) -> None:
+    codes = torch.randint(-127, 128, (9, size), generator=torch.manual_seed(0)).to(torch.int8).numpy()
+    products = np.empty((2, 5), np.int32)
+
+    multiply_few(codes[:2], codes, 3, products)
+
+    assert (products == codes[:2].astype(np.int32) @ codes[3:8].astype(np.int32).T).all()
