@@ -25,7 +25,7 @@ from models.plays.catalogue import Catalogue
 from models.serving.recommender import Recommender
 from models.training.shards import Shards, ShardStatistics, sha256_of
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 
 _METADATA: Final = "refrain"
 

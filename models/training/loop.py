@@ -12,9 +12,11 @@ from torch import Tensor
 
 from models.config import TrainingConfig
 from models.networks.network import Network
+from models.plays.catalogue import FIRST_TRACK
 from models.training.batches import draw_batches
 from models.training.checkpoint import Fingerprint, Snapshot
-from models.training.criterion import Criterion, Pieces
+from models.training.criterion import Criterion, Pieces, is_sampled
+from models.training.optimizer import Optimizer
 from models.training.ranks import ALONE, Ranks
 from models.training.shards import Questions
 
@@ -71,7 +73,8 @@ class TrainingRun:
         self._questions = questions
         self._config = config
         self._ranks = ranks
-        self._optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
+        num_tracks = len(network.embedding.weight) - FIRST_TRACK
+        self._optimizer = Optimizer(network, config, is_sampled=is_sampled(config, num_tracks))
         self._rng = np.random.default_rng(config.seed)
         self._epoch = 0
         self._order: list[int] = []  # of the epoch's shards; empty: not drawn yet
@@ -89,6 +92,7 @@ class TrainingRun:
             while self._shards_done < len(self._order):
                 yield from self._batches_of_shard()
             self._epoch, self._order, self._shards_done, self._before = self._epoch + 1, [], 0, 0
+        self._optimizer.settle()
 
     def _batches_of_shard(self) -> Iterator[Progress]:
         pieces, criterion = self._questions.of(self._order[self._shards_done])
@@ -105,8 +109,7 @@ class TrainingRun:
     def snapshot(self, fingerprint: Fingerprint) -> Snapshot:
         """Record the state of the run."""
         tensors = {_WEIGHT + name: tensor for name, tensor in self.network.state_dict().items()}
-        for number, moments in self._optimizer.state_dict()["state"].items():
-            tensors |= {f"{_MOMENT}{number}.{name}": moment for name, moment in moments.items()}
+        tensors |= {_MOMENT + name: moment for name, moment in self._optimizer.state().items()}
         for name, state in self._generators().items():
             tensors[name] = state
         position = {
@@ -124,11 +127,7 @@ class TrainingRun:
         """Continue from a snapshot."""
         tensors = snapshot.tensors
         self.network.load_state_dict(_named(tensors, _WEIGHT))
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in _named(tensors, _MOMENT).items():
-            number, _, moment = name.partition(".")
-            moments.setdefault(int(number), {})[moment] = tensor
-        self._optimizer.load_state_dict(self._optimizer.state_dict() | {"state": moments})
+        self._optimizer.restore(_named(tensors, _MOMENT))
         torch.random.set_rng_state(tensors[_GENERATOR])
         if self.network.device.type == "cuda":
             torch.cuda.set_rng_state(tensors[f"{_GENERATOR}.cuda"], self.network.device)
@@ -153,20 +152,21 @@ class TrainingRun:
         )  # fmt: skip
         part, share = self._ranks.part_of(batch)
         self._ranks.expect(self.network, part)
-        loss = share * criterion.loss(self.network, part, self._rng)
-        self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]  # torch does not annotate it
-        loss = self._ranks.sum_gradients(self.network, loss)
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self._config.clip_norm)
-        self._optimizer.step()
+        question = criterion.ask(part, self._rng)
+        with self._optimizer.reading(question.rows):
+            loss = share * criterion.loss(self.network, question)
+            self.network.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]  # torch does not annotate it
+            loss = self._ranks.sum_gradients(self.network, loss)
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self._config.clip_norm)
+            self._optimizer.step(question.rows)
         return loss.item()
 
     def _set_rate(self, *, step: int, num_steps: int) -> None:
         """Warm up over the first steps (a tenth of a short run), then decay linearly."""
         warmth = step / min(self._config.warm_up_steps, max(1, num_steps // 10))
         decay = max(self._config.final_rate_share, 1 - step / num_steps)
-        for group in self._optimizer.param_groups:
-            group["lr"] = self._config.learning_rate * min(1.0, warmth) * decay
+        self._optimizer.set_rate(self._config.learning_rate * min(1.0, warmth) * decay)
 
     def _generators(self) -> dict[str, Tensor]:
         """Return the states of the generators that dropout draws from."""

@@ -5,6 +5,7 @@ N answers, E embedding, M tracks, W ring places, K negatives.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import torch
@@ -87,6 +88,21 @@ class _FusedSoftmax(Function):
         return d_tastes * grad, d_items * grad, None, None, d_terms * grad
 
 
+def ring_cosines(tastes: Sequence[Tensor], items: Tensor, tracks: Tensor) -> Sequence[Tensor]:
+    """Multiply several tastes of each answer by the ring's item vectors, which are gathered once.
+
+    Args:
+        tastes: float32 (N, E) each.
+        items: float32 (M, E).
+        tracks: int64 (N, W), 0..M-1.
+
+    Returns:
+        float32 (N, W) of each.
+    """
+    gathered = functional.embedding(tracks, items)  # (N, W, E); its backward is quicker than that of items[tracks]
+    return torch.bmm(gathered, torch.stack(list(tastes), dim=2)).unbind(dim=2)
+
+
 def sampled_softmax_loss(
     tastes: Tensor,
     items: Tensor,
@@ -105,7 +121,7 @@ def sampled_softmax_loss(
         tastes: float32 (N, E), unit vectors times the temperature.
         items: float32 (M, E), unit vectors.
         targets: int64 (N,), 0..M-1.
-        ring: added to the logits of its tracks, which are candidates too.
+        ring: the candidates of each answer, whose terms are their whole logits: `ring_cosines` included.
         negatives: int64 (K,), 0..M-1, drawn with replacement.
         log_expected: float32 (K,), log of how often each is expected in the sample (the log Q correction).
 
@@ -115,12 +131,13 @@ def sampled_softmax_loss(
     Source: Bengio and Senecal 2008; Yi et al. 2019 for the correction.
     """
     is_target = (ring.tracks == targets[:, None]) & ~ring.empty  # (N, W)
-    target_logits = (tastes * items[targets]).sum(1) + (ring.terms * is_target).sum(1)  # (N,)
-    ring_logits = torch.einsum("ne,nwe->nw", tastes, items[ring.tracks]) + ring.terms  # (N, W)
-    ring_logits = ring_logits.masked_fill(is_target | ring.empty, -torch.inf)
-    negative_logits = tastes @ items[negatives].T - log_expected  # (N, K)
+    cosines = (tastes * functional.embedding(targets, items)).sum(1, keepdim=True)  # (N, 1)
+    of_ring = ring.terms.masked_fill(~is_target, 0.0).sum(1, keepdim=True)  # (N, 1)
+    target_logits = torch.where(is_target.any(1, keepdim=True), of_ring, cosines)
+    ring_logits = ring.terms.masked_fill(is_target | ring.empty, -torch.inf)  # (N, W)
+    negative_logits = tastes @ functional.embedding(negatives, items).T - log_expected  # (N, K)
     negative_logits = negative_logits.masked_fill(negatives == targets[:, None], -torch.inf)
-    candidates = torch.cat([target_logits[:, None], ring_logits, negative_logits], dim=1)  # (N, 1 + W + K)
+    candidates = torch.cat([target_logits, ring_logits, negative_logits], dim=1)  # (N, 1 + W + K)
     return functional.cross_entropy(candidates, torch.zeros_like(targets))
 
 

@@ -29,10 +29,10 @@ def test_bytes_that_are_not_a_snapshot_are_refused(content: bytes) -> None:
 
 
 def test_a_snapshot_of_another_format_is_refused() -> None:
-    newer = SNAPSHOT.to_bytes().replace(b'format_version\\": 1', b'format_version\\": 2')
+    older = SNAPSHOT.to_bytes().replace(b'format_version\\": 2', b'format_version\\": 1')
 
-    with pytest.raises(InvalidCheckpoint, match="has format version 2, but this program reads 1"):
-        Snapshot.from_bytes(newer)
+    with pytest.raises(InvalidCheckpoint, match="has format version 1, but this program reads 2"):
+        Snapshot.from_bytes(older)
 
 
 def test_a_fingerprint_names_what_differs(draw_histories: Callable[..., Histories], catalogue: Catalogue) -> None:

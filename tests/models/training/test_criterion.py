@@ -46,14 +46,14 @@ def test_vectors_are_compared_with_those_of_later_songs() -> None:
     next_only = DistanceCriterion(KNOWN, TrainingConfig(long_term_offsets=(1, 1), long_term_weight=0.5), squared_loss)
     assert isinstance(network, WeightedMean)
 
-    loss = next_only.loss(network, BATCH, np.random.default_rng(1))
+    loss = next_only.loss(network, next_only.ask(BATCH, np.random.default_rng(1)))
 
     songs = network.embedding(torch.arange(2, 26)).reshape(3, 8, 4)
     short_term, long_term = (
         (weight * songs[:, :-1] - songs[:, 1:]).square().sum(dim=2).mean() for weight in network.weights[:, 0]
     )
     torch.testing.assert_close(loss, short_term + 0.5 * long_term)
-    assert criterion.loss(network, BATCH, np.random.default_rng(1)) != loss
+    assert criterion.loss(network, criterion.ask(BATCH, np.random.default_rng(1))) != loss
 
 
 def test_the_parts_of_a_batch_add_up_to_the_whole() -> None:
@@ -61,8 +61,8 @@ def test_the_parts_of_a_batch_add_up_to_the_whole() -> None:
     criterion = DistanceCriterion(KNOWN, TrainingConfig(), cosine_loss)
     parts = [Pieces(BATCH.begins, BATCH.ends, BATCH.limits, part) for part in (slice(0, 1), slice(1, 3))]
 
-    whole = criterion.loss(network, BATCH, np.random.default_rng(1))
-    first, rest = (criterion.loss(network, part, np.random.default_rng(1)) for part in parts)
+    whole = criterion.loss(network, criterion.ask(BATCH, np.random.default_rng(1)))
+    first, rest = (criterion.loss(network, criterion.ask(part, np.random.default_rng(1))) for part in parts)
 
     torch.testing.assert_close(whole, first / 3 + rest * 2 / 3)
 

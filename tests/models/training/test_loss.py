@@ -5,7 +5,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from models.training.loss import RingTerms, cosine_loss, full_softmax_loss, sampled_softmax_loss, squared_loss
+from models.training.loss import (
+    RingTerms,
+    cosine_loss,
+    full_softmax_loss,
+    ring_cosines,
+    sampled_softmax_loss,
+    squared_loss,
+)
 
 NUM_TRACKS = 12
 
@@ -59,10 +66,13 @@ def test_a_sample_of_the_whole_catalogue_approaches_the_full_softmax() -> None:
 
 def test_ring_tracks_are_candidates_with_their_terms() -> None:
     tastes, items, targets, ring = drawn(1)
-    ring = ring._replace(empty=torch.zeros_like(ring.empty))
+    (cosines,) = ring_cosines([tastes], items, ring.tracks)
+    whole = ring._replace(empty=torch.zeros_like(ring.empty))
     none = torch.empty(0, dtype=torch.int64)
 
-    sampled = sampled_softmax_loss(tastes, items, targets, ring, negatives=none, log_expected=torch.empty(0))
+    sampled = sampled_softmax_loss(
+        tastes, items, targets, whole._replace(terms=whole.terms + cosines), negatives=none, log_expected=torch.empty(0)
+    )
 
     logits = (tastes @ items.T)[0].scatter_add(0, ring.tracks[0], ring.terms[0]).detach().numpy()
     candidates = sorted({int(targets[0]), *ring.tracks[0].tolist()})
