@@ -13,7 +13,7 @@ from streamer.kafka.admin import KafkaAdmin
 from streamer.kafka.clients import running
 from streamer.kafka.connection import connection_of
 from streamer.kafka.consumers import create_consumer
-from streamer.operations.offsets import show
+from streamer.operations.offset_table import show
 from tests.builders import play_value
 from tests.cases.observations import Observe
 from tests.faults.conftest import TinyRelease

@@ -14,7 +14,8 @@ from streamer.kafka.producers import MAX_BATCH_BYTES
 from streamer.kafka.topics import ensure_topics
 from streamer.kafka.transaction import Record, Records, fit, write
 from streamer.local.devkafka import DevKafka
-from streamer.operations.offsets import reset, show
+from streamer.operations.offset_reset import reset
+from streamer.operations.offset_table import show
 from streamer.settings import Settings
 from streamer.wire.changelog import MARK_KEY, NO_MARK, Mark
 from tests.builders import NOON_MS
