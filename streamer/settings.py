@@ -203,7 +203,9 @@ class Settings(BaseModel):
         "tracks",
     )
     train_window_plays: Num = Field(
-        default=2_000_000, description="newest plays that a release is fitted on; bounds the trainer's memory"
+        default=2_000_000,
+        description="newest plays that a network is fitted on; bounds the trainer's memory. The second stage counts "
+        "all that are archived; during a fit, a copy of them takes 25 bytes each in REFRAIN_ARCHIVE_DIR",
     )
     train_epochs: Num = Field(default=6, le=10_000, description="passes over the window")
     index_above: Num = Field(

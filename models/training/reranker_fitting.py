@@ -58,7 +58,7 @@ def fit_second_stage(
         ValueError: the validation part has no anchor to learn from.
     """
     network, catalogue = earlier.network, earlier.catalogue
-    report = _report_counted(progress, training.epochs)
+    report = report_counted(progress, training.epochs)
     counts = count_shards(before, catalogue, network.config, config, report).to(network.device)
     return fit_reranker(Recommender(network, catalogue, counts), unseen, training, progress)
 
@@ -68,12 +68,13 @@ def add_second_stage(
 ) -> Recommender:
     """Put a second stage behind a network: counts of all plays of some shards, the weights of another second stage."""
     network, catalogue = alone.network, alone.catalogue
-    reranker = count_shards(shards, catalogue, network.config, fitted.config, _report_counted(progress, 0))
+    reranker = count_shards(shards, catalogue, network.config, fitted.config, report_counted(progress))
     reranker.take_weights(fitted)
     return Recommender(network, catalogue, reranker.to(network.device))
 
 
-def _report_counted(progress: ReportProgress, num_epochs: int) -> ReportCounted:
+def report_counted(progress: ReportProgress, num_epochs: int = 0) -> ReportCounted:
+    """Report what was counted as progress of the second stage, before its first epoch."""
     return lambda done, total: progress(Progress(0, num_epochs, done, total, float("nan"), "second stage"))
 
 

@@ -76,6 +76,7 @@ def fit_pipeline(
     second: SecondStagePlan | None,
     *,
     champion: Release | None = None,
+    counted: Callable[[], Shards] | None = None,
     context: FitContext = DEFAULT_CONTEXT,
 ) -> PipelineFit:
     """Fit a network of all plays, and a second stage after it on plays that an earlier network has not seen.
@@ -89,6 +90,8 @@ def fit_pipeline(
             champion.
         second: how the second stage is fitted; None: the network serves alone.
         champion: serves as the network of earlier plays; its second stage's weights stay if too few plays are newer.
+        counted: reads more plays of the tracks for the counts of the second stage, none later than those of the
+            shards; called when the networks are fitted. None: the shards are counted.
         context: of the second stage, which only the first rank fits.
 
     Raises:
@@ -100,12 +103,13 @@ def fit_pipeline(
     alone = Recommender(fit_network(shards, catalogue, "network"), catalogue)
     if context.ranks.rank:
         return PipelineFit(alone)
+    all_plays = shards if counted is None else counted()
     plays = newest_plays(shards, catalogue, second.num_newest)  # a second time: the fits needed the memory
-    fitted, kept_because = _fit_second_stage(earlier, champion, shards, plays, second, progress=context.progress)
+    fitted, kept_because = _fit_second_stage(earlier, champion, all_plays, plays, second, progress=context.progress)
     del plays
     if fitted is None:
         return PipelineFit(alone, kept_because)
-    return PipelineFit(add_second_stage(alone, shards, fitted, context.progress), kept_because)
+    return PipelineFit(add_second_stage(alone, all_plays, fitted, context.progress), kept_because)
 
 
 def _fit_earlier(shards: Shards, catalogue: Catalogue, fit_network: FitNetwork, second: SecondStagePlan) -> Recommender:

@@ -62,6 +62,11 @@ class Archive:
             self._lock.close()
 
     @property
+    def directory(self) -> Path:
+        """Where it is."""
+        return self._directory
+
+    @property
     def next_offsets(self) -> Mapping[int, int]:
         """The offset at which each partition continues; partitions never archived are absent."""
         return self._manifest.next_offsets

@@ -94,6 +94,8 @@ class Plan:
         index_above: number of tracks above which there is an index.
         progress: called after every batch of both stages.
         begin_judging: called once, between fit and judgement.
+        read_before: reads all archived plays before a time, for the counts of the second stage; None: the window has
+            them all.
     """
 
     training: TrainingConfig
@@ -103,6 +105,7 @@ class Plan:
     index_above: int
     progress: ReportProgress
     begin_judging: Callable[[], None] = _nothing
+    read_before: Callable[[int], Shards] | None = None
 
     def for_plays(self, shard: Shard) -> "Plan":
         """Start afresh if these plays need another network; from an earlier release, take a third of the passes."""
@@ -164,7 +167,7 @@ def fit_candidate(plays: ArchivedPlays, plan: Plan, champion: Release | None, te
     split = split_window(plays)
     shard = training_shard(split)
     plan = plan.for_plays(shard)
-    recommender = _fit(shard, split.catalogue, champion, plan)
+    recommender = _fit(shard, split, champion, plan)
     plan.begin_judging()
     logger.info("fit done, judging plays=%d", int((plays.played_at_ms >= split.t2_ms).sum()))
     judgement = judge_candidate(plays, split, recommender, champion, terms)
@@ -177,7 +180,7 @@ def fit_candidate(plays: ArchivedPlays, plan: Plan, champion: Release | None, te
     )
 
 
-def _fit(shard: Shard, catalogue: Catalogue, champion: Release | None, plan: Plan) -> Recommender:
+def _fit(shard: Shard, split: Split, champion: Release | None, plan: Plan) -> Recommender:
     """Fit a network, and a second stage on the plays since the champion's, which the champion has not seen.
 
     A first release has no second stage: fitting another network for it would double the wait.
@@ -191,7 +194,10 @@ def _fit(shard: Shard, catalogue: Catalogue, champion: Release | None, plan: Pla
     def fit_network(shards: Shards, catalogue: Catalogue, stage: Stage) -> Network:
         return _fit_network(shards, catalogue, plan, context.of_stage(stage))
 
-    fitted = fit_pipeline([shard], catalogue, fit_network, second, champion=champion, context=context)
+    counted = None if plan.read_before is None else functools.partial(plan.read_before, split.t1_ms)
+    fitted = fit_pipeline(
+        [shard], split.catalogue, fit_network, second, champion=champion, counted=counted, context=context
+    )
     if fitted.kept_because:
         logger.info("second stage not fitted: %s", fitted.kept_because)
     return index_if_above(plan.index_above, fitted.recommender)

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -22,11 +21,12 @@ from streamer.archive.snapshot import ArchiveChanged, ArchiveSnapshot
 from streamer.errors import RefrainError, StoreError
 from streamer.recordings.plays import RecordedPlays
 from streamer.releases.loading import load_location
+from streamer.training.archive_copy import before, copy_archive
 from streamer.training.candidate import HELD_OUT_SHARE
 from streamer.training.checkpoints import CheckpointFile
 from streamer.training.held_out import MAX_JUDGED_PLAYS, HeldOut, hold_out, hold_out_archived
 from streamer.training.progress import FitStopped
-from streamer.training.shards import COLUMNS, SHARD_PLAYS, ShardFolder, open_shards, write_shards
+from streamer.training.shards import COLUMNS, SHARD_PLAYS, ShardFolder, open_shards
 
 logger = logging.getLogger(__name__)
 
@@ -80,35 +80,28 @@ def read_archive(
         FitStopped: a signal arrived.
         TrainingError: there are no plays.
     """
-    snapshot, into = ArchiveSnapshot(directory), checkpoint.shards_directory
+    into = checkpoint.shards_directory
     shards = open_shards(into)
-    if shards is not None and shards.manifest.num_forgotten != snapshot.num_forgotten:
+    if shards is not None and shards.manifest.num_forgotten != ArchiveSnapshot(directory).num_forgotten:
         logger.warning("listeners were forgotten since the fit began: it starts over without them")
         checkpoint.remove()
         shards = None
-    while shards is None:
-        if not snapshot.num_plays:
-            raise TrainingError(
-                f"the archive {directory} holds no plays; let a trainer fill it, or name a file of recorded plays"
-            )
-        num_shards = -(-snapshot.num_plays // shard_plays)
-        try:
-            before_ms = _held_out_from_ms(snapshot, signals)
-            batches = _before(before_ms, _until_stopped(snapshot.batches(COLUMNS), signals))
-            shards = write_shards(
-                batches, into, num_shards=num_shards, num_forgotten=snapshot.num_forgotten,
-                is_current=partial(_has_forgotten, directory, snapshot.num_forgotten),
-            )  # fmt: skip
-        except ArchiveChanged as changed:
-            logger.info("the archive changed while it was read; reading it again file=%s", changed)
-        snapshot = ArchiveSnapshot(directory)
+    if shards is None:
+        shards = copy_archive(
+            directory, into, lambda snapshot: _learned_from(snapshot, directory, signals), shard_plays
+        )
     until_ms = shards.manifest.data_window.until_ms
     return replace(dataset_of(shards), hold_out=lambda: read_held_out(directory, until_ms + 1))
 
 
-def _has_forgotten(directory: Path, num_listeners: int) -> bool:
-    """Return whether an archive has forgotten that many listeners, and no more."""
-    return ArchiveSnapshot(directory).num_forgotten == num_listeners
+def _learned_from(snapshot: ArchiveSnapshot, directory: Path, signals: list[int]) -> Iterator[pa.RecordBatch]:
+    """Read all plays but those held out."""
+    if not snapshot.num_plays:
+        raise TrainingError(
+            f"the archive {directory} holds no plays; let a trainer fill it, or name a file of recorded plays"
+        )
+    end_ms, batches = _held_out_from_ms(snapshot, signals), _until_stopped(snapshot.batches(COLUMNS), signals)
+    return batches if end_ms is None else before(end_ms, batches)
 
 
 def read_held_out(directory: Path, from_ms: int) -> HeldOut | None:
@@ -149,11 +142,6 @@ def _newest_from_ms(batches: Iterator[pa.RecordBatch], num_plays: int) -> int:
         if len(newest) > num_plays:
             newest = np.partition(newest, -num_plays)[-num_plays:]
     return int(newest.min())
-
-
-def _before(before_ms: int | None, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    for batch in batches:
-        yield batch if before_ms is None else batch.filter(pc.less(batch["played_at_ms"], before_ms))
 
 
 def dataset_of(shards: ShardFolder) -> Dataset:

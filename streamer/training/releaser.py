@@ -16,6 +16,9 @@ from rich.console import Console
 
 from models.config import TrainingConfig
 from models.release import Release, SavedRelease
+from models.training.loop import ReportProgress
+from models.training.reranker_fitting import report_counted
+from models.training.shards import Shards
 from streamer.archive.archive import Archive
 from streamer.archive.plays import ArchivedPlays
 from streamer.kafka.connection import Connection
@@ -24,6 +27,7 @@ from streamer.releases.registry import Registry
 from streamer.releases.signing import Signer
 from streamer.releases.store import Store, check_driver
 from streamer.runtime.threads import call_unjoined
+from streamer.training.archive_copy import copy_trusted
 from streamer.training.candidate import (
     BotTrafficError,
     Candidate,
@@ -38,6 +42,7 @@ from streamer.training.comparison import Terms
 from streamer.training.drift import DriftWatch
 from streamer.training.progress import FitStopped, report_progress, show_progress
 from streamer.training.publication import Publisher
+from streamer.training.shards import shards_directory
 from streamer.training.triggers import Thresholds, Trigger
 
 logger = logging.getLogger(__name__)
@@ -54,7 +59,8 @@ class ReleasingConfig:
         releases_topic: where the alias is moved.
         releases_url: fsspec URL under which releases are saved.
         checkpoint_dir: where a fit records its progress; used by one trainer only.
-        window_plays: how many of the newest plays a fit sees; bounds its memory.
+        window_plays: how many of the newest plays a network learns from; bounds the memory of a fit. The second stage
+            counts all archived plays.
         training: how weights are fitted.
         thresholds: of the triggers.
         fresh_after_s: age from which any candidate that is not worse replaces a champion.
@@ -109,7 +115,9 @@ class Releaser:
             signer=config.signer,
         )
         self._drift = DriftWatch(config.thresholds, archive, metrics)
-        self._checkpoint = CheckpointFile(config.checkpoint_dir)
+        self._checkpoint = CheckpointFile(
+            config.checkpoint_dir, shards_directory=shards_directory(archive.directory, config.checkpoint_dir)
+        )
         self._champion: Release | None = None
         self._passed: Candidate | None = None
         self._refused_from: object = None  # a candidate from this release was refused: the next fit starts afresh
@@ -197,11 +205,19 @@ class Releaser:
                 index_above=self._config.index_above,
                 progress=progress,
                 begin_judging=self._begin_judging,
+                read_before=self._read_before(progress),
             )
             self._metrics.show_stage("items")
             candidate = await asyncio.to_thread(fit_candidate, plays, plan, champion, terms)
         self._metrics.fit_seconds.observe(time.perf_counter() - started_s)
         return candidate
+
+    def _read_before(self, progress: ReportProgress) -> Callable[[int], Shards] | None:
+        """Make what copies the archive into shards, if it holds more plays than a window."""
+        if self._archive.num_plays <= self._config.window_plays:
+            return None
+        report, into = report_counted(progress), self._checkpoint.shards_directory
+        return lambda end_ms: copy_trusted(self._archive.directory, into, end_ms, report)
 
     def _begin_judging(self) -> None:
         self._metrics.show_stage("judge")

@@ -2,21 +2,27 @@
 
 import dataclasses
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
 from models.config import RerankerConfig, TrainingConfig
+from models.plays.split import split_plays
 from models.release import Release, load_release
 from models.training.checkpoint import Snapshot
 from models.training.loop import Progress, ReportProgress
 from models.training.reranker_counts import counted_reranker
-from streamer.archive.plays import ArchivedPlays
+from models.training.shards import Shards
+from streamer.archive.archive import Archive
+from streamer.archive.plays import SCHEMA, ArchivedPlays
 from streamer.errors import StoreError
 from streamer.releases.loading import notice_of
 from streamer.releases.store import Store
+from streamer.training.archive_copy import copy_trusted
 from streamer.training.candidate import (
     HELD_OUT_SHARE,
     BotTrafficError,
@@ -30,7 +36,7 @@ from streamer.training.candidate import (
     split_window,
 )
 from streamer.training.checkpoints import CheckpointFile
-from streamer.training.comparison import Terms
+from streamer.training.comparison import Terms, columns
 from streamer.training.progress import FitStopped
 from streamer.wire.messages import ReleaseNotice
 from tests.builders import save_tiny_release, tiny_release
@@ -66,16 +72,38 @@ def album_listeners() -> ArchivedPlays:
     return window(users, (users * 37 + plays // 40) % NUM_TRACKS)
 
 
+def table_of(plays: ArchivedPlays) -> pa.Table:
+    """Convert plays of one partition to a table of the archive."""
+    columns = {
+        "user_id": [plays.user_ids[user] for user in plays.users],
+        "track_id": [plays.track_ids[track] for track in plays.tracks],
+        "played_at_ms": plays.played_at_ms,
+        "context": plays.contexts,
+        "skipped": plays.skipped,
+        "partition": plays.partitions,
+        "offset": plays.offsets,
+    }
+    return pa.table(columns, SCHEMA)
+
+
+def ignore(*_: int) -> None:
+    """Ignore what was copied."""
+
+
 def fitted(
     plays: ArchivedPlays,
     champion: Release | None = None,
     training: TrainingConfig = TRAINING,
     start: Release | None = None,
+    *,
     progress: ReportProgress = lambda _: None,
+    read_before: Callable[[int], Shards] | None = None,
 ) -> Candidate:
     terms = Terms(now_ms=FIRST_MS, fresh_after_s=86_400, num_new=len(plays))
     with tempfile.TemporaryDirectory() as directory:
-        plan = Plan(training, start, CheckpointFile(Path(directory)), "cpu", NUM_TRACKS, progress)
+        plan = Plan(
+            training, start, CheckpointFile(Path(directory)), "cpu", NUM_TRACKS, progress, read_before=read_before
+        )
         return fit_candidate(plays, plan, champion, terms)
 
 
@@ -149,6 +177,34 @@ def test_a_second_stage_is_fitted_on_what_the_champion_has_not_seen(
     assert after.recommender.reranker is not None
     assert after.recommender.reranker.last_layer.weight.any()
     assert len(after.recommender.reranker.sources.log_popularity) == len(after.recommender.catalogue)
+
+
+@pytest.mark.long
+def test_a_second_stage_counts_all_of_the_archive_but_the_plays_held_out(
+    album_listeners: ArchivedPlays, candidate: Candidate, tmp_path: Path
+) -> None:
+    saved = save_candidate(candidate, Store(str(tmp_path / "releases")), clock=after_the_plays)
+    champion = load_release(saved.location)
+    halfway = dataclasses.replace(champion.data_window, until_ms=FIRST_MS + GAP_MS * len(album_listeners) // 2)
+    with Archive(tmp_path / "archive") as archive:
+        archive.append(table_of(album_listeners), {0: len(album_listeners)})
+    newest = album_listeners.take(np.arange(1000, len(album_listeners)))
+
+    after = fitted(
+        newest, dataclasses.replace(champion, data_window=halfway), UNTAUGHT,
+        read_before=lambda end_ms: copy_trusted(tmp_path / "archive", tmp_path / "shards" / "fit", end_ms, ignore),
+    )  # fmt: skip
+
+    assert after.recommender.reranker is not None
+    num_held_out = round(len(newest) * HELD_OUT_SHARE)
+    learned = columns(album_listeners.take(np.arange(len(album_listeners) - num_held_out)))
+    end_ms = int(learned.played_at_ms.max()) + 1
+    histories = split_plays(learned, t1_ms=end_ms, t2_ms=end_ms).training_histories()[0]
+    counted = counted_reranker(
+        histories, after.recommender.catalogue, candidate.recommender.network.config, RerankerConfig()
+    )
+    for name, expected in counted.sources.named_buffers():
+        assert torch.equal(after.recommender.reranker.sources.get_buffer(name), expected), name
 
 
 def test_a_fit_can_be_stopped_in_its_second_stage(

@@ -19,6 +19,7 @@ from streamer.metrics import TrainerMetrics
 from streamer.releases.registry import Registry
 from streamer.releases.store import Store
 from streamer.training.releaser import Releaser, ReleasingConfig
+from streamer.training.shards import open_shards, shards_directory, shards_root
 from streamer.training.triggers import Thresholds, Trigger
 
 pytestmark = pytest.mark.kafka
@@ -112,6 +113,23 @@ async def test_a_fit_starts_from_the_champion_and_afresh_after_a_refusal(place: 
 
     assert began_from == [Registry(Store(place.config.releases_url)).ids()[0], None]
     assert len(Registry(Store(place.config.releases_url)).refusals()) == 2
+
+
+async def test_a_second_stage_counts_more_plays_than_a_window_has(place: Place) -> None:
+    place.play(NUM_PLAYS)
+    window_plays = 2 * NUM_PLAYS - 1000
+    releaser = Releaser(dataclasses.replace(place.config, window_plays=window_plays), place.metrics, place.archive)
+
+    candidate = await releaser._fit(Trigger.ASKED, asyncio.Event())
+
+    assert candidate is not None
+    assert candidate.recommender.reranker is not None
+    assert candidate.data_window.num_plays == 0.9 * window_plays
+    num_followed = candidate.recommender.reranker.sources.num_followers.sum()
+    assert num_followed == pytest.approx(2 * NUM_PLAYS - 0.1 * window_plays, abs=NUM_USERS)
+    assert open_shards(shards_directory(place.archive.directory, place.config.checkpoint_dir)) is not None
+    releaser._end_fit()
+    assert [path.name for path in shards_root(place.archive.directory).iterdir()] == ["lock"]
 
 
 async def test_a_release_keeps_its_trigger_its_verdict_and_its_live_hit_rate(place: Place) -> None:
