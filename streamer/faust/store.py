@@ -79,12 +79,13 @@ class ChunkStore(Store):
             LookupError: the partition is not open here.
         """
         db = self._opened(partition)
-        values = self._recent[partition].known(keys)
-        if unknown := [key for key in keys if key not in values]:
+        values, unknown = self._recent[partition].look_up(keys)
+        if unknown:
             with self._guarded(partition):
-                read: list[bytes | None] = db.get([*unknown])  # type: ignore[assignment]  # a list for a list
-            values.update(zip(unknown, read, strict=True))
-        return [values[key] for key in keys]
+                read: list[bytes | None] = db.get([keys[place] for place in unknown])  # type: ignore[assignment]  # as asked
+            for place, value in zip(unknown, read, strict=True):
+                values[place] = value
+        return values
 
     def write_batch(self, partition: int, items: Iterable[Item], changelog_offset: int) -> None:
         """Write states, mark and changelog offset, all or nothing.
