@@ -23,6 +23,7 @@ from models.training.loss import (
     RingTerms,
     cosine_loss,
     full_softmax_loss,
+    quick_product_type,
     ring_cosines,
     sampled_softmax_loss,
     squared_loss,
@@ -181,7 +182,7 @@ class SoftmaxCriterion:
         """Run a batch's part through the network and compare with its targets: float32 (), the mean over its plays."""
         answers = _answer(network, self.known, self.bounds, question)
         losses = [
-            full_softmax_loss(tastes, answers.items, targets, ring)
+            full_softmax_loss(tastes, answers.items, targets, ring, quick_product_type(answers.items))
             for tastes, targets, ring in zip(answers.tastes, answers.targets, answers.rings, strict=True)
         ]
         return losses[0] + self.config.long_term_weight * losses[1] + network.penalty()

@@ -9,6 +9,7 @@ from models.training.loss import (
     RingTerms,
     cosine_loss,
     full_softmax_loss,
+    quick_product_type,
     ring_cosines,
     sampled_softmax_loss,
     squared_loss,
@@ -42,14 +43,30 @@ def plain(tastes: Tensor, items: Tensor, targets: Tensor, ring: RingTerms) -> Te
 def test_the_fused_softmax_has_the_value_and_gradients_of_the_plain_one() -> None:
     tastes, items, targets, ring = drawn()
 
-    fused, expected = full_softmax_loss(tastes, items, targets, ring), plain(tastes, items, targets, ring)
+    fused = full_softmax_loss(tastes, items, targets, ring, torch.float64)
 
+    expected = plain(tastes, items, targets, ring)
     torch.testing.assert_close(fused, expected)
     leaves = (tastes, items, ring.terms)
-    for gradient, expected_gradient in zip(
-        torch.autograd.grad(3 * fused, leaves), torch.autograd.grad(3 * expected, leaves), strict=True
-    ):
-        torch.testing.assert_close(gradient, expected_gradient)
+    gradients = torch.autograd.grad(3 * fused, leaves)
+    torch.testing.assert_close(gradients, torch.autograd.grad(3 * expected, leaves))
+
+
+def test_rounded_products_change_a_softmax_by_what_they_are_rounded() -> None:
+    tastes, items, targets, ring = drawn()
+
+    rounded = full_softmax_loss(tastes, items, targets, ring, torch.bfloat16)
+
+    expected = plain(tastes, items, targets, ring)
+    torch.testing.assert_close(rounded, expected, rtol=2e-3, atol=0)
+    leaves = (tastes, items, ring.terms)
+    pairs = zip(torch.autograd.grad(rounded, leaves), torch.autograd.grad(expected, leaves), strict=True)
+    assert all((gradient - exact).norm() < 0.01 * exact.norm() for gradient, exact in pairs)
+
+
+def test_only_processors_that_multiply_bfloat16_round_to_it() -> None:
+    assert quick_product_type(torch.empty(1, device="meta")) == torch.float32
+    assert quick_product_type(torch.empty(1)) in {torch.float32, torch.bfloat16}
 
 
 def test_a_sample_of_the_whole_catalogue_approaches_the_full_softmax() -> None:
