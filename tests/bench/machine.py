@@ -41,6 +41,13 @@ def describe_load() -> dict[str, Any]:
     return {"one_minute": round(one_minute, 2), "five_minutes": round(five_minutes, 2)}
 
 
+def memory_mb() -> dict[str, int]:
+    """Return the resident memory of this process: its own, of mapped files, and the peak of both."""
+    fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    names = {"own": "RssAnon", "mapped": "RssFile", "peak": "VmHWM"}
+    return {name: int(fields[field].split()[0]) >> 10 for name, field in names.items()}
+
+
 def _processor() -> str:
     for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else ():
         if line.startswith("model name"):

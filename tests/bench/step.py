@@ -27,18 +27,16 @@ from typing import Any, Final
 import numpy as np
 import torch
 
+from models.config import RerankerConfig
 from models.serving.recommender import Recommender
 from models.serving.step import step
 from models.serving.step_input import StepInput
 from tests.bench.machine import ONE_THREAD, describe_load, describe_machine
-from tests.bench.world import MAX_NEIGHBOURS, make_listeners, make_recommender, released, some_of
+from tests.bench.world import make_listeners, make_recommender, released, some_of
 
 TRACKS: Final = (10_000, 100_000, 1_000_000)
 BATCH: Final = 500
 SIZES: Final = (20, 50)
-
-#: Neighbours that a track keeps of each kind where all that were counted would fill memory.
-_MAX_NEIGHBOURS_OF_MILLIONS: Final = 32
 
 _MAX_LISTENERS: Final = 2000
 _ROUNDS: Final = 12
@@ -93,7 +91,8 @@ def _measured_apart(num_tracks: int, options: argparse.Namespace) -> dict[str, A
 def _measure(options: argparse.Namespace) -> dict[str, Any]:
     torch.set_num_threads(1)
     num_tracks = options.tracks[0]
-    made = make_recommender(num_tracks, max_neighbours=neighbours_kept(num_tracks))
+    max_neighbours = RerankerConfig().neighbours_kept(num_tracks)
+    made = make_recommender(num_tracks, max_neighbours=max_neighbours)
     with tempfile.TemporaryDirectory() as directory:
         recommender = released(made, Path(directory)).recommender
     del made
@@ -103,17 +102,12 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
     if options.exact:
         recommender = replace(recommender, index=None)
     figures: dict[str, Any] = {
-        "max_neighbours": neighbours_kept(num_tracks),
+        "max_neighbours": max_neighbours,
         "batches": {str(batch): time_batches(recommender, _batches(listeners, batch)) for batch in options.batches},
     }
     if options.parts:
         figures["parts"] = list_parts(recommender, _batches(listeners, max(options.batches))[0])
     return figures | {"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10}
-
-
-def neighbours_kept(num_tracks: int) -> int:
-    """Return how many neighbours of each kind a track has at most in a catalogue of this size."""
-    return MAX_NEIGHBOURS if num_tracks < 1_000_000 else _MAX_NEIGHBOURS_OF_MILLIONS
 
 
 def _batches(listeners: StepInput, size: int) -> list[StepInput]:

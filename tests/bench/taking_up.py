@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 import torch
 
-from models.config import TrainingConfig
+from models.config import RerankerConfig, TrainingConfig
 from models.release import save_release
 from models.release_folder import Folder
 from streamer.releases.copies import KeptCopies
@@ -25,6 +25,7 @@ from streamer.releases.loading import notice_of
 from streamer.releases.store import Store
 from streamer.runtime.threads import call_unjoined
 from streamer.worker.shelf import Shelf
+from tests.bench.machine import memory_mb
 from tests.bench.world import make_recommender
 from tests.builders import WINDOW, record, save_tiny_release
 
@@ -36,7 +37,7 @@ def main() -> None:
     """Save a release, then measure; with `--save` or `--take-up`, be one of those processes."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--tracks", type=int, default=1_000_000, help="(%(default)s)")
-    parser.add_argument("--neighbours", type=int, default=100, help="the most of a track in each table (%(default)s)")
+    parser.add_argument("--neighbours", type=int, help="the most of a track in each table; default: as a trainer keeps")
     parser.add_argument("--directory", type=Path, help="keep the release here")
     parser.add_argument("--save", action="store_true")
     parser.add_argument("--take-up", action="store_true")
@@ -48,8 +49,9 @@ def main() -> None:
     else:
         with tempfile.TemporaryDirectory() as scratch:
             directory = arguments.directory or Path(scratch)
+            neighbours = arguments.neighbours or RerankerConfig().neighbours_kept(arguments.tracks)
             for step in ("--save", "--take-up", "--take-up"):
-                sizes = ["--tracks", str(arguments.tracks), "--neighbours", str(arguments.neighbours)]
+                sizes = ["--tracks", str(arguments.tracks), "--neighbours", str(neighbours)]
                 command = [sys.executable, "-m", "tests.bench.taking_up", step, *sizes, "--directory", str(directory)]
                 subprocess.run(command, check=True)
 
@@ -57,7 +59,7 @@ def main() -> None:
 def _save(directory: Path, num_tracks: int, max_neighbours: int) -> None:
     """Save a release of Refrain's sizes, and a notice of it."""
     recommender = make_recommender(num_tracks, max_neighbours=max_neighbours)
-    before_mb, cpu_s = _memory_mb(), time.process_time()
+    before_mb, cpu_s = memory_mb(), time.process_time()
     saved = save_release(
         Folder(str(directory)), recommender,
         training=TrainingConfig(), metrics={}, data_window=WINDOW, created_at_ms=1_700_000_000_000,
@@ -65,7 +67,7 @@ def _save(directory: Path, num_tracks: int, max_neighbours: int) -> None:
     cpu_s = time.process_time() - cpu_s
     (directory / "notice").write_bytes(msgspec.json.encode(notice_of(saved)))
     files_mb = {path.name: path.stat().st_size >> 20 for path in Path(saved.location).iterdir()}
-    figures = {"files_mb": files_mb, "cpu_s": cpu_s, "before_mb": before_mb, "after_mb": _memory_mb()}
+    figures = {"files_mb": files_mb, "cpu_s": cpu_s, "before_mb": before_mb, "after_mb": memory_mb()}
     print(json.dumps(figures), flush=True)  # noqa: T201
 
 
@@ -76,7 +78,7 @@ async def _take_up(directory: Path) -> dict[str, object]:
         _shelf(Path(scratch)).load(record(0, b"champion", first))
     second, shelf, pauses_s = (directory / "notice").read_bytes(), _shelf(directory), list[float]()
     figures: dict[str, object] = {"from": "own copy" if shelf.copies.directory.exists() else "store"}
-    before_mb, beating = _memory_mb(), asyncio.create_task(_beat(pauses_s))
+    before_mb, beating = memory_mb(), asyncio.create_task(_beat(pauses_s))
     await asyncio.sleep(_IDLE_S)
     figures["idle_pause_ms"] = 1000 * max(pauses_s)
     pauses_s.clear()
@@ -85,7 +87,7 @@ async def _take_up(directory: Path) -> dict[str, object]:
     figures |= {"cpu_s": time.process_time() - cpu_s, "wall_s": time.perf_counter() - start_s}
     beating.cancel()
     figures |= {"longest_pause_ms": 1000 * max(pauses_s), "tracks": len(champion.release.catalogue)}
-    return figures | {"before_mb": before_mb, "after_mb": _memory_mb()}
+    return figures | {"before_mb": before_mb, "after_mb": memory_mb()}
 
 
 def _shelf(directory: Path) -> Shelf:
@@ -98,13 +100,6 @@ async def _beat(pauses_s: list[float]) -> None:
         slept_s = time.perf_counter()
         await asyncio.sleep(_BEAT_S)
         pauses_s.append(time.perf_counter() - slept_s - _BEAT_S)
-
-
-def _memory_mb() -> dict[str, int]:
-    """Return the resident memory of this process: its own, of mapped files, and the peak of both."""
-    fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    names = {"own": "RssAnon", "mapped": "RssFile", "peak": "VmHWM"}
-    return {name: int(fields[field].split()[0]) >> 10 for name, field in names.items()}
 
 
 if __name__ == "__main__":
