@@ -335,3 +335,20 @@ def test_only_a_large_catalogue_gets_an_index(
 
     assert candidate.recommender.index is None
     assert indexed.recommender.index is not None
+
+
+def test_a_new_track_is_in_the_index_of_the_next_release(
+    candidate: Candidate, album_listeners: ArchivedPlays, tmp_path: Path
+) -> None:
+    champion = load_release(save_candidate(candidate, Store(str(tmp_path)), clock=lambda: FIRST_MS / 1000).location)
+    tracks = album_listeners.tracks.copy()
+    tracks[1500::50] = NUM_TRACKS
+    plays = dataclasses.replace(album_listeners, tracks=tracks, track_ids=[*album_listeners.track_ids, "new"])
+    terms = Terms(now_ms=FIRST_MS, fresh_after_s=86_400, num_new=1500)
+    plan = Plan(UNTAUGHT, champion, CheckpointFile(tmp_path), "cpu", NUM_TRACKS, lambda _: None)
+
+    after = fit_candidate(plays, plan, champion, terms).recommender
+
+    assert after.index is not None
+    assert after.catalogue.track_ids[NUM_TRACKS] == "new"
+    assert NUM_TRACKS in after.index.tracks
