@@ -46,7 +46,7 @@ def _module(name: str, *options: str, limit_s: float = 600.0) -> Section:
 SECTIONS: Final = {
     "step": _module("step", "--batches", "1", "16", "128", "500"),
     "stream": _module("throughput", "--stages", "fetch", "memory"),
-    "whole job": _module("peers", limit_s=900.0),
+    "whole job": _module("peers", limit_s=1200.0),
     "latency": _module("latency"),
     "listeners": _module("listeners"),
     "taking up": _module("taking_up"),

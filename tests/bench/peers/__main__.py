@@ -1,11 +1,14 @@
 """The whole job, and what else would do it: `python -m tests.bench.peers`, after `make .venv-bench/.installed`.
 
-    refrain        a worker: both stages, both lists, exactly once
-    stock-faust    the same network and lists play by play, state in Faust's table, at least once
-    quix           the same in Quix Streams, exactly once
-    kafka-streams  the stream alone in Java, no network: a record read, changed and stored, 3.3 KB, and two lists of the
-                   size of Refrain's, exactly once
-    refrain-stream the same by a worker whose network costs nothing
+    refrain         a worker: both stages, both lists, exactly once
+    faust-torch     the same network and lists in plain torch, play by play, in stock Faust: what people would build
+                    instead; state in Faust's table, at least once
+    quix-torch      the same in Quix Streams, exactly once
+    faust-compiled  stock Faust, play by play, calling the step that Refrain compiles: what is left without batches
+    quix-compiled   the same in Quix Streams
+    kafka-streams   the stream alone in Java, no network: a record read, changed and stored, 3.3 KB, and two lists of
+                    the size of Refrain's, exactly once
+    refrain-stream  the same by a worker whose network costs nothing
 
 Each is one process over the same topic, filled beforehand, and is measured after a quarter of its plays: CPU of
 the process and all it starts, plays/s beside it. A contender that fails or takes too long has no figure; the others are
@@ -35,7 +38,7 @@ from tests.bench.stage import draw_tracks, encode_plays, prepare, send, settings
 
 _PEERS_PYTHON = Path(".venv-bench/bin/python")
 _WARM_UP = 0.25  # of its plays: Java compiles what it runs, as Python's libraries do
-_PEERS = ("stock-faust", "quix", "kafka-streams")  # each writes to topics of its own
+_PEERS = ("faust-torch", "quix-torch", "faust-compiled", "quix-compiled", "kafka-streams")  # with topics of their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +54,16 @@ class Contender:
     share: float
 
 
-def _module(name: str, python: str = sys.executable) -> Callable[[str, str, str], list[str]]:
-    return lambda *places: [python, "-m", f"tests.bench.peers.{name}", *places]
+def _module(name: str, *options: str, python: str = sys.executable) -> Callable[[str, str, str], list[str]]:
+    return lambda *places: [python, "-m", f"tests.bench.peers.{name}", *options, *places]
 
 
 CONTENDERS: Mapping[str, Contender] = {
     "refrain": Contender(_module("refrain"), 0.1),
-    "stock-faust": Contender(_module("stock_faust"), 0.01),
-    "quix": Contender(_module("quix", str(_PEERS_PYTHON)), 0.01),
+    "faust-torch": Contender(_module("stock_faust", "faust-torch", "torch"), 0.01),
+    "quix-torch": Contender(_module("quix", "quix-torch", "torch", python=str(_PEERS_PYTHON)), 0.01),
+    "faust-compiled": Contender(_module("stock_faust", "faust-compiled", "compiled"), 0.02),
+    "quix-compiled": Contender(_module("quix", "quix-compiled", "compiled", python=str(_PEERS_PYTHON)), 0.02),
     "kafka-streams": Contender(streams_command, 0.85),
     "refrain-stream": Contender(_module("refrain_stream"), 1.0),
 }
@@ -88,9 +93,9 @@ def measure(name: str, places: tuple[str, str, str], options: argparse.Namespace
             contender.command(*places), int(last * _WARM_UP), last, options.limit, environment=environment
         )
     except (subprocess.CalledProcessError, OSError) as exc:
-        print_line(f"{name:15} has no figure: {exc}")
+        print_line(f"{name:16} has no figure: {exc}")
         return None
-    print_line(f"{name:15}{figures['cpu_us_per_play']:10.1f} us of CPU a play{figures['plays_per_s']:10.0f} plays/s")
+    print_line(f"{name:16}{figures['cpu_us_per_play']:10.1f} us of CPU a play{figures['plays_per_s']:10.0f} plays/s")
     return figures
 
 

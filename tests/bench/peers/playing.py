@@ -1,11 +1,12 @@
 """One listener's play by a network, outside Refrain: what a stock stream processor calls for each record.
 
-Everything is as cheap as Python allows: a state is one array of fixed layout, read and written without a parser; the
-forward pass is Refrain's own `step`, with batches of one.
+Everything is as cheap as Python allows: a state is one array of fixed layout, read and written without a parser. The
+network is stepped with batches of one, by torch or by the loops that Refrain compiles.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 import msgspec
@@ -18,8 +19,10 @@ from models.plays.catalogue import FIRST_TRACK, track_key
 from models.plays.counts import CountMaps
 from models.plays.histories import Histories
 from models.release import load_release
+from models.serving.recommender import Recommender
 from models.serving.step import Ranked, step
 from models.serving.step_input import StepInput
+from tests.bench.peers.in_torch import TorchRecommender
 
 STATE: Final = np.dtype(
     [
@@ -32,6 +35,12 @@ STATE: Final = np.dtype(
         ("counts", "<f4", NUM_COUNTED),
     ]
 )
+
+RECOMMENDERS: Final[Mapping[str, Callable[[Recommender], Recommender]]] = {
+    "torch": TorchRecommender.of,
+    "compiled": lambda released: released,
+}
+"""What steps the network of a release, by name."""
 
 
 class Play(msgspec.Struct):
@@ -55,11 +64,12 @@ class Player:
 
     Args:
         location: of the release.
+        network: a name of `RECOMMENDERS`.
     """
 
-    def __init__(self, location: str) -> None:
+    def __init__(self, location: str, network: str) -> None:
         torch.set_num_threads(1)
-        self._recommender = load_release(location).recommender
+        self._recommender = RECOMMENDERS[network](load_release(location).recommender)
         self._track_ids = self._recommender.catalogue.track_ids
         self._encode = msgspec.json.Encoder().encode
 

@@ -1,4 +1,6 @@
-"""The whole job in Quix Streams, play by play: `python -m tests.bench.peers.quix BROKERS DIRECTORY RELEASE`.
+"""The whole job in Quix Streams, play by play.
+
+`python -m tests.bench.peers.quix NAME NETWORK BROKERS DIRECTORY RELEASE`
 
 A stateful function over a data frame of the topic, with two outputs; exactly once. What it is given: raw bytes in and
 out, a decoder in C, commits once a second, a producer that waits for batches.
@@ -17,18 +19,19 @@ from tests.bench.peers.playing import Play, Player
 _MARK_EVERY = 250
 
 
-def main(brokers: str, directory: str, release: str) -> None:
-    """Answer plays until killed."""
+def main(name: str, network: str, brokers: str, directory: str, release: str) -> None:
+    """Answer plays until killed; the network is one of `RECOMMENDERS`."""
     app = Application(
-        broker_address=brokers, consumer_group="quix", state_dir=Path(directory), auto_offset_reset="earliest",
+        broker_address=brokers, consumer_group=name, state_dir=Path(directory), auto_offset_reset="earliest",
         processing_guarantee="exactly-once", commit_interval=1.0, loglevel="WARNING",
         producer_extra_config={"linger.ms": 20},
     )  # fmt: skip
     plays = app.topic("plays", value_deserializer="bytes", key_deserializer="bytes")
     short, long = (
-        app.topic(f"quix.{name}", value_serializer="bytes", key_serializer="bytes") for name in ("short", "long")
+        app.topic(f"{name}.{horizon}", value_serializer="bytes", key_serializer="bytes")
+        for horizon in ("short", "long")
     )
-    player, decode = Player(release), msgspec.json.Decoder(Play).decode
+    player, decode = Player(release, network), msgspec.json.Decoder(Play).decode
     num_plays = 0
 
     def answer(value: bytes, state: Any) -> tuple[bytes, bytes]:

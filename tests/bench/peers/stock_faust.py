@@ -1,4 +1,6 @@
-"""The whole job in stock Faust, play by play: `python -m tests.bench.peers.stock_faust BROKERS DIRECTORY RELEASE`.
+"""The whole job in stock Faust, play by play.
+
+`python -m tests.bench.peers.stock_faust NAME NETWORK BROKERS DIRECTORY RELEASE`
 
 As Faust's documentation shows it: an agent, a table in RocksDB with its changelog, two sends a play; at least once.
 What it is given: a producer that waits for batches, records of raw bytes, a decoder in C, no web server.
@@ -17,17 +19,17 @@ from tests.bench.stage import PARTITIONS
 _MARK_EVERY = 250
 
 
-async def main(brokers: str, directory: str, release: str) -> None:
-    """Answer plays until killed."""
+async def main(name: str, network: str, brokers: str, directory: str, release: str) -> None:
+    """Answer plays until killed; the network is one of `RECOMMENDERS`."""
     app = faust.App(
-        "stock-faust", broker=f"kafka://{brokers}", store="rocksdb://", datadir=directory, value_serializer="raw",
+        name, broker=f"kafka://{brokers}", store="rocksdb://", datadir=directory, value_serializer="raw",
         topic_partitions=PARTITIONS, topic_disable_leader=True, web_enabled=False, table_standby_replicas=0,
         consumer_auto_offset_reset="earliest", producer_linger=20, producer_max_batch_size=1 << 18,
     )  # fmt: skip
     raw = {"key_type": bytes, "value_type": bytes, "key_serializer": "raw", "value_serializer": "raw"}
-    plays, lists = app.topic("plays", **raw), [app.topic(f"stock-faust.{name}", **raw) for name in ("short", "long")]
+    plays, lists = app.topic("plays", **raw), [app.topic(f"{name}.{horizon}", **raw) for horizon in ("short", "long")]
     states = app.Table("states", partitions=PARTITIONS, key_type=bytes, value_type=bytes)
-    player, decode = Player(release), msgspec.json.Decoder(Play).decode
+    player, decode = Player(release, network), msgspec.json.Decoder(Play).decode
     num_plays = 0
 
     async def answer(stream: faust.StreamT) -> None:
