@@ -8,6 +8,7 @@ What it is given: a producer that waits for batches, records of raw bytes, a dec
 
 import asyncio
 import sys
+from pathlib import Path
 
 import faust
 import msgspec
@@ -22,7 +23,7 @@ _MARK_EVERY = 250
 async def main(name: str, network: str, brokers: str, directory: str, release: str) -> None:
     """Answer plays until killed; the network is one of `RECOMMENDERS`."""
     app = faust.App(
-        name, broker=f"kafka://{brokers}", store="rocksdb://", datadir=directory, value_serializer="raw",
+        name, broker=f"kafka://{brokers}", store="rocksdb://", datadir=str(Path(directory) / name), value_serializer="raw",
         topic_partitions=PARTITIONS, topic_disable_leader=True, web_enabled=False, table_standby_replicas=0,
         consumer_auto_offset_reset="earliest", producer_linger=20, producer_max_batch_size=1 << 18,
     )  # fmt: skip
