@@ -127,6 +127,23 @@ def _counting(figures: Figures) -> Table:
     return Table(remark, ("", "s of CPU a million plays", "MB before", "peak MB", "MB of counts"), rows, 1)
 
 
+def _taking_up(figures: Figures) -> Table:
+    rows = [
+        (
+            f"{row['tracks']:,} tracks, from {_FROM[row['from']]}", row["cpu_s"], row["longest_pause_ms"],
+            row["idle_pause_ms"], row["after_mb"]["own"], row["after_mb"]["own"] + row["after_mb"]["mapped"],
+            row["after_mb"]["peak"],
+        )
+        for row in figures["taking_up"]
+    ]  # fmt: skip
+    remark = (
+        "A release that a running worker takes up. Pauses are those of its event loop, beside the longest without a "
+        "release; memory is that of the process afterwards, without and with mapped files, and at its peak."
+    )
+    columns = ("", "s of CPU", "longest pause, ms", "idle, ms", "MB", "MB with files", "peak MB")
+    return Table(remark, columns, rows, 1)
+
+
 def _plain(figures: Figures) -> Table:
     """Lay out what another benchmark printed, number by number."""
     flat = list(_flatten({name: value for name, value in figures.items() if name not in ("load", "commit")}))
@@ -141,9 +158,11 @@ def _flatten(value: Any, name: str = "") -> list[tuple[str, Any]]:
     return [(name.replace("_", " "), value)]
 
 
+_FROM: Final = {"store": "the store", "own copy": "its own copy"}
+
 _TABLES: Final[Mapping[str, Callable[[Figures], Table]]] = {
     "step": _step, "stream": _stream, "whole job": _whole_job, "latency": _latency, "listeners": _listeners,
-    "training": _training, "counting": _counting,
+    "taking up": _taking_up, "training": _training, "counting": _counting,
 }  # fmt: skip
 
 

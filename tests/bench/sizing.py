@@ -19,6 +19,7 @@ from tests.bench.partitions import Population, balance_of, loads_of
 
 _DOCUMENT: Final = Path(__file__).parents[2] / "docs" / "sizing.md"
 _MONTH_H: Final = 730
+_TOPICS: Final = 4  # of each partition: plays, both lists, the changelog
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,9 @@ class Measured:
         answer_us: CPU of an answer, both stages, batches of 500, on one thread.
         stream_us: CPU of a play without the network: states, lists, transaction.
         state_bytes: of a listener with a full record, on disk.
-        recovered_per_s: states read back per second by one worker that lost its disk.
-        worker_mb: memory of a process that holds the release.
+        recovered_per_s: states read back per second by one worker that lost its disk, its start included.
+        worker_mb: memory of a worker that took up the release, mapped files included, at its peak.
+        fit_plays_per_s: that a fit of the network passes through per second of CPU.
     """
 
     answer_us: float
@@ -38,21 +40,26 @@ class Measured:
     state_bytes: float
     recovered_per_s: float
     worker_mb: float
+    fit_plays_per_s: float
 
     @classmethod
     def of(cls, figures: dict[str, Any], tracks: str) -> Measured:
         """Take the figures for a catalogue of so many tracks.
 
         Raises:
-            KeyError: a section is missing.
+            KeyError: a section is missing, or has no such catalogue.
+            ValueError: no worker took up a release of such a catalogue.
         """
-        step, (few, many) = figures["step"]["by_tracks"][tracks], figures["listeners"]["listeners"][-2:]
+        step, listeners = figures["step"]["by_tracks"][tracks], figures["listeners"]["listeners"][-1]
+        taken_up = figures["taking up"]["taking_up"]
+        fits = {str(row["tracks"]): row for row in figures["training"]["training"]}
         return cls(
             answer_us=step["batches"]["500"]["cpu_us"],
-            stream_us=many["cpu_us_per_play"],
-            state_bytes=many["disk_bytes_per_listener"],
-            recovered_per_s=(many["listeners"] - few["listeners"]) / (many["recovered_s"] - few["recovered_s"]),
-            worker_mb=step["peak_mb"],
+            stream_us=listeners["cpu_us_per_play"],
+            state_bytes=listeners["disk_bytes_per_listener"],
+            recovered_per_s=listeners["listeners"] / listeners["recovered_s"],
+            worker_mb=max(row["after_mb"]["peak"] for row in taken_up if str(row["tracks"]) == tracks),
+            fit_plays_per_s=fits[tracks]["fit_plays_per_s"],
         )
 
 
@@ -69,11 +76,13 @@ class Assumed:
         disk_usd_gb_month: of network-attached SSD.
         disk_room: times the bytes of the states, for compaction.
         broker_mb_s: bytes that a broker takes in per second, replicas included.
+        broker_replicas: of partitions, that a broker holds.
         broker_usd_h: its price, without disks.
         replicas: copies of each record.
         list_bytes: both lists of an answer, 43 bytes a track.
         play_bytes: of a play.
         kept_h: hours for which lists are kept in Kafka.
+        cell_workers: that share one consumer group.
     """
 
     utilisation: float = 0.5
@@ -84,11 +93,13 @@ class Assumed:
     disk_usd_gb_month: float = 0.08
     disk_room: float = 1.5
     broker_mb_s: float = 250.0
+    broker_replicas: int = 4000
     broker_usd_h: float = 0.70
     replicas: int = 3
     list_bytes: int = 3200
     play_bytes: int = 120
     kept_h: float = 1.0
+    cell_workers: int = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +123,7 @@ def plan(service: Service, measured: Measured, assumed: Assumed) -> dict[str, tu
     partitions = 1 << math.ceil(math.log2(4 * workers))
     disk_gb = service.listeners * measured.state_bytes * assumed.disk_room / 1e9
     written = service.plays_per_s * (measured.state_bytes + assumed.list_bytes + assumed.play_bytes) / 1e6
-    brokers = max(assumed.replicas, math.ceil(written * assumed.replicas / assumed.broker_mb_s))
+    brokers = _brokers(written, partitions, assumed)
     kept_gb = assumed.replicas * (
         service.listeners * measured.state_bytes * 2 / 1e9
         + service.plays_per_s * assumed.list_bytes * 3600 * assumed.kept_h / 1e9
@@ -125,19 +136,31 @@ def plan(service: Service, measured: Measured, assumed: Assumed) -> dict[str, tu
         "plays/s of a worker, busy": (f"{per_worker:,.0f}", "1 s / (answer + stream)"),
         "workers": (f"{workers:,}", "plays/s / (plays/s of a worker x utilisation)"),
         "workers on a machine": (f"{on_machine}", "cores - 2, or 80 % of memory / memory of a worker"),
+        "cells": (f"{math.ceil(workers / assumed.cell_workers):,}", "workers / workers of a cell"),
         "machines": (f"{machines:,}", "workers / workers on a machine"),
         "partitions": (f"{partitions:,}", "4 a worker, the next power of two"),
         "disk of all workers, GB": (f"{disk_gb:,.0f}", "listeners x bytes of a state x room for compaction"),
         "written to Kafka, MB/s": (f"{written:,.0f}", "plays/s x (state + lists + play), before compression"),
-        "brokers": (f"{brokers:,}", "written x replicas / MB/s of a broker, one per replica at least"),
+        "brokers": (
+            f"{brokers:,}", "the most of replicas, written x replicas / MB/s, partitions x 4 topics x replicas / held",
+        ),
         "disk of all brokers, GB": (f"{kept_gb:,.0f}", "replicas x (2 x states + lists of an hour)"),
         "recovery of one lost disk, s": (f"{recovery_s:,.0f}", "listeners / workers / states read back per second"),
-        "a month, USD": (f"{usd:,.0f}", "machines, brokers and disks"),
+        "cores of a fit that sees every play once": (
+            f"{math.ceil(service.plays_per_s / measured.fit_plays_per_s):,}", "plays/s / plays/s of a fit",
+        ),
+        "a month, USD": (f"{usd:,.0f}", "machines, brokers and disks; no trainer"),
         "a million plays, USD": (
             f"{usd / _MONTH_H / 3600 / service.plays_per_s * 1e6:,.3f}", "at the peak rate all month",
         ),
         "a GPU pays below, us an answer": (f"{gpu_us:,.0f}", "answer x price of a worker / price of a GPU machine"),
     }  # fmt: skip
+
+
+def _brokers(written_mb_s: float, partitions: int, assumed: Assumed) -> int:
+    by_bytes = math.ceil(written_mb_s * assumed.replicas / assumed.broker_mb_s)
+    by_partitions = math.ceil(partitions * _TOPICS * assumed.replicas / assumed.broker_replicas)
+    return max(assumed.replicas, by_bytes, by_partitions)
 
 
 def write_document(figures: dict[str, Any], tracks: str, assumed: Assumed) -> str:
@@ -172,6 +195,13 @@ bytes of a state move brokers, since each play writes its listener's state once,
 (`REFRAIN_REPEAT_OVERLAP` in [public.md](public.md)) are not written. A GPU was not measured here: it
 pays where an answer takes it less than the last line says. Recovery counts one worker that lost its disk while the
 others run; with `REFRAIN_STANDBYS=1` it is a takeover instead ([recovery.md](recovery.md)), for twice the disk.
+
+**Cells.** Nobody has run thousands of workers in one consumer group, which one broker coordinates and for which one
+member assigns all partitions. Split listeners by a hash over cells, each with topics, `REFRAIN_APP_ID` and workers of
+its own, and let all take up the releases of one trainer. If a cell fails, the others notice nothing.
+
+**The trainer** is one process, and a fit takes the newest `REFRAIN_TRAIN_WINDOW_PLAYS`. Where the cores above are more
+than a machine has, it learns from fewer plays than there are: give it the topic of one cell.
 """
 
 
@@ -205,7 +235,9 @@ def _simulated(num_workers: int) -> str:
 def main() -> None:
     """Read figures, write the document."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("figures", type=Path, help="bench.json of a run with the sections step and listeners")
+    parser.add_argument(
+        "figures", type=Path, help="bench.json with the sections step, listeners, taking up and training"
+    )
     parser.add_argument("--tracks", default="1000000", help="of the catalogue, as measured (%(default)s)")
     parser.add_argument("--document", type=Path, default=_DOCUMENT)
     options = parser.parse_args()

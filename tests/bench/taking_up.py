@@ -1,8 +1,8 @@
 """What it costs a worker to take up a release: CPU, memory, and the longest pause of its event loop meanwhile.
 
 `python -m tests.bench.taking_up [--tracks N] [--directory D]` saves a release of N tracks, then takes it up in two
-fresh processes: one that copies it, and one that finds its own copy, as after a restart. It prints a line of JSON for
-each. On a busy machine a loop pauses without any release: the longest pause of some idle seconds is beside.
+fresh processes: one that copies it, and one that finds its own copy, as after a restart. The last line is JSON, with a
+row for each. On a busy machine a loop pauses without any release: the longest pause of some idle seconds is beside.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import torch
@@ -25,6 +26,7 @@ from streamer.releases.loading import notice_of
 from streamer.releases.store import Store
 from streamer.runtime.threads import call_unjoined
 from streamer.worker.shelf import Shelf
+from tests.bench.apart import print_line
 from tests.bench.machine import memory_mb
 from tests.bench.world import make_recommender
 from tests.builders import WINDOW, record, save_tiny_release
@@ -45,15 +47,22 @@ def main() -> None:
     if arguments.save:
         _save(arguments.directory, arguments.tracks, arguments.neighbours)
     elif arguments.take_up:
-        print(json.dumps(asyncio.run(_take_up(arguments.directory))), flush=True)  # noqa: T201
+        print_line(json.dumps(asyncio.run(_take_up(arguments.directory))))
     else:
         with tempfile.TemporaryDirectory() as scratch:
             directory = arguments.directory or Path(scratch)
-            neighbours = arguments.neighbours or RerankerConfig().neighbours_kept(arguments.tracks)
-            for step in ("--save", "--take-up", "--take-up"):
-                sizes = ["--tracks", str(arguments.tracks), "--neighbours", str(neighbours)]
-                command = [sys.executable, "-m", "tests.bench.taking_up", step, *sizes, "--directory", str(directory)]
-                subprocess.run(command, check=True)
+            saved, *taken_up = (_measured(step, arguments, directory) for step in ("--save", "--take-up", "--take-up"))
+        print_line(json.dumps({"saved": saved, "taking_up": taken_up}))
+
+
+def _measured(step: str, arguments: argparse.Namespace, directory: Path) -> Any:
+    """Run a step in a process of its own, and show what it printed."""
+    neighbours = arguments.neighbours or RerankerConfig().neighbours_kept(arguments.tracks)
+    sizes = ["--tracks", str(arguments.tracks), "--neighbours", str(neighbours)]
+    command = [sys.executable, "-m", "tests.bench.taking_up", step, *sizes, "--directory", str(directory)]
+    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1]
+    print_line(printed)
+    return json.loads(printed)
 
 
 def _save(directory: Path, num_tracks: int, max_neighbours: int) -> None:
@@ -68,7 +77,7 @@ def _save(directory: Path, num_tracks: int, max_neighbours: int) -> None:
     (directory / "notice").write_bytes(msgspec.json.encode(notice_of(saved)))
     files_mb = {path.name: path.stat().st_size >> 20 for path in Path(saved.location).iterdir()}
     figures = {"files_mb": files_mb, "cpu_s": cpu_s, "before_mb": before_mb, "after_mb": memory_mb()}
-    print(json.dumps(figures), flush=True)  # noqa: T201
+    print_line(json.dumps(figures))
 
 
 async def _take_up(directory: Path) -> dict[str, object]:

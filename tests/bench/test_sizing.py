@@ -5,7 +5,9 @@ import numpy as np
 from tests.bench.partitions import Population, balance_of, loads_of
 from tests.bench.sizing import Assumed, Measured, Service, plan
 
-MEASURED = Measured(answer_us=480, stream_us=20, state_bytes=3000, recovered_per_s=50_000, worker_mb=2000)
+MEASURED = Measured(
+    answer_us=480, stream_us=20, state_bytes=3000, recovered_per_s=50_000, worker_mb=2000, fit_plays_per_s=5000
+)
 
 
 def test_workers_follow_from_the_cost_of_a_play() -> None:
