@@ -23,9 +23,10 @@ _MARK_EVERY = 250
 async def main(name: str, network: str, brokers: str, directory: str, release: str) -> None:
     """Answer plays until killed; the network is one of `RECOMMENDERS`."""
     app = faust.App(
-        name, broker=f"kafka://{brokers}", store="rocksdb://", datadir=str(Path(directory) / name), value_serializer="raw",
-        topic_partitions=PARTITIONS, topic_disable_leader=True, web_enabled=False, table_standby_replicas=0,
-        consumer_auto_offset_reset="earliest", producer_linger=20, producer_max_batch_size=1 << 18,
+        name, broker=f"kafka://{brokers}", store="rocksdb://", datadir=str(Path(directory) / name),
+        value_serializer="raw", topic_partitions=PARTITIONS, topic_disable_leader=True, web_enabled=False,
+        table_standby_replicas=0, consumer_auto_offset_reset="earliest", producer_linger=20,
+        producer_max_batch_size=1 << 18,
     )  # fmt: skip
     raw = {"key_type": bytes, "value_type": bytes, "key_serializer": "raw", "value_serializer": "raw"}
     plays, lists = app.topic("plays", **raw), [app.topic(f"{name}.{horizon}", **raw) for horizon in ("short", "long")]
