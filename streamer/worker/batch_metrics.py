@@ -7,7 +7,6 @@ import numpy as np
 
 from models.config import HORIZONS
 from streamer.metrics import WorkerMetrics
-from streamer.wire.plays import plausible_ms
 from streamer.worker.intake import Intake
 from streamer.worker.outputs import Outcome
 
@@ -43,11 +42,12 @@ def count_batch(metrics: WorkerMetrics, intakes: Sequence[Intake], outcome: Outc
 
 def _count_latencies(metrics: WorkerMetrics, intakes: Sequence[Intake], now_ms: float) -> None:
     """Count the latency of each play, or that its timestamp does not say it: a producer may write any timestamp."""
-    records = [
-        intake.records[index] for intake in intakes for index in intake.plays.index[~intake.plays.forgets].tolist()
+    stamps_ms = [
+        -1 if (stamp_ms := intake.records[index].timestamp) is None else stamp_ms
+        for intake in intakes
+        for index in intake.plays.index[~intake.plays.forgets].tolist()
     ]
-    received_ms = [plausible_ms(record.timestamp, record.timestamp_type) for record in records]
-    latencies_ms = now_ms - np.array([ms for ms in received_ms if ms is not None])
+    latencies_ms = now_ms - np.array(stamps_ms, np.int64)  # what is no time in milliseconds was not within a day
     measured_ms = latencies_ms[(latencies_ms >= 0) & (latencies_ms <= _MAX_LATENCY_MS)]
     metrics.latency_seconds.observe(measured_ms / 1000)
-    metrics.latencies_unknown.inc(len(records) - len(measured_ms))
+    metrics.latencies_unknown.inc(len(stamps_ms) - len(measured_ms))
