@@ -94,8 +94,8 @@ class States:
         """int64 (B,): how many places of each ring are taken."""
         return np.minimum(self.plays_seen, RING_SIZE)
 
-    def take(self, index: NDArray[np.int64] | NDArray[np.bool_]) -> "States":
-        """Return the states at `index`."""
+    def take(self, index: NDArray[np.int64] | NDArray[np.bool_] | slice) -> "States":
+        """Return the states at `index`; a slice copies nothing."""
         return States(*(getattr(self, f.name)[index] for f in fields(self)))
 
 

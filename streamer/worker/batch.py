@@ -120,7 +120,7 @@ def plan(events: Events, states: States, release_key: int | None) -> Batch:
     bounds = np.append(starts, len(life))  # (R + 1,)
     listener = plays.listener[starts]  # (R,)
     num_forgets = np.bincount(events.listener[events.forgets], minlength=len(states))  # (L + 1,)
-    base = states.take(np.where(life[starts] > 0, len(states) - 1, listener))
+    base = states.take(np.where(life[starts] > 0, len(states) - 1, listener) if num_forgets.any() else slice(-1))
     is_rebuilt = np.full(len(starts), fill_value=False) if release_key is None else base.release_key != release_key
 
     remembered = base.ring_lengths  # (R,)

@@ -119,7 +119,8 @@ def _states(outcome: Outcome) -> Blobs:
     is_last = outcome.batch.is_last
     missing = np.ones(len(outcome.listeners.users), np.bool_)
     missing[outcome.batch.listener[is_last]] = False
-    records = encode(outcome.states.take(is_last))  # in the order of the listeners, as the lives are
+    kept = outcome.states if is_last.all() else outcome.states.take(is_last)
+    records = encode(kept)  # in the order of the listeners, as the lives are
     lengths = np.zeros(len(missing), np.int64)
     lengths[~missing] = records.lengths
     return Blobs(records.joined, bounds_of(lengths), missing)
