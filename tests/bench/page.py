@@ -240,7 +240,7 @@ def _bars(table: Table) -> str:
         return ""
     values = [max(float(row[table.drawn]), 1e-3) for row in table.rows]
     low, high = math.floor(math.log10(min(values)) - 0.3), math.log10(max(values))
-    width, left, height = 720, 230, 26
+    width, left, height = 740, 270, 26
     parts = []
     for place, (row, value) in enumerate(zip(table.rows, values, strict=True)):
         y, length = place * height + 4, (math.log10(value) - low) / max(high - low, 0.1) * (width - left - 80)

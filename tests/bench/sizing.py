@@ -116,10 +116,10 @@ SERVICES: Final = (Service(1_000_000, 1_000), Service(10_000_000, 20_000), Servi
 def plan(service: Service, measured: Measured, assumed: Assumed) -> dict[str, tuple[str, str]]:
     """Derive each line: its value and its formula."""
     per_worker = 1e6 / (measured.answer_us + measured.stream_us)
-    workers = math.ceil(service.plays_per_s / (per_worker * assumed.utilisation))
+    workers = max(2, math.ceil(service.plays_per_s / (per_worker * assumed.utilisation)))
     by_memory = int(assumed.machine_gib * 1024 * 0.8 / measured.worker_mb)
     on_machine = max(1, min(assumed.machine_cores - 2, by_memory))
-    machines = math.ceil(workers / on_machine)
+    machines = max(2, math.ceil(workers / on_machine))
     partitions = 1 << math.ceil(math.log2(4 * workers))
     disk_gb = service.listeners * measured.state_bytes * assumed.disk_room / 1e9
     written = service.plays_per_s * (measured.state_bytes + assumed.list_bytes + assumed.play_bytes) / 1e6
@@ -134,10 +134,10 @@ def plan(service: Service, measured: Measured, assumed: Assumed) -> dict[str, tu
     gpu_us = measured.answer_us * assumed.machine_usd_h / on_machine / assumed.gpu_usd_h
     return {
         "plays/s of a worker, busy": (f"{per_worker:,.0f}", "1 s / (answer + stream)"),
-        "workers": (f"{workers:,}", "plays/s / (plays/s of a worker x utilisation)"),
+        "workers": (f"{workers:,}", "plays/s / (plays/s of a worker x utilisation), 2 at least"),
         "workers on a machine": (f"{on_machine}", "cores - 2, or 80 % of memory / memory of a worker"),
         "cells": (f"{math.ceil(workers / assumed.cell_workers):,}", "workers / workers of a cell"),
-        "machines": (f"{machines:,}", "workers / workers on a machine"),
+        "machines": (f"{machines:,}", "workers / workers on a machine, 2 at least"),
         "partitions": (f"{partitions:,}", "4 a worker, the next power of two"),
         "disk of all workers, GB": (f"{disk_gb:,.0f}", "listeners x bytes of a state x room for compaction"),
         "written to Kafka, MB/s": (f"{written:,.0f}", "plays/s x (state + lists + play), before compression"),
