@@ -55,7 +55,7 @@ def full_softmax_loss(
 
 def quick_product_type(vectors: Tensor) -> torch.dtype:
     """Choose the type in which a full softmax of some vectors is quickest: bfloat16 on a CPU that multiplies it."""
-    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # torch before 2.10 does not say
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # older torch does not say
     has_bfloat16 = capabilities.get("avx512_bf16", False) or capabilities.get("amx_bf16", False)
     return torch.bfloat16 if vectors.device.type == "cpu" and has_bfloat16 else vectors.dtype
 
