@@ -22,6 +22,18 @@ def test_similar_tracks_are_in_one_list() -> None:
         assert len(set((tracks[tracks >= 0] % 4).tolist())) == 1
 
 
+def test_a_track_is_in_the_list_of_the_nearest_centroid() -> None:
+    items = functional.normalize(torch.randn(3000, 8, generator=torch.Generator().manual_seed(1)), dim=1)
+
+    index = build_index(items)
+
+    distances = torch.cdist(items, index.centroids)  # (M, L)
+    lists = torch.arange(len(index.centroids)).repeat_interleave(index.starts.diff())[:, None].expand_as(index.tracks)
+    is_there = index.tracks >= 0
+    of_lists = distances[index.tracks[is_there].long(), lists[is_there]]
+    torch.testing.assert_close(of_lists, distances.min(1).values[index.tracks[is_there].long()], rtol=0, atol=1e-3)
+
+
 def test_an_index_is_the_same_however_often_it_is_built() -> None:
     items = functional.normalize(torch.randn(3000, 8, generator=torch.Generator().manual_seed(1)), dim=1)
 
