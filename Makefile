@@ -79,7 +79,7 @@ schemas: $(READY) ## write docs/asyncapi.json and the JSON schemas of the topics
 public: $(READY) ## docs/public.md: commands, settings, topics, metrics and formats, from the code
 	$(BIN)/python -m tests.public
 
-bench: $(READY) .venv-bench/.installed ## every benchmark, in a quarter of an hour: bench/bench.json, bench.html; docs/benchmarks.md
+bench: $(READY) .venv-bench/.installed ## every benchmark, in half an hour and 16 GB of disk: bench/bench.json, bench.html; docs/benchmarks.md
 	$(BIN)/python -m tests.bench --document docs/benchmarks.md $(ARGS)
 
 bench-step: $(READY) ## microseconds an answer at 10,000 to 1,000,000 tracks, on one thread; the last line is JSON

@@ -48,7 +48,7 @@ SECTIONS: Final = {
     "stream": _module("throughput", "--stages", "fetch", "memory"),
     "whole job": _module("peers", limit_s=1200.0),
     "latency": _module("latency"),
-    "listeners": _module("listeners"),
+    "listeners": _module("listeners", limit_s=1500.0),
     "taking up": _module("taking_up"),
     "training": _module("training", "--plays", "1000000", "--batches", "30"),
     "counting": _module("counting", "--plays", "1000000"),
