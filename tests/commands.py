@@ -9,7 +9,11 @@ from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
+import click
+
 from streamer.__main__ import main
+from streamer.runtime.commands import Surroundings, invoke
+from streamer.settings import Settings
 from tests.until import until
 
 
@@ -65,6 +69,13 @@ class Command:
         ended = Ended(self._process.exitcode, self.output)
         self._output.unlink()
         return ended
+
+
+def run_here(
+    command: click.Command, settings: Settings, *arguments: str, environment: Mapping[str, str] | None = None
+) -> None:
+    """Run a command in this process, with settings that no variable gives."""
+    invoke(command, arguments, Surroundings(environment or {}, lambda: settings))
 
 
 async def run_command(environment: Mapping[str, str], *arguments: str) -> Ended:

@@ -4,7 +4,6 @@
 hand. Wording stays out of the tables, so that a change of one is a change of the interface.
 """
 
-import argparse
 import re
 from collections.abc import Iterator, Sequence
 from enum import Enum
@@ -12,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, get_args
 
+import click
 import numpy as np
 
 from models import release_files
@@ -70,7 +70,7 @@ def render_page(page: str) -> str:
 def render_tables() -> dict[str, str]:
     """Return each table by its name, in Markdown."""
     return {
-        "commands": _table(("command", "argument", "values", "default"), list(command_rows(command_line._parser()))),
+        "commands": _table(("command", "argument", "values", "default"), list(command_rows(command_line.refrain))),
         "statuses": _table(("status", "meaning"), status_rows()),
         "settings": _table(("variable", "type", "default"), list(setting_rows())),
         "topics": _table(("topic", "named by", "partitions", "required configuration", "created with"), topic_rows()),
@@ -82,18 +82,18 @@ def render_tables() -> dict[str, str]:
     }
 
 
-def command_rows(parser: argparse.ArgumentParser) -> Iterator[Sequence[str]]:
-    """Yield a row for each argument of each command below a parser; a command without arguments has one row."""
-    actions = [action for action in parser._actions if not isinstance(action, argparse._HelpAction)]
-    groups = [action for action in actions if isinstance(action, argparse._SubParsersAction)]
-    for group in groups:
-        for command in group.choices.values():
-            yield from command_rows(command)
-    arguments = [action for action in actions if action not in groups]
-    for action in arguments:
-        yield _code(parser.prog), _code(_usage(action)), _values(action), _default(action)
-    if not groups and not arguments:
-        yield _code(parser.prog), "", "", ""
+def command_rows(command: click.Command, parent: click.Context | None = None) -> Iterator[Sequence[str]]:
+    """Yield a row for each argument of a command and of each below it; a command without arguments has one row."""
+    ctx = click.Context(command, parent, command.name)
+    if isinstance(command, click.Group):
+        for name in command.list_commands(ctx):
+            below = command.get_command(ctx, name)
+            assert below is not None
+            yield from command_rows(below, ctx)
+    for param in command.params:
+        yield _code(ctx.command_path), _code(_usage(param)), _values(param), _default(param)
+    if not command.params and not isinstance(command, click.Group):
+        yield _code(ctx.command_path), "", "", ""
 
 
 def status_rows() -> Rows:
@@ -202,24 +202,27 @@ def _saved(recommender: Recommender) -> set[str]:
         return {path.name for path in Path(saved.location).iterdir()}
 
 
-def _usage(action: argparse.Action) -> str:
-    value = action.metavar if isinstance(action.metavar, str) else action.dest.upper()
-    if not action.option_strings:
-        return {"?": f"[{value}]", "*": f"[{value} ...]"}.get(str(action.nargs), value)
-    name = action.option_strings[-1]
-    if action.nargs == 0:
-        return name
-    return f"{name} {value}"
+def _usage(param: click.Parameter) -> str:
+    assert param.name is not None
+    value = param.metavar or (param.name if isinstance(param.type, click.Choice) else param.type.name).upper()
+    if isinstance(param, click.Argument):
+        value = param.metavar or param.name.upper()
+        return value if param.required or value.startswith("[") else f"[{value}]"
+    name = max(param.opts, key=len)
+    return name if isinstance(param, click.Option) and param.is_flag else f"{name} {value}"
 
 
-def _values(action: argparse.Action) -> str:
-    return ", ".join(_code(str(choice)) for choice in action.choices or ())
+def _values(param: click.Parameter) -> str:
+    return (
+        ", ".join(_code(str(choice)) for choice in param.type.choices) if isinstance(param.type, click.Choice) else ""
+    )
 
 
-def _default(action: argparse.Action) -> str:
-    if action.required:
+def _default(param: click.Parameter) -> str:
+    if param.required:
         return "required"
-    return "" if action.default in (None, False, []) else _code(_text(action.default))
+    default = param.to_info_dict()["default"]
+    return "" if default in (None, False) else _code(_text(default))
 
 
 def _text(value: object) -> str:

@@ -1,9 +1,9 @@
 """The public interface in docs/public.md: exactly what the code has."""
 
-import argparse
 import re
 from pathlib import Path
 
+import click
 import pytest
 
 from tests.public import PAGE, command_rows, format_rows, render_page, render_tables
@@ -19,7 +19,7 @@ def test_the_committed_page_lists_the_public_interface() -> None:
 
 def test_what_the_code_does_not_have_is_dropped() -> None:
     page = PAGE.read_text()
-    stale = page.replace("| `refrain worker` |", "| `refrain listener` |")
+    stale = page.replace("| `refrain worker` |", "| `refrain jukebox` |")
 
     assert stale != page
     assert render_page(stale) == page
@@ -33,15 +33,12 @@ def test_a_page_without_a_table_is_refused() -> None:
 
 
 def test_every_argument_of_a_command_below_a_command_has_a_row() -> None:
-    parser = argparse.ArgumentParser("refrain")
-    actions = parser.add_subparsers().add_parser("look").add_subparsers()
-    looking = actions.add_parser("at")
-    looking.add_argument("place")
-    looking.add_argument("--how", choices=["near", "far"], default="far")
-    looking.add_argument("--twice", action="store_true")
-    actions.add_parser("away")
+    how = click.Option(["--how"], type=click.Choice(["near", "far"]), default="far")
+    twice = click.Option(["--twice"], is_flag=True)
+    at = click.Command("at", params=[click.Argument(["place"]), how, twice])
+    look = click.Group("look", commands=[at, click.Command("away")])
 
-    assert list(command_rows(parser)) == [
+    assert list(command_rows(click.Group("refrain", commands=[look]))) == [
         ("`refrain look at`", "`PLACE`", "", "required"),
         ("`refrain look at`", "`--how HOW`", "`near`, `far`", "`far`"),
         ("`refrain look at`", "`--twice`", "", ""),

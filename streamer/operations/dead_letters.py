@@ -1,12 +1,13 @@
 """The command `dead-letters`: its arguments, and how it runs them."""
 
-import argparse
 import asyncio
+import functools
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import aclosing
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+import click
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from streamer.errors import RefrainError
@@ -19,160 +20,160 @@ from streamer.operations.choosing import EVERY_LETTER, Choice
 from streamer.operations.discarding import Disposal, discard_letters, preview_discard
 from streamer.operations.letter_listing import Listing, describe, report, report_discarded
 from streamer.operations.redelivery import preview, send_again
-from streamer.runtime.commands import Commands, num
-from streamer.settings import Settings
+from streamer.runtime.commands import NUM, Group, pass_settings
+from streamer.runtime.questions import is_confirmed, refuse_unless_asked
+from streamer.sections import KAFKA
 from streamer.wire.letters import RecordId
 from streamer.wire.messages import Cause
+
+if TYPE_CHECKING:
+    from streamer.settings import Settings
 
 _Result = TypeVar("_Result")
 
 _CAUSES: Final = [cause.value for cause in Cause]
 _LIMIT: Final = 100  # letters listed by default: a few screens full
 
-_WHEN_TO_SEND = """
-Re-send rejected plays once the cause is fixed: a worker that could not compute them (uncomputable), a broker's or a
-producer's clock (impossible-time), REFRAIN_PARTITIONER (stray-partition). A re-sent play counts as played now, after
-everything its listener has played since; a null value forgets its listener now. Plays that a worker would reject again
-as they are, are counted and not sent. One that is rejected again all the same becomes a letter that replaces this one
-in `list`. Each letter is sent once, however often this command runs; `list` shows which were sent.
-"""
-_WHEN_TO_DISCARD = """
-Discard letters that nobody will mend: they are listed, counted and sent no more, and their bytes leave the topic when
-Kafka compacts it. This cannot be undone.
-"""
-_WHEN_TO_ERASE = """
-A running trainer does this by itself, within a minute of a worker's applying a tombstone. Run it by hand where no
-trainer runs. It may be interrupted and repeated.
-"""
+_NOTHING: Final = "nothing was changed; this would be:\n"
 
 
 class DeadLettersError(RefrainError):
     """Raised when a letter does not exist or Kafka fails; letters already sent have receipts, so run it again."""
 
 
-def add_dead_letters(commands: Commands) -> None:
-    """Add the command `dead-letters`."""
-    parser = commands.add_parser("dead-letters", help="list, show, re-send and discard rejected plays")
-    actions = parser.add_subparsers(required=True)
-    _add_list(actions)
-    _add_show(actions)
-    _add_send_again(actions)
-    _add_discard(actions)
-    _add_erase(actions)
+_READS: Final = (*KAFKA, "dead_letter_topic")
+_CHANGES: Final = (*_READS, "app_id", "plays_topic", "transaction_timeout_s")
 
 
-def _add_list(actions: Commands) -> None:
-    parser = actions.add_parser("list", help="list the newest letters, and count all by cause")
-    parser.add_argument("--cause", choices=_CAUSES, action="append", default=[], help="only letters with this cause")
-    parser.add_argument(
-        "--limit", type=num, default=_LIMIT, help="how many letters to list; all are counted (%(default)s)"
-    )
+class _Place(click.ParamType):
+    """The place of a letter."""
 
-    def run(settings: Settings, arguments: argparse.Namespace) -> None:
-        choice = Choice([Cause(code) for code in arguments.cause]) if arguments.cause else EVERY_LETTER
-        sys.stdout.write(_wait_for(settings, letter_reader_rights, _list(settings, choice, arguments.limit)))
+    name = "partition:offset"
 
-    parser.set_defaults(run=run)
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> RecordId:
+        try:
+            return RecordId.parse(value)
+        except ValueError:
+            self.fail(f"{value!r} is not PARTITION:OFFSET, as printed by `list`", param, ctx)
 
 
-def _add_show(actions: Commands) -> None:
-    parser = actions.add_parser("show", help="print a letter in full")
-    parser.add_argument("letter", type=_place, metavar="PARTITION:OFFSET", help="as printed by `list`")
-
-    def run(settings: Settings, arguments: argparse.Namespace) -> None:
-        sys.stdout.write(_wait_for(settings, letter_reader_rights, _show(settings, arguments.letter)))
-
-    parser.set_defaults(run=run)
+_by_cause = click.option("--cause", "causes", type=click.Choice(_CAUSES), multiple=True, metavar="CAUSE",
+                         help=f"letters with this cause, one of {', '.join(_CAUSES)}; may be repeated")  # fmt: skip
 
 
-def _add_send_again(actions: Commands) -> None:
-    parser = actions.add_parser(
-        "send-again", help="re-send letters to the topic of plays, each exactly once", description=_WHEN_TO_SEND
-    )
-    _add_choice(parser)
-    parser.add_argument("--dry-run", action="store_true", help="say what would be sent, and send nothing")
+def _chosen(run: Callable[..., None]) -> Callable[..., None]:
+    """Give a command `choice`, and the arguments of which exactly one kind must be given."""
 
-    def run(settings: Settings, arguments: argparse.Namespace) -> None:
-        choice = _choice(parser, arguments)
-        call = preview(settings, choice) if arguments.dry_run else send_again(settings, choice)
-        dispatch = _wait_for(settings, letter_sender_rights, call)
-        sys.stdout.write(_would(arguments) + report(dispatch))
-        if dispatch.refused or dispatch.missing:
-            sys.exit(1)
+    @functools.wraps(run)
+    def run_with_choice(*, causes: Sequence[str], every: bool, letters: Sequence[RecordId], **given: Any) -> None:
+        if sum(map(bool, (causes, letters, every))) != 1:
+            raise click.UsageError(
+                "choose letters by one of --cause CAUSE, PARTITION:OFFSET ... or --all; `list` shows them",
+                click.get_current_context(),
+            )
+        choice = EVERY_LETTER if every else Choice([Cause(code) for code in causes], letters)
+        run(choice=choice, **given)
 
-    parser.set_defaults(run=run)
-
-
-def _add_discard(actions: Commands) -> None:
-    parser = actions.add_parser("discard", help="remove letters that nobody will mend", description=_WHEN_TO_DISCARD)
-    _add_choice(parser)
-    parser.add_argument("--dry-run", action="store_true", help="say what would be discarded, and discard nothing")
-    parser.add_argument("--yes", action="store_true", help="do not ask")
-
-    def run(settings: Settings, arguments: argparse.Namespace) -> None:
-        choice = _choice(parser, arguments)
-        if not (arguments.dry_run or arguments.yes or sys.stdin.isatty()):
-            parser.error("nobody is there to ask: add --yes, or --dry-run to see what would be discarded")
-        disposal = _wait_for(settings, letter_remover_rights, preview_discard(settings, choice))
-        if not arguments.dry_run and (arguments.yes or _is_confirmed(disposal)):
-            disposal = _wait_for(settings, letter_remover_rights, discard_letters(settings, choice))
-            sys.stdout.write(report_discarded(disposal.num_discarded, disposal.missing))
-        else:
-            sys.stdout.write("nothing was changed; this would be:\n")
-            sys.stdout.write(report_discarded(disposal.num_discarded, disposal.missing))
-        if disposal.missing:
-            sys.exit(1)
-
-    parser.set_defaults(run=run)
+    by_all = click.option("--all", "every", is_flag=True, help="every letter")
+    by_place = click.argument("letters", nargs=-1, type=_Place(), metavar="[PARTITION:OFFSET ...]")
+    return _by_cause(by_all(by_place(run_with_choice)))
 
 
-def _add_erase(actions: Commands) -> None:
-    parser = actions.add_parser(
-        "erase-forgotten", help="remove the letters of forgotten listeners", description=_WHEN_TO_ERASE
-    )
-
-    def run(settings: Settings, _: argparse.Namespace) -> None:
-        sys.stdout.write(_wait_for(settings, letter_remover_rights, _erase(settings)))
-
-    parser.set_defaults(run=run)
+@click.group("dead-letters", cls=Group)
+def dead_letters() -> None:
+    """List, show, re-send and discard rejected plays."""
 
 
-def _add_choice(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of which exactly one kind must be given."""
-    parser.add_argument("--cause", choices=_CAUSES, action="append", default=[], help="letters with this cause")
-    parser.add_argument("--all", action="store_true", help="every letter")
-    parser.add_argument("letters", nargs="*", type=_place, metavar="PARTITION:OFFSET", help="as printed by `list`")
+@dead_letters.command("list", examples=["refrain dead-letters list --cause not-json --limit 20"], reads=_READS)
+@_by_cause
+@click.option("--limit", type=NUM, default=_LIMIT, show_default=True, help="how many letters to list; all are counted")
+@pass_settings
+def _list_command(settings: "Settings", *, causes: Sequence[str], limit: int) -> None:
+    """List the newest letters, and count all by cause."""
+    choice = Choice([Cause(code) for code in causes]) if causes else EVERY_LETTER
+    sys.stdout.write(_wait_for(settings, letter_reader_rights, _list(settings, choice, limit)))
 
 
-def _choice(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> Choice:
-    num_kinds = sum(map(bool, (arguments.cause, arguments.letters, arguments.all)))
-    if num_kinds != 1:
-        parser.error("choose letters by one of --cause CAUSE, PARTITION:OFFSET ... or --all; `list` shows them")
-    return EVERY_LETTER if arguments.all else Choice([Cause(code) for code in arguments.cause], arguments.letters)
+@dead_letters.command("show", examples=["refrain dead-letters show 3:17"], reads=_READS)
+@click.argument("letter", type=_Place(), metavar="PARTITION:OFFSET")
+@pass_settings
+def _show_command(settings: "Settings", *, letter: RecordId) -> None:
+    """Print a letter in full.
+
+    PARTITION:OFFSET is as printed by `list`.
+    """
+    sys.stdout.write(_wait_for(settings, letter_reader_rights, _show(settings, letter)))
 
 
-def _place(text: str) -> RecordId:
-    try:
-        return RecordId.parse(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not PARTITION:OFFSET, as printed by `list`") from None
+@dead_letters.command(
+    "send-again",
+    examples=["refrain dead-letters send-again --cause uncomputable --dry-run", "refrain dead-letters send-again 3:17"],
+    reads=(*_CHANGES, "partitioner"),
+)
+@_chosen
+@click.option("--dry-run", is_flag=True, help="say what would be sent, and send nothing")
+@pass_settings
+def _send_again(settings: "Settings", *, choice: Choice, dry_run: bool) -> None:
+    """Re-send letters to the topic of plays, each exactly once.
+
+    Re-send rejected plays once the cause is fixed: a worker that could not compute them (uncomputable), a broker's or a
+    producer's clock (impossible-time), REFRAIN_PARTITIONER (stray-partition). A re-sent play counts as played now,
+    after everything its listener has played since; a null value forgets its listener now. Plays that a worker would
+    reject again as they are, are counted and not sent. One that is rejected again all the same becomes a letter that
+    replaces this one in `list`. Each letter is sent once, however often this command runs; `list` shows which were
+    sent.
+    """
+    call = preview(settings, choice) if dry_run else send_again(settings, choice)
+    dispatch = _wait_for(settings, letter_sender_rights, call)
+    sys.stdout.write((_NOTHING if dry_run else "") + report(dispatch))
+    if dispatch.refused or dispatch.missing:
+        sys.exit(1)
 
 
-def _would(arguments: argparse.Namespace) -> str:
-    return "nothing was changed; this would be:\n" if arguments.dry_run else ""
+@dead_letters.command(
+    "discard",
+    examples=["refrain dead-letters discard --cause not-json --dry-run", "refrain dead-letters discard 3:17 --yes"],
+    reads=_CHANGES,
+)
+@_chosen
+@click.option("--dry-run", is_flag=True, help="say what would be discarded, and discard nothing")
+@click.option("--yes", is_flag=True, help="do not ask")
+@pass_settings
+def _discard(settings: "Settings", *, choice: Choice, dry_run: bool, yes: bool) -> None:
+    """Remove letters that nobody will mend.
+
+    They are listed, counted and sent no more, and their bytes leave the topic when Kafka compacts it. This cannot be
+    undone.
+    """
+    if not (dry_run or yes):
+        refuse_unless_asked("--yes, or --dry-run to see what would be discarded")
+    disposal = _wait_for(settings, letter_remover_rights, preview_discard(settings, choice))
+    if not dry_run and (yes or _is_confirmed(disposal)):
+        disposal = _wait_for(settings, letter_remover_rights, discard_letters(settings, choice))
+        sys.stdout.write(report_discarded(disposal.num_discarded, disposal.missing))
+    else:
+        sys.stdout.write(_NOTHING + report_discarded(disposal.num_discarded, disposal.missing))
+    if disposal.missing:
+        sys.exit(1)
+
+
+@dead_letters.command("erase-forgotten", examples=["refrain dead-letters erase-forgotten"], reads=_READS)
+@pass_settings
+def _erase_command(settings: "Settings") -> None:
+    """Remove the letters of forgotten listeners.
+
+    A running trainer does this by itself, within a minute of a worker's applying a tombstone. Run it by hand where no
+    trainer runs. It may be interrupted and repeated.
+    """
+    sys.stdout.write(_wait_for(settings, letter_remover_rights, _erase(settings)))
 
 
 def _is_confirmed(disposal: Disposal) -> bool:
-    """Ask on the terminal whether to discard what was found."""
-    if not disposal.num_discarded:
-        return False
-    sys.stdout.write(f"Discard {disposal.num_discarded} letters for ever? [y/N] ")
-    sys.stdout.flush()
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+    return bool(disposal.num_discarded) and is_confirmed(f"Discard {disposal.num_discarded} letters for ever?")
 
 
 def _wait_for(
-    settings: Settings, rights: Callable[[Settings], list[Right]], call: Coroutine[None, None, _Result]
+    settings: "Settings", rights: Callable[["Settings"], list[Right]], call: Coroutine[None, None, _Result]
 ) -> _Result:
     try:
         return asyncio.run(once_admitted(connection_of(settings), rights(settings), call))
@@ -185,7 +186,7 @@ def _wait_for(
         ) from exc
 
 
-async def _list(settings: Settings, choice: Choice, limit: int) -> str:
+async def _list(settings: "Settings", choice: Choice, limit: int) -> str:
     connection = connection_of(settings)
     survey = await survey_letters(connection, settings.dead_letter_topic)
     listing = Listing(limit, survey.num_foreign)
@@ -196,7 +197,7 @@ async def _list(settings: Settings, choice: Choice, limit: int) -> str:
     return listing.to_text()
 
 
-async def _show(settings: Settings, place: RecordId) -> str:
+async def _show(settings: "Settings", place: RecordId) -> str:
     connection = connection_of(settings)
     survey = await survey_letters(connection, settings.dead_letter_topic)
     async with aclosing(read_letters(connection, survey)) as letters:
@@ -206,7 +207,7 @@ async def _show(settings: Settings, place: RecordId) -> str:
     raise DeadLettersError(f"no dead letter at {place} of {settings.dead_letter_topic}; `list` shows which exist")
 
 
-async def _erase(settings: Settings) -> str:
+async def _erase(settings: "Settings") -> str:
     eraser = Eraser(connection_of(settings), settings.dead_letter_topic)
     num_requests, num_letters = 0, 0
     while (erasure := await eraser.erase()).num_requests:

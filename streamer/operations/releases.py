@@ -1,48 +1,37 @@
 """The command `releases`: its arguments, and how it runs them."""
 
-import argparse
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Final, TypeVar
 
+import click
+
 from streamer.kafka.access import once_admitted
 from streamer.kafka.connection import connection_of
 from streamer.kafka.rights import Right, promoter_rights, release_reader_rights
-from streamer.runtime.commands import Commands
-from streamer.settings import Settings
+from streamer.runtime.commands import Group, pass_settings
+from streamer.sections import KAFKA
 
 if TYPE_CHECKING:
     from streamer.releases.promotion import Promoter, Promotion
+    from streamer.settings import Settings
 
 _Result = TypeVar("_Result")
 
-_ROLLBACK: Final = """
-Restore the previous champion; run it again to go further back. If the topic of releases no longer records the previous
-champion, the next older release that passed the gate takes its place. Each release is verified byte by byte first;
-missing or damaged ones are skipped. A running trainer continues: it may publish again as soon as new weights pass the
-gate against the restored champion. To keep an old release, stop the trainer.
-"""
+_READS: Final = (*KAFKA, "releases_topic", "releases_url")
+_PROMOTES: Final = (*_READS, "releases_signing_key", "releases_public_keys")
 
 
-def add_releases(commands: Commands) -> None:
-    """Add `releases list`, `show`, `promote` and `rollback`."""
-    parser = commands.add_parser("releases", help="list and show releases, and choose the champion by hand")
-    actions = parser.add_subparsers(required=True)
-    listing = actions.add_parser("list", help="list all releases, which one is champion, and the latest refusals")
-    listing.set_defaults(run=_list)
-    showing = actions.add_parser("show", help="print a release in full")
-    showing.add_argument("release", metavar="ID", help="as printed by `list`")
-    showing.set_defaults(run=_show)
-    promoting = actions.add_parser("promote", help="verify every byte of a release, then make it champion")
-    promoting.add_argument("release", metavar="ID", help="as printed by `list`")
-    promoting.add_argument("--force", action="store_true", help="even if the gate refused it, or never judged it")
-    promoting.set_defaults(run=_promote)
-    back = actions.add_parser("rollback", help="restore the previous champion", description=_ROLLBACK)
-    back.set_defaults(run=_roll_back)
+@click.group(cls=Group)
+def releases() -> None:
+    """List and show releases, and choose the champion by hand."""
 
 
-def _list(settings: Settings, _: argparse.Namespace) -> None:
+@releases.command("list", examples=["refrain releases list"], reads=_READS)
+@pass_settings
+def _list(settings: "Settings") -> None:
+    """List all releases, which one is champion, and the latest refusals."""
     from streamer.operations.release_listing import print_releases
     from streamer.releases.alias import find_champions
 
@@ -50,23 +39,47 @@ def _list(settings: Settings, _: argparse.Namespace) -> None:
     print_releases(settings.releases_url, champions)
 
 
-def _show(settings: Settings, arguments: argparse.Namespace) -> None:
+@releases.command("show", examples=["refrain releases show 20260101T000000.000Z-0123abcd"], reads=["releases_url"])
+@click.argument("release", metavar="ID")
+@pass_settings
+def _show(settings: "Settings", *, release: str) -> None:
+    """Print a release in full.
+
+    ID is as printed by `list`.
+    """
     from streamer.operations.release_listing import print_release
 
-    print_release(settings.releases_url, arguments.release)
+    print_release(settings.releases_url, release)
 
 
-def _promote(settings: Settings, arguments: argparse.Namespace) -> None:
+@releases.command("promote", examples=["refrain releases promote 20260101T000000.000Z-0123abcd"], reads=_PROMOTES)
+@click.argument("release", metavar="ID")
+@click.option("--force", is_flag=True, help="even if the gate refused it, or never judged it")
+@pass_settings
+def _promote(settings: "Settings", *, release: str, force: bool) -> None:
+    """Verify every byte of a release, then make it champion.
+
+    ID is as printed by `list`.
+    """
     promoter = _promoter(settings)
-    promote = promoter.force if arguments.force else promoter.promote
-    _print_promotion(_run(settings, promoter_rights, promote(arguments.release)))
+    promote = promoter.force if force else promoter.promote
+    _print_promotion(_run(settings, promoter_rights, promote(release)))
 
 
-def _roll_back(settings: Settings, _: argparse.Namespace) -> None:
+@releases.command("rollback", examples=["refrain releases rollback"], reads=_PROMOTES)
+@pass_settings
+def _roll_back(settings: "Settings") -> None:
+    """Restore the previous champion.
+
+    Run it again to go further back. If the topic of releases no longer records the previous champion, the next older
+    release that passed the gate takes its place. Each release is verified byte by byte first; missing or damaged ones
+    are skipped. A running trainer continues: it may publish again as soon as new weights pass the gate against the
+    restored champion. To keep an old release, stop the trainer.
+    """
     _print_promotion(_run(settings, promoter_rights, _promoter(settings).roll_back()))
 
 
-def _promoter(settings: Settings) -> "Promoter":
+def _promoter(settings: "Settings") -> "Promoter":
     from streamer.releases.promotion import Promoter
     from streamer.releases.signing import read_signer, read_trust
     from streamer.releases.store import Store
@@ -87,6 +100,6 @@ def _print_promotion(promotion: "Promotion") -> None:
 
 
 def _run(
-    settings: Settings, rights: Callable[[Settings], list[Right]], call: Coroutine[None, None, _Result]
+    settings: "Settings", rights: Callable[["Settings"], list[Right]], call: Coroutine[None, None, _Result]
 ) -> _Result:
     return asyncio.run(once_admitted(connection_of(settings), rights(settings), call))

@@ -1,73 +1,87 @@
 """The commands `report` and `evaluate`: their arguments."""
 
-import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from streamer.recordings.arguments import add_recording, read_chosen
-from streamer.runtime.commands import Commands, num
-from streamer.settings import Settings
+import click
+
+from streamer.recordings.arguments import Recording, recorded
+from streamer.runtime.commands import NUM, Command, pass_settings
+
+if TYPE_CHECKING:
+    from streamer.settings import Settings
 
 _MANY_TRACKS: Final = 20_000  # ranking takes time in proportion
 _EVERY_OF_MANY: Final = 4
 
-
-def add_report(commands: Commands) -> None:
-    """Add `report`."""
-    parser = commands.add_parser("report", help="compare every system on recorded plays: figures and a page")
-    add_recording(parser)
-    parser.add_argument(
-        "--check", action="store_true", help="reproduce the figures of one seed and compare; status 1 if they differ"
-    )
-    parser.add_argument("--search", action="store_true", help="only continue the search for GRU4Rec's settings")
-    parser.add_argument("--systems", help="comma-separated names (default: all)")
-    parser.add_argument(
-        "--seeds", type=num, default=3, help="number of seeds for systems that involve chance (%(default)s)"
-    )
-    parser.add_argument(
-        "--every", type=num, help="ask every nth test play (default: each; every 4th with a large catalogue)"
-    )
-    parser.add_argument("--into", type=Path, default=Path("docs/report"), help="folder for the report (%(default)s)")
-    parser.add_argument("--keep", type=Path, default=Path(".report"), help="folder for fitted systems (%(default)s)")
-    parser.set_defaults(run=_report)
+_FOLDER: Final = click.Path(path_type=Path)
 
 
-def _report(settings: Settings, arguments: argparse.Namespace) -> None:
+@click.command(
+    cls=Command,
+    examples=["refrain report plays.csv", "refrain report plays.csv --check"],
+    reads=("device",),
+)
+@recorded
+@click.option("--check", is_flag=True, help="reproduce the figures of one seed and compare; status 1 if they differ")
+@click.option("--search", is_flag=True, help="only continue the search for GRU4Rec's settings")
+@click.option("--systems", metavar="NAMES", help="separated by commas  [default: all]")
+@click.option("--seeds", type=NUM, default=3, show_default=True, help="number of seeds for systems that involve chance")
+@click.option("--every", type=NUM, help="ask every nth test play  [default: each; every 4th with a large catalogue]")
+@click.option("--into", type=_FOLDER, metavar="FOLDER", default=Path("docs/report"), show_default=True,
+              help="folder for the report")  # fmt: skip
+@click.option("--keep", type=_FOLDER, metavar="FOLDER", default=Path(".report"), show_default=True,
+              help="folder for fitted systems")  # fmt: skip
+@pass_settings
+def report(
+    settings: "Settings",
+    *,
+    recording: Recording,
+    check: bool,
+    search: bool,
+    systems: str | None,
+    seeds: int,
+    every: int | None,
+    into: Path,
+    keep: Path,
+) -> None:
+    """Compare every system on recorded plays: figures and a page.
+
+    Each system is fitted once and kept, so a report that was interrupted continues.
+    """
     from models.plays.split import split_plays
+    from streamer.report import gru4rec_search
     from streamer.report.bench import Bench
     from streamer.report.figures import Asking
-    from streamer.report.gru4rec_search import search
     from streamer.report.making import check_report, make_report
     from streamer.report.systems import SYSTEMS
     from streamer.runtime.device import pick_device
 
-    dataset = arguments.data.resolve().stem
-    for folder in () if arguments.check else (arguments.into, arguments.keep):
+    for folder in () if check else (into, keep):
         folder.mkdir(parents=True, exist_ok=True)  # before hours of fitting
-    split = split_plays(read_chosen(arguments).plays)
-    if arguments.search:
-        search(split, arguments.into / f"{dataset}.gru4rec.json", log=_log)
+    dataset, split = recording.name, split_plays(recording.read().plays)
+    if search:
+        gru4rec_search.search(split, into / f"{dataset}.gru4rec.json", log=_log)
         return
-    every = arguments.every or (_EVERY_OF_MANY if len(split.catalogue) > _MANY_TRACKS else 1)
-    names = arguments.systems.split(",") if arguments.systems else list(SYSTEMS)
-    with _folder(arguments) as folder:
+    asking = Asking(every or (_EVERY_OF_MANY if len(split.catalogue) > _MANY_TRACKS else 1))
+    names = systems.split(",") if systems else list(SYSTEMS)
+    with _folder(keep, is_kept=not check) as folder:
         bench = Bench(split, folder / dataset, pick_device(settings.device).type, log=_log)
-        if arguments.check:
-            check_report(dataset, bench, names=names, seed=1, asking=Asking(every), folder=arguments.into)
+        if check:
+            check_report(dataset, bench, names=names, seed=1, asking=asking, folder=into)
             return
-        seeds = range(1, arguments.seeds + 1)
-        make_report(dataset, bench, names=names, seeds=seeds, asking=Asking(every), folder=arguments.into)
+        make_report(dataset, bench, names=names, seeds=range(1, seeds + 1), asking=asking, folder=into)
 
 
 @contextmanager
-def _folder(arguments: argparse.Namespace) -> Iterator[Path]:
+def _folder(keep: Path, *, is_kept: bool) -> Iterator[Path]:
     """Yield the folder for fitted systems; for a check, an empty one that is deleted afterwards."""
-    if not arguments.check:
-        yield arguments.keep
+    if is_kept:
+        yield keep
         return
     with TemporaryDirectory() as folder:
         yield Path(folder)
@@ -78,41 +92,39 @@ def _log(text: str) -> None:
     sys.stderr.flush()
 
 
-def add_evaluate(commands: Commands) -> None:
-    """Add `evaluate`."""
-    parser = commands.add_parser("evaluate", help="score a release on recorded plays, without Kafka")
-    add_recording(parser)
-    parser.add_argument("--release", required=True, help="location of the release")
-    parser.add_argument(
-        "--baselines",
-        type=_names,
-        default=["popularity", "markov"],
-        help="comma-separated names (popularity,markov)",
-    )
-    parser.add_argument(
-        "--first-stage",
-        choices=["released", "exact", "index"],
-        default="released",
-        help="what finds tracks on a CPU: what the release has, every track scored, or an index (%(default)s)",
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
+@click.command(
+    cls=Command,
+    examples=[
+        "refrain evaluate plays.csv --release releases/20260101T000000.000Z-0123abcd",
+        "refrain evaluate plays.csv --release releases/20260101T000000.000Z-0123abcd --json | jq .markov",
+    ],
+    reads=("device",),
+)
+@recorded
+@click.option("--release", required=True, metavar="LOCATION", help="location of the release")
+@click.option("--baselines", metavar="NAMES", default="popularity,markov", show_default=True,
+              help="separated by commas")  # fmt: skip
+@click.option(
+    "--first-stage",
+    type=click.Choice(["released", "exact", "index"]),
+    default="released",
+    show_default=True,
+    help="what finds tracks on a CPU: what the release has, every track scored, or an index",
+)
+@click.option("--json", "as_json", is_flag=True, help="print one JSON object instead of tables")
+@pass_settings
+def evaluate(
+    settings: "Settings", *, recording: Recording, release: str, baselines: str, first_stage: str, as_json: bool
+) -> None:
+    """Score a release on recorded plays, without Kafka."""
+    from streamer.report.evaluation import draw_reports, evaluate_release, to_json
 
-    def run(settings: Settings, arguments: argparse.Namespace) -> None:
-        from rich.console import Console
+    names = [name for name in baselines.split(",") if name]
+    reports = evaluate_release(recording.read(), release, settings.device, names, first_stage)
+    if as_json:
+        sys.stdout.write(to_json(reports) + "\n")
+        return
+    from rich.console import Console
 
-        from streamer.report.evaluation import draw_reports, evaluate_release, to_json
-
-        reports = evaluate_release(
-            read_chosen(arguments), arguments.release, settings.device, arguments.baselines, arguments.first_stage
-        )
-        if arguments.json:
-            sys.stdout.write(to_json(reports) + "\n")
-            return
-        for table in draw_reports(reports):
-            Console().print(table)
-
-    parser.set_defaults(run=run)
-
-
-def _names(text: str) -> list[str]:
-    return [name for name in text.split(",") if name]
+    for table in draw_reports(reports):
+        Console().print(table)

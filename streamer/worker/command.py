@@ -1,19 +1,32 @@
 """The command `worker`."""
 
-import argparse
 import asyncio
+from typing import TYPE_CHECKING
 
-from streamer.runtime.commands import Commands
-from streamer.settings import Settings
+import click
+
+from streamer.runtime.commands import Command, pass_settings
+from streamer.sections import ANSWERS, COMPUTING, KAFKA, MEMBERSHIP, NEW_TOPICS, STATES, TOPICS
+
+if TYPE_CHECKING:
+    from streamer.settings import Settings
 
 
-def add_worker(commands: Commands) -> None:
-    """Add `worker`."""
-    parser = commands.add_parser("worker", help="answer plays with recommendations")
-    parser.set_defaults(run=_run)
+@click.command(
+    cls=Command,
+    examples=["REFRAIN_KAFKA_BOOTSTRAP_SERVERS=kafka:9092 REFRAIN_STATE_DIR=/var/lib/refrain refrain worker"],
+    reads=(
+        *KAFKA, *TOPICS, *NEW_TOPICS, *STATES, *ANSWERS, *COMPUTING, *MEMBERSHIP,
+        "releases_url", "releases_public_keys", "releases_max_mb", "web_host", "web_port",
+    ),
+)  # fmt: skip
+@pass_settings
+def worker(settings: "Settings") -> None:
+    """Answer plays with recommendations.
 
-
-def _run(settings: Settings, _: argparse.Namespace) -> None:
+    Reads the topic of plays, moves the state of each listener once per play, and writes two lists for each. Several
+    workers share the partitions. SIGTERM ends one between two batches; whatever else ends it, a restart recovers.
+    """
     from streamer.worker.run import run_worker
 
     asyncio.run(run_worker(settings))

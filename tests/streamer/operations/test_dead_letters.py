@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 
+import click
 import pytest
 from aiokafka.errors import KafkaConnectionError
 
 from streamer.kafka.letters import Letter
 from streamer.operations.choosing import Choice
-from streamer.operations.dead_letters import DeadLettersError, add_dead_letters
+from streamer.operations.dead_letters import DeadLettersError, dead_letters
 from streamer.operations.letter_listing import Listing, describe, escape, report
 from streamer.operations.redelivery import Dispatch
 from streamer.settings import Settings
 from streamer.wire.letters import DeadLetterHeaders, RecordId
 from streamer.wire.messages import Cause
 from tests.builders import NOON_MS, play_value
+from tests.commands import run_here
 from tests.office import Office
 
 
 def run(settings: Settings, *arguments: str) -> None:
-    """Run the command line, as streamer.__main__ does."""
-    parser = argparse.ArgumentParser()
-    add_dead_letters(parser.add_subparsers(required=True))
-    parsed = parser.parse_args(["dead-letters", *arguments])
-    parsed.run(settings, parsed)
+    run_here(dead_letters, settings, *arguments)
 
 
 def letter(
@@ -93,7 +90,7 @@ def test_an_unreachable_kafka_is_one_line() -> None:
     ],
 )
 def test_meaningless_arguments_are_refused(arguments: list[str]) -> None:
-    with pytest.raises(SystemExit, match="2"):
+    with pytest.raises(click.UsageError):
         run(Settings(), *arguments)
 
 

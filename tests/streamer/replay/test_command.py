@@ -1,11 +1,11 @@
 """The arguments of `replay` and `evaluate`."""
 
-import argparse
 import json
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import click
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
@@ -13,11 +13,12 @@ import pytest
 from streamer.errors import RecordingError, ReleaseError
 from streamer.recordings.plays import RecordedPlays
 from streamer.replay import run as running
-from streamer.replay.command import add_replay
+from streamer.replay.command import replay
 from streamer.replay.run import ReplayPlan
-from streamer.report.command import add_evaluate
+from streamer.report.command import evaluate
 from streamer.settings import Settings
 from tests.builders import save_tiny_release
+from tests.commands import run_here
 
 Run = Callable[[Sequence[str]], None]
 Replayed = list[tuple[ReplayPlan, dict[str, str]]]
@@ -29,12 +30,9 @@ def run() -> Iterator[Run]:
     handler = signal.getsignal(signal.SIGTERM)
 
     def parse_and_run(arguments: Sequence[str]) -> None:
-        parser = argparse.ArgumentParser()
-        commands = parser.add_subparsers(required=True)
-        add_replay(commands, {"PATH": "/bin", "REFRAIN_MAX_BATCH_PLAYS": "7"})
-        add_evaluate(commands)
-        parsed = parser.parse_args(arguments)
-        parsed.run(Settings(), parsed)
+        command = {"replay": replay, "evaluate": evaluate}[arguments[0]]
+        environment = {"PATH": "/bin", "REFRAIN_MAX_BATCH_PLAYS": "7"}
+        run_here(command, Settings(), *arguments[1:], environment=environment)
 
     yield parse_and_run
     signal.signal(signal.SIGTERM, handler)
@@ -77,11 +75,11 @@ def test_every_argument_of_a_replay_can_be_given(run: Run, data: str, replayed: 
 
 
 @pytest.mark.parametrize("count", ["0", "-1", "many"])
-def test_counts_are_above_zero(run: Run, data: str, count: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
+def test_counts_are_above_zero(run: Run, data: str, count: str) -> None:
+    with pytest.raises(click.BadParameter) as refused:
         run(["replay", data, "--workers", count])
 
-    assert "--workers" in capsys.readouterr().err
+    assert "'--workers'" in refused.value.format_message()
 
 
 def test_evaluation_needs_a_release(run: Run, data: str, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """The arguments of `report`."""
 
-import argparse
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,9 +9,10 @@ import pyarrow.parquet
 import pytest
 
 from models.plays.split import Split
-from streamer.report.command import add_report
+from streamer.report.command import report
 from streamer.report.making import ReportError
 from streamer.settings import Settings
+from tests.commands import run_here
 
 Run = Callable[[Sequence[str]], None]
 
@@ -29,10 +29,7 @@ def run(split: Split, tmp_path: Path) -> Run:
     places = ["--into", str(tmp_path / "report"), "--keep", str(tmp_path / "kept"), "--systems", "markov,popularity"]
 
     def parse_and_run(arguments: Sequence[str]) -> None:
-        parser = argparse.ArgumentParser()
-        add_report(parser.add_subparsers(required=True))
-        parsed = parser.parse_args(["report", str(folder), *places, *arguments])
-        parsed.run(Settings(), parsed)
+        run_here(report, Settings(), str(folder), *places, *arguments)
 
     return parse_and_run
 
