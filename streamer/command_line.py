@@ -46,6 +46,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "streamer.operations.dead_letters:dead_letters",
         "List, show, re-send and discard rejected plays",
     ),
+    "settings": (
+        "streamer.operations.settings:settings",
+        "Show every setting: its unit, default, value, where that is from, and the reason",
+    ),
     "completion": ("streamer.operations.completion:completion", "Print the script that completes commands in a shell"),
 }
 
@@ -76,7 +80,7 @@ class _Commands(Group):
 def refrain() -> None:
     """Recommend from a stream of plays, exactly once.
 
-    Settings are REFRAIN_ variables. `refrain COMMAND --help` explains a command.
+    Settings are REFRAIN_ variables: `refrain settings` explains them. `refrain COMMAND --help` explains a command.
     """
 
 

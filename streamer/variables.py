@@ -45,6 +45,12 @@ def secrets(kind: type[BaseModel]) -> frozenset[str]:
     return frozenset(name for name, field in kind.model_fields.items() if field.annotation is SecretStr)
 
 
+def find_file(field: str, environment: Mapping[str, str]) -> str | None:
+    """Return the path of the file that holds a secret; None if no variable names one."""
+    path = environment.get(variable(field) + _FILE)
+    return None if path is None else path.strip()
+
+
 def read_variables(kind: type[Fields], environment: Mapping[str, str]) -> Fields:
     """Make a frozen class of the variables that begin with `REFRAIN_`.
 

@@ -1,12 +1,13 @@
-"""The public interface as the code declares it: the tables of docs/public.md.
+"""The public interface as the code declares it: the tables of docs/public.md and docs/settings.md.
 
 `python -m tests.public` (or `make public`) writes the tables between their markers; the prose around them is written by
 hand. Wording stays out of the tables, so that a change of one is a change of the interface.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
+from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, get_args
@@ -37,6 +38,7 @@ from streamer.kafka.rights import (
 )
 from streamer.kafka.topics import TopicSpec, specs
 from streamer.metrics import TrainerMetrics, WorkerMetrics
+from streamer.operations.setting_listing import list_settings
 from streamer.releases.signing import SIGNATURE
 from streamer.runtime.statuses import MEANINGS
 from streamer.settings import Settings
@@ -44,19 +46,23 @@ from streamer.variables import secrets, variable
 from streamer.wire import asyncapi, changelog, state
 from tests.builders import NOON_MS, TRACK_IDS, WINDOW, tiny_network
 
-PAGE: Final = Path(__file__).parents[1] / "docs" / "public.md"
+DOCS: Final = Path(__file__).parents[1] / "docs"
 FORMATS: Final = Path(__file__).parent / "formats"
 
 Rows = Sequence[Sequence[str]]
 
 
-def render_page(page: str) -> str:
+def pages() -> dict[Path, dict[str, str]]:
+    """Return the tables of each page, in Markdown, by their names."""
+    return {DOCS / "public.md": render_tables(), DOCS / "settings.md": render_settings()}
+
+
+def render_page(page: str, tables: Mapping[str, str]) -> str:
     """Replace the tables of a page by those of the code.
 
     Raises:
         ValueError: the page lacks the markers of a table, or has those of one that does not exist.
     """
-    tables = render_tables()
     marked = re.findall(r"<!-- table: (\S+) -->", page)
     if sorted(marked) != sorted(tables):
         raise ValueError(f"the page has the tables {sorted(marked)}, the code has {sorted(tables)}: add their markers")
@@ -68,7 +74,7 @@ def render_page(page: str) -> str:
 
 
 def render_tables() -> dict[str, str]:
-    """Return each table by its name, in Markdown."""
+    """Return the tables of the public interface."""
     return {
         "commands": _table(("command", "argument", "values", "default"), list(command_rows(command_line.refrain))),
         "statuses": _table(("status", "meaning"), status_rows()),
@@ -80,6 +86,19 @@ def render_tables() -> dict[str, str]:
         "release-files": _table(("file", ""), release_file_rows()),
         "formats": _table(("format", "writes", "reads"), format_rows()),
     }
+
+
+def render_settings() -> dict[str, str]:
+    """Return the reference of the settings: a table for each section, as `refrain settings` lists them."""
+    listed = list_settings(Settings(), {})
+    tables = []
+    for section, settings in groupby(listed, lambda each: each.section):
+        rows = [
+            (_code(each.name), _code(str(each.default)), ", ".join(map(_code, each.choices)) or each.unit, each.reason)
+            for each in settings
+        ]
+        tables.append(f"## {section}\n\n{_table(('variable', 'default', 'unit or choices', 'what it decides'), rows)}")
+    return {"settings": "\n".join(tables)}
 
 
 def command_rows(command: click.Command, parent: click.Context | None = None) -> Iterator[Sequence[str]]:
@@ -241,8 +260,9 @@ def _table(head: Sequence[str], rows: Rows) -> str:
 
 
 def main() -> None:
-    """Write the tables of docs/public.md."""
-    PAGE.write_text(render_page(PAGE.read_text()))
+    """Write the tables of the pages."""
+    for page, tables in pages().items():
+        page.write_text(render_page(page.read_text(), tables))
 
 
 if __name__ == "__main__":

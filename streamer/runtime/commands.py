@@ -25,6 +25,9 @@ class _Count(click.IntRange):
 #: A positive count.
 NUM: Final = _Count(min=1)
 
+#: For a command that shows something: the keys of its JSON stay.
+json_option: Final = click.option("--json", "as_json", is_flag=True, help="print one JSON object")
+
 _WIDTH: Final = 79
 _LONGEST: Final = 120  # characters of a line on a command
 
