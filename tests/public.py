@@ -10,9 +10,10 @@ from enum import Enum
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, get_args
+from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 import click
+import msgspec
 import numpy as np
 
 from models import release_files
@@ -40,6 +41,7 @@ from streamer.kafka.topics import TopicSpec, specs
 from streamer.metrics import TrainerMetrics, WorkerMetrics
 from streamer.operations.setting_listing import list_settings
 from streamer.releases.signing import SIGNATURE
+from streamer.runtime.commands import JsonOption
 from streamer.runtime.statuses import MEANINGS
 from streamer.settings import Settings
 from streamer.variables import secrets, variable
@@ -77,6 +79,7 @@ def render_tables() -> dict[str, str]:
     """Return the tables of the public interface."""
     return {
         "commands": _table(("command", "argument", "values", "default"), list(command_rows(command_line.refrain))),
+        "json": _table(("command", "key", "type"), list(json_rows(command_line.refrain))),
         "statuses": _table(("status", "meaning"), status_rows()),
         "settings": _table(("variable", "type", "default"), list(setting_rows())),
         "topics": _table(("topic", "named by", "partitions", "required configuration", "created with"), topic_rows()),
@@ -113,6 +116,41 @@ def command_rows(command: click.Command, parent: click.Context | None = None) ->
         yield _code(ctx.command_path), _code(_usage(param)), _values(param), _default(param)
     if not command.params and not isinstance(command, click.Group):
         yield _code(ctx.command_path), "", "", ""
+
+
+def json_rows(command: click.Command, parent: click.Context | None = None) -> Iterator[Sequence[str]]:
+    """Yield a row for each key of the JSON of a command and of each below it."""
+    ctx = click.Context(command, parent, command.name)
+    if isinstance(command, click.Group):
+        for name in command.list_commands(ctx):
+            below = command.get_command(ctx, name)
+            assert below is not None
+            yield from json_rows(below, ctx)
+    for param in command.params:
+        if isinstance(param, JsonOption):
+            yield from ((_code(ctx.command_path), _code(key), kind) for key, kind in _keys(param.shape))
+
+
+def _keys(shape: object, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the keys of a shape with their types: `[]` is behind a list, `.*` behind names that are not fixed."""
+    arguments = get_args(shape)
+    if isinstance(shape, type) and issubclass(shape, msgspec.Struct):
+        for name, kind in get_type_hints(shape).items():
+            yield from _keys(kind, f"{prefix}.{name}" if prefix else name)
+    elif get_origin(shape) is tuple:
+        yield from _keys(arguments[0], f"{prefix}[]")
+    elif get_origin(shape) is dict:
+        yield from _keys(arguments[1], f"{prefix}.*")
+    else:
+        yield prefix, _kind(shape)
+
+
+def _kind(shape: object) -> str:
+    if get_origin(shape) is Literal:
+        return ", ".join(_code(choice) for choice in get_args(shape))
+    names = {type(None): "null", Any: "any"}
+    kinds = get_args(shape) or (shape,)
+    return " or ".join(names.get(kind) or kind.__name__ for kind in kinds)
 
 
 def status_rows() -> Rows:

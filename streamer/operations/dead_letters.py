@@ -14,13 +14,14 @@ from streamer.errors import RefrainError
 from streamer.kafka.access import once_admitted
 from streamer.kafka.connection import connection_of
 from streamer.kafka.erasure import Eraser
-from streamer.kafka.letters import read_letters, survey_letters
+from streamer.kafka.letters import Letter, read_letters, survey_letters
 from streamer.kafka.rights import Right, letter_reader_rights, letter_remover_rights, letter_sender_rights
 from streamer.operations.choosing import EVERY_LETTER, Choice
 from streamer.operations.discarding import Disposal, discard_letters, preview_discard
-from streamer.operations.letter_listing import Listing, describe, report, report_discarded
+from streamer.operations.letter_listing import Listing, describe, letter_shown, report, report_discarded
 from streamer.operations.redelivery import preview, send_again
-from streamer.runtime.commands import NUM, Group, pass_settings
+from streamer.operations.shapes import LetterShown, LettersShown, to_json
+from streamer.runtime.commands import NUM, Group, json_option, pass_settings
 from streamer.runtime.questions import is_confirmed, refuse_unless_asked
 from streamer.sections import KAFKA
 from streamer.wire.letters import RecordId
@@ -87,22 +88,26 @@ def dead_letters() -> None:
 @dead_letters.command("list", examples=["refrain dead-letters list --cause not-json --limit 20"], reads=_READS)
 @_by_cause
 @click.option("--limit", type=NUM, default=_LIMIT, show_default=True, help="how many letters to list; all are counted")
+@json_option(LettersShown)
 @pass_settings
-def _list_command(settings: "Settings", *, causes: Sequence[str], limit: int) -> None:
+def _list_command(settings: "Settings", *, causes: Sequence[str], limit: int, as_json: bool) -> None:
     """List the newest letters, and count all by cause."""
     choice = Choice([Cause(code) for code in causes]) if causes else EVERY_LETTER
-    sys.stdout.write(_wait_for(settings, letter_reader_rights, _list(settings, choice, limit)))
+    listing = _wait_for(settings, letter_reader_rights, _list(settings, choice, limit))
+    sys.stdout.write(to_json(listing.to_shown()) if as_json else listing.to_text())
 
 
 @dead_letters.command("show", examples=["refrain dead-letters show 3:17"], reads=_READS)
 @click.argument("letter", type=_Place(), metavar="PARTITION:OFFSET")
+@json_option(LetterShown)
 @pass_settings
-def _show_command(settings: "Settings", *, letter: RecordId) -> None:
+def _show_command(settings: "Settings", *, letter: RecordId, as_json: bool) -> None:
     """Print a letter in full.
 
     PARTITION:OFFSET is as printed by `list`.
     """
-    sys.stdout.write(_wait_for(settings, letter_reader_rights, _show(settings, letter)))
+    found = _wait_for(settings, letter_reader_rights, _show(settings, letter))
+    sys.stdout.write(to_json(letter_shown(found)) if as_json else describe(found))
 
 
 @dead_letters.command(
@@ -186,7 +191,7 @@ def _wait_for(
         ) from exc
 
 
-async def _list(settings: "Settings", choice: Choice, limit: int) -> str:
+async def _list(settings: "Settings", choice: Choice, limit: int) -> Listing:
     connection = connection_of(settings)
     survey = await survey_letters(connection, settings.dead_letter_topic)
     listing = Listing(limit, survey.num_foreign)
@@ -194,16 +199,16 @@ async def _list(settings: "Settings", choice: Choice, limit: int) -> str:
         async for letter in letters:
             if choice.covers(letter):
                 listing.add(letter)
-    return listing.to_text()
+    return listing
 
 
-async def _show(settings: "Settings", place: RecordId) -> str:
+async def _show(settings: "Settings", place: RecordId) -> Letter:
     connection = connection_of(settings)
     survey = await survey_letters(connection, settings.dead_letter_topic)
     async with aclosing(read_letters(connection, survey)) as letters:
         async for letter in letters:
             if letter.place == place:
-                return describe(letter)
+                return letter
     raise DeadLettersError(f"no dead letter at {place} of {settings.dead_letter_topic}; `list` shows which exist")
 
 

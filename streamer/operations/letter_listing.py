@@ -3,7 +3,7 @@
 import heapq
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -11,6 +11,7 @@ import msgspec
 
 from streamer.kafka.letters import Letter
 from streamer.operations.redelivery import Dispatch
+from streamer.operations.shapes import CountedCause, LetterShown, LettersShown
 from streamer.wire.letters import RecordId
 from streamer.wire.messages import Cause
 
@@ -26,7 +27,7 @@ class Listing:
 
     limit: int
     num_foreign: int
-    _newest: list[tuple[int, RecordId, str]] = field(default_factory=list)
+    _newest: list[tuple[int, RecordId, Letter]] = field(default_factory=list)
     _num_letters: Counter[Cause] = field(default_factory=Counter)
     _num_sent: Counter[Cause] = field(default_factory=Counter)
 
@@ -34,19 +35,58 @@ class Listing:
         """Count a letter, and list it if it is among the newest."""
         self._num_letters[letter.headers.error] += 1
         self._num_sent[letter.headers.error] += letter.is_sent
-        heapq.heappush(self._newest, (letter.at_ms, letter.place, _line(letter)))
+        heapq.heappush(self._newest, (letter.at_ms, letter.place, _without_play(letter)))
         if len(self._newest) > self.limit:
             heapq.heappop(self._newest)
 
     def to_text(self) -> str:
         """Format the listing, ending with a newline."""
-        lines = [_HEADING, *(line for *_, line in sorted(self._newest)), ""] if self._newest else []
+        lines = [_HEADING, *(_line(letter) for letter in self._letters()), ""] if self._newest else []
         lines.append(f"{'cause':17} {'letters':>9} {'sent again':>11}")
         lines += [f"{cause:17} {num:9} {self._num_sent[cause]:11}" for cause, num in sorted(self._num_letters.items())]
         lines.append(f"{'all':17} {self._num_letters.total():9} {self._num_sent.total():11}")
         if self.num_foreign:
             lines.append(f"{self.num_foreign} other records on the topic are not from this version of Refrain")
         return "\n".join(lines) + "\n"
+
+    def to_shown(self) -> LettersShown:
+        """Return what is listed."""
+        causes = [CountedCause(cause, num, self._num_sent[cause]) for cause, num in sorted(self._num_letters.items())]
+        letters = tuple(_shown(letter) for letter in self._letters())
+        return LettersShown(letters, tuple(causes), self.num_foreign)
+
+    def _letters(self) -> list[Letter]:
+        return [letter for *_, letter in sorted(self._newest, key=lambda each: each[:2])]
+
+
+def _without_play(letter: Letter) -> Letter:
+    """Return a letter whose size is known without its value, which may be large."""
+    headers = msgspec.structs.replace(letter.headers, original_size=letter.num_bytes)
+    return replace(letter, headers=headers, key=None, value=None)
+
+
+def letter_shown(letter: Letter) -> LetterShown:
+    """Return a letter in full."""
+    return msgspec.structs.replace(_shown(letter), key=_text(letter.key), value=_text(letter.value))
+
+
+def _text(content: bytes | None) -> str | None:
+    return None if content is None else escape(content.decode(errors="backslashreplace"))
+
+
+def _shown(letter: Letter) -> LetterShown:
+    headers = letter.headers
+    return LetterShown(
+        letter=str(letter.place),
+        refused_at_ms=letter.at_ms,
+        cause=headers.error,
+        reason=headers.reason,
+        source=f"{headers.source_partition}:{headers.source_offset}",
+        source_topic=headers.source_topic,
+        num_bytes=letter.num_bytes,
+        sent_again=letter.is_sent,
+        times_sent=headers.times_sent,
+    )
 
 
 _HEADING: Final = f"{'letter':13} {'refused at':24} {'cause':17} {'source':20} {'bytes':>8}"
@@ -68,8 +108,8 @@ def describe(letter: Letter) -> str:
         "refused-at": _time(letter.at_ms),
         "sent-again": "yes" if letter.is_sent else "no",
         **{name: escape(str(text)) for name, text in msgspec.to_builtins(letter.headers).items()},
-        "key": "null" if letter.key is None else escape(letter.key.decode(errors="backslashreplace")),
-        "value": "null" if letter.value is None else escape(letter.value.decode(errors="backslashreplace")),
+        "key": "null" if (key := _text(letter.key)) is None else key,
+        "value": "null" if (value := _text(letter.value)) is None else value,
     }
     return "".join(f"{name:17} {text}\n" for name, text in fields.items())
 

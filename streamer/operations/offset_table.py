@@ -1,7 +1,7 @@
 """What `offsets show` prints: the offsets of each partition, and what a reset of those that do not fit would do."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Literal
 
 from aiokafka import TopicPartition
 
@@ -19,6 +19,7 @@ from streamer.kafka.offsets import (
 )
 from streamer.kafka.rights import offset_reader_rights
 from streamer.kafka.topics import find_few_replicas
+from streamer.operations.shapes import ListedPartition, OffsetsShown, ResetPlan
 from streamer.settings import Settings
 from streamer.wire.changelog import NO_MARK
 
@@ -32,9 +33,24 @@ async def show(settings: Settings) -> str:
     Raises:
         AccessError: Kafka does not let us in, or a right is missing.
     """
+    notes, rows = await _look(settings)
+    return table(rows) + "".join(f"{note}\n" for note in notes)
+
+
+async def offsets_shown(settings: Settings) -> OffsetsShown:
+    """Return what `show` describes.
+
+    Raises:
+        AccessError: Kafka does not let us in, or a right is missing.
+    """
+    notes, rows = await _look(settings)
+    return OffsetsShown(tuple(map(_listed, rows)), tuple(notes))
+
+
+async def _look(settings: Settings) -> tuple[list[str], list[Offsets]]:
     await check_access(connection_of(settings), offset_reader_rights(settings))
     notes = [*map(str, await _find_blocks(settings)), await find_few_replicas(settings)]
-    return table(await read_all(settings)) + "".join(f"{note}\n" for note in notes if note)
+    return list(filter(None, notes)), await read_all(settings)
 
 
 # -- what is printed
@@ -50,6 +66,23 @@ def plan(offsets: Offsets, to: str) -> str:
     target = target_of(offsets, to)
     num_skipped, num_again = offsets.num_skipped(target), offsets.num_answered_again(target)
     return f"{to} continues at {target}, skips {num_skipped} plays and applies {num_again} again"
+
+
+def _listed(offsets: Offsets) -> ListedPartition:
+    return ListedPartition(
+        partition=offsets.partition,
+        begin=offsets.begin,
+        end=offsets.end,
+        mark=None if offsets.mark == NO_MARK else offsets.mark.offset,
+        committed=offsets.committed,
+        contradiction=offsets.contradiction,
+        resets=(_plan(offsets, EARLIEST), _plan(offsets, LATEST)) if offsets.contradiction else (),
+    )
+
+
+def _plan(offsets: Offsets, to: Literal["earliest", "latest"]) -> ResetPlan:
+    target = target_of(offsets, to)
+    return ResetPlan(to, target, offsets.num_skipped(target), offsets.num_answered_again(target))
 
 
 _ROW: Final = "{:>9} {:>12} {:>12} {:>12} {:>12}  {}\n"

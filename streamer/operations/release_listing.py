@@ -16,6 +16,7 @@ from models.evaluation.age import span
 from models.release_files import Description, Json
 from streamer.addresses import mask
 from streamer.errors import ReleaseError
+from streamer.operations.shapes import ListedRefusal, ListedRelease, ReleaseShown, ReleasesShown
 from streamer.releases.judgement import first_sentence
 from streamer.releases.registry import Refusal, RegisteredRelease, Registry
 from streamer.releases.store import Store
@@ -25,6 +26,49 @@ _COLUMNS: Final = ("", "release", "age", "plays", "HR@20", "verdict")
 _RIGHT: Final = ("age", "plays", "HR@20")
 _NUM_REFUSALS: Final = 5  # the latest refusals explain why the champion is old
 _PLAIN_WIDTH: Final = 100
+
+
+def releases_shown(releases_url: str, champions: Sequence[ReleaseNotice]) -> ReleasesShown:
+    """Return what `print_releases` prints.
+
+    Raises:
+        StoreError: the store fails.
+    """
+    registry = Registry(Store(releases_url))
+    releases = [registry.look_at(release_id) for release_id in registry.ids()]
+    return ReleasesShown(
+        champion=champions[-1].release_id if champions else None,
+        releases=tuple(_listed(each, champions) for each in reversed(releases)),
+        refusals=tuple(
+            ListedRefusal(each.at_ms, each.trigger, each.reason)
+            for each in reversed(registry.refusals()[-_NUM_REFUSALS:])
+        ),
+    )
+
+
+def release_shown(releases_url: str, release_id: str) -> ReleaseShown:
+    """Return what `print_release` prints.
+
+    Raises:
+        ReleaseError: the release is damaged, or the store fails.
+    """
+    release = Registry(Store(releases_url)).look_at(release_id)
+    if (description := release.description) is None:
+        raise ReleaseError(release.fault)
+    window = description.data_window
+    return ReleaseShown(
+        id=description.release_id,
+        location=release.location,
+        created_at_ms=description.created_at_ms,
+        manifest_sha256=description.manifest_sha256,
+        from_ms=window.from_ms,
+        until_ms=window.until_ms,
+        num_plays=window.num_plays,
+        num_listeners=window.num_listeners,
+        files=dict(description.files),
+        verdict=_verdict(description),
+        metrics={name: value for name, value in description.metrics.items() if name != "verdict"},
+    )
 
 
 def print_releases(releases_url: str, champions: Sequence[ReleaseNotice]) -> None:
@@ -68,12 +112,7 @@ def print_release(releases_url: str, release_id: str) -> None:
 
 def release_row(release: RegisteredRelease, champions: Sequence[ReleaseNotice], now_ms: int) -> tuple[str, ...]:
     """Summarise a release in one row: mark, id, age, plays, HR@20, first sentence of the verdict."""
-    ids = [notice.release_id for notice in champions]
-    mark = (
-        {1: "champion", 2: "before"}.get(len(ids) - ids.index(release.release_id), "")
-        if release.release_id in ids
-        else ""
-    )
+    mark = _mark(release, champions)
     description = release.description
     if description is None:
         return mark, release.release_id, "-", "-", "-", f"DAMAGED: {release.fault}"
@@ -126,6 +165,33 @@ def print_table(console: Console, columns: Sequence[str], rows: Sequence[Sequenc
     console.print(table)
 
 
+def _listed(release: RegisteredRelease, champions: Sequence[ReleaseNotice]) -> ListedRelease:
+    mark, description = _mark(release, champions), release.description
+    if description is None:
+        return ListedRelease(release.release_id, mark, release.location, fault=release.fault)
+    return ListedRelease(
+        id=release.release_id,
+        mark=mark,
+        location=release.location,
+        created_at_ms=description.created_at_ms,
+        num_plays=description.data_window.num_plays,
+        hit_rate_at_20=_measured_hit_rate(description.metrics),
+        verdict=_verdict(description),
+    )
+
+
+def _mark(release: RegisteredRelease, champions: Sequence[ReleaseNotice]) -> str:
+    ids = [notice.release_id for notice in champions]
+    if release.release_id not in ids:
+        return ""
+    return {1: "champion", 2: "before"}.get(len(ids) - ids.index(release.release_id), "")
+
+
+def _verdict(description: Description) -> str | None:
+    verdict = description.metrics.get("verdict")
+    return verdict if isinstance(verdict, str) else None
+
+
 def _gone(champions: Sequence[ReleaseNotice], releases: Sequence[RegisteredRelease]) -> str:
     if not champions:
         return "No release is champion, so workers give no answers." if releases else ""
@@ -140,10 +206,15 @@ def _refusal_row(refusal: Refusal, now_ms: int) -> tuple[str, ...]:
 
 
 def _hit_rate(metrics: Mapping[str, Json]) -> str:
+    value = _measured_hit_rate(metrics)
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _measured_hit_rate(metrics: Mapping[str, Json]) -> float | None:
     value: Json = dict(metrics)
     for name in ("gate", "candidate", "HR@20", "mean"):
         value = value.get(name) if isinstance(value, dict) else None
-    return f"{value:.3f}" if isinstance(value, float) else "-"
+    return value if isinstance(value, float) else None
 
 
 def _date(at_ms: int) -> str:

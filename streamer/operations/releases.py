@@ -10,7 +10,8 @@ import click
 from streamer.kafka.access import once_admitted
 from streamer.kafka.connection import connection_of
 from streamer.kafka.rights import Right, promoter_rights, release_reader_rights
-from streamer.runtime.commands import Group, pass_settings
+from streamer.operations.shapes import ReleaseShown, ReleasesShown, to_json
+from streamer.runtime.commands import Group, json_option, pass_settings
 from streamer.sections import KAFKA
 
 if TYPE_CHECKING:
@@ -29,27 +30,35 @@ def releases() -> None:
 
 
 @releases.command("list", examples=["refrain releases list"], reads=_READS)
+@json_option(ReleasesShown)
 @pass_settings
-def _list(settings: "Settings") -> None:
+def _list(settings: "Settings", *, as_json: bool) -> None:
     """List all releases, which one is champion, and the latest refusals."""
-    from streamer.operations.release_listing import print_releases
+    from streamer.operations.release_listing import print_releases, releases_shown
     from streamer.releases.alias import find_champions
 
     champions = _run(settings, release_reader_rights, find_champions(connection_of(settings), settings.releases_topic))
-    print_releases(settings.releases_url, champions)
+    if as_json:
+        sys.stdout.write(to_json(releases_shown(settings.releases_url, champions)))
+    else:
+        print_releases(settings.releases_url, champions)
 
 
 @releases.command("show", examples=["refrain releases show 20260101T000000.000Z-0123abcd"], reads=["releases_url"])
 @click.argument("release", metavar="ID")
+@json_option(ReleaseShown)
 @pass_settings
-def _show(settings: "Settings", *, release: str) -> None:
+def _show(settings: "Settings", *, release: str, as_json: bool) -> None:
     """Print a release in full.
 
     ID is as printed by `list`.
     """
-    from streamer.operations.release_listing import print_release
+    from streamer.operations.release_listing import print_release, release_shown
 
-    print_release(settings.releases_url, release)
+    if as_json:
+        sys.stdout.write(to_json(release_shown(settings.releases_url, release)))
+    else:
+        print_release(settings.releases_url, release)
 
 
 @releases.command("promote", examples=["refrain releases promote 20260101T000000.000Z-0123abcd"], reads=_PROMOTES)

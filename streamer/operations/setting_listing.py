@@ -1,19 +1,14 @@
 """What `refrain settings` prints and docs/settings.md says: each setting with its unit, value and reason."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
-from typing import Final, Literal, TypeAlias, get_args
-
-import msgspec
+from typing import Final, get_args
 
 from streamer.addresses import mask
+from streamer.operations.shapes import ListedSetting, Value
 from streamer.sections import SECTIONS
 from streamer.settings import Settings
 from streamer.variables import find_file, secrets, variable
-
-Value: TypeAlias = str | int | float | bool
-Source: TypeAlias = Literal["default", "variable", "file"]
 
 #: By how the name of a setting ends.
 _UNITS: Final = {
@@ -34,33 +29,6 @@ _UNITS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ListedSetting:
-    """A setting as it is listed; the keys of the JSON are the names of the attributes.
-
-    Attributes:
-        name: of its variable.
-        section: what it is about.
-        unit: empty where it has none.
-        choices: empty where it is free.
-        default: without one, an empty text.
-        value: `***` for a secret that is given.
-        source: where the value is from.
-        file: of a secret, whose path is in the variable `<name>_FILE`; else None.
-        reason: what it decides, and why the default is what it is.
-    """
-
-    name: str
-    section: str
-    unit: str
-    choices: Sequence[str]
-    default: Value
-    value: Value
-    source: Source
-    file: str | None
-    reason: str
-
-
 def list_settings(settings: Settings, environment: Mapping[str, str]) -> list[ListedSetting]:
     """List the settings, section by section.
 
@@ -69,11 +37,6 @@ def list_settings(settings: Settings, environment: Mapping[str, str]) -> list[Li
         environment: that they were read from.
     """
     return [_listed(settings, environment, section, field) for section, fields in SECTIONS.items() for field in fields]
-
-
-def to_json(listed: Iterable[ListedSetting]) -> str:
-    """Write one object whose `settings` are a list, ending with a newline."""
-    return msgspec.json.encode({"settings": [asdict(each) for each in listed]}).decode() + "\n"
 
 
 def to_text(listed: Iterable[ListedSetting]) -> str:
@@ -103,7 +66,7 @@ def _listed(settings: Settings, environment: Mapping[str, str], section: str, fi
         name=name,
         section=section,
         unit=next((unit for ending, unit in _UNITS.items() if field.endswith(ending)), ""),
-        choices=[choice for choice in get_args(info.annotation) if choice],
+        choices=tuple(choice for choice in get_args(info.annotation) if choice),
         default="" if is_secret else _plain(info.default),
         value=_plain(_masked(getattr(settings, field)) if is_secret else getattr(settings, field)),
         source="file" if is_secret and file else "variable" if name in environment else "default",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from streamer.recordings.arguments import Recording, recorded
-from streamer.runtime.commands import NUM, Command, json_option, pass_settings
+from streamer.runtime.commands import NUM, Command, pass_settings
 
 if TYPE_CHECKING:
     from streamer.settings import Settings
@@ -111,7 +111,7 @@ def _log(text: str) -> None:
     show_default=True,
     help="what finds tracks on a CPU: what the release has, every track scored, or an index",
 )
-@json_option
+@click.option("--json", "as_json", is_flag=True, help="print one JSON object instead of tables")
 @pass_settings
 def evaluate(
     settings: "Settings", *, recording: Recording, release: str, baselines: str, first_stage: str, as_json: bool

@@ -25,9 +25,6 @@ class _Count(click.IntRange):
 #: A positive count.
 NUM: Final = _Count(min=1)
 
-#: For a command that shows something: the keys of its JSON stay.
-json_option: Final = click.option("--json", "as_json", is_flag=True, help="print one JSON object")
-
 _WIDTH: Final = 79
 _LONGEST: Final = 120  # characters of a line on a command
 
@@ -154,6 +151,26 @@ def invoke(command: click.Command, arguments: Sequence[str], surroundings: Surro
     """
     with command.make_context(command.name, list(arguments), obj=surroundings) as ctx:
         command.invoke(ctx)
+
+
+class JsonOption(click.Option):
+    """The option `--json` of a command that shows something.
+
+    Args:
+        declarations: of click.
+        shape: of the object that is printed.
+        options: of click.
+    """
+
+    def __init__(self, declarations: Sequence[str], *, shape: type, **options: Any) -> None:
+        super().__init__(declarations, is_flag=True, **options)
+        self.shape = shape
+
+
+def json_option(shape: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command `as_json`: whether to print an object of a shape instead of text."""
+    says = "print one JSON object; docs/public.md lists its keys"
+    return click.option("--json", "as_json", cls=JsonOption, shape=shape, help=says)
 
 
 def pass_settings(

@@ -40,7 +40,7 @@ COMMANDS: Final[Mapping[tuple[str, ...], Rights]] = {
     ("releases", "list"): release_reader_rights,
     ("releases", "promote", "--force", "RELEASE"): promoter_rights,
     ("offsets", "show"): offset_reader_rights,
-    ("offsets", "reset", "--to", "earliest"): worker_rights,
+    ("offsets", "reset", "--to", "earliest", "--yes"): worker_rights,
     ("dead-letters", "list"): letter_reader_rights,
     ("dead-letters", "send-again", "--cause", "uncomputable"): letter_sender_rights,
     ("dead-letters", "discard", "--all", "--yes"): letter_remover_rights,

@@ -64,7 +64,7 @@ async def send_play(kafka: str, topic: str) -> None:
         "trainer",
         "trainer --once",
         "offsets show",
-        "offsets reset --to latest",
+        "offsets reset --to latest --yes",
         "dead-letters list",
         "releases list",
         "releases rollback",

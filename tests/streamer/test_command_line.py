@@ -100,6 +100,17 @@ def test_what_was_mistyped_is_said_in_a_line(typed: str, said: str, capsys: pyte
     assert capsys.readouterr().err.splitlines()[-1] == f"refrain: {said}"
 
 
+@pytest.mark.parametrize("command", ["offsets reset --to latest", "dead-letters discard --all"])
+def test_what_destroys_asks_and_is_refused_where_nobody_answers(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REFRAIN_KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+
+    assert end(*command.split()) == Status.MISUSED
+
+    assert "nobody is there to ask: add --yes" in capsys.readouterr().err
+
+
 def test_the_version_is_known(capsys: pytest.CaptureFixture[str]) -> None:
     assert end("--version") == Status.DONE
 

@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaConnectionError
 from streamer.kafka.letters import Letter
 from streamer.operations.choosing import Choice
 from streamer.operations.dead_letters import DeadLettersError, dead_letters
-from streamer.operations.letter_listing import Listing, describe, escape, report
+from streamer.operations.letter_listing import Listing, describe, escape, letter_shown, report
 from streamer.operations.redelivery import Dispatch
 from streamer.settings import Settings
 from streamer.wire.letters import DeadLetterHeaders, RecordId
@@ -105,6 +105,29 @@ def test_a_listing_holds_the_newest_and_counts_all() -> None:
     assert [line.split()[0] for line in lines[:3]] == ["letter", "3:1", "3:0"]
     assert lines[2].endswith("wrong-type        plays 3:90125               1  sent again")
     assert [line.split() for line in lines[5:]] == [["not-json", "2", "0"], ["wrong-type", "3", "1"], ["all", "5", "1"]]
+
+
+def test_json_lists_the_same_letters_without_their_plays() -> None:
+    listing = Listing(limit=2, num_foreign=1)
+    for offset in range(3):
+        listing.add(letter(offset, b"{" * (offset + 1), at_ms=NOON_MS - offset, is_sent=offset == 0))
+
+    shown = listing.to_shown()
+
+    assert [(each.letter, each.num_bytes, each.sent_again) for each in shown.letters] == [
+        ("3:1", 2, False),
+        ("3:0", 1, True),
+    ]
+    assert {each.value for each in shown.letters} == {None}
+    assert [(each.cause, each.num_letters, each.num_sent) for each in shown.causes] == [("not-json", 3, 1)]
+    assert shown.num_foreign == 1
+
+
+def test_json_shows_a_letter_with_its_play() -> None:
+    shown = letter_shown(letter(17, b'{"a":\xff', cause=Cause.WRONG_TYPE))
+
+    assert (shown.letter, shown.cause, shown.source) == ("3:17", "wrong-type", "3:90125")
+    assert (shown.key, shown.value) == ("u17", r'{"a":\xff')
 
 
 def test_an_empty_listing_says_so_and_counts_foreign_records() -> None:

@@ -15,7 +15,8 @@ from streamer.kafka.topics import ensure_topics
 from streamer.kafka.transaction import Record, Records, fit, write
 from streamer.local.devkafka import DevKafka
 from streamer.operations.offset_reset import reset
-from streamer.operations.offset_table import show
+from streamer.operations.offset_table import offsets_shown, show
+from streamer.operations.shapes import ResetPlan
 from streamer.settings import Settings
 from streamer.wire.changelog import MARK_KEY, NO_MARK, Mark
 from tests.builders import NOON_MS
@@ -122,13 +123,16 @@ async def test_plays_lost_to_retention_are_counted_and_skipped(
     place: Place, *, to: str, mark: Mark, num_skipped: int
 ) -> None:
     await place.delete_before(8)
-    shown = await show(place.settings)
+    shown, (first, second) = await show(place.settings), (await offsets_shown(place.settings)).partitions
 
     report = await reset(place.settings, to)
 
     plan = f"{to} continues at {mark.offset + 1}, skips {num_skipped} plays and applies 0 again"
     assert "2 plays were deleted before they were applied" in shown
     assert f"reset --to {plan}" in shown
+    assert (first.begin, first.end, first.mark, first.committed) == (8, 10, 5, 6)
+    assert ResetPlan(to, mark.offset + 1, num_skipped, 0) in first.resets  # type: ignore[arg-type]
+    assert (second.contradiction, second.resets) == ("", ())
     assert f"partition 0: {plan}" in report
     assert await place.offsets() == (mark, mark.offset + 1)
     assert "nothing was changed" in await reset(place.settings, to)

@@ -1,6 +1,7 @@
 """The output of `refrain releases`."""
 
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,14 @@ from models.config import TrainingConfig
 from models.release import save_release
 from models.release_files import describe_release
 from models.release_folder import Folder
-from streamer.operations.release_listing import description_text, print_table, release_row
+from streamer.operations.release_listing import (
+    description_text,
+    print_table,
+    release_row,
+    release_shown,
+    releases_shown,
+)
+from streamer.operations.shapes import to_json
 from streamer.releases.registry import Registry
 from streamer.releases.store import Store
 from streamer.wire.messages import ReleaseNotice
@@ -41,6 +49,26 @@ def test_a_release_is_summarised_in_one_row(tmp_path: Path, judged: str) -> None
         "champion", judged, "2 h", "2", "0.412",
         "Published: better than the champion in HR@20, and worse in no metric",
     )  # fmt: skip
+
+
+def test_json_says_of_a_release_what_the_table_says(tmp_path: Path, judged: str) -> None:
+    damaged = save_tiny_release(tmp_path, seed=8)
+    (Path(damaged.location) / "manifest.json").write_text("{")
+
+    shown = {each.id: each for each in releases_shown(str(tmp_path), [notice(judged)]).releases}
+
+    assert (shown[judged].mark, shown[judged].num_plays, shown[judged].verdict) == ("champion", 2, VERDICT)
+    assert shown[judged].hit_rate_at_20 == pytest.approx(0.4123)
+    assert shown[damaged.release_id].created_at_ms is None
+    assert shown[damaged.release_id].fault
+
+
+def test_json_shows_a_release_in_full(tmp_path: Path, judged: str) -> None:
+    shown = json.loads(to_json(release_shown(str(tmp_path), judged)))
+
+    assert (shown["id"], shown["created_at_ms"], shown["verdict"]) == (judged, NOON_MS + 1, VERDICT)
+    assert shown["files"].keys() >= {"config.json", "metrics.json"}
+    assert shown["metrics"] == {"gate": {"candidate": {"HR@20": {"mean": 0.4123}}}}
 
 
 def test_champion_and_the_one_before_are_marked(tmp_path: Path, judged: str) -> None:
