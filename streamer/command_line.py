@@ -46,6 +46,11 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "streamer.operations.dead_letters:dead_letters",
         "List, show, re-send and discard rejected plays",
     ),
+    "listener": (
+        "streamer.operations.listeners:listener",
+        "Show what Kafka holds of a listener: where they live, state and lists",
+    ),
+    "forget": ("streamer.operations.listeners:forget", "Forget a listener, and wait for the receipt of a worker"),
     "settings": (
         "streamer.operations.settings:settings",
         "Show every setting: its unit, default, value, where that is from, and the reason",

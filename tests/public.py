@@ -28,9 +28,11 @@ from models.training.reranker_counts import counted_reranker
 from streamer import command_line
 from streamer.archive import manifest
 from streamer.kafka.rights import (
+    forgetter_rights,
     letter_reader_rights,
     letter_remover_rights,
     letter_sender_rights,
+    listener_reader_rights,
     offset_reader_rights,
     promoter_rights,
     release_reader_rights,
@@ -167,6 +169,8 @@ def right_rows() -> Rows:
         "`releases list`": release_reader_rights(settings),
         "`releases promote`, `rollback`": promoter_rights(settings),
         "`offsets show`": offset_reader_rights(settings),
+        "`listener`": listener_reader_rights(settings),
+        "`forget`": forgetter_rights(settings),
         "`dead-letters list`, `show`": letter_reader_rights(settings),
         "`dead-letters send-again`": letter_sender_rights(settings),
         "`dead-letters discard`, `erase-forgotten`": letter_remover_rights(settings),

@@ -76,6 +76,17 @@ def offset_reader_rights(settings: Settings) -> list[Right]:
     ]
 
 
+def listener_reader_rights(settings: Settings) -> list[Right]:
+    """Return the rights of `listener`."""
+    read = (settings.changelog_topic, settings.short_term_topic, settings.long_term_topic, settings.releases_topic)
+    return [*_on(settings.plays_topic, "Describe"), *(right for topic in read for right in _on(topic, "Read"))]
+
+
+def forgetter_rights(settings: Settings) -> list[Right]:
+    """Return the rights of `forget`."""
+    return [*_on(settings.plays_topic, "Write"), *_on(settings.dead_letter_topic, "Read")]
+
+
 def letter_reader_rights(settings: Settings) -> list[Right]:
     """Return the rights of `dead-letters list` and `show`."""
     return _on(settings.dead_letter_topic, "Read")

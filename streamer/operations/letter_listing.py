@@ -4,7 +4,6 @@ import heapq
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
@@ -12,6 +11,7 @@ import msgspec
 from streamer.kafka.letters import Letter
 from streamer.operations.redelivery import Dispatch
 from streamer.operations.shapes import CountedCause, LetterShown, LettersShown
+from streamer.operations.times import when
 from streamer.wire.letters import RecordId
 from streamer.wire.messages import Cause
 
@@ -95,7 +95,7 @@ _HEADING: Final = f"{'letter':13} {'refused at':24} {'cause':17} {'source':20} {
 def _line(letter: Letter) -> str:
     headers = letter.headers
     source = escape(f"{headers.source_topic} {headers.source_partition}:{headers.source_offset}")
-    line = f"{letter.place!s:13} {_time(letter.at_ms)} {headers.error:17} {source:20} {letter.num_bytes:8}"
+    line = f"{letter.place!s:13} {when(letter.at_ms)} {headers.error:17} {source:20} {letter.num_bytes:8}"
     if letter.is_sent:
         return f"{line}  sent again"
     return f"{line}  rejected {headers.times_sent + 1} times" if headers.times_sent else line
@@ -105,7 +105,7 @@ def describe(letter: Letter) -> str:
     """Format a letter in full, one line per field."""
     fields = {
         "letter": str(letter.place),
-        "refused-at": _time(letter.at_ms),
+        "refused-at": when(letter.at_ms),
         "sent-again": "yes" if letter.is_sent else "no",
         **{name: escape(str(text)) for name, text in msgspec.to_builtins(letter.headers).items()},
         "key": "null" if (key := _text(letter.key)) is None else key,
@@ -133,11 +133,3 @@ def _missing(missing: Collection[RecordId]) -> list[str]:
 def escape(text: str) -> str:
     """Escape unprintable characters as Python literals do: a rejected play may contain terminal codes."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-
-
-def _time(at_ms: int) -> str:
-    """Format a time as RFC 3339, or as milliseconds if no calendar date represents it."""
-    try:
-        return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    except (OverflowError, ValueError):
-        return f"{at_ms:24}"

@@ -179,6 +179,115 @@ class LettersShown(msgspec.Struct, frozen=True):
     num_foreign: int
 
 
+class ForgetReceipt(msgspec.Struct, frozen=True):
+    """A tombstone, and what the worker wrote in the transaction that applied it.
+
+    Attributes:
+        tombstone: PARTITION:OFFSET on the topic of plays.
+        receipt: PARTITION:OFFSET on the topic of dead letters.
+        applied_at_ms: since the epoch.
+    """
+
+    tombstone: str
+    receipt: str
+    applied_at_ms: int
+
+
+class Forgotten(msgspec.Struct, frozen=True):
+    """A listener who is forgotten, with a receipt for each partition that may have been theirs."""
+
+    user: str
+    receipts: tuple[ForgetReceipt, ...]
+
+
+class RememberedPlay(msgspec.Struct, frozen=True):
+    """A play of the ring; the track's id is known if it is in one of the lists."""
+
+    track_key: str
+    track: str | None
+    played_at_ms: int
+    context: str
+    skipped: bool
+    repeats: bool
+
+
+class StateShown(msgspec.Struct, frozen=True):
+    """The state of a listener.
+
+    Attributes:
+        plays_seen: all plays of the listener.
+        plays_folded: plays that the hidden units contain.
+        repeats_seen: plays whose track was in the ring before.
+        source_offset: of the latest play.
+        played_at_ms: of the latest play.
+        release: that made the hidden units; None if none did, or none of the recent champions did.
+        release_key: by which the state names that release.
+        promoted_at_ms: when it became champion.
+        num_counted: tracks whose plays are counted.
+        ring: the latest plays, oldest first.
+    """
+
+    plays_seen: int
+    plays_folded: int
+    repeats_seen: int
+    source_offset: int
+    played_at_ms: int
+    release: str | None
+    release_key: str | None
+    promoted_at_ms: int | None
+    num_counted: int
+    ring: tuple[RememberedPlay, ...]
+
+
+class ListedTrack(msgspec.Struct, frozen=True):
+    """A track of a list, with its score."""
+
+    id: str
+    score: float
+
+
+class ShownList(msgspec.Struct, frozen=True):
+    """The newest list of a horizon: at which offset of its topic it is, and where it comes from."""
+
+    horizon: str
+    offset: int
+    release: str
+    plays_seen: int
+    source_offset: int
+    emitted_at_ms: int
+    tracks: tuple[ListedTrack, ...]
+
+
+class ListenerShown(msgspec.Struct, frozen=True):
+    """What a partition holds of a listener.
+
+    Attributes:
+        user: the user id.
+        partition: of the plays, the states and the lists.
+        partitioners: those that put the listener there.
+        changelog_offset: of the state, or of what removed it; None if there never was one.
+        mark: the last offset that the states of the partition cover; -1 before the first.
+        end: of the plays, the offset after the last.
+        state: None if there is none.
+        lists: the newest one of each horizon that has one.
+    """
+
+    user: str
+    partition: int
+    partitioners: tuple[str, ...]
+    changelog_offset: int | None
+    mark: int
+    end: int
+    state: StateShown | None
+    lists: tuple[ShownList, ...]
+
+
+class ListenersShown(msgspec.Struct, frozen=True):
+    """A listener in each partition that may be theirs."""
+
+    partitions: tuple[ListenerShown, ...]
+
+
 def to_json(shown: msgspec.Struct) -> str:
     """Write an object in a line, ending with a newline."""
     return msgspec.json.encode(shown).decode() + "\n"

@@ -1,0 +1,62 @@
+"""The output of `listener` and `forget`."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from streamer.operations.letter_listing import escape
+from streamer.operations.shapes import ForgetReceipt, ListenerShown, RememberedPlay, ShownList, StateShown
+from streamer.operations.times import when
+
+
+def to_text(shown: Iterable[ListenerShown]) -> str:
+    """Describe a listener in each partition that may be theirs, ending with a newline."""
+    return "\n\n".join("\n".join(_lines(each)) for each in shown) + "\n"
+
+
+def receipts_text(user: str, receipts: Sequence[ForgetReceipt]) -> str:
+    """Say that a listener is forgotten, and what is still to come, ending with a newline."""
+    lines = [f"{escape(user)} is forgotten"]
+    lines += [
+        f"  tombstone {each.tombstone} applied at {when(each.applied_at_ms)}, receipt {each.receipt}"
+        for each in receipts
+    ]
+    lines.append(
+        "State and lists are gone for every reader. A trainer that runs removes letters and archived plays within a "
+        "minute; docs/guarantees.md says when the bytes have left every disk."
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _lines(shown: ListenerShown) -> Iterator[str]:
+    yield f"listener    {escape(shown.user)}"
+    yield f"partition   {shown.partition}, by {' and '.join(shown.partitioners)}"
+    yield f"progress    plays are applied up to offset {shown.mark}, {max(0, shown.end - shown.mark - 1)} wait"
+    if shown.state is None:
+        was = "" if shown.changelog_offset is None else f"; it was removed at offset {shown.changelog_offset}"
+        yield f"state       none{was}"
+    else:
+        yield from _state_lines(shown.state, shown.changelog_offset)
+    for each in shown.lists:
+        yield from _list_lines(each)
+
+
+def _state_lines(state: StateShown, offset: int | None) -> Iterator[str]:
+    yield f"state       at offset {offset} of the changelog: {state.plays_seen} plays, {state.repeats_seen} repeats"
+    yield f"            the latest at {when(state.played_at_ms)}, offset {state.source_offset}"
+    if state.release_key is not None:
+        named = state.release or f"with the key {state.release_key}, none of the recent champions"
+        yield f"lineage     folded from {state.plays_folded} plays by release {named}"
+    yield f"remembers   the latest {len(state.ring)} plays, and how often {state.num_counted} tracks were played"
+    yield from (f"            {_play_line(play)}" for play in state.ring)
+
+
+def _play_line(play: RememberedPlay) -> str:
+    notes = [play.context] * (play.context != "none") + ["skipped"] * play.skipped + ["repeat"] * play.repeats
+    return f"{when(play.played_at_ms)}  {escape(play.track or f'#{play.track_key}'):24} {' '.join(notes)}".rstrip()
+
+
+def _list_lines(shown: ShownList) -> Iterator[str]:
+    yield (
+        f"{shown.horizon:11} {len(shown.tracks)} tracks at offset {shown.offset}, written {when(shown.emitted_at_ms)} "
+        f"for the play at offset {shown.source_offset} by release {shown.release}"
+    )
+    yield from (f"            {track.score:.4f}  {escape(track.id)}" for track in shown.tracks)

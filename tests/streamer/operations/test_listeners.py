@@ -1,0 +1,128 @@
+"""`listener` and `forget` on a real broker, with a worker in the process of the test and without one."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import click
+import pytest
+from aiokafka import TopicPartition
+
+from streamer.kafka.connection import connection_of
+from streamer.kafka.offsets import observing
+from streamer.kafka.partitioner import PARTITIONERS
+from streamer.kafka.topics import ensure_topics
+from streamer.local.devkafka import DevKafka
+from streamer.operations import newest_record
+from streamer.operations.forgetting import ForgettingError
+from streamer.operations.homes import homes_of
+from streamer.operations.listeners import forget, listener
+from streamer.operations.newest_record import find_newest
+from streamer.releases.alias import move_alias
+from streamer.settings import Settings
+from streamer.wire.messages import ReleaseNotice
+from tests.builders import NOON_MS, play_value, save_tiny_release
+from tests.commands import run_here
+from tests.onkafka import create_topic, produce, read_committed
+from tests.working import until_marked, working
+
+USER, OTHER = "u17", "u18"
+
+
+@pytest.fixture
+def settings(kafka: DevKafka, topic_prefix: str, tmp_path: Path) -> Settings:
+    return Settings(
+        kafka_bootstrap_servers=kafka.bootstrap_servers,
+        app_id=topic_prefix,
+        plays_topic=f"{topic_prefix}.plays",
+        short_term_topic=f"{topic_prefix}.short",
+        long_term_topic=f"{topic_prefix}.long",
+        dead_letter_topic=f"{topic_prefix}.dead",
+        releases_topic=f"{topic_prefix}.releases",
+        partitions=1,
+        device="cpu",
+        state_dir=tmp_path / "state",
+        releases_url=str(tmp_path / "releases"),
+    )
+
+
+@pytest.mark.kafka
+async def test_a_listener_is_shown_then_forgotten_with_a_receipt(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at, release = settings.kafka_bootstrap_servers, save_tiny_release(tmp_path / "releases")
+    await create_topic(at, settings.plays_topic)
+    await ensure_topics(settings)
+    await move_alias(connection_of(settings), settings.releases_topic, ReleaseNotice(*release))
+    plays = [play_value(USER, "t1", NOON_MS + n, context="album", skipped=n == 1) for n in range(3)]
+
+    async with working(settings) as answering:
+        await produce(at, settings.plays_topic, *plays, key=USER.encode())
+        await produce(at, settings.plays_topic, play_value(OTHER, "t2"), key=OTHER.encode())
+        await until_marked(answering, 3)
+        await asyncio.to_thread(run_here, listener, settings, USER, "--json")
+        await asyncio.to_thread(run_here, listener, settings, USER)
+        shown = capsys.readouterr().out
+        await asyncio.to_thread(run_here, forget, settings, USER, "--yes", "--json")
+        forgotten = json.loads(capsys.readouterr().out)
+        await asyncio.to_thread(run_here, listener, settings, USER)
+        gone = capsys.readouterr().out
+
+    text, _, rest = shown.partition("\n")
+    (found,) = json.loads(text)["partitions"]
+    assert (found["partition"], found["partitioners"], found["mark"]) == (0, ["murmur2", "crc32"], 3)
+    state = found["state"]
+    assert (state["plays_seen"], state["source_offset"], state["release"]) == (3, 2, release.release_id)
+    assert [play["played_at_ms"] - NOON_MS for play in state["ring"]] == [0, 1, 2]
+    assert [(play["context"], play["skipped"], play["repeats"]) for play in state["ring"]][:2] == [
+        ("album", False, False), ("album", True, True),
+    ]  # fmt: skip
+    assert [each["horizon"] for each in found["lists"]] == ["short-term", "long-term"]
+    assert found["lists"][0]["tracks"][0]["score"] > 0
+    assert f"lineage     folded from 3 plays by release {release.release_id}" in rest
+    assert "\nlong-term   " in rest
+
+    (receipt,) = forgotten["receipts"]
+    (request,) = await read_committed(at, settings.dead_letter_topic)
+    assert (receipt["tombstone"], receipt["receipt"]) == ("0:4", f"0:{request.offset}")
+    assert "state       none; it was removed at offset" in gone
+    assert "-term   " not in gone
+
+
+@pytest.mark.kafka
+async def test_without_a_worker_the_tombstone_stays_and_the_command_says_so(settings: Settings) -> None:
+    await create_topic(settings.kafka_bootstrap_servers, settings.plays_topic)
+    await ensure_topics(settings)
+
+    with pytest.raises(ForgettingError, match=r"no worker has applied the tombstone at 0:0 of .*plays within 0.5 s"):
+        await asyncio.to_thread(run_here, forget, settings, USER, "--yes", "--within", "0.5")
+
+    (tombstone,) = await read_committed(settings.kafka_bootstrap_servers, settings.plays_topic)
+    assert (tombstone.key, tombstone.value) == (USER.encode(), None)
+
+
+@pytest.mark.kafka
+async def test_the_newest_record_is_found_however_far_back(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    at, topic = settings.kafka_bootstrap_servers, settings.plays_topic
+    monkeypatch.setattr(newest_record, "_FIRST_LEAP", 2)
+    await create_topic(at, topic)
+    await produce(at, topic, b"old", b"new", key=b"rare")
+    await produce(at, topic, *[b"x"] * 30, key=b"busy")
+
+    async with observing(connection_of(settings)) as consumer:
+        found = [await find_newest(consumer, TopicPartition(topic, 0), key) for key in (b"rare", b"busy", b"none")]
+
+    assert [record and (record.offset, record.value) for record in found] == [(1, b"new"), (31, b"x"), None]
+
+
+def test_a_listener_lives_where_the_partitioners_say() -> None:
+    murmur2, crc32 = (PARTITIONERS[name](b"u17", 8) for name in ("murmur2", "crc32"))
+
+    assert homes_of(b"u17", 8, "murmur2") == {murmur2: ["murmur2"]}
+    assert homes_of(b"u17", 8, "") == {murmur2: ["murmur2"], crc32: ["crc32"]}
+    assert homes_of(b"u17", 1, "") == {0: ["murmur2", "crc32"]}
+
+
+def test_an_impossible_id_is_refused_before_anything_is_written() -> None:
+    with pytest.raises(click.UsageError, match="nobody is there to ask"):
+        run_here(forget, Settings(), USER)
