@@ -35,8 +35,8 @@ _DAY_MS = 24 * 3600 * 1000
 _COMPACTED_WITHIN = {"max.compaction.lag.ms": str(_DAY_MS)}
 
 _STAY_LONGER = (
-    "what forgotten listeners left stays longer topic=%s %s=%s: set %s with "
-    "`kafka-configs --alter --topic %s --add-config %s=[%s]`%s"
+    "what forgotten listeners left stays longer topic={topic} {name}={value}: set {wanted} with "
+    "`kafka-configs --alter --topic {topic} --add-config {name}=[{wanted}]`{hint}"
 )
 _OLD_LETTERS = (
     "; letters that earlier versions wrote must be sent again or discarded before, as compaction drops most of them"
@@ -83,6 +83,23 @@ def specs(settings: Settings, partitions: int) -> list[TopicSpec]:
 
 
 @dataclass(frozen=True, slots=True)
+class TopicReport:
+    """A topic as a worker that starts now would find it.
+
+    Attributes:
+        name: of the topic.
+        partitions: 0 if there is no such topic, and the worker creates it.
+        problems: why the worker refuses to start, and what to do.
+        cautions: what it warns of.
+    """
+
+    name: str
+    partitions: int
+    problems: tuple[str, ...] = ()
+    cautions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class _Layout:
     """The number of partitions of an existing topic, and of replicas of each of them (the fewest)."""
 
@@ -104,8 +121,7 @@ async def ensure_topics(settings: Settings) -> int:
         ContractError: a topic has settings that would lose or reorder records; names them and what to do.
     """
     async with KafkaAdmin(connection_of(settings)) as admin:
-        plays = TopicSpec(settings.plays_topic, None, {"cleanup.policy": "delete"})
-        layout = await _ensure(admin, plays, settings, create_with=settings.partitions)
+        layout = await _ensure(admin, _plays_spec(settings), settings, create_with=settings.partitions)
         others = [
             await _ensure(admin, spec, settings, create_with=spec.partitions or 1)
             for spec in specs(settings, layout.partitions)
@@ -113,6 +129,27 @@ async def ensure_topics(settings: Settings) -> int:
     if few := _describe_few({each.name: each.replicas for each in (layout, *others)}, settings.replication):
         logger.warning("%s", few)
     return layout.partitions
+
+
+async def look_at_topics(settings: Settings) -> list[TopicReport]:
+    """Describe the topics as a worker that starts now would find them; create none."""
+    async with KafkaAdmin(connection_of(settings)) as admin:
+        num_partitions = len(await admin.find_partitions(settings.plays_topic)) or settings.partitions
+        wanted = [_plays_spec(settings), *specs(settings, num_partitions)]
+        return [await _look_at(admin, spec, settings) for spec in wanted]
+
+
+async def _look_at(admin: KafkaAdmin, spec: TopicSpec, settings: Settings) -> TopicReport:
+    if not (replicas := await admin.find_partitions(spec.name)):
+        return TopicReport(spec.name, 0)
+    layout = _Layout(spec.name, len(replicas), min(replicas.values()))
+    configs = await admin.read_topic_configs(spec.name)
+    problems = tuple(_problems(spec, settings, layout, configs))
+    return TopicReport(spec.name, layout.partitions, problems, tuple(_cautions(spec, layout, configs)))
+
+
+def _plays_spec(settings: Settings) -> TopicSpec:
+    return TopicSpec(settings.plays_topic, None, {"cleanup.policy": "delete"})
 
 
 async def find_few_replicas(settings: Settings) -> str:
@@ -132,17 +169,11 @@ async def _ensure(admin: KafkaAdmin, spec: TopicSpec, settings: Settings, *, cre
     if not await admin.find_partitions(spec.name):
         await _create(admin, spec, create_with, min(settings.replication, await admin.count_brokers()))
     layout = await _read_layout(admin, spec.name)
-    if spec.partitions is not None and layout.partitions != spec.partitions:
-        if spec.name == settings.changelog_topic:  # only Refrain creates it
-            raise ContractError(
-                f"{settings.plays_topic} has {spec.partitions} partitions but the states have {layout.partitions}: "
-                f"{PARTITIONS_CHANGED}"
-            )
-        raise ContractError(
-            f"topic {spec.name} has {layout.partitions} partitions but {settings.plays_topic} has {spec.partitions}: "
-            f"answers go to the partition number of their play; create {spec.name} with as many, or choose another name"
-        )
-    await _check_configs(admin, spec, layout.replicas)
+    configs = await admin.read_topic_configs(spec.name)
+    if problem := next(_problems(spec, settings, layout, configs), None):
+        raise ContractError(problem)
+    for caution in _cautions(spec, layout, configs):
+        logger.warning("%s", caution)
     return layout
 
 
@@ -163,26 +194,42 @@ async def _read_layout(admin: KafkaAdmin, name: str) -> _Layout:
     return _Layout(name, len(replicas), min(replicas.values()))
 
 
-async def _check_configs(admin: KafkaAdmin, spec: TopicSpec, replicas: int) -> None:
-    configs = await admin.read_topic_configs(spec.name)
+def _problems(spec: TopicSpec, settings: Settings, layout: _Layout, configs: Mapping[str, str]) -> Iterator[str]:
+    """Yield why a worker refuses a topic, the worst first, and what to do."""
+    if spec.partitions is not None and layout.partitions != spec.partitions:
+        if spec.name == settings.changelog_topic:  # only Refrain creates it
+            yield (
+                f"{settings.plays_topic} has {spec.partitions} partitions but the states have {layout.partitions}: "
+                f"{PARTITIONS_CHANGED}"
+            )
+        else:
+            yield (
+                f"topic {spec.name} has {layout.partitions} partitions but {settings.plays_topic} has "
+                f"{spec.partitions}: answers go to the partition number of their play; create {spec.name} with as "
+                "many, or choose another name"
+            )
     for name, required in spec.configs.items():
         if not _acceptable(name, required, configs.get(name, required)):
-            raise ContractError(
+            yield (
                 f"topic {spec.name} has {name}={configs[name]} but needs {required}; set it with "
                 f"`kafka-configs --alter --topic {spec.name} --add-config {name}={required}`"
             )
+    if layout.replicas < int(configs.get("min.insync.replicas", 1)):
+        yield (
+            f"topic {spec.name} has {layout.replicas} replicas but min.insync.replicas="
+            f"{configs['min.insync.replicas']}, so it accepts no record; add replicas with kafka-reassign-partitions, "
+            f"or set it with `kafka-configs --alter --topic {spec.name} --add-config min.insync.replicas="
+            f"{max(1, layout.replicas - 1)}`"
+        )
+
+
+def _cautions(spec: TopicSpec, layout: _Layout, configs: Mapping[str, str]) -> Iterator[str]:
+    """Yield what a worker warns of."""
     for name, wanted in spec.erasure.items():
         if not _erases(name, wanted, value := configs.get(name, "")):
             hint = _OLD_LETTERS if name == "cleanup.policy" else ""
-            logger.warning(_STAY_LONGER, spec.name, name, value, wanted, spec.name, name, wanted, hint)
-    if replicas < int(configs.get("min.insync.replicas", 1)):
-        raise ContractError(
-            f"topic {spec.name} has {replicas} replicas but min.insync.replicas={configs['min.insync.replicas']}, so "
-            f"it accepts no record; add replicas with kafka-reassign-partitions, or set it with `kafka-configs --alter "
-            f"--topic {spec.name} --add-config min.insync.replicas={max(1, replicas - 1)}`"
-        )
-    for risk in _risks(configs, replicas):
-        logger.warning("records may be lost topic=%s %s", spec.name, risk)
+            yield _STAY_LONGER.format(topic=spec.name, name=name, value=value, wanted=wanted, hint=hint)
+    yield from (f"records may be lost topic={spec.name} {risk}" for risk in _risks(configs, layout.replicas))
 
 
 def _risks(configs: Mapping[str, str], replicas: int) -> Iterator[str]:

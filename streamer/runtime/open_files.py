@@ -21,13 +21,24 @@ def raise_open_files(num_partitions: int) -> None:
         num_partitions: of the plays.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    highest = _ENOUGH if hard == resource.RLIM_INFINITY else hard
+    highest = _highest(hard)
     if soft != resource.RLIM_INFINITY and soft < highest:
         resource.setrlimit(resource.RLIMIT_NOFILE, (highest, hard))
+    if shortage := find_shortage(num_partitions):
+        logger.warning("%s", shortage)
+
+
+def find_shortage(num_partitions: int) -> str:
+    """Say that a process may not open as many files as a worker that owns every partition; empty if it may."""
+    highest = _highest(resource.getrlimit(resource.RLIMIT_NOFILE)[1])
     needed = _FILES + _FILES_PER_PARTITION * num_partitions
-    if highest < needed:
-        logger.warning(
-            "this process may open %d files, but %d partitions take up to %d: raise the limit (`ulimit -Hn`, "
-            "LimitNOFILE of systemd, default-ulimits of Docker), or run more workers",
-            highest, num_partitions, needed,
-        )  # fmt: skip
+    if highest >= needed:
+        return ""
+    return (
+        f"this process may open {highest} files, but {num_partitions} partitions take up to {needed}: raise the limit "
+        "(`ulimit -Hn`, LimitNOFILE of systemd, default-ulimits of Docker), or run more workers"
+    )
+
+
+def _highest(hard: int) -> int:
+    return _ENOUGH if hard == resource.RLIM_INFINITY else hard
