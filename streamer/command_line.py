@@ -51,6 +51,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "Show what Kafka holds of a listener: where they live, state and lists",
     ),
     "forget": ("streamer.operations.listeners:forget", "Forget a listener, and wait for the receipt of a worker"),
+    "doctor": (
+        "streamer.operations.doctor:doctor",
+        "Check whether a worker could start here and answer, and say what to do",
+    ),
     "settings": (
         "streamer.operations.settings:settings",
         "Show every setting: its unit, default, value, where that is from, and the reason",

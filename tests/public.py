@@ -164,7 +164,7 @@ def right_rows() -> Rows:
     """Return a row for each resource of each process and command, with the default names."""
     settings = Settings()
     rights = {
-        "`refrain worker`, `offsets reset`": worker_rights(settings),
+        "`refrain worker`, `offsets reset`, `doctor`": worker_rights(settings),
         "`refrain trainer`": trainer_rights(settings),
         "`releases list`": release_reader_rights(settings),
         "`releases promote`, `rollback`": promoter_rights(settings),

@@ -49,7 +49,7 @@ async def offsets_shown(settings: Settings) -> OffsetsShown:
 
 async def _look(settings: Settings) -> tuple[list[str], list[Offsets]]:
     await check_access(connection_of(settings), offset_reader_rights(settings))
-    notes = [*map(str, await _find_blocks(settings)), await find_few_replicas(settings)]
+    notes = [*map(str, await find_transactions(settings)), await find_few_replicas(settings)]
     return list(filter(None, notes)), await read_all(settings)
 
 
@@ -120,7 +120,7 @@ async def read_all(settings: Settings) -> list[Offsets]:
         return await read_offsets(consumer, topic, marks, commits)
 
 
-async def _find_blocks(settings: Settings) -> list[Block]:
+async def find_transactions(settings: Settings) -> list[Block]:
     """Find open transactions in front of plays, states and release notices."""
     connection = connection_of(settings)
     topics = (settings.plays_topic, settings.changelog_topic, settings.releases_topic)

@@ -288,6 +288,28 @@ class ListenersShown(msgspec.Struct, frozen=True):
     partitions: tuple[ListenerShown, ...]
 
 
+class Finding(msgspec.Struct, frozen=True):
+    """What a check found.
+
+    Attributes:
+        check: its name.
+        outcome: `failed` if a worker would not start or could not answer; `note` if somebody should know; `skipped` if
+            it could not be checked, because of one that failed.
+        says: what was found, and what to do about it.
+    """
+
+    check: str
+    outcome: Literal["ok", "note", "failed", "skipped"]
+    says: str
+
+
+class Diagnosis(msgspec.Struct, frozen=True):
+    """What the doctor found, check by check."""
+
+    findings: tuple[Finding, ...]
+    num_failed: int
+
+
 def to_json(shown: msgspec.Struct) -> str:
     """Write an object in a line, ending with a newline."""
     return msgspec.json.encode(shown).decode() + "\n"
