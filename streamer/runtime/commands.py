@@ -44,7 +44,23 @@ class Surroundings:
     draw_help: Callable[[click.Context], str | None] = lambda _: None
 
 
-class Command(click.Command):
+class _Teaching(click.Command):
+    """A command whose help says more than click knows, and is drawn on a terminal that can."""
+
+    def get_help(self, ctx: click.Context) -> str:
+        """Return the help: drawn, or plain."""
+        surroundings = ctx.find_object(Surroundings)
+        return (surroundings and surroundings.draw_help(ctx)) or super().get_help(ctx)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what click knows nothing of."""
+        super().format_epilog(ctx, formatter)
+        for title, lines in notes_of(self).items():
+            with formatter.section(title):
+                formatter.write("".join(f"{'':{formatter.current_indent}}{line}\n" for line in lines))
+
+
+class Command(_Teaching):
     """A command whose help also has examples, the settings it reads and the exit statuses.
 
     Args:
@@ -59,18 +75,8 @@ class Command(click.Command):
         self.examples = tuple(examples)
         self.reads = (*dict.fromkeys((*reads, *LOG)),)
 
-    def get_help(self, ctx: click.Context) -> str:
-        """Return the help: drawn on a terminal that can, else plain."""
-        return _drawn_help(ctx) or super().get_help(ctx)
 
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write what click knows nothing of."""
-        super().format_epilog(ctx, formatter)
-        for title, lines in notes_of(self).items():
-            _write(formatter, title, lines)
-
-
-class Group(click.Group):
+class Group(_Teaching, click.Group):
     """A command that has others below it, and names the nearest one where it has not the one that was typed."""
 
     command_class = Command
@@ -92,10 +98,6 @@ class Group(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(self.lines(ctx).items()))
 
-    def get_help(self, ctx: click.Context) -> str:
-        """Return the help: drawn on a terminal that can, else plain."""
-        return _drawn_help(ctx) or super().get_help(ctx)
-
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -109,12 +111,6 @@ class Group(click.Group):
             hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(self.list_commands(ctx))}"
             raise click.UsageError(f"no such command: {args[0]}; {hint}", ctx)
         return super().resolve_command(ctx, args)
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the exit statuses."""
-        super().format_epilog(ctx, formatter)
-        for title, lines in notes_of(self).items():
-            _write(formatter, title, lines)
 
 
 def notes_of(command: click.Command) -> dict[str, Sequence[str]]:
@@ -201,13 +197,3 @@ def pass_environment(
 
 def _surroundings(ctx: click.Context) -> Surroundings:
     return cast("Surroundings", ctx.find_object(Surroundings))
-
-
-def _drawn_help(ctx: click.Context) -> str | None:
-    surroundings = ctx.find_object(Surroundings)
-    return surroundings.draw_help(ctx) if surroundings else None
-
-
-def _write(formatter: click.HelpFormatter, title: str, lines: Iterable[str]) -> None:
-    with formatter.section(title):
-        formatter.write("".join(f"{'':{formatter.current_indent}}{line}\n" for line in lines))

