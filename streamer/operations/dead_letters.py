@@ -162,7 +162,7 @@ def _discard(settings: "Settings", *, choice: Choice, dry_run: bool, yes: bool) 
         sys.exit(1)
 
 
-@dead_letters.command("erase-forgotten", examples=["refrain dead-letters erase-forgotten"], reads=_READS)
+@dead_letters.command("erase-forgotten", examples=["refrain dead-letters erase-forgotten"], reads=(*_READS, "app_id"))
 @pass_settings
 def _erase_command(settings: "Settings") -> None:
     """Remove the letters of forgotten listeners.

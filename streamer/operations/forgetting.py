@@ -59,7 +59,8 @@ async def forget(settings: Settings, user: str, limit_s: float) -> list[ForgetRe
             missing = ", ".join(str(place) for place in tombstones if place not in receipts)
             raise ForgettingError(
                 f"no worker has applied the tombstone at {missing} of {settings.plays_topic} within {limit_s:g} s: it "
-                "stays there, and the next worker that runs applies it; see `refrain offsets show`"
+                "stays there, and the next worker that runs applies it; see `refrain offsets show`, and set "
+                "REFRAIN_PARTITIONER if the workers have it"
             ) from None
     return [receipts[place] for place in tombstones]
 

@@ -24,7 +24,7 @@ async def check_device(settings: Settings) -> list[Finding]:
 
 
 async def check_state_directory(settings: Settings) -> list[Finding]:
-    """Lock and write the state directory, as a worker does, and see what its disk has left."""
+    """Create, lock and write the state directory, as a worker does, and see what its disk has left."""
     directory = settings.state_dir
     try:
         with hold_directory(directory, name="state directory", remedy="set another REFRAIN_STATE_DIR"):

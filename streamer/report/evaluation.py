@@ -1,5 +1,6 @@
 """Evaluating a release on recorded plays, beside baselines and without Kafka."""
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
@@ -11,12 +12,13 @@ from rich.table import Table
 from models.evaluation.baselines import BASELINES
 from models.evaluation.metrics import Estimate
 from models.evaluation.protocol import Report, evaluate, rank_anchors, rank_anchors_as_served
-from models.plays.split import Part, split_plays
+from models.plays.split import Lists, Part, Split, split_plays
 from models.serving.recommender import Recommender
 from models.training.track_lists import with_index
 from streamer.errors import RefrainError
 from streamer.recordings.plays import RecordedPlays
 from streamer.releases.loading import read_release
+from streamer.report.watching import watch
 
 PART: Part = "test"
 
@@ -60,12 +62,16 @@ def evaluate_release(
         raise EvaluationError(
             f"{len(recorded.plays.tracks)} plays cannot be split by time ({exc}); use more plays"
         ) from exc
-    lists = {
-        "by protocol": rank_anchors(recommender, split, PART),
-        "as served": rank_anchors_as_served(recommender, split, PART),
-        **{name: BASELINES[name].fit(split).rank(split, PART) for name in baselines},
+    rankings: dict[str, Callable[[], Lists]] = {
+        "by protocol": lambda: rank_anchors(recommender, split, PART),
+        "as served": lambda: rank_anchors_as_served(recommender, split, PART),
+        **{name: functools.partial(_rank_baseline, name, split) for name in baselines},
     }
-    return {name: evaluate(split, PART, each) for name, each in lists.items()}
+    return {name: evaluate(split, PART, rankings[name]()) for name in watch(rankings)}
+
+
+def _rank_baseline(name: str, split: Split) -> Lists:
+    return BASELINES[name].fit(split).rank(split, PART)
 
 
 def to_json(reports: Mapping[str, Report]) -> str:
