@@ -76,8 +76,8 @@ kafka: $(READY) ## run a real one-node Kafka in the foreground, until Ctrl-C
 schemas: $(READY) ## write docs/asyncapi.json and the JSON schemas of the topics, from the codec
 	$(BIN)/python -m streamer.wire.asyncapi
 
-public: $(READY) ## docs/public.md and settings.md: commands, settings, topics, metrics, formats, from the code
-	$(BIN)/python -m tests.public
+public: $(READY) ## docs/public.md, settings.md and metrics.md: commands, settings, topics, formats, from the code
+	$(BIN)/python -m tests.public && $(BIN)/python -m tests.metrics_page
 
 bench: $(READY) .venv-bench/.installed ## every benchmark, in half an hour and 16 GB of disk: bench/bench.json, bench.html; docs/benchmarks.md
 	$(BIN)/python -m tests.bench --document docs/benchmarks.md $(ARGS)

@@ -213,13 +213,12 @@ def topic_rows() -> Rows:
 
 
 def metric_rows(metrics: WorkerMetrics | TrainerMetrics) -> Rows:
-    """Return a row for each metric of a registry, by name; a counter is named as it is exposed."""
-    rows = []
-    for collector in metrics.registry._collector_to_names:
-        (family,) = (collector.describe if hasattr(collector, "describe") else collector.collect)()
-        name = f"{family.name}_total" if family.type == "counter" else family.name
-        rows.append((_code(name), family.type, ", ".join(map(_code, getattr(collector, "_labelnames", ())))))
-    return sorted(rows)
+    """Return a row for each metric that a process declares, by name; a counter is named as it is exposed."""
+    return sorted(
+        (_code(metric.exposed), metric.kind, ", ".join(map(_code, metric.labels)))
+        for metric in metrics.register.metrics
+        if metric.name.startswith("refrain_")
+    )
 
 
 def release_file_rows() -> Rows:

@@ -6,8 +6,10 @@ at most files that no manifest lists, which the next opening removes. Plays are 
 plays of one partition in the order of their offsets.
 """
 
+import math
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Final, Self
@@ -95,6 +97,19 @@ class Archive:
     def since_fit_s(self) -> float:
         """The time since the latest fit ended; before the first fit, since the first play arrived."""
         return max(0.0, self._clock() - self._manifest.fitted_at_ms / 1000) if self._manifest.fitted_at_ms else 0.0
+
+    @property
+    def fitted_at_s(self) -> float:
+        """When the latest fit ended, seconds since the epoch; NaN if none has."""
+        return self._manifest.fitted_at_ms / 1000 if self._manifest.num_fitted else math.nan
+
+    @property
+    def num_plays_by_age(self) -> Mapping[float, int]:
+        """The number of plays it holds, by the days since they arrived."""
+        today, num_plays = self._today(), Counter[float]()
+        for file in self._manifest.files:
+            num_plays[today - file.day] += file.num_plays
+        return num_plays
 
     @property
     def fitting(self) -> FitWindow | None:

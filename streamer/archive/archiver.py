@@ -6,6 +6,7 @@ that retention deleted while no trainer ran are counted and logged, never skippe
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Final, TypeAlias
@@ -15,6 +16,7 @@ import pyarrow as pa
 from aiokafka import ConsumerRecord, TopicPartition
 
 from streamer.archive.archive import Archive
+from streamer.archive.level import Level
 from streamer.archive.plays import forgotten_users, to_table
 from streamer.errors import ContractError
 from streamer.kafka.admin import KafkaAdmin
@@ -65,6 +67,8 @@ class Archivist:
             auto_offset_reset="none",  # if retention overtakes the reading: exit, and count the loss at the next start
         )
         self._blocks = BlockWatch(topic)
+        self._ends: Mapping[int, tuple[int, int]] = {}
+        self._level = Level()
         self._held: dict[int, list[ConsumerRecord[bytes, bytes]]] = {}
         self._num_held = 0
 
@@ -131,7 +135,8 @@ class Archivist:
 
     async def _fetch(self) -> None:
         fetched = await self._consumer.getmany(timeout_ms=_FETCH_WAIT_MS, max_records=FULL_RECORDS)
-        self._metrics.blocked_seconds.set(max(self._blocks.look(ends_of(self._consumer)).values(), default=0.0))
+        self._ends = ends_of(self._consumer)
+        self._metrics.blocked_seconds.set(max(self._blocks.look(self._ends).values(), default=0.0))
         for partition, records in fetched.items():
             self._held.setdefault(partition.partition, []).extend(records)
             self._num_held += len(records)
@@ -139,14 +144,14 @@ class Archivist:
             await self._archive_held()
 
     async def _archive_held(self) -> None:
-        if not self._held:
-            return
-        reached = {number: await self._consumer.position(TopicPartition(self._topic, number)) for number in self._held}
-        await asyncio.to_thread(self._append, self._held, reached)
-        self._held, self._num_held = (
-            {},
-            0,
-        )  # only now: records that a full disk cannot store are held until there is space
+        reached = {number: await self._consumer.position(TopicPartition(self._topic, number)) for number in self._ends}
+        if self._held:
+            await asyncio.to_thread(self._append, self._held, {number: reached[number] for number in self._held})
+            self._level.note_archived(self._held)
+            self._held, self._num_held = {}, 0  # only now: what a full disk cannot store is held until there is space
+        left = {number: end - reached[number] for number, (_, end) in self._ends.items()}
+        self._metrics.archive_lag.set(sum(left.values()))
+        self._metrics.archived_until.set(self._level.look(left, time.time()))
 
     def _append(self, records: Records, reached: Mapping[int, int]) -> None:
         """Archive records, and where to continue: behind the markers of transactions, which expire like plays."""

@@ -9,7 +9,7 @@ from streamer.kafka.access import once_admitted
 from streamer.kafka.connection import connection_of
 from streamer.kafka.contact import Contact
 from streamer.kafka.rights import trainer_rights
-from streamer.kafka.topics import ensure_topics
+from streamer.kafka.topics import ensure_topics, find_retention_s
 from streamer.metrics import TrainerMetrics
 from streamer.releases.signing import read_signer
 from streamer.releases.store import check_place
@@ -72,6 +72,7 @@ async def run(settings: Settings) -> None:
         if await unless_stopped(_admitted(settings), stopping) is None:
             return
         asking = start_vital(contact.run(), "contact with Kafka")
+        metrics.retention.set(await find_retention_s(settings))
         await run_trainer(trainer_config(settings), metrics, stopping)
         asking.cancel()
     except OffsetOutOfRangeError as exc:

@@ -84,8 +84,10 @@ class Publisher:
         await announce(self._connection, self._topic, notice_of(saved), self._registry.store, self._signer)
         self._saved = None
         self._metrics.releases_published.inc()
+        self._metrics.last_verdict.set(1)
         self._metrics.champion_created.set(self._now_ms() / 1000)
         self._metrics.live_hit_rate.set(math.nan)  # measured before was the champion before
+        self._metrics.hit_rate_at_release.set(math.nan)
         logger.info("release published id=%s location=%s", saved.release_id, saved.location)
         logger.info("verdict: %s", candidate.verdict.paragraph)
         return saved
@@ -93,6 +95,7 @@ class Publisher:
     async def refuse(self, trigger: Trigger, champion: Release | None, verdict: Verdict) -> None:
         """Record why nothing is released; if the registry cannot be written, in the log only."""
         self._metrics.releases_refused.inc()
+        self._metrics.last_verdict.set(0)
         logger.warning("release refused: %s", verdict.reason)
         logger.info("verdict: %s", verdict.paragraph)
         against = None if champion is None else champion.release_id

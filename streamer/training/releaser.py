@@ -161,6 +161,7 @@ class Releaser:
         self._passed = None
         await asyncio.to_thread(self._end_fit)
         self._metrics.plays_new.set(self._archive.num_new)
+        self._metrics.last_fit.set(self._archive.fitted_at_s)
         await self._publisher.prune(self._config.num_kept)
         return saved
 
@@ -209,7 +210,9 @@ class Releaser:
             )
             self._metrics.show_stage("items")
             candidate = await asyncio.to_thread(fit_candidate, plays, plan, champion, terms)
-        self._metrics.fit_seconds.observe(time.perf_counter() - started_s)
+        took_s = time.perf_counter() - started_s
+        self._metrics.fit_seconds.observe(took_s)
+        self._metrics.last_fit_seconds.set(took_s)
         return candidate
 
     def _read_before(self, progress: ReportProgress) -> Callable[[int], Shards] | None:

@@ -21,7 +21,9 @@ from streamer.archive.archive import Archive
 from streamer.archive.archiver import Archivist
 from streamer.kafka.erasure import Eraser
 from streamer.metrics import TrainerMetrics
+from streamer.runtime.last_words import LastWords, keep_last_words
 from streamer.runtime.retry import retry_forever
+from streamer.runtime.vitals import show_vitals
 from streamer.training.checkpoints import CheckpointFile
 from streamer.training.releaser import Releaser, ReleasingConfig
 from streamer.training.shards import forgetting, shards_root
@@ -64,11 +66,12 @@ async def run_trainer(config: TrainerConfig, metrics: TrainerMetrics, stopping: 
         ContractError: archive and topic do not match, or another trainer holds the archive.
         SettingsError: the location of the releases can never be used.
     """
-    async with _archiving(config, metrics) as (archive, archivist):
+    async with _archiving(config, metrics) as (archive, archivist), _introduced(config, metrics) as words:
         releaser = Releaser(config.releasing, metrics, archive)
         await archivist.catch_up(stopping)  # plays that arrived while no trainer ran trigger one fit, not several
         try:
             async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(_note_stop(words, stopping), name="last words")
                 tasks.create_task(_keep_archiving(config, metrics, archivist, archive, stopping), name="archive")
                 tasks.create_task(_keep_releasing(config, metrics, releaser, stopping), name="release")
                 tasks.create_task(_keep_erasing(config, metrics, stopping), name="erase")
@@ -102,11 +105,26 @@ async def _archiving(config: TrainerConfig, metrics: TrainerMetrics) -> AsyncIte
         try:
             await archivist.start()
             metrics.show_stage("catch-up")
-            metrics.plays_new.set(archive.num_new)
+            metrics.show_archive(archive.num_plays_by_age, archive.num_new)
+            metrics.last_fit.set(archive.fitted_at_s)
             logger.info("trainer started archived_plays=%d new_plays=%d", archive.num_plays, archive.num_new)
             yield archive, archivist
         finally:
             await archivist.stop()
+
+
+@contextlib.asynccontextmanager
+async def _introduced(config: TrainerConfig, metrics: TrainerMetrics) -> AsyncIterator[LastWords]:
+    """Show what runs and how it ended before; the archive's directory, which this process holds by now, keeps that."""
+    with keep_last_words(config.archive_dir) as words:
+        show_vitals(metrics, "trainer", config.releasing.device, config.archive_dir, words.past)
+        yield words
+
+
+async def _note_stop(words: LastWords, stopping: asyncio.Event) -> None:
+    """Note that the trainer was asked to stop, before a fit that does not end in time is ended with the process."""
+    await stopping.wait()
+    words.stop()
 
 
 @contextlib.contextmanager
@@ -124,6 +142,7 @@ async def _keep_archiving(
     async def archive_on() -> None:
         await archivist.follow(config.archive_period_s, stopping)
         await asyncio.to_thread(archive.tidy, config.archive_days)
+        metrics.show_archive(archive.num_plays_by_age, archive.num_new)
 
     await retry_forever(
         archive_on, stopping, period_s=0, retry_s=config.retry_s, tolerated=OSError, count_failure=metrics.failures.inc

@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 
 from models.config import HORIZONS
+from models.plays.catalogue import UNKNOWN, Catalogue
 from streamer.metrics import WorkerMetrics
 from streamer.worker.intake import Intake
 from streamer.worker.outputs import Outcome
@@ -14,7 +15,9 @@ from streamer.worker.outputs import Outcome
 _MAX_LATENCY_MS: Final = 86_400_000
 
 
-def count_batch(metrics: WorkerMetrics, intakes: Sequence[Intake], outcome: Outcome, now_ms: float) -> None:
+def count_batch(
+    metrics: WorkerMetrics, intakes: Sequence[Intake], outcome: Outcome, now_ms: float, catalogue: Catalogue | None
+) -> None:
     """Count a batch that is on Kafka and on disk.
 
     Args:
@@ -22,6 +25,7 @@ def count_batch(metrics: WorkerMetrics, intakes: Sequence[Intake], outcome: Outc
         intakes: the batch's records.
         outcome: its result.
         now_ms: ms since the epoch.
+        catalogue: of the release that answered; None without one.
     """
     batch = outcome.batch
     metrics.batch_plays.observe(len(batch.new))
@@ -31,8 +35,9 @@ def count_batch(metrics: WorkerMetrics, intakes: Sequence[Intake], outcome: Outc
     for intake in intakes:
         for reject in intake.rejects:
             metrics.dead_letters.labels(reject.cause).inc()
-    if outcome.answers is None:
+    if outcome.answers is None or catalogue is None:
         return
+    metrics.plays_unknown.inc(int(np.count_nonzero(catalogue.rows(batch.plays.track_keys) == UNKNOWN)))
     metrics.rebuilds.inc(batch.num_rebuilt)
     for horizon, published in zip(HORIZONS, outcome.answers.said.published, strict=True):
         metrics.recommendations.labels(horizon).inc(int(published.sum()))

@@ -163,8 +163,8 @@ class Releases:
         async with self._changed:
             self.champion = champion
             self._changed.notify_all()
-        self._metrics.count_release(champion.release.created_at_ms)
         release = champion.release
+        self._metrics.count_release(release.created_at_ms, len(release.catalogue))
         first_stage = "index" if release.recommender.uses_index else "exact"
         logger.info(
             "release taken up id=%s tracks=%d first_stage=%s", release.release_id, len(release.catalogue), first_stage

@@ -17,6 +17,7 @@ from streamer.faust.app import (
 )
 from streamer.kafka.blocks import BlockWatch
 from streamer.kafka.contact import Contact
+from streamer.wire.changelog import UNKNOWN_MS, Mark
 from streamer.worker.app import Worker
 
 logger = logging.getLogger(__name__)
@@ -90,12 +91,13 @@ class Watch:
         metrics.group_taken.set(app.membership.is_taken)
         self._note_spare(is_spare=is_ready(app) and not owned)
         check_partitions(app, self._source_topic, self._num_partitions)
-        marks = {tp.partition: self._worker.answering.table.mark(tp.partition).offset for tp in owned}
+        marks = {tp.partition: self._worker.answering.table.mark(tp.partition) for tp in owned}
         known = [tp for tp in owned if self._contact.reaches(tp.partition)]
-        lags: dict[int, float] = {tp.partition: await num_left(app, tp, marks[tp.partition]) for tp in known}
+        lags: dict[int, float] = {tp.partition: await num_left(app, tp, marks[tp.partition].offset) for tp in known}
         ends = {tp.partition: ends_of(app, tp) for tp in known}
         blocked = {number: end - readable for number, (readable, end) in ends.items()}
         metrics.show_blocks(blocked, self._blocks.look(ends))
+        metrics.show_ages({number: _age_s(mark, lags.get(number, math.nan)) for number, mark in marks.items()})
         metrics.show_partitions(
             {number: lags[number] + blocked[number] if number in lags else math.nan for number in marks},
             {number: self._worker.answering.table.num_listeners(number) for number in marks},
@@ -103,7 +105,7 @@ class Watch:
         )
         progress: dict[object, tuple[int, float]] = {
             f"partition {number}": (
-                mark,
+                mark.offset,
                 0 if app.unreadable.complaint((self._source_topic, number)) else lags.get(number, 0),
             )
             for number, mark in marks.items()
@@ -123,3 +125,10 @@ class Watch:
             for what, (done, left) in progress.items()
         }
         self._seen = {what: done for what, (done, _) in progress.items()}
+
+
+def _age_s(mark: Mark, lag: float) -> float:
+    """Return the age of the last play applied to a partition that has more; NaN if nothing says it."""
+    if not lag:
+        return 0.0
+    return math.nan if math.isnan(lag) or mark.timestamp_ms == UNKNOWN_MS else time.time() - mark.timestamp_ms / 1000

@@ -103,7 +103,8 @@ class Answering:
             writes = list(write(intakes, outcome, self.topics))
         with timed("commit"):
             await asyncio.gather(*(self.table.commit(fences[part.partition], part) for part in writes))
-        count_batch(self.metrics, intakes, outcome, time.time() * 1000)
+        catalogue = champion.release.catalogue if champion else None
+        count_batch(self.metrics, intakes, outcome, time.time() * 1000, catalogue)
 
     def _take_in(self, chunks: Sequence[Chunk]) -> list[Intake]:
         """Decode what the progress marks do not cover; the chunks of a partition become one intake."""

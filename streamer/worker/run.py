@@ -11,13 +11,15 @@ from streamer.kafka.connection import connection_of
 from streamer.kafka.contact import Contact
 from streamer.kafka.limits import check_limits
 from streamer.kafka.rights import worker_rights
-from streamer.kafka.topics import ensure_topics
+from streamer.kafka.topics import ensure_topics, find_retention_s
 from streamer.runtime.crash import CLOCK_PERIOD_S, ClockWatch, crash, leave
 from streamer.runtime.device import pick_device
 from streamer.runtime.files import hold_directory
+from streamer.runtime.last_words import Past, keep_last_words
 from streamer.runtime.open_files import raise_open_files
 from streamer.runtime.stop import GRACE_S, stop_signal, unless_stopped
 from streamer.runtime.tasks import start_vital
+from streamer.runtime.vitals import show_vitals
 from streamer.runtime.web import WebServer, check_address
 from streamer.settings import Settings
 from streamer.worker.app import Worker, create_worker, needs_of
@@ -56,18 +58,23 @@ async def run_worker(settings: Settings, engine: Engine | None = None) -> None:
     """
     logger.info("worker starts %s", settings.describe())
     stopping = stop_signal(lambda: crash(f"the worker did not stop within {GRACE_S:.0f} s; nothing is lost"))
-    with hold_directory(settings.state_dir, name="state directory", remedy="set another REFRAIN_STATE_DIR"):
-        running = await unless_stopped(_start(settings, engine), stopping)
+    with (
+        hold_directory(settings.state_dir, name="state directory", remedy="set another REFRAIN_STATE_DIR"),
+        keep_last_words(settings.state_dir) as words,
+    ):
+        running = await unless_stopped(_start(settings, engine, words.past), stopping)
         if running is None:
+            words.stop()
             leave("the worker was still starting")
         spare_collector()
         await stopping.wait()
+        words.stop()
         logger.info("worker stops")
         await _stop(running)
 
 
-async def _start(settings: Settings, engine: Engine | None) -> _Running:
-    pick_device(settings.device)  # what the settings get wrong is said before a topic is created
+async def _start(settings: Settings, engine: Engine | None, past: Past) -> _Running:
+    device = pick_device(settings.device)  # what the settings get wrong is said before a topic is created
     await check_address(settings.web_host, settings.web_port)
     await check_access(connection_of(settings), worker_rights(settings))
     num_partitions = await ensure_topics(settings)
@@ -78,6 +85,9 @@ async def _start(settings: Settings, engine: Engine | None) -> _Running:
     metrics = worker.answering.metrics
     contact = Contact(connection_of(settings), settings.plays_topic)
     metrics.kafka_unreachable.set_function(lambda: contact.unreachable_s)
+    metrics.num_partitions.set(num_partitions)
+    show_vitals(metrics, "worker", str(device), settings.state_dir, past)
+    metrics.retention.set(await find_retention_s(settings))
     watch = Watch(worker, contact, settings.plays_topic, num_partitions)
     web = WebServer(
         settings.web_host, settings.web_port, registry=metrics.registry,

@@ -53,6 +53,7 @@ def assert_counts(deployment: Deployment, workers: list[WorkerProcess]) -> None:
     assert latencies == (num_plays, 0)
     assert total(workers, f"{_LATENCY}_sum") >= 0
     assert total(workers, "refrain_duplicates_dropped_total") == 0
+    assert total(workers, "refrain_unknown_track_plays_total") < num_plays
 
 
 def gauges_are_right(deployment: Deployment, workers: list[WorkerProcess]) -> bool:
@@ -63,7 +64,7 @@ def gauges_are_right(deployment: Deployment, workers: list[WorkerProcess]) -> bo
     return (
         dict(shown) == num_listeners(deployment)
         and len([labels for worker in workers for labels, _ in metric(worker, "refrain_lag_plays")]) == NUM_PARTITIONS
-        and total(workers, "refrain_lag_plays") == 0
+        and total(workers, "refrain_lag_plays") == total(workers, "refrain_lag_seconds") == 0
         and total(workers, "refrain_partitions_owned") == NUM_PARTITIONS
     )
 
@@ -79,6 +80,12 @@ async def test_a_worker_shows_every_label_from_its_start_and_nothing_it_has_not_
     assert by_label(worker, "refrain_step_seconds_count", "step") == dict.fromkeys(STEPS, 0)
     assert total([worker], "refrain_listeners") == 0
     assert math.isnan(total([worker], "refrain_release_created_timestamp_seconds"))
+    assert math.isnan(total([worker], "refrain_catalogue_tracks"))
+    assert by_label(worker, "refrain_crashes_total", "cause") == {"killed": 0}
+    assert by_label(worker, "refrain_build_info", "process") == {"worker": 1}
+    assert total([worker], "refrain_plays_partitions") == NUM_PARTITIONS
+    assert total([worker], "refrain_plays_retention_seconds") > 0
+    assert total([worker], "refrain_directory_bytes") > 0
     observe("all causes, horizons and steps are 0; the time of the release is NaN")
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -90,6 +91,8 @@ async def test_bad_plays_are_skipped(kafka: DevKafka, topic_prefix: str, tmp_pat
 
     assert metrics.registry.get_sample_value("refrain_plays_not_archived_total") == 1
     assert metrics.registry.get_sample_value("refrain_plays_archived_total") == 1
+    assert metrics.registry.get_sample_value("refrain_archive_lag_records") == 0
+    assert time.time() - (metrics.registry.get_sample_value("refrain_archived_until_timestamp_seconds") or 0) < 60
 
 
 async def test_a_tombstone_drops_the_plays_before_it(kafka: DevKafka, topic_prefix: str, tmp_path: Path) -> None:

@@ -59,6 +59,7 @@ def test_a_significantly_lower_rate_is_drift(archive: Archive) -> None:
 
     assert DriftWatch(THRESHOLDS, archive, metrics).has_drifted(champion(live_hit_rate=PERFECT))
     assert metrics.registry.get_sample_value("refrain_live_hit_rate") == 0
+    assert metrics.registry.get_sample_value("refrain_live_hit_rate_at_release") == 1.0
 
 
 @pytest.mark.parametrize("then", [{"live_hit_rate": HOPELESS}, {"live_hit_rate": None}, {}])

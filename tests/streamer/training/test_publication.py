@@ -36,6 +36,7 @@ async def test_a_refusal_is_counted_and_recorded_with_what_it_was_compared_with(
         Refusal(NOON_MS, "plays", champion.release_id, "worse", "Refused: worse.")
     ]
     assert metrics.registry.get_sample_value("refrain_releases_refused_total") == 1
+    assert metrics.registry.get_sample_value("refrain_last_fit_passed") == 0
 
 
 async def test_a_refusal_that_cannot_be_recorded_is_in_the_log(

@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import json
 import logging
+import time
 from pathlib import Path
 
 import numpy as np
@@ -158,6 +159,12 @@ async def test_plays_that_arrive_while_it_runs_trigger_one_fit(config: TrainerCo
     await asyncio.wait_for(running, 30)
 
     assert await champion(config) is not None
+    shown = metrics.registry.get_sample_value
+    assert shown("refrain_last_fit_passed") == 1
+    assert (shown("refrain_last_fit_seconds") or 0) > 0
+    assert 0 <= time.time() - (shown("refrain_last_fit_timestamp_seconds") or 0) < 60
+    assert shown("refrain_archive_plays", {"age": "day"}) == NUM_PLAYS
+    assert b'"ended":"stopped"' in (config.archive_dir / "last-words.json").read_bytes()
     with Archive(config.archive_dir) as archive:
         assert (archive.num_plays, archive.num_new) == (NUM_PLAYS, 0)
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from aiokafka import ConsumerRecord
 
+from models.plays.catalogue import Catalogue
 from models.plays.track_ids import TrackIds
 from models.serving.step import Ranked
 from streamer.metrics import WorkerMetrics
@@ -32,7 +33,8 @@ def counted(
     answers = Answers(answered, (ranked, ranked), said, lists, "r1", 77) if has_release else None
     merged = merge(batch, batch.hidden, batch.count_plays(), release_key=9, promoted_at_ms=1)
     metrics = WorkerMetrics()
-    count_batch(metrics, [intake], Outcome(events, listeners, is_known, batch, merged, answers), NOON_MS + 2000)
+    outcome = Outcome(events, listeners, is_known, batch, merged, answers)
+    count_batch(metrics, [intake], outcome, NOON_MS + 2000, Catalogue(TRACK_IDS) if has_release else None)
     return metrics
 
 
@@ -115,3 +117,9 @@ def test_plays_out_of_order_are_counted() -> None:
     metrics = counted(play(1, "u", "t1", NOON_MS), play(2, "u", "t1", NOON_MS - 1))
 
     assert value(metrics, "refrain_negative_gaps_total") == 1
+
+
+def test_plays_of_tracks_that_the_release_does_not_know_are_counted() -> None:
+    metrics = counted(play(1, "u", "t1"), play(2, "u", "new"), play(3, "v", "new"))
+
+    assert value(metrics, "refrain_unknown_track_plays_total") == 2

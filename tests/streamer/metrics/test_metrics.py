@@ -1,39 +1,60 @@
 import math
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 from prometheus_client.exposition import generate_latest
-from prometheus_client.parser import text_string_to_metric_families
 
-from streamer import metrics as metrics_module
 from streamer.metrics import STEPS, TRAINER_STAGES, TrainerMetrics, WorkerMetrics
+from streamer.metrics.process import ProcessMetrics
+from streamer.metrics.register import Metric
+from streamer.metrics.trainer import PLAY_AGES
 
 
 def value(metrics: WorkerMetrics, name: str, **labels: str) -> float | None:
     return metrics.registry.get_sample_value(name, labels)
 
 
-@pytest.mark.parametrize("metrics", [WorkerMetrics(), TrainerMetrics()], ids=["worker", "trainer"])
-def test_every_metric_has_our_prefix_and_a_description(metrics: WorkerMetrics | TrainerMetrics) -> None:
-    text = generate_latest(metrics.registry).decode()
-
-    families = list(text_string_to_metric_families(text))
-    assert len(families) > 10
-    for family in families:
-        assert family.name.startswith("refrain_")
-        assert family.documentation.endswith(".")
+PROCESSES = pytest.mark.parametrize("metrics", [WorkerMetrics(), TrainerMetrics()], ids=["worker", "trainer"])
 
 
-def test_every_declaration_says_what_an_operator_does() -> None:
-    lines = Path(metrics_module.__file__).read_text().splitlines()
+def declared(metrics: ProcessMetrics) -> dict[str, Metric]:
+    """What Refrain itself declares, by name: not the metrics of prometheus-client."""
+    return {each.name: each for each in metrics.register.metrics if each.name.startswith("refrain_")}
 
-    declared = [
-        number for number, line in enumerate(lines) if re.search(r"self\.\w+.* = (Counter|Gauge|Hist|Lat)", line)
-    ]
-    assert len(declared) > 10
-    assert [lines[number] for number in declared if "# " not in lines[number - 1]] == []
+
+@PROCESSES
+def test_the_register_has_all_that_is_served(metrics: ProcessMetrics) -> None:
+    families = {family.name: family for family in metrics.registry.collect()}
+
+    assert families.keys() == {metric.name for metric in metrics.register.metrics}
+    for name, metric in declared(metrics).items():
+        assert (metric.kind, metric.meaning) == (families[name].type, families[name].documentation)
+
+
+@PROCESSES
+def test_a_declaration_says_what_is_counted_and_what_an_operator_does(metrics: ProcessMetrics) -> None:
+    for metric in declared(metrics).values():
+        assert metric.unit
+        assert metric.meaning.endswith(".")
+        assert metric.action.endswith(".")
+        assert (metric.unit == "seconds since 1970") == metric.name.endswith("_timestamp_seconds")
+        assert metric.name.endswith(metric.unit) or metric.unit not in ("seconds", "bytes")
+
+
+@PROCESSES
+def test_metrics_that_are_mentioned_exist(metrics: ProcessMetrics) -> None:
+    known = {metric.exposed for process in (WorkerMetrics(), TrainerMetrics()) for metric in process.register.metrics}
+
+    mentioned = {name for metric in metrics.register.metrics for name in re.findall(r"`(refrain_\w+)`", metric.action)}
+
+    assert mentioned - known == set()
+
+
+@PROCESSES
+def test_the_process_and_its_python_are_shown(metrics: ProcessMetrics) -> None:
+    assert (metrics.registry.get_sample_value("process_resident_memory_bytes") or 0) > 1e6
+    assert {"process_start_time_seconds", "process_open_fds"} <= {each.exposed for each in metrics.register.metrics}
 
 
 def test_two_workers_in_one_process_count_separately() -> None:
@@ -116,17 +137,18 @@ def test_a_trainer_is_in_one_stage_at_a_time() -> None:
 def test_a_release_taken_up_shows_when_it_was_created() -> None:
     metrics = WorkerMetrics()
 
-    metrics.count_release(1_700_000_000_500)
+    metrics.count_release(1_700_000_000_500, 17)
 
     assert value(metrics, "refrain_releases_taken_up_total") == 1
     assert value(metrics, "refrain_release_created_timestamp_seconds") == 1_700_000_000.5
+    assert value(metrics, "refrain_catalogue_tracks") == 17
 
 
 def test_what_a_trainer_has_not_measured_is_nan() -> None:
     metrics = TrainerMetrics().registry
 
-    for name in ("refrain_live_hit_rate", "refrain_champion_created_timestamp_seconds"):
-        assert math.isnan(metrics.get_sample_value(name) or 0)
+    for name in ("live_hit_rate", "champion_created_timestamp_seconds", "last_fit_passed", "last_fit_seconds"):
+        assert math.isnan(metrics.get_sample_value(f"refrain_{name}") or 0)
 
 
 def test_each_trigger_and_cause_is_counted_from_zero() -> None:
@@ -134,3 +156,13 @@ def test_each_trigger_and_cause_is_counted_from_zero() -> None:
 
     assert value(worker, "refrain_dead_letters_total", cause="not-json") == 0
     assert trainer.registry.get_sample_value("refrain_fits_total", {"trigger": "drift"}) == 0
+
+
+def test_plays_of_the_archive_are_shown_by_their_age() -> None:
+    metrics = TrainerMetrics()
+
+    metrics.show_archive({0: 5, 1: 7, 6: 1, 40: 2, 400: 9}, 3)
+
+    ages = {age: metrics.registry.get_sample_value("refrain_archive_plays", {"age": age}) for age in PLAY_AGES}
+    assert ages == {"day": 5, "week": 8, "month": 0, "quarter": 2, "older": 9}
+    assert metrics.registry.get_sample_value("refrain_plays_since_fit") == 3
