@@ -2,15 +2,34 @@ import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pytest
 import yaml
 
-from streamer.metrics import WorkerMetrics
+from tests.k8s.promql import known_samples, names_in
 
-ALERTS = Path(__file__).parents[2] / "k8s" / "alerts" / "refrain.yaml"
+ROOT = Path(__file__).parents[2]
+ALERTS = ROOT / "k8s" / "alerts" / "refrain.yaml"
+RUNBOOKS = ROOT / "docs" / "runbooks.md"
+CASES = sorted(Path(__file__).parent.glob("alerts*.yaml"))
 
-# Suffixes of a metric's names in the exposition format, by its kind.
-SUFFIXES = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_count", "_sum")}
+Rule = dict[str, Any]
+
+
+def rules() -> list[Rule]:
+    return [rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
+
+
+def alerts() -> list[Rule]:
+    return [rule for rule in rules() if "alert" in rule]
+
+
+def sections() -> dict[str, str]:
+    """The runbooks by the name of their alert."""
+    name, *parts = re.split(r"(?m)^### (\w+)$", RUNBOOKS.read_text())
+    assert name.startswith("# Runbooks")
+    return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
 def test_prometheus_accepts_the_alerts(program: Callable[[str], str]) -> None:
@@ -21,19 +40,46 @@ def test_prometheus_accepts_the_alerts(program: Callable[[str], str]) -> None:
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-def test_each_alert_fires_when_it_should_and_only_then(program: Callable[[str], str]) -> None:
-    cases = Path(__file__).with_name("alerts.yaml")
-
+@pytest.mark.parametrize("cases", CASES, ids=lambda path: path.stem)
+def test_each_alert_fires_when_it_should_and_only_then(program: Callable[[str], str], cases: Path) -> None:
     tested = subprocess.run([program("promtool"), "test", "rules", cases], capture_output=True, text=True, check=False)
 
     assert tested.returncode == 0, tested.stdout + tested.stderr
 
 
-def test_alerts_watch_existing_metrics() -> None:
-    known = {metric.name + suffix for metric in WorkerMetrics().registry.collect() for suffix in SUFFIXES[metric.type]}
-    rules = [rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
+def test_rules_name_only_metrics_that_exist_or_that_a_rule_records() -> None:
+    known = known_samples() | {rule["record"] for rule in rules() if "record" in rule}
 
-    watched = {name for rule in rules for name in re.findall(r"\brefrain_\w+", rule["expr"])}
+    unknown = {name for rule in rules() for name in names_in(rule["expr"])} - known
 
-    assert watched - known == set()
-    assert watched
+    assert unknown == set()
+
+
+def test_each_alert_is_seen_firing_in_a_case() -> None:
+    cases = [case for path in CASES for case in yaml.safe_load(path.read_text())["tests"]]
+
+    fired = {each["alertname"] for case in cases for each in case.get("alert_rule_test", ()) if each.get("exp_alerts")}
+
+    assert fired == {alert["alert"] for alert in alerts()}
+
+
+def test_each_alert_has_a_runbook_that_says_what_to_do_and_how_it_ends() -> None:
+    assert sections().keys() == {alert["alert"] for alert in alerts()}
+    for name, text in sections().items():
+        assert re.findall(r"\*\*(Means|Look at|Do|Ends)", text) == ["Means", "Look at", "Do", "Ends"], name
+
+
+def test_each_alert_says_how_urgent_it_is_and_where_its_runbook_is() -> None:
+    for alert in alerts():
+        assert alert["labels"]["severity"] in ("page", "ticket")
+        assert alert["annotations"]["runbook_url"] == f"docs/runbooks.md#{alert['alert'].lower()}"
+
+
+def test_what_alerts_and_runbooks_mention_exists() -> None:
+    known = known_samples() | {rule["record"] for rule in rules() if "record" in rule}
+    families = known | {name.removesuffix("_bucket") for name in known}
+    texts = [RUNBOOKS.read_text(), *(str(alert["annotations"]) for alert in alerts())]
+
+    assert {name for text in texts for name in re.findall(r"\brefrain[_:][\w:]+\b", text)} - families == set()
+    links = set(re.findall(r"\]\(#(\w+)\)", RUNBOOKS.read_text()))
+    assert links - {name.lower() for name in sections()} == set()
