@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help install lock format lint check test test-all faults mutants hostile recovery soak coverage demo replay
-.PHONY: report kafka schemas public bench bench-step day manifests clean
+.PHONY: report kafka schemas public dashboards bench bench-step day manifests clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ schemas: $(READY) ## write docs/asyncapi.json and the JSON schemas of the topics
 
 public: $(READY) ## docs/public.md, settings.md and metrics.md: commands, settings, topics, formats, from the code
 	$(BIN)/python -m tests.public && $(BIN)/python -m tests.metrics_page
+
+dashboards: $(READY) ## k8s/dashboards, for Grafana, from the register of metrics
+	$(BIN)/python -m tests.k8s.dashboards
 
 bench: $(READY) .venv-bench/.installed ## every benchmark, in half an hour and 16 GB of disk: bench/bench.json, bench.html; docs/benchmarks.md
 	$(BIN)/python -m tests.bench --document docs/benchmarks.md $(ARGS)
