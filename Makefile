@@ -76,8 +76,8 @@ kafka: $(READY) ## run a real one-node Kafka in the foreground, until Ctrl-C
 schemas: $(READY) ## write docs/asyncapi.json and the JSON schemas of the topics, from the codec
 	$(BIN)/python -m streamer.wire.asyncapi
 
-public: $(READY) ## docs/public.md, settings.md and metrics.md: commands, settings, topics, formats, from the code
-	$(BIN)/python -m tests.public && $(BIN)/python -m tests.metrics_page
+public: $(READY) ## docs/public.md, settings.md, metrics.md, events.md: commands, formats and more, from the code
+	$(BIN)/python -m tests.public && $(BIN)/python -m tests.metrics_page && $(BIN)/python -m tests.events
 
 dashboards: $(READY) ## k8s/dashboards, for Grafana, from the register of metrics
 	$(BIN)/python -m tests.k8s.dashboards

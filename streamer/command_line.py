@@ -14,6 +14,7 @@ from streamer.operations.completion import VARIABLE as _COMPLETE
 from streamer.runtime.commands import Group, Surroundings, invoke
 from streamer.runtime.damping import Damping
 from streamer.runtime.endings import run_to_the_end
+from streamer.runtime.logs import FORMATTERS
 from streamer.runtime.stop import interruptible
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def _read_settings() -> "Settings":
     from streamer.settings import Settings
 
     settings = Settings.from_environment(os.environ)
-    _configure_logging(settings.log_level)
+    _configure_logging(settings.log_level, settings.log_format)
     return settings
 
 
@@ -124,11 +125,10 @@ def _draw_help(ctx: click.Context) -> str | None:
     return draw_help(ctx)
 
 
-def _configure_logging(level: str) -> None:
+def _configure_logging(level: str, form: str) -> None:
     damping, output = Damping(), logging.StreamHandler(sys.stderr)
     damping.settle_forever()
     output.addFilter(damping)
-    logging.basicConfig(
-        level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s", handlers=[output]
-    )
+    output.setFormatter(FORMATTERS[form]())
+    logging.basicConfig(level=logging.WARNING, handlers=[output])
     logging.getLogger("streamer").setLevel(level.upper())

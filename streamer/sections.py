@@ -40,7 +40,7 @@ ANSWERS: Final = (
 COMPUTING: Final = ("device", "compute_threads")
 MEMBERSHIP: Final = ("session_timeout_s", "heartbeat_s", "rebalance_timeout_s", "transaction_timeout_s")
 WEB: Final = ("web_host", "web_port", "trainer_web_port")
-LOG: Final = ("log_level",)
+LOG: Final = ("log_level", "log_format")
 RELEASES: Final = (
     "releases_url",
     "releases_signing_key",

@@ -164,6 +164,9 @@ class Settings(BaseModel):
     log_level: Annotated[Literal["debug", "info", "warning", "error"], ANY_CASE] = Field(
         default="info", description="debug, info, warning or error"
     )
+    log_format: Annotated[Literal["text", "json"], ANY_CASE] = Field(
+        default="text", description="`json`: a line is an object, whose `event` is one of docs/events.md"
+    )
 
     archive_days: Num = Field(
         default=365,

@@ -73,14 +73,14 @@ class BlockWatch:
         blocked = {(number, stable): end - stable for number, (stable, end) in ends.items() if end > stable}
         self._since_s = {place: self._since_s.get(place, now_s) for place in blocked}
         for number, offset in self._logged - blocked.keys():
-            logger.info("a transaction has ended topic=%s partition=%d offset=%d", self._topic, number, offset)
+            logger.info("transaction ended topic=%s partition=%d offset=%d", self._topic, number, offset)
         self._logged &= blocked.keys()
         seconds = dict.fromkeys(ends, 0.0)
         for (number, offset), since_s in self._since_s.items():
             seconds[number] = now_s - since_s
             if seconds[number] > _LOGGED_AFTER_S and (number, offset) not in self._logged:
                 self._logged.add((number, offset))
-                logger.warning("%s", Block(self._topic, number, offset, blocked[number, offset]))
+                logger.warning("partition blocked: %s", Block(self._topic, number, offset, blocked[number, offset]))
         return seconds
 
 

@@ -113,7 +113,7 @@ class Contact:
         silent_s, self._num_failures, self._answered_s = self.unreachable_s, 0, self._clock()
         if self._was_lost:
             self._was_lost = False
-            logger.warning("Kafka answers again after %.0f s", silent_s)
+            logger.warning("Kafka answers again: after %.0f s", silent_s)
 
     def note_failure(self, cause: Exception) -> None:
         """Note that Kafka did not answer."""
@@ -129,5 +129,7 @@ class Contact:
         if self._is_overdue and not self._was_lost:
             self._was_lost = True
             logger.error(
-                "%s%s; waiting for it", self.complaint(), f" ({str(cause) or type(cause).__name__})" if cause else ""
+                "Kafka unreachable: %s%s; waiting for it",
+                self.complaint(),
+                f" ({str(cause) or type(cause).__name__})" if cause else "",
             )

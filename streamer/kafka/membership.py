@@ -72,7 +72,7 @@ class Membership:
         """Note that this worker is a member."""
         if self._is_taken:
             self._is_taken = False
-            logger.warning("the consumer group %s is free again; joined", self._group_id)
+            logger.warning("group free: the consumer group %s is free again; joined", self._group_id)
 
     def end(self, error: Exception) -> NoReturn:
         """End the process because of an error of the coordinator."""
@@ -98,8 +98,8 @@ class Membership:
             return
         self._is_taken = True
         logger.error(
-            "the consumer group %s is taken by %s, which share partitions out in another way: stop them, or give them "
-            "another group; this worker waits and joins when they are gone",
+            "group taken: the consumer group %s is taken by %s, which share partitions out in another way: stop them, "
+            "or give them another group; this worker waits and joins when they are gone",
             self._group_id, await self._others(),
         )  # fmt: skip
 

@@ -26,8 +26,8 @@ _FEW_REPLICAS = (
 )
 
 _FOR_EVER = (
-    "%s keeps its %d partitions for ever, because listeners hash to them, and no more workers can share it: for "
-    "another number, delete the topics now and set REFRAIN_PARTITIONS"
+    "partitions fixed: %s keeps its %d partitions for ever, because listeners hash to them, and no more workers can "
+    "share it: for another number, delete the topics now and set REFRAIN_PARTITIONS"
 )
 
 _DAY_MS = 24 * 3600 * 1000
@@ -128,7 +128,7 @@ async def ensure_topics(settings: Settings) -> int:
             for spec in specs(settings, layout.partitions)
         ]
     if few := _describe_few({each.name: each.replicas for each in (layout, *others)}, settings.replication):
-        logger.warning("%s", few)
+        logger.warning("few replicas: %s", few)
     return layout.partitions
 
 
@@ -183,7 +183,7 @@ async def _ensure(admin: KafkaAdmin, spec: TopicSpec, settings: Settings, *, cre
     if problem := next(_problems(spec, settings, layout, configs), None):
         raise ContractError(problem)
     for caution in _cautions(spec, layout, configs):
-        logger.warning("%s", caution)
+        logger.warning("topic should be changed topic=%s: %s", spec.name, caution)
     return layout
 
 

@@ -52,7 +52,7 @@ class Unreadable:
     def add(self, error: UnreadableError) -> None:
         """Leave a partition alone for a while; the first time, say so."""
         if self._errors.get(error.partition) != str(error):
-            logger.error("%s; the other partitions go on", error)
+            logger.error("partition unreadable: %s; the other partitions go on", error)
         self._errors[error.partition] = str(error)
         self._retry_at_s[error.partition] = self._clock() + _RETRY_S
 
@@ -63,7 +63,7 @@ class Unreadable:
     def discard(self, partition: tuple[str, int]) -> None:
         """Forget a partition that was read, or that belongs to another worker."""
         if self._errors.pop(partition, None):
-            logger.info("partition %s-%d is read again, or elsewhere", *partition)
+            logger.info("partition readable: %s-%d is read again, or elsewhere", *partition)
         self._retry_at_s.pop(partition, None)
 
     def complaint(self, partition: tuple[str, int]) -> str:

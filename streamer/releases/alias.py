@@ -83,5 +83,5 @@ def _read(value: bytes, topic: str) -> ReleaseNotice | None:
     try:
         return msgspec.json.decode(value, type=ReleaseNotice)
     except ValueError as exc:  # msgspec's, of what is no notice, or Python's, of what is no UTF-8
-        logger.warning("notice on %s cannot be read: %s", topic, exc)
+        logger.warning("notice cannot be read topic=%s: %s", topic, exc)
         return None

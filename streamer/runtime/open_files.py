@@ -25,7 +25,7 @@ def raise_open_files(num_partitions: int) -> None:
     if soft != resource.RLIM_INFINITY and soft < highest:
         resource.setrlimit(resource.RLIMIT_NOFILE, (highest, hard))
     if shortage := find_shortage(num_partitions):
-        logger.warning("%s", shortage)
+        logger.warning("few open files: %s", shortage)
 
 
 def find_shortage(num_partitions: int) -> str:

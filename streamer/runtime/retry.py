@@ -49,7 +49,7 @@ async def retry_forever(
             count_failure()
             is_bug = not remedy(exc)
             logger.error(  # noqa: TRY400  an error that an operator can fix needs no traceback
-                "%s; retrying in %.0f s", explain(exc), wait_s, exc_info=exc if is_bug else None
+                "attempt failed: %s; retrying in %.0f s", explain(exc), wait_s, exc_info=exc if is_bug else None
             )
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), wait_s)

@@ -52,7 +52,13 @@ class DriftWatch:
         if then is None:
             return False
         self._metrics.hit_rate_at_release.set(then.mean)
-        logger.info("live hit rate=%.4f [%.4f, %.4f] at_release=%.4f", now.mean, now.low, now.high, then.mean)
+        logger.info(
+            "live hit rate measured rate=%.4f low=%.4f high=%.4f at_release=%.4f",
+            now.mean,
+            now.low,
+            now.high,
+            then.mean,
+        )
         return has_fallen(then, now)
 
 

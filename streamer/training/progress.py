@@ -56,10 +56,12 @@ class _EpochLog:
     def __call__(self, progress: Progress) -> None:
         if progress.stage != self._stage:
             self._stage = progress.stage
-            logger.info("fit of the %s started", progress.stage)
+            logger.info("stage of a fit started stage=%s", progress.stage)
         if progress.epoch and progress.batch == progress.num_batches:
             epochs = progress.epoch, progress.num_epochs
-            logger.info("fit epoch=%d of=%d loss=%.3f stage=%s", *epochs, progress.loss, progress.stage)
+            logger.info(
+                "epoch of a fit ended epoch=%d of=%d loss=%.3f stage=%s", *epochs, progress.loss, progress.stage
+            )
 
 
 def show_progress(metrics: TrainerMetrics, report: ReportProgress) -> ReportProgress:

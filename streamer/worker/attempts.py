@@ -45,8 +45,8 @@ class Attempts:
         sorts = {offset: _sort(error) for offset, error in errors.items()}
         for offset, error in errors.items():
             if self._logged.get(offset) != sorts[offset]:
-                what = "notice refused" if isinstance(error, NoticeError) else "release not taken up, trying again"
-                logger.error("%s: %s", what, error)
+                is_refused = isinstance(error, NoticeError)
+                logger.error("notice refused: %s" if is_refused else "release not taken up, trying again: %s", error)
         self._logged = sorts
         if is_current:
             self.trouble = ""

@@ -95,7 +95,7 @@ class Releases:
         async with self._changed:
             if not self._knows(promoted_at_ms):
                 logger.warning(
-                    "waiting for the release promoted at %d, which made a state; promote it again if it does not come",
+                    "waiting for the release promoted_at_ms=%d, which made a state; promote it again if it stays away",
                     promoted_at_ms,
                 )
             await self._changed.wait_for(lambda: self._knows(promoted_at_ms))

@@ -45,7 +45,7 @@ def test_a_block_that_lasts_is_logged_once_and_so_is_its_end(clock: Clock, caplo
         watch.look({3: (12, 12)})
 
     assert caplog.messages == [
-        str(Block("plays", 3, 5, 5)), "a transaction has ended topic=plays partition=3 offset=5"
+        f"partition blocked: {Block('plays', 3, 5, 5)}", "transaction ended topic=plays partition=3 offset=5"
     ]  # fmt: skip
     assert "abort --topic plays --partition 3 --start-offset 5" in caplog.messages[0]
 

@@ -57,7 +57,7 @@ def test_contact_is_lost_after_ten_seconds_and_said_once(
     assert contact.unreachable_s == 28
     assert contact.complaint() == "Kafka has not answered for 28 s"
     assert [record.getMessage() for record in caplog.records] == [
-        "Kafka has not answered for 10 s (KafkaConnectionError: Unable to bootstrap); waiting for it"
+        "Kafka unreachable: Kafka has not answered for 10 s (KafkaConnectionError: Unable to bootstrap); waiting for it"
     ]
 
 
@@ -70,7 +70,7 @@ def test_an_answer_ends_the_outage_and_says_how_long_it_was(
 
     assert contact.unreachable_s == 0
     assert not contact.complaint()
-    assert caplog.records[-1].getMessage() == "Kafka answers again after 20 s"
+    assert caplog.records[-1].getMessage() == "Kafka answers again: after 20 s"
 
 
 def test_one_late_answer_is_no_outage(contact: Contact, clock: Clock) -> None:

@@ -180,7 +180,7 @@ async def test_fewer_replicas_than_expected_are_created_where_brokers_are_few_an
     ]
     (first, second) = warnings
     assert first == second
-    assert first.startswith(f"topics have fewer than 3 replicas: {topic_prefix}.plays (1), ")
+    assert first.startswith(f"few replicas: topics have fewer than 3 replicas: {topic_prefix}.plays (1), ")
     assert "REFRAIN_REPLICATION=1 where one copy is enough" in first
     assert f"{topic_prefix}.plays keeps its 3 partitions for ever" in caplog.text
     observe(

@@ -170,7 +170,7 @@ def test_two_processes_of_torchrun_make_the_release_that_one_makes(tmp_path: Pat
 def _kill_in_the_second_stage(plays: Path, releases: Path, checkpoint: Path) -> None:
     with _started(plays, releases, checkpoint, stderr=subprocess.PIPE) as running:
         assert running.stderr is not None
-        assert any(b"fit epoch=1 of=4" in line for line in running.stderr)
+        assert any(b"fit ended epoch=1 of=4" in line for line in running.stderr)
         running.kill()
     assert running.returncode == -signal.SIGKILL
 

@@ -177,7 +177,7 @@ async def test_an_interrupted_fit_resumes_at_the_next_start(
     stopping = asyncio.Event()
     endless = trained(config, ENDLESS)
     running = asyncio.create_task(run_trainer(endless, TrainerMetrics(), stopping))
-    await until(lambda: "fit epoch=1 " in caplog.text, "an epoch has ended")
+    await until(lambda: "fit ended epoch=1 " in caplog.text, "an epoch has ended")
 
     stopping.set()
     await asyncio.wait_for(running, 30)
