@@ -97,9 +97,10 @@ class Watch:
         ends = {tp.partition: ends_of(app, tp) for tp in known}
         blocked = {number: end - readable for number, (readable, end) in ends.items()}
         metrics.show_blocks(blocked, self._blocks.look(ends))
-        metrics.show_ages({number: _age_s(mark, lags.get(number, math.nan)) for number, mark in marks.items()})
+        left = {number: lags[number] + blocked[number] if number in lags else math.nan for number in marks}
+        metrics.show_ages({number: _age_s(mark, left[number]) for number, mark in marks.items()})
         metrics.show_partitions(
-            {number: lags[number] + blocked[number] if number in lags else math.nan for number in marks},
+            left,
             {number: self._worker.answering.table.num_listeners(number) for number in marks},
             standby_lags(app),
         )
@@ -127,8 +128,10 @@ class Watch:
         self._seen = {what: done for what, (done, _) in progress.items()}
 
 
-def _age_s(mark: Mark, lag: float) -> float:
+def _age_s(mark: Mark, num_left: float) -> float:
     """Return the age of the last play applied to a partition that has more; NaN if nothing says it."""
-    if not lag:
+    if not num_left:
         return 0.0
-    return math.nan if math.isnan(lag) or mark.timestamp_ms == UNKNOWN_MS else time.time() - mark.timestamp_ms / 1000
+    if math.isnan(num_left) or mark.timestamp_ms == UNKNOWN_MS:
+        return math.nan
+    return time.time() - mark.timestamp_ms / 1000
