@@ -11,12 +11,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any, Final
 
 #: What every line of JSON has; no event has fields of these names.
 RESERVED: Final = ("at", "level", "logger", "event", "message", "traceback")
 
 _OURS: Final = "streamer"
+_FOLDER: Final = str(Path(__file__).parents[1])
 _END_OF_NAME: Final = re.compile(r"[;:,%]| \w+=")
 _PLACE: Final = re.compile(r"(?:(\w+)=)?%[-#0 +]*\d*(?:\.\d+)?[diouxXeEfFgGcrsa]")
 
@@ -59,13 +61,20 @@ FORMATTERS: Final[Mapping[str, Callable[[], logging.Formatter]]] = {
 }
 
 
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether we wrote a line: Faust logs under the name of classes of ours that are derived from its own."""
+    return record.name.partition(".")[0] == _OURS and record.pathname.startswith(_FOLDER)
+
+
 def _event(record: logging.LogRecord) -> str:
+    if _is_ours(record):
+        return event_of(str(record.msg))
     library = record.name.partition(".")[0]
-    return event_of(str(record.msg)) if library == _OURS else library
+    return "faust" if library == _OURS else library
 
 
 def _fields(record: logging.LogRecord) -> Iterator[tuple[str, object]]:
-    if not record.name.startswith(_OURS) or not isinstance(record.args, tuple):
+    if not _is_ours(record) or not isinstance(record.args, tuple):
         return
     for name, value in zip(fields_of(str(record.msg)), record.args, strict=False):
         if name:

@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from streamer.runtime import logs
 from streamer.runtime.logs import FORMATTERS, JsonLines, event_of, fields_of
 
 
-def record(name: str, template: str, *args: object) -> logging.LogRecord:
-    return logging.LogRecord(name, logging.WARNING, "file.py", 7, template, args, None)
+def record(name: str, template: str, *args: object, path: str = logs.__file__) -> logging.LogRecord:
+    return logging.LogRecord(name, logging.WARNING, path, 7, template, args, None)
 
 
-def line(name: str, template: str, *args: object) -> dict[str, Any]:
-    written: dict[str, Any] = json.loads(JsonLines().format(record(name, template, *args)))
+def line(name: str, template: str, *args: object, path: str = logs.__file__) -> dict[str, Any]:
+    written: dict[str, Any] = json.loads(JsonLines().format(record(name, template, *args, path=path)))
     return written
 
 
@@ -65,6 +66,12 @@ def test_lines_of_libraries_have_the_same_form() -> None:
     assert "code" not in written
 
 
+def test_what_faust_logs_in_the_name_of_our_classes_is_of_faust() -> None:
+    written = line("streamer.faust.store", "opening partition 7 for gen id 3", path="/lib/faust/stores/rocksdb.py")
+
+    assert written["event"] == "faust"
+
+
 def test_a_line_stays_one_line_whatever_is_in_it() -> None:
     form, failing = JsonLines(), record("streamer.x", "step failed error=%s", ValueError("two\nlines \ud83d"))
     failing.exc_info = (ZeroDivisionError, ZeroDivisionError("by nothing"), None)
@@ -84,8 +91,8 @@ def test_text_is_as_it_was() -> None:
 
 def test_a_command_writes_its_log_in_the_chosen_format() -> None:
     asked = "import logging\nfrom streamer.command_line import _configure_logging\n_configure_logging('info', 'json')\n"
-    logged = "for name in ('streamer.x', 'aiokafka.y'): logging.getLogger(name).warning('offset lost at=%d', 3)"
+    logged = "for name in ('asyncio', 'aiokafka.y'): logging.getLogger(name).warning('offset lost at=%d', 3)"
 
     done = subprocess.run([sys.executable, "-c", asked + logged], capture_output=True, text=True, check=True)
 
-    assert [json.loads(each)["event"] for each in done.stderr.splitlines()] == ["offset lost", "aiokafka"]
+    assert [json.loads(each)["event"] for each in done.stderr.splitlines()] == ["asyncio", "aiokafka"]
