@@ -9,9 +9,13 @@ from streamer.local.devkafka import DevKafka
 from tests.faults.conftest import behind_proxy, deploy_on, deployment, events, first_release, proxy, second_release
 from tests.faults.proxy import Proxy
 from tests.hostile.commands import Commands, deployed
+from tests.k8s.conftest import program
 from tests.streamer.training.test_trainer import config
 
-__all__ = ["behind_proxy", "config", "deploy_on", "deployment", "events", "first_release", "proxy", "second_release"]
+__all__ = [
+    "behind_proxy", "config", "deploy_on", "deployment", "events", "first_release", "program", "proxy",
+    "second_release",
+]  # fmt: skip
 
 
 @pytest.fixture
