@@ -6,6 +6,7 @@ A process that ended without a word was killed: by the kernel because memory ran
 import contextlib
 import logging
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +17,6 @@ import msgspec
 
 from streamer.errors import RefrainError
 from streamer.runtime.crash import logger as crashes
-from streamer.runtime.files import replace_file
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +25,9 @@ KILLED: Final = "killed"
 
 _NAME: Final = "last-words.json"
 _MAX_CHARACTERS: Final = 500
+
+#: Seconds that a crash waits for the disk; it takes a millisecond.
+_LIMIT_S: Final = 0.2
 
 #: What distinguishes two crashes of one cause, or follows it: offsets, seconds, remedies.
 _NUMBER: Final = re.compile(r"\d+(\.\d+)?")
@@ -71,8 +74,14 @@ class LastWords(logging.Handler):
         self._write(msgspec.structs.replace(self.past, ended="running"))
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Count a crash; the process ends before it could do anything else."""
-        self._write(self._crashed(_cause(record), record.getMessage()))
+        """Count a crash; neither an error nor a disk that hangs may keep the process from ending."""
+        try:
+            past = self._crashed(_cause(record), record.getMessage())
+            writing = threading.Thread(target=self._write, args=(past,), daemon=True)
+            writing.start()
+            writing.join(_LIMIT_S)
+        except Exception:  # noqa: BLE001  whatever it is, the process ends now
+            self.handleError(record)
 
     def note(self, error: Exception) -> None:
         """Count an error that ends the process in an orderly way."""
@@ -88,8 +97,10 @@ class LastWords(logging.Handler):
         return Past("crashed", num_crashes, self._clock(), message[:_MAX_CHARACTERS])
 
     def _write(self, past: Past) -> None:
-        with contextlib.suppress(OSError):  # the disk may be what it crashes of
-            replace_file(self._path, msgspec.json.encode(past))
+        unfinished = self._path.with_name(f"{_NAME}.new")
+        with contextlib.suppress(OSError, ValueError):  # the disk may be what it crashes of, or a message no Unicode
+            unfinished.write_bytes(msgspec.json.encode(past))
+            unfinished.rename(self._path)  # not flushed, which may take seconds: after a power cut, counts begin again
 
 
 @contextmanager

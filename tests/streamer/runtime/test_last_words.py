@@ -22,7 +22,9 @@ with keep_last_words(pathlib.Path(sys.argv[1])) as words:
 
 def end(directory: Path, body: str) -> None:
     """Run a process that ends with `body`."""
-    subprocess.run([sys.executable, "-c", f"{_START}    {body}", str(directory)], capture_output=True, check=False)
+    subprocess.run(
+        [sys.executable, "-c", f"{_START}    {body}", str(directory)], capture_output=True, check=False, timeout=60
+    )
 
 
 def causes(directory: Path) -> dict[str, int]:
@@ -77,6 +79,17 @@ def test_a_damaged_file_counts_as_none(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "last-words.json").write_bytes(content)
 
     assert causes(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    "body", ["os.mkfifo(words._path.with_name('last-words.json.new')); crash('it hangs')", r"crash('\ud83d')"]
+)
+def test_neither_a_disk_that_hangs_nor_a_message_that_is_no_unicode_keeps_a_process_from_ending(
+    tmp_path: Path, body: str
+) -> None:
+    end(tmp_path, body)
+
+    assert b'"ended":"running"' in (tmp_path / "last-words.json").read_bytes()
 
 
 def test_a_disk_that_cannot_be_written_stops_no_process(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
