@@ -56,7 +56,7 @@ class _EpochLog:
     def __call__(self, progress: Progress) -> None:
         if progress.stage != self._stage:
             self._stage = progress.stage
-            logger.info("stage of a fit started stage=%s", progress.stage)
+            logger.info("stage of a fit begins stage=%s", progress.stage)
         if progress.epoch and progress.batch == progress.num_batches:
             epochs = progress.epoch, progress.num_epochs
             logger.info(

@@ -26,10 +26,10 @@ def test_a_log_gets_a_line_an_epoch(caplog: pytest.LogCaptureFixture) -> None:
             report(progress)
 
     assert caplog.messages == [
-        "stage of a fit started stage=network",
+        "stage of a fit begins stage=network",
         "epoch of a fit ended epoch=1 of=2 loss=1.000 stage=network",
         "epoch of a fit ended epoch=2 of=2 loss=0.500 stage=network",
-        "stage of a fit started stage=second stage",
+        "stage of a fit begins stage=second stage",
         "epoch of a fit ended epoch=1 of=2 loss=1.000 stage=second stage",
         "epoch of a fit ended epoch=2 of=2 loss=0.500 stage=second stage",
     ]
