@@ -59,6 +59,12 @@ TRAINING: Final = (
     "index_above",
 )
 
+#: What a worker reads, and `doctor` for it.
+WORKER: Final = (
+    *KAFKA, *TOPICS, *NEW_TOPICS, *STATES, *ANSWERS, *COMPUTING, *MEMBERSHIP,
+    "releases_url", "releases_public_keys", "releases_max_mb", "web_host", "web_port",
+)  # fmt: skip
+
 #: Every setting once, by title.
 SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "How Kafka is reached": KAFKA,

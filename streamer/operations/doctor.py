@@ -9,7 +9,7 @@ import click
 from streamer.operations.shapes import Diagnosis, to_json
 from streamer.runtime.commands import Command, json_option, pass_settings
 from streamer.runtime.statuses import Status
-from streamer.sections import ANSWERS, COMPUTING, KAFKA, MEMBERSHIP, NEW_TOPICS, STATES, TOPICS
+from streamer.sections import WORKER
 
 if TYPE_CHECKING:
     from streamer.operations.shapes import Finding
@@ -22,11 +22,8 @@ _BEHIND_ACCESS: Final = ("brokers", "topics", "open files", "limits", "group", *
 @click.command(
     cls=Command,
     examples=["refrain doctor", "refrain doctor --json | jq '.findings[] | select(.outcome == \"failed\")'"],
-    reads=(
-        *KAFKA, *TOPICS, *NEW_TOPICS, *STATES, *ANSWERS, *COMPUTING, *MEMBERSHIP,
-        "releases_url", "releases_public_keys", "releases_max_mb", "web_host", "web_port",
-    ),
-)  # fmt: skip
+    reads=WORKER,
+)
 @json_option(Diagnosis)
 @pass_settings
 def doctor(settings: "Settings", *, as_json: bool) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from streamer.runtime.commands import Command, pass_settings
-from streamer.sections import ANSWERS, COMPUTING, KAFKA, MEMBERSHIP, NEW_TOPICS, STATES, TOPICS
+from streamer.sections import WORKER
 
 if TYPE_CHECKING:
     from streamer.settings import Settings
@@ -15,11 +15,8 @@ if TYPE_CHECKING:
 @click.command(
     cls=Command,
     examples=["REFRAIN_KAFKA_BOOTSTRAP_SERVERS=kafka:9092 REFRAIN_STATE_DIR=/var/lib/refrain refrain worker"],
-    reads=(
-        *KAFKA, *TOPICS, *NEW_TOPICS, *STATES, *ANSWERS, *COMPUTING, *MEMBERSHIP,
-        "releases_url", "releases_public_keys", "releases_max_mb", "web_host", "web_port",
-    ),
-)  # fmt: skip
+    reads=WORKER,
+)
 @pass_settings
 def worker(settings: "Settings") -> None:
     """Answer plays with recommendations.
