@@ -106,31 +106,32 @@ def render_settings() -> dict[str, str]:
     return {"settings": "\n".join(tables)}
 
 
-def command_rows(command: click.Command, parent: click.Context | None = None) -> Iterator[Sequence[str]]:
+def command_rows(command: click.Command) -> Iterator[Sequence[str]]:
     """Yield a row for each argument of a command and of each below it; a command without arguments has one row."""
-    ctx = click.Context(command, parent, command.name)
-    if isinstance(command, click.Group):
-        for name in command.list_commands(ctx):
-            below = command.get_command(ctx, name)
-            assert below is not None
-            yield from command_rows(below, ctx)
-    for param in command.params:
-        yield _code(ctx.command_path), _code(_usage(param)), _values(param), _default(param)
-    if not command.params and not isinstance(command, click.Group):
-        yield _code(ctx.command_path), "", "", ""
+    for ctx in _contexts(command):
+        for param in ctx.command.params:
+            yield _code(ctx.command_path), _code(_usage(param)), _values(param), _default(param)
+        if not ctx.command.params and not isinstance(ctx.command, click.Group):
+            yield _code(ctx.command_path), "", "", ""
 
 
-def json_rows(command: click.Command, parent: click.Context | None = None) -> Iterator[Sequence[str]]:
+def json_rows(command: click.Command) -> Iterator[Sequence[str]]:
     """Yield a row for each key of the JSON of a command and of each below it."""
+    for ctx in _contexts(command):
+        for param in ctx.command.params:
+            if isinstance(param, JsonOption):
+                yield from ((_code(ctx.command_path), _code(key), kind) for key, kind in _keys(param.shape))
+
+
+def _contexts(command: click.Command, parent: click.Context | None = None) -> Iterator[click.Context]:
+    """Yield the contexts of all commands below a command, then its own."""
     ctx = click.Context(command, parent, command.name)
     if isinstance(command, click.Group):
         for name in command.list_commands(ctx):
             below = command.get_command(ctx, name)
             assert below is not None
-            yield from json_rows(below, ctx)
-    for param in command.params:
-        if isinstance(param, JsonOption):
-            yield from ((_code(ctx.command_path), _code(key), kind) for key, kind in _keys(param.shape))
+            yield from _contexts(below, ctx)
+    yield ctx
 
 
 def _keys(shape: object, prefix: str = "") -> Iterator[tuple[str, str]]:
