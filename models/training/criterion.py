@@ -143,8 +143,7 @@ class DistanceCriterion:
     def ask(self, batch: Pieces, rng: np.random.Generator) -> Question:
         """Draw the chances of forgetting, then the targets."""
         chances = rng.random(int(batch.lengths.sum()), np.float32)[batch.plays_of_part()]
-        targets = tuple(self.known.rows[_draw_targets(batch, ahead, rng)] for ahead in _offsets(self.config))
-        return Question(batch, targets, chances=chances)
+        return Question(batch, _targets(self.known, batch, self.config, rng), chances=chances)
 
     def loss(self, network: Network, question: Question) -> Tensor:
         """Run a batch's part through the network and compare with its targets: float32 (), the mean over its plays."""
@@ -174,9 +173,7 @@ class SoftmaxCriterion:
 
     def ask(self, batch: Pieces, rng: np.random.Generator) -> Question:
         """Draw the targets."""
-        return Question(
-            batch, tuple(self.known.rows[_draw_targets(batch, ahead, rng)] for ahead in _offsets(self.config))
-        )
+        return Question(batch, _targets(self.known, batch, self.config, rng))
 
     def loss(self, network: Network, question: Question) -> Tensor:
         """Run a batch's part through the network and compare with its targets: float32 (), the mean over its plays."""
@@ -289,6 +286,13 @@ def _run(network: Network, known: KnownPlays, question: Question) -> tuple[Tenso
         torch.zeros(len(plays), network.config.hidden_size, device=device),
     )  # (S, T, H)
     return network.read(states[torch.from_numpy(real).to(device)]), plays[real]
+
+
+def _targets(
+    known: KnownPlays, batch: Pieces, config: TrainingConfig, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], ...]:
+    """Draw the targets of each horizon, as rows of the catalogue: int64 (N,) each."""
+    return tuple(known.rows[_draw_targets(batch, ahead, rng)] for ahead in _offsets(config))
 
 
 def _offsets(config: TrainingConfig) -> tuple[tuple[int, int], tuple[int, int]]:
