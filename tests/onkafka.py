@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+from streamer.settings import Settings
 from tests.until import until_awaited
 
 Record: TypeAlias = ConsumerRecord[bytes, bytes]
@@ -21,6 +22,20 @@ async def admin_of(bootstrap_servers: str) -> AsyncIterator[AIOKafkaAdminClient]
         yield admin
     finally:
         await admin.close()
+
+
+def settings_on(bootstrap_servers: str, prefix: str, **others: Any) -> Settings:
+    """Return settings of a deployment whose group and topics begin with a prefix."""
+    return Settings(
+        kafka_bootstrap_servers=bootstrap_servers,
+        app_id=prefix,
+        plays_topic=f"{prefix}.plays",
+        short_term_topic=f"{prefix}.short",
+        long_term_topic=f"{prefix}.long",
+        dead_letter_topic=f"{prefix}.dead",
+        releases_topic=f"{prefix}.releases",
+        **others,
+    )
 
 
 async def create_topic(

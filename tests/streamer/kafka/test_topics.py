@@ -7,23 +7,13 @@ from streamer.kafka.topics import _risks, ensure_topics, specs
 from streamer.local.devkafka import DevKafka
 from streamer.settings import Settings
 from tests.cases.observations import Observe
-from tests.onkafka import create_topic, describe_topic
+from tests.onkafka import create_topic, describe_topic, settings_on
 
 WEEK_MS = 7 * 24 * 3600 * 1000
 
 
 def settings_for(kafka: DevKafka, prefix: str, partitions: int = 3, replication: int = 1) -> Settings:
-    return Settings(
-        kafka_bootstrap_servers=kafka.bootstrap_servers,
-        app_id=prefix,
-        plays_topic=f"{prefix}.plays",
-        short_term_topic=f"{prefix}.short",
-        long_term_topic=f"{prefix}.long",
-        dead_letter_topic=f"{prefix}.dead",
-        releases_topic=f"{prefix}.releases",
-        partitions=partitions,
-        replication=replication,
-    )
+    return settings_on(kafka.bootstrap_servers, prefix, partitions=partitions, replication=replication)
 
 
 def test_outputs_and_changelog_have_as_many_partitions_as_the_plays() -> None:

@@ -23,7 +23,7 @@ from streamer.settings import Settings
 from streamer.wire.messages import ReleaseNotice
 from tests.builders import NOON_MS, play_value, save_tiny_release
 from tests.commands import run_here
-from tests.onkafka import create_topic, produce, read_committed
+from tests.onkafka import create_topic, produce, read_committed, settings_on
 from tests.working import until_marked, working
 
 USER, OTHER = "u17", "u18"
@@ -31,14 +31,9 @@ USER, OTHER = "u17", "u18"
 
 @pytest.fixture
 def settings(kafka: DevKafka, topic_prefix: str, tmp_path: Path) -> Settings:
-    return Settings(
-        kafka_bootstrap_servers=kafka.bootstrap_servers,
-        app_id=topic_prefix,
-        plays_topic=f"{topic_prefix}.plays",
-        short_term_topic=f"{topic_prefix}.short",
-        long_term_topic=f"{topic_prefix}.long",
-        dead_letter_topic=f"{topic_prefix}.dead",
-        releases_topic=f"{topic_prefix}.releases",
+    return settings_on(
+        kafka.bootstrap_servers,
+        topic_prefix,
         partitions=1,
         device="cpu",
         state_dir=tmp_path / "state",

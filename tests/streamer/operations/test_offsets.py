@@ -21,7 +21,7 @@ from streamer.settings import Settings
 from streamer.wire.changelog import MARK_KEY, NO_MARK, Mark
 from tests.builders import NOON_MS
 from tests.cases.observations import Observe
-from tests.onkafka import admin_of, create_topic, delete_topic, produce, read_committed
+from tests.onkafka import admin_of, create_topic, delete_topic, produce, read_committed, settings_on
 
 pytestmark = pytest.mark.kafka
 
@@ -76,16 +76,7 @@ class Place:
 
 @pytest.fixture
 async def place(kafka: DevKafka, topic_prefix: str) -> Place:
-    settings = Settings(
-        kafka_bootstrap_servers=kafka.bootstrap_servers,
-        app_id=topic_prefix,
-        plays_topic=f"{topic_prefix}.plays",
-        short_term_topic=f"{topic_prefix}.short",
-        long_term_topic=f"{topic_prefix}.long",
-        dead_letter_topic=f"{topic_prefix}.dead",
-        releases_topic=f"{topic_prefix}.releases",
-        partitions=2,
-    )
+    settings = settings_on(kafka.bootstrap_servers, topic_prefix, partitions=2)
     await create_topic(kafka.bootstrap_servers, settings.plays_topic, 2, {"retention.ms": "-1"})
     await ensure_topics(settings)
     place = Place(settings)
