@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help install lock format lint check test test-all faults mutants hostile recovery soak coverage demo replay
-.PHONY: report kafka schemas public dashboards bench bench-step day manifests clean
+.PHONY: report kafka schemas public site site-serve dashboards bench bench-step day manifests clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,7 +21,7 @@ help: ## this list
 install: $(READY) ## build the environment, .venv, with the versions that requirements.lock pins
 
 lock: $(UV) ## pin the dependencies of pyproject.toml again; ARGS=--upgrade also upgrades those that still fit
-	$(UV) pip compile --quiet --universal --generate-hashes --all-extras --group dev pyproject.toml \
+	$(UV) pip compile --quiet --universal --generate-hashes --all-extras --group dev --group docs pyproject.toml \
 		--output-file requirements.lock --custom-compile-command "make lock" $(ARGS)
 	$(UV) pip compile --quiet --universal --generate-hashes --group bench pyproject.toml \
 		--output-file requirements-bench.lock --custom-compile-command "make lock" $(ARGS)
@@ -79,6 +79,12 @@ schemas: $(READY) ## write docs/asyncapi.json and the JSON schemas of the topics
 public: $(READY) ## docs/public.md, settings.md, metrics.md, events.md: commands, formats and more, from the code
 	$(BIN)/python -m tests.public && $(BIN)/python -m tests.metrics_page && $(BIN)/python -m tests.events
 
+site: $(READY) ## the documentation as a site, warnings are errors: site/html/index.html
+	$(BIN)/python -m tests.docs.site
+
+site-serve: site ## build the site and serve it on this machine; PORT=8000
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory site/html $(or $(PORT),8000)
+
 dashboards: $(READY) ## k8s/dashboards, for Grafana, from the register of metrics
 	$(BIN)/python -m tests.k8s.dashboards
 
@@ -95,7 +101,7 @@ manifests: $(READY) ## render the Kubernetes manifests and validate them against
 	kubectl kustomize k8s/base && $(BIN)/pytest tests/k8s
 
 clean: ## remove what make and the tools built, including .venv
-	rm -rf .venv .venv-bench bench .tools .report .coverage htmlcov build dist *.egg-info .hypothesis .*_cache
+	rm -rf .venv .venv-bench bench site .tools .report .coverage htmlcov build dist *.egg-info .hypothesis .*_cache
 	find models streamer tests -name __pycache__ -prune -exec rm -rf {} +
 
 # The project's own build needs setuptools, which the lock pins too: hence no isolated build, which would fetch another.

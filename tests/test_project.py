@@ -41,7 +41,8 @@ def declared(pyproject: dict[str, Any]) -> list[str]:
     own: list[str] = [line for line in extras if not line.startswith("refrain[")]
     base: list[str] = pyproject["project"]["dependencies"]
     dev: list[str] = pyproject["dependency-groups"]["dev"]
-    return base + own + dev
+    docs: list[str] = pyproject["dependency-groups"]["docs"]
+    return base + own + dev + docs
 
 
 def pins() -> dict[str, str]:
