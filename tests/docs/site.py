@@ -1,6 +1,6 @@
 """The documentation site: pages as they are in the repository, built with warnings as errors.
 
-`python -m tests.docs.site` (or `make site`) writes it to site/html. The pages are copied to site/pages first, each to the
+`python -m tests.docs.site` (or `make site`) writes it to site/html. Pages are copied to site/pages first, each to the
 place it has in the repository, so that links between them stay. Links to what the site lacks become text.
 """
 
