@@ -18,7 +18,15 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from streamer.archive.files import next_to_pack, num_to_join, read_plays, read_without, remove_others, write_plays
+from streamer.archive.files import (
+    count_listeners,
+    next_to_pack,
+    num_to_join,
+    read_plays,
+    read_without,
+    remove_others,
+    write_plays,
+)
 from streamer.archive.manifest import ArchiveFile, ArchiveManifest, FitWindow, read_manifest, replace_manifest
 from streamer.archive.plays import SCHEMA, ArchivedPlays, to_arrays
 from streamer.errors import ContractError
@@ -115,6 +123,11 @@ class Archive:
     def fitting(self) -> FitWindow | None:
         """The fit that has started but not ended; its process may have."""
         return self._manifest.fitting
+
+    def count_listeners(self) -> int:
+        """Count the listeners who have plays here; reads one column of every file."""
+        with self._turn:
+            return count_listeners(self._directory, self.files)
 
     def append(self, plays: pa.Table, next_offsets: Mapping[int, int], forgotten: Collection[str] = ()) -> None:
         """Add plays, drop forgotten listeners and advance the offsets, all or nothing.

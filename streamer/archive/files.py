@@ -53,6 +53,12 @@ def read_without(directory: Path, file: ArchiveFile, user_ids: Collection[str]) 
     return read_plays(directory, [file]).filter(pc.invert(theirs)) if pc.any(theirs).as_py() else None
 
 
+def count_listeners(directory: Path, files: Sequence[ArchiveFile]) -> int:
+    """Count the listeners whose plays are in some files."""
+    users = [pq.read_table(directory / file.name, columns=["user_id"], partitioning=None)["user_id"] for file in files]
+    return len(pc.unique(pa.chunked_array([chunk for each in users for chunk in each.chunks], pa.string())))
+
+
 def remove_others(directory: Path, files: Collection[ArchiveFile]) -> None:
     """Remove the files of plays that are not among `files`."""
     named = {file.name for file in files}

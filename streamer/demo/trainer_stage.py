@@ -1,7 +1,7 @@
 """What the trainer is doing, in a few words, read from the metrics it serves."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from prometheus_client.samples import Sample
@@ -53,11 +53,12 @@ def in_words(samples: Sequence[Sample]) -> str:
         return ""
     values = {each.name: each.value for each in samples if not each.labels}
     if stage == "wait":
-        return _waiting(int(values["refrain_releases_refused_total"]))
+        return _waiting(values)
     return _WORDS[stage].format(epoch=values["refrain_fit_epoch"], epochs=values["refrain_fit_epochs"])
 
 
-def _waiting(num_refused: int) -> str:
-    if not num_refused:
-        return "gathers plays for the next release"
-    return f"gathers plays for the next release; the gate has refused {num_refused}"
+def _waiting(values: Mapping[str, float]) -> str:
+    words, num_refused = "gathers plays", int(values["refrain_releases_refused_total"])
+    if values["refrain_plays_for_fit"] > 0:  # NaN until known
+        words += f", {values['refrain_plays_since_fit']:,.0f} of {values['refrain_plays_for_fit']:,.0f}"
+    return words + (f"; the gate has refused {num_refused}" if num_refused else "")

@@ -27,11 +27,13 @@ class TrainerMetrics(ProcessMetrics):
 
     Attributes:
         current_stage: the latest of `TRAINER_STAGES`; empty before the first.
+        awaited: what the first release waits for, in words; empty once there is one.
     """
 
     def __init__(self, triggers: Sequence[str] = ()) -> None:
         super().__init__()
         self.current_stage = ""
+        self.awaited = ""
         self._declare_archive(self.register)
         self._declare_losses(self.register)
         self._declare_stages(self.register)
@@ -52,6 +54,11 @@ class TrainerMetrics(ProcessMetrics):
             "refrain_plays_since_fit", "plays", "Plays archived since the latest fit.",
             "Keeps rising far above REFRAIN_TRAIN_MIN_PLAYS: no fit is triggered, or fits fail: see "
             "`refrain_trainer_failures_total`.",
+        )  # fmt: skip
+        self.plays_for_fit = register.unknown_gauge(
+            "refrain_plays_for_fit", "plays", "New plays that trigger a fit: REFRAIN_TRAIN_MIN_PLAYS.",
+            "Shows how far `refrain_plays_since_fit` is from the next fit. Before the first release, the log also says "
+            "how many listeners there are, and need be.",
         )  # fmt: skip
         self.archive_plays = register.gauge(
             "refrain_archive_plays", "plays", "Plays in the archive, by the time since they arrived: up to a day, a "

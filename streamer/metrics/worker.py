@@ -46,6 +46,11 @@ class WorkerMetrics(ProcessMetrics):
             "Well below `refrain_plays_total` is normal: `latest` answers once per listener and batch. Zero: no "
             "release yet.", horizon=HORIZONS,
         )  # fmt: skip
+        self.plays_unanswered = register.counter(
+            "refrain_plays_unanswered", "plays", "Plays remembered, but not answered, because there was no release.",
+            "Rises: there is no first release yet; `/readyz`, the log and `refrain doctor` say what to run. Nothing is "
+            "lost: these plays count from the first answer on.",
+        )  # fmt: skip
         self.lists_unsaid = register.counter(
             "refrain_lists_unsaid", "lists", "Lists that repeat the last one, and were not published.",
             "Zero unless REFRAIN_REPEAT_OVERLAP is set. Near all lists: readers seldom learn anything new, raise it.",
@@ -154,7 +159,7 @@ class WorkerMetrics(ProcessMetrics):
         self.release_created = register.unknown_gauge(
             "refrain_release_created_timestamp_seconds", "seconds since 1970",
             "When the running release was created; NaN without one.", "Older than the trainer's usual interval: check "
-            "the trainer. NaN: nothing is answered until a release is there.",
+            "the trainer. NaN: nothing is answered until there is a release, see `refrain_plays_unanswered_total`.",
         )  # fmt: skip
         self.release_failures = register.counter(
             "refrain_release_failures", "attempts", "Announced releases that could not be taken up.",

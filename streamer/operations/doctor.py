@@ -22,7 +22,7 @@ _BEHIND_ACCESS: Final = ("brokers", "topics", "open files", "limits", "group", *
 @click.command(
     cls=Command,
     examples=["refrain doctor", "refrain doctor --json | jq '.findings[] | select(.outcome == \"failed\")'"],
-    reads=WORKER,
+    reads=(*WORKER, "train_min_plays"),
 )
 @json_option(Diagnosis)
 @pass_settings

@@ -1,15 +1,26 @@
 """The output of `listener` and `forget`."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from streamer.operations.letter_listing import escape
-from streamer.operations.shapes import ForgetReceipt, ListenerShown, RememberedPlay, ShownList, StateShown
+from streamer.operations.shapes import (
+    ForgetReceipt,
+    ListenerShown,
+    ListenersShown,
+    RememberedPlay,
+    ShownList,
+    StateShown,
+)
 from streamer.operations.times import when
+from streamer.releases.first import FIRST_RELEASE
 
 
-def to_text(shown: Iterable[ListenerShown]) -> str:
+def to_text(shown: ListenersShown) -> str:
     """Describe a listener in each partition that may be theirs, ending with a newline."""
-    return "\n\n".join("\n".join(_lines(each)) for each in shown) + "\n"
+    described = ["\n".join(_lines(each)) for each in shown.partitions]
+    if shown.champion is None:
+        described.append(f"There are no lists before the first release: {FIRST_RELEASE}.")
+    return "\n\n".join(described) + "\n"
 
 
 def receipts_text(user: str, receipts: Sequence[ForgetReceipt]) -> str:

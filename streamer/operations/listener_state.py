@@ -15,7 +15,14 @@ from streamer.kafka.letters import count_partitions
 from streamer.kafka.offsets import newest_marks, observing
 from streamer.operations.homes import homes_of
 from streamer.operations.newest_record import find_newest
-from streamer.operations.shapes import ListedTrack, ListenerShown, RememberedPlay, ShownList, StateShown
+from streamer.operations.shapes import (
+    ListedTrack,
+    ListenerShown,
+    ListenersShown,
+    RememberedPlay,
+    ShownList,
+    StateShown,
+)
 from streamer.releases.alias import find_champions
 from streamer.settings import Settings
 from streamer.wire.changelog import listener_key
@@ -27,7 +34,7 @@ class ListenerError(RefrainError):
     """Raised when Kafka does not yield what it holds of a listener in time."""
 
 
-async def look_at_listener(settings: Settings, user: str, limit_s: float) -> list[ListenerShown]:
+async def look_at_listener(settings: Settings, user: str, limit_s: float) -> ListenersShown:
     """Return what each partition holds in which the listener may live; one of them, where the partitioner is known.
 
     Args:
@@ -47,7 +54,8 @@ async def look_at_listener(settings: Settings, user: str, limit_s: float) -> lis
         async with asyncio.timeout(limit_s), observing(connection) as consumer:
             champions = [notice.release_id for notice in await find_champions(connection, settings.releases_topic)]
             search = _Search(consumer, settings, user, {track_key(release_id): release_id for release_id in champions})
-            return [await search.look_at(number, partitioners) for number, partitioners in homes.items()]
+            found = [await search.look_at(number, partitioners) for number, partitioners in homes.items()]
+            return ListenersShown(tuple(found), champions[-1] if champions else None)
     except TimeoutError:
         raise ListenerError(
             f"what Kafka holds of the listener was not found within {limit_s:g} s: give --within more seconds, or set "

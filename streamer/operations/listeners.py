@@ -44,7 +44,7 @@ def listener(settings: "Settings", *, user: str, limit_s: float, as_json: bool) 
 
     call = look_at_listener(settings, user, limit_s)
     shown = asyncio.run(once_admitted(connection_of(settings), listener_reader_rights(settings), call))
-    sys.stdout.write(to_json(ListenersShown(tuple(shown))) if as_json else to_text(shown))
+    sys.stdout.write(to_json(shown) if as_json else to_text(shown))
 
 
 @click.command(

@@ -283,9 +283,10 @@ class ListenerShown(msgspec.Struct, frozen=True):
 
 
 class ListenersShown(msgspec.Struct, frozen=True):
-    """A listener in each partition that may be theirs."""
+    """A listener in each partition that may be theirs, and the release that answers; None before the first."""
 
     partitions: tuple[ListenerShown, ...]
+    champion: str | None
 
 
 class Finding(msgspec.Struct, frozen=True):

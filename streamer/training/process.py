@@ -66,6 +66,7 @@ async def run(settings: Settings) -> None:
     web = WebServer(
         settings.web_host, settings.trainer_web_port, registry=metrics.registry,
         unhealthy=_nothing, unready=lambda: contact.complaint() or ("" if metrics.current_stage else "starting"),
+        remark=lambda: metrics.awaited and f"ok, with {metrics.awaited}",
     )  # fmt: skip
     await web.start()
     try:

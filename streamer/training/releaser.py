@@ -40,6 +40,7 @@ from streamer.training.candidate import (
 from streamer.training.checkpoints import CheckpointFile
 from streamer.training.comparison import Terms
 from streamer.training.drift import DriftWatch
+from streamer.training.first_release import FirstRelease
 from streamer.training.progress import FitStopped, report_progress, show_progress
 from streamer.training.publication import Publisher
 from streamer.training.shards import shards_directory
@@ -115,6 +116,7 @@ class Releaser:
             signer=config.signer,
         )
         self._drift = DriftWatch(config.thresholds, archive, metrics)
+        self._first = FirstRelease(config.thresholds, archive, metrics, self._publisher.find_champion)
         self._checkpoint = CheckpointFile(
             config.checkpoint_dir, shards_directory=shards_directory(archive.directory, config.checkpoint_dir)
         )
@@ -132,6 +134,8 @@ class Releaser:
         if self._passed is not None:
             return Trigger.RESUMED
         due = self._config.thresholds.due(self._archive)
+        if due is None:
+            await self._first.look()
         if due is not None or not self._drift.claim_look():
             return due
         champion = await self._load_champion()
@@ -159,6 +163,8 @@ class Releaser:
                 raise
         saved = None if self._passed is None else await self._publisher.publish(self._passed)
         self._passed = None
+        if saved is not None:
+            self._first.has_come()
         await asyncio.to_thread(self._end_fit)
         self._metrics.plays_new.set(self._archive.num_new)
         self._metrics.last_fit.set(self._archive.fitted_at_s)

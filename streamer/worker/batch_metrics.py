@@ -35,6 +35,8 @@ def count_batch(
     for intake in intakes:
         for reject in intake.rejects:
             metrics.dead_letters.labels(reject.cause).inc()
+    if catalogue is None:
+        metrics.plays_unanswered.inc(len(batch.new))
     if outcome.answers is None or catalogue is None:
         return
     metrics.plays_unknown.inc(int(np.count_nonzero(catalogue.rows(batch.plays.track_keys) == UNKNOWN)))

@@ -19,6 +19,7 @@ from streamer.kafka.blocks import BlockWatch
 from streamer.kafka.contact import Contact
 from streamer.wire.changelog import UNKNOWN_MS, Mark
 from streamer.worker.app import Worker
+from streamer.worker.unanswered import Unanswered
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class Watch:
         self._worker = worker
         self._contact = contact
         self._is_spare = False
+        self._unanswered = Unanswered()
         self._source_topic = source_topic
         self._num_partitions = num_partitions
         self._blocks = BlockWatch(source_topic)
@@ -77,9 +79,11 @@ class Watch:
         return "recovering" if app.in_recovery else "joining the consumer group"
 
     def remark(self) -> str:
-        """Say that a ready worker is spare, or which plays cannot be read; empty otherwise."""
+        """Say of a ready worker which plays cannot be read, that there is no release, or that it is spare."""
         if problem := self._worker.app.unreadable.summary():
             return f"ok, but {problem}"
+        if self._unanswered.remark:
+            return self._unanswered.remark
         return "ok, spare: every partition belongs to another worker" if self._is_spare else ""
 
     async def _look(self) -> None:
@@ -90,6 +94,8 @@ class Watch:
         metrics.partitions_owned.set(len(owned))
         metrics.group_taken.set(app.membership.is_taken)
         self._note_spare(is_spare=is_ready(app) and not owned)
+        if is_ready(app):  # a worker joins its group once it has read the topic of releases
+            self._unanswered.look(has_release=self._worker.answering.releases.champion is not None)
         check_partitions(app, self._source_topic, self._num_partitions)
         marks = {tp.partition: self._worker.answering.table.mark(tp.partition) for tp in owned}
         known = [tp for tp in owned if self._contact.reaches(tp.partition)]

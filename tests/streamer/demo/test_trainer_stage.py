@@ -45,6 +45,8 @@ def test_the_epoch_of_a_fit_is_shown() -> None:
 def test_refusals_of_the_gate_are_shown_while_the_trainer_waits() -> None:
     metrics = TrainerMetrics()
     metrics.releases_refused.inc()
+    metrics.plays_new.set(12)
+    metrics.plays_for_fit.set(20_000)
     metrics.show_stage("wait")
 
-    assert in_words(served(metrics)) == "gathers plays for the next release; the gate has refused 1"
+    assert in_words(served(metrics)) == "gathers plays, 12 of 20,000; the gate has refused 1"

@@ -64,6 +64,7 @@ async def test_a_listener_is_shown_then_forgotten_with_a_receipt(
         gone = capsys.readouterr().out
 
     text, _, rest = shown.partition("\n")
+    assert json.loads(text)["champion"] == release.release_id
     (found,) = json.loads(text)["partitions"]
     assert (found["partition"], found["partitioners"], found["mark"]) == (0, ["murmur2", "crc32"], 3)
     state = found["state"]
@@ -76,12 +77,28 @@ async def test_a_listener_is_shown_then_forgotten_with_a_receipt(
     assert found["lists"][0]["tracks"][0]["score"] > 0
     assert f"lineage     folded from 3 plays by release {release.release_id}" in rest
     assert "\nlong-term   " in rest
+    assert "first release" not in rest
 
     (receipt,) = forgotten["receipts"]
     (request,) = await read_committed(at, settings.dead_letter_topic)
     assert (receipt["tombstone"], receipt["receipt"]) == ("0:4", f"0:{request.offset}")
     assert "state       none; it was removed at offset" in gone
     assert "-term   " not in gone
+
+
+@pytest.mark.kafka
+async def test_who_waits_for_lists_before_the_first_release_is_told_what_to_run(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await create_topic(settings.kafka_bootstrap_servers, settings.plays_topic)
+    await ensure_topics(settings)
+
+    await asyncio.to_thread(run_here, listener, settings, USER)
+    await asyncio.to_thread(run_here, listener, settings, USER, "--json")
+
+    text, _, as_json = capsys.readouterr().out.rstrip().rpartition("\n")
+    assert "There are no lists before the first release: run `refrain trainer`" in text
+    assert json.loads(as_json)["champion"] is None
 
 
 @pytest.mark.kafka

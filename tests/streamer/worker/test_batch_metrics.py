@@ -49,6 +49,7 @@ def test_plays_answers_tombstones_and_dead_letters_are_counted() -> None:
     )  # fmt: skip
 
     assert value(metrics, "refrain_plays_total") == 3
+    assert value(metrics, "refrain_plays_unanswered_total") == 0
     assert value(metrics, "refrain_recommendations_total", horizon="short-term") == 1
     assert value(metrics, "refrain_lists_unsaid_total", horizon="short-term") == 1
     assert value(metrics, "refrain_lists_unsaid_total", horizon="long-term") == 0
@@ -103,6 +104,7 @@ def test_without_answers_there_is_no_latency() -> None:
     metrics = counted(play(1, "u", "t1"), has_release=False)
 
     assert value(metrics, "refrain_plays_total") == 1
+    assert value(metrics, "refrain_plays_unanswered_total") == 1
     assert value(metrics, "refrain_event_to_recommendation_seconds_count") == 0
     assert value(metrics, "refrain_recommendations_total", horizon="short-term") == 0
 
