@@ -90,7 +90,10 @@ LISTENERS: Final = Dashboard("listeners", "what listeners notice", {
         }, "heatmap", width=12),
     ],
     "What they get": [
-        Panel("Lists a second, by horizon", _rates("refrain_recommendations_total", "horizon")),
+        Panel("Lists a second, by horizon", {
+            **_rates("refrain_recommendations_total", "horizon"),
+            "plays without a release": _rate("refrain_plays_unanswered_total"),
+        }),
         Panel("Share of lists that repeat the last one", {
             "{{horizon}}": _share(_rate("refrain_lists_unsaid_total", "horizon"),
                                   _rate("refrain_recommendations_total", "horizon")),
@@ -123,7 +126,9 @@ TRAINER: Final = Dashboard("trainer", "trainer and quality", {
     "Fits": [
         Panel("Stage", {"{{stage}}": "max by (stage) (refrain_trainer_stage)"}, "state-timeline", width=12),
         Panel("Epoch", {"epoch": "max(refrain_fit_epoch)", "of": "max(refrain_fit_epochs)"}, width=6),
-        Panel("Plays since the latest fit", {"plays": "max(refrain_plays_since_fit)"}, width=6),
+        Panel("Plays since the latest fit", {
+            "plays": "max(refrain_plays_since_fit)", "of": "max(refrain_plays_for_fit)",
+        }, width=6),
         Panel("Fits a day, by trigger", {"{{trigger}}": "sum by (trigger) (increase(refrain_fits_total[1d]))"}),
         Panel("Seconds a fit", {
             "mean": "sum(increase(refrain_fit_seconds_sum[1d])) / sum(increase(refrain_fit_seconds_count[1d]))",
