@@ -32,6 +32,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "Fit a recipe once, on recorded plays or on the archive, and save a release",
     ),
     "demo": ("streamer.demo.command:demo", "Run Kafka, simulated listeners, trainer and workers on this machine"),
+    "simulate": ("streamer.demo.command:simulate", "Send plays of simulated listeners to Kafka, until it is stopped"),
     "releases": ("streamer.operations.releases:releases", "List and show releases, and choose the champion by hand"),
     "replay": (
         "streamer.replay.command:replay",

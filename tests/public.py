@@ -36,6 +36,7 @@ from streamer.kafka.rights import (
     offset_reader_rights,
     promoter_rights,
     release_reader_rights,
+    simulator_rights,
     trainer_rights,
     worker_rights,
 )
@@ -172,6 +173,7 @@ def right_rows() -> Rows:
         "`offsets show`": offset_reader_rights(settings),
         "`listener`": listener_reader_rights(settings),
         "`forget`": forgetter_rights(settings),
+        "`simulate`": simulator_rights(settings),
         "`dead-letters list`, `show`": letter_reader_rights(settings),
         "`dead-letters send-again`": letter_sender_rights(settings),
         "`dead-letters discard`, `erase-forgotten`": letter_remover_rights(settings),

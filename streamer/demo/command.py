@@ -1,13 +1,23 @@
-"""The command `demo`: its arguments, and how it runs them."""
+"""The commands `demo` and `simulate`: their arguments, and how they run them."""
 
+import asyncio
 import logging
 import math
 import sys
+import time
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import click
 
-from streamer.runtime.commands import Command, pass_environment
+from streamer.runtime.commands import NUM, Command, pass_environment, pass_settings
+from streamer.sections import KAFKA, NEW_TOPICS, TOPICS
+
+if TYPE_CHECKING:
+    from streamer.demo.simulation import Audience
+    from streamer.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 
 class _Seconds(click.ParamType):
@@ -41,3 +51,46 @@ def demo(environment: Mapping[str, str], *, for_s: float | None) -> None:
     sys.stdout.write(summary.to_text())
     if not summary.is_clean:
         sys.exit(1)
+
+
+@click.command(
+    cls=Command,
+    examples=["refrain simulate", "refrain simulate --rate 500 --listeners 20000 --for 60"],
+    reads=(*KAFKA, *TOPICS, *NEW_TOPICS),
+)
+@click.option("--rate", type=click.FloatRange(0, 100_000, min_open=True), metavar="PLAYS", default=100.0,
+              show_default=True, help="plays a second")  # fmt: skip
+@click.option("--listeners", type=NUM, default=1_000, show_default=True, help="who play them")
+@click.option("--tracks", type=NUM, default=2_000, show_default=True, help="size of the catalogue")
+@click.option("--for", "for_s", type=_Seconds(), help="stop after this many seconds")
+@pass_settings
+def simulate(settings: "Settings", *, rate: float, listeners: int, tracks: int, for_s: float | None) -> None:
+    """Send plays of simulated listeners to Kafka, until it is stopped.
+
+    Their time runs faster than the clock until it has reached it. Started again, it continues behind the latest play on
+    the topic. It creates the topics that are missing.
+    """
+    from streamer.demo.simulation import Audience
+
+    num_sent = asyncio.run(_simulate(settings, Audience(listeners, tracks, rate), for_s or math.inf))
+    sys.stdout.write(f"{num_sent} plays sent to {settings.plays_topic}\n")
+
+
+async def _simulate(settings: "Settings", audience: "Audience", for_s: float) -> int:
+    from streamer.demo.simulation import send_listening
+    from streamer.kafka.access import once_admitted
+    from streamer.kafka.connection import connection_of
+    from streamer.kafka.rights import simulator_rights
+    from streamer.kafka.topics import ensure_topics
+    from streamer.runtime.crash import leave
+    from streamer.runtime.stop import stop_signal
+
+    stopping = stop_signal(lambda: leave("Kafka did not confirm the latest plays"))
+    ends_s = time.monotonic() + for_s
+    connection = connection_of(settings)
+    num_partitions = await once_admitted(connection, simulator_rights(settings), ensure_topics(settings))
+    logger.info("simulation started topic=%s", settings.plays_topic)
+    return await send_listening(
+        connection, settings.plays_topic, num_partitions, audience,
+        lambda: stopping.is_set() or time.monotonic() >= ends_s,
+    )  # fmt: skip

