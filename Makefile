@@ -85,8 +85,8 @@ site: $(READY) ## the documentation as a site, warnings are errors: site/html/in
 site-serve: site ## build the site and serve it on this machine; PORT=8000
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory site/html $(or $(PORT),8000)
 
-dashboards: $(READY) ## k8s/dashboards, for Grafana, from the register of metrics
-	$(BIN)/python -m tests.k8s.dashboards
+dashboards: $(READY) ## k8s/dashboards from the register of metrics, and the alerts for Prometheus Operator
+	$(BIN)/python -m tests.k8s.dashboards && $(BIN)/python -m tests.k8s.prometheus_rule
 
 bench: $(READY) .venv-bench/.installed ## every benchmark, in half an hour and 16 GB of disk: bench/bench.json, bench.html; docs/benchmarks.md
 	$(BIN)/python -m tests.bench --document docs/benchmarks.md $(ARGS)
@@ -98,7 +98,7 @@ day: $(READY) ## six weeks of listening in minutes, with an unattended trainer: 
 	$(BIN)/python -m tests.bench.day $(ARGS)
 
 manifests: $(READY) ## render the Kubernetes manifests and validate them against the schemas of Kubernetes
-	kubectl kustomize k8s/base && $(BIN)/pytest tests/k8s
+	kubectl kustomize k8s/overlays/production && $(BIN)/pytest tests/k8s
 
 clean: ## remove what make and the tools built, including .venv
 	rm -rf .venv .venv-bench bench site .tools .report .coverage htmlcov build dist *.egg-info .hypothesis .*_cache

@@ -1,267 +1,220 @@
-import re
-import shutil
-import subprocess
-import textwrap
-import urllib.parse
-from collections.abc import Callable
+"""What holds for the base and for each overlay and component."""
+
+import tomllib
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from urllib.parse import urlsplit
 
 import click
 import kubernetes_validate
+import pydantic
 import pytest
-import yaml
 
 from streamer.command_line import refrain
 from streamer.runtime.stop import GRACE_S
 from streamer.settings import Settings
 from streamer.variables import secrets as secret_fields
 from streamer.variables import variable
-
-ROOT = Path(__file__).parents[2]
-K8S = ROOT / "k8s"
+from tests.k8s.custom_resources import is_custom, validate_custom
+from tests.k8s.prometheus_rule import RULES, prometheus_rule
+from tests.k8s.rendering import (
+    K8S,
+    ROOT,
+    SECRETS,
+    Object,
+    container_of,
+    kustomized,
+    of_kind,
+    pod_of,
+    settings_of,
+    template_of,
+    volumes_of,
+    with_components,
+    workloads_of,
+)
 
 # The oldest version that k8s/README.md promises, and the newest that has schemas.
 VERSIONS = ("1.29", kubernetes_validate.latest_version())
 
-Object = dict[str, Any]
+#: A directory, and components that it does not have.
+RENDERED = [
+    "base", "base autoscaling gpu commands", "overlays/laptop", "overlays/production", "overlays/gpu",
+    "overlays/production secured-autoscaling",
+]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def objects(program: Callable[[str], str]) -> list[Object]:
-    command = [program("kubectl"), "kustomize", str(K8S / "base")]
-    rendered = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
-    return list(yaml.safe_load_all(rendered.stdout))
+@pytest.fixture(scope="module", params=RENDERED)
+def objects(
+    request: pytest.FixtureRequest, program: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
+) -> Sequence[Object]:
+    resource, *components = request.param.split()
+    overlay = tmp_path_factory.mktemp("k8s") / "overlay"
+    return kustomized(program("kubectl"), with_components(overlay, resource, components))
 
 
-@pytest.fixture(scope="module", params=["worker", "trainer"])
-def workload(request: pytest.FixtureRequest, objects: list[Object]) -> Object:
-    (match,) = [o for o in objects if "template" in o.get("spec", {}) and o["metadata"]["name"].endswith(request.param)]
-    return match
-
-
-def pod_of(workload: Object) -> Object:
-    spec: Object = workload["spec"]["template"]["spec"]
-    return spec
-
-
-def container_of(workload: Object) -> Object:
-    containers: list[Object] = pod_of(workload)["containers"]
-    (container,) = containers
-    return container
-
-
-def settings_of(workload: Object, objects: list[Object]) -> Settings:
-    """Read the settings as the container does: its own variables override those of the map."""
-    container = container_of(workload)
-    (source,) = container["envFrom"]
-    maps = {o["metadata"]["name"]: o["data"] for o in objects if o["kind"] == "ConfigMap"}
-    own = {entry["name"]: entry.get("value", workload["metadata"]["name"] + "-0") for entry in container["env"]}
-    return Settings.from_environment(maps[source["configMapRef"]["name"]] | own)
+@pytest.fixture
+def secrets(tmp_path: Path) -> Path:
+    for name in ("ca.pem", "username", "password"):
+        (tmp_path / name).write_text("secret")
+    return tmp_path
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_every_object_fits_the_kubernetes_schema(objects: list[Object], version: str) -> None:
+def test_every_object_fits_the_kubernetes_schema(objects: Sequence[Object], version: str) -> None:
     for each in objects:
-        kubernetes_validate.validate(each, version, strict=True)
+        if not is_custom(each):
+            kubernetes_validate.validate(each, version, strict=True)
 
 
-def test_the_schema_rejects_a_misspelt_field(workload: Object) -> None:
-    misspelt = workload | {"spec": workload["spec"] | {"replica": 2}}
+@pytest.mark.long
+def test_every_other_object_fits_the_types_of_its_operator(objects: Sequence[Object]) -> None:
+    for each in objects:
+        if is_custom(each):
+            validate_custom(each)
+            with pytest.raises(pydantic.ValidationError, match="misspelt"):
+                validate_custom(each | {"spec": each["spec"] | {"misspelt": 1}})
+
+
+def test_the_schema_rejects_a_misspelt_field(objects: Sequence[Object]) -> None:
+    worker = workloads_of(objects)["worker"]
 
     with pytest.raises(kubernetes_validate.ValidationError, match="replica"):
-        kubernetes_validate.validate(misspelt, VERSIONS[-1], strict=True)
+        kubernetes_validate.validate(worker | {"spec": worker["spec"] | {"replica": 2}}, VERSIONS[-1], strict=True)
 
 
-def test_no_object_chooses_a_namespace(objects: list[Object]) -> None:
-    assert [o["metadata"]["name"] for o in objects if "namespace" in o["metadata"]] == []
+def test_no_object_chooses_a_namespace(objects: Sequence[Object]) -> None:
+    assert [each["metadata"]["name"] for each in objects if "namespace" in each["metadata"]] == []
 
 
-def test_the_settings_of_a_pod_are_valid(workload: Object, objects: list[Object]) -> None:
-    settings = settings_of(workload, objects)
+def test_the_settings_of_a_pod_are_valid(objects: Sequence[Object], secrets: Path) -> None:
+    known = {*map(variable, Settings.model_fields), *(f"{variable(name)}_FILE" for name in secret_fields(Settings))}
 
-    assert settings.kafka_bootstrap_servers == "kafka:9092"
-
-
-def test_the_arguments_of_a_pod_are_a_refrain_command(workload: Object) -> None:
-    name, *arguments = container_of(workload)["args"]
-    command = refrain.get_command(click.Context(refrain), name)
-
-    assert command is not None
-    assert command.make_context(name, arguments)
+    for workload in workloads_of(objects).values():
+        assert settings_of(workload, objects, secrets).kafka_bootstrap_servers == "kafka:9092"
+    (settings,) = of_kind(objects, "ConfigMap")
+    assert settings["data"].keys() <= known
 
 
-def test_a_pod_writes_only_to_volumes(workload: Object, objects: list[Object]) -> None:
-    settings = settings_of(workload, objects)
-    writes = {
-        "worker": [settings.state_dir],
-        "trainer": [settings.archive_dir, Path(urllib.parse.urlsplit(settings.releases_url).path)],
-    }
-
-    container = container_of(workload)
-    writable = {Path(mount["mountPath"]) for mount in container["volumeMounts"] if not mount.get("readOnly")}
-
-    assert {*writes[container["name"]], Path("/tmp")} == writable
+def test_the_arguments_of_a_pod_are_a_refrain_command(objects: Sequence[Object]) -> None:
+    for workload in workloads_of(objects).values():
+        name, *arguments = container_of(workload)["args"]
+        command = refrain.get_command(click.Context(refrain), name)
+        assert command is not None
+        assert command.make_context(name, arguments)
 
 
-def test_what_a_pod_compiles_outlives_it(workload: Object, objects: list[Object]) -> None:
-    settings = settings_of(workload, objects)
-    (kept,) = [entry["value"] for entry in container_of(workload)["env"] if entry["name"] == "NUMBA_CACHE_DIR"]
+def test_a_pod_runs_the_image_of_this_version(objects: Sequence[Object]) -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
-    assert Path(kept).parent in {settings.state_dir, settings.archive_dir}
+    tags = {container_of(each)["image"].partition(":")[2] for each in workloads_of(objects).values()}
 
-
-def test_a_pod_mounts_only_volumes_it_has(workload: Object, objects: list[Object]) -> None:
-    claims = {o["metadata"]["name"] for o in objects if o["kind"] == "PersistentVolumeClaim"}
-    templates = {claim["metadata"]["name"] for claim in workload["spec"].get("volumeClaimTemplates", [])}
-    volumes = {volume["name"]: volume for volume in pod_of(workload)["volumes"]}
-    claimed = {v["persistentVolumeClaim"]["claimName"] for v in volumes.values() if "persistentVolumeClaim" in v}
-
-    mounted = {mount["name"] for mount in container_of(workload)["volumeMounts"]}
-
-    assert mounted == templates | volumes.keys()
-    assert claimed <= claims
+    assert tags <= {version, f"{version}-gpu"}
 
 
-def test_the_states_of_a_worker_outlive_its_pod(objects: list[Object]) -> None:
-    (worker,) = [o for o in objects if o["kind"] == "StatefulSet"]
-    (instance,) = [entry for entry in container_of(worker)["env"] if entry["name"] == "REFRAIN_INSTANCE_ID"]
+def test_a_pod_mounts_what_it_has_and_has_what_it_mounts(objects: Sequence[Object]) -> None:
+    claims = {each["metadata"]["name"] for each in of_kind(objects, "PersistentVolumeClaim")}
 
-    assert [claim["metadata"]["name"] for claim in worker["spec"]["volumeClaimTemplates"]] == ["state"]
-    assert instance["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.name"
-
-
-def test_there_is_never_a_second_trainer(objects: list[Object]) -> None:
-    (trainer,) = [o for o in objects if o["kind"] == "Deployment"]
-
-    assert trainer["spec"]["replicas"] == 1
-    assert trainer["spec"]["strategy"] == {"type": "Recreate"}
+    for workload in workloads_of(objects).values():
+        volumes = volumes_of(workload)
+        used = {v["persistentVolumeClaim"]["claimName"] for v in volumes.values() if "persistentVolumeClaim" in v}
+        assert {mount["name"] for mount in container_of(workload).get("volumeMounts", [])} == volumes.keys()
+        assert used <= claims
 
 
-def test_a_pod_gets_no_service_variables(workload: Object) -> None:
-    # Services named refrain-* would set REFRAIN_*_PORT, and an unknown setting keeps the process from starting.
-    assert pod_of(workload)["enableServiceLinks"] is False
+def test_a_pod_writes_only_to_volumes(objects: Sequence[Object], secrets: Path) -> None:
+    for name in ("worker", "trainer"):
+        workload = workloads_of(objects)[name]
+        settings = settings_of(workload, objects, secrets)
+        releases = urlsplit(settings.releases_url)
+        shared = [Path(releases.path)] if releases.scheme == "file" else []
+        written = {"worker": [settings.state_dir], "trainer": [settings.archive_dir, *shared]}
+        mounts = container_of(workload)["volumeMounts"]
+        writable = {Path(mount["mountPath"]) for mount in mounts if not mount.get("readOnly")}
+        assert {*written[name], Path("/tmp")} == writable
 
 
-def test_a_pod_has_no_rights_it_does_not_need(workload: Object) -> None:
-    pod, container = pod_of(workload), container_of(workload)
-
-    assert pod["automountServiceAccountToken"] is False
-    assert pod["securityContext"]["runAsNonRoot"] is True
-    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert container["securityContext"] == {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
-
-
-def test_a_pod_is_probed_at_the_port_of_its_web_server(workload: Object, objects: list[Object]) -> None:
-    settings, container = settings_of(workload, objects), container_of(workload)
-    listens = {"worker": settings.web_port, "trainer": settings.trainer_web_port}[container["name"]]
-
-    assert container["ports"] == [{"name": "web", "containerPort": listens}]
-    assert {probe: container[probe]["httpGet"] for probe in container if probe.endswith("Probe")} == {
-        "startupProbe": {"path": "/healthz", "port": "web"},
-        "livenessProbe": {"path": "/healthz", "port": "web"},
-        "readinessProbe": {"path": "/readyz", "port": "web"},
-    }
+def test_a_pod_has_no_rights_it_does_not_need(objects: Sequence[Object]) -> None:
+    for workload in workloads_of(objects).values():
+        pod = pod_of(workload)
+        # Services named refrain-* would set REFRAIN_*_PORT, and an unknown setting keeps the process from starting.
+        assert (pod["enableServiceLinks"], pod["automountServiceAccountToken"]) == (False, False)
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert container_of(workload)["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
 
 
-def test_a_process_has_ended_before_it_is_killed(workload: Object) -> None:
-    assert pod_of(workload)["terminationGracePeriodSeconds"] >= 2 * GRACE_S
+def test_a_process_has_ended_before_it_is_killed(objects: Sequence[Object]) -> None:
+    for workload in workloads_of(objects).values():
+        assert pod_of(workload).get("terminationGracePeriodSeconds", 30) >= 2 * GRACE_S
 
 
-def test_a_silent_worker_is_not_restarted_while_it_computes(workload: Object, objects: list[Object]) -> None:
-    live = container_of(workload)["livenessProbe"]
+def test_there_is_never_a_second_trainer(objects: Sequence[Object]) -> None:
+    trainer = workloads_of(objects)["trainer"]
 
-    assert live["periodSeconds"] * live["failureThreshold"] > settings_of(workload, objects).max_step_s
-
-
-def test_prometheus_scrapes_the_port_of_each_service(objects: list[Object]) -> None:
-    for service in (o for o in objects if o["kind"] == "Service"):
-        annotations = service["metadata"]["annotations"]
-        (port,) = service["spec"]["ports"]
-
-        assert annotations["prometheus.io/scrape"] == "true"
-        assert annotations["prometheus.io/path"] == "/metrics"
-        assert annotations["prometheus.io/port"] == str(port["port"])
+    assert (trainer["spec"]["replicas"], trainer["spec"]["strategy"]) == (1, {"type": "Recreate"})
 
 
-def test_every_selector_selects_the_pods_of_its_workload(objects: list[Object]) -> None:
-    workloads = {o["metadata"]["name"]: o for o in objects if "template" in o.get("spec", {})}
+def test_every_selector_selects_the_pods_of_its_workload(objects: Sequence[Object]) -> None:
+    workloads = [*of_kind(objects, "StatefulSet"), *of_kind(objects, "Deployment")]
 
     for each in objects:
         if each["kind"] not in {"Service", "PodDisruptionBudget", "StatefulSet", "Deployment"}:
             continue
         selector = each["spec"]["selector"]
-        wanted = selector.get("matchLabels", selector)
-        selected = [
-            name
-            for name, workload in workloads.items()
-            if wanted.items() <= workload["spec"]["template"]["metadata"]["labels"].items()
-        ]
+        wanted = selector.get("matchLabels", selector).items()
+        selected = [w["metadata"]["name"] for w in workloads if wanted <= template_of(w)["metadata"]["labels"].items()]
         assert selected == [each["metadata"]["name"]]
 
 
-def test_the_image_runs_as_the_user_of_the_pods(workload: Object) -> None:
-    users = re.findall(r"^USER (\d+):(\d+)$", (K8S / "Dockerfile").read_text(), re.MULTILINE)
+def test_no_more_workers_are_started_than_there_are_partitions(objects: Sequence[Object], secrets: Path) -> None:
+    worker = workloads_of(objects)["worker"]
+    num_partitions = settings_of(worker, objects, secrets).partitions
+    scaled = of_kind(objects, "ScaledObject")
 
-    context = pod_of(workload)["securityContext"]
-
-    assert users == [(str(context["runAsUser"]), str(context["runAsGroup"]))]
-
-
-def test_a_pod_runs_the_image_of_its_own_target(workload: Object) -> None:
-    dockerfile = (K8S / "Dockerfile").read_text()
-    container = container_of(workload)
-    target = container["name"]
-
-    tag = re.search(rf"--target {target} -t (\S+) ", dockerfile)
-
-    assert tag
-    assert container["image"] == tag[1]
-    assert re.search(rf"^FROM runtime AS {target}$", dockerfile, re.MULTILINE)
-    assert re.search(rf'^COPY --from=build-{target} .*\n.*\nCMD \["{target}"\]$', dockerfile, re.MULTILINE)
+    assert [each["spec"]["maxReplicaCount"] for each in scaled] == [num_partitions] * len(scaled)
+    assert ("replicas" in worker["spec"]) is not bool(scaled), "two would set the number of workers"
+    assert worker["spec"].get("replicas", 1) <= num_partitions
 
 
-def test_the_image_is_built_from_existing_files() -> None:
-    dockerfile = (K8S / "Dockerfile").read_text().replace("${LOCK}", "requirements.lock")
-    allowed = (ROOT / ".dockerignore").read_text().replace("requirements*.lock", "requirements.lock")
+def test_a_lag_is_read_from_the_topic_and_group_of_the_workers(objects: Sequence[Object], secrets: Path) -> None:
+    worker = workloads_of(objects)["worker"]
 
-    lines = re.findall(r"^COPY (?!--from)(.+) \S+$", dockerfile, re.MULTILINE)
-    copied = [source for line in lines for source in line.split()]
+    for each in of_kind(objects, "ScaledObject"):
+        target, lag = each["spec"]["scaleTargetRef"], each["spec"]["triggers"][0]["metadata"]
+        assert (target["kind"], target["name"]) == (worker["kind"], worker["metadata"]["name"])
+        assert target["envSourceContainerName"] == container_of(worker)["name"]
+        assert lag["topic"] == settings_of(worker, objects, secrets).plays_topic
+        (settings,) = of_kind(objects, "ConfigMap")
+        assert {lag["bootstrapServersFromEnv"], lag["consumerGroupFromEnv"]} <= settings["data"].keys()
 
-    assert copied
-    for source in copied:
-        assert (ROOT / source).exists()
-        assert re.search(rf"^!{re.escape(source)}/?$", allowed, re.MULTILINE), f"{source} is kept out by .dockerignore"
+
+def test_secrets_are_mounted_and_named_alike(objects: Sequence[Object]) -> None:
+    (settings,) = of_kind(objects, "ConfigMap")
+    files = [Path(text) for text in settings["data"].values() if text.startswith(SECRETS)]
+    (workload, *_) = workloads_of(objects).values()
+    secret = volumes_of(workload).get("kafka", {}).get("secret", {})
+    taken = [each for a in of_kind(objects, "TriggerAuthentication") for each in a["spec"]["secretTargetRef"]]
+
+    assert bool(files) is bool(secret)
+    for each in taken:
+        assert (each["name"], each["key"] in {"username", *(file.name for file in files)}) == (
+            secret["secretName"],
+            True,
+        )
 
 
-def test_the_overlay_of_a_secured_kafka_mounts_its_secrets_in_both_pods(
-    program: Callable[[str], str], tmp_path: Path
-) -> None:
-    section = (K8S / "README.md").read_text().partition("**A secured Kafka.**")[2].partition("\n\n**")[0]
-    shutil.copytree(K8S / "base", tmp_path / "base")
-    overlay = tmp_path / "overlay"
-    overlay.mkdir()
-    for secret in ("ca.pem", "password"):
-        (overlay / secret).write_text("secret")
-    head = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [../base]\n"
-    (overlay / "kustomization.yaml").write_text(
-        head + textwrap.dedent("\n".join(re.findall(r"^    .*", section, re.M)))
-    )
+def test_the_rules_of_prometheus_operator_are_those_of_the_alerts() -> None:
+    assert RULES.read_text() == prometheus_rule(), "run `make dashboards`"
 
-    command = [program("kubectl"), "kustomize", str(overlay)]
-    rendered = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
 
-    objects = list(yaml.safe_load_all(rendered.stdout))
-    (secrets,) = [each["metadata"]["name"] for each in objects if each["kind"] == "Secret"]
-    pods = [pod_of(each) for each in objects if each["kind"] in {"StatefulSet", "Deployment"}]
-    volumes = [{"name": "kafka", "secret": {"secretName": secrets}} in pod["volumes"] for pod in pods]
-    mounts = [mount["mountPath"] for pod in pods for mount in pod["containers"][0]["volumeMounts"]]
-    assert (volumes, mounts.count("/etc/kafka")) == ([True, True], 2)
-    (settings,) = [each["data"] for each in objects if each["kind"] == "ConfigMap"]
-    assert {name for name in settings if "KAFKA" in name} <= {
-        *map(variable, Settings.model_fields), *(f"{variable(name)}_FILE" for name in secret_fields(Settings)),
-    }  # fmt: skip
+def test_every_component_and_overlay_is_rendered_here() -> None:
+    rendered = {word for line in RENDERED for word in line.split()}
+    used = "".join(path.read_text() for path in K8S.glob("overlays/*/kustomization.yaml"))
+
+    for path in K8S.glob("*/*/kustomization.yaml"):
+        name = path.parent.name
+        assert name in rendered or f"overlays/{name}" in rendered or f"components/{name}" in used, path
