@@ -70,8 +70,8 @@ report: $(READY) ## compare every system on recorded plays: make report DATA=pat
 	@test -n "$(DATA)" || { echo "Which plays? make report DATA=path" >&2; exit 2; }
 	$(BIN)/refrain report $(DATA) $(if $(CHECK),--check) $(ARGS)
 
-kafka: $(READY) ## run a real one-node Kafka in the foreground, until Ctrl-C
-	$(BIN)/python -m streamer.local.devkafka
+kafka: $(READY) ## run a real one-node Kafka in the foreground, until Ctrl-C; PORT=9092, data stay in kafka/
+	$(BIN)/python -m streamer.local.devkafka --port $(or $(PORT),9092) --directory kafka $(ARGS)
 
 schemas: $(READY) ## write docs/asyncapi.json and the JSON schemas of the topics, from the codec
 	$(BIN)/python -m streamer.wire.asyncapi

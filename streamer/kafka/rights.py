@@ -94,6 +94,11 @@ def listener_reader_rights(settings: Settings) -> list[Right]:
     return [*_on(settings.plays_topic, "Describe"), *(right for topic in read for right in _on(topic, "Read"))]
 
 
+def sender_rights(settings: Settings) -> list[Right]:
+    """Return the rights of `send`, and of whatever sends plays."""
+    return _on(settings.plays_topic, "Write")
+
+
 def forgetter_rights(settings: Settings) -> list[Right]:
     """Return the rights of `forget`."""
     return [*_on(settings.plays_topic, "Write"), *_on(settings.dead_letter_topic, "Read")]

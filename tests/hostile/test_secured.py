@@ -17,6 +17,7 @@ from streamer.kafka.rights import (
     offset_reader_rights,
     promoter_rights,
     release_reader_rights,
+    sender_rights,
     trainer_rights,
     worker_rights,
 )
@@ -36,10 +37,13 @@ pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(900), pyt
 
 Rights = Callable[[Settings], Sequence[Right]]
 
+RECORDING: Final = Path(__file__).parents[1] / "cases" / "files" / "00-control.csv"
+
 #: What each command needs to do what it does, and no more.
 COMMANDS: Final[Mapping[tuple[str, ...], Rights]] = {
     ("releases", "list"): release_reader_rights,
     ("releases", "promote", "--force", "RELEASE"): promoter_rights,
+    ("send", str(RECORDING)): sender_rights,
     ("offsets", "show"): offset_reader_rights,
     ("offsets", "reset", "--to", "earliest", "--yes"): worker_rights,
     ("listener", "u"): listener_reader_rights,

@@ -1,0 +1,49 @@
+"""The command `send`: recorded plays onto the topic of plays."""
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from streamer.kafka.access import once_admitted
+from streamer.kafka.connection import connection_of
+from streamer.kafka.rights import sender_rights
+from streamer.recordings.arguments import Recording, recorded
+from streamer.runtime.commands import Command, pass_settings
+from streamer.sections import KAFKA, NEW_TOPICS, TOPICS
+
+if TYPE_CHECKING:
+    from streamer.settings import Settings
+
+
+@click.command(
+    cls=Command,
+    examples=["refrain send plays.csv --user who --track song --time when", "refrain send listening/ --limit 100000"],
+    reads=(*KAFKA, *TOPICS, *NEW_TOPICS, "partitioner"),
+)
+@recorded
+@pass_settings
+def send(settings: "Settings", *, recording: Recording) -> None:
+    """Send recorded plays to the topic of plays, the oldest first.
+
+    Workers and a trainer take them for plays of now. Each run sends all of them: who runs it twice has played twice.
+    Without REFRAIN_PARTITIONER, listeners are spread over the partitions as Java's clients do it.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from streamer.operations.sending import send_plays
+
+    plays = recording.read()
+    num_plays = len(plays.plays.played_at_ms)
+    columns = (TextColumn("sent"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("", total=num_plays)
+        call = send_plays(settings, plays, lambda num: progress.advance(task, num))
+        num_partitions = asyncio.run(once_admitted(connection_of(settings), sender_rights(settings), call))
+    sys.stdout.write(
+        f"{num_plays:,} plays of {len(plays.user_ids):,} listeners are on {settings.plays_topic}, in "
+        f"{num_partitions} partitions\n"
+    )
