@@ -77,7 +77,7 @@ def last_line(ended: Ended) -> str:
     """Return the only thing that a refused command may say."""
     assert "Traceback" not in ended.output
     assert "s3cret" not in ended.output
-    lines = [line for line in ended.output.splitlines() if " INFO " not in line]
+    lines = [line for line in ended.output.splitlines() if " INFO " not in line and not line.startswith("read ")]
     assert len(lines) == 1, ended.output
     return lines[0]
 
