@@ -41,6 +41,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "evaluate": ("streamer.report.command:evaluate", "Score a release on recorded plays, without Kafka"),
     "report": ("streamer.report.command:report", "Compare every system on recorded plays: figures and a page"),
     "send": ("streamer.operations.send:send", "Send recorded plays to the topic of plays, the oldest first"),
+    "bench": ("streamer.bench.command:bench", "Measure what a worker would do on this machine"),
     "offsets": (
         "streamer.operations.offsets:offsets",
         "Show the offsets of each partition, and reset those that do not fit",

@@ -18,7 +18,7 @@ from models.training.track_lists import with_index
 from streamer.errors import RefrainError
 from streamer.recordings.plays import RecordedPlays
 from streamer.releases.loading import read_release
-from streamer.report.watching import watch
+from streamer.runtime.progress import watch
 
 PART: Part = "test"
 

@@ -3,9 +3,9 @@
     .venv-bench/bin/python -m tests.bench.indexes [--tracks N] [--release LOCATION] [--only NAME ...]
 
 One thread, a process for each contender. The 100 best of 164 asked for are judged, in batches of 1,000 queries, as 500
-answers make them, and of two. Vectors are those of `tests.bench.world`, or as many as asked for between neighbours of a
-trained release, with taste vectors of its network after a dozen similar tracks. A library that is not installed is left
-out: hnswlib, whose algorithm voyager has too, is in no group, since installing it takes a compiler.
+answers make them, and of two. Vectors are those of `streamer.bench.world`, or as many as asked for between neighbours
+of a trained release, with taste vectors of its network after a dozen similar tracks. A library that is not installed is
+left out: hnswlib, whose algorithm voyager has too, is in no group, since installing it takes a compiler.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from models.release import load_release
 from models.serving.indexed_first_stage import IndexedFirstStage
 from models.serving.rounded_first_stage import RoundedFirstStage
 from models.training.track_lists import build_index
+from streamer.bench.world import CLUSTER
 from tests.bench.machine import ONE_THREAD, memory_mb
-from tests.bench.world import CLUSTER
 
 JUDGED: Final = 100
 NUM: Final = JUDGED + RING_SIZE

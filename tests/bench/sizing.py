@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from streamer.bench.capacity import DISK_ROOM, UTILISATION
 from tests.bench.partitions import Population, balance_of, loads_of
 
 _DOCUMENT: Final = Path(__file__).parents[2] / "docs" / "sizing.md"
@@ -85,13 +86,13 @@ class Assumed:
         cell_workers: that share one consumer group.
     """
 
-    utilisation: float = 0.5
+    utilisation: float = UTILISATION
     machine_cores: int = 16
     machine_gib: int = 64
     machine_usd_h: float = 0.70
     gpu_usd_h: float = 1.00
     disk_usd_gb_month: float = 0.08
-    disk_room: float = 1.5
+    disk_room: float = DISK_ROOM
     broker_mb_s: float = 250.0
     broker_replicas: int = 4000
     broker_usd_h: float = 0.70
@@ -185,6 +186,8 @@ _HEAD: Final = """\
 Written by `python -m tests.bench.sizing bench/bench.json` from the figures of one `make bench`
 ([benchmarks](benchmarks.md)), for {tracks:,} tracks. Each line is a formula over measured figures and the assumptions
 below; with other figures or prices, change them and run it again.
+
+On machines of your own, `refrain bench` measures what one worker carries there, in half a minute.
 
 ## Measured
 """

@@ -17,12 +17,12 @@ from models.config import TrainingConfig
 from models.release import save_release
 from models.release_files import DataWindow
 from models.release_folder import Folder
+from streamer.bench.world import CLUSTER, MAX_NEIGHBOURS, make_recommender
 from streamer.kafka.connection import Connection
 from streamer.kafka.topics import ensure_topics
 from streamer.releases.alias import move_alias
 from streamer.settings import Settings
 from streamer.wire.messages import ReleaseNotice
-from tests.bench.world import CLUSTER, MAX_NEIGHBOURS, make_recommender
 
 PARTITIONS: Final = 4
 _FIRST_PLAY_MS: Final = 1_700_000_000_000
@@ -59,7 +59,9 @@ async def prepare(settings: Settings, num_tracks: int) -> str:
     await ensure_topics(settings)
     created_at_ms = int(time.time() * 1000)
     saved = save_release(
-        Folder(settings.releases_url), make_recommender(num_tracks, max_neighbours=MAX_NEIGHBOURS),
+        Folder(settings.releases_url), make_recommender(
+            num_tracks, max_neighbours=MAX_NEIGHBOURS, index_above=settings.index_above
+        ),
         training=TrainingConfig(), metrics={}, data_window=DataWindow(0, created_at_ms, 1, 1),
         created_at_ms=created_at_ms,
     )  # fmt: skip

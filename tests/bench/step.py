@@ -2,9 +2,9 @@
 
     python -m tests.bench.step [--tracks N ...] [--batches N ...] [--parts] [--first-stage-only] [--exact]
 
-Each number of tracks is measured in a process of its own, on a synthetic world (`tests.bench.world`) whose release has
-been saved and loaded. Every listener has a full ring, full counts and one new play; lists of 20 and 50. The figure is
-the fastest of several rounds, each with other listeners; CPU time is beside it. The last line is JSON.
+Each number of tracks is measured in a process of its own, on a synthetic world (`streamer.bench.world`) whose release
+has been saved and loaded. Every listener has a full ring, full counts and one new play; lists of 20 and 50. The figure
+is the fastest of several rounds, each with other listeners; CPU time is beside it. The last line is JSON.
 `--parts` adds the functions of `models` that take time, each with all that it calls.
 """
 
@@ -19,8 +19,8 @@ import resource
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import replace
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,8 +31,10 @@ from models.config import RerankerConfig
 from models.serving.recommender import Recommender
 from models.serving.step import step
 from models.serving.step_input import StepInput
+from streamer.bench.timing import Times, rounds
+from streamer.bench.world import make_listeners, make_recommender, released, some_of
+from streamer.settings import Settings
 from tests.bench.machine import ONE_THREAD, describe_load, describe_machine
-from tests.bench.world import make_listeners, make_recommender, released, some_of
 
 TRACKS: Final = (10_000, 100_000, 1_000_000)
 BATCH: Final = 500
@@ -40,7 +42,6 @@ SIZES: Final = (20, 50)
 
 _MAX_LISTENERS: Final = 2000
 _ROUNDS: Final = 12
-_LEAST_ROUNDS: Final = 2
 _ROUNDS_S: Final = 6.0
 _ROUND_ANSWERS: Final = 64  # a round of small batches holds this many answers at least
 
@@ -92,7 +93,7 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
     torch.set_num_threads(1)
     num_tracks = options.tracks[0]
     max_neighbours = RerankerConfig().neighbours_kept(num_tracks)
-    made = make_recommender(num_tracks, max_neighbours=max_neighbours)
+    made = make_recommender(num_tracks, max_neighbours=max_neighbours, index_above=Settings().index_above)
     with tempfile.TemporaryDirectory() as directory:
         recommender = released(made, Path(directory)).recommender
     del made
@@ -120,22 +121,17 @@ def time_batches(recommender: Recommender, batches: list[StepInput]) -> dict[str
     """Time rounds of steps: microseconds an answer, of wall and of CPU time, each in its fastest round."""
     size = len(batches[0].anchors)
     step(recommender, some_of(batches[0], np.arange(min(size, 16))), sizes=SIZES)  # compiles, and maps what is on disk
-    per_round, taken, ends_s = max(1, _ROUND_ANSWERS // size), 0, time.perf_counter() + _ROUNDS_S
-    wall_s: list[float] = []
-    cpu_s: list[float] = []
-    while len(wall_s) < _LEAST_ROUNDS or (len(wall_s) < _ROUNDS and time.perf_counter() < ends_s):
-        begin_s, begin_cpu_s = time.perf_counter(), time.thread_time()
-        for _ in range(per_round):
-            step(recommender, batches[taken % len(batches)], sizes=SIZES)
-            taken += 1
-        wall_s.append(time.perf_counter() - begin_s)
-        cpu_s.append(time.thread_time() - begin_cpu_s)
-    answers = per_round * size
+    per_round = max(1, _ROUND_ANSWERS // size)
+    times, turns = Times(per_round * size), cycle(batches)
+    for _ in rounds(_ROUNDS_S, most=_ROUNDS):
+        with times.timed():
+            for batch in islice(turns, per_round):
+                step(recommender, batch, sizes=SIZES)
     return {
-        "wall_us": round(min(wall_s) / answers * 1e6, 1),
-        "cpu_us": round(min(cpu_s) / answers * 1e6, 1),
-        "median_wall_us": round(float(np.median(wall_s)) / answers * 1e6, 1),
-        "rounds": len(wall_s),
+        "wall_us": round(times.wall_us, 1),
+        "cpu_us": round(times.cpu_us, 1),
+        "median_wall_us": round(times.median_wall_us, 1),
+        "rounds": len(times.wall_s),
     }
 
 

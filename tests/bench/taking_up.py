@@ -21,14 +21,15 @@ import torch
 from models.config import RerankerConfig, TrainingConfig
 from models.release import save_release
 from models.release_folder import Folder
+from streamer.bench.world import make_recommender
 from streamer.releases.copies import KeptCopies
 from streamer.releases.loading import notice_of
 from streamer.releases.store import Store
 from streamer.runtime.threads import call_unjoined
+from streamer.settings import Settings
 from streamer.worker.shelf import Shelf
 from tests.bench.apart import print_line
 from tests.bench.machine import memory_mb
-from tests.bench.world import make_recommender
 from tests.builders import WINDOW, record, save_tiny_release
 
 _BEAT_S = 0.001
@@ -67,7 +68,7 @@ def _measured(step: str, arguments: argparse.Namespace, directory: Path) -> Any:
 
 def _save(directory: Path, num_tracks: int, max_neighbours: int) -> None:
     """Save a release of Refrain's sizes, and a notice of it."""
-    recommender = make_recommender(num_tracks, max_neighbours=max_neighbours)
+    recommender = make_recommender(num_tracks, max_neighbours=max_neighbours, index_above=Settings().index_above)
     before_mb, cpu_s = memory_mb(), time.process_time()
     saved = save_release(
         Folder(str(directory)), recommender,

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from models.config import NUM_COUNTED, RING_SIZE
+from streamer.bench.world import CLUSTER, make_listeners, make_recommender, released, some_of
 from tests.bench.step import list_parts, time_batches
-from tests.bench.world import CLUSTER, make_listeners, make_recommender, released, some_of
 
 
 @pytest.mark.long
 def test_a_step_is_timed_in_a_world_of_full_rings_and_counts(tmp_path: Path) -> None:
-    recommender = released(make_recommender(2 * CLUSTER, max_neighbours=20), tmp_path).recommender
+    recommender = released(make_recommender(2 * CLUSTER, max_neighbours=20, index_above=75_000), tmp_path).recommender
     listeners = make_listeners(recommender, 4)
 
     figures = time_batches(recommender, [some_of(listeners, np.arange(2)), some_of(listeners, np.arange(2, 4))])

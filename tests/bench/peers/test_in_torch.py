@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from models.serving.step import step
+from streamer.bench.world import make_listeners, make_recommender, some_of
 from tests.bench.peers.in_torch import TorchRecommender
-from tests.bench.world import make_listeners, make_recommender, some_of
 
 
 @pytest.mark.slow
 def test_a_recommender_in_torch_gives_the_lists_of_the_compiled_one() -> None:
-    recommender = make_recommender(3000, max_neighbours=20)
+    recommender = make_recommender(3000, max_neighbours=20, index_above=75_000)
     in_torch = TorchRecommender.of(recommender)
     listeners = make_listeners(recommender, 20)
 

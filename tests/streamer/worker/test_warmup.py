@@ -43,10 +43,10 @@ from streamer.worker.intake import take_in
 from streamer.worker.trial import try_out
 from models.serving.step import step
 from models.serving.step_input import StepInput
-from tests.bench.world import make_recommender, released
+from streamer.bench.world import make_recommender, released
 from tests.builders import play, random_states
 
-release = released(make_recommender(6000, max_neighbours=20), Path(sys.argv[1]))
+release = released(make_recommender(6000, max_neighbours=20, index_above=75_000), Path(sys.argv[1]))
 try_out(release)
 kernels = {
     (kernel.py_func.__module__, kernel.__name__): kernel

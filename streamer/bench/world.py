@@ -33,7 +33,6 @@ from models.serving.reranker import Reranker
 from models.serving.sources import Sources
 from models.serving.step_input import StepInput
 from models.training.track_lists import index_if_above
-from streamer.settings import Settings
 
 CLUSTER: Final = 400
 MAX_NEIGHBOURS: Final = 100
@@ -64,12 +63,13 @@ def released(recommender: Recommender, directory: Path) -> Release:
     return load_files(Path(saved.location), read_manifest(Folder(saved.location), saved.manifest_sha256))
 
 
-def make_recommender(num_tracks: int, *, max_neighbours: int, seed: int = 0) -> Recommender:
+def make_recommender(num_tracks: int, *, max_neighbours: int, index_above: int, seed: int = 0) -> Recommender:
     """Make a network and a second stage of the default sizes, and an index where the trainer would.
 
     Args:
         num_tracks: M.
         max_neighbours: of a track in each of the three tables.
+        index_above: number of tracks above which there is an index, as the settings have it.
         seed: of all of it.
     """
     rng = np.random.default_rng(seed)
@@ -78,7 +78,7 @@ def make_recommender(num_tracks: int, *, max_neighbours: int, seed: int = 0) -> 
     network = TasteNetwork(NetworkConfig(), num_tracks).eval().requires_grad_(requires_grad=False)
     _point_items(network, rng)
     recommender = Recommender(network, catalogue, _reranker(num_tracks, max_neighbours, rng))
-    return index_if_above(Settings.model_fields["index_above"].default, recommender)
+    return index_if_above(index_above, recommender)
 
 
 def make_listeners(recommender: Recommender, num_listeners: int, seed: int = 1) -> StepInput:
@@ -145,18 +145,22 @@ def _point_items(network: TasteNetwork, rng: np.random.Generator) -> None:
 
 
 def _states(recommender: Recommender, tracks: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Make states whose taste vectors point at the latest tracks (B, n) of their listeners: float32 (B, H)."""
+    """Make states whose taste vectors point at the latest tracks (B, n) of their listeners: float32 (B, H).
+
+    What the states of the paper's architectures say costs nothing, so those are noise.
+    """
     network = recommender.network
-    assert isinstance(network, TasteNetwork)
+    noise = rng.standard_normal((len(tracks), network.config.hidden_size), np.float32)  # (B, H)
+    if not isinstance(network, TasteNetwork):
+        return np.tanh(noise)
     with torch.inference_mode():
-        items = network.items()[torch.from_numpy(tracks)].sum(dim=1)  # (B, E)
-        hidden = items.new_zeros(len(items), network.config.hidden_size)  # (B, H)
+        items = recommender.items[torch.from_numpy(tracks).to(network.device)].sum(dim=1)  # (B, E)
+        hidden = items.new_zeros(noise.shape)
         for head in network.heads:
             assert isinstance(head.weight, Tensor)
             hidden += items @ head.weight
         hidden = 0.5 * hidden / hidden.std(dim=1, keepdim=True)
-    noise = rng.standard_normal(tuple(hidden.shape), np.float32)
-    states: NDArray[np.float32] = np.tanh(hidden.numpy() + 0.2 * noise)
+    states: NDArray[np.float32] = np.tanh(hidden.cpu().numpy() + 0.2 * noise)
     return states
 
 
