@@ -61,9 +61,9 @@ def bench(
     """Measure what a worker would do on this machine.
 
     In about half a minute, made-up plays of made-up listeners are answered by a worker's own code, from the bytes of a
-    play to the states in RocksDB, on the disk of REFRAIN_STATE_DIR. Each figure is CPU time, of the fastest of several rounds. The last line
-    says how many plays/s and listeners one worker carries here, and what bounds it. Other processes slow it down: run
-    it on an idle machine of the kind that workers will have.
+    play to the states in RocksDB, on the disk of REFRAIN_STATE_DIR. Each figure is CPU time, of the fastest of several
+    rounds. The last line says how many plays/s and listeners one worker carries here, and what bounds it. Other
+    processes slow it down: run it on an idle machine of the kind that workers will have.
     """
     import msgspec
 
