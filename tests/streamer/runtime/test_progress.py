@@ -1,8 +1,10 @@
 """Progress, on a real terminal and elsewhere."""
 
+import contextlib
 import io
 import os
 import pty
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -16,12 +18,20 @@ def on_a_terminal(show: Callable[[io.TextIOWrapper], None], monkeypatch: pytest.
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "100")
     ours, theirs = pty.openpty()
+    received: list[bytes] = []
+    reader = threading.Thread(target=read_all, args=(ours, received))
+    reader.start()
     with os.fdopen(theirs, "w") as output:
         show(output)
-        output.flush()
-        received = os.read(ours, 1 << 16).decode()
+    reader.join()
     os.close(ours)
-    return received
+    return b"".join(received).decode()
+
+
+def read_all(terminal: int, received: list[bytes]) -> None:
+    with contextlib.suppress(OSError):  # the other side is closed
+        while True:
+            received.append(os.read(terminal, 1 << 16))
 
 
 def test_steps_are_lines_where_no_terminal_is() -> None:
