@@ -83,6 +83,7 @@ class Archivist:
         self._consumer.assign(partitions)
         starts = await self._consumer.beginning_offsets(partitions)
         ends = await self._consumer.end_offsets(partitions)
+        archived: dict[int, int] = {}
         for partition in partitions:
             next_offset = self._archive.next_offsets.get(partition.partition, starts[partition])
             if next_offset > ends[partition]:
@@ -94,6 +95,8 @@ class Archivist:
                 self._metrics.records_lost.inc(lost)
                 logger.warning("records lost to retention partition=%d num=%d", partition.partition, lost)
             self._consumer.seek(partition, next_offset + lost)
+            archived[partition.partition] = next_offset + lost
+        self._metrics.archived_offsets = archived
 
     async def stop(self) -> None:
         """Disconnect; records fetched but not archived are read again next time."""
@@ -149,6 +152,7 @@ class Archivist:
             await asyncio.to_thread(self._append, self._held, {number: reached[number] for number in self._held})
             self._level.note_archived(self._held)
             self._held, self._num_held = {}, 0  # only now: what a full disk cannot store is held until there is space
+        self._metrics.archived_offsets = {**self._metrics.archived_offsets, **reached}
         left = {number: end - reached[number] for number, (_, end) in self._ends.items()}
         self._metrics.archive_lag.set(sum(left.values()))
         self._metrics.archived_until.set(self._level.look(left, time.time()))

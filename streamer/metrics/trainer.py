@@ -27,12 +27,18 @@ class TrainerMetrics(ProcessMetrics):
 
     Attributes:
         current_stage: the latest of `TRAINER_STAGES`; empty before the first.
+        num_reports: how often fits have reported progress.
+        archived_offsets: behind the last archived record of each partition; empty until they are known.
+        problems: why the latest attempt to archive, to release or to erase failed; empty if it did not.
         awaited: what the first release waits for, in words; empty once there is one.
     """
 
     def __init__(self, triggers: Sequence[str] = ()) -> None:
         super().__init__()
         self.current_stage = ""
+        self.num_reports = 0
+        self.archived_offsets: Mapping[int, int] = {}
+        self.problems: dict[str, str] = {}
         self.awaited = ""
         self._declare_archive(self.register)
         self._declare_losses(self.register)
@@ -182,6 +188,12 @@ class TrainerMetrics(ProcessMetrics):
         self.fit_epoch.set(epoch)
         self.fit_epochs.set(num_epochs)
         self.stage.labels(stage).set(1)  # last: a scrape never sees two stages, nor a stage with the epoch of another
+
+    def note_attempt(self, what: str, problem: str) -> None:
+        """Note how an attempt ended, and count it if it failed."""
+        self.problems[what] = problem
+        if problem:
+            self.failures.inc()
 
     def show_archive(self, num_plays: Mapping[float, int], num_new: int) -> None:
         """Show how many plays the archive has of each age in days, and how many since the latest fit."""

@@ -25,11 +25,12 @@ async def retry_forever(
     period_s: float,
     retry_s: float,
     tolerated: type[Exception],
-    count_failure: Callable[[], None],
+    note: Callable[[str], None],
 ) -> None:
     """Do the work every `period_s` seconds until `stopping` is set.
 
     After a failure, retry `retry_s` seconds later; each further failure in a row doubles the wait, up to an hour.
+    `note` is called after each attempt, with what went wrong, or with an empty text.
 
     Raises:
         RefrainError: raised by the work, and not a StoreError: retrying would not help.
@@ -41,12 +42,13 @@ async def retry_forever(
         try:
             await work()
             num_failures = 0
+            note("")
         except Exception as exc:
             if not isinstance(exc, StoreError) and (isinstance(exc, RefrainError) or not isinstance(exc, tolerated)):
                 raise
             wait_s = min(retry_s * 2**num_failures, MAX_RETRY_S)
             num_failures += 1
-            count_failure()
+            note(explain(exc))
             is_bug = not remedy(exc)
             logger.error(  # noqa: TRY400  an error that an operator can fix needs no traceback
                 "attempt failed: %s; retrying in %.0f s", explain(exc), wait_s, exc_info=exc if is_bug else None

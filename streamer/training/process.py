@@ -19,6 +19,7 @@ from streamer.runtime.stop import Interrupted, stop_signal, unless_stopped
 from streamer.runtime.tasks import start_vital
 from streamer.runtime.web import WebServer
 from streamer.settings import Settings
+from streamer.training.health import Watch
 from streamer.training.releaser import ReleasingConfig
 from streamer.training.trainer import TrainerConfig, run_trainer, train_once
 from streamer.training.triggers import Thresholds, Trigger
@@ -62,20 +63,22 @@ async def run(settings: Settings) -> None:
     stopping = stop_signal(lambda: leave("the trainer was in the middle of a step; it starts over"))
     metrics = TrainerMetrics(triggers=list(Trigger))
     contact = Contact(connection_of(settings), settings.plays_topic)
+    watch = Watch(metrics, contact)
     metrics.kafka_unreachable.set_function(lambda: contact.unreachable_s)
     web = WebServer(
         settings.web_host, settings.trainer_web_port, registry=metrics.registry,
-        unhealthy=_nothing, unready=lambda: contact.complaint() or ("" if metrics.current_stage else "starting"),
-        remark=lambda: metrics.awaited and f"ok, with {metrics.awaited}",
+        unhealthy=watch.unhealthy, unready=watch.unready, remark=watch.remark,
     )  # fmt: skip
     await web.start()
     try:
         if await unless_stopped(_admitted(settings), stopping) is None:
             return
         asking = start_vital(contact.run(), "contact with Kafka")
+        watching = start_vital(watch.run(connection_of(settings), settings.plays_topic), "watch over the trainer")
         metrics.retention.set(await find_retention_s(settings))
         await run_trainer(trainer_config(settings), metrics, stopping)
         asking.cancel()
+        watching.cancel()
     except OffsetOutOfRangeError as exc:
         crash("plays were deleted before they were archived; the next start counts them, and goes on behind", exc)
     finally:
@@ -101,8 +104,3 @@ async def _admitted(settings: Settings) -> int:
     check_place(settings.releases_url)
     connection = connection_of(settings)
     return await once_admitted(connection, trainer_rights(settings), ensure_topics(settings))
-
-
-def _nothing() -> str:
-    """Report no complaint: an error ends the trainer, and a fit may take hours."""
-    return ""

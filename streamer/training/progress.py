@@ -70,6 +70,7 @@ def show_progress(metrics: TrainerMetrics, report: ReportProgress) -> ReportProg
 
     def show_and_report(progress: Progress) -> None:
         nonlocal shown
+        metrics.num_reports += 1
         stage = _stage(progress)
         if shown != (stage, progress.epoch):
             shown = stage, progress.epoch

@@ -145,8 +145,9 @@ async def _keep_archiving(
         metrics.show_archive(archive.num_plays_by_age, archive.num_new)
 
     await retry_forever(
-        archive_on, stopping, period_s=0, retry_s=config.retry_s, tolerated=OSError, count_failure=metrics.failures.inc
-    )
+        archive_on, stopping, period_s=0, retry_s=config.retry_s, tolerated=OSError,
+        note=partial(metrics.note_attempt, "archive"),
+    )  # fmt: skip
 
 
 async def _keep_releasing(
@@ -162,7 +163,7 @@ async def _keep_releasing(
 
     await retry_forever(
         release_if_due, stopping, period_s=config.archive_period_s, retry_s=config.retry_s, tolerated=Exception,
-        count_failure=metrics.failures.inc,
+        note=partial(metrics.note_attempt, "release"),
     )  # fmt: skip
 
 
@@ -180,5 +181,5 @@ async def _keep_erasing(config: TrainerConfig, metrics: TrainerMetrics, stopping
 
     await retry_forever(
         erase, stopping, period_s=config.erase_period_s, retry_s=config.retry_s, tolerated=Exception,
-        count_failure=metrics.failures.inc,
+        note=partial(metrics.note_attempt, "erase"),
     )  # fmt: skip

@@ -18,12 +18,12 @@ async def run(work: Callable[[], Awaitable[None]], stopping: asyncio.Event, retr
     """Run the work until it asks to stop; return how often it failed."""
     num_failures = 0
 
-    def count_failure() -> None:
+    def note(problem: str) -> None:
         nonlocal num_failures
-        num_failures += 1
+        num_failures += bool(problem)
 
     await asyncio.wait_for(
-        retry_forever(work, stopping, period_s=0, retry_s=retry_s, tolerated=OSError, count_failure=count_failure),
+        retry_forever(work, stopping, period_s=0, retry_s=retry_s, tolerated=OSError, note=note),
         30,
     )
     return num_failures
