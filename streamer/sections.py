@@ -38,7 +38,7 @@ ANSWERS: Final = (
     "max_step_s",
 )
 COMPUTING: Final = ("device", "compute_threads")
-MEMBERSHIP: Final = ("session_timeout_s", "heartbeat_s", "rebalance_timeout_s", "transaction_timeout_s")
+MEMBERSHIP: Final = ("on_stop", "session_timeout_s", "heartbeat_s", "rebalance_timeout_s", "transaction_timeout_s")
 WEB: Final = ("web_host", "web_port", "trainer_web_port")
 LOG: Final = ("log_level", "log_format")
 RELEASES: Final = (

@@ -81,7 +81,7 @@ class Settings(BaseModel):
         default="refrain", description="names the consumer group, the changelog and the fences of one deployment"
     )
     instance_id: KafkaName = Field(
-        default="", description="static membership: one name per worker, so that a restart moves no partitions"
+        default="", description="static membership: one name per worker, so that a crash moves no partitions"
     )
     state_dir: Path = Field(
         default=Path("state"), description="directory of the states; one per worker, on a persistent disk"
@@ -144,6 +144,11 @@ class Settings(BaseModel):
         description="replicas of each state kept warm on other workers; each costs a copy of the changelog",
     )
 
+    on_stop: Annotated[Literal["leave", "remain"], ANY_CASE] = Field(
+        default="leave",
+        description="what SIGTERM does to the partitions of a worker with a REFRAIN_INSTANCE_ID: `leave` hands them "
+        "over at once, `remain` keeps them for its return within the session timeout",
+    )
     session_timeout_s: KafkaSeconds = Field(
         default=10.0, description="seconds without a heartbeat until a worker's partitions go to another worker"
     )

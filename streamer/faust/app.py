@@ -38,13 +38,15 @@ _STORE_OPTIONS = {"write_buffer_bytes": 16 << 20, "block_cache_bytes": 8 << 20, 
 class ChunkApp(faust.App):
     """A Faust app that holds what its consumer needs: connection, membership, marks, fences, what cannot be read.
 
-    `hold_from_s` says how long a broker may hold back a fetch made at a time, to answer it with more records.
+    `hands_over` says whether the others get its partitions as soon as it stops, though it is a static member, and
+    `hold_from_s` how long a broker may hold back a fetch made at a time, to answer it with more records.
     """
 
     connection: Connection
     marks: Marks
     membership: Membership
     unreadable: Unreadable
+    hands_over = False
     hold_from_s: Callable[[float], float] = staticmethod(lambda _: 0.0)
 
     def _crash(self, reason: BaseException) -> None:
@@ -86,6 +88,7 @@ def create_chunk_app(settings: Settings) -> ChunkApp:
     app.connection = connection_of(settings)
     app.membership = Membership(app.connection, settings.app_id, settings.session_timeout_s)
     app.unreadable = Unreadable()
+    app.hands_over = settings.on_stop == "leave"
     return app
 
 

@@ -12,6 +12,7 @@ from faust.types import TP
 from streamer.kafka.commits import Commit
 from streamer.kafka.consumers import create_group_member
 from streamer.kafka.identity import IdentityWatch
+from streamer.kafka.leaving import leave_at_the_end
 from streamer.kafka.unreadable import UnreadableError, naming_unreadable
 
 Records = Mapping[TP, list[ConsumerRecord[bytes, bytes]]]
@@ -97,6 +98,8 @@ class ReadCommittedThread(AIOKafkaConsumerThread):
         self.app.membership.install(self._ensure_consumer())
         if (identity := self.app.conf.consumer_group_instance_id) is not None:
             IdentityWatch(identity, self.app.conf.broker_session_timeout).install(self._ensure_consumer())
+            if self.app.hands_over:
+                leave_at_the_end(self._ensure_consumer(), identity)
 
     def highwater(self, tp: TP) -> int | None:
         """Return the last stable offset: the end of what can be read, beyond which transactions are open.

@@ -1,11 +1,12 @@
-"""The requests of a transaction, in bytes: aiokafka's objects for them cost more than sending them.
+"""Requests in bytes: those of a transaction, whose objects in aiokafka cost more than sending them, and one it lacks.
 
-All write to the same partition of every topic, which makes them short.
+All of a transaction write to the same partition of every topic, which makes them short.
 
     take      id, timeout                                         -> throttle, error, producer
     begin     id, producer, topics: name, partitions              -> throttle, topics: name, partitions: error
     append    id, acks, limit, topics: name, partitions: batch    -> topics: name, partitions: error, offset, ...
     commit    id, producer, true                                  -> throttle, error
+    leave     group, members: id, identity                        -> throttle, error, members: id, identity, error
 
 Source: https://kafka.apache.org/protocol, in versions that every Kafka from 2.5 to 4.x speaks.
 """
@@ -170,6 +171,11 @@ def commit(producer: Producer) -> Request[Said]:
     return Request((26, 0), pieces, _read_committed)
 
 
+def leave(group_id: str, member_id: str, identity: str) -> Request[int]:
+    """Return the request by which a static member leaves its group; its answer is Kafka's number of an error."""
+    return Request((13, 3), [_text(group_id), _INT32.pack(1), _text(member_id), _text(identity)], _read_left)
+
+
 def _text(text: str) -> bytes:
     encoded = text.encode()
     return _INT16.pack(len(encoded)) + encoded
@@ -198,6 +204,11 @@ def _read_begun(response: bytes) -> Said:
 
 def _read_committed(response: bytes) -> Said:
     return Said([_THROTTLE_ERROR.unpack(response)[1]])
+
+
+def _read_left(response: bytes) -> int:
+    _, error = _THROTTLE_ERROR.unpack_from(response)
+    return int(error or _INT16.unpack(response[-_INT16.size :])[0])  # the member's own error comes last
 
 
 def _read_appended(response: bytes) -> dict[str, Appended]:

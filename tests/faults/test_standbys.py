@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Final
 
 import pytest
@@ -92,6 +93,25 @@ async def test_three_takeovers_in_a_row_start_from_the_copy_and_lose_and_repeat_
     await share(survivor, lost)
     await load(deployment, 400)
     await finish(deployment, first_release, num_copies=2)
+    assert deployment.complaints() == []
+
+
+async def test_a_worker_that_stops_hands_over_to_its_standby_long_before_its_session_ends(
+    deployment: Deployment, first_release: TinyRelease
+) -> None:
+    await deployment.announce(first_release.saved)
+    leaver, heir = [deployment.start(name, **STANDING_BY, SESSION_TIMEOUT_S="1500") for name in ("a", "b")]
+    await until(lambda: _share(leaver, heir), "two workers share the partitions and copy each other's states")
+    await load(deployment, 1000)
+    left_ms, handed_over = time.time() * 1000, leaver.partitions
+
+    assert await leaver.stop() == 0
+    await deployment.feed_until(lambda: everything_owned_by(heir), "everything was handed over")
+    await until(lambda: len(replays(heir, left_ms)) == NUM_PARTITIONS, "all partitions start")
+
+    assert max(replays(heir, left_ms)[partition] for partition in handed_over) < A_FEW
+    await load(deployment, 400)
+    await finish(deployment, first_release, num_copies=1)
     assert deployment.complaints() == []
 
 

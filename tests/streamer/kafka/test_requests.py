@@ -14,8 +14,9 @@ from aiokafka.protocol.transaction import (
     InitProducerIdRequest_v0,
     InitProducerIdResponse_v0,
 )
+from aiokafka.protocol.types import Array, Int16, Int32, Schema, String
 
-from streamer.kafka.requests import Appended, Producer, Request, Said, append, begin, commit, take
+from streamer.kafka.requests import Appended, Producer, Request, Said, append, begin, commit, leave, take
 
 PRODUCER = Producer("refrain-7", 1 << 40, 3)
 TOPICS = ["recommendations.short-term", "ä"]
@@ -49,3 +50,21 @@ def test_requests_and_responses_are_those_of_aiokafka(
     received = BytesIO((8).to_bytes(4) + response.encode())
     assert ours.parse_response_header(received).correlation_id == 8
     assert ours.RESPONSE_TYPE.decode(received) == answer
+
+
+@pytest.mark.parametrize(
+    ("response", "error"),
+    [((0, 0, [("m", "worker-0", 25)]), 25), ((0, 16, []), 16), ((0, 0, [("m", "worker-0", 0)]), 0)],
+)
+def test_a_static_member_leaves_by_its_identity_in_a_version_that_aiokafka_lacks(response: Any, error: int) -> None:
+    member = [("member_id", String()), ("group_instance_id", String())]
+    asks = Schema(("group", String()), ("members", Array(*member)))
+    says = Schema(
+        ("throttle_time_ms", Int32), ("error_code", Int16), ("members", Array(*member, ("error_code", Int16)))
+    )
+
+    request = leave("refrain", "m", "worker-0")
+
+    assert request.api == (13, 3)
+    assert b"".join(request.pieces) == asks.encode(("refrain", [("m", "worker-0")]))
+    assert request.decode(BytesIO(says.encode(response))) == error
