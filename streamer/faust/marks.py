@@ -17,9 +17,10 @@ from streamer.errors import ContractError
 from streamer.kafka.blocks import find_blocks
 from streamer.kafka.commits import Commit
 from streamer.kafka.connection import Connection
-from streamer.kafka.offsets import explain, observing, read_offsets
+from streamer.kafka.offsets import Offsets, explain, observing, read_offsets
 from streamer.kafka.topics import PARTITIONS_CHANGED
 from streamer.runtime.crash import crash, refuse
+from streamer.wire.changelog import Mark
 
 if TYPE_CHECKING:
     from streamer.faust.table import ListenerTable
@@ -81,10 +82,8 @@ class Marks:
             await asyncio.to_thread(self._table.count_listeners, number)
         marks = {number: self._table.mark(number) for number in sources}  # before anything else may close the stores
         replayed = {number: self._table.store.num_replayed(number) for number in sources}
-        async with observing(self._connection) as consumer:
-            commits = {number: committed[tp] for number, tp in sources.items()}
-            partitions = await read_offsets(consumer, self.source_topic, marks, commits)
-        await self._refuse_blocked_states(list(sources))
+        commits = {number: committed[tp] for number, tp in sources.items()}
+        partitions, _ = await asyncio.gather(self._read(marks, commits), self._refuse_blocked_states(list(sources)))
         if problem := explain(self.source_topic, partitions):
             refuse(ContractError(problem))
         for offsets in partitions:
@@ -93,6 +92,10 @@ class Marks:
                 offsets.partition, offsets.earliest, offsets.committed, replayed[offsets.partition],
             )  # fmt: skip
         return {sources[offsets.partition]: offsets.earliest for offsets in partitions}
+
+    async def _read(self, marks: Mapping[int, Mark], commits: Mapping[int, Commit | None]) -> list[Offsets]:
+        async with observing(self._connection) as consumer:
+            return await read_offsets(consumer, self.source_topic, marks, commits)
 
     async def _refuse_blocked_states(self, numbers: list[int]) -> None:
         """End the process if states lie behind an open transaction: recovery took the changelog to end before it.

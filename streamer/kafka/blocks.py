@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streamer.kafka.clients import running
 from streamer.kafka.connection import Connection
-from streamer.kafka.consumers import create_consumer
+from streamer.kafka.consumers import LOOK_UP_BACKOFF_MS, create_consumer
 
 logger = logging.getLogger(__name__)
 
@@ -96,12 +96,19 @@ def ends_of(consumer: AIOKafkaConsumer) -> dict[int, tuple[int, int]]:
 
 async def find_blocks(connection: Connection, partitions: Collection[TopicPartition]) -> list[Block]:
     """Find the partitions that are blocked now; a transaction under way counts too."""
-    async with running(create_consumer(connection, isolation_level="read_uncommitted")) as consumer:
-        ends = await consumer.end_offsets(partitions)
-    async with running(create_consumer(connection)) as consumer:  # later: what was open may have ended since
-        stable = await consumer.end_offsets(partitions)
+    ends = await _read_ends(connection, partitions, "read_uncommitted")
+    stable = await _read_ends(connection, partitions, "read_committed")  # later: what was open may have ended since
     return [
         Block(tp.topic, tp.partition, stable[tp], ends[tp] - stable[tp])
         for tp in sorted(partitions)
         if ends[tp] > stable[tp]
     ]
+
+
+async def _read_ends(
+    connection: Connection, partitions: Collection[TopicPartition], isolation_level: str
+) -> dict[TopicPartition, int]:
+    consumer = create_consumer(connection, isolation_level=isolation_level, retry_backoff_ms=LOOK_UP_BACKOFF_MS)
+    async with running(consumer):
+        ends: dict[TopicPartition, int] = await consumer.end_offsets(partitions)
+    return ends

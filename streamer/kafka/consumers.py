@@ -13,6 +13,9 @@ from streamer.kafka.unreadable import naming_unreadable
 
 EVERYTHING: Final[Mapping[TopicPartition, int]] = MappingProxyType({})  # where `read_until` starts by default
 
+#: For a consumer that looks something up while partitions wait.
+LOOK_UP_BACKOFF_MS: Final = 10
+
 Fetched: TypeAlias = "dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]]"
 
 
@@ -43,6 +46,7 @@ def create_consumer(
     isolation_level: str = "read_committed",
     fetch_max_wait_ms: int = 500,
     max_partition_fetch_bytes: int = 1 << 20,
+    retry_backoff_ms: int = 100,
 ) -> AIOKafkaConsumer:
     """Create a consumer without partitions; the caller assigns them.
 
@@ -54,6 +58,8 @@ def create_consumer(
         isolation_level: `read_uncommitted` includes the records of open transactions.
         fetch_max_wait_ms: how long the broker may wait for records; other requests to that broker wait behind it.
         max_partition_fetch_bytes: the most one response holds of one partition.
+        retry_backoff_ms: how long it waits before it repeats a request, and before its first one for a topic, because
+            it does not know the leaders yet.
     """
     return Consumer(
         **connection.client_options(),
@@ -63,6 +69,7 @@ def create_consumer(
         isolation_level=isolation_level,
         fetch_max_wait_ms=fetch_max_wait_ms,
         max_partition_fetch_bytes=max_partition_fetch_bytes,
+        retry_backoff_ms=retry_backoff_ms,
     )
 
 

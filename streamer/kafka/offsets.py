@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from streamer.kafka.clients import running
 from streamer.kafka.commits import Commit
 from streamer.kafka.connection import Connection
-from streamer.kafka.consumers import create_consumer
+from streamer.kafka.consumers import LOOK_UP_BACKOFF_MS, create_consumer
 from streamer.wire.changelog import MARK_KEY, NO_MARK, UNKNOWN_MS, Mark
 
 #: The remedy for every contradiction; `refrain offsets` is in streamer/operations/offsets.py.
@@ -149,6 +149,7 @@ def observing(connection: Connection) -> AbstractAsyncContextManager[AIOKafkaCon
         connection,
         auto_offset_reset="latest",  # records that are deleted during the search are skipped
         fetch_max_wait_ms=_FETCH_MAX_WAIT_MS,
+        retry_backoff_ms=LOOK_UP_BACKOFF_MS,
     )
     return running(consumer)
 
