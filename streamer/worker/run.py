@@ -66,7 +66,6 @@ async def run_worker(settings: Settings, engine: Engine | None = None) -> None:
         if running is None:
             words.stop()
             leave("the worker was still starting")
-        spare_collector()
         await stopping.wait()
         words.stop()
         logger.info("worker stops")
@@ -101,6 +100,7 @@ async def _start(settings: Settings, engine: Engine | None, past: Past) -> _Runn
         start_vital(contact.run(), "contact with Kafka"),
     ]
     await worker.answering.releases.start()
+    spare_collector()  # takes half a second, for which nobody would answer the partitions once it has joined its group
     await worker.app.start()
     return _Running(worker, contact, web, tasks)
 
