@@ -12,8 +12,8 @@ FAST := not kafka and not long and $(SHORT)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock format lint check test test-all faults mutants hostile recovery soak coverage demo replay
-.PHONY: report kafka schemas public site site-serve dashboards bench bench-step day manifests clean
+.PHONY: help install lock format lint check test test-all faults mutants hostile recovery rolling soak coverage demo
+.PHONY: replay report kafka schemas public site site-serve dashboards bench bench-step day manifests clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ hostile: $(READY) ## other people's clusters, files and habits, and what happens
 
 recovery: $(READY) ## how quickly a lost worker is replaced, with 100,000 listeners
 	$(BIN)/python -m tests.faults.recovery $(ARGS)
+
+rolling: $(READY) ## what a rolling restart of three workers under load costs, with and without handing over
+	$(BIN)/python -m tests.faults.rolling $(ARGS)
 
 soak: $(READY) ## half an hour of random faults under load: nothing lost, nothing grows; FOR=seconds
 	$(BIN)/python -m tests.faults.soak $(if $(FOR),--for $(FOR)) $(ARGS)
