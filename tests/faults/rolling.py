@@ -67,8 +67,8 @@ _TAIL: Final = """
 A worker that hands over has written, flushed and acknowledged its batch before it leaves its group. The others learn of
 it with their next heartbeat (REFRAIN_HEARTBEAT_S), and the group shares all partitions out again: for some tenths of a
 second none is answered, at each SIGTERM and at each return. A worker that keeps its partitions
-(`REFRAIN_ON_STOP=remain`) leaves the others alone, and its own listeners wait until it is back; if that takes longer than
-REFRAIN_SESSION_TIMEOUT_S, they wait for that and then for a takeover. So keep them only where a restart is quicker
+(`REFRAIN_ON_STOP=remain`) leaves the others alone, and its own listeners wait until it is back; if that takes longer
+than REFRAIN_SESSION_TIMEOUT_S, they wait for that and then for a takeover. So keep them only where a restart is quicker
 than reading the states back: without standbys, an heir reads the changelog of each partition that it has no copy of,
 some 50,000 listeners a second. A worker that is alone in its group should keep its partitions too: brokers let the
 first member of an empty group wait for others (`group.initial.rebalance.delay.ms`, 3 s).
