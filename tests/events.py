@@ -22,9 +22,11 @@ _HEAD: Final = """\
 Written by `make public` from the source; a test fails when it differs. Each line of the log is an event. With
 `REFRAIN_LOG_FORMAT=text` it begins, behind time, level and logger, with the event's name. With `json` it is an object:
 
-    {"at":"2026-11-29T07:04:10.123+00:00","level":"info","logger":"streamer.worker.champion","event":"release taken up",
-     "message":"release taken up id=20261129-a tracks=10000 first_stage=exact","id":"20261129-a","tracks":10000,
-     "first_stage":"exact"}
+```json
+{"at":"2026-11-29T07:04:10.123+00:00","level":"info","logger":"streamer.worker.champion","event":"release taken up",
+ "message":"release taken up id=20261129-a tracks=10000 first_stage=exact","id":"20261129-a","tracks":10000,
+ "first_stage":"exact"}
+```
 
 Names of events and fields are stable; `message`, which people read, is not. An error has its `traceback` in the same
 object. Lines of Kafka's client (`aiokafka`), of Faust (`faust`, `mode`) and of other libraries have the library's name
