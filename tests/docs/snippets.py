@@ -23,7 +23,7 @@ Fate: TypeAlias = Literal["run", "until", "stays", "file", "not here"]
 RUNNABLE: Final = ("sh", "python")
 
 #: Languages of what is only shown.
-SHOWN: Final = ("json", "properties", "text", "toml", "yaml")
+SHOWN: Final = ("java", "json", "properties", "text", "toml", "typescript", "yaml")
 
 _NOTE: Final = re.compile(rf"<!-- snippet: (?P<fate>{'|'.join(get_args(Fate))})\b,?\s*(?P<rest>.*?) -->", re.DOTALL)
 _TEXT: Final = re.compile(r'(?:until )?"(.+)"')

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 PAGE = (ROOT / "docs" / "clients.md").read_text()
 
-_PART = re.compile(r"<!-- snippet: not here, part of (\S+) -->\n\n```\w+\n(.*?)```", re.DOTALL)
+_PART = re.compile(r"<!-- (?:snippet: not here, )?part of (\S+) -->\n\n```\w+\n(.*?)```", re.DOTALL)
 
 #: What each type is called in docs/schemas, by the file of the schema.
 TYPES = {"play.json": ("Play",), "recommendation.json": ("Recommendation", "RankedTrack")}
