@@ -79,8 +79,9 @@ kafka: $(READY) ## run a real one-node Kafka in the foreground, until Ctrl-C; PO
 schemas: $(READY) ## write docs/asyncapi.json and the JSON schemas of the topics, from the codec
 	$(BIN)/python -m streamer.wire.asyncapi
 
-public: $(READY) ## docs/public.md, settings.md, metrics.md, events.md: commands, formats and more, from the code
+public: $(READY) ## docs/public.md, commands.md, messages.md, settings.md, metrics.md, events.md, from the code
 	$(BIN)/python -m tests.public && $(BIN)/python -m tests.metrics_page && $(BIN)/python -m tests.events
+	$(BIN)/python -m tests.docs.commands_page && $(BIN)/python -m tests.docs.messages_page
 
 site: $(READY) ## the documentation as a site, warnings are errors: site/html/index.html
 	$(BIN)/python -m tests.docs.site
