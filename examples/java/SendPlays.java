@@ -24,6 +24,7 @@ import org.apache.kafka.common.serialization.StringSerializer;
  */
 public class SendPlays {
     /** A listener played a track; docs/schemas/play.json describes each field. */
+    @JsonInclude(JsonInclude.Include.NON_NULL)
     record Play(
             String userId,
             String trackId,
@@ -35,7 +36,6 @@ public class SendPlays {
 
     private static final JsonMapper JSON = JsonMapper.builder()
             .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
-            .serializationInclusion(JsonInclude.Include.NON_NULL)
             .build();
 
     static Producer<String, String> playProducer(String kafka) {
