@@ -83,6 +83,7 @@ class Assumed:
         list_bytes: both lists of an answer, 43 bytes a track.
         play_bytes: of a play.
         kept_h: hours for which lists are kept in Kafka.
+        plays_kept_h: hours for which plays are: `retention.ms` of their topic.
         cell_workers: that share one consumer group.
     """
 
@@ -100,6 +101,7 @@ class Assumed:
     list_bytes: int = 3200
     play_bytes: int = 120
     kept_h: float = 1.0
+    plays_kept_h: float = 168.0
     cell_workers: int = 200
 
 
@@ -128,6 +130,7 @@ def plan(service: Service, measured: Measured, assumed: Assumed) -> dict[str, tu
     kept_gb = assumed.replicas * (
         service.listeners * measured.state_bytes * 2 / 1e9
         + service.plays_per_s * assumed.list_bytes * 3600 * assumed.kept_h / 1e9
+        + service.plays_per_s * assumed.play_bytes * 3600 * assumed.plays_kept_h / 1e9
     )
     recovery_s = service.listeners / workers / measured.recovered_per_s
     usd = _MONTH_H * (machines * assumed.machine_usd_h + brokers * assumed.broker_usd_h)
@@ -145,7 +148,7 @@ def plan(service: Service, measured: Measured, assumed: Assumed) -> dict[str, tu
         "brokers": (
             f"{brokers:,}", "the most of replicas, written x replicas / MB/s, partitions x 4 topics x replicas / held",
         ),
-        "disk of all brokers, GB": (f"{kept_gb:,.0f}", "replicas x (2 x states + lists of an hour)"),
+        "disk of all brokers, GB": (f"{kept_gb:,.0f}", "replicas x (2 x states + lists of an hour + plays of a week)"),
         "recovery of one lost disk, s": (f"{recovery_s:,.0f}", "listeners / workers / states read back per second"),
         "cores of a fit that sees every play once": (
             f"{math.ceil(service.plays_per_s / measured.fit_plays_per_s):,}", "plays/s / plays/s of a fit",

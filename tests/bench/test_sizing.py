@@ -16,6 +16,8 @@ def test_workers_follow_from_the_cost_of_a_play() -> None:
     assert small["plays/s of a worker, busy"][0] == "2,000"
     assert (small["workers"][0], large["workers"][0]) == ("3", "6")  # half of a worker's time is room
     assert small["disk of all workers, GB"][0] == "45"
+    # 3 replicas of 60 GB of states, of lists of an hour and of plays of a week
+    assert small["disk of all brokers, GB"][0] == f"{3 * (60 + 3_000 * 3600 * (3200 + 168 * 120) / 1e9):,.0f}"
     assert small["recovery of one lost disk, s"][0] == "67"
     assert small.keys() == large.keys()
 
