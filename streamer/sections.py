@@ -41,6 +41,7 @@ COMPUTING: Final = ("device", "compute_threads")
 MEMBERSHIP: Final = ("on_stop", "session_timeout_s", "heartbeat_s", "rebalance_timeout_s", "transaction_timeout_s")
 WEB: Final = ("web_host", "web_port", "trainer_web_port")
 LOG: Final = ("log_level", "log_format")
+TRACES: Final = ("traces",)
 RELEASES: Final = (
     "releases_url",
     "releases_signing_key",
@@ -62,7 +63,7 @@ TRAINING: Final = (
 #: What a worker reads, and `doctor` for it.
 WORKER: Final = (
     *KAFKA, *TOPICS, *NEW_TOPICS, *STATES, *ANSWERS, *COMPUTING, *MEMBERSHIP,
-    "releases_url", "releases_public_keys", "releases_max_mb", "web_host", "web_port",
+    "releases_url", "releases_public_keys", "releases_max_mb", "web_host", "web_port", *TRACES,
 )  # fmt: skip
 
 #: Every setting once, by title.
@@ -76,6 +77,7 @@ SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "The group of the workers": MEMBERSHIP,
     "Web server": WEB,
     "Log": LOG,
+    "Traces": TRACES,
     "Releases": RELEASES,
     "Archive of plays": ARCHIVE,
     "Training": TRAINING,

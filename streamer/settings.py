@@ -173,6 +173,12 @@ class Settings(BaseModel):
         default="text", description="`json`: a line is an object, whose `event` is one of docs/events.md"
     )
 
+    traces: Annotated[Literal["off", "on"], ANY_CASE] = Field(
+        default="off",
+        description="`on`: tell what became of sampled plays to the collector that OTEL_EXPORTER_OTLP_ENDPOINT names; "
+        "see docs/traces.md",
+    )
+
     archive_days: Num = Field(
         default=365,
         le=36_500,

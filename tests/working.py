@@ -25,6 +25,8 @@ async def working(settings: Settings, engine: Engine | None = None) -> AsyncIter
         await stop_app(worker.app)
         await worker.answering.fences.drop()
         await worker.answering.releases.stop()
+        if worker.answering.traces:
+            await worker.answering.traces.close()
         worker.answering.engine.close()
 
 

@@ -57,6 +57,10 @@ class Records:
         joined = np.full(len(keys), _NO_HEADERS[0])
         return cls(keys, values, Blobs.all_present(joined, np.arange(len(keys) + 1)))
 
+    def with_headers(self, headers: Sequence[Sequence[tuple[str, bytes]]]) -> Self:
+        """Return the records with other headers, those of each."""
+        return type(self)(self.keys, self.values, Blobs.of(list(map(encode_headers, headers))))
+
     def part(self, first: int, last: int) -> Self:
         """Return the records from `first` to before `last`; nothing is copied."""
         return type(self)(*(column.part(first, last) for column in (self.keys, self.values, self.headers)))

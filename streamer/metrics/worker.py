@@ -92,6 +92,12 @@ class WorkerMetrics(ProcessMetrics):
             buckets=STEP_SECONDS, step=STEPS,
         )  # fmt: skip
 
+        self.spans_lost = register.counter(
+            "refrain_spans_lost", "spans", "Spans of traces that the collector did not take.",
+            "Rises: the collector at OTEL_EXPORTER_OTLP_ENDPOINT is away or refuses; the log says how. Plays are "
+            "answered all the same.",
+        )  # fmt: skip
+
     def _declare_latencies(self, register: Register) -> None:
         self.latency_seconds = register.latencies(
             "refrain_event_to_recommendation_seconds", "Seconds from a play's Kafka timestamp to its committed answer.",

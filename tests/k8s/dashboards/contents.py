@@ -65,6 +65,7 @@ STREAM: Final = Dashboard("stream", "stream", {
             "plays out of order": _rate("refrain_negative_gaps_total"),
             "steps failed": _rate("refrain_step_failures_total"),
             "plays without a usable timestamp": _rate("refrain_latency_unknown_total"),
+            "spans that no collector took": _rate("refrain_spans_lost_total"),
         }),
     ],
     "Partitions": [

@@ -19,7 +19,7 @@ from streamer.wire.state import decode
 from streamer.worker.batch import merge, plan
 from streamer.worker.events import join
 from streamer.worker.intake import take_in
-from streamer.worker.outputs import Answers, Outcome, Topics, write
+from streamer.worker.outputs import NO_HEADERS, AnswerHeaders, Answers, Outcome, Topics, write
 from streamer.worker.saying import Said
 from tests.builders import NOON_MS, TRACK_IDS, play, record, tombstone
 from tests.cases.observations import Observe
@@ -28,7 +28,11 @@ TOPICS = Topics("plays", ("short", "long"), "dead")
 
 
 def written(
-    *records: ConsumerRecord[bytes, bytes], answers_each: bool = True, has_release: bool = True, known: str = ""
+    *records: ConsumerRecord[bytes, bytes],
+    answers_each: bool = True,
+    has_release: bool = True,
+    known: str = "",
+    headers: AnswerHeaders = NO_HEADERS,
 ) -> dict[int, Writes]:
     """What a batch writes, by partition; the n-th new play is answered with the n-th track.
 
@@ -37,6 +41,7 @@ def written(
         answers_each: not only the latest play of each listener.
         has_release: otherwise there are no answers.
         known: who has a state already, one letter each; all others are new.
+        headers: of the answers.
     """
     partitions = sorted({each.partition for each in records})
     intakes = [take_in(number, [each for each in records if each.partition == number], None) for number in partitions]
@@ -51,7 +56,7 @@ def written(
     states = merge(batch, batch.hidden, batch.count_plays(), release_key=9, promoted_at_ms=1)
     is_known = np.array([user.decode() in known for user in listeners.users], np.bool_)
     outcome = Outcome(events, listeners, is_known, batch, states, answers)
-    return {part.partition: part for part in write(intakes, outcome, TOPICS)}
+    return {part.partition: part for part in write(intakes, outcome, TOPICS, headers)}
 
 
 def keys_and_offsets(part: Writes, topic: str) -> list[tuple[bytes | None, int | None]]:
@@ -62,9 +67,9 @@ def keys_and_offsets(part: Writes, topic: str) -> list[tuple[bytes | None, int |
     ]
 
 
-def headers_of(part: Writes) -> list[list[tuple[str, bytes]]]:
-    """Return the headers of each dead letter."""
-    letters = part.outputs[TOPICS.dead_letters]
+def headers_of(part: Writes, topic: str = TOPICS.dead_letters) -> list[list[tuple[str, bytes]]]:
+    """Return the headers of each record, by default of each dead letter."""
+    letters = part.outputs[topic]
     (batch,) = record_batches(letters.keys, letters.values, letters.headers, timestamp_ms=1, max_bytes=1_000_000)
     return [list(each.headers) for each in MemoryRecords(bytes(batch.encode(-1, -1, 0))).next_batch() or ()]
 
@@ -206,3 +211,17 @@ def test_a_tombstone_asks_for_the_letters_before_it_to_be_removed(observe: Obser
     keys_and_values = [(each.key, each.value) for each in part.outputs["dead"].to_list()]
     assert keys_and_values == [(b"plays:0:4", b"{"), (b"forget:0:5", b"u"), (b"plays:0:6", b"{")]
     observe("a tombstone puts a request behind the letters of the plays before it, in the same transaction")
+
+
+@pytest.mark.parametrize(
+    "last", [play(9, "w", "t3", partition=3), tombstone(9, "w", partition=3)], ids=["", "tombstone"]
+)
+def test_an_answer_has_the_headers_that_are_meant_for_its_play(last: ConsumerRecord[bytes, bytes]) -> None:
+    records = [play(4, "u", "t1", partition=2), play(4, "u", "t1", partition=3), play(7, "v", "t2", partition=3), last]
+    trace = [("traceparent", b"00-1-2-01"), ("tracestate", b"a=b")]
+
+    parts = written(*records, headers={3: {7: trace}, 5: {4: trace}})
+
+    assert headers_of(parts[2], "short") == [[]]
+    for topic in TOPICS.answers:
+        assert headers_of(parts[3], topic) == [[], trace, []]
