@@ -4,7 +4,7 @@ A letter is listed unless it was removed, or its listener was forgotten after it
 rejected again: then the next letter stands for it, so that sending again and again does not multiply letters.
 """
 
-from collections.abc import AsyncGenerator, Collection, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -68,6 +68,7 @@ class LetterIndex:
         removed_at: by partition and key, the offset of the latest null value.
         requests: to remove the letters of forgotten listeners, by partition and key; those not yet served.
         num_foreign: records that are none of these, or that another version wrote differently.
+        num_records: all records, of letters and of what was done with them.
     """
 
     ends: Ends
@@ -77,9 +78,11 @@ class LetterIndex:
     removed_at: dict[tuple[int, bytes], int] = field(default_factory=dict)
     requests: dict[tuple[int, bytes], ForgetRequest] = field(default_factory=dict)
     num_foreign: int = 0
+    num_records: int = 0
 
     def add(self, record: "ConsumerRecord[bytes, bytes]") -> None:
         """Take note of the next record of a partition."""
+        self.num_records += 1
         if record.value is None and record.key is not None and read_letter(record) is None:
             self.removed_at[record.partition, record.key] = record.offset
             self.requests.pop((record.partition, record.key), None)
@@ -116,11 +119,22 @@ async def survey_letters(connection: Connection, topic: str) -> LetterIndex:
     return index
 
 
-async def read_letters(connection: Connection, index: LetterIndex) -> AsyncGenerator[Letter, None]:
-    """Yield the letters of a survey that are not gone, partition by partition, in order."""
+async def read_letters(
+    connection: Connection, index: LetterIndex, show: Callable[[int], None] = lambda _: None
+) -> AsyncGenerator[Letter, None]:
+    """Yield the letters of a survey that are not gone, partition by partition, in order.
+
+    Args:
+        connection: to Kafka.
+        index: of the survey.
+        show: called with how many of its records have been read.
+    """
     forgotten = Names(index.requests.values())
     async with aclosing(read_until(connection, index.ends)) as records:
+        num_read = 0
         async for record in records:
+            num_read += 1
+            show(num_read)
             letter = read_letter(record, index.sent)
             if (
                 letter is not None

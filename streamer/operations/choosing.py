@@ -13,6 +13,7 @@ from streamer.kafka.connection import connection_of
 from streamer.kafka.letters import Letter, read_letters, survey_letters
 from streamer.kafka.limits import read_batch_limit
 from streamer.kafka.producers import create_transactional_producer
+from streamer.runtime.progress import progress
 from streamer.settings import Settings
 from streamer.wire.letters import RecordId
 from streamer.wire.messages import Cause
@@ -125,6 +126,7 @@ async def _read_all(settings: Settings) -> AsyncGenerator[Letter, None]:
     """
     connection = connection_of(settings)
     survey = await survey_letters(connection, settings.dead_letter_topic)
-    async with aclosing(read_letters(connection, survey)) as letters:
-        async for letter in letters:
-            yield letter
+    with progress("letters", survey.num_records, "records of them") as show:
+        async with aclosing(read_letters(connection, survey, show)) as letters:
+            async for letter in letters:
+                yield letter

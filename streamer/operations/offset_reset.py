@@ -27,8 +27,9 @@ from streamer.kafka.rights import worker_rights
 from streamer.kafka.topics import ensure_topics
 from streamer.kafka.transaction import Record, Records, fit, write
 from streamer.operations.offset_table import count_partitions, plan, read_all, table, target_of
+from streamer.runtime.progress import progress
 from streamer.settings import Settings
-from streamer.wire.changelog import MARK_KEY
+from streamer.wire.changelog import MARK_KEY, Mark
 
 _INTERRUPTED: Final = "a worker started meanwhile: stop all workers, then run the command again"
 
@@ -97,10 +98,15 @@ async def _write_marks(settings: Settings, fences: Mapping[int, Fence], targets:
     before = {TopicPartition(settings.plays_topic, number): target - 1 for number, target in targets.items()}
     async with observing(connection_of(settings)) as consumer:
         timestamps_ms = await timestamps_at(consumer, before)
-    for (tp, timestamp_ms), target in zip(timestamps_ms.items(), targets.values(), strict=True):
-        mark = Record(MARK_KEY, mark_before(target, timestamp_ms).encode())
-        marks = fit(settings.changelog_topic, Records.of([mark]), MAX_BATCH_BYTES)
-        await write(fences[tp.partition], {settings.changelog_topic: marks})
+    with progress("marks", len(targets), "partitions") as show:
+        for number, (tp, timestamp_ms) in enumerate(timestamps_ms.items(), 1):
+            await _write_mark(settings, fences[tp.partition], mark_before(targets[tp.partition], timestamp_ms))
+            show(number)
+
+
+async def _write_mark(settings: Settings, fence: Fence, mark: Mark) -> None:
+    record = Records.of([Record(MARK_KEY, mark.encode())])
+    await write(fence, {settings.changelog_topic: fit(settings.changelog_topic, record, MAX_BATCH_BYTES)})
 
 
 async def _commit(settings: Settings, targets: dict[int, int]) -> None:

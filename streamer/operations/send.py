@@ -11,6 +11,7 @@ from streamer.kafka.connection import connection_of
 from streamer.kafka.rights import sender_rights
 from streamer.recordings.arguments import Recording, recorded
 from streamer.runtime.commands import Command, pass_settings
+from streamer.runtime.progress import progress
 from streamer.sections import KAFKA, NEW_TOPICS, TOPICS
 
 if TYPE_CHECKING:
@@ -30,18 +31,12 @@ def send(settings: "Settings", *, recording: Recording) -> None:
     Workers and a trainer take them for plays of now. Each run sends all of them: who runs it twice has played twice.
     Without REFRAIN_PARTITIONER, listeners are spread over the partitions as Java's clients do it.
     """
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     from streamer.operations.sending import send_plays
 
     plays = recording.read()
     num_plays = len(plays.plays.played_at_ms)
-    columns = (TextColumn("sent"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("", total=num_plays)
-        call = send_plays(settings, plays, lambda num: progress.advance(task, num))
+    with progress("sent", num_plays, "plays") as show:
+        call = send_plays(settings, plays, show)
         num_partitions = asyncio.run(once_admitted(connection_of(settings), sender_rights(settings), call))
     sys.stdout.write(
         f"{num_plays:,} plays of {len(plays.user_ids):,} listeners are on {settings.plays_topic}, in "

@@ -1,7 +1,7 @@
 """Recorded plays on their way to the topic of plays: the oldest first, each listener's in one partition."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -14,6 +14,7 @@ from streamer.kafka.partitioner import PARTITIONERS
 from streamer.kafka.producers import create_producer
 from streamer.kafka.topics import ensure_topics
 from streamer.recordings.plays import RecordedPlays
+from streamer.runtime.progress import Show
 from streamer.settings import Settings
 
 _PORTION: Final = 1000  # plays that are under way at once
@@ -24,7 +25,7 @@ _LINGER_MS: Final = 2
 _USUAL: Final = "murmur2"
 
 
-async def send_plays(settings: Settings, recorded: RecordedPlays, advance: Callable[[int], object]) -> int:
+async def send_plays(settings: Settings, recorded: RecordedPlays, show: Show) -> int:
     """Send plays to Kafka, and create the topics first where there are none; return how many partitions they are in.
 
     They are messages of now: Kafka keeps them for its retention from now on, whenever they were played.
@@ -32,7 +33,7 @@ async def send_plays(settings: Settings, recorded: RecordedPlays, advance: Calla
     Args:
         settings: of the deployment.
         recorded: what to send.
-        advance: called with how many more plays Kafka has accepted.
+        show: called with how many plays Kafka has accepted.
 
     Raises:
         KafkaError: Kafka did not accept a play; the portion before it is on the topic.
@@ -41,6 +42,7 @@ async def send_plays(settings: Settings, recorded: RecordedPlays, advance: Calla
     partition_of = PARTITIONERS[settings.partitioner or _USUAL]
     homes = [(user.encode(), partition_of(user.encode(), num_partitions)) for user in recorded.user_ids]
     producer = create_producer(connection_of(settings), max_batch_bytes=_MAX_BATCH_BYTES, linger_ms=_LINGER_MS)
+    num_sent = 0
     async with running(producer):
         for portion in _portions(recorded):
             sent = [
@@ -48,7 +50,8 @@ async def send_plays(settings: Settings, recorded: RecordedPlays, advance: Calla
                 for listener, value in portion
             ]
             await asyncio.gather(*sent)
-            advance(len(sent))
+            num_sent += len(sent)
+            show(num_sent)
     return num_partitions
 
 

@@ -12,6 +12,7 @@ import click
 
 from streamer.recordings.columns import COLUMN_NAMES, MAX_LEFT_OUT, ColumnChoice
 from streamer.runtime.commands import NUM
+from streamer.runtime.progress import progress
 
 if TYPE_CHECKING:
     from streamer.recordings.plays import RecordedPlays
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 FILES: Final = "plays in Parquet, CSV, TSV or JSON, also compressed, or a folder or zip archive of such files"
 
 _SHARE: Final = click.FloatRange(0, 1)
+_MB: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +50,12 @@ class Recording:
         Raises:
             RecordingError: the file cannot be read, or has no plays.
         """
+        from streamer.recordings.files import num_bytes_of
         from streamer.recordings.plays import read_recording
 
         assert self.data is not None
-        plays, summary = read_recording(self.data, self.choice)
+        with progress(f"reads {self.data.name}", num_bytes_of(self.data) / _MB, "MB") as show:
+            plays, summary = read_recording(self.data, self.choice, show=lambda num_bytes: show(num_bytes / _MB))
         sys.stderr.writelines(f"{line}\n" for line in summary.lines())
         return plays.earliest(self.limit) if self.limit else plays
 

@@ -12,7 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -69,17 +69,36 @@ class PlainFile:
             UTF-8 without a byte order mark, whose lines end alike.
         head: its first bytes.
         fault: why it can hold no plays; empty if it can.
+        num_bytes: of the recording that are this file, packed or compressed as they were.
     """
 
     name: str
     path: Path
     head: bytes
     fault: str = ""
+    num_bytes: int = 0
 
     @property
     def is_parquet(self) -> bool:
         """Whether it is Parquet; otherwise it is text."""
         return self.head.startswith(_PARQUET)
+
+
+def num_bytes_of(path: Path) -> int:
+    """Return the bytes of a recording: 0 for one that does not exist."""
+    return sum(each.stat().st_size for each in _files(path) if each.is_file())
+
+
+def _files(path: Path) -> list[Path]:
+    """Return a file, or those in a folder that are not hidden, sorted by name."""
+    if not path.is_dir():
+        return [path]
+    found = sorted(path.rglob("*"))
+    return [
+        each
+        for each in found
+        if each.is_file() and not any(part.startswith(".") for part in each.relative_to(path).parts)
+    ]
 
 
 def plain_files(path: Path, scratch: Path, encoding: str | None) -> Iterator[PlainFile]:
@@ -94,12 +113,10 @@ def plain_files(path: Path, scratch: Path, encoding: str | None) -> Iterator[Pla
         RecordingError: a file cannot be read, or is not what a recording can be.
     """
     try:
-        if path.is_dir():
-            for each in sorted(path.rglob("*")):
-                if each.is_file() and not any(part.startswith(".") for part in each.relative_to(path).parts):
-                    yield from _plain(each, str(each.relative_to(path)), scratch, encoding)
-        else:
-            yield from _plain(path, path.name, scratch, encoding)
+        for each in _files(path):
+            name = str(each.relative_to(path)) if path.is_dir() else path.name
+            for file in _plain(each, name, scratch, encoding):
+                yield file if file.num_bytes else replace(file, num_bytes=each.stat().st_size)
     except _UNREADABLE as exc:
         raise RecordingError(f"{path} cannot be read: {exc or type(exc).__name__}; name a readable file") from exc
 
@@ -132,7 +149,8 @@ def _unpacked(path: Path, name: str, scratch: Path, encoding: str | None) -> Ite
                 raise RecordingError(f"{name} is encrypted; unpack it first")
             with archive.open(member) as source:
                 unpacked = _copied(source, scratch)
-            yield from _plain(unpacked, f"{name}: {member.filename}", scratch, encoding)
+            for file in _plain(unpacked, f"{name}: {member.filename}", scratch, encoding):
+                yield replace(file, num_bytes=member.compress_size)
 
 
 def _in_utf8(path: Path, name: str, scratch: Path, encoding: str | None) -> PlainFile:

@@ -21,6 +21,7 @@ from streamer.recordings.ordering import in_listening_order, joined, ranked, wit
 from streamer.recordings.rows import BROKEN_ROW, REPEATED, Judge, Rows, Tally
 from streamer.recordings.sources import broken_rows, explain, open_database
 from streamer.recordings.summary import Summary, describe
+from streamer.runtime.progress import Show
 
 _FILE_IN_FOLDER: Final = "events.parquet"
 
@@ -57,7 +58,7 @@ def read_plays(path: Path, choice: ColumnChoice | None = None) -> RecordedPlays:
 
 
 def read_recording(
-    path: Path, choice: ColumnChoice, clock: Callable[[], float] = time.time
+    path: Path, choice: ColumnChoice, clock: Callable[[], float] = time.time, show: Show = lambda _: None
 ) -> tuple[RecordedPlays, Summary]:
     """Read plays, judging row by row as the topic judges messages.
 
@@ -68,6 +69,7 @@ def read_recording(
             folder with `events.parquet`, that file.
         choice: how to read it, where that should not be found out.
         clock: seconds since the epoch; no play is later.
+        show: called with about how many bytes of `files.num_bytes_of` have been read.
 
     Raises:
         RecordingError: nothing can be read, a column is missing, or too many rows are no plays.
@@ -75,7 +77,7 @@ def read_recording(
     if path.is_dir() and (path / _FILE_IN_FOLDER).is_file():
         path /= _FILE_IN_FOLDER
     with tempfile.TemporaryDirectory(prefix="refrain-") as scratch, open_database(choice.time_zone) as connection:
-        reading = _Reading(connection, choice, Judge(int(clock() * 1000)))
+        reading = _Reading(connection, choice, Judge(int(clock() * 1000)), show)
         for file in plain_files(path, Path(scratch), choice.encoding):
             reading.read(file, is_only=file.name == path.name)
     return reading.finish(path)
@@ -88,6 +90,8 @@ class _Reading:
     connection: duckdb.DuckDBPyConnection
     choice: ColumnChoice
     judge: Judge
+    show: Show
+    num_bytes: int = 0  # of the files before
     tally: Tally = field(default_factory=Tally)
     rows: list[Rows] = field(default_factory=list)
     formats: list[Format] = field(default_factory=list)
@@ -105,6 +109,9 @@ class _Reading:
                 raise
             self.skipped.append(str(exc))
             return
+        finally:
+            self.num_bytes += file.num_bytes
+            self.show(self.num_bytes)
         self.formats.append(tables[0].format)
         self.rows += rows
         self.tally.add(tally)
@@ -136,10 +143,12 @@ class _Reading:
         )
 
     def _read(self, table: Table) -> tuple[list[Rows], Tally]:
-        tally = Tally()
-        file = len(self.formats)
-        name = table.source.file.name
-        return [self.judge.judge(batch, file, name, tally) for batch in table.batches(self.connection)], tally
+        tally, rows, number, file = Tally(), list[Rows](), len(self.formats), table.source.file
+        share_of_row = table.source.share_of_row
+        for batch in table.batches(self.connection):
+            rows.append(self.judge.judge(batch, number, file.name, tally))
+            self.show(self.num_bytes + file.num_bytes * min(1.0, tally.num_rows * share_of_row))
+        return rows, tally
 
     def _count_broken(self, name: str, tally: Tally, first_error: duckdb.Error) -> None:
         """Count the rows that DuckDB left out, unless a quote may have swallowed others, or bytes are not UTF-8."""

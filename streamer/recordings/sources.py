@@ -38,6 +38,7 @@ class Source:
         columns: SQL of each column by its name, in order.
         types: DuckDB's type of each; text and JSON have VARCHAR alone.
         is_whole: SQL that says whether a row could be parsed.
+        num_rows: of Parquet; 0 where nobody has counted them.
     """
 
     file: PlainFile
@@ -46,6 +47,15 @@ class Source:
     columns: Mapping[str, str]
     types: Mapping[str, str] = field(default_factory=dict)
     is_whole: str = "true"
+    num_rows: int = 0
+
+    @property
+    def share_of_row(self) -> float:
+        """The share of the file that a row takes, about: by the rows that Parquet counts, or by the first lines."""
+        if self.num_rows:
+            return 1 / self.num_rows
+        lines, num_bytes = self.file.head.count(b"\n"), self.file.path.stat().st_size
+        return len(self.file.head) / lines / num_bytes if lines and num_bytes else 0.0
 
     def find(self, name: str) -> str | None:
         """Return the SQL of a column, whatever its case; for JSON, `a.b` names the key b of the key a."""
@@ -159,7 +169,9 @@ def parquet(file: PlainFile, connection: duckdb.DuckDBPyConnection) -> Source:
     """Return a Parquet file as a table."""
     table = call("read_parquet", file.path, {"hive_partitioning": "false"})
     described = connection.execute(f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM {table})").fetchall()
-    return Source(file, "Parquet", table, {name: identifier(name) for name, _ in described}, dict(described))
+    columns = {name: identifier(name) for name, _ in described}
+    ((num_rows,),) = connection.execute(f"SELECT count(*) FROM {table}").fetchall()
+    return Source(file, "Parquet", table, columns, dict(described), num_rows=num_rows)
 
 
 def json(file: PlainFile, connection: duckdb.DuckDBPyConnection) -> Source:

@@ -1,7 +1,5 @@
 """The release that answers a replay, trained on the recording's own training part."""
 
-from rich.console import Console
-
 from models.plays.split import Split
 from models.recipes import Recipe
 from models.release_files import DataWindow
@@ -16,9 +14,7 @@ from streamer.training.progress import report_progress
 from streamer.wire.messages import ReleaseNotice
 
 
-def train_release(
-    split: Split, recipe: Recipe, *, releases_url: str, device_name: str, console: Console
-) -> ReleaseNotice:
+def train_release(split: Split, recipe: Recipe, *, releases_url: str, device_name: str) -> ReleaseNotice:
     """Fit a recipe on the training part and save the release.
 
     Args:
@@ -26,7 +22,6 @@ def train_release(
         recipe: what is fitted.
         releases_url: where the release goes.
         device_name: auto, cpu or cuda.
-        console: shows the progress.
 
     Raises:
         ReleaseError: there is nothing to learn from.
@@ -34,7 +29,7 @@ def train_release(
     shard = training_shard(split)
     device = pick_device(device_name)
     try:
-        with report_progress(console, lambda _: False) as report:
+        with report_progress(lambda _: False) as report:
             context = FitContext(device, report)
             recommender = fit_recipe(recipe, [shard], split.catalogue, context=context)
     except ValueError as exc:

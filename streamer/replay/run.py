@@ -5,21 +5,21 @@ play is lost or counted twice (law 1), even if a worker is killed.
 """
 
 import asyncio
+import functools
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Final
 from uuid import uuid4
 
 import msgspec
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from models.config import LONG_TERM_SIZE, SHORT_TERM_SIZE
 from models.plays.split import Lists, Split, split_plays
 from models.recipes import Recipe
+from models.release import Release
 from streamer.errors import RefrainError
 from streamer.kafka.admin import KafkaAdmin
 from streamer.kafka.connection import connection_of
@@ -33,11 +33,18 @@ from streamer.replay.collector import AnswerReader, Collector
 from streamer.replay.ledger import ReplayLedger, balance, read_plays_seen
 from streamer.replay.playback import Playback, Watch
 from streamer.replay.recording import Recording
-from streamer.replay.scoreboard import Scores, draw, score, score_as_served, score_baselines, score_by_protocol
+from streamer.replay.scoreboard import (
+    BASELINES_SHOWN,
+    Scores,
+    draw,
+    score,
+    score_as_served,
+    score_baseline,
+    score_by_protocol,
+)
+from streamer.runtime.progress import progress, watch
 from streamer.settings import Settings
 from streamer.wire.messages import ReleaseNotice
-
-_CONSOLE: Final = Console(stderr=True)
 
 
 class ReplayError(RefrainError):
@@ -101,17 +108,23 @@ def replay(plan: ReplayPlan, environment: Mapping[str, str]) -> None:
         settings = cluster.settings
         release = read_release(f"{settings.releases_url}/{notice.release_id}", settings.device)
         streamed = asyncio.run(_stream(plan, split, notice, cluster))
-    offline, baselines = score_as_served(release, split), score_baselines(split)
-    rows = {
-        "streamed": streamed.scores,
-        "as served": offline,
-        "by protocol": score_by_protocol(release, split),
-        **baselines,
-    }
+    scores = _score_offline(release, split)
+    offline, baselines = scores["as served"], {name: scores[name] for name in BASELINES_SHOWN}
+    rows = {"streamed": streamed.scores, **scores}
     Console().print(draw(f"test part, release {release.release_id}", rows))
     sys.stdout.write(msgspec.json.encode(_summary(streamed, baselines)).decode() + "\n")
     sys.stdout.flush()
     reject_broken_laws(streamed, offline)
+
+
+def _score_offline(release: Release, split: Split) -> dict[str, Scores]:
+    """Score the same release, and the baselines that it must beat, without Kafka."""
+    ways: dict[str, Callable[[], Scores]] = {
+        "as served": lambda: score_as_served(release, split),
+        "by protocol": lambda: score_by_protocol(release, split),
+        **{name: functools.partial(score_baseline, name, split) for name in BASELINES_SHOWN},
+    }
+    return {name: ways[name]() for name in watch(ways)}
 
 
 def _split(recorded: RecordedPlays) -> Split:
@@ -126,9 +139,7 @@ def _split(recorded: RecordedPlays) -> Split:
 def _provide_release(plan: ReplayPlan, split: Split, settings: Settings) -> ReleaseNotice:
     if plan.release is not None:
         return notice_at(plan.release)[1]
-    return train_release(
-        split, plan.recipe, releases_url=settings.releases_url, device_name=settings.device, console=_CONSOLE
-    )
+    return train_release(split, plan.recipe, releases_url=settings.releases_url, device_name=settings.device)
 
 
 @contextmanager
@@ -184,8 +195,8 @@ async def _stream(plan: ReplayPlan, split: Split, notice: ReleaseNotice, cluster
         max_under_way=plan.max_under_way,
     )
     await asyncio.to_thread(cluster.wait_ready)
-    with _watching(cluster, len(recording), kill_halfway=plan.kill_halfway) as watch:
-        await playback.run(watch)
+    with _watching(cluster, len(recording), kill_halfway=plan.kill_halfway) as look:
+        await playback.run(look)
     plays_seen = await read_plays_seen(servers, settings.changelog_topic, num_partitions, recording.users)
     return _result_of(
         score(split, Lists(*collector.lists_at(scored))), balance(recording, collector, plays_seen), playback
@@ -207,23 +218,20 @@ def _result_of(scores: Scores, ledger: ReplayLedger, playback: Playback) -> Stre
 @contextmanager
 def _watching(cluster: Cluster, num_plays: int, *, kill_halfway: bool) -> Iterator[Watch]:
     """Show the progress of a playback, end it if a worker ends, and kill one if requested."""
-    columns = (TextColumn("{task.description:8}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     kill_at = num_plays // 2 if kill_halfway else num_plays
-    with Progress(*columns, console=_CONSOLE) as progress:
-        sent, answered = (progress.add_task(name, total=num_plays) for name in ("sent", "answered"))
+    with progress("replay", num_plays, "plays answered") as show:
 
-        def watch(num_sent: int, num_answered: int) -> None:
+        def look(_num_sent: int, num_answered: int) -> None:
             nonlocal kill_at
-            progress.update(sent, completed=num_sent)
-            progress.update(answered, completed=num_answered)
+            show(num_answered)
             cluster.check()
             if kill_at <= num_answered < num_plays:
                 kill_at = num_plays
                 cluster.kill_worker(0)
                 cluster.start_worker(0)
-                progress.log(f"worker 0 was killed after {num_answered} answers and restarted")
+                sys.stderr.write(f"worker 0 was killed after {num_answered} answers and restarted\n")
 
-        yield watch
+        yield look
 
 
 def _summary(streamed: Streamed, baselines: Mapping[str, Scores]) -> dict[str, object]:

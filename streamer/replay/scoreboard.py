@@ -1,6 +1,6 @@
 """The scoreboard: the scores of recommenders on the test part of a recording, one row each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import nan
 from typing import Final
@@ -13,6 +13,9 @@ from models.evaluation.metrics import Estimate
 from models.evaluation.protocol import evaluate, rank_anchors, rank_anchors_as_served
 from models.plays.split import Lists, Split
 from models.release import Release
+
+#: The baselines that a network must beat.
+BASELINES_SHOWN: Final = ("popularity", "markov")
 
 #: Scores that differ by less are equal to three decimals.
 TOLERANCE: Final = 5e-4
@@ -60,9 +63,9 @@ def score_as_served(release: Release, split: Split) -> Scores:
     return score(split, rank_anchors_as_served(release.recommender, split, "test"))
 
 
-def score_baselines(split: Split, names: Sequence[str] = ("popularity", "markov")) -> dict[str, Scores]:
-    """Score the baselines that a network must beat."""
-    return {name: score(split, BASELINES[name].fit(split).rank(split, "test")) for name in names}
+def score_baseline(name: str, split: Split) -> Scores:
+    """Score a baseline."""
+    return score(split, BASELINES[name].fit(split).rank(split, "test"))
 
 
 def draw(title: str, rows: Mapping[str, Scores]) -> Table:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,7 @@ from streamer.report.figures import Asking, Figures, describe
 from streamer.report.page import draw_page
 from streamer.report.runs import SystemRun
 from streamer.report.systems import OURS, SYSTEMS, run_system
+from streamer.runtime.progress import watch
 
 _NETWORK: Final = "refrain_network"
 
@@ -79,16 +81,17 @@ def measure(bench: Bench, *, names: Sequence[str], seeds: Sequence[int], asking:
     if unknown := set(names) - SYSTEMS.keys():
         raise ReportError(f"unknown system {', '.join(sorted(unknown))}; the systems are {', '.join(SYSTEMS)}")
     ordered = [name for name in SYSTEMS if name in names]
-    runs: dict[str, dict[int, SystemRun]] = {
-        name: {seed: run_system(name, bench, seed) for seed in seeds[: SYSTEMS[name].max_seeds] or [0]}
-        for name in ordered
-    }
-    lists: dict[str, list[Lists]] = {name: [run.lists for run in each.values()] for name, each in runs.items()}
+    of_system = {name: seeds[: SYSTEMS[name].max_seeds] or [0] for name in ordered}
+    fits = {f"{name}, seed {seed}": (name, seed) for name, of_name in of_system.items() for seed in of_name}
+    runs: dict[str, dict[int, SystemRun]] = {name: {} for name in ordered}
     systems = {}
-    for name in ordered:
-        bench.log(f"{name}: evaluating")
-        others = {other: lists[other] for other in ordered if other != name} if name in OURS else {}
-        systems[name] = describe(name, runs[name], bench.split, asking, others=others)
+    with closing(watch([*fits, *(f"evaluation of {name}" for name in ordered)])) as steps:
+        for (name, seed), _ in zip(fits.values(), steps, strict=False):
+            runs[name][seed] = run_system(name, bench, seed)
+        lists: dict[str, list[Lists]] = {name: [run.lists for run in each.values()] for name, each in runs.items()}
+        for name, _ in zip(ordered, steps, strict=False):
+            others = {other: lists[other] for other in ordered if other != name} if name in OURS else {}
+            systems[name] = describe(name, runs[name], bench.split, asking, others=others)
     if _NETWORK in systems:
         systems[_NETWORK]["calibration"] = _calibrate(bench, seeds[0])
     return systems

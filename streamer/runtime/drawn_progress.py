@@ -2,18 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
 from rich.highlighter import NullHighlighter
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-
-class Draw(Protocol):
-    """Redraws a bar."""
-
-    def __call__(self, done: float, total: float, says: str) -> None:
-        """Show how much of a total is done, behind the bar also in words."""
+if TYPE_CHECKING:
+    from streamer.runtime.progress import Draw
 
 
 def is_drawable(output: TextIO) -> bool:
@@ -22,21 +18,21 @@ def is_drawable(output: TextIO) -> bool:
 
 
 @contextmanager
-def bar_with_end_in_sight(what: str, output: TextIO) -> Iterator[Draw]:
+def bar_with_end_in_sight(what: str, output: TextIO) -> "Iterator[Draw]":
     """Yield what redraws a bar that also says how long it will take."""
     with _drawn(what, output, TimeRemainingColumn()) as draw:
         yield draw
 
 
 @contextmanager
-def bar_of_steps(output: TextIO) -> Iterator[Draw]:
+def bar_of_steps(output: TextIO) -> "Iterator[Draw]":
     """Yield what redraws a bar whose steps take as long as they take, so it says how long it took so far."""
     with _drawn("", output, TimeElapsedColumn()) as draw:
         yield draw
 
 
 @contextmanager
-def _drawn(what: str, output: TextIO, time: ProgressColumn) -> Iterator[Draw]:
+def _drawn(what: str, output: TextIO, time: ProgressColumn) -> "Iterator[Draw]":
     says = TextColumn("{task.fields[says]}", markup=False, highlighter=NullHighlighter())
     columns = TextColumn("{task.description}", markup=False), BarColumn(), says, time
     with Progress(*columns, console=Console(file=output), transient=True) as progress:

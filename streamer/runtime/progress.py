@@ -8,12 +8,19 @@ import time
 from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import contextmanager
 from types import ModuleType
-from typing import Final, TextIO, TypeAlias
+from typing import Final, Protocol, TextIO, TypeAlias
 
 #: Called with how much is done, as often as convenient.
 Show: TypeAlias = Callable[[float], None]
 
 _PERIOD_S: Final = 10.0
+
+
+class Draw(Protocol):
+    """Redraws a bar."""
+
+    def __call__(self, done: float, total: float, says: str) -> None:
+        """Show how much of a total is done, and what is said behind the bar."""
 
 
 @contextmanager
@@ -26,13 +33,12 @@ def progress(what: str, total: float, unit: str, output: TextIO | None = None) -
         unit: its plural.
         output: where it is shown; None: stderr.
     """
-    output = output or sys.stderr
-    if (drawn := _drawn(output)) is None:
-        lines = _Lines(what, total, unit, output)
-        yield lines.show
-        lines.end()
-        return
-    with drawn.bar_with_end_in_sight(what, output) as draw:
+    with bar(what, output) as draw:
+        if draw is None:
+            lines = _Lines(what, total, unit, output or sys.stderr)
+            yield lines.show
+            lines.end()
+            return
         draw(0, total, _amount(0, total, unit))
         yield lambda done: draw(done, max(done, total), _amount(done, total, unit))
 
@@ -55,6 +61,17 @@ def watch(steps: Collection[str], output: TextIO | None = None) -> Generator[str
         for place, name in enumerate(steps):
             draw(place, len(steps), f"{place + 1} of {len(steps)}: {name}")
             yield name
+
+
+@contextmanager
+def bar(what: str, output: TextIO | None = None) -> Iterator[Draw | None]:
+    """Yield what redraws a bar; None where nothing can be drawn."""
+    output = output or sys.stderr
+    if (drawn := _drawn(output)) is None:
+        yield None
+        return
+    with drawn.bar_with_end_in_sight(what, output) as draw:
+        yield draw
 
 
 class _Lines:

@@ -12,7 +12,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-from rich.console import Console
 from torch import distributed
 
 from models.recipes import Recipe
@@ -38,7 +37,6 @@ from streamer.training.shards import ShardFolder, shards_directory
 
 logger = logging.getLogger(__name__)
 
-_CONSOLE: Final = Console(stderr=True)
 _RANK_TIMEOUT: Final = timedelta(hours=12)  # the other ranks wait while the first learns item vectors
 
 
@@ -202,7 +200,7 @@ def _report(ranks: Ranks, signals: list[int]) -> Iterator[ReportProgress]:
     if ranks.rank:
         yield stopping(lambda _: None, is_stopping)
         return
-    with report_progress(_CONSOLE, is_stopping) as report:
+    with report_progress(is_stopping) as report:
         yield report
 
 

@@ -6,13 +6,11 @@ A fit also ends early here: the callback raises once the trainer should stop.
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
+from typing import TextIO
 
 from models.training.loop import Progress, ReportProgress
 from streamer.metrics import TrainerMetrics
+from streamer.runtime.progress import bar
 
 logger = logging.getLogger(__name__)
 
@@ -24,27 +22,30 @@ class FitStopped(Exception):  # noqa: N818 - not an error: a stop request, on it
 
 
 @contextmanager
-def report_progress(console: Console, is_stopping: IsStopping) -> Iterator[ReportProgress]:
+def report_progress(is_stopping: IsStopping, output: TextIO | None = None) -> Iterator[ReportProgress]:
     """Yield the callback that a fit calls after every batch.
 
     Args:
-        console: shows a bar if it is a terminal.
         is_stopping: called after every batch, from the thread that fits.
+        output: shows a bar if it is a terminal; None: stderr.
     """
-    if not console.is_terminal:
-        yield stopping(_EpochLog(), is_stopping)
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bar(*columns, TextColumn("loss {task.fields[loss]:.3f}"), console=console, transient=True) as bar:
-        task = bar.add_task("fit", loss=float("nan"))
+    with bar("fit", output) as draw:
+        if draw is None:
+            yield stopping(_EpochLog(), is_stopping)
+            return
 
         def show(progress: Progress) -> None:
             done = max(progress.epoch - 1, 0) * progress.num_batches + progress.batch
             total = (progress.num_epochs if progress.epoch else 1) * progress.num_batches
-            bar.update(task, completed=done, total=total, loss=progress.loss,
-                       description=f"{progress.stage}, epoch {progress.epoch} of {progress.num_epochs}")  # fmt: skip
+            draw(done, total, f"{progress.stage}, {_where(progress)}")
 
         yield stopping(show, is_stopping)
+
+
+def _where(progress: Progress) -> str:
+    if progress.epoch:
+        return f"epoch {progress.epoch} of {progress.num_epochs}, loss {progress.loss:.3f}"
+    return "gathering candidates" if progress.stage == "second stage" else "learning item vectors"
 
 
 class _EpochLog:

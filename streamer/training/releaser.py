@@ -10,9 +10,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
-
-from rich.console import Console
 
 from models.config import TrainingConfig
 from models.release import Release, SavedRelease
@@ -47,8 +44,6 @@ from streamer.training.shards import shards_directory
 from streamer.training.triggers import Thresholds, Trigger
 
 logger = logging.getLogger(__name__)
-
-_CONSOLE: Final = Console(stderr=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +197,7 @@ class Releaser:
         plays, traffic = await asyncio.to_thread(leave_out_scripts, plays, num_new)
         terms = Terms(int(self._clock() * 1000), self._config.fresh_after_s, num_new, traffic)
         start = None if champion is None or champion.release_id == self._refused_from else champion
-        with report_progress(_CONSOLE, lambda _: stopping.is_set()) as report:
+        with report_progress(lambda _: stopping.is_set()) as report:
             progress = show_progress(self._metrics, report)
             plan = Plan(
                 training=self._config.training,

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from models.config import TrainingConfig
 from models.plays.split import split_plays
@@ -22,7 +21,7 @@ def test_training_uses_the_training_part_and_no_later_play(
     split = split_plays(draw_listening(600).plays)
     recipe = replace(RECIPES["refrain"], training=TrainingConfig(epochs=1, item_epochs=1))
 
-    notice = train_release(split, recipe, releases_url=str(tmp_path), device_name="cpu", console=Console(stderr=True))
+    notice = train_release(split, recipe, releases_url=str(tmp_path), device_name="cpu")
 
     release = read_release(f"{tmp_path}/{notice.location}", "cpu")
     assert list(release.catalogue.track_ids) == list(split.catalogue.track_ids)
@@ -37,4 +36,4 @@ def test_plays_without_anything_to_learn_are_rejected(
     split = split_plays(draw_listening(600).earliest(2).plays)
 
     with pytest.raises(ReleaseError, match="no release can be trained"):
-        train_release(split, RECIPES["refrain"], releases_url=str(tmp_path), device_name="cpu", console=Console())
+        train_release(split, RECIPES["refrain"], releases_url=str(tmp_path), device_name="cpu")

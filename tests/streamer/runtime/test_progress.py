@@ -1,37 +1,13 @@
 """Progress, on a real terminal and elsewhere."""
 
-import contextlib
 import io
-import os
-import pty
-import threading
-from collections.abc import Callable
+from typing import TextIO
 
 import pytest
 
 from streamer.runtime import progress as module
 from streamer.runtime.progress import progress, watch
-
-
-def on_a_terminal(show: Callable[[io.TextIOWrapper], None], monkeypatch: pytest.MonkeyPatch) -> str:
-    """Return what a terminal of 100 columns receives."""
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "100")
-    ours, theirs = pty.openpty()
-    received: list[bytes] = []
-    reader = threading.Thread(target=read_all, args=(ours, received))
-    reader.start()
-    with os.fdopen(theirs, "w") as output:
-        show(output)
-    reader.join()
-    os.close(ours)
-    return b"".join(received).decode()
-
-
-def read_all(terminal: int, received: list[bytes]) -> None:
-    with contextlib.suppress(OSError):  # the other side is closed
-        while True:
-            received.append(os.read(terminal, 1 << 16))
+from tests.terminal import on_a_terminal
 
 
 def test_steps_are_lines_where_no_terminal_is() -> None:
@@ -49,7 +25,7 @@ def test_a_terminal_shows_a_bar_of_steps(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_terminal_shows_a_bar_with_its_end_in_sight(monkeypatch: pytest.MonkeyPatch) -> None:
-    def read(output: io.TextIOWrapper) -> None:
+    def read(output: TextIO) -> None:
         with progress("reads plays", 2000, "plays", output) as show:
             show(1500)
 

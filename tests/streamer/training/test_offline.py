@@ -117,7 +117,7 @@ def _stop_in(stage: str, signals: list[int]) -> Callable[..., AbstractContextMan
     """Report nothing, but receive SIGTERM once a stage has done a few batches."""
 
     @contextmanager
-    def report_progress(_: object, is_stopping: Callable[[Progress], bool]) -> Iterator[ReportProgress]:
+    def report_progress(is_stopping: Callable[[Progress], bool]) -> Iterator[ReportProgress]:
         batches = itertools.count()
 
         def receive(progress: Progress) -> None:

@@ -3,13 +3,14 @@
 import dataclasses
 import io
 import logging
+from typing import TextIO
 
 import pytest
-from rich.console import Console
 
 from models.training.loop import Progress
 from streamer.metrics import TrainerMetrics
 from streamer.training.progress import FitStopped, report_progress, show_progress
+from tests.terminal import on_a_terminal
 
 PASSES = [Progress(0, 2, done, 4, loss=float("nan")) for done in (1, 2, 3, 4)]
 BATCHES = [Progress(epoch, 2, batch, 3, loss=1 / epoch) for epoch in (1, 2) for batch in (1, 2, 3)]
@@ -21,7 +22,7 @@ def go_on(_: Progress) -> bool:
 
 
 def test_a_log_gets_a_line_an_epoch(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO), report_progress(Console(file=io.StringIO()), go_on) as report:
+    with caplog.at_level(logging.INFO), report_progress(go_on, io.StringIO()) as report:
         for progress in PASSES + BATCHES + SECOND:
             report(progress)
 
@@ -35,15 +36,15 @@ def test_a_log_gets_a_line_an_epoch(caplog: pytest.LogCaptureFixture) -> None:
     ]
 
 
-def test_a_terminal_gets_a_bar(caplog: pytest.LogCaptureFixture) -> None:
-    terminal = io.StringIO()
+def test_a_terminal_gets_a_bar(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fit(output: TextIO) -> None:
+        with report_progress(go_on, output) as report:
+            for progress in PASSES + BATCHES + SECOND:
+                report(progress)
 
-    with report_progress(Console(file=terminal, force_terminal=True, width=100), go_on) as report:
-        for progress in PASSES + BATCHES + SECOND:
-            report(progress)
+    shown = on_a_terminal(fit, monkeypatch)
 
-    assert "second stage, epoch 2" in terminal.getvalue()
-    assert "6/6" in terminal.getvalue()
+    assert "second stage, epoch 2 of 2, loss 0.500" in shown
     assert caplog.messages == []
 
 
@@ -73,9 +74,10 @@ def test_the_metrics_show_each_stage_and_epoch_once() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("is_terminal", [True, False])
-def test_a_fit_ends_when_the_trainer_is_to_stop(is_terminal: bool) -> None:  # noqa: FBT001  both kinds of console
-    console = Console(file=io.StringIO(), force_terminal=is_terminal)
+def test_a_fit_ends_when_the_trainer_is_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fit(output: TextIO) -> None:
+        with pytest.raises(FitStopped), report_progress(lambda _: True, output) as report:
+            report(BATCHES[0])
 
-    with pytest.raises(FitStopped), report_progress(console, lambda _: True) as report:
-        report(BATCHES[0])
+    fit(io.StringIO())
+    on_a_terminal(fit, monkeypatch)

@@ -1,0 +1,31 @@
+"""How far a reading has come."""
+
+import zipfile
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+
+from streamer.recordings.columns import ColumnChoice
+from streamer.recordings.files import num_bytes_of
+from streamer.recordings.plays import read_recording
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "zip"])
+def test_what_is_read_is_shown_in_bytes_of_the_recording(tmp_path: Path, kind: str) -> None:
+    text = "user,track,time\n" + "".join(f"u{n % 7},t{n % 50},{1_600_000_000 + n}\n" for n in range(5000))
+    (tmp_path / "a.csv").write_text(text)
+    if kind == "parquet":
+        pq.write_table(pa.csv.read_csv(tmp_path / "a.csv"), tmp_path / "b.parquet")
+    elif kind == "zip":
+        with zipfile.ZipFile(tmp_path / "b.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("b.csv", text)
+    shown: list[float] = []
+
+    read_recording(tmp_path, ColumnChoice(), show=shown.append)
+
+    assert shown == sorted(shown)
+    assert shown[0] == pytest.approx((tmp_path / "a.csv").stat().st_size, rel=0.1)
+    assert shown[-1] == pytest.approx(num_bytes_of(tmp_path), abs=200)  # a zip archive also names its files
