@@ -17,6 +17,7 @@ from streamer.errors import ContractError
 from streamer.kafka.blocks import find_blocks
 from streamer.kafka.commits import Commit
 from streamer.kafka.connection import Connection
+from streamer.kafka.contact import check_exists
 from streamer.kafka.offsets import Offsets, explain, observing, read_offsets
 from streamer.kafka.topics import PARTITIONS_CHANGED
 from streamer.runtime.crash import crash, refuse
@@ -49,7 +50,7 @@ class Marks:
         self.source_topic = source_topic
         self.fences = fences
 
-    def check_assignment(self, assigned: set[TP]) -> None:
+    async def check_assignment(self, assigned: set[TP]) -> None:
         """Check that plays and states were assigned alike, before a fence is taken or anything is fetched.
 
         Faust assigns topics together if they have the same number of partitions. If they no longer have, listeners hash
@@ -62,10 +63,19 @@ class Marks:
         states = sorted(tp.partition for tp in assigned if tp.topic == self._table.changelog_topic_name)
         if plays == states:
             return
+        if not plays:  # a rebalance may notice that they were deleted before anything else does
+            await self._refuse_deleted_plays()
         mismatch = f"partitions {plays} of {self.source_topic} are assigned, with the states of {states}"
         if not plays or not states:  # a broker may not know a new topic yet: a restart finds out
             crash(f"{mismatch}: one of the topics is gone; the next start names the remedy")
         refuse(ContractError(f"{mismatch}: {PARTITIONS_CHANGED}"))
+
+    async def _refuse_deleted_plays(self) -> None:
+        """End the process if the plays were deleted."""
+        try:
+            await check_exists(self._connection, self.source_topic)
+        except ContractError as exc:
+            refuse(exc)
 
     def commit_at(self, tp: TP, offset: int) -> Commit:
         """Return the commit of a source partition at an offset before which everything is done."""

@@ -205,7 +205,7 @@ class ChunkConsumer(Consumer):
         """Take the fences of the assigned partitions, then let Faust recover their states."""
         self.app.membership.note_joined()
         with self._ending("assignment"):
-            self._marks.check_assignment(self.app.assignor.assigned_actives())
+            await self._marks.check_assignment(self.app.assignor.assigned_actives())
             await self._marks.fences.take(tp.partition for tp in assigned if tp.topic == self._marks.source_topic)
             await super().on_partitions_assigned(assigned, generation_id)
 

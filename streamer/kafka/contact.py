@@ -28,6 +28,11 @@ LOST_AFTER_S: Final = 10.0
 #: Answers in a row without the topic after which it counts as deleted.
 _MISSING_LIMIT: Final = 3
 
+_DELETED: Final = (
+    "the topic {} was deleted. States, archive and answers are kept. Create it again with the same number of "
+    "partitions; then the next start says what does not fit, and names the remedy"
+)
+
 
 class Contact:
     """Asks Kafka who leads the partitions of a topic.
@@ -102,10 +107,7 @@ class Contact:
         self.num_answers += 1
         self._num_missing = self._num_missing + 1 if leaders is None else 0
         if self._num_missing >= _MISSING_LIMIT:
-            raise ContractError(
-                f"the topic {self._topic} was deleted. States, archive and answers are kept. Create it again with the "
-                "same number of partitions; then the next start says what does not fit, and names the remedy"
-            )
+            raise ContractError(_DELETED.format(self._topic))
         self._leaderless = [partition for partition, leader in (leaders or {}).items() if leader < 0]
         if self._leaderless:
             self._note_problem()
@@ -133,3 +135,18 @@ class Contact:
                 self.complaint(),
                 f" ({str(cause) or type(cause).__name__})" if cause else "",
             )
+
+
+async def check_exists(connection: Connection, topic: str) -> None:
+    """Ask Kafka about a topic that existed, until it is there or as often missing as after a deletion.
+
+    Raises:
+        ContractError: it was deleted.
+        KafkaError: Kafka does not answer.
+    """
+    async with KafkaAdmin(connection) as admin:
+        for _ in range(_MISSING_LIMIT):
+            if await admin.find_leaders(topic) is not None:
+                return
+            await asyncio.sleep(_PERIOD_S)
+    raise ContractError(_DELETED.format(topic))

@@ -10,13 +10,15 @@ from typing import Final
 
 import pytest
 
+from streamer.kafka.admin import KafkaAdmin
+from streamer.kafka.connection import Connection
 from streamer.local.devkafka import DevKafka
 from streamer.runtime.statuses import Status
 from tests.cases.observations import Observe
 from tests.faults.proxy import Proxy
 from tests.hostile.commands import Command, Commands
 from tests.onkafka import delete_topic, produce
-from tests.until import until
+from tests.until import until, until_awaited
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.kind(4), pytest.mark.timeout(400)]
 
@@ -133,3 +135,35 @@ async def test_plays_deleted_under_worker_and_trainer_are_noticed_and_named(
     assert await again.ended() == Status.REFUSED, again.log
     assert "the topic was recreated" in again.log.splitlines()[-1], again.log
     observe("the next start, status 3: the topic was recreated; names `refrain offsets`")
+
+
+#: Metadata that is asked for again at once, so that the group hears of the deletion before anybody else does.
+_REBALANCES_FIRST: Final = """
+import streamer.faust.app as app
+from streamer.kafka.contact import Contact
+app._METADATA_AGE_MS = 300
+Contact.note_answer = lambda *_: None
+"""
+
+
+async def test_a_rebalance_that_hears_first_of_deleted_plays_names_them_too(
+    commands: Commands, observe: Observe
+) -> None:
+    worker = commands.start("worker", sabotage=_REBALANCES_FIRST)
+    await worker.ready()
+    topic, kafka = commands.environment["PLAYS_TOPIC"], commands.environment["KAFKA_BOOTSTRAP_SERVERS"]
+    await produce(kafka, topic, *plays(4))
+    await until_awaited(lambda: is_committed(commands, 4), "the plays are committed, so no commit delays the rebalance")
+
+    await delete_topic(kafka, topic)
+
+    assert await worker.ended() == Status.REFUSED, worker.log
+    assert worker.lines[-1].partition("refused: ")[2].startswith(f"the topic {topic} was deleted")
+    observe("a rebalance that hears of the deletion first: status 3, and the same words")
+
+
+async def is_committed(commands: Commands, offset: int) -> bool:
+    settings = commands.environment
+    async with KafkaAdmin(Connection.parse(settings["KAFKA_BOOTSTRAP_SERVERS"])) as admin:
+        commits = await admin.read_commits(settings["APP_ID"])
+    return {partition.partition: commit.offset for partition, commit in commits.items()}.get(0) == offset

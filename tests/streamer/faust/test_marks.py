@@ -188,9 +188,9 @@ async def test_if_everything_has_expired_the_partition_waits_at_the_end(place: P
     assert await place.start(10) == 10
 
 
-def test_plays_assigned_without_their_states_are_refused(place: Place) -> None:
+async def test_plays_assigned_without_their_states_are_refused(place: Place) -> None:
     plays, states = (TP(place.plays, 0), TP(place.plays, 1)), TP(place.table.changelog_topic_name, 0)
 
-    place.marks.check_assignment({plays[0], states})
+    await place.marks.check_assignment({plays[0], states})
     with pytest.raises(ContractError, match=r"partitions \[0, 1\] .* states of \[0\]: partitions of the plays were"):
-        place.marks.check_assignment({*plays, states})
+        await place.marks.check_assignment({*plays, states})
