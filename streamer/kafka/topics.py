@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -151,15 +150,6 @@ async def _look_at(admin: KafkaAdmin, spec: TopicSpec, settings: Settings) -> To
 
 def _plays_spec(settings: Settings) -> TopicSpec:
     return TopicSpec(settings.plays_topic, None, {"cleanup.policy": "delete"})
-
-
-async def find_retention_s(settings: Settings) -> float:
-    """Return for how many seconds Kafka keeps plays: infinity for ever, NaN if the setting may not be read."""
-    async with KafkaAdmin(connection_of(settings)) as admin:
-        retention = (await admin.read_topic_configs(settings.plays_topic)).get("retention.ms")
-    if retention is None:
-        return math.nan
-    return math.inf if int(retention) < 0 else int(retention) / 1000
 
 
 async def find_few_replicas(settings: Settings) -> str:

@@ -59,7 +59,7 @@ class ProcessMetrics:
         )  # fmt: skip
         self.retention = register.unknown_gauge(
             "refrain_plays_retention_seconds", "seconds",
-            "How long Kafka keeps plays, as it was at the start; +Inf: for ever, NaN: it may not be read.",
+            "How long Kafka keeps plays, asked for every 30 s; +Inf: for ever, NaN: it may not be read.",
             "Shorter than the longest outage you expect: raise retention.ms of the topic.",
         )  # fmt: skip
 

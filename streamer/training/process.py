@@ -8,8 +8,9 @@ from models.config import TrainingConfig
 from streamer.kafka.access import once_admitted
 from streamer.kafka.connection import connection_of
 from streamer.kafka.contact import Contact
+from streamer.kafka.retention import show_retention
 from streamer.kafka.rights import trainer_rights
-from streamer.kafka.topics import ensure_topics, find_retention_s
+from streamer.kafka.topics import ensure_topics
 from streamer.metrics import TrainerMetrics
 from streamer.releases.signing import read_signer
 from streamer.releases.store import check_place
@@ -75,10 +76,13 @@ async def run(settings: Settings) -> None:
             return
         asking = start_vital(contact.run(), "contact with Kafka")
         watching = start_vital(watch.run(connection_of(settings), settings.plays_topic), "watch over the trainer")
-        metrics.retention.set(await find_retention_s(settings))
+        showing = start_vital(
+            show_retention(connection_of(settings), settings.plays_topic, metrics.retention.set),
+            "look at the retention",
+        )
         await run_trainer(trainer_config(settings), metrics, stopping)
-        asking.cancel()
-        watching.cancel()
+        for task in (asking, watching, showing):
+            task.cancel()
     except OffsetOutOfRangeError as exc:
         crash("plays were deleted before they were archived; the next start counts them, and goes on behind", exc)
     finally:

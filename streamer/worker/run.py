@@ -10,8 +10,9 @@ from streamer.kafka.access import check_access
 from streamer.kafka.connection import connection_of
 from streamer.kafka.contact import Contact
 from streamer.kafka.limits import check_limits
+from streamer.kafka.retention import show_retention
 from streamer.kafka.rights import worker_rights
-from streamer.kafka.topics import ensure_topics, find_retention_s
+from streamer.kafka.topics import ensure_topics
 from streamer.runtime.crash import CLOCK_PERIOD_S, ClockWatch, crash, leave
 from streamer.runtime.device import pick_device
 from streamer.runtime.files import hold_directory
@@ -87,7 +88,6 @@ async def _start(settings: Settings, engine: Engine | None, past: Past) -> _Runn
     metrics.kafka_unreachable.set_function(lambda: contact.unreachable_s)
     metrics.num_partitions.set(num_partitions)
     show_vitals(metrics, "worker", str(device), settings.state_dir, past)
-    metrics.retention.set(await find_retention_s(settings))
     watch = Watch(worker, contact, settings.plays_topic, num_partitions)
     web = WebServer(
         settings.web_host, settings.web_port, registry=metrics.registry,
@@ -98,6 +98,10 @@ async def _start(settings: Settings, engine: Engine | None, past: Past) -> _Runn
         start_vital(_watch_clock(settings.session_timeout_s), "clock"),
         start_vital(watch.run(), "watch"),
         start_vital(contact.run(), "contact with Kafka"),
+        start_vital(
+            show_retention(connection_of(settings), settings.plays_topic, metrics.retention.set),
+            "look at the retention",
+        ),
     ]
     await worker.answering.releases.start()
     spare_collector()  # takes half a second, for which nobody would answer the partitions once it has joined its group
