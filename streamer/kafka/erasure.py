@@ -60,6 +60,11 @@ class Eraser:
         self._read_to: dict[TopicPartition, int] = {}
         self._requests: dict[tuple[int, bytes], ForgetRequest] = {}
 
+    @property
+    def num_waiting(self) -> int:
+        """Requests that were read and not served."""
+        return len(self._requests)
+
     async def erase(self) -> Erasure:
         """Read the new requests, and serve the oldest of them; without any, the letters are not read.
 

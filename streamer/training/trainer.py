@@ -170,12 +170,12 @@ async def _keep_releasing(
 async def _keep_erasing(config: TrainerConfig, metrics: TrainerMetrics, stopping: asyncio.Event) -> None:
     """Remove the dead letters of forgotten listeners; however many letters there are, it rests for most of the time."""
     eraser = Eraser(config.releasing.connection, config.dead_letter_topic)
+    metrics.erasures_waiting.set_function(lambda: eraser.num_waiting)  # also while passes fail
 
     async def erase() -> None:
         started_s = time.perf_counter()
         erasure = await eraser.erase()
         metrics.letters_erased.inc(erasure.num_letters)
-        metrics.erasures_waiting.set(erasure.num_waiting)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), _REST * (time.perf_counter() - started_s))
 

@@ -66,8 +66,10 @@ async def test_a_pass_that_was_cut_off_is_finished_by_the_next(
         await send_all(producer, topic, dict(list(records.items())[:2]))
 
     monkeypatch.setattr(erasure, "_send_all", die_before_the_requests)
+    dying = eraser_of(office)
     with pytest.raises(ConnectionError):
-        await eraser_of(office).erase()
+        await dying.erase()
+    assert dying.num_waiting == 1
     monkeypatch.undo()
 
     assert await eraser_of(office).erase() == Erasure(1, 1, 0)
