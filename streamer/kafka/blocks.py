@@ -22,6 +22,9 @@ logger = logging.getLogger(__name__)
 #: Seconds that a transaction may be open before it is logged; those of producers that end them last milliseconds.
 _LOGGED_AFTER_S: Final = 15.0
 
+#: Kafka's tool for transactions, as whoever has our settings may call it.
+_TOOL: Final = "kafka-transactions.sh --bootstrap-server $REFRAIN_KAFKA_BOOTSTRAP_SERVERS"
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
@@ -44,8 +47,8 @@ class Block:
         place = f"--topic {self.topic} --partition {self.partition}"
         return (
             f"{self.num_records} records of {self.topic}-{self.partition} wait behind a transaction that is open since "
-            f"offset {self.since_offset}; `kafka-transactions.sh describe-producers {place}` names its producer, and "
-            f"`kafka-transactions.sh abort {place} --start-offset {self.since_offset}` ends one that was abandoned"
+            f"offset {self.since_offset}; `{_TOOL} describe-producers {place}` names its producer, and "
+            f"`{_TOOL} abort {place} --start-offset {self.since_offset}` ends one that was abandoned"
         )
 
 
