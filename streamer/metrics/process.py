@@ -30,7 +30,8 @@ class ProcessMetrics:
         self._crashes = register.counter(
             "refrain_crashes", "crashes", "Crashes since the directory was created, by cause.",
             "`ProducerFenced`: another worker had taken over. `killed`: no last words; look for the kernel's out of "
-            "memory. The log of the last run has the message, and so has the next start.", cause=["killed"],
+            "memory. The log of the last run has the message, and so has the next start.",
+            cause=["killed", "ProducerFenced"],
         )  # fmt: skip
         self.last_crash = register.unknown_gauge(
             "refrain_last_crash_timestamp_seconds", "seconds since 1970", "When the process last crashed; NaN: never.",
