@@ -143,17 +143,24 @@ class Archivist:
         for partition, records in fetched.items():
             self._held.setdefault(partition.partition, []).extend(records)
             self._num_held += len(records)
+        self._level.note_fetched({partition.partition: records for partition, records in fetched.items()})
         if self._num_held >= FULL_RECORDS:
             await self._archive_held()
 
     async def _archive_held(self) -> None:
         reached = {number: await self._consumer.position(TopicPartition(self._topic, number)) for number in self._ends}
+        self._show_level(reached)  # before the disk fails
         if self._held:
             await asyncio.to_thread(self._append, self._held, {number: reached[number] for number in self._held})
             self._level.note_archived(self._held)
             self._held, self._num_held = {}, 0  # only now: what a full disk cannot store is held until there is space
+            self._show_level(reached)
         self._metrics.archived_offsets = {**self._metrics.archived_offsets, **reached}
-        left = {number: end - reached[number] for number, (_, end) in self._ends.items()}
+
+    def _show_level(self, reached: Mapping[int, int]) -> None:
+        left = {
+            number: end - reached[number] + len(self._held.get(number, ())) for number, (_, end) in self._ends.items()
+        }
         self._metrics.archive_lag.set(sum(left.values()))
         self._metrics.archived_until.set(self._level.look(left, time.time()))
 

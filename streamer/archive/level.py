@@ -18,6 +18,15 @@ class Level:
             if (timestamp_ms := of_partition[-1].timestamp or 0) > 0:  # producers may write none
                 self._until_s[partition] = timestamp_ms / 1000
 
+    def note_fetched(self, records: Mapping[int, Sequence[ConsumerRecord[bytes, bytes]]]) -> None:
+        """Note records that are not archived yet: of a partition that nothing is known of, all before them is.
+
+        A trainer that starts with a full disk archives nothing, and must not be unknown to be late.
+        """
+        for partition, of_partition in records.items():
+            if (timestamp_ms := of_partition[0].timestamp or 0) > 0:
+                self._until_s.setdefault(partition, timestamp_ms / 1000)
+
     def look(self, num_left: Mapping[int, int], now_s: float) -> float:
         """Return the time up to which the archive has all plays, seconds since the epoch; NaN while it is not known.
 

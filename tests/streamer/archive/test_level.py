@@ -24,6 +24,14 @@ def test_a_partition_of_which_nothing_was_read_leaves_it_unknown() -> None:
     assert math.isnan(Level().look({}, NOON_S))
 
 
+def test_what_was_read_and_cannot_be_archived_says_how_late_the_archive_is() -> None:
+    level = Level()
+    level.note_fetched({0: [play(7, "u", "t1", NOON_MS)]})
+    level.note_fetched({0: [play(8, "u", "t1", NOON_MS)]})
+
+    assert level.look({0: 2}, NOON_S + 600) == NOON_S
+
+
 def test_a_clock_that_is_fast_does_not_lead_the_archive_into_the_future() -> None:
     level = Level()
     level.note_archived({0: [play(7, "u", "t1")]})
