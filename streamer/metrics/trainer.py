@@ -13,6 +13,9 @@ TRAINER_STAGES: Final = (
     "catch-up", "wait", "read", "items", "network", "candidates", "second-stage", "judge", "publish",
 )  # fmt: skip
 
+#: What a trainer does all the time, each at its own pace; the label of `refrain_trainer_failures_in_a_row`.
+TRAINER_TASKS: Final = ("archive", "release", "erase")
+
 #: Ages of archived plays, the youngest first: the label of `refrain_archive_plays`, and the days below which it counts.
 PLAY_AGES: Final[Mapping[str, float]] = {"day": 1, "week": 7, "month": 30, "quarter": 91, "older": float("inf")}
 
@@ -125,6 +128,11 @@ class TrainerMetrics(ProcessMetrics):
             "refrain_trainer_failures", "attempts", "Attempts to archive, fit or publish that failed.",
             "Rises: the trainer fails and retries at growing intervals; the log says what to do.",
         )  # fmt: skip
+        self.failures_in_a_row = register.gauge(
+            "refrain_trainer_failures_in_a_row", "attempts", "Attempts that failed since one last succeeded, by task.",
+            "Above 3: what the log names does not mend itself. Attempts become as rare as one an hour, so the counter "
+            "hardly rises then.", task=TRAINER_TASKS,
+        )  # fmt: skip
 
     def _declare_fits(self, register: Register, triggers: Sequence[str]) -> None:
         self.fits = register.counter(
@@ -194,6 +202,9 @@ class TrainerMetrics(ProcessMetrics):
         self.problems[what] = problem
         if problem:
             self.failures.inc()
+            self.failures_in_a_row.labels(what).inc()
+        else:
+            self.failures_in_a_row.labels(what).set(0)
 
     def show_archive(self, num_plays: Mapping[float, int], num_new: int) -> None:
         """Show how many plays the archive has of each age in days, and how many since the latest fit."""

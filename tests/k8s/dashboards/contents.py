@@ -139,6 +139,7 @@ TRAINER: Final = Dashboard("trainer", "trainer and quality", {
             "refused by the gate": "sum(increase(refrain_releases_refused_total[1d]))",
             "failures": "sum(increase(refrain_trainer_failures_total[1d]))",
         }),
+        Panel("Failures in a row", {"{{task}}": "max by (task) (refrain_trainer_failures_in_a_row)"}),
     ],
     "Quality": [
         Panel("Live hit rate", {
