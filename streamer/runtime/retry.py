@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from streamer.errors import RefrainError, StoreError
 
@@ -68,6 +68,8 @@ def remedy(error: Exception) -> str:
     """Say what an operator does about an error; empty if it is a bug."""
     if isinstance(error, MemoryError) or "memory" in str(error).lower():
         return "out of memory: lower REFRAIN_TRAIN_WINDOW_PLAYS, or give the trainer more memory"
+    if isinstance(error, MessageSizeTooLargeError):
+        return "raise max.message.bytes of the topic"
     if isinstance(error, KafkaError):
         return "check that Kafka runs at REFRAIN_KAFKA_BOOTSTRAP_SERVERS"
     if isinstance(error, OSError) and error.errno in _FULL:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError
 
 from streamer.errors import ContractError, StoreError
 from streamer.runtime.retry import remedy, retry_forever
@@ -99,6 +99,7 @@ async def test_a_stop_is_noticed_while_waiting() -> None:
         (MemoryError(), "REFRAIN_TRAIN_WINDOW_PLAYS"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "REFRAIN_TRAIN_WINDOW_PLAYS"),
         (KafkaConnectionError("no"), "check that Kafka runs"),
+        (MessageSizeTooLargeError(), "max.message.bytes"),
         (OSError(errno.ENOSPC, "full"), "free some space"),
         (PermissionError(errno.EACCES, "no"), "REFRAIN_RELEASES_URL"),
         (ZeroDivisionError("bug"), ""),
