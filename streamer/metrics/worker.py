@@ -133,6 +133,12 @@ class WorkerMetrics(ProcessMetrics):
             "offsets show` say where it begins and how to end it; restarting workers does not help.", partition=(),
         )  # fmt: skip
 
+        self.unreadable = register.gauge(
+            "refrain_unreadable", "0 or 1", "Whether a partition waits in front of a record that cannot be read.",
+            "1: its batch is damaged, or in an unknown codec; the log and `/readyz` say where. Restarting workers does "
+            "not help: see the runbook of RefrainPlaysUnreadable.", partition=(),
+        )  # fmt: skip
+
     def _declare_partitions(self, register: Register) -> None:
         self.num_partitions = register.gauge(
             "refrain_plays_partitions", "partitions", "Partitions of `plays`.",
@@ -224,6 +230,10 @@ class WorkerMetrics(ProcessMetrics):
     def show_ages(self, lags_s: Mapping[int, float]) -> None:
         """Show how old the last applied play of owned partitions is; drop all other partitions."""
         _show(self.lag_seconds, lags_s)
+
+    def show_unreadable(self, is_unreadable: Mapping[int, bool]) -> None:
+        """Show which owned partitions cannot be read on; drop all other partitions."""
+        _show(self.unreadable, is_unreadable)
 
     def show_blocks(self, num_plays: Mapping[int, int], seconds: Mapping[int, float]) -> None:
         """Show what open transactions block of owned partitions; drop all other partitions."""

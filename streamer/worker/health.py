@@ -110,11 +110,10 @@ class Watch:
             {number: self._worker.answering.table.num_listeners(number) for number in marks},
             standby_lags(app),
         )
+        unreadable = {number: bool(app.unreadable.complaint((self._source_topic, number))) for number in marks}
+        metrics.show_unreadable(unreadable)
         progress: dict[object, tuple[int, float]] = {
-            f"partition {number}": (
-                mark.offset,
-                0 if app.unreadable.complaint((self._source_topic, number)) else lags.get(number, 0),
-            )
+            f"partition {number}": (mark.offset, 0 if unreadable[number] else lags.get(number, 0))
             for number, mark in marks.items()
         }
         self._note(progress | {"recovery": (-remaining, 0 if self._contact.is_lost else remaining)})

@@ -60,6 +60,9 @@ STREAM: Final = Dashboard("stream", "stream", {
             "seconds, {{partition}}": "max by (partition) (refrain_blocked_seconds)",
             "records, {{partition}}": "max by (partition) (refrain_blocked_plays)",
         }, unit="short"),
+        Panel("Waits in front of a record that cannot be read", {
+            "{{partition}}": "max by (partition) (refrain_unreadable)",
+        }),
         Panel("A second", {
             "records dropped as duplicates": _rate("refrain_duplicates_dropped_total"),
             "plays out of order": _rate("refrain_negative_gaps_total"),
