@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help install lock format lint check test test-all faults mutants hostile recovery rolling soak coverage demo
-.PHONY: replay report kafka schemas public site site-serve dashboards bench bench-step day manifests clean
+.PHONY: replay report kafka schemas public site site-serve dashboards bench bench-step day alerts manifests clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -100,6 +100,10 @@ bench-step: $(READY) ## microseconds an answer at 10,000 to 1,000,000 tracks, on
 
 day: $(READY) ## six weeks of listening in minutes, with an unattended trainer: docs/day.html and .json
 	$(BIN)/python -m tests.bench.day $(ARGS)
+
+alerts: $(READY) ## put the address of your runbooks into the alerts: make alerts URL=https://docs.example/runbooks.html
+	@test -n "$(URL)" || { echo "Where are the runbooks? make alerts URL=address" >&2; exit 2; }
+	$(BIN)/python -m tests.k8s.runbook_urls "$(URL)" && $(BIN)/python -m tests.k8s.prometheus_rule
 
 manifests: $(READY) ## render the Kubernetes manifests and validate them against the schemas of Kubernetes
 	kubectl kustomize k8s/overlays/production && $(BIN)/pytest tests/k8s

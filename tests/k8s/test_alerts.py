@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from tests.k8s.promql import known_samples, names_in
+from tests.k8s.runbook_urls import set_address
 
 ROOT = Path(__file__).parents[2]
 ALERTS = ROOT / "k8s" / "alerts" / "refrain.yaml"
@@ -70,9 +71,26 @@ def test_each_alert_has_a_runbook_that_says_what_to_do_and_how_it_ends() -> None
 
 
 def test_each_alert_says_how_urgent_it_is_and_where_its_runbook_is() -> None:
+    addresses = [alert["annotations"]["runbook_url"].partition("#")[0] for alert in alerts()]
     for alert in alerts():
         assert alert["labels"]["severity"] in ("page", "ticket")
-        assert alert["annotations"]["runbook_url"] == f"docs/runbooks.md#{alert['alert'].lower()}"
+        assert alert["annotations"]["runbook_url"] == f"{addresses[0]}#{alert['alert'].lower()}"
+
+
+def test_the_address_of_the_runbooks_is_set_in_one_place(program: Callable[[str], str], tmp_path: Path) -> None:
+    address = "https://docs.example/operate/runbooks.html"
+    for path in (ALERTS, *CASES):
+        copy = tmp_path / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(path.read_text())
+
+    set_address(tmp_path, address)
+
+    assert (tmp_path / ALERTS.relative_to(ROOT)).read_text().count(f"runbook_url: {address}#refrain") == len(alerts())
+    for cases in CASES:
+        copy = tmp_path / cases.relative_to(ROOT)
+        tested = subprocess.run([program("promtool"), "test", "rules", copy], capture_output=True, check=False)
+        assert tested.returncode == 0, tested.stdout + tested.stderr
 
 
 def test_what_alerts_and_runbooks_mention_exists() -> None:
