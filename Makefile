@@ -47,8 +47,8 @@ faults: $(READY) ## kill and freeze workers, take their disks, count lost and re
 mutants: $(READY) ## check that the fault suite fails on products without the safeguards of law 1 (15 minutes)
 	$(BIN)/python -m tests.faults.mutants $(ARGS)
 
-hostile: $(READY) ## other people's clusters, files and habits, and what happens: docs/cases.md; ARGS=tests/hostile/x.py
-	$(BIN)/pytest $(or $(ARGS),--cases --numprocesses 2)
+hostile: $(READY) ## other people's clusters, files and habits, and every alert: docs/cases.md, drills.md; ARGS=tests/hostile/x.py
+	$(BIN)/pytest $(or $(ARGS),--cases --drills --numprocesses 2)
 
 recovery: $(READY) ## how quickly a lost worker is replaced, with 100,000 listeners
 	$(BIN)/python -m tests.faults.recovery $(ARGS)

@@ -9,6 +9,8 @@ import hypothesis
 import pytest
 
 from streamer.local.devkafka import DevKafka
+from tests.cases import drills
+from tests.cases.drills import Drills
 from tests.cases.observations import PAGE, Observations, Observe, observer, properties
 from tests.secured import SecuredKafka, secured_kafka
 
@@ -20,19 +22,23 @@ hypothesis.settings.load_profile("untimed")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--cases", action="store_true", help="write docs/cases.md from the tests of kinds of faults")
+    parser.addoption("--drills", action="store_true", help="write docs/drills.md from the tests that provoke alerts")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     is_main = not hasattr(config, "workerinput")  # the others report to it
     if config.getoption("--cases") and is_main:
         config.pluginmanager.register(Observations(PAGE))
+    if config.getoption("--drills") and is_main:
+        config.pluginmanager.register(Drills(drills.PAGE, drills.alerts()))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         item.user_properties += properties(item)
-    if config.getoption("--cases"):
-        items[:] = [item for item in items if item.get_closest_marker("kind")]
+    pages = {"--cases": "kind", "--drills": "drill"}
+    if wanted := [mark for option, mark in pages.items() if config.getoption(option)]:
+        items[:] = [item for item in items if any(map(item.get_closest_marker, wanted))]
 
 
 @pytest.fixture

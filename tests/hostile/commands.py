@@ -39,6 +39,7 @@ class Command:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", f"{sabotage}\n{_RUN}", *arguments],
                 env={**inherited, "OMP_NUM_THREADS": "1", **settings},
+                cwd=log.parent,
                 stdout=output,
                 stderr=output,
             )
@@ -89,18 +90,22 @@ class Command:
         )
         assert text in self.log, f"ended with status {self.status}: {self.log[-4000:]}"
 
-    async def ended(self) -> int:
+    async def ended(self, deadline_s: float = DEADLINE_S) -> int:
         """Wait until it has ended; return its exit status."""
-        await until(lambda: self.status is not None, f"it ends; log: {self.log_path}")
+        await until(lambda: self.status is not None, f"it ends; log: {self.log_path}", deadline_s=deadline_s)
         assert self.status is not None
         return self.status
 
     async def stopped(self, number: int = signal.SIGTERM) -> tuple[int, float]:
         """Send a signal; return the exit status, and how many seconds it took."""
         start_s = time.monotonic()
-        self._process.send_signal(number)
+        self.signal(number)
         status = await self.ended()
         return status, time.monotonic() - start_s
+
+    def signal(self, number: int) -> None:
+        """Send a signal."""
+        self._process.send_signal(number)
 
     def kill(self) -> None:
         """Kill it as a power cut would."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -14,9 +15,12 @@ from urllib.request import urlopen
 
 import yaml
 
-from tests.until import DEADLINE_S, until
+from tests.until import DEADLINE_S, until_awaited
 
-ALERTS: Final = Path(__file__).parents[2] / "k8s" / "alerts" / "refrain.yaml"
+ALERTS: Final = Path(__file__).parents[3] / "k8s" / "alerts" / "refrain.yaml"
+
+#: Seconds between two questions: as often as Prometheus evaluates its rules.
+_PERIOD_S: Final = 0.5
 
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _RANGE: Final = re.compile(r"\[(\d+)([smhd])\]")
@@ -27,10 +31,12 @@ class Watching:
 
     Args:
         port: of its web server.
+        times_faster: by what the times of its rules are divided.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, times_faster: int) -> None:
         self._port = port
+        self.times_faster = times_faster
 
     def firing(self) -> set[str]:
         """Return the names of the alerts that fire; none while it does not answer yet."""
@@ -41,13 +47,21 @@ class Watching:
             return set()
         return {alert["labels"]["alertname"] for alert in alerts if alert["state"] == "firing"}
 
-    async def fires(self, *names: str) -> None:
+    async def fires(self, *names: str, deadline_s: float = DEADLINE_S) -> None:
         """Wait until alerts fire."""
-        await until(lambda: set(names) <= self.firing(), f"{names} fire")
+        await self._until(lambda firing: set(names) <= firing, f"{names} fire", deadline_s)
 
-    async def ends(self, *names: str) -> None:
+    async def ends(self, *names: str, deadline_s: float = DEADLINE_S) -> None:
         """Wait until none of some alerts fires."""
-        await until(lambda: not set(names) & self.firing(), f"{names} end")
+        await self._until(lambda firing: not set(names) & firing, f"{names} end", deadline_s)
+
+    async def _until(self, condition: Callable[[set[str]], bool], what: str, deadline_s: float) -> None:
+        """Ask in a thread: plays, and whatever passes the proxy, go on meanwhile."""
+
+        async def holds() -> bool:
+            return condition(await asyncio.to_thread(self.firing))
+
+        await until_awaited(holds, what, deadline_s=deadline_s, period_s=_PERIOD_S)
 
 
 @contextmanager
@@ -79,7 +93,7 @@ def watching(
     with (directory / "prometheus.log").open("wb") as log:
         process = subprocess.Popen([prometheus, *arguments], stdout=log, stderr=log)
     try:
-        yield Watching(port)
+        yield Watching(port, times_faster)
     finally:
         process.terminate()
         process.wait(DEADLINE_S)
