@@ -20,6 +20,9 @@ from tests.until import until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.drill, pytest.mark.timeout(900)]
 
+#: An hour becomes a minute: time for killed processes to be missed, and to start again.
+_SLOW = 60
+
 #: Half an hour becomes a minute: time for a worker to start again and again.
 _SLOWER = 30
 
@@ -40,6 +43,7 @@ async def owned(worker: Command, num: int) -> None:
     await until(lambda: worker.metric("refrain_partitions_owned") == f"{num}.0", f"it owns {num} partitions")
 
 
+@pytest.mark.parametrize("prometheus", [_SLOW], indirect=True)
 async def test_processes_that_were_killed_are_missed_until_they_are_started(
     commands: Commands, prometheus: Watching, ports: dict[str, int], drill: StartDrill
 ) -> None:
