@@ -61,12 +61,13 @@ def ask(recommender: Recommender, known: KnownAtAnchors, num_best: int) -> Momen
         )
     tastes, terms = tastes_and_terms(recommender, known.hidden, known.rings)
     _require_finite(bool(tastes.isfinite().all()))
-    rows, groups, plays_ago, heard = (
+    rings = known.rings
+    rows, groups, plays_ago, heard, listable = (
         to_tensor(columns, tastes.device).long()
-        for columns in (known.rings.rows, known.rings.groups, known.rings.plays_ago, known.rings.heard)
+        for columns in (rings.rows, rings.groups, rings.plays_ago, rings.heard, recommender.listable(rings.rows))
     )  # (a, P)
     return Moments(
-        best=shortlists(recommender.first_stage, recommender.items, tastes, (tracks_of(rows), terms), num_best),
+        best=shortlists(recommender.first_stage, recommender.items, tastes, (tracks_of(listable), terms), num_best),
         tastes=tastes,
         terms=terms,
         items=recommender.items,
@@ -90,7 +91,7 @@ def ask_on_cpu(recommender: Recommender, known: KnownAtAnchors, num_best: int) -
     rings = known.rings
     tastes, terms = (tensor.numpy() for tensor in tastes_and_terms(recommender, known.hidden, rings))
     _require_finite(bool(np.isfinite(tastes).all()))
-    asked = tastes, rings.rows, terms
+    asked = tastes, recommender.listable(rings.rows), terms
     best_tracks, best_scores = merged(recommender.first_stage, recommender.items.numpy(), asked, num_best)
     return AnchorArrays(
         best_tracks=best_tracks,

@@ -21,6 +21,7 @@ from models.plays.catalogue import FIRST_TRACK, PAD
 from models.serving.moments import Moments
 from models.serving.sources import Sources
 from models.serving.vocabulary import NO_TRACK, Said, Vocabulary, said
+from models.serving.withdrawn import Withdrawn
 
 
 class Evidence(NamedTuple):
@@ -106,10 +107,15 @@ def read_counts(config: RerankerConfig, sources: Sources, moments: Moments) -> E
     )
 
 
-def choose(config: RerankerConfig, sources: Sources, moments: Moments, evidence: Evidence) -> Chosen:
-    """Take what the first stage, the counts, the ring and the listener's own counts propose."""
+def choose(
+    config: RerankerConfig, sources: Sources, moments: Moments, evidence: Evidence, withdrawn: Withdrawn | None = None
+) -> Chosen:
+    """Take what the first stage, the counts, the ring and the listener's own counts propose.
+
+    Withdrawn tracks are in no list, but may be candidates, and take a place of what counts propose.
+    """
     first_stage = [tracks.masked_fill(tracks < 0, NO_TRACK) for tracks in moments.best.tracks]
-    popular = sources.most_popular_of_late(first_stage[0].shape[1]).expand(len(moments.heard), -1)
+    popular = sources.most_popular_of_late(first_stage[0].shape[1], withdrawn).expand(len(moments.heard), -1)
     followers = evidence.followers.tracks[:, : config.num_counted]
     proposed = [*first_stage, followers, evidence.pair_followers.tracks]
     proposed += [popular.masked_fill(moments.heard[:, :1] != PAD, NO_TRACK)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -19,7 +20,8 @@ from models.serving.kernel_arrays import AnchorArrays, BestArrays, Collected, Li
 from models.serving.moments import Moments
 from models.serving.neighbours import NeighbourTable
 from models.serving.reranker import Candidates, Reranker
-from models.serving.scoring import ScoringWeights, score, write_best
+from models.serving.scoring import ScoringWeights, leave_out, score, write_best
+from models.serving.withdrawn import Withdrawn
 
 _SLICE: Final = 16  # anchors at a time: their candidates' features fit a processor's second cache
 _FOURS: Final = 4  # weights are padded to multiples of it
@@ -43,9 +45,17 @@ class CompiledReranker:
 
     def __init__(self, reranker: Reranker, items: Tensor, temperature: Tensor) -> None:
         self._config = reranker.config
+        self._sources = reranker.sources
         self._tables = _tables(reranker, items, temperature)
         self._weights = _weights(reranker)
         self._rooms: dict[int, list[_Room]] = {}  # free ones, by the number of tracks of the first stage
+
+    def without(self, withdrawn: Withdrawn) -> CompiledReranker:
+        """Return one whose lists hold other tracks only."""
+        popular = self._sources.most_popular_of_late(len(self._tables.popular), withdrawn)
+        other = copy(self)
+        vars(other)["_tables"] = self._tables._replace(popular=popular.numpy(), withdrawn=withdrawn.marks)
+        return other
 
     def rank(
         self, anchors: AnchorArrays, num_masked: tuple[int, ...], sizes: tuple[int, ...]
@@ -120,6 +130,7 @@ def _rank(
     for begin in range(0, len(anchors.heard), _SLICE):
         end = min(begin + _SLICE, len(anchors.heard))
         num = collect(tables, anchors, (begin, end), vocabulary, collected)
+        leave_out(collected, num, tables.withdrawn)
         scores = score(weights, collected.features, num)
         for horizon in range(len(scores)):
             of_all = scores[horizon], tables.of_tracks
@@ -154,6 +165,7 @@ def _tables(reranker: Reranker, items: Tensor, temperature: Tensor) -> Tables:
         trust_soon=(config.follower_decay**ago).astype(np.float32),
         trust_companions=np.stack([decay**recent for decay in config.companion_decays]).astype(np.float32),
         popular=sources.most_popular_of_late(num_popular).numpy(),
+        withdrawn=np.empty(0, np.bool_),
         items=items.numpy(),
         temperature=np.float32(temperature.item()),
         limits=Limits(config.num_first_stage, config.num_counted, config.num_neighbours, config.num_pair_followers),

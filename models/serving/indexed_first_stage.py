@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Final
 
 import numpy as np
@@ -14,7 +15,8 @@ from models.serving.first_stage import ExactFirstStage
 from models.serving.list_scan import Lists, Visits, scan, score_centroids
 from models.serving.moments import Best
 from models.serving.rounded_selection import Kept, take_best
-from models.serving.track_index import BLOCK, TrackIndex
+from models.serving.track_index import BLOCK, NO_TRACK, TrackIndex
+from models.serving.withdrawn import Withdrawn
 
 _SHARE: Final = 16  # one in so many lists is visited, within these limits
 _LEAST_VISITS: Final = 32
@@ -42,9 +44,19 @@ class IndexedFirstStage:
         self._centroids = padded.view(-1, BLOCK, items.shape[1]).transpose(1, 2).contiguous().numpy()
         self._num_visits = min(self._num_lists, max(_LEAST_VISITS, min(_MOST_VISITS, self._num_lists // _SHARE)))
         self._slack = np.float32(_SLACK * index.steps.max())
+        self._num_left = len(items)
+
+    def without(self, withdrawn: Withdrawn) -> IndexedFirstStage:
+        """Return one that finds other tracks only: their places in the lists are empty, four bytes a track."""
+        tracks = self._lists.tracks
+        is_empty = withdrawn.marks[tracks]  # a place that was empty stays so, whatever is read there
+        lists = self._lists._replace(tracks=np.where(is_empty, np.int32(NO_TRACK), tracks))
+        other, num_left = copy(self), len(self._items) - len(withdrawn.tracks)
+        vars(other).update(_exact=self._exact.without(withdrawn), _lists=lists, _num_left=num_left)
+        return other
 
     def best(self, tastes: Tensor, num: int) -> Best:
-        """Find most of the best tracks."""
+        """Find most of the best tracks, and never fewer than there are: else every track is scored."""
         vectors = tastes.contiguous().numpy()
         kept = Kept.nothing(np.full(len(vectors), self._slack), num)
         lists, scores = self._nearest(vectors)
@@ -52,9 +64,10 @@ class IndexedFirstStage:
             scan(self._lists, _visits(lists[:, part], scores[:, part]), vectors, num, kept)
         tracks, cosines = torch.empty(len(tastes), num, dtype=torch.int64), torch.empty(len(tastes), num)
         take_best(kept, vectors, self._items, tracks.numpy(), cosines.numpy())
-        if (crowded := np.flatnonzero(kept.is_crowded)).size:
-            best = self._exact.best(tastes[crowded], num)
-            tracks[crowded], cosines[crowded] = best.tracks, best.scores
+        is_short = tracks[:, min(num, self._num_left) - 1].numpy() < 0
+        if (missed := np.flatnonzero(kept.is_crowded | is_short)).size:
+            best = self._exact.best(tastes[missed], num)
+            tracks[missed], cosines[missed] = best.tracks, best.scores
         return Best(tracks, cosines)
 
     def _nearest(self, tastes: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

@@ -40,6 +40,7 @@ class Tables(NamedTuple):
         trust_soon: float32 (num_followed,).
         trust_companions: float32 (2, num_accompanied).
         popular: int64 (n,), recently popular tracks, best first.
+        withdrawn: bool (M,), tracks that are left out of lists; empty if none are.
         items: float32 (M, E), unit vectors.
         temperature: of the network.
         limits: of the second stage.
@@ -57,6 +58,7 @@ class Tables(NamedTuple):
     trust_soon: NDArray[np.float32]
     trust_companions: NDArray[np.float32]
     popular: NDArray[np.int64]
+    withdrawn: NDArray[np.bool_]
     items: NDArray[np.float32]
     temperature: np.float32
     limits: Limits

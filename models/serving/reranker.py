@@ -20,6 +20,7 @@ from models.serving.candidates import choose, read_counts
 from models.serving.moments import Best, Moments
 from models.serving.shortlist import best_of
 from models.serving.sources import Sources
+from models.serving.withdrawn import Withdrawn
 
 _SCALING: Final = ("feature_means", "feature_scales")
 
@@ -95,29 +96,38 @@ class Reranker(nn.Module):
         fitted = dict(other.named_parameters()) | {name: getattr(other, name) for name in _SCALING}
         self.load_state_dict(self.state_dict() | fitted)
 
-    def propose(self, moments: Moments) -> Candidates:
-        """Gather the candidates of every anchor and their features."""
+    def propose(self, moments: Moments, withdrawn: Withdrawn | None = None) -> Candidates:
+        """Gather the candidates of every anchor and their features; see `choose` on withdrawn tracks."""
         evidence = read_counts(self.config, self.sources, moments)
-        chosen = choose(self.config, self.sources, moments, evidence)
+        chosen = choose(self.config, self.sources, moments, evidence, withdrawn)
         features = describe(self.sources, moments, evidence, chosen, self.config.num_first_stage)
         return Candidates(chosen.anchors, chosen.tracks, features)
 
-    def rank(self, moments: Moments, masked: Sequence[Tensor], sizes: tuple[int, ...]) -> list[Best]:
+    def rank(
+        self,
+        moments: Moments,
+        masked: Sequence[Tensor],
+        sizes: tuple[int, ...],
+        withdrawn: Withdrawn | None = None,
+    ) -> list[Best]:
         """Rank the candidates of every anchor for every horizon.
 
         Args:
             moments: at A anchors.
             masked: int64 (A, P), tracks left out of the list of each horizon, NO_TRACK in empty places.
             sizes: length k of the list of each horizon.
+            withdrawn: tracks that are in no list.
 
         Returns:
             Tracks and logits (A, k) of each horizon. Listeners without a known play get recently popular tracks, with
             the logarithms of their popularity.
         """
-        candidates = self.propose(moments)
+        candidates = self.propose(moments, withdrawn)
         scores = self.score(candidates.features)  # (R, 2)
         is_known = (moments.heard[:, 0] != PAD)[candidates.anchors]  # (R,)
         scores = scores.where(is_known[:, None], self.sources.log_popularity_of_late[candidates.tracks][:, None])
+        if withdrawn is not None:
+            scores = scores.masked_fill(withdrawn.marks_there[candidates.tracks][:, None], -torch.inf)
         return [
             _best_of(candidates, scores[:, horizon], tracks, size)
             for horizon, (tracks, size) in enumerate(zip(masked, sizes, strict=True))

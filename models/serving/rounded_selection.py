@@ -24,6 +24,7 @@ from models.compiled import compiled, compiled_sums, inlined
 _GROUP: Final = 16
 _HALVINGS: Final = 10
 _CROWDED: Final = -1
+_LEAST: Final = np.float32(-2.5)  # below each cosine, however rounded, and above the scores of withdrawn tracks
 
 
 class Kept(NamedTuple):
@@ -90,7 +91,7 @@ def keep_best(block: Block, k: int, kept: Kept) -> None:
             continue
         _take_maxima(block.products[anchor], block.steps, block.taste_steps[anchor], maxima)
         if kept.floors[anchor] == -np.inf:
-            kept.floors[anchor] = _level(maxima, k) - kept.slacks[anchor]
+            kept.floors[anchor] = max(_LEAST, _level(maxima, k) - kept.slacks[anchor])
         for group in range(num_groups):
             if maxima[group] >= kept.floors[anchor] and has_room(kept, anchor, k, _GROUP):
                 _keep(kept, anchor, block, range(group, num_groups * _GROUP, num_groups))
@@ -141,7 +142,7 @@ def _take_maxima(
             place = member * num + group
             maxima[group] = max(maxima[group], np.float32(products[place]) * steps[place])
     for group in range(num):
-        maxima[group] *= taste_step
+        maxima[group] = max(maxima[group] * taste_step, _LEAST)
 
 
 @inlined

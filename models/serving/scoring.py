@@ -15,6 +15,7 @@ from models.serving.levels import level_of, order
 
 _TRACK_BITS: Final = 0xFFFFFFFF
 _LEAST_LEVEL: Final = np.int32(-(1 << 31))
+_IN_NO_LIST: Final = np.int32(-1)  # plays ago; however few plays are masked, it is fewer
 _LANES: Final = 128  # candidates at a time: their features and units fit a processor's first cache
 
 
@@ -156,6 +157,15 @@ def _write_list(keys: NDArray[np.int64], num: int, tracks: NDArray[np.int64], bi
         key = keys[num - 1 - rank]
         tracks[rank] = ~key & _TRACK_BITS
         bits[rank] = order(np.int32(key >> 32))
+
+
+@inlined
+def leave_out(collected: Collected, num: int, withdrawn: NDArray[np.bool_]) -> None:
+    """Leave withdrawn tracks out of all lists: they were described as candidates, and are no longer any."""
+    if len(withdrawn) > 0:
+        for place in range(num):
+            if withdrawn[collected.tracks[place]]:
+                collected.plays_ago[place] = _IN_NO_LIST
 
 
 @compiled

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from models.serving.neighbours import NeighbourTable
+from models.serving.withdrawn import Withdrawn
 
 _TABLES: Final = ("followers", "soon", "companions", "pair_followers")
 _COLUMNS: Final = (
@@ -100,8 +101,11 @@ class Sources(nn.Module):
         """Return M."""
         return len(self.log_popularity)
 
-    def most_popular_of_late(self, num_tracks: int) -> Tensor:
-        """Return recently popular tracks, best first, of equals the lower track: int64 (n,)."""
+    def most_popular_of_late(self, num_tracks: int, withdrawn: Withdrawn | None = None) -> Tensor:
+        """Return recently popular tracks, best first, of equals the lower track, none withdrawn: int64 (n,)."""
+        if withdrawn is not None:
+            popular = self.most_popular_of_late(num_tracks + len(withdrawn.tracks))
+            return popular[~withdrawn.marks_there[popular]][:num_tracks]
         known = self._popular
         if known is None or len(known) < num_tracks or known.device != self.log_popularity_of_late.device:
             order = self.log_popularity_of_late.sort(descending=True, stable=True).indices

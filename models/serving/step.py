@@ -196,7 +196,7 @@ def _rank_slice(
         for num_masked in heard_masked
     ]
     if recommender.reranker is not None:
-        return recommender.reranker.rank(moments, masked, sizes)
+        return recommender.reranker.rank(moments, masked, sizes, recommender.withdrawn)
     return [
         _first_stage_list(moments, horizon, tracks, size)
         for horizon, (tracks, size) in enumerate(zip(masked, sizes, strict=True))
