@@ -24,6 +24,7 @@ TOPICS: Final = (
     "long_term_topic",
     "dead_letter_topic",
     "releases_topic",
+    "catalogue_topic",
 )
 NEW_TOPICS: Final = ("partitions", "replication")
 STATES: Final = ("instance_id", "state_dir", "standbys")

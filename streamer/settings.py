@@ -31,7 +31,14 @@ _RISES: Final = (
     ("transaction_timeout_s", "rebalance_timeout_s"),
     ("heartbeat_s", "session_timeout_s"),
 )
-_TOPICS: Final = ("plays_topic", "short_term_topic", "long_term_topic", "dead_letter_topic", "releases_topic")
+_TOPICS: Final = (
+    "plays_topic",
+    "short_term_topic",
+    "long_term_topic",
+    "dead_letter_topic",
+    "releases_topic",
+    "catalogue_topic",
+)
 
 
 class Settings(BaseModel):
@@ -96,6 +103,9 @@ class Settings(BaseModel):
     )
     dead_letter_topic: KafkaName = Field(default="plays.dead-letter", description="rejected plays, with their cause")
     releases_topic: KafkaName = Field(default="releases", description="which release is champion")
+    catalogue_topic: KafkaName = Field(
+        default="catalogue", description="what tracks are called, and which are withdrawn from all lists"
+    )
     partitions: Num = Field(
         default=8,
         le=10_000,

@@ -22,6 +22,7 @@ from streamer.wire.state import NO_RELEASE, States, decode
 from streamer.worker.batch import Batch, merge, plan
 from streamer.worker.events import Listeners, join
 from streamer.worker.intake import Intake, fresh_records, take_in
+from streamer.worker.narrowing import NOTHING, Narrowing
 from streamer.worker.outputs import Answers, Outcome, Topics, write
 from streamer.worker.saying import Saying
 from tests.builders import tiny_release
@@ -49,6 +50,7 @@ class Worker:
     promoted_at_ms: int = 1
     answers_each: bool = True
     saying: Saying = EVERYTHING
+    withdrawn: NDArray[np.uint64] = field(default_factory=lambda: NOTHING)
     compute: Callable[[Release, StepInput], StepOutput] = _compute
     store: Mapping[int, dict[bytes, bytes]] = field(default_factory=lambda: {number: {} for number in PARTITIONS})
     outputs: dict[tuple[str, int], list[tuple[bytes | None, bytes | None]]] = field(default_factory=dict)
@@ -101,9 +103,9 @@ class Worker:
         step_input = StepInput(
             batch.hidden, batch.histories, batch.fold_from, batch.base.count_maps, batch.count_from, batch.new[answered]
         )
-        output = self.compute(self.release, step_input)
+        output = self.compute(Narrowing().without(self.release, self.withdrawn), step_input)
         lists = _encoder(self.release.catalogue.track_ids)
-        said = self.saying.choose(batch, answered, output.ranked, self.release.catalogue.keys)
+        said = self.saying.choose(batch, answered, output.ranked, self.release.catalogue.keys, self.withdrawn)
         answers = Answers(answered, output.ranked, said, lists, self.release.release_id, emitted_at_ms=5)
         return output.hidden, output.counts, answers
 

@@ -34,6 +34,7 @@ def settings_on(bootstrap_servers: str, prefix: str, **others: Any) -> Settings:
         long_term_topic=f"{prefix}.long",
         dead_letter_topic=f"{prefix}.dead",
         releases_topic=f"{prefix}.releases",
+        catalogue_topic=f"{prefix}.catalogue",
         **others,
     )
 

@@ -210,7 +210,7 @@ def topic_rows() -> Rows:
             {None: "any number", num_partitions: "as many as `plays`"}.get(topic.partitions, str(topic.partitions)),
             *(
                 ", ".join(_code(f"{name}={value}") for name, value in configs.items())
-                for configs in (topic.configs, topic.erasure)
+                for configs in (topic.configs, topic.advice)
             ),
         )
         for topic in [plays, *specs(settings, num_partitions)]

@@ -17,6 +17,7 @@ async def working(settings: Settings, engine: Engine | None = None) -> AsyncIter
     """Run a worker on the topics of the settings."""
     worker = create_worker(settings, await ensure_topics(settings), engine)
     await worker.answering.releases.start()
+    await worker.answering.withdrawals.start()
     await worker.app.start()
     try:
         yield worker.answering
@@ -25,6 +26,7 @@ async def working(settings: Settings, engine: Engine | None = None) -> AsyncIter
         await stop_app(worker.app)
         await worker.answering.fences.drop()
         await worker.answering.releases.stop()
+        await worker.answering.withdrawals.stop()
         if worker.answering.traces:
             await worker.answering.traces.close()
         worker.answering.engine.close()

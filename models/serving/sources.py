@@ -104,7 +104,7 @@ class Sources(nn.Module):
     def most_popular_of_late(self, num_tracks: int, withdrawn: Withdrawn | None = None) -> Tensor:
         """Return recently popular tracks, best first, of equals the lower track, none withdrawn: int64 (n,)."""
         if withdrawn is not None:
-            popular = self.most_popular_of_late(num_tracks + len(withdrawn.tracks))
+            popular = self.most_popular_of_late(self.num_tracks)[: num_tracks + len(withdrawn.tracks)]
             return popular[~withdrawn.marks_there[popular]][:num_tracks]
         known = self._popular
         if known is None or len(known) < num_tracks or known.device != self.log_popularity_of_late.device:

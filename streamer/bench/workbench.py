@@ -198,6 +198,7 @@ async def open_workbench(
     finally:
         worker.answering.engine.close()
         await worker.answering.releases.stop()
+        await worker.answering.withdrawals.stop()
         await table.store.stop()
 
 

@@ -41,6 +41,7 @@ def worker_rights(settings: Settings) -> list[Right]:
         *_on(settings.changelog_topic, "Read", "Write", "DescribeConfigs"),
         *(right for topic in written for right in _on(topic, "Write", "DescribeConfigs")),
         *_on(settings.releases_topic, "Read", "DescribeConfigs"),
+        *_on(settings.catalogue_topic, "Read", "DescribeConfigs"),
         Right("Read", "group", settings.app_id),
         Right("Write", "transactional id", f"{settings.app_id}-", is_prefix=True),
     ]
@@ -48,7 +49,8 @@ def worker_rights(settings: Settings) -> list[Right]:
 
 def trainer_rights(settings: Settings) -> list[Right]:
     """Return the rights of a trainer."""
-    checked = (settings.changelog_topic, settings.short_term_topic, settings.long_term_topic)
+    answers = (settings.short_term_topic, settings.long_term_topic)
+    checked = (settings.changelog_topic, *answers, settings.catalogue_topic)
     return [
         *_on(settings.plays_topic, "Read", "DescribeConfigs"),
         *_on(settings.dead_letter_topic, "Read", "Write", "DescribeConfigs"),

@@ -31,6 +31,15 @@ _FOR_EVER = (
 
 _DAY_MS = 24 * 3600 * 1000
 
+#: Kafka adds it to a time in milliseconds, so the largest number that it accepts would lie in the past.
+_CENTURY_MS = 100 * 365 * _DAY_MS
+
+_WITHDRAWN_FORGOTTEN = (
+    "withdrawals are forgotten topic={topic} delete.retention.ms={value}: after that, a worker that starts recommends "
+    "withdrawn tracks again; set it with `kafka-configs --alter --topic {topic} --add-config delete.retention.ms="
+    "{wanted}`"
+)
+
 #: Kafka keeps a segment open for a week and may compact it later still; this bounds how long a removed record stays.
 _COMPACTED_WITHIN = {"max.compaction.lag.ms": str(_DAY_MS)}
 
@@ -55,21 +64,29 @@ class TopicSpec:
         partitions: how many; None: any number.
         configs: the settings that it must have.
         erasure: the settings by which removed records leave the disks; others are warned of.
+        tombstones_ms: how long tombstones should stay; less is warned of.
     """
 
     name: str
     partitions: int | None
     configs: Mapping[str, str] = field(default_factory=dict)
     erasure: Mapping[str, str] = field(default_factory=dict)
+    tombstones_ms: int = 0
+
+    @property
+    def advice(self) -> Mapping[str, str]:
+        """The settings that the topic is created with, besides those that it must have."""
+        return {**self.erasure, **({"delete.retention.ms": str(self.tombstones_ms)} if self.tombstones_ms else {})}
 
 
 def specs(settings: Settings, partitions: int) -> list[TopicSpec]:
     """List the topics besides `plays`, which has `partitions` partitions.
 
-    Outputs go to the partition number of their source, so all but `releases` have as many. The changelog is compacted
-    and never deleted from. Its tombstones stay for a week, so a store that was offline for less than that reads them.
-    It is checked first: if partitions were added to `plays`, the error must be about the states. Dead letters expire,
-    and are compacted so that those of a forgotten listener go before that.
+    Outputs go to the partition number of their source, so all have as many, but `releases` and the catalogue, which
+    may have any number. The changelog is compacted and never deleted from. Its tombstones stay for a week, so a store
+    that was offline for less than that reads them. It is checked first: if partitions were added to `plays`, the error
+    must be about the states. Dead letters expire, and are compacted so that those of a forgotten listener go before
+    that. A tombstone of the catalogue is all that says that a track is withdrawn, so it stays.
     """
     compact, lag = {"cleanup.policy": "compact"}, _COMPACTED_WITHIN
     states = compact | {"delete.retention.ms": str(7 * _DAY_MS)}
@@ -79,6 +96,7 @@ def specs(settings: Settings, partitions: int) -> list[TopicSpec]:
         TopicSpec(settings.long_term_topic, partitions, compact, lag),
         TopicSpec(settings.dead_letter_topic, partitions, {}, {"cleanup.policy": "compact,delete", **lag}),
         TopicSpec(settings.releases_topic, 1, compact | {"message.timestamp.type": "LogAppendTime"}),
+        TopicSpec(settings.catalogue_topic, None, compact, tombstones_ms=_CENTURY_MS),
     ]
 
 
@@ -167,7 +185,9 @@ def _describe_few(replicas: Mapping[str, int], expected: int) -> str:
 
 async def _ensure(admin: KafkaAdmin, spec: TopicSpec, settings: Settings, *, create_with: int) -> _Layout:
     if not await admin.find_partitions(spec.name):
-        await _create(admin, spec, create_with, min(settings.replication, await admin.count_brokers()))
+        replication = min(settings.replication, await admin.count_brokers())
+        if await _create(admin, spec, create_with, replication) and spec.name == settings.plays_topic:
+            logger.info(_FOR_EVER, spec.name, create_with)
     layout = await _read_layout(admin, spec.name)
     configs = await admin.read_topic_configs(spec.name)
     if problem := next(_problems(spec, settings, layout, configs), None):
@@ -177,13 +197,14 @@ async def _ensure(admin: KafkaAdmin, spec: TopicSpec, settings: Settings, *, cre
     return layout
 
 
-async def _create(admin: KafkaAdmin, spec: TopicSpec, partitions: int, replication: int) -> None:
+async def _create(admin: KafkaAdmin, spec: TopicSpec, partitions: int, replication: int) -> bool:
+    """Create a topic; return False if another process was quicker."""
     insync = max(1, min(2, replication - 1))  # with 1 of 3, a record that only one broker has would count as written
-    configs = {**spec.configs, **spec.erasure, "min.insync.replicas": str(insync)}
+    configs = {**spec.configs, **spec.advice, "min.insync.replicas": str(insync)}
     if await admin.create_topic(spec.name, partitions, replication, configs):
         logger.info("topic created name=%s partitions=%d replicas=%d", spec.name, partitions, replication)
-        if spec.partitions is None:
-            logger.info(_FOR_EVER, spec.name, partitions)
+        return True
+    return False
 
 
 async def _read_layout(admin: KafkaAdmin, name: str) -> _Layout:
@@ -229,6 +250,8 @@ def _cautions(spec: TopicSpec, layout: _Layout, configs: Mapping[str, str]) -> I
         if not _erases(name, wanted, value := configs.get(name, "")):
             hint = _OLD_LETTERS if name == "cleanup.policy" else ""
             yield _STAY_LONGER.format(topic=spec.name, name=name, value=value, wanted=wanted, hint=hint)
+    if int(value := configs.get("delete.retention.ms", str(spec.tombstones_ms))) < spec.tombstones_ms:
+        yield _WITHDRAWN_FORGOTTEN.format(topic=spec.name, value=value, wanted=spec.tombstones_ms)
     yield from (f"records may be lost topic={spec.name} {risk}" for risk in _risks(configs, layout.replicas))
 
 

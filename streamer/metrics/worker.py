@@ -23,9 +23,10 @@ class WorkerMetrics(ProcessMetrics):
 
     Args:
         causes: of dead letters, each counted from 0.
+        entry_causes: why records of the catalogue are refused, each counted from 0.
     """
 
-    def __init__(self, causes: Sequence[str] = ()) -> None:
+    def __init__(self, causes: Sequence[str] = (), entry_causes: Sequence[str] = ()) -> None:
         super().__init__()
         self._declare_plays(self.register)
         self._declare_oddities(self.register, causes)
@@ -35,6 +36,7 @@ class WorkerMetrics(ProcessMetrics):
         self._declare_partitions(self.register)
         self._declare_releases(self.register)
         self._declare_catalogue(self.register)
+        self._declare_entries(self.register, entry_causes)
 
     def _declare_plays(self, register: Register) -> None:
         self.plays = register.counter(
@@ -204,6 +206,23 @@ class WorkerMetrics(ProcessMetrics):
         self.rebuilds = register.counter(
             "refrain_states_rebuilt", "states", "States rebuilt from remembered plays under another release.",
             "Rises after a release, as each listener next plays; without a new release, check the alias: it flaps.",
+        )  # fmt: skip
+
+    def _declare_entries(self, register: Register, causes: Sequence[str]) -> None:
+        self.entries = register.counter(
+            "refrain_catalogue_records", "records", "Records of the catalogue that were read, since the start.",
+            "Rises at each start by all that the topic holds, and by what is loaded: a start takes as long as reading "
+            "them.",
+        )  # fmt: skip
+        self.entries_refused = register.counter(
+            "refrain_catalogue_records_refused", "records", "Records of the catalogue that name no track, by cause.",
+            "Above zero: their tracks have no name; the log says where the first of each cause is. Write them again.",
+            cause=causes,
+        )  # fmt: skip
+        self.withdrawn = register.gauge(
+            "refrain_tracks_withdrawn", "tracks", "Tracks that the catalogue has withdrawn: they are in no list.",
+            "Jumps: somebody writes null values to the catalogue; a record returns a track. Differs between workers "
+            "for longer than seconds: one of them reads the catalogue no longer, restart it.",
         )  # fmt: skip
 
     @contextmanager

@@ -158,6 +158,7 @@ def _names_of_its_own(environment: Mapping[str, str], releases_url: str | None) 
         "REFRAIN_LONG_TERM_TOPIC": f"{name}.long-term",
         "REFRAIN_DEAD_LETTER_TOPIC": f"{name}.dead-letter",
         "REFRAIN_RELEASES_TOPIC": f"{name}.releases",
+        "REFRAIN_CATALOGUE_TOPIC": f"{name}.catalogue",
         "REFRAIN_ANSWER": "each",
         "REFRAIN_SHORT_TERM_SIZE": str(SHORT_TERM_SIZE),
         "REFRAIN_LONG_TERM_SIZE": str(LONG_TERM_SIZE),

@@ -10,11 +10,12 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from streamer.wire.catalogue import TrackRecord
 from streamer.wire.letters import DeadLetterHeaders, DiscardHeaders, ForgetHeaders, ReceiptHeaders, ResentHeaders
 from streamer.wire.messages import MAX_ID_BYTES, Play, Recommendation, ReleaseNotice
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
-CONTRACT_VERSION: Final = "2.0.0"  # of the messages, not of the code: removing or changing a field is a new major
+CONTRACT_VERSION: Final = "2.1.0"  # of the messages, not of the code: removing or changing a field is a new major
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 
@@ -22,6 +23,7 @@ _MESSAGES: Final[dict[str, type[msgspec.Struct]]] = {
     "play": Play,
     "recommendation": Recommendation,
     "release-notice": ReleaseNotice,
+    "track-record": TrackRecord,
     "resent-headers": ResentHeaders,
     "dead-letter-headers": DeadLetterHeaders,
     "receipt-headers": ReceiptHeaders,
@@ -35,6 +37,12 @@ _USER_KEY: Final[Json] = {
     "description": "The user id in UTF-8.",
 }
 _ALIAS_KEY: Final[Json] = {"type": "string", "enum": ["champion", "challenger"]}
+_TRACK_KEY: Final[Json] = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": MAX_ID_BYTES,
+    "description": "The track id in UTF-8.",
+}
 _LETTER_KEY: Final[Json] = {"type": "string", "description": "TOPIC:PARTITION:OFFSET of the rejected play."}
 _RECORD_KEY: Final[Json] = {"type": "string", "description": "Unique to this record; names no listener."}
 _RAW: Final[Json] = {
@@ -105,6 +113,13 @@ def _channels() -> dict[str, Json]:
             ["deadLetter", "receipt", "letterRemoved", "oldLetterRemoved", "forgetLetters"],
         ),
         "releases": _channel("releases", "Which release each alias names.", "compact", ["releaseNotice"]),
+        "catalogue": _channel(
+            "catalogue",
+            "What tracks are called, and which are withdrawn; the newest record of each track counts. Any number of "
+            "partitions. Tombstones must stay: delete.retention.ms is a century.",
+            "compact",
+            ["trackRecord", "trackWithdrawn"],
+        ),
     }
 
 
@@ -128,6 +143,8 @@ def _operations() -> dict[str, Json]:
         "eraseLetters": ("send", "deadLetters", "The trainer or an operator removes letters of forgotten listeners."),
         "sendAgain": ("send", "plays", "An operator re-sends dead letters, in one transaction with their receipts."),
         "promoteRelease": ("send", "releases", "The trainer or an operator moves an alias."),
+        "readCatalogue": ("receive", "catalogue", "Workers leave withdrawn tracks out of lists; names are shown."),
+        "writeCatalogue": ("send", "catalogue", "`refrain catalogue` writes what an operator has; so may others."),
         "takeUpRelease": ("receive", "releases", "Each worker takes up the champion, without a restart."),
     }  # fmt: skip
     return {
@@ -153,6 +170,8 @@ def _messages() -> dict[str, Json]:
         "forgetListener": _message("Forget this listener: a null value", _USER_KEY, null),
         "recommendation": _message("A ranked list with its lineage", _USER_KEY, _schema_of(Recommendation)),
         "listenerForgotten": _message("The listener was forgotten: a null value", _USER_KEY, null),
+        "trackRecord": _message("What a track is", _TRACK_KEY, _schema_of(TrackRecord)),
+        "trackWithdrawn": _message("The track leaves all lists: a null value", _TRACK_KEY, null),
         "releaseNotice": _message("An alias names a release", _ALIAS_KEY, _schema_of(ReleaseNotice)),
         "resentPlay": resent,
         "deadLetter": letter,

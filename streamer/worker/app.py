@@ -22,6 +22,7 @@ from streamer.releases.signing import read_trust
 from streamer.releases.store import Store
 from streamer.runtime.device import pick_device
 from streamer.settings import Settings
+from streamer.wire.catalogue import CAUSES
 from streamer.wire.letters import DEAD_LETTER_ROOM_BYTES, MAX_DEAD_VALUE_BYTES
 from streamer.wire.messages import MAX_ID_BYTES, Cause
 from streamer.worker.batch import Batch
@@ -33,6 +34,7 @@ from streamer.worker.pace import Pace
 from streamer.worker.pipeline import Answering
 from streamer.worker.saying import Saying
 from streamer.worker.shelf import Shelf
+from streamer.worker.withdrawals import Withdrawals
 
 if TYPE_CHECKING:
     from streamer.worker.traces import Traces
@@ -89,7 +91,7 @@ def create_worker(
     table.max_batch_bytes = max_batch_bytes
     fences = Fences(connection_of(settings), settings.app_id, settings.transaction_timeout_s)
     app.marks = Marks(connection_of(settings), settings.plays_topic, table, fences)
-    metrics = WorkerMetrics(causes=list(Cause))
+    metrics = WorkerMetrics(causes=list(Cause), entry_causes=CAUSES)
     partition_of = PARTITIONERS.get(settings.partitioner)
     pace = Pace(settings.target_latency_ms / 1000)
     app.hold_from_s = pace.hold_from_s
@@ -98,6 +100,7 @@ def create_worker(
         fences=fences,
         engine=engine or create_engine(settings),
         releases=Releases(connection_of(settings), settings.releases_topic, _shelf(settings), metrics),
+        withdrawals=Withdrawals(connection_of(settings), settings.catalogue_topic, metrics),
         metrics=metrics,
         topics=_topics(settings, max_batch_bytes),
         saying=_saying(settings),

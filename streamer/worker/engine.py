@@ -15,6 +15,7 @@ from models.serving.step_input import StepInput
 from streamer.errors import StepError
 from streamer.runtime.crash import crash
 from streamer.worker.batch import Batch
+from streamer.worker.narrowing import NOTHING, Narrowing
 from streamer.worker.trial import first_plays, require_numbers
 
 
@@ -37,15 +38,19 @@ class Engine:
         self._heard_masked = heard_masked
         self._max_step_s = max_step_s
         self._thread = ThreadPoolExecutor(1, "compute", initializer=torch.set_num_threads, initargs=(num_threads,))
+        self._narrowing = Narrowing()
         self._known_good: tuple[int, NDArray[np.uint64]] | None = None  # key of a release, and tracks it can compute
 
-    async def step(self, release: Release, batch: Batch, answered: NDArray[np.int64]) -> StepOutput:
+    async def step(
+        self, release: Release, batch: Batch, answered: NDArray[np.int64], withdrawn: NDArray[np.uint64] = NOTHING
+    ) -> StepOutput:
         """Advance every life of a batch and rank after the plays `answered`.
 
         Args:
             release: its network computes.
             batch: R lives.
             answered: int64 (A,), ascending indices of the batch's new plays.
+            withdrawn: uint64 (W,), distinct keys of tracks that no list holds; another array once they change.
 
         Raises:
             StepError: the step raised, ran out of memory, or produced a state or a score that is not finite.
@@ -60,6 +65,7 @@ class Engine:
                 count_from=batch.count_from,
                 anchors=batch.new[answered],
             ),
+            withdrawn,
         )
 
     async def check(self, release: Release) -> None:
@@ -83,9 +89,12 @@ class Engine:
                 return
         crash("not even a known good play can be computed; check the device, then the release", failure)
 
-    async def _run(self, release: Release, step_input: StepInput) -> StepOutput:
+    async def _run(
+        self, release: Release, step_input: StepInput, withdrawn: NDArray[np.uint64] = NOTHING
+    ) -> StepOutput:
+        asked = release, step_input, withdrawn
         try:
-            computing = asyncio.get_running_loop().run_in_executor(self._thread, self._attempt, release, step_input)
+            computing = asyncio.get_running_loop().run_in_executor(self._thread, self._attempt, *asked)
             return await asyncio.wait_for(computing, self._max_step_s)
         except TimeoutError as exc:
             num = step_input.histories.num_listeners
@@ -93,9 +102,9 @@ class Engine:
         except (RuntimeError, SystemExit) as exc:  # from the pool: errors of a step are StepErrors
             crash("the compute thread is dead; a restart creates a new one", exc)
 
-    def _attempt(self, release: Release, step_input: StepInput) -> StepOutput:
+    def _attempt(self, release: Release, step_input: StepInput, withdrawn: NDArray[np.uint64] = NOTHING) -> StepOutput:
         try:
-            output = self._compute(release, step_input)
+            output = self._compute(self._narrowing.without(release, withdrawn), step_input)
             require_numbers(output)
         except Exception as exc:
             traceback.clear_frames(exc.__traceback__)  # they hold tensors, and a step out of memory will be retried

@@ -70,8 +70,8 @@ class Watch:
 
     def unready(self) -> str:
         """Say why plays are not answered now; empty if they are."""
-        app = self._worker.app
-        waiting = self._worker.answering.releases.waiting
+        app, answering = self._worker.app, self._worker.answering
+        waiting = answering.releases.waiting or answering.withdrawals.waiting
         if problem := self._contact.complaint() or waiting or app.membership.complaint():
             return problem
         if is_ready(app):

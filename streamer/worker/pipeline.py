@@ -31,6 +31,7 @@ from streamer.worker.outputs import NO_HEADERS, Answers, Outcome, Topics, write
 from streamer.worker.pace import Pace
 from streamer.worker.saying import Saying
 from streamer.worker.shelf import Champion
+from streamer.worker.withdrawals import Withdrawals
 
 if TYPE_CHECKING:
     from streamer.worker.traces import BatchTrace, Traces  # what is in an extra
@@ -45,6 +46,7 @@ class Answering:
         fences: the transactional producers of the owned partitions.
         engine: computes the steps.
         releases: holds the champion.
+        withdrawals: holds the tracks that no list may hold.
         metrics: of the worker.
         topics: the topics that answers go to.
         saying: which lists are published.
@@ -60,6 +62,7 @@ class Answering:
     fences: Fences
     engine: Engine
     releases: Releases
+    withdrawals: Withdrawals
     metrics: WorkerMetrics
     topics: Topics
     saying: Saying
@@ -154,9 +157,9 @@ class Answering:
         """Return the R hidden states, the counts and the lists; before the first release, plays are only counted."""
         if champion is None or not len(batch):
             return batch.hidden, batch.count_plays(), None
-        answered = self.pick_answered(batch)
-        output = await self.engine.step(champion.release, batch, answered)
-        said = self.saying.choose(batch, answered, output.ranked, champion.release.catalogue.keys)
+        answered, withdrawn = self.pick_answered(batch), self.withdrawals.keys
+        output = await self.engine.step(champion.release, batch, answered, withdrawn)
+        said = self.saying.choose(batch, answered, output.ranked, champion.release.catalogue.keys, withdrawn)
         key, now_ms = champion.release.release_id, int(time.time() * 1000)
         return output.hidden, output.counts, Answers(answered, output.ranked, said, champion.lists, key, now_ms)
 

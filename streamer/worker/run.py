@@ -104,6 +104,7 @@ async def _start(settings: Settings, engine: Engine | None, past: Past) -> _Runn
         ),
     ]
     await worker.answering.releases.start()
+    await worker.answering.withdrawals.start()
     spare_collector()  # takes half a second, for which nobody would answer the partitions once it has joined its group
     await worker.app.start()
     return _Running(worker, contact, web, tasks)
@@ -120,6 +121,7 @@ async def _stop(running: _Running) -> None:
     await stop_app(running.worker.app)
     await answering.fences.drop()
     await answering.releases.stop()
+    await answering.withdrawals.stop()
     if answering.traces:
         await answering.traces.close()
     await running.web.stop()

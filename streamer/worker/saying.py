@@ -7,6 +7,8 @@ The comparison is with what was last published, not with what was last computed,
 The last lists are part of the state, as 32 bits of the key of each track: they are committed together with the answers
 they describe, survive crashes and releases, and do not depend on how plays were batched. Two tracks of one list share
 their 32 bits once in some million lists; then a list counts as a little more alike than it is.
+
+A list that holds a withdrawn track does not stay in force: the listener's next list is published.
 """
 
 from collections.abc import Sequence
@@ -19,6 +21,7 @@ from models.compiled import compiled
 from models.plays.catalogue import FIRST_TRACK, PAD
 from models.serving.step import Ranked
 from streamer.worker.batch import Batch
+from streamer.worker.narrowing import NOTHING
 
 Marks = NDArray[np.uint32]
 
@@ -54,7 +57,12 @@ class Saying:
         return sum(self.sizes) if self.overlap > 0 else 0
 
     def choose(
-        self, batch: Batch, answered: NDArray[np.int64], ranked: Sequence[Ranked], keys: NDArray[np.uint64]
+        self,
+        batch: Batch,
+        answered: NDArray[np.int64],
+        ranked: Sequence[Ranked],
+        keys: NDArray[np.uint64],
+        withdrawn: NDArray[np.uint64] = NOTHING,
     ) -> Said:
         """Compare each list with the last one before it that was published.
 
@@ -63,21 +71,29 @@ class Saying:
             answered: int64 (A,), ascending indices of the batch's new plays: a life's are in order.
             ranked: one per horizon, of the A plays.
             keys: uint64 (M,), of the catalogue's tracks.
+            withdrawn: uint64 (W,), keys of withdrawn tracks.
         """
         published = np.ones((len(ranked), len(answered)), np.bool_)
         remembered = batch.base.said.copy()
         if self.num_marks:
-            rows, first = batch.row[answered], 0
+            rows, first, obsolete = batch.row[answered], 0, _marks_of(withdrawn)
             for number, (lists, size) in enumerate(zip(ranked, self.sizes, strict=True)):
-                choose_lists(published[number], remembered, first, size, rows, _marks(lists.rows, keys), self.overlap)
+                last, marks = remembered[:, first : first + size], _marks(lists.rows, keys)
+                if len(obsolete):
+                    last[np.isin(last, obsolete).any(1)] = 0  # as if none had been published
+                choose_lists(published[number], remembered, first, size, rows, marks, self.overlap)
                 first += size
         return Said(published, remembered)
 
 
 def _marks(rows: NDArray[np.int64], keys: NDArray[np.uint64]) -> Marks:
     """Return the upper 32 bits of each track's key, 0 in empty places: uint32 (A, k)."""
-    marks = (keys[np.maximum(rows - FIRST_TRACK, 0)] >> np.uint64(32)).astype(np.uint32)
-    return np.where(rows == PAD, np.uint32(0), np.maximum(marks, np.uint32(1)))
+    marks = _marks_of(keys[np.maximum(rows - FIRST_TRACK, 0)])
+    return np.where(rows == PAD, np.uint32(0), marks)
+
+
+def _marks_of(keys: NDArray[np.uint64]) -> Marks:
+    return np.maximum((keys >> np.uint64(32)).astype(np.uint32), np.uint32(1))
 
 
 @compiled

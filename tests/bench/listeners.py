@@ -61,6 +61,7 @@ async def measure(settings: Settings, num_listeners: int, num_plays: int) -> dic
     worker = create_worker(settings, await ensure_topics(settings), engine)
     done = worker.answering.metrics.plays._value.get
     await worker.answering.releases.start()
+    await worker.answering.withdrawals.start()
     began_s = time.perf_counter()
     await worker.app.start()
     spare_collector()

@@ -28,6 +28,7 @@ from typing import NoReturn
 import numpy as np
 import torch
 from aiokafka import AIOKafkaProducer
+from numpy.typing import NDArray
 
 from models.config import NetworkConfig, TrainingConfig
 from models.networks.network import TasteNetwork
@@ -50,6 +51,7 @@ from streamer.worker.batch import Batch
 from streamer.worker.batching import gather_chunks
 from streamer.worker.engine import Engine
 from streamer.worker.intake import take_in
+from streamer.worker.narrowing import NOTHING
 from streamer.worker.pipeline import Answering
 from streamer.worker.run import spare_collector
 from streamer.worker.warmup import warm_up
@@ -68,7 +70,13 @@ SHARES = {"stock": 0.02}
 class FlatEngine(Engine):
     """Ranks the same tracks for every listener, at no cost: what remains is the cost of everything else."""
 
-    async def step(self, release: Release, batch: Batch, answered: np.ndarray) -> StepOutput:
+    async def step(
+        self,
+        release: Release,
+        batch: Batch,
+        answered: NDArray[np.int64],
+        withdrawn: NDArray[np.uint64] = NOTHING,
+    ) -> StepOutput:
         """Return the states unchanged."""
         rows = np.broadcast_to(np.arange(2, 22), (len(answered), 20))
         scores = np.random.default_rng(0).random((len(answered), 20), np.float32)
@@ -100,6 +108,7 @@ async def measure(settings: Settings, stage: str, num_plays: int) -> dict[str, f
         consume(worker.app, settings.plays_topic, lambda chunks: read_only(worker.answering, chunks, counted))
     warm_up()
     await worker.answering.releases.start()
+    await worker.answering.withdrawals.start()
     await worker.app.start()
     spare_collector()
     return await watch(done, num_plays)

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from streamer.wire.asyncapi import describe_topics
+from streamer.wire.catalogue import TrackRecord
 from streamer.wire.messages import Play, RankedTrack, Recommendation, ReleaseNotice
 from tests.docs.site import ROOT
 
@@ -28,6 +29,9 @@ EXAMPLES: Final[Mapping[str, msgspec.Struct]] = {
         source_offset=90_125,
         played_at=1_795_944_042_000,
         emitted_at=1_795_944_042_031,
+    ),
+    "TrackRecord": TrackRecord(
+        "Idioteque", ("Radiohead",), "Kid A", "2000-10-02", 309_000, "https://example.com/kid-a.jpg", ("electronic",)
     ),
     "ReleaseNotice": ReleaseNotice("20261129T091945.685Z-050c0ea8", "20261129T091945.685Z-050c0ea8", "5f" * 32),
 }

@@ -89,6 +89,7 @@ class Deployment:
             "LONG_TERM_TOPIC": f"{self.app_id}-long-term",
             "DEAD_LETTER_TOPIC": f"{self.app_id}-dead-letter",
             "RELEASES_TOPIC": f"{self.app_id}-releases",
+            "CATALOGUE_TOPIC": f"{self.app_id}-catalogue",
             "RELEASES_URL": str(self.store),
             "PARTITIONS": str(NUM_PARTITIONS),
             "REPLICATION": str(len(self.bootstrap_servers.split(","))),

@@ -156,6 +156,7 @@ def deployed(bootstrap_servers: str, app_id: str, directory: Path) -> Iterator[C
         "LONG_TERM_TOPIC": f"{app_id}.long-term",
         "DEAD_LETTER_TOPIC": f"{app_id}.dead-letter",
         "RELEASES_TOPIC": f"{app_id}.releases",
+        "CATALOGUE_TOPIC": f"{app_id}.catalogue",
         "PARTITIONS": "2",
         "REPLICATION": "1",
         "STATE_DIR": str(directory / "state"),

@@ -51,7 +51,7 @@ async def create_topics(settings: Settings) -> None:
     await create_topic(at, settings.plays_topic)
     for spec in specs(settings, 1):
         fast = {name: text for name, text in AT_ONCE.items() if name not in spec.configs}
-        await create_topic(at, spec.name, 1, {**spec.configs, **spec.erasure, **fast})
+        await create_topic(at, spec.name, 1, {**spec.configs, **spec.advice, **fast})
 
 
 async def archive_plays(settings: Settings) -> None:

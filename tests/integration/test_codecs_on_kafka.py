@@ -55,7 +55,7 @@ def settings_of(kafka: DevKafka, prefix: str, directory: Path) -> Settings:
 async def create_topics(settings: Settings, configs: Mapping[str, str], partitions: int = 1) -> None:
     await create_topic(settings.kafka_bootstrap_servers, settings.plays_topic, partitions, configs)
     for spec in specs(settings, partitions):
-        configs_of_topic = {**spec.configs, **spec.erasure, **configs}
+        configs_of_topic = {**spec.configs, **spec.advice, **configs}
         await create_topic(settings.kafka_bootstrap_servers, spec.name, spec.partitions or 1, configs_of_topic)
 
 

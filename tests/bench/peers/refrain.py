@@ -22,6 +22,7 @@ async def serve(settings: Settings, engine: Engine | None = None) -> None:
     """Answer plays until killed, and mark how many are done."""
     worker = create_worker(settings, await ensure_topics(settings), engine)
     await worker.answering.releases.start()
+    await worker.answering.withdrawals.start()
     await worker.app.start()
     spare_collector()
     marked, done = 0, worker.answering.metrics.plays._value.get

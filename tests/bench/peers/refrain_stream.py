@@ -15,6 +15,7 @@ from models.release import Release
 from models.serving.step import Ranked, StepOutput
 from streamer.worker.batch import Batch
 from streamer.worker.engine import Engine
+from streamer.worker.narrowing import NOTHING
 from tests.bench.peers.refrain import serve
 from tests.bench.stage import settings_of
 
@@ -24,7 +25,9 @@ SIZES = (20, 50)
 class FlatEngine(Engine):
     """Ranks the same tracks for every listener; states stay as they are."""
 
-    async def step(self, release: Release, batch: Batch, answered: NDArray[np.int64]) -> StepOutput:
+    async def step(
+        self, release: Release, batch: Batch, answered: NDArray[np.int64], withdrawn: NDArray[np.uint64] = NOTHING
+    ) -> StepOutput:
         """Count the plays, which is part of a state's record, and compute nothing."""
         ranked = tuple(self._list(len(answered), size) for size in SIZES)
         return StepOutput(batch.hidden, batch.count_plays(), ranked)

@@ -210,6 +210,11 @@ OPERATIONS: Final = Dashboard("operations", "operations", {
             "pending, {{instance}}": "sum by (instance) (refrain_releases_pending)",
         }),
         Panel("Kept out of the consumer group", _total("refrain_group_taken")),
+        Panel("Records of the catalogue in an hour", {
+            "read, {{instance}}": "sum by (instance) (increase(refrain_catalogue_records_total[1h]))",
+            "refused, {{cause}}": "sum by (cause) (increase(refrain_catalogue_records_refused_total[1h]))",
+        }),
+        Panel("Withdrawn tracks", {"{{instance}}": "sum by (instance) (refrain_tracks_withdrawn)"}),
     ],
 })  # fmt: skip
 

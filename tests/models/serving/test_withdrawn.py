@@ -65,7 +65,7 @@ def nothing(num_anchors: int, num: int) -> Best:
     seed=st.integers(0, 1000),
 )
 @example(num_anchors=2, num_tracks=17_000, num=20, num_best=16_900, share=0.0, seed=1)
-def test_each_first_stage_finds_what_it_would_in_a_catalogue_without_the_withdrawn_tracks(
+def test_each_first_stage_finds_what_it_would_in_a_catalogue_without_the_withdrawn_tracks(  # noqa: PLR0917  drawn
     first_stage_of: Callable[[Tensor], FirstStage],
     num_anchors: int,
     num_tracks: int,

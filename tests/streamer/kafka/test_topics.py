@@ -20,6 +20,7 @@ def test_outputs_and_changelog_have_as_many_partitions_as_the_plays() -> None:
     partitions = {spec.name: spec.partitions for spec in specs(Settings(), 5)}
 
     assert partitions.pop("releases") == 1
+    assert partitions.pop("catalogue") is None  # any number
     assert set(partitions.values()) == {5}
     assert len(partitions) == 4
 
@@ -32,12 +33,27 @@ async def test_missing_topics_are_created_with_the_required_settings(kafka: DevK
 
     for spec in specs(settings, 3):
         partitions, configs = await describe_topic(kafka.bootstrap_servers, spec.name)
-        assert partitions == spec.partitions
-        wanted = {**spec.configs, **spec.erasure}
+        assert partitions == (spec.partitions or 1)
+        wanted = {**spec.configs, **spec.advice}
         assert {name: configs[name] for name in wanted} == wanted
     assert (await describe_topic(kafka.bootstrap_servers, settings.plays_topic))[0] == 3
     changelog = (await describe_topic(kafka.bootstrap_servers, settings.changelog_topic))[1]
     assert (changelog["cleanup.policy"], int(changelog["delete.retention.ms"])) == ("compact", WEEK_MS)
+    catalogue = (await describe_topic(kafka.bootstrap_servers, settings.catalogue_topic))[1]
+    assert int(catalogue["delete.retention.ms"]) == 100 * 365 * WEEK_MS // 7
+
+
+@pytest.mark.kafka
+async def test_a_catalogue_that_forgets_withdrawals_is_accepted_with_a_warning(
+    kafka: DevKafka, topic_prefix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = settings_for(kafka, topic_prefix)
+    await create_topic(kafka.bootstrap_servers, settings.catalogue_topic, 6, {"cleanup.policy": "compact"})
+
+    await ensure_topics(settings)
+
+    (warning,) = [message for message in caplog.messages if "withdrawals are forgotten" in message]
+    assert f"--topic {settings.catalogue_topic} --add-config delete.retention.ms=3153600000000" in warning
 
 
 @pytest.mark.kafka
@@ -211,5 +227,5 @@ async def test_a_broker_that_creates_topics_by_itself_does_not_interfere(
 
     for spec in specs(settings, 3):
         partitions, configs = await describe_topic(obliging_kafka.bootstrap_servers, spec.name)
-        assert (spec.name, partitions) == (spec.name, spec.partitions)
+        assert (spec.name, partitions) == (spec.name, spec.partitions or 1)
         assert {name: configs[name] for name in spec.configs} == dict(spec.configs)

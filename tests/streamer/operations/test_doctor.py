@@ -55,6 +55,7 @@ def settings(kafka: DevKafka, topic_prefix: str, offline: Settings, tmp_path: Pa
             "long_term_topic": f"{topic_prefix}.long",
             "dead_letter_topic": f"{topic_prefix}.dead",
             "releases_topic": f"{topic_prefix}.releases",
+            "catalogue_topic": f"{topic_prefix}.catalogue",
             "partitions": 1,
             "replication": 1,
             "releases_url": str(tmp_path / "releases"),
@@ -271,7 +272,7 @@ async def test_a_sound_deployment_passes(settings: Settings) -> None:
     findings = await diagnose(settings)
 
     assert {each.outcome for each in findings} <= {"ok", "note"}
-    assert sole(findings, "topics") == ("ok", "6 topics, 1 partitions of plays")
+    assert sole(findings, "topics") == ("ok", "7 topics, 1 partitions of plays")
     assert sole(findings, "group")[1].endswith("none, no worker runs")
 
 

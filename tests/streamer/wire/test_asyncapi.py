@@ -63,6 +63,7 @@ def test_the_topics_described_are_those_of_the_settings() -> None:
         settings.long_term_topic,
         settings.dead_letter_topic,
         settings.releases_topic,
+        settings.catalogue_topic,
     }
 
 

@@ -21,6 +21,7 @@ async def watch(tmp_path: Path) -> AsyncIterator[Watch]:
     yield Watch(worker, Contact(Connection(("127.0.0.1:9092",)), "plays"), "plays", num_partitions=4)
     worker.answering.engine.close()
     await worker.answering.releases.stop()
+    await worker.answering.withdrawals.stop()
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,9 @@ class Diarist(Answering):
 
 
 def make_diarist(*, fails: bool) -> Diarist:
-    names = ("table", "fences", "engine", "releases", "metrics", "topics", "saying", "pick_answered", "belongs_here")
-    diarist = Diarist(**dict.fromkeys(names, UNUSED), drain=Drain(), max_plays=1, pace=Pace(0.0))
+    here = {"drain", "max_plays", "pace"}
+    unused = [field.name for field in fields(Answering) if field.name not in here]
+    diarist = Diarist(**dict.fromkeys(unused, UNUSED), drain=Drain(), max_plays=1, pace=Pace(0.0))
     object.__setattr__(diarist, "diary", [])
     object.__setattr__(diarist, "fails", fails)
     return diarist
@@ -82,7 +84,7 @@ async def test_an_uncomputable_play_is_a_dead_letter_and_all_others_are_answered
         releases_url=str(tmp_path / "releases"),
         plays_topic=f"{topic_prefix}.plays", short_term_topic=f"{topic_prefix}.short", device="cpu",
         long_term_topic=f"{topic_prefix}.long", dead_letter_topic=f"{topic_prefix}.dead",
-        releases_topic=f"{topic_prefix}.releases",
+        releases_topic=f"{topic_prefix}.releases", catalogue_topic=f"{topic_prefix}.catalogue",
     )  # fmt: skip
     await ensure_topics(settings)
     await move_alias(
