@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help install lock format lint check test test-all faults mutants hostile recovery rolling soak coverage demo
-.PHONY: replay report kafka schemas public site site-serve dashboards bench bench-step day alerts manifests clean
+.PHONY: replay report kafka schemas public site site-serve dashboards bench bench-step day alerts manifests sbom clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -107,6 +107,9 @@ alerts: $(READY) ## put the address of your runbooks into the alerts: make alert
 
 manifests: $(READY) ## render the Kubernetes manifests and validate them against the schemas of Kubernetes
 	kubectl kustomize k8s/overlays/production && $(BIN)/pytest tests/k8s
+
+sbom: $(READY) ## bom.json: what an environment holds, as CycloneDX; ENVIRONMENT=path for another than .venv
+	$(BIN)/cyclonedx-py environment --no-validate --pyproject pyproject.toml --output-file bom.json $(or $(ENVIRONMENT),.venv)
 
 clean: ## remove what make and the tools built, including .venv
 	rm -rf .venv .venv-bench bench site .tools .report .coverage htmlcov build dist *.egg-info .hypothesis .*_cache
