@@ -18,7 +18,8 @@ LOCK = ROOT / "requirements.lock"
 def run_of(stage: str, number: int) -> str:
     """Return a command of a stage, on one line."""
     text = re.sub(r"\\\n\s*", "", DOCKERFILE.partition(f" AS {stage}\n")[2].partition("\nFROM ")[0])
-    return re.findall(r"^RUN (.*)$", text, re.MULTILINE)[number].partition(" && ")[0]
+    commands: list[str] = re.findall(r"^RUN (.*)$", text, re.MULTILINE)
+    return commands[number].partition(" && ")[0]
 
 
 @pytest.fixture
