@@ -104,6 +104,9 @@ def following(
             lambda: client.shown({topic: logs[topic].read_text() for topic in client.answers}),
             logs["letters"].read_text,
         )
+    except BaseException:
+        print(*(f"{name or 'answers'}: {log.read_text()[-2000:]}" for name, log in logs.items()))  # noqa: T201
+        raise
     finally:
         for child in children:
             child.kill()
