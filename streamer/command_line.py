@@ -93,7 +93,8 @@ class _Commands(Group):
 def refrain() -> None:
     """Recommend from a stream of plays, exactly once.
 
-    Settings are REFRAIN_ variables: `refrain settings` explains them. `refrain COMMAND --help` explains a command.
+    `refrain demo` shows it at work. Settings are REFRAIN_ variables: `refrain settings` explains them. `refrain COMMAND
+    --help` explains a command. `refrain doctor` finds what a deployment lacks.
     """
 
 

@@ -69,7 +69,7 @@ def bench(
 
     from streamer.bench.capacity import Habit
     from streamer.bench.listing import to_text
-    from streamer.bench.measuring import MeasuringPlan, measure
+    from streamer.bench.measuring import MeasuringPlan, measure_until_stopped
 
     if with_kafka and not yes:
         refuse_unless_asked("--yes")
@@ -78,5 +78,5 @@ def bench(
             sys.stdout.write("nothing was measured\n")
             return
     plan = MeasuringPlan(release, tracks, sorted(set(sizes)), limit_s, Habit(plays_per_day), with_kafka)
-    shown = asyncio.run(measure(plan, settings))
+    shown = asyncio.run(measure_until_stopped(plan, settings))
     sys.stdout.write(msgspec.json.encode(shown).decode() + "\n" if as_json else to_text(shown))

@@ -24,9 +24,11 @@ from streamer.kafka.access import check_access
 from streamer.kafka.connection import connection_of
 from streamer.releases.loading import read_release
 from streamer.runtime.build import find_build
+from streamer.runtime.crash import leave
 from streamer.runtime.device import pick_device
 from streamer.runtime.disk import Disk
 from streamer.runtime.progress import watch
+from streamer.runtime.stop import Interrupted, stop_signal, unless_stopped
 from streamer.settings import Settings
 from streamer.worker.run import spare_collector
 from streamer.worker.trial import try_out
@@ -55,6 +57,20 @@ class MeasuringPlan:
     limit_s: float
     habit: Habit
     with_kafka: bool
+
+
+async def measure_until_stopped(plan: MeasuringPlan, settings: Settings) -> BenchShown:
+    """Measure, unless a signal comes first: it is heeded between two awaits, as one in a commit would be a crash.
+
+    Raises:
+        Interrupted: one came; nothing is left behind.
+        RefrainError: as of `measure`.
+    """
+    stopping = stop_signal(lambda: leave("the measurement was not over", Interrupted(stopping.number).status))
+    shown = await unless_stopped(measure(plan, settings), stopping)
+    if shown is None:
+        raise Interrupted(stopping.number)
+    return shown
 
 
 async def measure(plan: MeasuringPlan, settings: Settings) -> BenchShown:

@@ -214,6 +214,7 @@ def notice_at(location: str) -> tuple[str, ReleaseNotice]:
     """
     full = location if "://" in location else str(Path(location).absolute())
     url, _, name = full.rstrip("/").rpartition("/")
+    url = url or "/"  # of a release in the root
     try:
         manifest = read_manifest(Store(url, name), None)
     except InvalidRelease as exc:

@@ -57,18 +57,19 @@ def report(
     from streamer.report import gru4rec_search
     from streamer.report.bench import Bench
     from streamer.report.figures import Asking
-    from streamer.report.making import check_report, make_report
+    from streamer.report.making import check_report, make_report, require_known
     from streamer.report.systems import SYSTEMS
     from streamer.runtime.device import pick_device
 
     for folder in () if check else (into, keep):
         folder.mkdir(parents=True, exist_ok=True)  # before hours of fitting
+    names = systems.split(",") if systems else list(SYSTEMS)
+    require_known(names)
     dataset, split = recording.name, split_plays(recording.read().plays)
     if search:
         gru4rec_search.search(split, into / f"{dataset}.gru4rec.json", log=_log)
         return
     asking = Asking(every or (_EVERY_OF_MANY if len(split.catalogue) > _MANY_TRACKS else 1))
-    names = systems.split(",") if systems else list(SYSTEMS)
     with _folder(keep, is_kept=not check) as folder:
         bench = Bench(split, folder / dataset, pick_device(settings.device).type, log=_log)
         if check:
@@ -96,7 +97,7 @@ def _log(text: str) -> None:
     cls=Command,
     examples=[
         "refrain evaluate plays.csv --release releases/20260101T000000.000Z-0123abcd",
-        "refrain evaluate plays.csv --release releases/20260101T000000.000Z-0123abcd --json | jq .markov",
+        "refrain evaluate plays.csv --release releases/ID --json | jq .markov",
     ],
     reads=("device",),
 )
@@ -120,7 +121,7 @@ def evaluate(
     from streamer.report.evaluation import draw_reports, evaluate_release, to_json
 
     names = [name for name in baselines.split(",") if name]
-    reports = evaluate_release(recording.read(), release, settings.device, names, first_stage)
+    reports = evaluate_release(recording.read, release, settings.device, names, first_stage)
     if as_json:
         sys.stdout.write(to_json(reports) + "\n")
         return

@@ -35,12 +35,16 @@ class EvaluationError(RefrainError):
 
 
 def evaluate_release(
-    recorded: RecordedPlays, location: str, device_name: str, baselines: Sequence[str], first_stage: str = "released"
+    read_plays: Callable[[], RecordedPlays],
+    location: str,
+    device_name: str,
+    baselines: Sequence[str],
+    first_stage: str = "released",
 ) -> dict[str, Report]:
     """Score a release offline, and the baselines it must beat.
 
     Args:
-        recorded: the plays; their test part is asked.
+        read_plays: reads the plays, which may take minutes, so only once the rest is right; their test part is asked.
         location: of the release.
         device_name: auto, cpu or cuda.
         baselines: names of `models.evaluation.baselines.BASELINES`.
@@ -56,6 +60,7 @@ def evaluate_release(
     if unknown := [name for name in baselines if name not in BASELINES]:
         raise EvaluationError(f"unknown baseline {', '.join(unknown)}; the baselines are {', '.join(BASELINES)}")
     recommender = FIRST_STAGES[first_stage](read_release(location, device_name).recommender)
+    recorded = read_plays()
     try:
         split = split_plays(recorded.plays)
     except ValueError as exc:

@@ -1,7 +1,7 @@
 """Making a report: every system is fitted, or loaded if a run was kept, then evaluated, written and drawn."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -72,14 +72,23 @@ def check_report(dataset: str, bench: Bench, *, names: Sequence[str], seed: int,
         raise ReportError(f"{len(lines)} figures differ from {path}: " + "; ".join(lines))
 
 
+def require_known(names: Collection[str]) -> None:
+    """Check the names of systems, before plays are read.
+
+    Raises:
+        ReportError: one is unknown.
+    """
+    if unknown := set(names) - SYSTEMS.keys():
+        raise ReportError(f"unknown system {', '.join(sorted(unknown))}; the systems are {', '.join(SYSTEMS)}")
+
+
 def measure(bench: Bench, *, names: Sequence[str], seeds: Sequence[int], asking: Asking) -> dict[str, Figures]:
     """Fit and evaluate systems.
 
     Raises:
         ReportError: a system is unknown.
     """
-    if unknown := set(names) - SYSTEMS.keys():
-        raise ReportError(f"unknown system {', '.join(sorted(unknown))}; the systems are {', '.join(SYSTEMS)}")
+    require_known(names)
     ordered = [name for name in SYSTEMS if name in names]
     of_system = {name: seeds[: SYSTEMS[name].max_seeds] or [0] for name in ordered}
     fits = {f"{name}, seed {seed}": (name, seed) for name, of_name in of_system.items() for seed in of_name}

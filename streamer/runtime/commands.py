@@ -25,7 +25,7 @@ class _Count(click.IntRange):
 #: A positive count.
 NUM: Final = _Count(min=1)
 
-_WIDTH: Final = 79
+_WIDTH: Final = 77  # fits into 80 columns with the margins of a drawn help
 _LONGEST: Final = 120  # characters of a line on a command
 
 

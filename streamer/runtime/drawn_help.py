@@ -35,7 +35,8 @@ def draw_help(ctx: click.Context) -> str:
 
 def _epilog(command: click.Command) -> Text:
     """Return what a command says last: text that is drawn as it is."""
-    epilog = Text(f"{inspect.cleandoc(command.epilog)}\n\n" if command.epilog else "")
+    paragraphs = inspect.cleandoc(command.epilog or "").split("\n\n")
+    epilog = Text("".join(f"{' '.join(each.split())}\n\n" for each in paragraphs if each))
     for title, lines in notes_of(command).items():
         epilog.append(f"{title}\n", "bold").append("".join(f"  {line}\n" for line in lines) + "\n")
     epilog.rstrip()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @click.command(
     cls=Command,
-    examples=["REFRAIN_KAFKA_BOOTSTRAP_SERVERS=kafka:9092 REFRAIN_STATE_DIR=/var/lib/refrain refrain worker"],
+    examples=["REFRAIN_KAFKA_BOOTSTRAP_SERVERS=kafka:9092 refrain worker"],
     reads=WORKER,
 )
 @pass_settings

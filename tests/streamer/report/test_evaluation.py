@@ -19,7 +19,7 @@ def reports(
     draw_listening: Callable[..., RecordedPlays], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Report]:
     saved = save_tiny_release(tmp_path_factory.mktemp("releases"))
-    return evaluate_release(draw_listening(2000), saved.location, "cpu", ["markov", "vsknn"])
+    return evaluate_release(lambda: draw_listening(2000), saved.location, "cpu", ["markov", "vsknn"])
 
 
 def test_a_release_is_scored_in_both_ways_next_to_the_chosen_baselines(reports: dict[str, Report]) -> None:
@@ -54,19 +54,19 @@ def test_a_release_that_cannot_be_read_is_not_evaluated(
     draw_listening: Callable[..., RecordedPlays], tmp_path: Path
 ) -> None:
     with pytest.raises(ReleaseError, match=r"has no manifest\.json; copy it again"):
-        evaluate_release(draw_listening(600), str(tmp_path), "cpu", [])
+        evaluate_release(lambda: draw_listening(600), str(tmp_path), "cpu", [])
 
 
 def test_an_unknown_baseline_is_rejected(draw_listening: Callable[..., RecordedPlays], tmp_path: Path) -> None:
     with pytest.raises(EvaluationError, match="unknown baseline oracle; the baselines are popularity, personal"):
-        evaluate_release(draw_listening(600), str(tmp_path), "cpu", ["oracle"])
+        evaluate_release(lambda: draw_listening(600), str(tmp_path), "cpu", ["oracle"])
 
 
 def test_too_few_plays_to_split_are_rejected(draw_listening: Callable[..., RecordedPlays], tmp_path: Path) -> None:
     saved = save_tiny_release(tmp_path)
 
     with pytest.raises(EvaluationError, match="1 plays cannot be split by time"):
-        evaluate_release(draw_listening(600).earliest(1), saved.location, "cpu", [])
+        evaluate_release(lambda: draw_listening(600).earliest(1), saved.location, "cpu", [])
 
 
 def test_an_index_of_few_tracks_finds_what_scoring_all_of_them_finds(
@@ -74,6 +74,8 @@ def test_an_index_of_few_tracks_finds_what_scoring_all_of_them_finds(
 ) -> None:
     listening, saved = draw_listening(600), save_tiny_release(tmp_path)
 
-    reports = [evaluate_release(listening, saved.location, "cpu", [], first_stage) for first_stage in FIRST_STAGES]
+    reports = [
+        evaluate_release(lambda: listening, saved.location, "cpu", [], first_stage) for first_stage in FIRST_STAGES
+    ]
 
     assert len({to_json(each) for each in reports}) == 1
