@@ -218,9 +218,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="at each rate")
     parser.add_argument("--tracks", type=int, default=12_000)
     parser.add_argument("--listeners", type=int, default=5_000)
+    parser.add_argument("--target-ms", type=float, default=30.0, help="REFRAIN_TARGET_LATENCY_MS of the worker")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory, DevKafka() as kafka:
         settings = settings_of(kafka.bootstrap_servers, Path(directory), "bench-latency")
+        settings = settings.model_copy(update={"target_latency_ms": options.target_ms})
         print_line(json.dumps(asyncio.run(measure(settings, options))))
 
 

@@ -12,8 +12,10 @@ import click
 
 from streamer.command_line import refrain
 
-_MAKEFILE: Final = Path(__file__).parents[2] / "Makefile"
+_ROOT: Final = Path(__file__).parents[2]
+_MAKEFILE: Final = _ROOT / "Makefile"
 
+_IN_REPOSITORY: Final = re.compile(r"(docs|k8s|tests)/")
 _PUNCTUATION: Final = "|&;()"
 _REDIRECTION: Final = re.compile(r"\d*[<>].*")
 
@@ -23,16 +25,18 @@ def complaints(code: str) -> list[str]:
     syntax = subprocess.run(["bash", "-n"], input=code, capture_output=True, text=True, check=False)
     if syntax.returncode != 0:
         return [syntax.stderr.strip()]
-    return [complaint for words in commands_in(code) if (complaint := _complaint(*words))]
+    commands = list(commands_in(code))
+    missing = [
+        word for words in commands for word in words if _IN_REPOSITORY.match(word) and not (_ROOT / word).exists()
+    ]
+    return [f"there is no {word}" for word in missing] + [each for words in commands if (each := _complaint(*words))]
 
 
 def commands_in(code: str) -> Iterator[Sequence[str]]:
     """Yield the words of each simple command, without variables set before it and redirections behind it."""
-    for line in code.replace("\\\n", " ").splitlines():
-        lexer = shlex.shlex(line, posix=True, punctuation_chars=_PUNCTUATION)
-        lexer.whitespace_split = True
+    for words in _lines(code):
         command: list[str] = []
-        for word in [*lexer, ";"]:
+        for word in [*words, ";"]:
             if not set(word) <= set(_PUNCTUATION):
                 if command or not re.fullmatch(r"\w+=.*", word):
                     command.append(word)
@@ -40,6 +44,21 @@ def commands_in(code: str) -> Iterator[Sequence[str]]:
                 end = next((at for at, each in enumerate(command) if _REDIRECTION.fullmatch(each)), None)
                 yield command[:end]
                 command = []
+
+
+def _lines(code: str) -> Iterator[list[str]]:
+    """Yield the words of each line; one that ends within quotes goes on with the next."""
+    line = ""
+    for following in code.replace("\\\n", " ").splitlines():
+        line += following
+        lexer = shlex.shlex(line, posix=True, punctuation_chars=_PUNCTUATION)
+        lexer.whitespace_split = True
+        try:
+            yield list(lexer)
+        except ValueError:
+            line += "\n"
+        else:
+            line = ""
 
 
 def _complaint(program: str, *arguments: str) -> str:

@@ -58,6 +58,12 @@ class SnippetError(Exception):
     """Raised when a block has no language, or a note says nothing that is known."""
 
 
+def fences_of(page: Path) -> list[tuple[str, str]]:
+    """Read all fenced blocks of a page: language and code."""
+    tokens = MarkdownIt("commonmark").parse(page.read_text())
+    return [(token.info, token.content) for token in tokens if token.type == "fence"]
+
+
 def snippets_of(page: Path) -> list[Snippet]:
     """Read the code blocks of a page that can be run, in order.
 

@@ -5,20 +5,15 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from markdown_it import MarkdownIt
 
 from streamer.kafka.rights import worker_rights
 from streamer.settings import Settings
 from tests.docs.commands import commands_in
 from tests.docs.site import ROOT
-from tests.docs.snippets import snippets_of
+from tests.docs.snippets import fences_of, snippets_of
 
 PAGE: Final = ROOT / "docs" / "access.md"
-EXAMPLES: Final = [
-    token.content
-    for token in MarkdownIt().parse(PAGE.read_text())
-    if token.type == "fence" and token.info == "properties"
-]
+EXAMPLES: Final = [code for language, code in fences_of(PAGE) if language == "properties"]
 OPTIONS: Final = {"--topic": "topic", "--group": "group", "--transactional-id": "transactional id"}
 
 

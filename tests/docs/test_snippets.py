@@ -12,7 +12,7 @@ from tests.docs.reader import Reader
 from tests.docs.site import ROOT, configuration, pages_of
 from tests.docs.snippets import SnippetError, snippets_of
 
-PAGES = [ROOT / name for name in pages_of(configuration()["nav"]) if name != "k8s/README.md"]
+PAGES = [ROOT / name for name in pages_of(configuration()["nav"])]
 RUN = [page for page in PAGES if any(snippet.fate != "not here" for snippet in snippets_of(page))]
 
 #: What makes a page quicker to try, and changes nothing that it says.
@@ -61,6 +61,7 @@ def test_commands_on_a_page_exist_and_take_their_arguments(page: Path) -> None:
         ("REFRAIN_APP_ID=a .venv/bin/refrain train plays.csv --epoch 3 > log", "--epoch"),
         ("refrain offsets reset | tail", "--to"),
         ("make sight", "make has no sight"),
+        ("kubectl apply -k k8s/overlays/desktop", "there is no k8s/overlays/desktop"),
         ("if true; then", "syntax error"),
     ],
 )
