@@ -4,7 +4,6 @@ import json
 import re
 import shlex
 import subprocess
-import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,10 +16,8 @@ README = (K8S / "README.md").read_text()
 
 
 def blocks() -> list[str]:
-    """The indented blocks of the README."""
-    return [
-        textwrap.dedent(block) for block in re.findall(r"(?:^(?:    .*)?\n)+", README, re.MULTILINE) if block.strip()
-    ]
+    """Return the fenced blocks of the README."""
+    return re.findall(r"(?ms)^```\w+\n(.*?)^```$", README)
 
 
 def test_the_overlay_of_the_readme_says_where_kafka_and_images_are(
