@@ -42,6 +42,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "report": ("streamer.report.command:report", "Compare every system on recorded plays: figures and a page"),
     "send": ("streamer.operations.send:send", "Send recorded plays to the topic of plays, the oldest first"),
     "bench": ("streamer.bench.command:bench", "Measure what a worker would do on this machine"),
+    "catalogue": (
+        "streamer.operations.catalogue:catalogue",
+        "Show and load what tracks are called, and withdraw tracks from all lists",
+    ),
     "offsets": (
         "streamer.operations.offsets:offsets",
         "Show the offsets of each partition, and reset those that do not fit",

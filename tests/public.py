@@ -28,6 +28,8 @@ from models.training.reranker_counts import counted_reranker
 from streamer import command_line
 from streamer.archive import manifest
 from streamer.kafka.rights import (
+    catalogue_reader_rights,
+    catalogue_writer_rights,
     forgetter_rights,
     letter_reader_rights,
     letter_remover_rights,
@@ -172,6 +174,8 @@ def right_rows() -> Rows:
         "`releases list`": release_reader_rights(settings),
         "`releases promote`, `rollback`": promoter_rights(settings),
         "`send`, producers": sender_rights(settings),
+        "`catalogue show`": catalogue_reader_rights(settings),
+        "`catalogue load`, `withdraw`": catalogue_writer_rights(settings),
         "`offsets show`": offset_reader_rights(settings),
         "`listener`": listener_reader_rights(settings),
         "`forget`": forgetter_rights(settings),

@@ -81,6 +81,16 @@ def promoter_rights(settings: Settings) -> list[Right]:
     return _on(settings.releases_topic, "Read", "Write")
 
 
+def catalogue_reader_rights(settings: Settings) -> list[Right]:
+    """Return the rights of `catalogue show`."""
+    return _on(settings.catalogue_topic, "Read")
+
+
+def catalogue_writer_rights(settings: Settings) -> list[Right]:
+    """Return the rights of `catalogue load` and `withdraw`."""
+    return _on(settings.catalogue_topic, "Read", "Write")
+
+
 def offset_reader_rights(settings: Settings) -> list[Right]:
     """Return the rights of `offsets show`."""
     return [

@@ -289,6 +289,33 @@ class ListenersShown(msgspec.Struct, frozen=True):
     champion: str | None
 
 
+class CatalogueTrack(msgspec.Struct, frozen=True):
+    """What the catalogue says of a track; of a withdrawn or refused one, nothing but that.
+
+    Attributes:
+        id: of the track.
+        is_withdrawn: whether it is in no list.
+        refused: why its newest record is refused.
+    """
+
+    id: str
+    is_withdrawn: bool = False
+    refused: str | None = None
+    title: str | None = None
+    artists: tuple[str, ...] = ()
+    album: str | None = None
+    released: str | None = None
+    duration_ms: int | None = None
+    picture: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+class CatalogueShown(msgspec.Struct, frozen=True):
+    """Tracks of the catalogue, by id."""
+
+    tracks: tuple[CatalogueTrack, ...]
+
+
 class Finding(msgspec.Struct, frozen=True):
     """What a check found.
 

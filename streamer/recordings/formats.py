@@ -56,6 +56,12 @@ def find_format(source: Source, choice: ColumnChoice) -> Format:
     )
 
 
+def find_track(source: Source) -> str | None:
+    """Return SQL of the track, as `find_format` does, of a table that need not hold plays; None if there is none."""
+    known = next(_known_formats(source), None)
+    return known.track if known else _track(source)
+
+
 def _user(source: Source, name: str | None, known: Format | None) -> str | None:
     """Return the column of the listeners; None if all plays are of one, who may have been named."""
     user = (known.user if known else None) or _usual(source, "user")

@@ -1,0 +1,61 @@
+"""The catalogue on Kafka, for whoever looks something up once: read to its end, and written."""
+
+import asyncio
+from collections.abc import Collection, Iterable
+from contextlib import aclosing
+from itertools import islice
+from typing import Final
+
+from streamer.errors import ContractError
+from streamer.kafka.admin import KafkaAdmin
+from streamer.kafka.clients import running
+from streamer.kafka.connection import Connection
+from streamer.kafka.consumers import read_backlog
+from streamer.kafka.producers import create_producer
+from streamer.wire.catalogue import Entry, read_entry
+
+_IN_FLIGHT: Final = 5000
+_LINGER_MS: Final = 20
+
+
+async def find_entries(connection: Connection, topic: str, track_ids: Collection[str] = ()) -> dict[str, Entry]:
+    """Return the newest entry of some tracks, those that have one; without `track_ids`, of all.
+
+    The whole topic is read, whatever is looked for: 6 us of CPU a record.
+
+    Raises:
+        ContractError: there is no such topic.
+    """
+    wanted, found = frozenset(track_ids), dict[str, Entry]()
+    partitions = await _partitions(connection, topic)
+    async with aclosing(read_backlog(connection, topic, partitions)) as records:
+        async for record in records:
+            entry = read_entry(record.key, record.value)
+            if entry.track_id and (not wanted or entry.track_id in wanted):
+                found[entry.track_id] = entry
+    return found
+
+
+async def write_entries(connection: Connection, topic: str, entries: Iterable[tuple[str, bytes | None]]) -> int:
+    """Write the values of tracks by their ids; return how many, once every in-sync replica has them.
+
+    Raises:
+        ContractError: there is no such topic.
+    """
+    await _partitions(connection, topic)
+    num = 0
+    async with running(create_producer(connection, max_batch_bytes=1 << 18, linger_ms=_LINGER_MS)) as producer:
+        left = iter(entries)
+        while portion := list(islice(left, _IN_FLIGHT)):
+            sent = [await producer.send(topic, value, track_id.encode()) for track_id, value in portion]
+            await asyncio.gather(*sent)
+            num += len(sent)
+    return num
+
+
+async def _partitions(connection: Connection, topic: str) -> list[int]:
+    async with KafkaAdmin(connection) as admin:
+        partitions = await admin.find_partitions(topic)
+    if not partitions:
+        raise ContractError(f"there is no topic {topic}: the first worker creates it; or set REFRAIN_CATALOGUE_TOPIC")
+    return list(partitions)
