@@ -50,7 +50,7 @@ def _show(settings: "Settings", *, tracks: tuple[str, ...], as_json: bool) -> No
 @catalogue.command(
     "load", examples=["refrain catalogue load tracks.jsonl", "refrain catalogue load my_spotify_data.zip"], reads=_READS
 )
-@click.argument("file", type=click.Path(exists=True, path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path))
 @pass_settings
 def _load(settings: "Settings", *, file: Path) -> None:
     """Write the tracks of a file to the catalogue.

@@ -42,3 +42,8 @@ def test_names_of_a_spotify_history_have_albums_and_a_file_of_several_is_read_as
 def test_a_file_without_titles_is_refused() -> None:
     with pytest.raises(RecordingError, match="no columns contain the track and its title"):
         list(read_names(FILES / "00-control.csv"))
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match="nowhere"):
+        list(read_names(tmp_path / "nowhere.zip"))
