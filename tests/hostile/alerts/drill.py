@@ -34,6 +34,7 @@ class Drill:
         prometheus: which watches.
         note: takes the row of the page once the alert has ended.
         steps: of the runbook that were carried out, in order.
+        has_fired: whether it was seen.
     """
 
     alert: str
@@ -41,13 +42,16 @@ class Drill:
     prometheus: Watching
     note: Callable[[Row], None]
     steps: list[str] = field(default_factory=list)
+    has_fired: bool = False
 
     async def fires(self) -> None:
         """Wait until the alert fires."""
         await self.prometheus.fires(self.alert, deadline_s=_LIMIT_S)
+        self.has_fired = True
 
     async def ends(self) -> None:
         """Wait until it fires no more, by what was done."""
+        assert self.has_fired, "it has not fired"
         assert self.steps, "the runbook was not followed"
         await self.prometheus.ends(self.alert, deadline_s=_LIMIT_S)
         self.note(Row(self.alert, self.provocation, tuple(self.steps), self.prometheus.times_faster))

@@ -7,15 +7,14 @@ import json
 import re
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
-from urllib.error import URLError
 from urllib.request import urlopen
 
 import yaml
 
-from tests.until import DEADLINE_S, until_awaited
+from tests.until import DEADLINE_S, until_awaited, wait_until
 
 ALERTS: Final = Path(__file__).parents[3] / "k8s" / "alerts" / "refrain.yaml"
 
@@ -39,13 +38,21 @@ class Watching:
         self.times_faster = times_faster
 
     def firing(self) -> set[str]:
-        """Return the names of the alerts that fire; none while it does not answer yet."""
-        try:
-            with urlopen(f"http://127.0.0.1:{self._port}/api/v1/alerts", timeout=5) as answer:
-                alerts = json.load(answer)["data"]["alerts"]
-        except (URLError, OSError):
-            return set()
+        """Return the names of the alerts that fire.
+
+        Raises:
+            OSError: it does not answer.
+        """
+        with urlopen(f"http://127.0.0.1:{self._port}/api/v1/alerts", timeout=30) as answer:
+            alerts = json.load(answer)["data"]["alerts"]
         return {alert["labels"]["alertname"] for alert in alerts if alert["state"] == "firing"}
+
+    def answers(self) -> bool:
+        """Whether it answers."""
+        with suppress(OSError):
+            self.firing()
+            return True
+        return False
 
     async def fires(self, *names: str, deadline_s: float = DEADLINE_S) -> None:
         """Wait until alerts fire."""
@@ -59,7 +66,10 @@ class Watching:
         """Ask in a thread: plays, and whatever passes the proxy, go on meanwhile."""
 
         async def holds() -> bool:
-            return condition(await asyncio.to_thread(self.firing))
+            try:
+                return condition(await asyncio.to_thread(self.firing))
+            except OSError:  # no answer is no news
+                return False
 
         await until_awaited(holds, what, deadline_s=deadline_s, period_s=_PERIOD_S)
 
@@ -93,7 +103,9 @@ def watching(
     with (directory / "prometheus.log").open("wb") as log:
         process = subprocess.Popen([prometheus, *arguments], stdout=log, stderr=log)
     try:
-        yield Watching(port, times_faster)
+        watched = Watching(port, times_faster)
+        wait_until(watched.answers, "Prometheus answers")
+        yield watched
     finally:
         process.terminate()
         process.wait(DEADLINE_S)
