@@ -32,6 +32,8 @@ of this and writes the page, or the rows of the drills that it runs; a test refu
 
 So that hours need not pass, what the rules wait for (`for`) and look back at (`[1h]`) is divided by the number in the
 third column. Expressions and thresholds are those of the file: what is 60 seconds in an expression takes a minute here.
+A trainer whose disk or topic fails retries 120 times faster, and a release of four days ago was made under a clock that
+was four days behind.
 
 | alert | provoked by | times faster | its runbook, as carried out | test |
 | --- | --- | --- | --- | --- |
@@ -108,7 +110,7 @@ def render_page(rows: Sequence[tuple[Row, str]], before: Mapping[str, str] = Map
 
 def _line(row: Row, test: str) -> str:
     path = test.partition("::")[0]
-    steps, file = "<br>".join(row.steps), f"[{Path(path).name}](../{path})"
+    steps, file = "<br>".join(row.steps).replace("](#", "](runbooks.md#"), f"[{Path(path).name}](../{path})"
     cells = (f"[{row.alert}](runbooks.md#{row.alert.lower()})", row.provocation, str(row.times_faster), steps, file)
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
 

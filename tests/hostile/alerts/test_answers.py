@@ -41,7 +41,9 @@ async def test_what_a_faulty_producer_sends_is_reported_until_it_is_mended(
     refused = drill("RefrainRefusesPlays", "a producer that sends no JSON in every third play")
     unknown = drill("RefrainTracksUnknown", "a producer that puts a prefix before the ids of tracks")
 
-    async with playing(commands, lambda number: b"no play" if number % 3 else play_of("spotify:track:t1"), per_s=10):
+    async with playing(
+        commands, lambda number: b"no play" if number % 3 == 0 else play_of("spotify:track:t1"), per_s=10
+    ):
         await asyncio.gather(refused.fires(), unknown.fires())
 
     unknown.follow("mend the producer")

@@ -90,7 +90,7 @@ async def test_workers_that_hang_are_ended_and_their_partitions_are_answered_aga
     worker = start(commands, "worker", ports, INSTANCE_ID="a", SESSION_TIMEOUT_S="240")
     await unanswered.ends()
 
-    stuck = drill("RefrainWorkerStuck", "a step that waits for ever, as at a deadlock")
+    stuck = drill("RefrainWorkerStuck", "a fault put into the worker: a step that waits for ever, as at a deadlock")
     async with playing(commands, lambda number: play_of("deadlock" if number in (8, 9) else "t")):
         await stuck.fires()
         stuck.follow("end the process with SIGTERM")

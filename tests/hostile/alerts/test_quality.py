@@ -68,7 +68,9 @@ async def test_releases_that_are_missing_or_bad_are_reported_until_there_is_anot
     await failing.run(commands, "refrain releases promote", {"ID": release})
     await failing.ends()
 
-    step_fails = drill("RefrainStepFails", "a release with which a step fails at the plays of one track")
+    step_fails = drill(
+        "RefrainStepFails", "a fault put into the worker: with one release, a step fails at the plays of one track"
+    )
     await promote(commands, save_good)
     await until(lambda: worker.metric("refrain_releases_taken_up_total") == "3.0", "the release is taken up")
     await produce(kafka, commands.environment["PLAYS_TOPIC"], play_of("t11"))

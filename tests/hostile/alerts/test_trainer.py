@@ -89,9 +89,7 @@ async def test_what_the_trainer_missed_or_cannot_remove_is_reported_until_it_can
     worker, trainer = start(expiring, "worker", ports), start(expiring, "trainer", ports, sabotage=_HURRIED)
     await asyncio.gather(worker.ready(), trainer.ready())
     await until(lambda: worker.metric("refrain_partitions_owned") == "2.0", "it owns the partitions")
-    waits = drill(
-        "RefrainErasuresWait", "the topic of dead letters accepts no records: min.insync.replicas is too high"
-    )
+    waits = drill("RefrainErasuresWait", "the max.message.bytes of the topic of dead letters is too small")
 
     trainer.signal(signal.SIGSTOP)  # so that no pass comes in between
     await produce(kafka, topic, b"no play", key=b"gone")
