@@ -23,8 +23,8 @@ pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.drill, pytest.mar
 #: An hour becomes a minute: time for killed processes to be missed, and to start again.
 _SLOW = 60
 
-#: Half an hour becomes a minute: time for a worker to start again and again.
-_SLOWER = 30
+#: Half an hour becomes a minute and a half: time for a worker to start again and again.
+_SLOWER = 20
 
 #: A batch with a play of the track `deadlock` waits for ever, as two locks taken in turn would.
 _DEADLOCK = """
@@ -104,6 +104,7 @@ async def test_workers_that_hang_are_ended_and_their_partitions_are_answered_aga
 async def test_workers_that_share_an_identity_fence_each_other_until_each_has_its_own(
     commands: Commands, ports: dict[str, int], drill: StartDrill
 ) -> None:
+    await create_topic(commands.environment["KAFKA_BOOTSTRAP_SERVERS"], commands.environment["PLAYS_TOPIC"], 2)
     how = "two workers with one REFRAIN_INSTANCE_ID, started again whenever one ends"
     loop, fenced = drill("RefrainCrashLoop", how), drill("RefrainFencesLost", how)
     shared = functools.partial(start, commands, ports=ports, INSTANCE_ID="a")
