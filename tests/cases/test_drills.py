@@ -1,12 +1,13 @@
 """The page of drills: what is on it, and when it is written."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from tests.cases.drills import Drills, Row, render_page
+from tests.cases.drills import PAGE, Drills, Row, alerts, render_page
 
-KILLED = Row("RefrainKilled", "a | b", ("`refrain worker`", "start one"), 120)
+KILLED = Row("RefrainKilled", "a | b", ("`refrain worker`", "[see](#there)"), 120)
 TEST = "tests/test_x.py::test_x[1]"
 
 
@@ -19,7 +20,7 @@ def report(outcome: str) -> pytest.TestReport:
 
 def test_a_row_has_the_provocation_and_what_the_runbook_had_done() -> None:
     assert render_page([(KILLED, TEST)]).splitlines()[-1] == (
-        r"| [RefrainKilled](runbooks.md#refrainkilled) | a \| b | 120 | `refrain worker`<br>start one | "
+        r"| [RefrainKilled](runbooks.md#refrainkilled) | a \| b | 120 | `refrain worker`<br>[see](runbooks.md#there) | "
         "[test_x.py](../tests/test_x.py) |"
     )
 
@@ -42,3 +43,7 @@ def test_a_drill_that_fails_has_no_row(tmp_path: Path) -> None:
     drills.pytest_sessionfinish()
 
     assert not page.exists()
+
+
+def test_each_alert_has_been_provoked_and_ended_by_its_runbook() -> None:
+    assert sorted(re.findall(r"(?m)^\| \[(\w+)\]", PAGE.read_text())) == sorted(alerts())
