@@ -39,7 +39,7 @@ NUM_PARTITIONS = 6  # in one fetch some of them come before the damaged one
 def environment_of(kafka: DevKafka, prefix: str, directory: Path) -> dict[str, str]:
     """Return the settings of a worker with topics of its own."""
     topics = {f"REFRAIN_{name}_TOPIC": f"{prefix}.{name.lower()}"
-              for name in ("PLAYS", "SHORT_TERM", "LONG_TERM", "DEAD_LETTER", "RELEASES")}  # fmt: skip
+              for name in ("PLAYS", "SHORT_TERM", "LONG_TERM", "DEAD_LETTER", "RELEASES", "CATALOGUE")}  # fmt: skip
     return {
         **topics, "REFRAIN_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers, "REFRAIN_APP_ID": prefix,
         "REFRAIN_STATE_DIR": str(directory / "state"), "REFRAIN_RELEASES_URL": str(directory / "releases"),

@@ -39,6 +39,7 @@ async def settings(kafka: DevKafka, topic_prefix: str, tmp_path: Path) -> Settin
         long_term_topic=f"{topic_prefix}-long-term",
         dead_letter_topic=f"{topic_prefix}-dead-letter",
         releases_topic=f"{topic_prefix}-releases",
+        catalogue_topic=f"{topic_prefix}-catalogue",
         partitions=2,
     )
     await ensure_topics(settings)

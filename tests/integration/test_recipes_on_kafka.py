@@ -75,7 +75,7 @@ async def test_one_worker_serves_every_recipe_in_turn_as_the_offline_step_does(
 ) -> None:
     at = kafka.bootstrap_servers
     topics: dict[str, Any] = {f"{name}_topic": f"{topic_prefix}.{name}"
-              for name in ("plays", "short_term", "long_term", "dead_letter", "releases")}  # fmt: skip
+              for name in ("plays", "short_term", "long_term", "dead_letter", "releases", "catalogue")}  # fmt: skip
     settings = Settings(
         kafka_bootstrap_servers=at, app_id=topic_prefix, state_dir=tmp_path / "state", partitions=1, answer="each",
         releases_url=str(tmp_path / "releases"),

@@ -189,6 +189,6 @@ def with_topics_of_its_own(secured: SecuredKafka, prefix: str) -> Settings:
         update={"app_id": prefix}
         | {
             f"{name}_topic": f"{prefix}.{name}"
-            for name in ("plays", "short_term", "long_term", "dead_letter", "releases")
+            for name in ("plays", "short_term", "long_term", "dead_letter", "releases", "catalogue")
         }
     )

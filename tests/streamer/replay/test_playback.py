@@ -43,6 +43,7 @@ async def stage(kafka: DevKafka, topic_prefix: str, draw_listening: Callable[...
         plays_topic=f"{topic_prefix}.plays", short_term_topic=f"{topic_prefix}.short",
         long_term_topic=f"{topic_prefix}.long", dead_letter_topic=f"{topic_prefix}.dead",
         releases_topic=f"{topic_prefix}.releases",
+        catalogue_topic=f"{topic_prefix}.catalogue",
     )  # fmt: skip
     await ensure_topics(settings)
     listening = draw_listening(600)
