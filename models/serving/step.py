@@ -129,12 +129,23 @@ def moments_at(recommender: Recommender, step_input: StepInput, num_best: int) -
     Raises:
         ValueError: an anchor lies before the last play already folded.
     """
+    at_anchors = known_at_anchors(recommender, step_input)
+    with torch.inference_mode():
+        for part in at_anchors.slices():
+            yield ask(recommender, part, num_best)
+
+
+def known_at_anchors(recommender: Recommender, step_input: StepInput) -> KnownAtAnchors:
+    """Return what is known at the anchors of a step before the first stage looks.
+
+    Raises:
+        ValueError: an anchor lies before the last play already folded.
+    """
     _reject_lost_anchors(step_input)
     known = known_plays(step_input.histories, recommender.catalogue, recommender.network.config)
     with torch.inference_mode():
         _, counts = _count(recommender, step_input)
-        for part in _advance(recommender, known, step_input, counts)[1].slices():
-            yield ask(recommender, part, num_best)
+        return _advance(recommender, known, step_input, counts)[1]
 
 
 def _reject_lost_anchors(step_input: StepInput) -> None:
@@ -175,7 +186,7 @@ def _rank(
     recommender: Recommender, at_anchors: KnownAtAnchors, *, sizes: tuple[int, ...], heard_masked: tuple[int, ...]
 ) -> tuple[Ranked, ...]:
     """Rank at every anchor: slices of the lists of each horizon, put together again."""
-    compiled, num_best = recommender.compiled_reranker, _num_best(recommender, sizes, heard_masked)
+    compiled, num_best = recommender.compiled_reranker, num_best_of(recommender, sizes, heard_masked)
     slices: list[list[Ranked]] = []
     for part in at_anchors.slices():
         if compiled is not None:
@@ -224,7 +235,7 @@ def _joined(slices: Sequence[Ranked]) -> Ranked:
     return Ranked(np.concatenate([each.rows for each in slices]), np.concatenate([each.scores for each in slices]))
 
 
-def _num_best(recommender: Recommender, sizes: tuple[int, ...], heard_masked: tuple[int, ...]) -> int:
+def num_best_of(recommender: Recommender, sizes: tuple[int, ...], heard_masked: tuple[int, ...]) -> int:
     """Return how many tracks of the first stage suffice, whatever is masked."""
     num_listed = max(sizes) + RING_SIZE * any(heard_masked)
     reranker = recommender.reranker
