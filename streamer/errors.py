@@ -9,6 +9,9 @@
     +-- ReleaseError           a release cannot be taken up: logged, the worker keeps the one it has
     |   +-- StoreError         the store of the releases fails or does not answer: tried again, it may recover
     +-- StepError              a step cannot be computed: its batch is retried in halves, down to the guilty play
+    +-- ElsewhereError         a listener does not live here, or is moving: whoever asked asks another worker
+    +-- BusyError              more is asked of a worker than it answers beside its plays: whoever asked tries later
+    +-- ImaginedError          what is imagined cannot be: a play that would be refused, or one that is not remembered
     +-- RecordingError         a file of plays cannot be read, or too few of its rows are plays: printed, exit 1
     +-- CheckpointError        a checkpoint is damaged, or from another fit: printed, exit 1, the file is kept
 
@@ -56,3 +59,15 @@ class RecordingError(RefrainError):
 
 class StepError(RefrainError):
     """Raised when a step raised, ran out of memory or produced a NaN or infinity; names the release and the failure."""
+
+
+class ElsewhereError(RefrainError):
+    """Raised when a listener's partition is not here, or not yet; names it."""
+
+
+class BusyError(RefrainError):
+    """Raised when as much is asked of a worker as it answers beside its plays."""
+
+
+class ImaginedError(RefrainError):
+    """Raised when a play that is added would be refused, or one that is removed is not remembered."""

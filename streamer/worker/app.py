@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.faust.app import ChunkApp, create_chunk_app, listener_table
+from models.release import Release
+from streamer.faust.app import ChunkApp, create_chunk_app, is_ready, listener_table, owned_partitions
 from streamer.faust.marks import Marks
 from streamer.faust.stream import consume
 from streamer.kafka.connection import connection_of
@@ -29,6 +30,7 @@ from streamer.worker.batch import Batch
 from streamer.worker.batching import Drain
 from streamer.worker.champion import Releases
 from streamer.worker.engine import Engine
+from streamer.worker.listening import Listening
 from streamer.worker.outputs import Topics
 from streamer.worker.pace import Pace
 from streamer.worker.pipeline import Answering
@@ -113,6 +115,28 @@ def create_worker(
     )
     consume(app, settings.plays_topic, answering.answer_plays)
     return Worker(app, answering)
+
+
+def create_listening(settings: Settings, worker: Worker, num_partitions: int) -> Listening:
+    """Build what answers questions about listeners, beside a worker's plays."""
+    app, answering = worker.app, worker.answering
+    partitioners = [PARTITIONERS[settings.partitioner]] if settings.partitioner else list(PARTITIONERS.values())
+
+    def answered() -> list[int]:
+        return [tp.partition for tp in owned_partitions(app, settings.plays_topic)] if is_ready(app) else []
+
+    def champion() -> Release | None:
+        return answering.releases.champion.release if answering.releases.champion else None
+
+    return Listening(
+        table=answering.table,
+        champion=champion,
+        withdrawn=lambda: answering.withdrawals.keys,
+        sizes=(settings.short_term_size, settings.long_term_size),
+        heard_masked=_HEARD_MASKED[settings.answer],
+        homes=lambda key: sorted({partition_of(key, num_partitions) for partition_of in partitioners}),
+        answered=answered,
+    )
 
 
 def create_engine(settings: Settings) -> Engine:

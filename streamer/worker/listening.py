@@ -1,0 +1,143 @@
+"""Listening: what a worker says of a listener when somebody asks: state, lists and their reasons, and what if.
+
+States are read on the event loop, as a batch reads them: meanwhile no partition is taken away and no store closed. All
+else is computed on the sideline, on a copy: nothing here can write.
+"""
+
+import functools
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.release import Release
+from streamer.errors import ElsewhereError, ImaginedError
+from streamer.faust.table import ListenerTable
+from streamer.wire.changelog import listener_key
+from streamer.wire.plays import PlayColumns
+from streamer.wire.state import decode
+from streamer.wire.views import ImaginedPlay, ListenerView, WhatIf
+from streamer.worker.narrowing import Narrowing
+from streamer.worker.showing import show_counts, show_explained, show_lineage, show_lists, show_plays
+from streamer.worker.sideline import Sideline
+from streamer.worker.what_if import Ranking, imagine, read_added
+
+#: Questions that are answered or wait; more are refused.
+MAX_QUESTIONS: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Answers questions about listeners.
+
+    Attributes:
+        table: the states.
+        champion: the release that answers; None before the first.
+        withdrawn: uint64 (W,), keys of tracks that no list may hold; another array once they change.
+        sizes: length of the lists, by horizon.
+        heard_masked: how many of the latest plays are left out of the lists, by horizon.
+        homes: the partitions in which a user id may live.
+        answered: the partitions whose plays are answered here now.
+        clock: seconds since the epoch.
+        sideline: computes.
+        narrowing: leaves out withdrawn tracks, as the engine does.
+    """
+
+    table: ListenerTable
+    champion: Callable[[], Release | None]
+    withdrawn: Callable[[], NDArray[np.uint64]]
+    sizes: tuple[int, int]
+    heard_masked: tuple[int, int]
+    homes: Callable[[bytes], Collection[int]]
+    answered: Callable[[], Collection[int]]
+    clock: Callable[[], float] = time.time
+    sideline: Sideline = field(default_factory=lambda: Sideline(MAX_QUESTIONS))
+    narrowing: Narrowing = field(default_factory=Narrowing)
+
+    async def look(self, user: str) -> ListenerView:
+        """Return a listener's state, and both lists as they are, with the reasons for each track.
+
+        Raises:
+            ElsewhereError: the listener's partition is not here, or not yet.
+            BusyError: too many questions wait.
+        """
+        partition, record = self._read(user)
+        return await self.sideline.run(functools.partial(self._view, user, partition, record, self.champion()))
+
+    async def what_if(self, user: str, added: Sequence[ImaginedPlay], removed: Collection[int]) -> WhatIf:
+        """Return both lists as they are, and as they would be with plays added and remembered ones removed.
+
+        Args:
+            user: the user id.
+            added: oldest first; they come after the latest play.
+            removed: numbers of remembered plays, see `RememberedPlay`.
+
+        Raises:
+            ElsewhereError: the listener's partition is not here, or not yet.
+            BusyError: too many questions wait.
+            ImaginedError: an added play would be refused, a removed one is not remembered, or no release answers.
+        """
+        _, record = self._read(user)
+        if (release := self.champion()) is None:
+            raise ImaginedError("there are no lists before the first release")
+        plays = read_added(user, added, int(self.clock() * 1000))
+        return await self.sideline.run(
+            functools.partial(self._imagine, user, record, release, plays, frozenset(removed))
+        )
+
+    def close(self) -> None:
+        """Answer nothing more."""
+        self.sideline.close()
+
+    def _read(self, user: str) -> tuple[int, bytes | None]:
+        """Return where a listener lives and their state; None if they have none, and live nowhere else."""
+        key, homes, here = user.encode(), self.homes(user.encode()), set(self.answered())
+        for partition in homes:
+            if partition in here:
+                try:
+                    (record,) = self.table.store.multi_get(partition, [listener_key(key)])
+                except LookupError:
+                    here.discard(partition)
+                    continue
+                if record is not None:
+                    return partition, record
+        if missing := [partition for partition in homes if partition not in here]:
+            raise ElsewhereError(f"partition {missing[0]} is not answered here now; ask the worker that owns it")
+        return next(iter(homes)), None
+
+    def _view(self, user: str, partition: int, record: bytes | None, release: Release | None) -> ListenerView:
+        catalogue = release.catalogue if release else None
+        states = decode([record], release.network.config.hidden_size if release else 0)
+        named = (release.release_id, release.key) if release else None
+        ranking = self._ranking(release) if release else None
+        answered = ranking.answer(states) if ranking else None
+        return ListenerView(
+            user_id=user,
+            release=release.release_id if release else None,
+            lineage=None if record is None else show_lineage(states, partition, len(record), named),
+            is_rebuilt=bool(release and record is not None and states.release_key[0] != release.key),
+            plays=show_plays(states, catalogue),
+            counts=show_counts(states, catalogue),
+            lists=show_explained(ranking, answered) if ranking else (),
+        )
+
+    def _imagine(
+        self, user: str, record: bytes | None, release: Release, added: PlayColumns | None, removed: Collection[int]
+    ) -> WhatIf:
+        ranking = self._ranking(release)
+        imagined = imagine(ranking, record, added, removed)
+        return WhatIf(
+            user_id=user,
+            release=release.release_id,
+            is_rebuilt=imagined.is_rebuilt,
+            num_covered=imagined.after.num_covered if imagined.after else 0,
+            before=show_lists(ranking, imagined.before),
+            after=show_lists(ranking, imagined.after),
+        )
+
+    def _ranking(self, release: Release) -> Ranking:
+        """Rank over the release without withdrawn tracks, as the engine does."""
+        return Ranking(self.narrowing.without(release, self.withdrawn()), self.sizes, self.heard_masked)

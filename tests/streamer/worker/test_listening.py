@@ -1,0 +1,106 @@
+"""What a worker says of a listener, from a real store."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+import msgspec
+import pytest
+from faust.types import TP
+
+from models.release import Release
+from streamer.errors import ElsewhereError, ImaginedError
+from streamer.faust.app import create_chunk_app, listener_table
+from streamer.faust.table import ListenerTable
+from streamer.settings import Settings
+from streamer.wire.views import ImaginedPlay, ListenerView, WhatIf
+from streamer.worker.listening import Listening
+from streamer.worker.narrowing import NOTHING
+from tests.builders import NOON_MS, play
+from tests.offline import CHAMPION, SIZES, Worker
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> ListenerTable:
+    app = create_chunk_app(Settings(state_dir=tmp_path))
+    app.finalize()
+    table = listener_table(app, 2)
+    for partition in (0, 1):
+        table.persisted_offset(TP(table.changelog_topic_name, partition))
+    worker = Worker().serve_all({0: [play(at, "u", f"t{at % 5}", NOON_MS + at) for at in range(70)], 1: []})
+    table.store.write_batch(0, worker.store[0].items(), 1)
+    return table
+
+
+def listening_of(table: ListenerTable, release: Release | None = CHAMPION, here: Collection[int] = (0, 1)) -> Listening:
+    return Listening(
+        table, lambda: release, lambda: NOTHING, SIZES, (0, 0),
+        homes=lambda key: (0,) if key < b"v" else (1, 0), answered=lambda: here, clock=lambda: NOON_MS / 1000,
+    )  # fmt: skip
+
+
+async def test_a_view_shows_state_lists_and_reasons_and_goes_through_json(table: ListenerTable) -> None:
+    listening = listening_of(table)
+    view = await listening.look("u")
+    listening.close()
+
+    assert msgspec.json.decode(msgspec.json.encode(view), type=ListenerView) == view
+    assert view.lineage is not None
+    assert (view.lineage.plays_seen, view.lineage.source_offset, view.lineage.release) == (70, 69, CHAMPION.release_id)
+    assert [(each.number, each.track_id) for each in view.plays[:2]] == [(70, "t4"), (69, "t3")]
+    assert (len(view.plays), view.plays[-1].number, len(view.counts)) == (64, 7, 5)
+    for shown, size in zip(view.lists, SIZES, strict=True):
+        assert len(shown.tracks) == size
+        for track in shown.tracks:
+            assert track.why is not None
+            assert track.why.words
+            assert (track.why.ring is not None) == (track.track_id in {"t0", "t1", "t2", "t3", "t4"})
+
+
+async def test_plays_are_imagined_and_the_store_stays_as_it_is(table: ListenerTable) -> None:
+    listening, stored = listening_of(table), table.store.multi_get(0, [b"\x01u"])
+    whatif = await listening.what_if("u", [ImaginedPlay("t9"), ImaginedPlay("unheard of")], [70, 69])
+    same = await listening.what_if("u", [], [])
+    view = await listening.look("u")
+    listening.close()
+
+    assert msgspec.json.decode(msgspec.json.encode(whatif), type=WhatIf) == whatif
+    assert (whatif.is_rebuilt, whatif.num_covered, same.is_rebuilt) == (True, 64, False)
+    assert whatif.before != whatif.after
+    for shown, before, after in zip(view.lists, same.before, same.after, strict=True):
+        assert before == after
+        assert [(track.track_id, track.score) for track in shown.tracks] == [
+            (track.track_id, track.score) for track in before.tracks
+        ]
+    assert table.store.multi_get(0, [b"\x01u"]) == stored
+
+
+async def test_a_new_listener_has_no_lists_until_plays_are_imagined(table: ListenerTable) -> None:
+    listening = listening_of(table)
+    view, whatif = await listening.look("a"), await listening.what_if("a", [ImaginedPlay("t9")], [])
+    listening.close()
+
+    assert (view.lineage, view.plays, view.lists) == (None, (), ())
+    assert whatif.before == ()
+    assert [len(shown.tracks) for shown in whatif.after] == list(SIZES)
+
+
+async def test_before_the_first_release_the_plays_are_shown_and_nothing_is_imagined(table: ListenerTable) -> None:
+    listening = listening_of(table, release=None)
+    view = await listening.look("u")
+
+    assert (view.release, view.lists, len(view.plays)) == (None, (), 64)
+    with pytest.raises(ImaginedError, match="before the first release"):
+        await listening.what_if("u", [], [])
+    listening.close()
+
+
+async def test_a_listener_whose_partition_is_elsewhere_or_moves_is_not_answered(table: ListenerTable) -> None:
+    for listening in (listening_of(table, here=(1,)), listening_of(table, here=())):
+        with pytest.raises(ElsewhereError, match="partition 0 is not answered here now"):
+            await listening.look("u")
+        listening.close()
+    table.store.revoke_partitions(table, {TP(table.changelog_topic_name, 1)})
+    listening = listening_of(table)  # still counts partition 1 as its own
+    with pytest.raises(ElsewhereError, match="partition 1 is not answered here now"):
+        await listening.look("v")
+    listening.close()
