@@ -63,7 +63,7 @@ def simulator_rights(settings: Settings) -> list[Right]:
     """Return the rights of `simulate`, which also looks whether all topics are as they should be."""
     checked = (
         settings.changelog_topic, settings.short_term_topic, settings.long_term_topic, settings.dead_letter_topic,
-        settings.releases_topic,
+        settings.releases_topic, settings.catalogue_topic,
     )  # fmt: skip
     return [
         *_on(settings.plays_topic, "Read", "Write", "DescribeConfigs"),
