@@ -20,7 +20,8 @@ def leave_at_the_end(consumer: AIOKafkaConsumer, identity: str) -> None:
     coordinator = consumer._coordinator  # noqa: SLF001  has no public hook for its end
 
     async def leave_group() -> None:
-        if coordinator.generation > 0:
+        is_ending = coordinator._closing.done()  # noqa: SLF001  aiokafka calls this for an idle member too
+        if is_ending and coordinator.generation > 0:
             request = leave(coordinator.group_id, coordinator.member_id, identity)
             try:
                 error = for_code(await coordinator._send_req(request))  # noqa: SLF001  asks the group's coordinator

@@ -41,6 +41,22 @@ async def test_the_others_get_the_partitions_of_a_static_member_that_leaves(
     assert "group left" in caplog.text
 
 
+async def test_a_member_that_only_rests_stays(
+    kafka: DevKafka, topic_prefix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    await create_topic(kafka.bootstrap_servers, topic_prefix)
+    async with running(member_of(topic_prefix, kafka, "worker-0")) as member:
+        leave_at_the_end(member, "worker-0")
+        member.subscribe([topic_prefix])
+        await until(member.assignment, "it has joined")
+
+        await member._coordinator._maybe_leave_group()  # its heartbeat does, once nothing was fetched for too long
+
+        assert "group left" not in caplog.text
+        await until(lambda: member._coordinator.generation > 0, "it is back")
+
+
 async def test_a_member_that_cannot_leave_says_so_and_stops(
     kafka: DevKafka, topic_prefix: str, caplog: pytest.LogCaptureFixture
 ) -> None:
