@@ -68,8 +68,8 @@ class Engine:
             withdrawn,
         )
 
-    async def check(self, release: Release) -> None:
-        """End the process unless the device computes a known good play.
+    async def check(self, release: Release, withdrawn: NDArray[np.uint64] = NOTHING) -> None:
+        """End the process unless the device computes a known good play, without the tracks that the others go without.
 
         It is the first play of a new listener. A few tracks of the catalogue are tried, because any one of them may be
         the fault; the first that succeeds is the known good one from then on, so that a device that fails
@@ -81,7 +81,7 @@ class Engine:
         failure: StepError | None = None
         for number, key in enumerate(keys := self._known_good[1]):
             try:
-                await self._run(release, first_plays(release, key))
+                await self._run(release, first_plays(release, key), withdrawn)
             except StepError as exc:
                 failure = exc
             else:
@@ -89,9 +89,7 @@ class Engine:
                 return
         crash("not even a known good play can be computed; check the device, then the release", failure)
 
-    async def _run(
-        self, release: Release, step_input: StepInput, withdrawn: NDArray[np.uint64] = NOTHING
-    ) -> StepOutput:
+    async def _run(self, release: Release, step_input: StepInput, withdrawn: NDArray[np.uint64]) -> StepOutput:
         asked = release, step_input, withdrawn
         try:
             computing = asyncio.get_running_loop().run_in_executor(self._thread, self._attempt, *asked)

@@ -166,7 +166,7 @@ class Answering:
     async def _check_device(self) -> None:
         """End the process unless the device still computes; a step has failed, so there is a champion."""
         assert self.releases.champion is not None
-        await self.engine.check(self.releases.champion.release)
+        await self.engine.check(self.releases.champion.release, self.withdrawals.keys)
 
 
 def _num_hidden(champion: Champion | None) -> int:

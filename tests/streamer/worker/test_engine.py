@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from models.plays.catalogue import PAD, track_keys
+from models.serving.recommender import Recommender
 from models.serving.step import StepOutput, step
 from models.serving.step_input import StepInput
 from streamer.errors import StepError
@@ -159,6 +161,31 @@ async def test_a_device_that_computes_no_track_ends_the_process(sabotage: Sabota
 
     with pytest.raises(SystemExit, match="check the device"):
         await engine.check(RELEASE)
+    engine.close()
+
+
+@pytest.mark.usefixtures("crashes")
+async def test_a_release_that_fails_only_without_the_withdrawn_tracks_ends_the_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> Recommender:
+        raise RuntimeError("CUDA error: out of memory")
+
+    engine, withdrawn = make_engine(), track_keys(["t1"])
+    monkeypatch.setattr(Recommender, "without", fail)
+    await engine.check(RELEASE)
+
+    with pytest.raises(SystemExit, match="not even a known good play"):  # else each play would become a dead letter
+        await engine.check(RELEASE, withdrawn)
+    engine.close()
+
+
+async def test_an_engine_without_any_track_left_answers_with_empty_lists() -> None:
+    engine, batch = make_engine(), make_batch()
+
+    output = await engine.step(RELEASE, batch, batch.last_plays, np.sort(track_keys(TRACK_IDS)))
+
+    assert all((ranked.rows == PAD).all() for ranked in output.ranked)
     engine.close()
 
 
