@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from streamer.faust.app import stop_app
 from streamer.kafka.topics import ensure_topics
 from streamer.settings import Settings
-from streamer.worker.app import create_worker
+from streamer.worker.app import Worker, create_worker
 from streamer.worker.engine import Engine
 from streamer.worker.pipeline import Answering
 from tests.until import until
@@ -15,12 +15,19 @@ from tests.until import until
 @asynccontextmanager
 async def working(settings: Settings, engine: Engine | None = None) -> AsyncIterator[Answering]:
     """Run a worker on the topics of the settings."""
+    async with running(settings, engine) as worker:
+        yield worker.answering
+
+
+@asynccontextmanager
+async def running(settings: Settings, engine: Engine | None = None) -> AsyncIterator[Worker]:
+    """Run a worker, and yield all of it."""
     worker = create_worker(settings, await ensure_topics(settings), engine)
     await worker.answering.releases.start()
     await worker.answering.withdrawals.start()
     await worker.app.start()
     try:
-        yield worker.answering
+        yield worker
     finally:
         await worker.answering.drain.close()
         await stop_app(worker.app)

@@ -11,12 +11,19 @@ from models.release import Release
 from streamer.errors import ElsewhereError, ImaginedError
 from streamer.faust.app import create_chunk_app, listener_table
 from streamer.faust.table import ListenerTable
+from streamer.kafka.topics import ensure_topics
+from streamer.local.devkafka import DevKafka
+from streamer.releases.alias import move_alias
 from streamer.settings import Settings
+from streamer.wire.messages import Recommendation, ReleaseNotice
 from streamer.wire.views import ImaginedPlay, ListenerView, WhatIf
+from streamer.worker.app import create_listening
 from streamer.worker.listening import Listening
 from streamer.worker.narrowing import NOTHING
-from tests.builders import NOON_MS, play
+from tests.builders import NOON_MS, play, play_value, save_tiny_release
 from tests.offline import CHAMPION, SIZES, Worker
+from tests.onkafka import produce, read_committed
+from tests.working import running, until_marked
 
 
 @pytest.fixture
@@ -104,3 +111,41 @@ async def test_a_listener_whose_partition_is_elsewhere_or_moves_is_not_answered(
     with pytest.raises(ElsewhereError, match="partition 1 is not answered here now"):
         await listening.look("v")
     listening.close()
+
+
+@pytest.mark.kafka
+async def test_a_worker_says_what_it_answers_and_what_it_then_does_answer(
+    kafka: DevKafka, topic_prefix: str, tmp_path: Path
+) -> None:
+    at = kafka.bootstrap_servers
+    settings = Settings(
+        kafka_bootstrap_servers=at, app_id=topic_prefix, state_dir=tmp_path / "state", partitions=1, device="cpu",
+        releases_url=str(tmp_path / "releases"), plays_topic=f"{topic_prefix}.plays",
+        short_term_topic=f"{topic_prefix}.short", long_term_topic=f"{topic_prefix}.long",
+        dead_letter_topic=f"{topic_prefix}.dead", releases_topic=f"{topic_prefix}.releases",
+        catalogue_topic=f"{topic_prefix}.catalogue",
+    )  # fmt: skip
+    await ensure_topics(settings)
+    await move_alias(
+        kafka.connection, settings.releases_topic, ReleaseNotice(*save_tiny_release(tmp_path / "releases"))
+    )
+    await produce(at, settings.plays_topic, *(play_value("u", track) for track in ("t1", "t2", "t5")))
+
+    async with running(settings) as worker:
+        listening = create_listening(settings, worker, 1)
+        await until_marked(worker.answering, 2)
+        view = await listening.look("u")
+        whatif = await listening.what_if("u", [ImaginedPlay("t7", NOON_MS)], [])
+        await produce(at, settings.plays_topic, play_value("u", "t7"))
+        await until_marked(worker.answering, 3)
+        listening.close()
+
+    for horizon, topic in enumerate((settings.short_term_topic, settings.long_term_topic)):
+        answers = {}
+        for each in await read_committed(at, topic):
+            answer = msgspec.json.decode(each.value or b"", type=Recommendation)
+            answers[answer.source_offset] = [(track.track_id, track.score) for track in answer.tracks]
+        for shown, offset in ((view.lists, 2), (whatif.before, 2), (whatif.after, 3)):
+            tracks = shown[horizon].tracks
+            assert [track.track_id for track in tracks] == [track_id for track_id, _ in answers[offset]]
+            assert [track.score for track in tracks] == pytest.approx([score for _, score in answers[offset]], abs=1e-3)
