@@ -124,7 +124,10 @@ class DevKafka:
         if self._node is not None:
             raise KafkaUnavailableError(f"the embedded Kafka at {self.bootstrap_servers} already runs; stop() it first")
         if self._port is not None and not is_free(self._port):
-            raise KafkaUnavailableError(f"port {self._port} of 127.0.0.1 is taken; free it or choose another")
+            raise KafkaUnavailableError(
+                f"port {self._port} of 127.0.0.1 is taken; free it or choose another, as in `make kafka PORT=19092`, "
+                "and set REFRAIN_KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:19092 for whatever uses it"
+            )
         self._java = self._java or java_command()
         if self._directory is None and self._temporary is None:
             self._temporary = Path(tempfile.mkdtemp(prefix="refrain-kafka-"))

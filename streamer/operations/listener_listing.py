@@ -13,6 +13,7 @@ from streamer.operations.shapes import (
 )
 from streamer.operations.times import when
 from streamer.releases.first import FIRST_RELEASE
+from streamer.wire.changelog import NO_MARK
 
 
 def to_text(shown: ListenersShown) -> str:
@@ -40,7 +41,11 @@ def receipts_text(user: str, receipts: Sequence[ForgetReceipt]) -> str:
 def _lines(shown: ListenerShown) -> Iterator[str]:
     yield f"listener    {escape(shown.user)}"
     yield f"partition   {shown.partition}, by {' and '.join(shown.partitioners)}"
-    yield f"progress    plays are applied up to offset {shown.mark}, {max(0, shown.end - shown.mark - 1)} wait"
+    num_waiting = max(0, shown.end - shown.mark - 1)
+    if shown.mark == NO_MARK.offset and num_waiting:
+        yield f"progress    no worker has applied a play of this partition yet, {num_waiting} wait"
+    else:
+        yield f"progress    plays are applied up to offset {shown.mark}, {num_waiting} wait"
     if shown.state is None:
         was = "" if shown.changelog_offset is None else f"; it was removed at offset {shown.changelog_offset}"
         yield f"state       none{was}"
@@ -58,6 +63,8 @@ def _state_lines(state: StateShown, offset: int | None) -> Iterator[str]:
         yield f"lineage     folded from {state.plays_folded} plays by release {named}"
     yield f"remembers   the latest {len(state.ring)} plays, and how often {state.num_counted} tracks were played"
     yield from (f"            {_play_line(play)}" for play in state.ring)
+    if any(play.track is None for play in state.ring):
+        yield "            (# is the hash of a track that is in neither list)"
 
 
 def _play_line(play: RememberedPlay) -> str:

@@ -40,5 +40,5 @@ def send(settings: "Settings", *, recording: Recording) -> None:
         num_partitions = asyncio.run(once_admitted(connection_of(settings), sender_rights(settings), call))
     sys.stdout.write(
         f"{num_plays:,} plays of {len(plays.user_ids):,} listeners are on {settings.plays_topic}, in "
-        f"{num_partitions} partitions\n"
+        f"{num_partitions} partitions, at {settings.kafka_bootstrap_servers}\n"
     )

@@ -22,7 +22,7 @@ REPEATED: Final = "repeated-in-another-file"
 
 _BROKEN: Final = "it cannot be parsed"
 _NO_TIME: Final = "it has no time"
-_NOT_A_TIME: Final = "its time is neither a number nor a date that is understood, e.g. 2020-09-13T12:29:57Z"
+_NOT_A_TIME: Final = "its time is neither a number nor a date that is understood: write it like 2020-09-13T12:29:57Z"
 
 
 class Ids:
