@@ -58,6 +58,11 @@ _CLOSE_LIMIT_S: Final = 3.0
 _PARENT: Final = "traceparent"
 _STATE: Final = "tracestate"
 _LONGEST_NS: Final = 86_400 * 10**9
+
+#: The longest `tracestate` that is carried on, bytes, as W3C asks for at least; some versions of OpenTelemetry take
+#: minutes to read a long one, while no play is answered.
+_MAX_STATE_BYTES: Final = 512
+
 _W3C: Final = TraceContextTextMapPropagator()
 
 
@@ -252,7 +257,10 @@ def _context_of(headers: Mapping[str, bytes | None]) -> Context | None:
     """Return the context of a play whose producer has sampled it; None if it has not, or if nobody can read it."""
     if not _is_sampled(headers.get(_PARENT) or b""):
         return None
-    carrier = {name: text.decode(errors="replace") for name in (_PARENT, _STATE) if (text := headers.get(name))}
+    state = headers.get(_STATE) or b""
+    carrier = {_PARENT: (headers[_PARENT] or b"").decode(errors="replace")}
+    if 0 < len(state) <= _MAX_STATE_BYTES:
+        carrier[_STATE] = state.decode(errors="replace")
     context = _W3C.extract(carrier, Context())
     return context if get_current_span(context).get_span_context().is_valid else None
 

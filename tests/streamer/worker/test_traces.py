@@ -87,6 +87,13 @@ def test_a_context_that_nobody_can_read_is_no_context_and_no_sampled_play(parent
     assert offsets(traced(played(0, SAMPLED[0], null))) == [0]
 
 
+def test_a_state_of_a_trace_that_is_too_long_is_left_out_and_its_play_is_traced() -> None:
+    states = [b",".join(b"vendor%d=%s" % (number, b"x" * 150) for number in range(num)) for num in (3, 4)]
+    first, second = (played(number, SAMPLED[0], ("tracestate", state)) for number, state in enumerate(states, 1))
+
+    assert [len(span.context.trace_state) for span in traced(first, second) if span.context] == [3, 0]
+
+
 def test_a_play_that_takes_several_attempts_is_told_once() -> None:
     assert offsets(traced(played(0, *SAMPLED), attempts=3)) == [0]
 
