@@ -69,7 +69,7 @@ def without(states: States, numbers: Collection[int]) -> States:
 def _no_longer_repeats(states: States, removed: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Mark the plays that repeated nothing but removed plays, as far as the ring shows: bool, as long as the ring.
 
-    A removed play that was itself a repeat leaves the play it repeated, here or before the ring.
+    The first play of a track in the ring, if it was a repeat, repeated one that left the ring, and that is not removed.
     """
     keys, length = states.ring_track_keys[0], len(removed)
     repeats = (states.ring_bits[0, :length] & BIT_REPEATS) > 0
@@ -78,7 +78,7 @@ def _no_longer_repeats(states: States, removed: NDArray[np.bool_]) -> NDArray[np
     for place in range(length):
         key = int(keys[place])
         if removed[place]:
-            heard[key] = heard.get(key, False) or bool(repeats[place])
+            heard.setdefault(key, bool(repeats[place]))
         else:
             is_new[place] = heard.get(key) is False
             heard[key] = True
