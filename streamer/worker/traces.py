@@ -1,4 +1,4 @@
-"""The traces of plays: what became of a play, in the trace of whoever produced it; told to OpenTelemetry.
+"""The traces of plays: what became of a play, in the trace of whoever produced it, for OpenTelemetry.
 
 Only a worker with REFRAIN_TRACES=on imports this. A play that its producer has sampled gets a span of its own, as the
 semantic conventions for messaging have it: a child of the message's creation context, with a link to it. Its children
@@ -133,7 +133,7 @@ class BatchTrace:
     began_ns: int
 
     def follow(self, intakes: Sequence[Intake], timed: Timed) -> "Followed":
-        """Start the spans of the plays that are traced; they are told only if they are ended.
+        """Start the spans of the plays that are traced; they are exported only if they are ended.
 
         Args:
             intakes: of an attempt to answer the batch, or a part of it.
