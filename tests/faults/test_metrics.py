@@ -81,7 +81,7 @@ async def test_a_worker_shows_every_label_from_its_start_and_nothing_it_has_not_
     assert total([worker], "refrain_listeners") == 0
     assert math.isnan(total([worker], "refrain_release_created_timestamp_seconds"))
     assert math.isnan(total([worker], "refrain_catalogue_tracks"))
-    assert by_label(worker, "refrain_crashes_total", "cause") == {"killed": 0}
+    assert by_label(worker, "refrain_crashes_total", "cause") == {"killed": 0, "ProducerFenced": 0}
     assert by_label(worker, "refrain_build_info", "process") == {"worker": 1}
     assert total([worker], "refrain_plays_partitions") == NUM_PARTITIONS
     assert total([worker], "refrain_plays_retention_seconds") > 0

@@ -159,7 +159,7 @@ MISTAKES: Final = [
     Mistake(TRAIN + "/../file", "checkpoint directory {here}/checkpoint/../file cannot be used", Status.MISUSED),
     Mistake("train {here}/none", "{here}/none", Status.FAILED),
     Mistake("train", "archive {here}/archive holds no plays", Status.FAILED),
-    Mistake("evaluate {here}/none --release {here}", "{here}/none", Status.FAILED),
+    Mistake("evaluate {here}/none --release {here}", "{here} has no manifest.json", Status.FAILED),
     Mistake("evaluate {here}/plays.csv --release {here}", "{here}", Status.FAILED),
     Mistake("replay {here}/none", "{here}/none", Status.FAILED),
     Mistake(REPORT + " --into {here}/file --keep {here}/k", "{here}/file: File exists; name another", Status.FAILED),
