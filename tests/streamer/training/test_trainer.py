@@ -216,7 +216,7 @@ async def test_a_release_that_kafka_rejects_is_announced_later(
     metrics, stopping = TrainerMetrics(), asyncio.Event()
     await allow_bytes(config, 10)
     running = asyncio.create_task(run_trainer(config, metrics, stopping))
-    await until(lambda: "check that Kafka runs" in caplog.text, "an announcement fails")
+    await until(lambda: "raise max.message.bytes of the topic" in caplog.text, "an announcement fails")
 
     assert await champion(config) is None
     await allow_bytes(config, 10_000)
