@@ -66,7 +66,7 @@ async def reset(deployment: Deployment, to: str) -> str:
         await until_awaited(
             lambda: is_without_members(admin, deployment.app_id), "the group has no members", period_s=0.5
         )
-    command = [sys.executable, "-m", "streamer", *REMEDY.split()[1:], "--to", to]
+    command = [sys.executable, "-m", "streamer", *REMEDY.split()[1:], "--to", to, "--yes"]
     environment = os.environ | deployment.environment("a")
     process = await asyncio.to_thread(subprocess.run, command, env=environment, capture_output=True, text=True)
     assert process.returncode == 0, process.stderr
