@@ -5,6 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv
 READY := .venv/.installed
+PAGE := streamer/page/source
 SHORT := not slow and not faults and not gpu
 FAST := not kafka and not long and $(SHORT)
 
@@ -13,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help install lock format lint check test test-all faults mutants hostile recovery rolling soak coverage demo
-.PHONY: replay report kafka schemas public site site-serve dashboards bench bench-step day alerts manifests sbom clean
+.PHONY: replay report kafka page schemas public site site-serve dashboards bench bench-step day alerts manifests sbom clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,6 +77,9 @@ report: $(READY) ## compare every system on recorded plays: make report DATA=pat
 kafka: $(READY) ## run a real one-node Kafka in the foreground, until Ctrl-C; PORT=9092, data stay in kafka/
 	$(BIN)/python -m streamer.local.devkafka --port $(or $(PORT),9092) --directory kafka $(ARGS)
 
+page: $(PAGE)/node_modules/.installed ## check the types of the web page and build it: streamer/page/built; takes Node 20 or newer
+	npm run --silent --prefix $(PAGE) check && npm run --silent --prefix $(PAGE) build
+
 schemas: $(READY) ## write docs/asyncapi.json and the JSON schemas of the topics, from the codec
 	$(BIN)/python -m streamer.wire.asyncapi
 
@@ -112,7 +116,7 @@ sbom: $(READY) ## bom.json: what an environment holds, as CycloneDX; ENVIRONMENT
 	$(BIN)/cyclonedx-py environment --no-validate --pyproject pyproject.toml --output-file bom.json $(or $(ENVIRONMENT),.venv)
 
 clean: ## remove what make and the tools built, including .venv
-	rm -rf .venv .venv-bench bench site .tools .report .coverage htmlcov build dist *.egg-info .hypothesis .*_cache
+	rm -rf .venv .venv-bench bench site .tools $(PAGE)/node_modules .report .coverage htmlcov build dist *.egg-info .hypothesis .*_cache
 	find models streamer tests -name __pycache__ -prune -exec rm -rf {} +
 
 # The project's own build needs setuptools, which the lock pins too: hence no isolated build, which would fetch another.
@@ -125,6 +129,11 @@ $(READY): $(UV) pyproject.toml requirements.lock
 .venv-bench/.installed: $(UV) requirements-bench.lock
 	$(PYTHON) -m venv .venv-bench
 	$(UV) pip install --quiet --compile-bytecode --python .venv-bench/bin/python --require-hashes -r requirements-bench.lock
+	@touch $@
+
+# Its versions are exact, so that the page is built from the same bytes everywhere; no script of theirs is run.
+$(PAGE)/node_modules/.installed: $(PAGE)/package.json
+	npm install --prefix $(PAGE) --no-audit --no-fund --no-package-lock --ignore-scripts --loglevel error
 	@touch $@
 
 $(UV):

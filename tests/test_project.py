@@ -12,6 +12,7 @@ from setuptools import Distribution
 from setuptools.config.pyprojecttoml import apply_configuration
 
 from models.evaluation.baselines import VARIANTS
+from streamer.page import BUILT
 from streamer.runtime.endings import EXTRA_OF
 from streamer.settings import Settings
 from streamer.variables import secrets, variable
@@ -100,7 +101,7 @@ def test_faust_is_pinned_exactly(pyproject: dict[str, Any]) -> None:
     assert re.fullmatch(r"faust-streaming\[rocksdict\]==\d+\.\d+\.\d+", faust)
 
 
-def test_a_wheel_marks_its_packages_as_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wheel_marks_its_packages_as_typed_and_has_the_built_page(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)  # where setuptools looks for packages
     distribution = apply_configuration(Distribution(), "pyproject.toml")
     distribution.include_package_data = False  # else a manifest is written here
@@ -108,8 +109,9 @@ def test_a_wheel_marks_its_packages_as_typed(monkeypatch: pytest.MonkeyPatch) ->
     build.ensure_finalized()
 
     shipped = {f"{package}/{name}" for package, _, _, names in build.data_files for name in names}
+    built = {f"streamer.page/built/{path.relative_to(BUILT)}" for path in BUILT.rglob("*") if path.is_file()}
 
-    assert shipped == {"models/py.typed", "streamer/py.typed"}
+    assert shipped == {"models/py.typed", "streamer/py.typed"} | built
 
 
 def test_no_file_is_large(tracked: list[Path]) -> None:

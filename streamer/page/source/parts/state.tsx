@@ -1,0 +1,51 @@
+/** What is shown where there is nothing to show yet: loading, empty, failed, moving. */
+import type { ComponentChildren } from "preact";
+import { QueryError } from "../api";
+
+/** Lines of text to come, in about their places. */
+export function Loading({ what, lines = 4 }: { what: string; lines?: number }) {
+  return (
+    <div class="loading" role="status" aria-label={`Loading ${what}`}>
+      {Array.from({ length: lines }, (_, i) => <span key={i} class="ghost" />)}
+    </div>
+  );
+}
+
+/** Nothing is wrong, there is only nothing here: says why, and what to do. */
+export function Empty({ title, children }: { title: string; children?: ComponentChildren }) {
+  return <div class="blank"><h3>{title}</h3>{children && <p>{children}</p>}</div>;
+}
+
+const TITLES: Partial<Record<QueryError["code"], string>> = {
+  moving: "The partition is moving",
+  elsewhere: "The worker cannot be reached",
+  unreachable: "No answer",
+  no_release: "No release answers yet",
+  unauthorized: "A token is needed",
+  forbidden: "Not allowed",
+  busy: "The worker is busy",
+  not_found: "Not found",
+  unavailable: "Kafka or the release store does not answer",
+};
+
+/** Codes after which waiting helps: the page asks again by itself. */
+const PASSING = new Set<QueryError["code"]>(["moving", "elsewhere", "unreachable", "busy", "unavailable"]);
+
+/** A query that failed, in the words of the worker; `onRetry` offers to ask again. */
+export function Failure({ error, onRetry }: { error: unknown; onRetry?: (() => void) | undefined }) {
+  const known = error instanceof QueryError ? error : null;
+  const isPassing = known !== null && PASSING.has(known.code);
+  const title = (known && TITLES[known.code]) ?? "That did not work";
+  return (
+    <div class={`blank ${isPassing ? "passing" : "failed"}`} role="alert">
+      <h3>{title}</h3>
+      <p>{error instanceof Error ? error.message : String(error)}</p>
+      {known?.code === "no_release" && <NoReleaseHint />}
+      {onRetry && <button type="button" onClick={onRetry}>Ask again</button>}
+    </div>
+  );
+}
+
+export function NoReleaseHint() {
+  return <p>No release answers yet. Train the first one: <code>refrain train</code></p>;
+}
