@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaProducer, ConsumerRecord
 from streamer.kafka.connection import connection_of
 from streamer.kafka.letters import Letter, read_letters, survey_letters
 from streamer.local.devkafka import DevKafka
+from streamer.operations.desk import Desk, desk_of
 from streamer.settings import Settings
 from streamer.wire.letters import DeadLetterHeaders, RecordId, ResentHeaders, as_headers, dead_letter, forget_request
 from streamer.wire.messages import Cause
@@ -27,6 +28,11 @@ class Office:
     settings: Settings
     producer: AIOKafkaProducer
     offsets: Iterator[int] = field(default_factory=count)
+
+    @property
+    def desk(self) -> Desk:
+        """What acts on the letters is given."""
+        return desk_of(self.settings)
 
     async def refuse(
         self,

@@ -1,20 +1,18 @@
 """The letters that a command acts on: chosen, found in order, and handed out in portions behind a fence."""
 
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Collection
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
+from contextlib import AbstractContextManager, aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from aiokafka import AIOKafkaProducer
 
 from streamer.kafka.clients import running
-from streamer.kafka.connection import connection_of
 from streamer.kafka.letters import Letter, read_letters, survey_letters
 from streamer.kafka.limits import read_batch_limit
 from streamer.kafka.producers import create_transactional_producer
-from streamer.runtime.progress import progress
-from streamer.settings import Settings
+from streamer.operations.desk import Desk
 from streamer.wire.letters import RecordId
 from streamer.wire.messages import Cause
 
@@ -37,6 +35,14 @@ class Choice:
 
 
 EVERY_LETTER: Final = Choice(causes=tuple(Cause))
+
+#: Given the number of records, yields what is called with how many of them have been read.
+Watch: TypeAlias = Callable[[int], AbstractContextManager[Callable[[int], None]]]
+
+
+def unwatched(_: int) -> AbstractContextManager[Callable[[int], None]]:
+    """Show nothing."""
+    return nullcontext(lambda _: None)
 
 
 @dataclass(slots=True)
@@ -67,20 +73,20 @@ class Selection:
         """Return whether to act on a chosen letter, and count it."""
 
 
-async def look_through(settings: Settings, selection: Selection) -> None:
+async def look_through(desk: Desk, selection: Selection, watch: Watch) -> None:
     """Count what would be done now; do nothing.
 
     Raises:
         ContractError: the topic does not exist.
     """
-    async with aclosing(_read_all(settings)) as letters:
+    async with aclosing(_read_all(desk, watch)) as letters:
         async for letter in letters:
             selection.admits(letter)
 
 
 @asynccontextmanager
 async def fenced_portions(
-    settings: Settings, selection: Selection, size: int
+    desk: Desk, selection: Selection, size: int, watch: Watch
 ) -> AsyncIterator[tuple[AIOKafkaProducer, AsyncGenerator[list[Letter], None]]]:
     """Yield the fence of the commands that change letters, and the letters to act on, `size` at a time.
 
@@ -88,26 +94,26 @@ async def fenced_portions(
         ContractError: the topic does not exist.
     """
     async with (
-        running(await create_fence(settings)) as fence,
-        aclosing(_portions(settings, selection, size)) as portions,
+        running(await create_fence(desk)) as fence,
+        aclosing(_portions(desk, selection, size, watch)) as portions,
     ):
         yield fence, portions
 
 
-async def create_fence(settings: Settings) -> AIOKafkaProducer:
+async def create_fence(desk: Desk) -> AIOKafkaProducer:
     """Create a producer that, when it starts, fences the previous sender and ends its open transaction."""
-    topics = (settings.plays_topic, settings.dead_letter_topic)
+    topics = (desk.plays_topic, desk.dead_letter_topic)
     return create_transactional_producer(
-        connection_of(settings),
-        max_batch_bytes=await read_batch_limit(connection_of(settings), topics),
-        transactional_id=f"{settings.app_id}-dead-letters",
-        transaction_timeout_s=settings.transaction_timeout_s,
+        desk.connection,
+        max_batch_bytes=await read_batch_limit(desk.connection, topics),
+        transactional_id=desk.fence_id,
+        transaction_timeout_s=desk.transaction_timeout_s,
     )
 
 
-async def _portions(settings: Settings, selection: Selection, size: int) -> AsyncGenerator[list[Letter], None]:
+async def _portions(desk: Desk, selection: Selection, size: int, watch: Watch) -> AsyncGenerator[list[Letter], None]:
     portion = list[Letter]()
-    async with aclosing(_read_all(settings)) as letters:
+    async with aclosing(_read_all(desk, watch)) as letters:
         async for letter in letters:
             if selection.admits(letter):
                 portion.append(letter)
@@ -118,15 +124,14 @@ async def _portions(settings: Settings, selection: Selection, size: int) -> Asyn
         yield portion
 
 
-async def _read_all(settings: Settings) -> AsyncGenerator[Letter, None]:
+async def _read_all(desk: Desk, watch: Watch) -> AsyncGenerator[Letter, None]:
     """Yield the letters that are on the topic now and not gone.
 
     Raises:
         ContractError: the topic does not exist.
     """
-    connection = connection_of(settings)
-    survey = await survey_letters(connection, settings.dead_letter_topic)
-    with progress("letters", survey.num_records, "records of them") as show:
-        async with aclosing(read_letters(connection, survey, show)) as letters:
+    survey = await survey_letters(desk.connection, desk.dead_letter_topic)
+    with watch(survey.num_records) as show:
+        async with aclosing(read_letters(desk.connection, survey, show)) as letters:
             async for letter in letters:
                 yield letter

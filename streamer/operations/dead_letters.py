@@ -4,7 +4,7 @@ import asyncio
 import functools
 import sys
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -17,11 +17,13 @@ from streamer.kafka.erasure import Eraser
 from streamer.kafka.letters import Letter, read_letters, survey_letters
 from streamer.kafka.rights import Right, letter_reader_rights, letter_remover_rights, letter_sender_rights
 from streamer.operations.choosing import EVERY_LETTER, Choice
+from streamer.operations.desk import desk_of
 from streamer.operations.discarding import Disposal, discard_letters, preview_discard
 from streamer.operations.letter_listing import Listing, describe, letter_shown, report, report_discarded
 from streamer.operations.redelivery import preview, send_again
 from streamer.operations.shapes import LetterShown, LettersShown, to_json
 from streamer.runtime.commands import NUM, Group, json_option, pass_settings
+from streamer.runtime.progress import progress
 from streamer.runtime.questions import is_confirmed, refuse_unless_asked
 from streamer.sections import KAFKA
 from streamer.wire.letters import RecordId
@@ -128,7 +130,8 @@ def _send_again(settings: "Settings", *, choice: Choice, dry_run: bool) -> None:
     replaces this one in `list`. Each letter is sent once, however often this command runs; `list` shows which were
     sent.
     """
-    call = preview(settings, choice) if dry_run else send_again(settings, choice)
+    desk = desk_of(settings)
+    call = preview(desk, choice, _watch) if dry_run else send_again(desk, choice, _watch)
     dispatch = _wait_for(settings, letter_sender_rights, call)
     sys.stdout.write((_NOTHING if dry_run else "") + report(dispatch))
     if dispatch.refused or dispatch.missing:
@@ -152,9 +155,10 @@ def _discard(settings: "Settings", *, choice: Choice, dry_run: bool, yes: bool) 
     """
     if not (dry_run or yes):
         refuse_unless_asked("--yes, or --dry-run to see what would be discarded")
-    disposal = _wait_for(settings, letter_remover_rights, preview_discard(settings, choice))
+    desk = desk_of(settings)
+    disposal = _wait_for(settings, letter_remover_rights, preview_discard(desk, choice, _watch))
     if not dry_run and (yes or _is_confirmed(disposal)):
-        disposal = _wait_for(settings, letter_remover_rights, discard_letters(settings, choice))
+        disposal = _wait_for(settings, letter_remover_rights, discard_letters(desk, choice, _watch))
         sys.stdout.write(report_discarded(disposal.num_discarded, disposal.missing))
     else:
         sys.stdout.write(_NOTHING + report_discarded(disposal.num_discarded, disposal.missing))
@@ -171,6 +175,10 @@ def _erase_command(settings: "Settings") -> None:
     trainer runs. It may be interrupted and repeated.
     """
     sys.stdout.write(_wait_for(settings, letter_remover_rights, _erase(settings)))
+
+
+def _watch(num_records: int) -> AbstractContextManager[Callable[[int], None]]:
+    return progress("letters", num_records, "records of them")
 
 
 def _is_confirmed(disposal: Disposal) -> bool:

@@ -12,8 +12,8 @@ from typing import Final
 from aiokafka import AIOKafkaProducer
 
 from streamer.kafka.letters import Letter
-from streamer.operations.choosing import Choice, Selection, fenced_portions, look_through
-from streamer.settings import Settings
+from streamer.operations.choosing import Choice, Selection, Watch, fenced_portions, look_through, unwatched
+from streamer.operations.desk import Desk
 from streamer.wire.letters import discard, removal
 
 _PORTION: Final = 1000  # letters in one transaction
@@ -35,18 +35,18 @@ class Disposal(Selection):
         return True
 
 
-async def preview_discard(settings: Settings, choice: Choice) -> Disposal:
+async def preview_discard(desk: Desk, choice: Choice, watch: Watch = unwatched) -> Disposal:
     """Return what `discard_letters` would do now; discard nothing.
 
     Raises:
         ContractError: the topic does not exist.
     """
     disposal = Disposal(choice)
-    await look_through(settings, disposal)
+    await look_through(desk, disposal, watch)
     return disposal
 
 
-async def discard_letters(settings: Settings, choice: Choice) -> Disposal:
+async def discard_letters(desk: Desk, choice: Choice, watch: Watch = unwatched) -> Disposal:
     """Discard the chosen letters; return how many they were.
 
     Raises:
@@ -54,9 +54,9 @@ async def discard_letters(settings: Settings, choice: Choice) -> Disposal:
         KafkaError: the current portion was not discarded; those before it were.
     """
     disposal = Disposal(choice)
-    async with fenced_portions(settings, disposal, _PORTION) as (fence, portions):
+    async with fenced_portions(desk, disposal, _PORTION, watch) as (fence, portions):
         async for portion in portions:
-            await _discard(fence, settings.dead_letter_topic, portion)
+            await _discard(fence, desk.dead_letter_topic, portion)
     return disposal
 
 

@@ -20,11 +20,10 @@ from typing import Final
 
 from aiokafka import AIOKafkaProducer
 
-from streamer.kafka.connection import connection_of
 from streamer.kafka.letters import Letter, count_partitions
 from streamer.kafka.partitioner import PARTITIONERS
-from streamer.operations.choosing import Choice, Selection, fenced_portions, look_through
-from streamer.settings import Settings
+from streamer.operations.choosing import Choice, Selection, Watch, fenced_portions, look_through, unwatched
+from streamer.operations.desk import Desk
 from streamer.wire.letters import MAX_DEAD_VALUE_BYTES, ResentHeaders, as_headers, receipt
 from streamer.wire.messages import Cause
 
@@ -37,14 +36,14 @@ class Dispatch(Selection):
     """The letters to send, and the outcomes.
 
     Attributes:
-        settings: of the deployment.
+        desk: of the deployment.
         num_partitions: of `plays`.
         num_sent: letters accepted for sending.
         num_sent_before: letters that already have receipts.
         refused: letters that cannot be sent, counted by reason.
     """
 
-    settings: Settings
+    desk: Desk
     num_partitions: int
     num_sent: int = 0
     num_sent_before: int = 0
@@ -63,52 +62,52 @@ class Dispatch(Selection):
 
     def home(self, letter: Letter) -> int:
         """Return the partition of `plays` that the letter goes to."""
-        if self.settings.partitioner and letter.key is not None:
-            return PARTITIONERS[self.settings.partitioner](letter.key, self.num_partitions)
+        if self.desk.partitioner and letter.key is not None:
+            return PARTITIONERS[self.desk.partitioner](letter.key, self.num_partitions)
         return letter.headers.source_partition
 
     def _why_not(self, letter: Letter) -> str | None:
-        if letter.headers.source_topic != self.settings.plays_topic:
-            return f"came from another topic than {self.settings.plays_topic}"
+        if letter.headers.source_topic != self.desk.plays_topic:
+            return f"came from another topic than {self.desk.plays_topic}"
         if letter.headers.is_cut:
             return f"truncated to {MAX_DEAD_VALUE_BYTES >> 10} KiB, or their keys: only their producer has them whole"
         if letter.key is None:
             return "without a key, so that no worker can take them: fix their producer"
         if self.home(letter) >= self.num_partitions:
-            return f"came from a partition that {self.settings.plays_topic} no longer has"
+            return f"came from a partition that {self.desk.plays_topic} no longer has"
         if (cause := _next_cause(letter)) is not None:
             return f"a worker would reject them again as they are ({cause}): fix their producer, which has to send them"
         return None
 
 
-async def preview(settings: Settings, choice: Choice) -> Dispatch:
+async def preview(desk: Desk, choice: Choice, watch: Watch = unwatched) -> Dispatch:
     """Return what `send_again` would do now; send nothing.
 
     Raises:
         ContractError: one of the topics does not exist.
     """
-    dispatch = await _create_dispatch(settings, choice)
-    await look_through(settings, dispatch)
+    dispatch = await _create_dispatch(desk, choice)
+    await look_through(desk, dispatch, watch)
     return dispatch
 
 
-async def send_again(settings: Settings, choice: Choice) -> Dispatch:
+async def send_again(desk: Desk, choice: Choice, watch: Watch = unwatched) -> Dispatch:
     """Send the chosen letters that have not been sent before and can be accepted; return the outcomes.
 
     Raises:
         ContractError: one of the topics does not exist.
         KafkaError: the current portion was not sent; those before it were.
     """
-    dispatch = await _create_dispatch(settings, choice)
-    async with fenced_portions(settings, dispatch, _PORTION) as (fence, portions):
+    dispatch = await _create_dispatch(desk, choice)
+    async with fenced_portions(desk, dispatch, _PORTION, watch) as (fence, portions):
         async for portion in portions:
             await _send(fence, dispatch, portion)
     return dispatch
 
 
-async def _create_dispatch(settings: Settings, choice: Choice) -> Dispatch:
-    num_partitions = await count_partitions(connection_of(settings), settings.plays_topic)
-    return Dispatch(choice, settings, num_partitions)
+async def _create_dispatch(desk: Desk, choice: Choice) -> Dispatch:
+    num_partitions = await count_partitions(desk.connection, desk.plays_topic)
+    return Dispatch(choice, desk, num_partitions)
 
 
 def _next_cause(letter: Letter) -> Cause | None:
@@ -122,7 +121,7 @@ def _next_cause(letter: Letter) -> Cause | None:
 
 async def _send(fence: AIOKafkaProducer, dispatch: Dispatch, letters: Sequence[Letter]) -> None:
     """Send letters with their receipts in one transaction."""
-    plays_topic, dead_letter_topic = dispatch.settings.plays_topic, dispatch.settings.dead_letter_topic
+    plays_topic, dead_letter_topic = dispatch.desk.plays_topic, dispatch.desk.dead_letter_topic
     async with fence.transaction():
         deliveries = []
         for letter in letters:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.operations.choosing import EVERY_LETTER
+from streamer.operations.desk import desk_of
 from streamer.operations.redelivery import send_again
 from streamer.wire.letters import MAX_DEAD_KEY_BYTES, MAX_DEAD_VALUE_BYTES, DeadLetterHeaders, read_headers
 from streamer.wire.messages import Cause, Recommendation
@@ -124,7 +125,7 @@ async def test_a_play_rejected_for_its_clock_counts_once_when_it_is_sent_again(
     )
     await deployment.progress(1)
 
-    again = [(await send_again(deployment.settings, EVERY_LETTER)).num_sent for _ in range(2)]
+    again = [(await send_again(desk_of(deployment.settings), EVERY_LETTER)).num_sent for _ in range(2)]
     await deployment.progress(2)
     assert await worker.stop() == 0
     worker = deployment.start("a")  # on a plays topic that ends with the marker of a transaction

@@ -38,7 +38,7 @@ async def test_the_letters_of_a_forgotten_listener_are_removed_and_no_others(off
     kept.append(await office.refuse(b"u", b"{", source_offset=5))
 
     listed = [letter.place for letter in await office.letters()]
-    num_sendable = (await preview(office.settings, EVERY_LETTER)).num_sent
+    num_sendable = (await preview(office.desk, EVERY_LETTER)).num_sent
     eraser = eraser_of(office)
     erasures = [await eraser.erase(), await eraser.erase(), await eraser_of(office).erase()]
 

@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaConnectionError
 from streamer.kafka.letters import Letter
 from streamer.operations.choosing import Choice
 from streamer.operations.dead_letters import DeadLettersError, dead_letters
+from streamer.operations.desk import desk_of
 from streamer.operations.letter_listing import Listing, describe, escape, letter_shown, report
 from streamer.operations.redelivery import Dispatch
 from streamer.settings import Settings
@@ -171,7 +172,7 @@ def test_a_time_outside_the_calendar_is_a_number(at_ms: int) -> None:
 
 
 def test_a_report_lists_what_was_not_sent() -> None:
-    dispatch = Dispatch(Choice(places=[RecordId(3, 1), RecordId(3, 2), RecordId(3, 9)]), Settings(), 8)
+    dispatch = Dispatch(Choice(places=[RecordId(3, 1), RecordId(3, 2), RecordId(3, 9)]), desk_of(Settings()), 8)
     for each in (letter(1, key=None), letter(2, play_value("u17", "t1")), letter(3)):
         dispatch.admits(each)
 

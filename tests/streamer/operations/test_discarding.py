@@ -22,14 +22,14 @@ async def test_discarded_letters_are_gone_and_the_others_are_not(office: Office,
     kept = await office.refuse(b"u", play_value("u", "t1"), cause=Cause.UNCOMPUTABLE)
     old_kept = await office.refuse_as_earlier_versions(b"u", play_value("u", "t2"), cause=Cause.UNCOMPUTABLE)
 
-    seen = await preview_discard(office.settings, Choice(places=[by_name]))
+    seen = await preview_discard(office.desk, Choice(places=[by_name]))
     num_letters = len(await office.letters())
-    first = await discard_letters(office.settings, Choice(places=[by_name]))
-    by_cause = [await discard_letters(office.settings, Choice(causes=[Cause.NOT_JSON])) for _ in range(2)]
+    first = await discard_letters(office.desk, Choice(places=[by_name]))
+    by_cause = [await discard_letters(office.desk, Choice(causes=[Cause.NOT_JSON])) for _ in range(2)]
 
     assert (seen.num_discarded, num_letters) == (1, 4)
     assert [each.num_discarded for each in (first, *by_cause)] == [1, 1, 0]
-    assert (await discard_letters(office.settings, Choice(places=[old]))).missing == {old}
+    assert (await discard_letters(office.desk, Choice(places=[old]))).missing == {old}
     assert [letter.place for letter in await office.letters()] == [kept, old_kept]
-    assert (await send_again(office.settings, EVERY_LETTER)).num_sent == 2
+    assert (await send_again(office.desk, EVERY_LETTER)).num_sent == 2
     observe("discarded letters, by place or by cause, are listed and sent no more; discarding again finds none")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import ProducerFenced
@@ -39,7 +41,7 @@ async def test_letters_return_unchanged_in_order_to_where_they_came_from(office:
         for number in received:
             await office.refuse(*received[number][place], partition=number)
 
-    dispatch = await send_again(office.settings, EVERY_LETTER)
+    dispatch = await send_again(office.desk, EVERY_LETTER)
 
     assert outcome(dispatch) == (21, 0, 0)
     assert {number: await office.plays(number) for number in received} == received
@@ -51,11 +53,11 @@ async def test_each_letter_is_sent_once_however_it_is_chosen(office: Office) -> 
         for number, cause in enumerate([Cause.UNCOMPUTABLE, Cause.STRAY_PARTITION, Cause.UNCOMPUTABLE, Cause.NOT_JSON])
     ]
 
-    by_name = await send_again(office.settings, Choice(places=[places[2]]))
-    by_cause = await send_again(office.settings, Choice(causes=[Cause.UNCOMPUTABLE]))
-    rest = await send_again(office.settings, EVERY_LETTER)
+    by_name = await send_again(office.desk, Choice(places=[places[2]]))
+    by_cause = await send_again(office.desk, Choice(causes=[Cause.UNCOMPUTABLE]))
+    rest = await send_again(office.desk, EVERY_LETTER)
     later = await office.refuse(b"u", good(4))
-    last = await send_again(office.settings, Choice(places=[places[0], later]))
+    last = await send_again(office.desk, Choice(places=[places[0], later]))
 
     assert [outcome(each) for each in (by_name, by_cause, rest, last)] == [(1, 0, 0), (1, 1, 0), (2, 2, 0), (1, 1, 0)]
     assert [value for _, value in await office.plays()] == [good(number) for number in (2, 0, 1, 3, 4)]
@@ -69,9 +71,9 @@ async def test_what_a_worker_would_reject_again_is_counted_by_cause_and_not_sent
         await office.refuse(b"u", junk, cause=Cause.NOT_JSON)
     await office.refuse(b"u", good(1), cause=Cause.UNCOMPUTABLE)
 
-    seen = await preview(office.settings, EVERY_LETTER)
+    seen = await preview(office.desk, EVERY_LETTER)
     before = await office.plays()
-    dispatches = [await send_again(office.settings, EVERY_LETTER) for _ in range(2)]
+    dispatches = [await send_again(office.desk, EVERY_LETTER) for _ in range(2)]
 
     assert before == []
     assert (outcome(seen), [outcome(each) for each in dispatches]) == ((1, 0, 5), [(1, 0, 5), (0, 1, 5)])
@@ -90,7 +92,7 @@ async def test_a_play_that_is_rejected_again_and_again_stays_one_letter(office: 
     await office.refuse(b"u", good(1), cause=Cause.UNCOMPUTABLE)
     times = []
     for _ in range(3):
-        assert outcome(await send_again(office.settings, EVERY_LETTER)) == (1, 0, 0)
+        assert outcome(await send_again(office.desk, EVERY_LETTER)) == (1, 0, 0)
         sent = (await read_committed(office.settings.kafka_bootstrap_servers, office.settings.plays_topic, 0))[-1]
         resent = read_headers(sent.headers, ResentHeaders)
         assert resent is not None
@@ -107,7 +109,7 @@ async def test_letters_that_cannot_be_sent_are_counted_by_reason(office: Office)
     await office.refuse(None, b"{}")
     await office.refuse(b"u", b"{", source_topic="another")
 
-    dispatch = await send_again(office.settings, Choice(causes=[Cause.IMPOSSIBLE_TIME]))
+    dispatch = await send_again(office.desk, Choice(causes=[Cause.IMPOSSIBLE_TIME]))
 
     assert outcome(dispatch) == (0, 0, 4)
     assert sorted(dispatch.refused.values()) == [1, 1, 2]
@@ -117,7 +119,7 @@ async def test_letters_that_cannot_be_sent_are_counted_by_reason(office: Office)
 async def test_a_letter_named_that_does_not_exist_is_missing(office: Office) -> None:
     place = await office.refuse(b"u", good(1))
 
-    dispatch = await send_again(office.settings, Choice(places=[place, RecordId(2, 9)]))
+    dispatch = await send_again(office.desk, Choice(places=[place, RecordId(2, 9)]))
 
     assert (dispatch.num_sent, dispatch.missing) == (1, {RecordId(2, 9)})
 
@@ -127,7 +129,7 @@ async def test_strays_go_where_the_partitioner_of_the_settings_says(office: Offi
     for user in users:
         await office.refuse(user, good(1, user.decode()), cause=Cause.STRAY_PARTITION, partition=1)
 
-    await send_again(office.settings.model_copy(update={"partitioner": "crc32"}), EVERY_LETTER)
+    await send_again(replace(office.desk, partitioner="crc32"), EVERY_LETTER)
 
     for number in range(NUM_PARTITIONS):
         home = [user for user in users if PARTITIONERS["crc32"](user, NUM_PARTITIONS) == number]
@@ -145,15 +147,15 @@ async def test_a_portion_that_fails_is_sent_whole_next_time(office: Office, monk
     ) -> object:
         if value == good(3):  # another sender starts in the middle of the second portion
             monkeypatch.setattr(AIOKafkaProducer, "send", send)
-            async with running(await choosing.create_fence(office.settings)):
+            async with running(await choosing.create_fence(office.desk)):
                 pass
         return await send(self, topic, value, *rest, **more)
 
     monkeypatch.setattr(AIOKafkaProducer, "send", send_until_fenced)
 
     with pytest.raises(ProducerFenced):
-        await send_again(office.settings, EVERY_LETTER)
-    dispatch = await send_again(office.settings, EVERY_LETTER)
+        await send_again(office.desk, EVERY_LETTER)
+    dispatch = await send_again(office.desk, EVERY_LETTER)
 
     assert outcome(dispatch) == (3, 2, 0)
     assert [value for _, value in await office.plays()] == [good(number) for number in range(5)]
