@@ -11,8 +11,8 @@ from aiokafka import AIOKafkaProducer, ConsumerRecord
 
 from streamer.kafka.connection import connection_of
 from streamer.kafka.letters import Letter, read_letters, survey_letters
+from streamer.letters.desk import Desk, desk_of
 from streamer.local.devkafka import DevKafka
-from streamer.operations.desk import Desk, desk_of
 from streamer.settings import Settings
 from streamer.wire.letters import DeadLetterHeaders, RecordId, ResentHeaders, as_headers, dead_letter, forget_request
 from streamer.wire.messages import Cause

@@ -16,11 +16,11 @@ from streamer.kafka.connection import connection_of
 from streamer.kafka.erasure import Eraser
 from streamer.kafka.letters import Letter, read_letters, survey_letters
 from streamer.kafka.rights import Right, letter_reader_rights, letter_remover_rights, letter_sender_rights
-from streamer.operations.choosing import EVERY_LETTER, Choice
-from streamer.operations.desk import desk_of
-from streamer.operations.discarding import Disposal, discard_letters, preview_discard
+from streamer.letters.choosing import EVERY_LETTER, Choice
+from streamer.letters.desk import desk_of
+from streamer.letters.discarding import Disposal, discard_letters, preview_discard
+from streamer.letters.redelivery import preview, send_again
 from streamer.operations.letter_listing import Listing, describe, letter_shown, report, report_discarded
-from streamer.operations.redelivery import preview, send_again
 from streamer.operations.shapes import LetterShown, LettersShown, to_json
 from streamer.runtime.commands import NUM, Group, json_option, pass_settings
 from streamer.runtime.progress import progress

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from streamer.kafka.letters import Letter
-from streamer.operations.redelivery import Dispatch
+from streamer.letters.redelivery import Dispatch
 from streamer.operations.shapes import CountedCause, LetterShown, LettersShown
 from streamer.operations.times import when
 from streamer.wire.letters import RecordId

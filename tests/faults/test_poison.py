@@ -12,9 +12,9 @@ from aiokafka import AIOKafkaProducer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.operations.choosing import EVERY_LETTER
-from streamer.operations.desk import desk_of
-from streamer.operations.redelivery import send_again
+from streamer.letters.choosing import EVERY_LETTER
+from streamer.letters.desk import desk_of
+from streamer.letters.redelivery import send_again
 from streamer.wire.letters import MAX_DEAD_KEY_BYTES, MAX_DEAD_VALUE_BYTES, DeadLetterHeaders, read_headers
 from streamer.wire.messages import Cause, Recommendation
 from streamer.wire.plays import MAX_AHEAD_OF_PRODUCER_MS

@@ -7,8 +7,8 @@ import pytest
 from streamer.kafka import erasure
 from streamer.kafka.connection import connection_of
 from streamer.kafka.erasure import Eraser, Erasure
-from streamer.operations.choosing import EVERY_LETTER
-from streamer.operations.redelivery import preview
+from streamer.letters.choosing import EVERY_LETTER
+from streamer.letters.redelivery import preview
 from tests.builders import play_value
 from tests.cases.observations import Observe
 from tests.office import Office

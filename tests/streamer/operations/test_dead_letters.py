@@ -9,11 +9,11 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 
 from streamer.kafka.letters import Letter
-from streamer.operations.choosing import Choice
+from streamer.letters.choosing import Choice
+from streamer.letters.desk import desk_of
+from streamer.letters.redelivery import Dispatch
 from streamer.operations.dead_letters import DeadLettersError, dead_letters
-from streamer.operations.desk import desk_of
 from streamer.operations.letter_listing import Listing, describe, escape, letter_shown, report
-from streamer.operations.redelivery import Dispatch
 from streamer.settings import Settings
 from streamer.wire.letters import DeadLetterHeaders, RecordId
 from streamer.wire.messages import Cause

@@ -12,7 +12,7 @@ from streamer.kafka.clients import running
 from streamer.kafka.letters import Letter, read_letters, survey_letters
 from streamer.kafka.limits import read_batch_limit
 from streamer.kafka.producers import create_transactional_producer
-from streamer.operations.desk import Desk
+from streamer.letters.desk import Desk
 from streamer.wire.letters import RecordId
 from streamer.wire.messages import Cause
 

@@ -22,8 +22,8 @@ from aiokafka import AIOKafkaProducer
 
 from streamer.kafka.letters import Letter, count_partitions
 from streamer.kafka.partitioner import PARTITIONERS
-from streamer.operations.choosing import Choice, Selection, Watch, fenced_portions, look_through, unwatched
-from streamer.operations.desk import Desk
+from streamer.letters.choosing import Choice, Selection, Watch, fenced_portions, look_through, unwatched
+from streamer.letters.desk import Desk
 from streamer.wire.letters import MAX_DEAD_VALUE_BYTES, ResentHeaders, as_headers, receipt
 from streamer.wire.messages import Cause
 

@@ -10,9 +10,9 @@ from aiokafka.errors import ProducerFenced
 
 from streamer.kafka.clients import running
 from streamer.kafka.partitioner import PARTITIONERS
-from streamer.operations import choosing, redelivery
-from streamer.operations.choosing import EVERY_LETTER, Choice
-from streamer.operations.redelivery import Dispatch, preview, send_again
+from streamer.letters import choosing, redelivery
+from streamer.letters.choosing import EVERY_LETTER, Choice
+from streamer.letters.redelivery import Dispatch, preview, send_again
 from streamer.wire.letters import MAX_DEAD_VALUE_BYTES, RecordId, ResentHeaders, read_headers
 from streamer.wire.messages import Cause
 from tests.builders import play_value

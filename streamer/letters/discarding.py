@@ -12,8 +12,8 @@ from typing import Final
 from aiokafka import AIOKafkaProducer
 
 from streamer.kafka.letters import Letter
-from streamer.operations.choosing import Choice, Selection, Watch, fenced_portions, look_through, unwatched
-from streamer.operations.desk import Desk
+from streamer.letters.choosing import Choice, Selection, Watch, fenced_portions, look_through, unwatched
+from streamer.letters.desk import Desk
 from streamer.wire.letters import discard, removal
 
 _PORTION: Final = 1000  # letters in one transaction

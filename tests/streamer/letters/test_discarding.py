@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from streamer.operations.choosing import EVERY_LETTER, Choice
-from streamer.operations.discarding import discard_letters, preview_discard
-from streamer.operations.redelivery import send_again
+from streamer.letters.choosing import EVERY_LETTER, Choice
+from streamer.letters.discarding import discard_letters, preview_discard
+from streamer.letters.redelivery import send_again
 from streamer.wire.messages import Cause
 from tests.builders import play_value
 from tests.cases.observations import Observe
