@@ -68,15 +68,16 @@ def simulate(settings: "Settings", *, rate: float, listeners: int, tracks: int, 
     """Send plays of simulated listeners to Kafka, until it is stopped.
 
     Their time runs faster than the clock until it has reached it. Started again, it continues behind the latest play on
-    the topic. It creates the topics that are missing.
+    the topic. It creates the topics that are missing, and writes made-up names to the catalogue once.
     """
     from streamer.demo.simulation import Audience
 
-    num_sent = asyncio.run(_simulate(settings, Audience(listeners, tracks, rate), for_s or math.inf))
+    num_sent = asyncio.run(_simulate(settings, Audience.gather(listeners, tracks, rate), for_s or math.inf))
     sys.stdout.write(f"{num_sent} plays sent to {settings.plays_topic}\n")
 
 
 async def _simulate(settings: "Settings", audience: "Audience", for_s: float) -> int:
+    from streamer.demo.naming import name_tracks
     from streamer.demo.simulation import send_listening
     from streamer.kafka.access import once_admitted
     from streamer.kafka.connection import connection_of
@@ -89,7 +90,8 @@ async def _simulate(settings: "Settings", audience: "Audience", for_s: float) ->
     ends_s = time.monotonic() + for_s
     connection = connection_of(settings)
     num_partitions = await once_admitted(connection, simulator_rights(settings), ensure_topics(settings))
-    logger.info("simulation started topic=%s", settings.plays_topic)
+    num_named = await name_tracks(connection, settings.catalogue_topic, audience.world.music)
+    logger.info("simulation started topic=%s named=%d", settings.plays_topic, num_named)
     return await send_listening(
         connection, settings.plays_topic, num_partitions, audience,
         lambda: stopping.is_set() or time.monotonic() >= ends_s,

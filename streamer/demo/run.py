@@ -20,6 +20,7 @@ from rich.console import Console
 
 from streamer.demo.exchange import connected, first_of, settle
 from streamer.demo.ledger import Ledger
+from streamer.demo.naming import name_tracks
 from streamer.demo.picture import Books, Camera
 from streamer.demo.processes import Processes, started
 from streamer.demo.reader import Reader, WrittenTopics
@@ -185,6 +186,7 @@ class Demo:
         settings, scale = processes.cluster.settings, self._scale
         self._kafka = settings.kafka_bootstrap_servers
         num_partitions = await ensure_topics(settings)
+        await name_tracks(connection_of(settings), settings.catalogue_topic, self._world.music)
         ledger, scores = Ledger(num_partitions), Scoreboard(self._world.music.track_ids)
         traffic = make_traffic(self._world, np.random.default_rng(scale.seed), scale.bad_share)
         sender = Sender(connection_of(settings), settings.plays_topic, traffic, ledger, scores)

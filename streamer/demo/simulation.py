@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 import msgspec
 import numpy as np
@@ -36,9 +36,13 @@ _SEED: Final = 1
 class Audience:
     """Who listens, to what, and how fast they live."""
 
-    num_listeners: int
-    num_tracks: int
+    world: World
     plays_per_s: float
+
+    @classmethod
+    def gather(cls, num_listeners: int, num_tracks: int, plays_per_s: float) -> Self:
+        """Gather the same listeners each time, so that they know the music of the last."""
+        return cls(World.build(np.random.default_rng(_SEED), num_listeners, num_tracks), plays_per_s)
 
 
 class _Outbox:
@@ -68,8 +72,7 @@ async def send_listening(
         KafkaError: Kafka refused a play, or cannot be reached.
     """
     start_ms = await find_latest_ms(connection, topic, num_partitions) + 1
-    world = World.build(np.random.default_rng(_SEED), audience.num_listeners, audience.num_tracks)
-    plays = simulate(world, np.random.default_rng((_SEED, start_ms)), start_ms)
+    plays = simulate(audience.world, np.random.default_rng((_SEED, start_ms)), start_ms)
     async with running(create_producer(connection, max_batch_bytes=1 << 17, linger_ms=2)) as producer:
         outbox, play = _Outbox(producer, topic), next(plays)
         due, last_s = 0.0, time.monotonic()

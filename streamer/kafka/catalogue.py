@@ -1,7 +1,7 @@
 """The catalogue on Kafka, for whoever looks something up once: read to its end, and written."""
 
 import asyncio
-from collections.abc import Collection, Iterable
+from collections.abc import AsyncGenerator, Collection, Iterable
 from contextlib import aclosing
 from itertools import islice
 from typing import Final
@@ -27,13 +27,30 @@ async def find_entries(connection: Connection, topic: str, track_ids: Collection
         ContractError: there is no such topic.
     """
     wanted, found = frozenset(track_ids), dict[str, Entry]()
+    async with aclosing(_read(connection, topic)) as entries:
+        async for entry in entries:
+            if not wanted or entry.track_id in wanted:
+                found[entry.track_id] = entry
+    return found
+
+
+async def find_known(connection: Connection, topic: str) -> frozenset[str]:
+    """Return the ids of the tracks of which the catalogue says something, and be it that they are withdrawn.
+
+    Raises:
+        ContractError: there is no such topic.
+    """
+    async with aclosing(_read(connection, topic)) as entries:
+        return frozenset([entry.track_id async for entry in entries])
+
+
+async def _read(connection: Connection, topic: str) -> AsyncGenerator[Entry, None]:
+    """Yield the entries that name a track, to the topic's end."""
     partitions = await _partitions(connection, topic)
     async with aclosing(read_backlog(connection, topic, partitions)) as records:
         async for record in records:
-            entry = read_entry(record.key, record.value)
-            if entry.track_id and (not wanted or entry.track_id in wanted):
-                found[entry.track_id] = entry
-    return found
+            if (entry := read_entry(record.key, record.value)).track_id:
+                yield entry
 
 
 async def write_entries(connection: Connection, topic: str, entries: Iterable[tuple[str, bytes | None]]) -> int:

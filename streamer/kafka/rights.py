@@ -63,10 +63,11 @@ def simulator_rights(settings: Settings) -> list[Right]:
     """Return the rights of `simulate`, which also looks whether all topics are as they should be."""
     checked = (
         settings.changelog_topic, settings.short_term_topic, settings.long_term_topic, settings.dead_letter_topic,
-        settings.releases_topic, settings.catalogue_topic,
+        settings.releases_topic,
     )  # fmt: skip
     return [
         *_on(settings.plays_topic, "Read", "Write", "DescribeConfigs"),
+        *_on(settings.catalogue_topic, "Read", "Write", "DescribeConfigs"),
         *(right for topic in checked for right in _on(topic, "Describe", "DescribeConfigs")),
     ]
 

@@ -122,10 +122,10 @@ def _track_of(entry: "Entry") -> CatalogueTrack:
 
 
 async def _write(settings: "Settings", loading: "Loading") -> int:
-    from streamer.kafka.catalogue import find_entries, write_entries
+    from streamer.kafka.catalogue import find_known, write_entries
 
     connection, topic = connection_of(settings), settings.catalogue_topic
-    known = frozenset() if loading.holds_records else frozenset(await find_entries(connection, topic))
+    known = frozenset() if loading.holds_records else await find_known(connection, topic)
     return await write_entries(connection, topic, (each for each in loading.values() if each[0] not in known))
 
 

@@ -4,6 +4,8 @@ from collections import defaultdict
 
 import pytest
 
+from streamer.kafka.catalogue import find_entries, write_entries
+from streamer.kafka.connection import Connection
 from streamer.local.devkafka import DevKafka
 from streamer.wire.plays import decode_records
 from tests.commands import run_command
@@ -19,7 +21,7 @@ def environment_of(kafka: DevKafka, prefix: str) -> dict[str, str]:
         "REFRAIN_PARTITIONS": "2",
         "REFRAIN_REPLICATION": "1",
         **{f"REFRAIN_{name}_TOPIC": f"{prefix}.{name.lower()}"
-           for name in ("PLAYS", "SHORT_TERM", "LONG_TERM", "DEAD_LETTER", "RELEASES")},
+           for name in ("PLAYS", "SHORT_TERM", "LONG_TERM", "DEAD_LETTER", "RELEASES", "CATALOGUE")},
     }  # fmt: skip
 
 
@@ -27,11 +29,16 @@ async def sent_to(kafka: DevKafka, topic: str) -> list[Record]:
     return [each for number in (0, 1) for each in await read_committed(kafka.bootstrap_servers, topic, number)]
 
 
-async def test_listeners_who_start_again_go_on_behind_their_latest_plays(kafka: DevKafka, topic_prefix: str) -> None:
+async def test_listeners_who_start_again_go_on_behind_their_latest_plays_and_name_no_track_twice(
+    kafka: DevKafka, topic_prefix: str
+) -> None:
     environment = environment_of(kafka, topic_prefix)
     arguments = ("simulate", "--rate", "400", "--listeners", "30", "--tracks", "200", "--for", "2")
+    catalogue = (Connection.parse(kafka.bootstrap_servers), f"{topic_prefix}.catalogue")
 
-    ends = [await run_command(environment, *arguments) for _ in range(2)]
+    ends = [await run_command(environment, *arguments)]
+    await write_entries(*catalogue, [("track-000007", None)])
+    ends.append(await run_command(environment, *arguments))
 
     assert [ended.status for ended in ends] == [0, 0], ends[-1].output
     records = await sent_to(kafka, f"{topic_prefix}.plays")
@@ -42,6 +49,11 @@ async def test_listeners_who_start_again_go_on_behind_their_latest_plays(kafka: 
         times_ms[user].append(played_at_ms)
     assert all(times == sorted(times) for times in times_ms.values())
     assert len(times_ms) > 20
+    entries = await find_entries(*catalogue)
+    named = {track_id for track_id, entry in entries.items() if entry.record is not None and entry.record.title}
+    assert named == {f"track-{row:06d}" for row in range(200)} - {"track-000007"}, "withdrawn is what stays withdrawn"
+    assert "named=200" in ends[0].output
+    assert "named=0" in ends[1].output
 
 
 async def test_nobody_plays_ahead_of_the_clock(kafka: DevKafka, topic_prefix: str) -> None:
