@@ -14,17 +14,16 @@ from rich.table import Table
 
 from models.evaluation.age import span
 from models.release_files import Description, Json
-from streamer.addresses import mask
 from streamer.errors import ReleaseError
 from streamer.operations.shapes import ListedRefusal, ListedRelease, ReleaseShown, ReleasesShown
-from streamer.releases.judgement import first_sentence
+from streamer.releases.judgement import first_sentence, measured_hit_rate, verdict_of
+from streamer.releases.overview import look_over, mark_of
 from streamer.releases.registry import Refusal, RegisteredRelease, Registry
 from streamer.releases.store import Store
 from streamer.wire.messages import ReleaseNotice
 
 _COLUMNS: Final = ("", "release", "age", "plays", "HR@20", "verdict")
 _RIGHT: Final = ("age", "plays", "HR@20")
-_NUM_REFUSALS: Final = 5  # the latest refusals explain why the champion is old
 _PLAIN_WIDTH: Final = 100
 
 
@@ -34,15 +33,11 @@ def releases_shown(releases_url: str, champions: Sequence[ReleaseNotice]) -> Rel
     Raises:
         StoreError: the store fails.
     """
-    registry = Registry(Store(releases_url))
-    releases = [registry.look_at(release_id) for release_id in registry.ids()]
+    overview = look_over(Registry(Store(releases_url)), champions)
     return ReleasesShown(
         champion=champions[-1].release_id if champions else None,
-        releases=tuple(_listed(each, champions) for each in reversed(releases)),
-        refusals=tuple(
-            ListedRefusal(each.at_ms, each.trigger, each.reason)
-            for each in reversed(registry.refusals()[-_NUM_REFUSALS:])
-        ),
+        releases=tuple(_listed(each, champions) for each in overview.releases),
+        refusals=tuple(ListedRefusal(each.at_ms, each.trigger, each.reason) for each in overview.refusals),
     )
 
 
@@ -66,7 +61,7 @@ def release_shown(releases_url: str, release_id: str) -> ReleaseShown:
         num_plays=window.num_plays,
         num_listeners=window.num_listeners,
         files=dict(description.files),
-        verdict=_verdict(description),
+        verdict=verdict_of(description.metrics),
         metrics={name: value for name, value in description.metrics.items() if name != "verdict"},
     )
 
@@ -81,21 +76,18 @@ def print_releases(releases_url: str, champions: Sequence[ReleaseNotice]) -> Non
     Raises:
         StoreError: the store fails.
     """
-    registry = Registry(Store(releases_url))
-    releases = [registry.look_at(release_id) for release_id in registry.ids()]
-    refusals = registry.refusals()[-_NUM_REFUSALS:]
+    overview = look_over(Registry(Store(releases_url)), champions)
     now_ms = time.time_ns() // 1_000_000
     console = Console()
-    if not releases:
-        console.print(f"There is no release under {registry.store.location} yet.", soft_wrap=True, highlight=False)
+    if not overview.releases:
+        console.print(f"There is no release under {overview.location} yet.", soft_wrap=True, highlight=False)
     else:
-        rows = [release_row(each, champions, now_ms) for each in reversed(releases)]
-        print_table(console, _COLUMNS, rows)
-    if gone := _gone(champions, releases):
-        console.print(gone, style="bold red", soft_wrap=True, highlight=False)
-    if refusals:
-        console.print(f"Refused, the latest {len(refusals)}:", highlight=False)
-        print_table(console, ("age", "trigger", "reason"), [_refusal_row(each, now_ms) for each in reversed(refusals)])
+        print_table(console, _COLUMNS, [release_row(each, champions, now_ms) for each in overview.releases])
+    if overview.gone:
+        console.print(overview.gone, style="bold red", soft_wrap=True, highlight=False)
+    if overview.refusals:
+        console.print(f"Refused, the latest {len(overview.refusals)}:", highlight=False)
+        print_table(console, ("age", "trigger", "reason"), [_refusal_row(each, now_ms) for each in overview.refusals])
 
 
 def print_release(releases_url: str, release_id: str) -> None:
@@ -112,7 +104,7 @@ def print_release(releases_url: str, release_id: str) -> None:
 
 def release_row(release: RegisteredRelease, champions: Sequence[ReleaseNotice], now_ms: int) -> tuple[str, ...]:
     """Summarise a release in one row: mark, id, age, plays, HR@20, first sentence of the verdict."""
-    mark = _mark(release, champions)
+    mark = mark_of(release.release_id, champions)
     description = release.description
     if description is None:
         return mark, release.release_id, "-", "-", "-", f"DAMAGED: {release.fault}"
@@ -129,7 +121,6 @@ def release_row(release: RegisteredRelease, champions: Sequence[ReleaseNotice], 
 def description_text(location: str, description: Description) -> str:
     """Describe a release in full: manifest, verdict and metrics."""
     window = description.data_window
-    verdict = description.metrics.get("verdict")
     facts = {
         "release": description.release_id,
         "location": location,
@@ -141,7 +132,7 @@ def description_text(location: str, description: Description) -> str:
     lines = [f"{name:10} {fact}" for name, fact in facts.items()]
     lines += [f"{'file' if not place else '':10} {name:20} sha256 {sha256}"
               for place, (name, sha256) in enumerate(sorted(description.files.items()))]  # fmt: skip
-    lines += ["", *textwrap.wrap(verdict if isinstance(verdict, str) else "It was not judged.", _PLAIN_WIDTH)]
+    lines += ["", *textwrap.wrap(verdict_of(description.metrics) or "It was not judged.", _PLAIN_WIDTH)]
     measured = {name: value for name, value in description.metrics.items() if name != "verdict"}
     return "\n".join([*lines, "", json.dumps(measured, indent=2, ensure_ascii=False), ""])
 
@@ -166,7 +157,7 @@ def print_table(console: Console, columns: Sequence[str], rows: Sequence[Sequenc
 
 
 def _listed(release: RegisteredRelease, champions: Sequence[ReleaseNotice]) -> ListedRelease:
-    mark, description = _mark(release, champions), release.description
+    mark, description = mark_of(release.release_id, champions), release.description
     if description is None:
         return ListedRelease(release.release_id, mark, release.location, fault=release.fault)
     return ListedRelease(
@@ -175,30 +166,9 @@ def _listed(release: RegisteredRelease, champions: Sequence[ReleaseNotice]) -> L
         location=release.location,
         created_at_ms=description.created_at_ms,
         num_plays=description.data_window.num_plays,
-        hit_rate_at_20=_measured_hit_rate(description.metrics),
-        verdict=_verdict(description),
+        hit_rate_at_20=measured_hit_rate(description.metrics),
+        verdict=verdict_of(description.metrics),
     )
-
-
-def _mark(release: RegisteredRelease, champions: Sequence[ReleaseNotice]) -> str:
-    ids = [notice.release_id for notice in champions]
-    if release.release_id not in ids:
-        return ""
-    return {1: "champion", 2: "before"}.get(len(ids) - ids.index(release.release_id), "")
-
-
-def _verdict(description: Description) -> str | None:
-    verdict = description.metrics.get("verdict")
-    return verdict if isinstance(verdict, str) else None
-
-
-def _gone(champions: Sequence[ReleaseNotice], releases: Sequence[RegisteredRelease]) -> str:
-    if not champions:
-        return "No release is champion, so workers give no answers." if releases else ""
-    champion = champions[-1]
-    if champion.release_id in {each.release_id for each in releases}:
-        return ""
-    return f"The champion {champion.release_id} is not among them; it was announced at {mask(champion.location)}."
 
 
 def _refusal_row(refusal: Refusal, now_ms: int) -> tuple[str, ...]:
@@ -206,15 +176,8 @@ def _refusal_row(refusal: Refusal, now_ms: int) -> tuple[str, ...]:
 
 
 def _hit_rate(metrics: Mapping[str, Json]) -> str:
-    value = _measured_hit_rate(metrics)
+    value = measured_hit_rate(metrics)
     return "-" if value is None else f"{value:.3f}"
-
-
-def _measured_hit_rate(metrics: Mapping[str, Json]) -> float | None:
-    value: Json = dict(metrics)
-    for name in ("gate", "candidate", "HR@20", "mean"):
-        value = value.get(name) if isinstance(value, dict) else None
-    return value if isinstance(value, float) else None
 
 
 def _date(at_ms: int) -> str:

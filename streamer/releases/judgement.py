@@ -24,7 +24,20 @@ def standing_of(metrics: Mapping[str, Json]) -> Standing:
     return Standing.UNJUDGED
 
 
+def verdict_of(metrics: Mapping[str, Json]) -> str | None:
+    """Return the gate's paragraph; None if there is none."""
+    verdict = metrics.get("verdict")
+    return verdict if isinstance(verdict, str) else None
+
+
 def first_sentence(metrics: Mapping[str, Json]) -> str:
     """Return the verdict in short; empty if there is none."""
-    verdict = metrics.get("verdict")
-    return verdict.split(". ")[0].rstrip(".") if isinstance(verdict, str) else ""
+    return (verdict_of(metrics) or "").split(". ")[0].rstrip(".")
+
+
+def measured_hit_rate(metrics: Mapping[str, Json]) -> float | None:
+    """Return the hit rate that the gate measured; None if it measured none."""
+    value: Json = dict(metrics)
+    for name in ("gate", "candidate", "HR@20", "mean"):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value if isinstance(value, float) else None

@@ -130,14 +130,14 @@ class Registry:
         for name in folder.names()[:-_MAX_REFUSALS]:
             folder.remove(name)
 
-    def refusals(self) -> list[Refusal]:
-        """Read the refusals, oldest first; unreadable ones are skipped.
+    def refusals(self, num_newest: int = _MAX_REFUSALS) -> list[Refusal]:
+        """Read the newest refusals, oldest first; unreadable ones are skipped.
 
         Raises:
             StoreError: the store fails.
         """
         refusals, folder = [], self.store.folder(_REFUSED)
-        for name in folder.names():
+        for name in folder.names()[-num_newest:]:
             try:
                 refusals.append(msgspec.json.decode(folder.read(name, _MAX_REFUSAL_BYTES), type=Refusal))
             except (ValueError, FileTooLargeError) as exc:  # what is no refusal, or no UTF-8

@@ -1,0 +1,60 @@
+"""An overview of the releases in a store: which there are, which is champion, and what was refused."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from streamer.addresses import mask
+from streamer.releases.registry import Refusal, RegisteredRelease, Registry
+from streamer.wire.messages import ReleaseNotice
+
+_NUM_REFUSALS: Final = 5  # the latest refusals explain why the champion is old
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What is known of the releases.
+
+    Attributes:
+        location: of the store.
+        champions: the releases that a rollback would go back through, the champion last.
+        releases: newest first.
+        refusals: the latest ones, newest first.
+    """
+
+    location: str
+    champions: Sequence[ReleaseNotice]
+    releases: Sequence[RegisteredRelease]
+    refusals: Sequence[Refusal]
+
+    @property
+    def gone(self) -> str:
+        """What is wrong if the champion is not among the releases; empty if it is."""
+        if not self.champions:
+            return "No release is champion, so workers give no answers." if self.releases else ""
+        champion = self.champions[-1]
+        if champion.release_id in {each.release_id for each in self.releases}:
+            return ""
+        return f"The champion {champion.release_id} is not among them; it was announced at {mask(champion.location)}."
+
+
+def look_over(registry: Registry, champions: Sequence[ReleaseNotice]) -> Overview:
+    """Look at all releases, and at the latest refusals.
+
+    Args:
+        registry: of the releases.
+        champions: the releases that the alias has named, oldest first.
+
+    Raises:
+        StoreError: the store fails.
+    """
+    releases = [registry.look_at(release_id) for release_id in reversed(registry.ids())]
+    return Overview(registry.store.location, champions, releases, registry.refusals(_NUM_REFUSALS)[::-1])
+
+
+def mark_of(release_id: str, champions: Sequence[ReleaseNotice]) -> str:
+    """Return `champion`, `before` for the one before it, or nothing."""
+    ids = [notice.release_id for notice in champions]
+    if release_id not in ids:
+        return ""
+    return {1: "champion", 2: "before"}.get(len(ids) - ids.index(release_id), "")
