@@ -1,8 +1,10 @@
 """The aliases on `releases`: which release is champion, and how another becomes champion."""
 
 import logging
+from collections.abc import Iterable, Sequence
 from contextlib import aclosing
-from typing import Final
+from itertools import groupby
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -26,20 +28,50 @@ CHAMPION: Final = b"champion"
 CHAMPION_FILE: Final = "champion.json"
 
 
-async def find_champions(connection: Connection, topic: str) -> list[ReleaseNotice]:
-    """Read the releases that a rollback would go back through, the champion last.
+class Move(NamedTuple):
+    """That the alias moved to another release.
 
-    Compaction limits how far back they reach: the topic keeps earlier notices of an alias only for a while. Ids sort by
-    age, and promoting an older release withdraws the newer ones: after A, B, C and B again, A comes before B, and C is
-    gone.
+    Attributes:
+        at_ms: since the epoch.
+        notice: of that release.
+    """
+
+    at_ms: int
+    notice: ReleaseNotice
+
+
+async def find_champions(connection: Connection, topic: str) -> list[ReleaseNotice]:
+    """Read the releases that a rollback would go back through, the champion last."""
+    return champions_after(await find_moves(connection, topic))
+
+
+async def find_moves(connection: Connection, topic: str) -> list[Move]:
+    """Read how the champion changed, the oldest first; compaction keeps earlier notices only for a while."""
+    async with aclosing(read_backlog(connection, topic, [0])) as records:
+        return [
+            Move(record.timestamp, notice)
+            async for record in records
+            if record.key == CHAMPION and record.value is not None and (notice := _read(record.value, topic))
+        ]
+
+
+def champions_after(moves: Iterable[Move]) -> list[ReleaseNotice]:
+    """Return the releases that a rollback would go back through, the champion last.
+
+    Ids sort by age, and promoting an older release withdraws the newer ones: after A, B, C and B again, A comes before
+    B, and C is gone.
     """
     champions: list[ReleaseNotice] = []
-    async with aclosing(read_backlog(connection, topic, [0])) as records:
-        async for record in records:
-            if record.key != CHAMPION or record.value is None or (notice := _read(record.value, topic)) is None:
-                continue
-            champions = [earlier for earlier in champions if earlier.release_id < notice.release_id] + [notice]
+    for _, notice in moves:
+        champions = [earlier for earlier in champions if earlier.release_id < notice.release_id] + [notice]
     return champions
+
+
+def answered(moves: Sequence[Move]) -> dict[str, tuple[int, int | None]]:
+    """Return by release when it was champion last: from and until, ms since the epoch; None: it still is."""
+    changes = [next(same) for _, same in groupby(moves, key=lambda move: move.notice.release_id)]
+    ends = [*(change.at_ms for change in changes[1:]), None]
+    return {change.notice.release_id: (change.at_ms, end) for change, end in zip(changes, ends, strict=False)}
 
 
 async def move_alias(connection: Connection, topic: str, notice: ReleaseNotice, alias: bytes = CHAMPION) -> None:

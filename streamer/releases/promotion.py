@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from models.release import Release
-from models.release_files import InvalidRelease, describe_folder
+from models.release_files import MAX_RELEASE_BYTES, InvalidRelease, describe_folder
 from streamer.errors import ReleaseError
 from streamer.kafka.connection import Connection
 from streamer.releases.alias import announce, find_champions
+from streamer.releases.copies import UNNAMED, Copies
 from streamer.releases.judgement import Standing, first_sentence, standing_of
 from streamer.releases.loading import load_notice
 from streamer.releases.registry import Registry
@@ -24,6 +25,7 @@ from streamer.runtime.threads import call_unjoined
 from streamer.wire.messages import ReleaseNotice
 
 _REMEDY: Final = "see `refrain releases list`"
+_LOOK_AGAIN: Final = f"nothing was changed: {_REMEDY}, and decide again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ class Promoter:
         store: where the releases are.
         signer: signs what is promoted; None: nobody.
         trust: whose releases workers take up.
+        copies: where a release is copied to while it is verified.
+        max_bytes: the most that a release may have.
     """
 
     connection: Connection
@@ -58,36 +62,48 @@ class Promoter:
     store: Store
     signer: Signer | None = None
     trust: Trust = ANYONE
+    copies: Copies = UNNAMED
+    max_bytes: int = MAX_RELEASE_BYTES
 
-    async def promote(self, release_id: str) -> Promotion:
+    async def promote(self, release_id: str, *, instead_of: str | None = None) -> Promotion:
         """Make a release of the registry champion if it passed the gate, or was champion before.
 
+        Args:
+            release_id: of the release.
+            instead_of: the champion that it is to replace; None: whichever there is.
+
         Raises:
+            ChampionChangedError: another release is champion than whoever promotes believes.
             ReleaseError: it is missing or damaged, was refused or not judged, or the store fails.
             KafkaError: Kafka cannot be reached.
         """
-        champions = await self._find(release_id)
+        champions = await self._find(release_id, instead_of)
         if release_id not in [each.release_id for each in champions]:
             await call_unjoined(lambda: self._require_judgement(release_id))
         return await self._move(release_id, champions)
 
-    async def force(self, release_id: str) -> Promotion:
-        """Make a release of the registry champion, whatever the gate said.
+    async def force(self, release_id: str, *, instead_of: str | None = None) -> Promotion:
+        """Make a release of the registry champion, whatever the gate said; see `promote`.
 
         Raises:
+            ChampionChangedError: another release is champion than whoever promotes believes.
             ReleaseError: it is missing or damaged, or the store fails.
             KafkaError: Kafka cannot be reached.
         """
-        return await self._move(release_id, await self._find(release_id))
+        return await self._move(release_id, await self._find(release_id, instead_of))
 
-    async def roll_back(self) -> Promotion:
+    async def roll_back(self, *, instead_of: str | None = None) -> Promotion:
         """Make the champion's predecessor champion again.
 
+        Args:
+            instead_of: the champion that it is to replace; None: whichever there is.
+
         Raises:
+            ChampionChangedError: another release is champion than whoever rolls back believes.
             ReleaseError: there is no earlier release that is intact, or the store fails.
             KafkaError: Kafka cannot be reached.
         """
-        champions = await find_champions(self.connection, self.releases_topic)
+        champions = await self._find_champions(instead_of)
         if not champions:
             raise ReleaseError("there is no champion to roll back from; promote a release by its id")
         skipped: list[str] = []
@@ -104,11 +120,19 @@ class Promoter:
         reasons = "".join(f"; {each}" for each in skipped)
         raise ReleaseError(f"there is no release before {champions[-1].release_id}{reasons}; {_REMEDY}")
 
-    async def _find(self, release_id: str) -> list[ReleaseNotice]:
+    async def _find(self, release_id: str, instead_of: str | None) -> list[ReleaseNotice]:
         """Check that a release is in the registry; return the champions so far."""
         if release_id not in await call_unjoined(Registry(self.store).ids):
-            raise ReleaseError(f"there is no release {release_id} under {self.store.location}; {_REMEDY}")
-        return await find_champions(self.connection, self.releases_topic)
+            raise UnknownReleaseError(f"there is no release {release_id} under {self.store.location}; {_REMEDY}")
+        return await self._find_champions(instead_of)
+
+    async def _find_champions(self, instead_of: str | None) -> list[ReleaseNotice]:
+        """Return the champions so far, the last of which must be the one to replace, if one is named."""
+        champions = await find_champions(self.connection, self.releases_topic)
+        champion = champions[-1].release_id if champions else None
+        if instead_of not in {None, champion}:
+            raise ChampionChangedError(f"{champion or 'no release'} is champion now, not {instead_of}; {_LOOK_AGAIN}")
+        return champions
 
     def _require_judgement(self, release_id: str) -> None:
         """Refuse a release that did not pass the gate; one that is damaged is left to the verification."""
@@ -140,15 +164,28 @@ class Promoter:
             sha256 = known.get(release_id) or describe_folder(self.store.folder(release_id)).manifest_sha256
             notice = ReleaseNotice(release_id, release_id, sha256)
             trust = self.trust if self.signer is None else ANYONE  # it is signed in a moment
-            return notice, load_notice(notice, self.store, trust=trust)
+            return notice, load_notice(notice, self.store, max_bytes=self.max_bytes, trust=trust, copies=self.copies)
 
         notice, release = await call_unjoined(verify)
+        now = await find_champions(self.connection, self.releases_topic)
+        if now[-1:] != champions[-1:]:  # verifying takes seconds, for a large release minutes
+            raise ChampionChangedError(
+                f"{now[-1].release_id} became champion while {release_id} was verified; {_LOOK_AGAIN}"
+            )
         await announce(self.connection, self.releases_topic, notice, self.store, self.signer)
         return release
 
 
 class UnjudgedError(ReleaseError):
     """Raised when a release that did not pass the gate is to be promoted without force."""
+
+
+class UnknownReleaseError(ReleaseError):
+    """Raised when a release is to be promoted that is not in the registry."""
+
+
+class ChampionChangedError(ReleaseError):
+    """Raised when somebody else has promoted a release meanwhile; nothing was changed."""
 
 
 def _before(champions: Sequence[ReleaseNotice], registered: Sequence[str]) -> Iterator[str]:

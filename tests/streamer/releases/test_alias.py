@@ -5,7 +5,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from streamer.local.devkafka import DevKafka
-from streamer.releases.alias import find_champions, move_alias
+from streamer.releases.alias import answered, find_champions, find_moves, move_alias
 from streamer.wire.messages import ReleaseNotice
 
 pytestmark = pytest.mark.kafka
@@ -52,3 +52,14 @@ async def test_the_champions_are_those_a_rollback_goes_through(
     await move_alias(kafka.connection, topic, NEW, b"challenger")
 
     assert await find_champions(kafka.connection, topic) == champions
+
+
+async def test_each_release_answered_until_the_next(kafka: DevKafka, topic: str) -> None:
+    for notice in (OLD, NEW, OLD, OLD):
+        await move_alias(kafka.connection, topic, notice)
+
+    moves = await find_moves(kafka.connection, topic)
+
+    assert [move.notice for move in moves] == [OLD, NEW, OLD, OLD]
+    assert answered(moves) == {"r1": (moves[2].at_ms, None), "r2": (moves[1].at_ms, moves[2].at_ms)}
+    assert answered([]) == {}

@@ -1,5 +1,6 @@
 """Promotion by hand, on a real broker: releases are verified first, and rollbacks retrace the champions."""
 
+import asyncio
 import dataclasses
 import shutil
 from pathlib import Path
@@ -10,11 +11,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from models.release import SavedRelease
 from models.release_files import Json
+from models.release_folder import Folder
 from streamer.errors import ReleaseError
 from streamer.local.devkafka import DevKafka
 from streamer.releases.alias import find_champions, move_alias, noted_champion
 from streamer.releases.loading import load_notice, notice_of
-from streamer.releases.promotion import Promoter
+from streamer.releases.promotion import ChampionChangedError, Promoter
 from streamer.releases.signing import Signer, Trust
 from streamer.releases.store import Store
 from streamer.wire.messages import ReleaseNotice
@@ -193,6 +195,39 @@ async def test_a_promotion_signs_and_without_the_key_only_what_is_signed_is_prom
 
     assert load_notice(await champion(promoter), promoter.store, trust=trust).release_id == releases[0].release_id
     observe("a promotion with the key signs, also what `refrain train` made; without it, nothing unsigned is promoted")
+
+
+async def test_a_champion_that_somebody_else_promoted_meanwhile_is_not_replaced(
+    promoter: Promoter, releases: list[SavedRelease]
+) -> None:
+    oldest, middle, newest = releases
+    await publish(promoter, oldest)
+    key = Ed25519PrivateKey.generate()
+    with_key = dataclasses.replace(promoter, signer=Signer(key))
+    await with_key.promote(middle.release_id)
+
+    class Overtaken(Trust):
+        """Is asked while a release is verified, when somebody else promotes another."""
+
+        def check(self, folder: Folder, manifest: bytes) -> bytes:
+            asyncio.run(publish(promoter, newest))
+            return super().check(folder, manifest)
+
+    slow = dataclasses.replace(promoter, trust=Overtaken([key.public_key()]))
+    with pytest.raises(
+        ChampionChangedError, match=f"{newest.release_id} became champion while {middle.release_id} was"
+    ):
+        await slow.promote(middle.release_id)
+    for late in (
+        promoter.promote(oldest.release_id, instead_of=middle.release_id),
+        promoter.force(oldest.release_id, instead_of=middle.release_id),
+        promoter.roll_back(instead_of=middle.release_id),
+    ):
+        with pytest.raises(ChampionChangedError, match=f"{newest.release_id} is champion now, not {middle.release_id}"):
+            await late
+
+    assert (await champion(promoter)).release_id == newest.release_id
+    assert (await promoter.roll_back(instead_of=newest.release_id)).release.release_id == middle.release_id
 
 
 async def test_without_a_champion_there_is_no_rollback(promoter: Promoter, releases: list[SavedRelease]) -> None:
