@@ -48,7 +48,7 @@ export async function respond(path: string, { body, stop, headers }: Question = 
     response = await fetch(`api/v1/${path}`, request);
   } catch (problem) {
     if (stop?.aborted) throw problem;
-    throw new QueryError("unreachable", "The worker does not answer; the page tries again by itself.", 0, null);
+    throw new QueryError("unreachable", "The worker at this address does not answer: it may be restarting.", 0, null);
   }
   if (response.ok) return response;
   throw await errorOf(response);
@@ -104,6 +104,7 @@ export function follow(path: string, body: unknown, { onEvent, onState }: Listen
         error = problem instanceof QueryError ? problem : null;
       }
       onState?.("lost", error);
+      if (error?.code === "unauthorized") return; // whoever gives a token begins again
       const waitMs = error?.retryAfterS ? error.retryAfterS * 1000 : wait * (0.75 + Math.random() / 2);
       await pause(waitMs, stop.signal);
       if (!stop.signal.aborted) onState?.("connecting", error);

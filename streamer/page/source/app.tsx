@@ -67,8 +67,9 @@ function skip(event: Event): void {
 
 function Connection() {
   const isMoving = workers.value?.state === "moving";
-  const state = connection.value === "open" ? (isMoving ? "moving" : "live") : connection.value;
-  const words = { live: "live", moving: "moving", connecting: "connecting", lost: "disconnected" }[state];
+  const isLocked = connectionError.value?.code === "unauthorized";
+  const state = isLocked ? "locked" : connection.value === "open" ? (isMoving ? "moving" : "live") : connection.value;
+  const words = { live: "live", moving: "moving", connecting: "connecting", lost: "disconnected", locked: "needs a token" }[state];
   return (
     <span class={`connection ${state}`} role="status" title={connectionError.value?.message ?? ""}>
       <i aria-hidden="true" />{words}

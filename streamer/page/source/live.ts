@@ -5,7 +5,7 @@ import type { Figures, FiguresEvent, FiguresHistory, LetterSummary, Letters, Wor
 
 /** Seconds that are kept, as many as a worker keeps. */
 export const KEPT_S = 600;
-const LETTERS_KEPT = 8;
+const LETTERS_KEPT = 6;
 
 export const connection = signal<StreamState>("connecting");
 export const connectionError = signal<QueryError | null>(null);
@@ -44,7 +44,7 @@ async function catchUp(): Promise<void> {
   ]);
   if (history.status === "fulfilled") join(rowsOf(history.value));
   if (peers.status === "fulfilled") workers.value = peers.value;
-  if (newest.status === "fulfilled") letters.value = newest.value.letters;
+  if (newest.status === "fulfilled") letters.value = newest.value.letters.slice(0, LETTERS_KEPT);
 }
 
 function take({ merged, workers: each }: FiguresEvent): void {

@@ -41,11 +41,12 @@ export function Failure({ error, onRetry }: { error: unknown; onRetry?: (() => v
       <h3>{title}</h3>
       <p>{error instanceof Error ? error.message : String(error)}</p>
       {known?.code === "no_release" && <NoReleaseHint />}
+      {isPassing && !onRetry && <p class="note">The page asks again by itself.</p>}
       {onRetry && <button type="button" onClick={onRetry}>Ask again</button>}
     </div>
   );
 }
 
 export function NoReleaseHint() {
-  return <p>No release answers yet. Train the first one: <code>refrain train</code></p>;
+  return <p>No release answers yet. Learn the first one from these plays: <code>refrain trainer --once</code></p>;
 }

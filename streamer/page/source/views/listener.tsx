@@ -1,6 +1,173 @@
-/** The view of one listener. */
-import { Loading } from "../parts/state";
+/** The view of a listener: their plays, both lists and why, as they play; and what if. */
+import { useComputed, useSignal } from "@preact/signals";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { QueryError } from "../api";
+import type { Lineage, ListenerView, ShownList } from "../contract";
+import { bytes, number, plural, short } from "../format";
+import { choose, chooseAnybody, chosen } from "../listener/chosen";
+import { type Following, useListener } from "../listener/following";
+import { type Imagined, useImagined } from "../listener/imagined";
+import { Ago } from "../parts/ago";
+import { Comparison } from "../parts/comparison";
+import { HORIZON_WORDS, Ranking } from "../parts/ranking";
+import { TrackSearch } from "../parts/search";
+import { Empty, Failure, Loading, NoReleaseHint } from "../parts/state";
+import { Timeline } from "../parts/timeline";
+import { TrackName } from "../parts/track";
+import { useKeys } from "../shortcuts";
 
 export function Listener() {
-  return <Loading what="one listener" />;
+  const user = chosen.value;
+  const following = useListener(user);
+  const [error, setError] = useState<unknown>(null);
+  const field = useRef<HTMLInputElement>(null);
+  const isNobody = error instanceof QueryError && error.code === "not_found";
+  const anybody = () => { setError(null); chooseAnybody().catch(setError); };
+  useKeys({ a: anybody, "/": () => field.current?.focus() });
+  return (
+    <div class="listener">
+      <Choice field={field} user={user} onAnybody={anybody} onChoose={(id) => { setError(null); choose(id); }} />
+      {error !== null && (isNobody ? <Empty title="Nobody plays right now">{(error as QueryError).message}</Empty> : <Failure error={error} onRetry={anybody} />)}
+      {!user && error === null && (
+        <Empty title="Whose taste?">
+          Type a user id, or look at somebody who plays right now: their plays, both lists and the reasons for each track, as
+          they are this second. Then take a play away, or add one, and see what the lists would be.
+        </Empty>
+      )}
+      {user && <Followed key={user} user={user} following={following} />}
+    </div>
+  );
+}
+
+function Choice({ field, user, onAnybody, onChoose }:
+  { field: { current: HTMLInputElement | null }; user: string; onAnybody: () => void; onChoose: (id: string) => void }) {
+  const [text, setText] = useState(user);
+  useEffect(() => setText(user), [user]);
+  return (
+    <form class="choice" onSubmit={(event) => { event.preventDefault(); onChoose(text.trim()); field.current?.blur(); }}>
+      <input ref={field} aria-label="User id" placeholder="User id" autoComplete="off" spellcheck={false} value={text}
+        onInput={(event) => setText(event.currentTarget.value)} onFocus={(event) => event.currentTarget.select()} />
+      <button type="submit" disabled={!text.trim()}>Look</button>
+      <button type="button" class="primary" onClick={onAnybody}>Somebody who plays right now</button>
+    </form>
+  );
+}
+
+function Followed({ user, following: { view, error, state } }: { user: string; following: Following }) {
+  const seen = useSignal<ListenerView | null>(view);
+  seen.value = view;
+  const imagined = useImagined(seen);
+  useKeysOfWhatIf(imagined);
+  if (!view) return error ? <Failure error={error} /> : <Loading what="the listener" lines={8} />;
+  return (
+    <>
+      <header class="who">
+        <h1>{user}</h1>
+        <p class="under">
+          {view.lineage ? <span>played <Ago ms={view.plays[0]?.played_at ?? view.lineage.played_at} /></span> : <span>has not played here yet</span>}
+          {error && <span class="warned" role="status">{error.message}</span>}
+          {!error && state !== "open" && <span class="warned" role="status">disconnected; these are the latest lists that arrived</span>}
+        </p>
+      </header>
+      {view.lineage && <LineageOf lineage={view.lineage} view={view} />}
+      {view.plays.length > 0 && <Timeline plays={view.plays} imagined={imagined} />}
+      {view.release === null ? <div class="blank passing"><NoReleaseHint /></div> : <Lists view={view} imagined={imagined} />}
+      {view.counts.length > 0 && <Counted view={view} />}
+    </>
+  );
+}
+
+/** Escape ends what is imagined, wherever the focus is. */
+function useKeysOfWhatIf(imagined: Imagined): void {
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      if (event.key === "Escape" && !document.querySelector("dialog[open]")) imagined.end();
+    };
+    addEventListener("keydown", onKey);
+    return () => removeEventListener("keydown", onKey);
+  }, [imagined]);
+}
+
+function LineageOf({ lineage, view }: { lineage: Lineage; view: ListenerView }) {
+  const made = lineage.release ?? lineage.release_key;
+  return (
+    <dl class="lineage">
+      <div><dt>Plays</dt><dd>{number(lineage.plays_seen)} <small>{number(lineage.repeats_seen)} repeats</small></dd></div>
+      <div><dt>Latest play</dt><dd>partition {lineage.partition} <small>offset {number(lineage.source_offset)}</small></dd></div>
+      <div><dt>State</dt><dd>{bytes(lineage.state_bytes)} <small>folded from {number(lineage.plays_folded)} plays</small></dd></div>
+      <div><dt>Made by</dt><dd title={made}>{short(made, 22)} {lineage.promoted_at !== null && <small>promoted <Ago ms={lineage.promoted_at} /></small>}</dd></div>
+      {view.is_rebuilt && <div><dt>Shown</dt><dd>rebuilt for {short(view.release ?? "", 22)} <small>from the plays it remembers</small></dd></div>}
+    </dl>
+  );
+}
+
+function Lists({ view, imagined }: { view: ListenerView; imagined: Imagined }) {
+  const answer = imagined.answer.value;
+  return (
+    <>
+      <WhatIfBar imagined={imagined} />
+      {imagined.error.value !== null && <Failure error={imagined.error.value} />}
+      <div class="lists">
+        {view.lists.map((list) => (
+          <section key={list.horizon} aria-labelledby={list.horizon}>
+            <header class="section">
+              <h2 id={list.horizon}><i class={`horizon ${list.horizon}`} aria-hidden="true" />{list.horizon === "short-term" ? "Short-term" : "Long-term"}</h2>
+              <span class="note">{answer ? "as it is, and as it would be" : `what they may play ${HORIZON_WORDS[list.horizon]}`}</span>
+            </header>
+            {answer ? <Compared horizon={list.horizon} before={answer.before} after={answer.after} /> : <Ranking list={list} />}
+          </section>
+        ))}
+      </div>
+    </>
+  );
+}
+
+function Compared({ horizon, before, after }: { horizon: string; before: readonly ShownList[]; after: readonly ShownList[] }) {
+  const [was, would] = [before, after].map((lists) => lists.find((list) => list.horizon === horizon));
+  return was && would ? <Comparison before={was} after={would} /> : null;
+}
+
+function WhatIfBar({ imagined }: { imagined: Imagined }) {
+  const isImagining = useComputed(() => imagined.added.value.length + imagined.removed.value.size > 0).value;
+  return (
+    <section class={`what-if ${isImagining ? "active" : ""}`} aria-label="What if">
+      <TrackSearch label="What if they had played" placeholder="What if they had played …" onPick={imagined.add} />
+      {isImagining ? (
+        <>
+          <p role="status">
+            {changes(imagined)}
+            {imagined.tookMs.value !== null && imagined.answer.value && <span class="note"> computed on a copy in {number(imagined.tookMs.value)} ms</span>}
+          </p>
+          <button type="button" onClick={imagined.end}>End</button>
+        </>
+      ) : <p class="note">or click a play to take it away. Nothing is written: the worker computes on a copy.</p>}
+    </section>
+  );
+}
+
+function changes({ added, removed }: Imagined) {
+  return (
+    <>
+      {removed.value.size > 0 && <b>without {plural(removed.value.size, "play")}</b>}
+      {removed.value.size > 0 && added.value.length > 0 && " and "}
+      {added.value.map((track, i) => <b key={`${track} ${i}`}>{i > 0 && ", "}with <TrackName id={track} /></b>)}
+    </>
+  );
+}
+
+function Counted({ view }: { view: ListenerView }) {
+  const most = view.counts[0]?.plays ?? 1;
+  return (
+    <section aria-labelledby="counted">
+      <header class="section"><h2 id="counted">Played most</h2><span class="note">older plays count less</span></header>
+      <ol class="counted">
+        {view.counts.slice(0, 12).map(({ track_key, track_id, plays }) => (
+          <li key={track_key}>
+            <i style={{ transform: `scaleX(${plays / most})` }} aria-hidden="true" />
+            {track_id ? <TrackName id={track_id} /> : <code>{track_key}</code>}<b>{number(plays)}</b>
+          </li>
+        ))}
+      </ol>
+    </section>
+  );
 }

@@ -1,0 +1,35 @@
+/** A listener as they play: their view after each play, for as long as somebody looks. */
+import { useEffect, useState } from "preact/hooks";
+import { QueryError, type StreamState, follow } from "../api";
+import type { ListenerView } from "../contract";
+
+export interface Following {
+  view: ListenerView | null;
+  state: StreamState;
+  /** Why there is nothing newer, if so. */
+  error: QueryError | null;
+}
+
+const NOBODY: Following = { view: null, state: "connecting", error: null };
+
+export function useListener(user: string): Following {
+  const [following, setFollowing] = useState<Following & { user: string }>({ ...NOBODY, user });
+  useEffect(() => {
+    setFollowing({ ...NOBODY, user });
+    if (!user) return undefined;
+    return follow("listener/follow", { user_id: user }, {
+      onState: (state, error) => setFollowing((before) => ({ ...before, state, error: error ?? (state === "lost" ? before.error : null) })),
+      onEvent({ name, data }) {
+        if (name === "listener") setFollowing({ user, view: data as ListenerView, state: "open", error: null });
+        else if (name === "moving" || name === "error") setFollowing((before) => ({ ...before, error: problemOf(name, data) }));
+      },
+    });
+  }, [user]);
+  return following.user === user ? following : NOBODY;
+}
+
+function problemOf(name: "moving" | "error", data: unknown): QueryError {
+  const said = (data as { error?: { code?: QueryError["code"]; message?: string } } | null)?.error;
+  const message = said?.message ?? "Their partition is being handed over; their plays wait and are answered in a moment.";
+  return new QueryError(said?.code ?? (name === "moving" ? "moving" : "unknown"), message, 503, null);
+}

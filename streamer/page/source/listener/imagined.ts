@@ -1,0 +1,70 @@
+/** What if: plays that are added or removed in the browser, and the lists that the worker computes on a copy. */
+import { useSignal, useSignalEffect } from "@preact/signals";
+import type { ReadonlySignal } from "@preact/signals";
+import { useMemo } from "preact/hooks";
+import { ask } from "../api";
+import type { ListenerView, WhatIf } from "../contract";
+
+export interface Imagined {
+  /** Ids of tracks, in the order in which they would come after the latest play. */
+  added: ReadonlySignal<readonly string[]>;
+  /** Numbers of remembered plays. */
+  removed: ReadonlySignal<ReadonlySet<number>>;
+  answer: ReadonlySignal<WhatIf | null>;
+  error: ReadonlySignal<unknown>;
+  /** From the click to the lists, as the browser measures it. */
+  tookMs: ReadonlySignal<number | null>;
+  add(track: string): void;
+  unadd(index: number): void;
+  toggle(number: number): void;
+  end(): void;
+}
+
+/** Keep what is imagined of a listener; it is asked again when they play. */
+export function useImagined(view: ReadonlySignal<ListenerView | null>): Imagined {
+  const added = useSignal<readonly string[]>([]);
+  const removed = useSignal<ReadonlySet<number>>(new Set<number>());
+  const answer = useSignal<WhatIf | null>(null);
+  const error = useSignal<unknown>(null);
+  const tookMs = useSignal<number | null>(null);
+
+  useSignalEffect(() => {
+    const user = view.value?.user_id;
+    const remembered = new Set(view.value?.plays.map(({ number }) => number));
+    const gone = [...removed.value].filter((number) => remembered.has(number));
+    if (!user || (!gone.length && !added.value.length)) {
+      answer.value = null;
+      error.value = null;
+      return undefined;
+    }
+    const stop = new AbortController();
+    const body = { user_id: user, added: added.value.map((track_id) => ({ track_id })), removed: gone };
+    void imagine(body, stop.signal);
+    return () => stop.abort();
+  });
+
+  async function imagine(body: object, stop: AbortSignal): Promise<void> {
+    const startMs = performance.now();
+    try {
+      const lists = await ask<WhatIf>("listener/what-if", body, stop);
+      if (stop.aborted) return;
+      answer.value = lists;
+      error.value = null;
+      tookMs.value = performance.now() - startMs;
+    } catch (problem) {
+      if (!stop.aborted) error.value = problem;
+    }
+  }
+
+  return useMemo(() => ({
+    added, removed, answer, error, tookMs,
+    add: (track) => { added.value = [...added.value, track]; },
+    unadd: (index) => { added.value = added.value.filter((_, i) => i !== index); },
+    toggle: (number) => {
+      const rest = new Set(removed.value);
+      if (!rest.delete(number)) rest.add(number);
+      removed.value = rest;
+    },
+    end: () => { added.value = []; removed.value = new Set(); },
+  }), []);
+}

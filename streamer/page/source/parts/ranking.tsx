@@ -1,0 +1,53 @@
+/** A list of a listener, best first: rows move as it changes, and open to show why. */
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { ShownList, ShownTrack } from "../contract";
+import { type Move, movesOf } from "../listener/moves";
+import { useFlip } from "./flip";
+import { MoveSign } from "./move";
+import { TrackName } from "./track";
+import { Reasons } from "./why";
+
+export const HORIZON_WORDS = { "short-term": "next", "long-term": "in the long run" } as const;
+
+export function Ranking({ list }: { list: ShownList }) {
+  const rows = useRef<HTMLOListElement>(null);
+  const [opened, setOpened] = useState<string | null>(null);
+  const moves = useMoves(list.tracks);
+  useFlip(rows, true);
+  const scores = list.tracks.map(({ score }) => score);
+  const [low, high] = [Math.min(...scores), Math.max(...scores)];
+  return (
+    <ol ref={rows} class={`ranking ${list.horizon}`}>
+      {list.tracks.map((track, rank) => (
+        <li key={track.track_id} data-key={track.track_id}>
+          <Row track={track} rank={rank} move={moves.get(track.track_id)} share={high > low ? (track.score - low) / (high - low) : 1}
+            isOpen={opened === track.track_id} onToggle={() => setOpened(opened === track.track_id ? null : track.track_id)} />
+        </li>
+      ))}
+    </ol>
+  );
+}
+
+function Row({ track, rank, move, share, isOpen, onToggle }:
+  { track: ShownTrack; rank: number; move: Move | undefined; share: number; isOpen: boolean; onToggle: () => void }) {
+  return (
+    <>
+      <button type="button" class="rank-row" aria-expanded={isOpen} disabled={!track.why} onClick={onToggle}>
+        <span class="rank">{rank + 1}</span>
+        <MoveSign move={move} />
+        <TrackName id={track.track_id} />
+        <span class="score"><i style={{ transform: `scaleX(${0.06 + share * 0.94})` }} aria-hidden="true" />{track.score.toFixed(2)}</span>
+      </button>
+      {isOpen && track.why && <Reasons why={track.why} />}
+    </>
+  );
+}
+
+/** Moves since the list was last another one; a list that is drawn again alike keeps them. */
+function useMoves(tracks: readonly ShownTrack[]): Map<string, Move> {
+  const [state, setState] = useState<{ tracks: readonly ShownTrack[]; moves: Map<string, Move> }>({ tracks, moves: new Map() });
+  useEffect(() => {
+    setState((before) => (before.tracks === tracks ? before : { tracks, moves: movesOf(before.tracks, tracks) }));
+  }, [tracks]);
+  return state.moves;
+}
