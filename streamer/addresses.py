@@ -1,11 +1,14 @@
-"""Addresses as people write them: those of Kafka's brokers, and URLs that may hold passwords."""
+"""Addresses as people write them: those of Kafka's brokers and of web servers, and URLs that may hold passwords."""
 
 import re
+from urllib.parse import urlsplit
 
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+._-]*://")
 _IPV6 = re.compile(r"^\[[0-9A-Fa-f:.]+(%[\w.-]+)?\]$")
 _HOST = re.compile(r"^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?$")
 _MAX_PORT = 65_535
+_MAX_URL = 500
+_PRINTED = re.compile(r"[!-~]*")
 _USERINFO = re.compile(r"://[^/\s'\"]*@")
 _QUERY = re.compile(r"(://[^?\s'\"]+\?)[^\s'\"]+")
 
@@ -42,6 +45,22 @@ def _check(address: str) -> str:
     if not (_IPV6 if host.startswith("[") else _HOST).match(host):
         raise ValueError(f"{host!r} in {address} is no host name or IP address")
     return f"{host}:{int(port)}"
+
+
+def parse_web_url(text: str) -> str:
+    """Return the URL below which a web server answers, without the slash at its end.
+
+    Raises:
+        ValueError: it is none of HTTP, or holds more than scheme, host, port and path.
+    """
+    url = urlsplit(text)
+    if url.scheme not in {"http", "https"} or not url.hostname or not _PRINTED.fullmatch(text) or len(text) > _MAX_URL:
+        raise ValueError("write it as http://host:port or https://host:port")
+    if url.port == 0:  # reading a port that is no number from 0 to 65535 raises too
+        raise ValueError("name the port: nothing answers at port 0")
+    if "@" in url.netloc or "?" in text or "#" in text:
+        raise ValueError("write it without user, password, query and fragment")
+    return f"{url.scheme}://{url.netloc}{url.path.rstrip('/')}"
 
 
 def mask(text: str) -> str:

@@ -40,7 +40,7 @@ ANSWERS: Final = (
 )
 COMPUTING: Final = ("device", "compute_threads")
 MEMBERSHIP: Final = ("on_stop", "session_timeout_s", "heartbeat_s", "rebalance_timeout_s", "transaction_timeout_s")
-WEB: Final = ("web_host", "web_port", "trainer_web_port")
+WEB: Final = ("web_host", "web_port", "advertised_url", "trainer_web_port")
 LOG: Final = ("log_level", "log_format")
 TRACES: Final = ("traces",)
 RELEASES: Final = (
@@ -64,7 +64,8 @@ TRAINING: Final = (
 #: What a worker reads, and `doctor` for it.
 WORKER: Final = (
     *KAFKA, *TOPICS, *NEW_TOPICS, *STATES, *ANSWERS, *COMPUTING, *MEMBERSHIP,
-    "releases_url", "releases_public_keys", "releases_max_mb", "web_host", "web_port", *TRACES,
+    "releases_url", "releases_public_keys", "releases_max_mb", "web_host", "web_port",
+    "advertised_url", *TRACES,
 )  # fmt: skip
 
 #: Every setting once, by title.

@@ -22,6 +22,7 @@ from streamer.values import (
     ReadableFile,
     Seconds,
     Share,
+    WebUrl,
 )
 from streamer.variables import read_variables, secrets, variable
 
@@ -175,6 +176,11 @@ class Settings(BaseModel):
 
     web_host: str = Field(default="0.0.0.0", description="address of /metrics, /healthz and /readyz")  # noqa: S104  scraped from outside
     web_port: Port = Field(default=6066, description="port of the worker's web server; 0 picks a free one")
+    advertised_url: WebUrl = Field(
+        default="",
+        description="URL of the worker's web server as the other workers reach it; empty: its host, or where it serves "
+        "on all, the address from which it reaches Kafka",
+    )
     trainer_web_port: Port = Field(default=6067, description="port of the trainer's web server; 0 picks a free one")
     log_level: Annotated[Literal["debug", "info", "warning", "error"], ANY_CASE] = Field(
         default="info", description="debug, info, warning or error"

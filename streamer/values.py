@@ -7,7 +7,7 @@ from typing import Annotated, Final, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from streamer.addresses import parse_servers
+from streamer.addresses import parse_servers, parse_web_url
 
 _INT32: Final = 2**31
 
@@ -33,6 +33,10 @@ def _check_brokers(text: str) -> str:
     return ",".join(parse_servers(text))
 
 
+def _check_web_url(text: str) -> str:
+    return text and parse_web_url(text)
+
+
 def _check_file(path: str) -> str:
     if path and not (Path(path).is_file() and os.access(path, os.R_OK)):
         raise ValueError("is no file that can be read")
@@ -48,6 +52,7 @@ def _fold_case(value: object) -> object:
 
 
 Brokers: TypeAlias = Annotated[str, AfterValidator(_check_brokers)]
+WebUrl: TypeAlias = Annotated[str, AfterValidator(_check_web_url)]
 ReadableFile: TypeAlias = Annotated[str, AfterValidator(_check_file)]
 KafkaName: TypeAlias = Annotated[str, AfterValidator(_check_name)]
 AppId: TypeAlias = Annotated[str, AfterValidator(_check_app_id)]

@@ -1,5 +1,6 @@
 """Operations of tests on a real broker: create and delete topics, write, and read to the end."""
 
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
@@ -12,6 +13,15 @@ from streamer.settings import Settings
 from tests.until import until_awaited
 
 Record: TypeAlias = ConsumerRecord[bytes, bytes]
+
+
+def environment_on(bootstrap_servers: str, prefix: str, **others: str) -> dict[str, str]:
+    """Return the environment of processes whose group and topics begin with a prefix; `others` lack REFRAIN_."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("REFRAIN_")}
+    topics = ("PLAYS", "SHORT_TERM", "LONG_TERM", "DEAD_LETTER", "RELEASES", "CATALOGUE")
+    given = {"KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers, "APP_ID": prefix, "REPLICATION": "1", "DEVICE": "cpu"}
+    given |= {f"{topic}_TOPIC": f"{prefix}.{topic.lower()}" for topic in topics} | others
+    return clean | {f"REFRAIN_{name}": value for name, value in given.items()}
 
 
 @asynccontextmanager

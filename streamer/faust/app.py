@@ -9,6 +9,7 @@ from faust.exceptions import ConsistencyError
 from faust.types import TP
 
 from streamer.errors import ContractError
+from streamer.faust.assignor import AddressedAssignor
 from streamer.faust.marks import Marks
 from streamer.faust.recovery import EagerTables
 from streamer.faust.schema import ChunkSchema
@@ -66,6 +67,7 @@ def create_chunk_app(settings: Settings) -> ChunkApp:
         settings.app_id,
         broker="refrain://",  # the transport; the connection says where Kafka is
         store="refrain://",
+        PartitionAssignor=AddressedAssignor,
         datadir=Path(settings.state_dir).absolute(),
         Table=ListenerTable,
         TableManager=EagerTables,
@@ -116,6 +118,17 @@ async def stop_app(app: ChunkApp) -> None:
     await app.consumer.commit()
     app.conf.stream_wait_empty = False
     await app.stop()
+
+
+def advertise(app: ChunkApp, url: str) -> None:
+    """Set the address that the other members of the group learn when this worker joins."""
+    app.conf.canonical_url = url
+
+
+def member_id(app: ChunkApp) -> str:
+    """Return the name that the group has given this worker; empty while it is no member."""
+    member: str = app.consumer.member_id()
+    return member
 
 
 def owned_partitions(app: ChunkApp, topic: str) -> list[TP]:

@@ -159,6 +159,10 @@ class ReadCommittedThread(AIOKafkaConsumerThread):
         """Return how many partitions a topic has according to this consumer's metadata; 0 before there is any."""
         return len(self._ensure_consumer().partitions_for_topic(topic) or ())
 
+    def member_id(self) -> str:
+        """Return the name that the group has given this member; empty while it is none."""
+        return str(self._ensure_consumer()._coordinator.member_id)  # noqa: SLF001  has no public name
+
     def set_reset_strategy(self, strategy: int) -> None:
         """Set what happens to a position whose record is gone: EARLIEST jumps ahead, NONE fails the fetch."""
         self._ensure_consumer()._fetcher._default_reset_strategy = strategy  # noqa: SLF001  has no public setter

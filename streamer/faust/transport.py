@@ -253,6 +253,11 @@ class ChunkConsumer(Consumer):
         num_partitions: int = self._thread.num_partitions(topic)
         return num_partitions
 
+    def member_id(self) -> str:
+        """Return the name that the group has given this member; empty while it is none."""
+        name: str = self._thread.member_id()
+        return name
+
     # -- acknowledgements
 
     def _new_offset(self, tp: TP) -> int | None:

@@ -10,8 +10,10 @@ from aiokafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionErro
 from aiokafka.protocol.metadata import MetadataRequest
 
 from streamer.errors import ContractError
+from streamer.kafka.authorizer import Exactly
 from streamer.kafka.commits import Commit
 from streamer.kafka.connection import Connection
+from streamer.kafka.groups import Group, describe, read_group
 
 
 class KafkaAdmin:
@@ -107,11 +109,18 @@ class KafkaAdmin:
             ContractError: the group cannot be described.
             KafkaError: Kafka has no coordinator for it yet.
         """
-        (response,) = await self._client.describe_consumer_groups([group_id])
-        error_code, _, _, _, _, members, *_ = response.groups[0]
-        if error_code:
-            raise ContractError(f"group {group_id} cannot be described: {for_code(error_code).__name__}")
-        return [f"{client} at {host.lstrip('/')}" for _, client, host, *_ in members]
+        return [f"{member.client} at {member.host}" for member in (await self.describe_group(group_id)).members]
+
+    async def describe_group(self, group_id: str) -> Group:
+        """Describe a consumer group; without members if there is none of this name.
+
+        Raises:
+            ContractError: the group cannot be described.
+            KafkaError: Kafka has no coordinator for it yet.
+        """
+        coordinator = await self._client.find_coordinator(group_id)
+        response = await self._client._send_request(Exactly(describe(group_id)), coordinator)  # noqa: SLF001
+        return read_group(response, group_id)
 
     async def read_commits(self, group_id: str) -> dict[TopicPartition, Commit]:
         """Return the commits of a group, of the partitions that have one.

@@ -5,7 +5,7 @@ import gc
 import logging
 from dataclasses import dataclass
 
-from streamer.faust.app import stop_app
+from streamer.faust.app import advertise, stop_app
 from streamer.kafka.access import check_access
 from streamer.kafka.connection import connection_of
 from streamer.kafka.contact import Contact
@@ -13,6 +13,7 @@ from streamer.kafka.limits import check_limits
 from streamer.kafka.retention import show_retention
 from streamer.kafka.rights import worker_rights
 from streamer.kafka.topics import ensure_topics
+from streamer.runtime.address import own_url
 from streamer.runtime.crash import CLOCK_PERIOD_S, ClockWatch, crash, leave
 from streamer.runtime.device import pick_device
 from streamer.runtime.files import hold_directory
@@ -93,7 +94,7 @@ async def _start(settings: Settings, engine: Engine | None, past: Past) -> _Runn
         settings.web_host, settings.web_port, registry=metrics.registry,
         unhealthy=watch.unhealthy, unready=watch.unready, remark=watch.remark,
     )  # fmt: skip
-    await web.start()
+    advertise(worker.app, await _url(settings, await web.start()))
     tasks = [
         start_vital(_watch_clock(settings.session_timeout_s), "clock"),
         start_vital(watch.run(), "watch"),
@@ -108,6 +109,11 @@ async def _start(settings: Settings, engine: Engine | None, past: Past) -> _Runn
     spare_collector()  # takes half a second, for which nobody would answer the partitions once it has joined its group
     await worker.app.start()
     return _Running(worker, contact, web, tasks)
+
+
+async def _url(settings: Settings, port: int) -> str:
+    """Return the address that the other workers are told."""
+    return settings.advertised_url or await own_url(settings.web_host, port, connection_of(settings).servers)
 
 
 async def _stop(running: _Running) -> None:

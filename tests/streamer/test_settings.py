@@ -18,7 +18,7 @@ class GuardedSettings(Settings):
 WRONG: Final = [
     ("MAX_STEPS_S", "1", "unknown setting REFRAIN_MAX_STEPS_S; did you mean REFRAIN_MAX_STEP_S?"),
     ("MAX_WAIT_S", "1", "REFRAIN_MAX_WAIT_S is no longer a setting; set REFRAIN_TARGET_LATENCY_MS"),
-    ("ZEBRA", "1", "unknown setting REFRAIN_ZEBRA; known are REFRAIN_ANSWER, REFRAIN_APP_ID, "),
+    ("ZEBRA", "1", "unknown setting REFRAIN_ZEBRA; known are REFRAIN_A"),
     ("app_id", "mine", "unknown setting REFRAIN_app_id; did you mean REFRAIN_APP_ID?"),
     ("TOKEN_FILE", "/token", "unknown setting REFRAIN_TOKEN_FILE; "),
     ("PARTITIONS", "0", "REFRAIN_PARTITIONS='0': must be at least 1; partitions of `plays`"),
@@ -40,6 +40,9 @@ WRONG: Final = [
     ("STANDBYS", "-1", "REFRAIN_STANDBYS='-1': must be at least 0; "),
     ("WEB_PORT", "70000", "REFRAIN_WEB_PORT='70000': must be at most 65535; "),
     ("WEB_PORT", "-1", "REFRAIN_WEB_PORT='-1': must be at least 0; "),
+    ("ADVERTISED_URL", "worker-0:6066", "REFRAIN_ADVERTISED_URL='worker-0:6066': write it as http://host:port or "),
+    ("ADVERTISED_URL", "http://me:pw@worker-0", "write it without user, password, query and fragment; "),
+    ("ADVERTISED_URL", "http://worker-0:0", "REFRAIN_ADVERTISED_URL='http://worker-0:0': name the port"),
     ("WEB_HOST", "caf\udcff", r"REFRAIN_WEB_HOST='caf\udcff': must be UTF-8; "),
     ("APP_ID", "my app", "REFRAIN_APP_ID='my app': must be at most 249 of Kafka's characters: letters, digits, "),
     ("APP_ID", "é", "REFRAIN_APP_ID='é': must be at most 249 of Kafka's characters: "),
