@@ -77,8 +77,8 @@ report: $(READY) ## compare every system on recorded plays: make report DATA=pat
 kafka: $(READY) ## run a real one-node Kafka in the foreground, until Ctrl-C; PORT=9092, data stay in kafka/
 	$(BIN)/python -m streamer.local.devkafka --port $(or $(PORT),9092) --directory kafka $(ARGS)
 
-page: $(PAGE)/node_modules/.installed ## check the types of the web page and build it: streamer/page/built; takes Node 20 or newer
-	npm run --silent --prefix $(PAGE) check && npm run --silent --prefix $(PAGE) build
+page: $(PAGE)/node_modules/.installed ## check the types of the web page, test its logic and build it: streamer/page/built; takes Node 20 or newer
+	npm run --silent --prefix $(PAGE) check && npm test --silent --prefix $(PAGE) && npm run --silent --prefix $(PAGE) build
 
 schemas: $(READY) ## write docs/asyncapi.json and the JSON schemas of the topics, from the codec
 	$(BIN)/python -m streamer.wire.asyncapi
