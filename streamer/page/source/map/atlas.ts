@@ -1,0 +1,52 @@
+/** The atlas: the layout that a release has, its regions, and a grid to find tracks by, as a worker answers them. */
+import { ask, respond } from "../api";
+import type { Bounds } from "./camera";
+import { type Grid, buildGrid } from "./grid";
+import { type Layout, readLayout } from "./layout";
+import type { Region } from "./scene";
+
+export interface Atlas {
+  readonly layout: Layout;
+  readonly grid: Grid;
+  readonly regions: readonly Region[];
+  /** What the whole map is: where nearly all tracks are. */
+  readonly bounds: Bounds;
+}
+
+const OUTLIERS = 0.003; // of all tracks, left out on each side
+
+
+/** Load the atlas of the release that answers. Throws a QueryError; `no_map` where the release has none. */
+export async function loadAtlas(stop: AbortSignal): Promise<Atlas> {
+  const [response, regions] = await Promise.all([
+    respond("map", { stop }),
+    ask<Region[]>("map/regions", undefined, stop),
+  ]);
+  const layout = readLayout(await response.arrayBuffer(), releaseOf(response.headers.get("ETag")));
+  return { layout, grid: buildGrid(layout.xs, layout.ys), regions, bounds: boundsOf(layout) };
+}
+
+function boundsOf({ xs, ys, size }: Layout): Bounds {
+  if (size === 0) return { left: -1, right: 1, bottom: -1, top: 1 };
+  const [across, up] = [xs.slice().sort(), ys.slice().sort()];
+  const [low, high] = [Math.floor(size * OUTLIERS), Math.ceil(size * (1 - OUTLIERS)) - 1];
+  return { left: across[low]!, right: across[high]!, bottom: up[low]!, top: up[high]! };
+}
+
+function releaseOf(tag: string | null): string {
+  return (tag ?? "").replace(/^W\//, "").replaceAll('"', "");
+}
+
+/** The region that a track belongs to: of those with its colour, the one whose name is nearest. */
+export function regionOf({ layout, regions }: Atlas, row: number): Region | null {
+  const [x, y] = [layout.xs[row]!, layout.ys[row]!];
+  const away = (region: Region) => (region.x - x) ** 2 + (region.y - y) ** 2;
+  const own = regions.filter(({ group }) => group === layout.groups[row]);
+  return own.reduce<Region | null>((best, one) => (best === null || away(one) < away(best) ? one : best), null);
+}
+
+/** What a region is called: where the catalogue has no words for it, its number. */
+export function nameOfRegion(region: Region | null): string {
+  if (region === null) return "no region";
+  return region.label ?? `Region ${region.group + 1}`;
+}

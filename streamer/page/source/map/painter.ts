@@ -1,0 +1,51 @@
+/** Painters: what draws the tracks, and how large and strong they are drawn. */
+import type { Camera, Size } from "./camera";
+import type { Layout } from "./layout";
+import type { Rgb } from "./palette";
+
+/** How tracks look, besides where they are. */
+export interface Look {
+  readonly shades: readonly Rgb[];
+  readonly pixelRatio: number;
+  /** Of how many the closest view shows one, compared with the whole map; 1 is the whole map. */
+  readonly magnification: number;
+  /** 0..1: below 1, what is drawn over the tracks is meant to be seen first. */
+  readonly strength: number;
+  /** The only region in full colour; null: all are. */
+  readonly only: number | null;
+  /** Whether the next frame follows at once, so that this one may leave out the faintest. */
+  readonly isMoving: boolean;
+}
+
+export interface Painter {
+  readonly kind: "webgl2" | "canvas";
+  paint(camera: Camera, window: Size, look: Look): void;
+  dispose(): void;
+}
+
+/** The radius in pixels of a track of middling popularity. */
+export function radiusOf(size: number, magnification: number): number {
+  const crowd = Math.min(Math.max((100_000 / Math.max(size, 1)) ** 0.22, 1), 3);
+  return Math.min(0.95 * crowd * magnification ** 0.34, 7);
+}
+
+/** How many times that radius a track of a weight has: 0.6 to 2.6. */
+export function stature(weight: number): number {
+  return 0.6 + 2 * (weight / 255) ** 1.8;
+}
+
+/** How opaque tracks are: in a crowd less, so that its density shows. */
+export function opacityOf(size: number, magnification: number): number {
+  const crowd = Math.log10(Math.max(size, 10)) / 5;
+  return Math.min(0.95 - 0.35 * crowd + 0.09 * Math.log2(Math.max(magnification, 1)), 0.95);
+}
+
+/** The rows by weight, lightest first, so that the popular tracks are drawn over the others. */
+export function paintingOrder({ weights }: Layout): Uint32Array {
+  const starts = new Uint32Array(257);
+  for (const weight of weights) starts[weight + 1]!++;
+  for (let weight = 0; weight < 256; weight++) starts[weight + 1]! += starts[weight]!;
+  const order = new Uint32Array(weights.length);
+  for (let row = 0; row < weights.length; row++) order[starts[weights[row]!]!++] = row;
+  return order;
+}

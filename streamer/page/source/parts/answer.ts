@@ -1,0 +1,41 @@
+/** An answer of a worker: loading, here or failed; asked for again as long as waiting helps. */
+import { useCallback, useEffect, useState } from "preact/hooks";
+import { QueryError } from "../api";
+
+export interface Answer<T> {
+  /** The newest answer, also while it is asked for again; null before the first. */
+  readonly value: T | null;
+  /** Why the newest question got none. */
+  readonly error: unknown;
+  readonly isAsking: boolean;
+  readonly again: () => void;
+}
+
+const PASSING: ReadonlySet<string> = new Set(["moving", "elsewhere", "unreachable", "busy", "unavailable"]);
+const RETRY_MS = 3_000;
+
+/** Ask when a view appears and whenever `what` changes; `what` is compared by its text. */
+export function useAnswer<T>(question: (stop: AbortSignal) => Promise<T>, what = ""): Answer<T> {
+  const [count, setCount] = useState(0);
+  const [answer, setAnswer] = useState<Omit<Answer<T>, "again">>({ value: null, error: null, isAsking: true });
+  const again = useCallback(() => setCount((times) => times + 1), []);
+  useEffect(() => {
+    const stop = new AbortController();
+    let timer = 0;
+    setAnswer((before) => ({ ...before, isAsking: true }));
+    question(stop.signal).then(
+      (value) => { if (!stop.signal.aborted) setAnswer({ value, error: null, isAsking: false }); },
+      (error: unknown) => {
+        if (stop.signal.aborted) return;
+        setAnswer((before) => ({ ...before, error, isAsking: false }));
+        if (error instanceof QueryError && PASSING.has(error.code)) timer = window.setTimeout(again, waitOf(error));
+      },
+    );
+    return () => { clearTimeout(timer); stop.abort(); };
+  }, [what, count]);
+  return { ...answer, again };
+}
+
+function waitOf({ retryAfterS }: QueryError): number {
+  return retryAfterS === null ? RETRY_MS : retryAfterS * 1000;
+}
