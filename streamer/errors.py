@@ -12,6 +12,8 @@
     +-- ElsewhereError         a listener does not live here, or is moving: whoever asked asks another worker
     +-- BusyError              more is asked of a worker than it answers beside its plays: whoever asked tries later
     +-- ImaginedError          what is imagined cannot be: a play that would be refused, or one that is not remembered
+    +-- NoReleaseError         only a release can say what is asked, and there is none: whoever asked waits for one
+    +-- QueryError             a question over HTTP is not answered: whoever asked is answered with its code
     +-- RecordingError         a file of plays cannot be read, or too few of its rows are plays: printed, exit 1
     +-- CheckpointError        a checkpoint is damaged, or from another fit: printed, exit 1, the file is kept
 
@@ -19,6 +21,25 @@ A bad play is not an exception but a row beside the good ones (`wire.plays.Rejec
 A failure between a transaction and the disk is not one either: it ends the process (`runtime.crash.crash`), because
 recovery is the only way back.
 """
+
+from typing import Literal, TypeAlias
+
+#: Why a question over HTTP is not answered; each has one status, see `streamer.queries.problems`.
+Code: TypeAlias = Literal[
+    "bad_request",
+    "unauthorized",
+    "forbidden",
+    "not_found",
+    "no_map",
+    "conflict",
+    "no_release",
+    "too_large",
+    "busy",
+    "internal",
+    "elsewhere",
+    "moving",
+    "unavailable",
+]
 
 
 class RefrainError(Exception):
@@ -71,3 +92,20 @@ class BusyError(RefrainError):
 
 class ImaginedError(RefrainError):
     """Raised when a play that is added would be refused, or one that is removed is not remembered."""
+
+
+class NoReleaseError(RefrainError):
+    """Raised when something is asked that only a release can say, and there is none yet."""
+
+
+class QueryError(RefrainError):
+    """Raised when a question over HTTP is not answered.
+
+    Args:
+        code: decides the status.
+        message: what, which, and what to do, in one line without a user id.
+    """
+
+    def __init__(self, code: Code, message: str) -> None:
+        super().__init__(message)
+        self.code: Code = code

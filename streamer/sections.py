@@ -40,7 +40,8 @@ ANSWERS: Final = (
 )
 COMPUTING: Final = ("device", "compute_threads")
 MEMBERSHIP: Final = ("on_stop", "session_timeout_s", "heartbeat_s", "rebalance_timeout_s", "transaction_timeout_s")
-WEB: Final = ("web_host", "web_port", "advertised_url", "trainer_web_port")
+PAGE: Final = ("page", "read_token", "act_token")
+WEB: Final = ("web_host", "web_port", "advertised_url", "trainer_web_port", *PAGE)
 LOG: Final = ("log_level", "log_format")
 TRACES: Final = ("traces",)
 RELEASES: Final = (
@@ -65,7 +66,7 @@ TRAINING: Final = (
 WORKER: Final = (
     *KAFKA, *TOPICS, *NEW_TOPICS, *STATES, *ANSWERS, *COMPUTING, *MEMBERSHIP,
     "releases_url", "releases_public_keys", "releases_max_mb", "web_host", "web_port",
-    "advertised_url", *TRACES,
+    "advertised_url", *PAGE, *TRACES,
 )  # fmt: skip
 
 #: Every setting once, by title.

@@ -22,6 +22,7 @@ from streamer.values import (
     ReadableFile,
     Seconds,
     Share,
+    Token,
     WebUrl,
 )
 from streamer.variables import read_variables, secrets, variable
@@ -180,6 +181,19 @@ class Settings(BaseModel):
         default="",
         description="URL of the worker's web server as the other workers reach it; empty: its host, or where it serves "
         "on all, the address from which it reaches Kafka",
+    )
+    page: Annotated[Literal["on", "off"], ANY_CASE] = Field(
+        default="on", description="`on`: a worker serves its page and answers questions over HTTP; see docs/http.md"
+    )
+    read_token: Token = Field(
+        default=SecretStr(""),
+        description="lets those who send it look at listeners and figures, from anywhere; without tokens, only "
+        "requests from the worker's own machine are answered",
+    )
+    act_token: Token = Field(
+        default=SecretStr(""),
+        description="lets those who send it also promote releases and send dead letters again; empty beside a "
+        "REFRAIN_READ_TOKEN: nobody may",
     )
     trainer_web_port: Port = Field(default=6067, description="port of the trainer's web server; 0 picks a free one")
     log_level: Annotated[Literal["debug", "info", "warning", "error"], ANY_CASE] = Field(

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Final, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from streamer.addresses import parse_servers, parse_web_url
 
@@ -14,6 +14,9 @@ _INT32: Final = 2**31
 #: Kafka's own rule for topics and for the members of a group.
 _NAME: Final = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9._-]*")
 _MAX_NAME: Final = 249
+
+#: What may stand behind `Bearer` in a header, RFC 6750, and is too long to be guessed.
+_TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]{16,}=*")
 
 
 def _check_name(name: str) -> str:
@@ -43,6 +46,14 @@ def _check_file(path: str) -> str:
     return path
 
 
+def _check_token(token: SecretStr) -> SecretStr:
+    if token.get_secret_value() and not _TOKEN.fullmatch(token.get_secret_value()):
+        raise ValueError(
+            "must be 16 characters or more, of letters, digits and -._~+/=; `openssl rand -hex 32` makes one"
+        )
+    return token
+
+
 def _raise_case(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
 
@@ -56,6 +67,9 @@ WebUrl: TypeAlias = Annotated[str, AfterValidator(_check_web_url)]
 ReadableFile: TypeAlias = Annotated[str, AfterValidator(_check_file)]
 KafkaName: TypeAlias = Annotated[str, AfterValidator(_check_name)]
 AppId: TypeAlias = Annotated[str, AfterValidator(_check_app_id)]
+
+#: Lets whoever sends it in; empty: there is none.
+Token: TypeAlias = Annotated[SecretStr, AfterValidator(_check_token)]
 
 #: A setting may have a lower limit of its own, as `le`.
 Num: TypeAlias = Annotated[int, Field(ge=1, lt=_INT32)]

@@ -10,6 +10,7 @@ from prometheus_client import Gauge
 from models.config import HORIZONS
 from streamer.metrics.latencies import STEP_SECONDS
 from streamer.metrics.process import ProcessMetrics
+from streamer.metrics.queries import QueryMetrics
 from streamer.metrics.register import Register
 
 #: Steps in the life of a play, in order; the label of `refrain_step_seconds`.
@@ -37,6 +38,7 @@ class WorkerMetrics(ProcessMetrics):
         self._declare_releases(self.register)
         self._declare_catalogue(self.register)
         self._declare_entries(self.register, entry_causes)
+        self.queries = QueryMetrics(self.register)
 
     def _declare_plays(self, register: Register) -> None:
         self.plays = register.counter(

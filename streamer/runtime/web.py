@@ -5,6 +5,7 @@ import logging
 import os
 import socket
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -17,6 +18,12 @@ logger = logging.getLogger(__name__)
 #: Says what is wrong, briefly; empty if nothing is.
 Complaint = Callable[[], str]
 
+#: The largest body of a request.
+MAX_BODY_BYTES: Final = 64 << 10
+
+#: Seconds that requests under way have to end once the server stops: a process has ten in all.
+_SHUTDOWN_S: Final = 1.0
+
 
 class WebServer:
     """Serves as soon as it is started, also before recovery.
@@ -28,6 +35,7 @@ class WebServer:
         unhealthy: says why the process should be restarted.
         unready: says why the process is not working yet.
         remark: says what is worth knowing of a process that is ready.
+        extend: adds routes; None: there are no others.
     """
 
     def __init__(
@@ -39,14 +47,17 @@ class WebServer:
         unhealthy: Complaint,
         unready: Complaint,
         remark: Complaint = str,
+        extend: Callable[[web.Application], None] | None = None,
     ) -> None:
         self._host, self._port = host, port
         self._registry = registry
-        app = web.Application()
+        app = web.Application(client_max_size=MAX_BODY_BYTES)
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/healthz", _answer_with(unhealthy, str))
         app.router.add_get("/readyz", _answer_with(unready, remark))
-        self._runner = web.AppRunner(app, access_log=None)
+        if extend:
+            extend(app)
+        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=_SHUTDOWN_S)
 
     async def start(self) -> int:
         """Start serving; return the port.

@@ -18,6 +18,13 @@ from streamer.kafka.limits import Needs
 from streamer.kafka.partitioner import PARTITIONERS
 from streamer.kafka.producers import MAX_BATCH_BYTES
 from streamer.metrics import WorkerMetrics
+from streamer.page import BUILT
+from streamer.queries.access import access_routes, openapi_routes
+from streamer.queries.assets import Assets
+from streamer.queries.door import Door
+from streamer.queries.events import Streams
+from streamer.queries.listeners import listener_routes
+from streamer.queries.server import Queries
 from streamer.releases.copies import KeptCopies
 from streamer.releases.signing import read_trust
 from streamer.releases.store import Store
@@ -136,6 +143,23 @@ def create_listening(settings: Settings, worker: Worker, num_partitions: int) ->
         heard_masked=_HEARD_MASKED[settings.answer],
         homes=lambda key: sorted({partition_of(key, num_partitions) for partition_of in partitioners}),
         answered=answered,
+    )
+
+
+def create_queries(settings: Settings, worker: Worker, listening: Listening) -> Queries:
+    """Build what answers questions over HTTP: the table of all routes, and who may ask."""
+    door = Door(settings.read_token.get_secret_value(), settings.act_token.get_secret_value())
+    routes = [
+        *access_routes(door),
+        *listener_routes(listening),
+    ]
+    return Queries(
+        routes=[*routes, *openapi_routes(routes)],
+        door=door,
+        streams=Streams(),
+        assets=Assets.read(BUILT),
+        metrics=worker.answering.metrics.queries,
+        is_settled=lambda: is_ready(worker.app),
     )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.release import Release
-from streamer.errors import ElsewhereError, ImaginedError
+from streamer.errors import ElsewhereError, NoReleaseError
 from streamer.faust.table import ListenerTable
 from streamer.wire.changelog import listener_key
 from streamer.wire.plays import PlayColumns
@@ -78,11 +78,12 @@ class Listening:
         Raises:
             ElsewhereError: the listener's partition is not here, or not yet.
             BusyError: too many questions wait.
-            ImaginedError: an added play would be refused, a removed one is not remembered, or no release answers.
+            ImaginedError: an added play would be refused, or a removed one is not remembered.
+            NoReleaseError: no release answers.
         """
         _, record = self._read(user)
         if (release := self.champion()) is None:
-            raise ImaginedError("there are no lists before the first release")
+            raise NoReleaseError("there are no lists before the first release; the trainer makes it, see /readyz")
         plays = read_added(user, added, int(self.clock() * 1000))
         return await self.sideline.run(
             functools.partial(self._imagine, user, record, release, plays, frozenset(removed))

@@ -13,6 +13,7 @@ from streamer.kafka.limits import check_limits
 from streamer.kafka.retention import show_retention
 from streamer.kafka.rights import worker_rights
 from streamer.kafka.topics import ensure_topics
+from streamer.queries.server import Queries
 from streamer.runtime.address import own_url
 from streamer.runtime.crash import CLOCK_PERIOD_S, ClockWatch, crash, leave
 from streamer.runtime.device import pick_device
@@ -24,9 +25,10 @@ from streamer.runtime.tasks import start_vital
 from streamer.runtime.vitals import show_vitals
 from streamer.runtime.web import WebServer, check_address
 from streamer.settings import Settings
-from streamer.worker.app import Worker, create_worker, needs_of
+from streamer.worker.app import Worker, create_listening, create_queries, create_worker, needs_of
 from streamer.worker.engine import Engine
 from streamer.worker.health import Watch
+from streamer.worker.listening import Listening
 from streamer.worker.warmup import warm_up
 
 logger = logging.getLogger(__name__)
@@ -41,6 +43,8 @@ class _Running:
 
     worker: Worker
     contact: Contact
+    listening: Listening
+    queries: Queries
     web: WebServer
     tasks: "list[asyncio.Task[None]]"
 
@@ -90,9 +94,12 @@ async def _start(settings: Settings, engine: Engine | None, past: Past) -> _Runn
     metrics.num_partitions.set(num_partitions)
     show_vitals(metrics, "worker", str(device), settings.state_dir, past)
     watch = Watch(worker, contact, settings.plays_topic, num_partitions)
+    listening = create_listening(settings, worker, num_partitions)
+    queries = create_queries(settings, worker, listening)
     web = WebServer(
         settings.web_host, settings.web_port, registry=metrics.registry,
         unhealthy=watch.unhealthy, unready=watch.unready, remark=watch.remark,
+        extend=queries.extend if settings.page == "on" else None,
     )  # fmt: skip
     advertise(worker.app, await _url(settings, await web.start()))
     tasks = [
@@ -108,7 +115,7 @@ async def _start(settings: Settings, engine: Engine | None, past: Past) -> _Runn
     await worker.answering.withdrawals.start()
     spare_collector()  # takes half a second, for which nobody would answer the partitions once it has joined its group
     await worker.app.start()
-    return _Running(worker, contact, web, tasks)
+    return _Running(worker, contact, listening, queries, web, tasks)
 
 
 async def _url(settings: Settings, port: int) -> str:
@@ -119,6 +126,7 @@ async def _url(settings: Settings, port: int) -> str:
 async def _stop(running: _Running) -> None:
     """Stop between two batches. What hangs is ended with the process, and the rest left to recovery."""
     answering = running.worker.answering
+    running.queries.close()
     await answering.drain.close()
     if running.contact.is_lost:
         leave("Kafka does not answer, so the worker cannot leave its group")
@@ -131,6 +139,7 @@ async def _stop(running: _Running) -> None:
     if answering.traces:
         await answering.traces.close()
     await running.web.stop()
+    running.listening.close()
     answering.engine.close()
 
 

@@ -38,6 +38,8 @@ WRONG: Final = [
     ("PARTITIONER", "md5", "REFRAIN_PARTITIONER='md5': must be one of murmur2, crc32; "),
     ("DEVICE", "tpu", "REFRAIN_DEVICE='tpu': must be one of auto, cpu, cuda; "),
     ("STANDBYS", "-1", "REFRAIN_STANDBYS='-1': must be at least 0; "),
+    ("READ_TOKEN", "guessable", "REFRAIN_READ_TOKEN: must be 16 characters or more, of letters, digits and -._~+/=; "),
+    ("ACT_TOKEN", "a b" * 16, "REFRAIN_ACT_TOKEN: must be 16 characters or more"),
     ("WEB_PORT", "70000", "REFRAIN_WEB_PORT='70000': must be at most 65535; "),
     ("WEB_PORT", "-1", "REFRAIN_WEB_PORT='-1': must be at least 0; "),
     ("ADVERTISED_URL", "worker-0:6066", "REFRAIN_ADVERTISED_URL='worker-0:6066': write it as http://host:port or "),

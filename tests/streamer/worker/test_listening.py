@@ -8,7 +8,7 @@ import pytest
 from faust.types import TP
 
 from models.release import Release
-from streamer.errors import ElsewhereError, ImaginedError
+from streamer.errors import ElsewhereError, NoReleaseError
 from streamer.faust.app import create_chunk_app, listener_table
 from streamer.faust.table import ListenerTable
 from streamer.kafka.topics import ensure_topics
@@ -96,7 +96,7 @@ async def test_before_the_first_release_the_plays_are_shown_and_nothing_is_imagi
     view = await listening.look("u")
 
     assert (view.release, view.lists, len(view.plays)) == (None, (), 64)
-    with pytest.raises(ImaginedError, match="before the first release"):
+    with pytest.raises(NoReleaseError, match="before the first release"):
         await listening.what_if("u", [], [])
     listening.close()
 

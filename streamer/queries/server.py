@@ -1,0 +1,159 @@
+"""The server of the questions: from a request to a handler of the table of routes, and back."""
+
+import asyncio
+import functools
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from streamer.errors import QueryError, RefrainError
+from streamer.metrics.queries import QueryMetrics
+from streamer.queries.assets import Assets
+from streamer.queries.door import Door
+from streamer.queries.events import Streams
+from streamer.queries.problems import HEADERS, STATUSES, problem_of
+from streamer.queries.routes import EVENTS, JSON, Asked, Right, Route
+from streamer.runtime.web import MAX_BODY_BYTES
+from streamer.wire.views_access import Failure, Problem
+
+logger = logging.getLogger(__name__)
+
+#: Seconds that a body has to arrive.
+_MAX_READ_S: Final = 10.0
+
+#: The page runs its own scripts alone, and no other site may frame, read or embed what a worker answers.
+_SECURE: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Queries:
+    """Answers questions over HTTP.
+
+    Attributes:
+        routes: the table.
+        door: lets requests in.
+        streams: the open event streams.
+        assets: the page.
+        metrics: count questions.
+        is_settled: whether the worker has its partitions.
+    """
+
+    routes: Sequence[Route]
+    door: Door
+    streams: Streams
+    assets: Assets
+    metrics: QueryMetrics
+    is_settled: Callable[[], bool]
+
+    def extend(self, app: web.Application) -> None:
+        """Add the routes of questions and page to a web server."""
+        app.on_response_prepare.append(_secure)
+        for route in self.routes:
+            app.router.add_route(route.method, route.path, functools.partial(self._handle, route))
+        app.router.add_route("*", "/api/{rest:.*}", self._refuse)
+        app.router.add_get("/", self.assets.index)
+        app.router.add_get("/assets/{name}", self.assets.asset)
+
+    def close(self) -> None:
+        """End the event streams, which would hold up the end of the web server."""
+        self.streams.close()
+
+    async def _handle(self, route: Route, request: web.Request) -> web.StreamResponse:
+        began_s, status = time.perf_counter(), 499  # of who leaves before the answer, as nginx counts them
+        try:
+            response = await self._try(route, request)
+            status = response.status
+        finally:
+            self.metrics.count(route.path, status, None if route.media == EVENTS else time.perf_counter() - began_s)
+        return response
+
+    async def _try(self, route: Route, request: web.Request) -> web.StreamResponse:
+        try:
+            self.door.check(request, route.right)
+            answer = await _call(route, await _read(route, request))
+        except RefrainError as exc:
+            return _refusal(problem_of(exc, is_settled=self.is_settled()))
+        except Exception as exc:  # noqa: BLE001
+            # Without its text, which may name a listener.
+            logger.error(  # noqa: TRY400
+                "question failed route=%s error=%s place=%s", route.path, type(exc).__name__, _place(exc)
+            )
+            return _refusal(Problem("internal", "the worker failed to answer; its log says where, please report it"))
+        if isinstance(answer, web.StreamResponse):
+            return answer
+        return _json(answer)
+
+    async def _refuse(self, _: web.Request) -> web.Response:
+        self.metrics.count("other", STATUSES["not_found"], None)
+        return _refusal(Problem("not_found", "there is no such question; /api/v1/openapi.json lists all"))
+
+
+async def _call(route: Route, asked: Asked[msgspec.Struct]) -> object:
+    """Call a handler; what changes something goes on if whoever asked leaves."""
+    return await (asyncio.shield(route.answer(asked)) if route.right is Right.ACT else route.answer(asked))
+
+
+async def _read(route: Route, request: web.Request) -> Asked[msgspec.Struct]:
+    """Read a question.
+
+    Raises:
+        QueryError: it is none.
+    """
+    try:
+        if route.method == "GET":
+            return Asked(
+                msgspec.convert({**request.query, **request.match_info}, route.question, strict=False), request
+            )
+        if request.content_type != JSON:
+            raise QueryError("bad_request", f"the body must be {JSON}; send it with that Content-Type")
+        body = await _body(request)
+        return Asked(msgspec.json.decode(body, type=route.question), request, body)
+    except (msgspec.MsgspecError, UnicodeError) as exc:
+        raise QueryError("bad_request", f"{exc}; see /api/v1/openapi.json") from exc
+
+
+async def _body(request: web.Request) -> bytes:
+    try:
+        async with asyncio.timeout(_MAX_READ_S):
+            return await request.read()
+    except TimeoutError as exc:
+        raise QueryError("bad_request", f"the body did not arrive within {_MAX_READ_S:.0f} s") from exc
+    except web.HTTPRequestEntityTooLarge as exc:
+        raise QueryError("too_large", f"the body is larger than {MAX_BODY_BYTES} bytes; ask for less at once") from exc
+
+
+def _json(answer: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    body = msgspec.json.encode(answer)
+    return web.Response(
+        body=body, status=status, headers={"Cache-Control": "no-store", **(headers or {})}, content_type=JSON
+    )
+
+
+def _refusal(problem: Problem) -> web.Response:
+    return _json(Failure(problem), STATUSES[problem.code], HEADERS.get(problem.code))
+
+
+async def _secure(_: web.BaseRequest, response: web.StreamResponse) -> None:
+    response.headers.update(_SECURE)
+
+
+def _place(error: BaseException) -> str:
+    """Name the innermost line that an error passed."""
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "unknown"

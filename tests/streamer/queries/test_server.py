@@ -1,0 +1,170 @@
+"""From a request to a handler and back, over real connections."""
+
+import asyncio
+import logging
+from typing import Any, Final, Literal
+
+import msgspec
+import pytest
+from aiohttp import web
+
+from streamer.errors import (
+    BusyError,
+    ElsewhereError,
+    ImaginedError,
+    KafkaUnavailableError,
+    NoReleaseError,
+    QueryError,
+    RefrainError,
+    StoreError,
+)
+from streamer.queries.routes import Answer, Asked, Right, Route
+from streamer.runtime.web import MAX_BODY_BYTES
+from tests.asking import asking
+from tests.until import until
+
+PATH: Final = "/api/v1/pick"
+
+
+class Pick(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    user_id: str
+    limit: int = 20
+
+
+class Picked(msgspec.Struct, frozen=True):
+    user_id: str
+    limit: int
+
+
+async def pick(asked: Asked[Pick]) -> Picked:
+    return Picked(asked.question.user_id, asked.question.limit)
+
+
+def route(answer: Answer = pick, method: str = "POST", path: str = PATH, right: Right = Right.READ) -> Route:
+    return Route(method, path, right, "Pick.", answer, question=Pick, answers=Picked)
+
+
+async def test_a_question_is_decoded_and_its_answer_is_json_that_nobody_keeps() -> None:
+    async with asking([route(), route(method="GET", path="/api/v1/picks/{user_id}")]) as asker:
+        posted = await asker.ask("POST", PATH, json={"user_id": "ü", "limit": 3})
+        got = await asker.ask("GET", "/api/v1/picks/x?limit=4")
+
+        assert posted.json == {"user_id": "ü", "limit": 3}
+        assert got.json == {"user_id": "x", "limit": 4}
+        assert posted.headers["Cache-Control"] == "no-store"
+        assert posted.headers["X-Content-Type-Options"] == "nosniff"
+        assert "default-src 'none'; script-src 'self'" in posted.headers["Content-Security-Policy"]
+        assert "unsafe" not in posted.headers["Content-Security-Policy"]
+        assert not [name for name in posted.headers if name.startswith("Access-Control")]
+        assert asker.counted(PATH, 200) == 1
+        assert asker.counted("/api/v1/picks/{user_id}", 200) == 1
+
+
+@pytest.mark.parametrize(
+    ("request_of", "status", "code"),
+    [
+        ({"data": b"{", "headers": {"Content-Type": "application/json"}}, 400, "bad_request"),
+        ({"data": b"\xff\xfe", "headers": {"Content-Type": "application/json"}}, 400, "bad_request"),
+        ({"data": b'{"user_id":"\\ud800"}', "headers": {"Content-Type": "application/json"}}, 400, "bad_request"),
+        ({"data": b'{"user_id":"u"}', "headers": {"Content-Type": "text/plain"}}, 400, "bad_request"),
+        ({"data": {"user_id": "u"}}, 400, "bad_request"),  # a form, as any page may send it
+        ({"json": {}}, 400, "bad_request"),
+        ({"json": {"user_id": 5}}, 400, "bad_request"),
+        ({"json": {"user_id": "u", "more": 1}}, 400, "bad_request"),
+        ({"json": {"user_id": "u" * MAX_BODY_BYTES}}, 413, "too_large"),
+    ],
+)
+async def test_a_question_that_is_none_is_refused(request_of: dict[str, Any], status: int, code: str) -> None:
+    async with asking([route()]) as asker:
+        answer = await asker.ask("POST", PATH, **request_of)
+
+        assert (answer.status, answer.code) == (status, code)
+
+
+@pytest.mark.parametrize(
+    ("error", "is_settled", "status", "code"),
+    [
+        (BusyError("8 questions wait"), True, 429, "busy"),
+        (ElsewhereError("partition 3 is not here"), True, 503, "elsewhere"),
+        (ElsewhereError("partition 3 is not here"), False, 503, "moving"),
+        (ImaginedError("play 9 is not remembered"), True, 400, "bad_request"),
+        (NoReleaseError("no release yet"), True, 409, "no_release"),
+        (StoreError("the bucket does not answer"), True, 503, "unavailable"),
+        (KafkaUnavailableError("no broker answers"), True, 503, "unavailable"),
+        (QueryError("no_map", "the release has no map"), True, 404, "no_map"),
+    ],
+)
+async def test_an_error_becomes_its_status_and_code(
+    error: RefrainError, is_settled: Literal[True, False], status: int, code: str
+) -> None:
+    async def fail(_: Asked[Pick]) -> Picked:
+        raise error
+
+    async with asking([route(fail)], is_settled=lambda: is_settled) as asker:
+        answer = await asker.ask("POST", PATH, json={"user_id": "u"})
+
+        assert (answer.status, answer.code, answer.json["error"]["message"]) == (status, code, str(error))
+        assert ("Retry-After" in answer.headers) == (code in {"busy", "moving"})
+        assert asker.counted(PATH, status) == 1
+
+
+async def test_an_unforeseen_error_is_logged_by_its_place_and_names_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    async def fail(asked: Asked[Pick]) -> Picked:
+        raise KeyError(asked.question.user_id)
+
+    with caplog.at_level(logging.DEBUG):
+        async with asking([route(fail)]) as asker:
+            answer = await asker.ask("POST", PATH, json={"user_id": "somebody"})
+
+    assert (answer.status, answer.code) == (500, "internal")
+    assert f"question failed route={PATH} error=KeyError place={__file__}" in caplog.text
+    assert "somebody" not in caplog.text + answer.body.decode()
+
+
+async def test_what_is_not_in_the_table_is_not_found() -> None:
+    async with asking([route()]) as asker:
+        for method, path in (("POST", "/api/v1/other/u"), ("GET", PATH), ("DELETE", PATH), ("GET", "/api/")):
+            answer = await asker.ask(method, path)
+
+            assert (answer.status, answer.code) == (404, "not_found")
+        assert asker.counted("other", 404) == 4
+
+
+async def test_who_leaves_ends_a_look_and_not_an_act() -> None:
+    began, goes_on, ends = asyncio.Event(), asyncio.Event(), list[str]()
+
+    async def wait(asked: Asked[Pick]) -> Picked:
+        began.set()
+        try:
+            await goes_on.wait()
+        except asyncio.CancelledError:
+            ends.append(f"{asked.question.user_id} cancelled")
+            raise
+        ends.append(f"{asked.question.user_id} done")
+        return Picked("", 0)
+
+    routes = [route(wait, path="/api/v1/look"), route(wait, path="/api/v1/act", right=Right.ACT)]
+    async with asking(routes) as asker:
+        for name in ("look", "act"):
+            began.clear()
+            asked = asyncio.create_task(asker.ask("POST", f"/api/v1/{name}", json={"user_id": name}))
+            await began.wait()
+            asked.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asked
+        await until(lambda: asker.counted("/api/v1/act", 499), "who acted has left")
+        goes_on.set()
+        await until(lambda: len(ends) == 2, "both have ended")
+
+    assert ends == ["look cancelled", "act done"]
+
+
+async def test_a_handler_may_answer_with_a_response_of_its_own() -> None:
+    async def respond(_: Asked[Pick]) -> web.Response:
+        return web.Response(body=b"RMAP", headers={"ETag": '"r1"'})
+
+    async with asking([route(respond)]) as asker:
+        answer = await asker.ask("POST", PATH, json={"user_id": "u"})
+
+        assert (answer.body, answer.headers["ETag"]) == (b"RMAP", '"r1"')
+        assert "Content-Security-Policy" in answer.headers

@@ -1,0 +1,60 @@
+"""Questions over HTTP to a worker that answers plays."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from streamer.kafka.topics import ensure_topics
+from streamer.local.devkafka import DevKafka
+from streamer.releases.alias import move_alias
+from streamer.wire.messages import Recommendation, ReleaseNotice
+from streamer.worker.app import create_listening, create_queries
+from tests.asking import asking_of
+from tests.builders import NOON_MS, play_value, save_tiny_release
+from tests.onkafka import produce, read_committed, settings_on
+from tests.until import until
+from tests.working import running, until_marked
+
+
+@pytest.mark.kafka
+async def test_what_if_over_http_is_what_the_topic_then_answers(
+    kafka: DevKafka, topic_prefix: str, tmp_path: Path
+) -> None:
+    at = kafka.bootstrap_servers
+    settings = settings_on(
+        at,
+        topic_prefix,
+        state_dir=tmp_path / "state",
+        partitions=1,
+        device="cpu",
+        releases_url=str(tmp_path / "releases"),
+    )
+    await ensure_topics(settings)
+    await produce(at, settings.plays_topic, *(play_value("u", track) for track in ("t1", "t2", "t5")))
+
+    async with running(settings) as worker:
+        listening = create_listening(settings, worker, 1)
+        async with asking_of(create_queries(settings, worker, listening), worker.answering.metrics.registry) as asker:
+            await until_marked(worker.answering, 2)
+            early = await asker.ask("POST", "/api/v1/listener", json={"user_id": "u"})
+            without = await asker.ask("POST", "/api/v1/listener/what-if", json={"user_id": "u"})
+            await move_alias(
+                kafka.connection, settings.releases_topic, ReleaseNotice(*save_tiny_release(tmp_path / "releases"))
+            )
+            await until(lambda: worker.answering.releases.champion, "the release is taken up")
+            added = [{"track_id": "t7", "played_at": NOON_MS}]
+            what_if = await asker.ask("POST", "/api/v1/listener/what-if", json={"user_id": "u", "added": added})
+            await produce(at, settings.plays_topic, play_value("u", "t7"))
+            await until_marked(worker.answering, 3)
+            late = await asker.ask("POST", "/api/v1/listener", json={"user_id": "u"})
+        listening.close()
+
+    assert (early.status, early.json["lists"], len(early.json["plays"])) == (200, [], 3)
+    assert (without.status, without.code) == (409, "no_release")
+    for horizon, topic in enumerate((settings.short_term_topic, settings.long_term_topic)):
+        answer = msgspec.json.decode((await read_committed(at, topic))[-1].value or b"", type=Recommendation)
+        answered = [track.track_id for track in answer.tracks]
+        imagined, shown = what_if.json["after"][horizon], late.json["lists"][horizon]
+        assert [track["track_id"] for track in imagined["tracks"]] == answered
+        assert [track["track_id"] for track in shown["tracks"]] == answered
