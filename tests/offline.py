@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from models.plays.catalogue import track_key
 from models.plays.counts import CountMaps
 from models.release import Release
 from models.serving.step import StepOutput, step
@@ -22,9 +23,11 @@ from streamer.wire.state import NO_RELEASE, States, decode
 from streamer.worker.batch import Batch, merge, plan
 from streamer.worker.events import Listeners, join
 from streamer.worker.intake import Intake, fresh_records, take_in
+from streamer.worker.live_hits import HitWatch
 from streamer.worker.narrowing import NOTHING, Narrowing
 from streamer.worker.outputs import Answers, Outcome, Topics, write
 from streamer.worker.saying import Saying
+from streamer.worker.shelf import Champion
 from tests.builders import tiny_release
 from tests.listening import PARTITIONS, Fetched, batches
 from tests.oracle import Who
@@ -42,6 +45,10 @@ def _compute(release: Release, step_input: StepInput) -> StepOutput:
     return step(release.recommender, step_input, sizes=SIZES)
 
 
+def champion_of(release: Release) -> Champion:
+    return Champion(release, 1, _encoder(release.catalogue.track_ids), frozenset([track_key("t0")]))
+
+
 @dataclass
 class Worker:
     """`Answering.answer_batch` without Kafka, RocksDB and the clock; its states survive a change of release."""
@@ -52,6 +59,7 @@ class Worker:
     saying: Saying = EVERYTHING
     withdrawn: NDArray[np.uint64] = field(default_factory=lambda: NOTHING)
     compute: Callable[[Release, StepInput], StepOutput] = _compute
+    hits: HitWatch | None = None
     store: Mapping[int, dict[bytes, bytes]] = field(default_factory=lambda: {number: {} for number in PARTITIONS})
     outputs: dict[tuple[str, int], list[tuple[bytes | None, bytes | None]]] = field(default_factory=dict)
 
@@ -85,10 +93,11 @@ class Worker:
         merged = merge(batch, hidden, counts, release_key=key, promoted_at_ms=promoted_at_ms)
         if answers is not None:
             merged = replace(merged, said=answers.said.remembered)
-        for part in write(
-            intakes, Outcome(events, listeners, states.plays_seen[:-1] > 0, batch, merged, answers), TOPICS
-        ):
+        outcome = Outcome(events, listeners, states.plays_seen[:-1] > 0, batch, merged, answers)
+        for part in write(intakes, outcome, TOPICS):
             self._apply(part)
+        if self.hits and self.release:
+            self.hits.note(intakes, outcome, champion_of(self.release))
 
     def _read_states(self, intakes: Sequence[Intake], listeners: Listeners) -> States:
         values: list[bytes | None] = []

@@ -1,5 +1,6 @@
 """The metrics of a worker."""
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,10 +26,15 @@ class WorkerMetrics(ProcessMetrics):
     Args:
         causes: of dead letters, each counted from 0.
         entry_causes: why records of the catalogue are refused, each counted from 0.
+
+    Attributes:
+        lag_plays_total: records of all owned partitions that are not yet applied; NaN while that is unknown.
+        lag_seconds_most: age of the last play applied to the partition that is furthest behind; NaN likewise.
     """
 
     def __init__(self, causes: Sequence[str] = (), entry_causes: Sequence[str] = ()) -> None:
         super().__init__()
+        self.lag_plays_total = self.lag_seconds_most = math.nan
         self._declare_plays(self.register)
         self._declare_oddities(self.register, causes)
         self._declare_batches(self.register)
@@ -59,6 +65,15 @@ class WorkerMetrics(ProcessMetrics):
             "refrain_lists_unsaid", "lists", "Lists that repeat the last one, and were not published.",
             "Zero unless REFRAIN_REPEAT_OVERLAP is set. Near all lists: readers seldom learn anything new, raise it.",
             horizon=HORIZONS,
+        )  # fmt: skip
+        self.plays_judged = register.counter(
+            "refrain_plays_judged", "plays", "Plays of sampled listeners that came after an answer to them.",
+            "Shows how much `refrain_plays_hit_total` rests on: a few thousand say a hit rate to a percent or two.",
+        )  # fmt: skip
+        self.plays_hit = register.counter(
+            "refrain_plays_hit", "plays", "Plays of sampled listeners that were in the short-term list before them.",
+            "Divided by `refrain_plays_judged_total`: the live hit rate. Falls: listening has changed, or a release is "
+            "worse than it seemed; compare `live` of `GET /api/v1/releases`, and roll back.",
         )  # fmt: skip
         self.forgotten = register.counter(
             "refrain_listeners_forgotten", "tombstones", "Tombstones applied.",
@@ -95,7 +110,11 @@ class WorkerMetrics(ProcessMetrics):
             "Shows where the time goes: `step` is the model, `commit` is Kafka and the disk.",
             buckets=STEP_SECONDS, step=STEPS,
         )  # fmt: skip
-
+        self.step_cpu = register.counter(
+            "refrain_step_cpu_seconds", "seconds", "CPU seconds of the thread that computes the steps.",
+            "Per play, what the model costs. Well below `refrain_step_seconds` of `step`: the thread waits for a core, "
+            "or for the GPU; give the worker more CPU.",
+        )  # fmt: skip
         self.spans_lost = register.counter(
             "refrain_spans_lost", "spans", "Spans of traces that the collector did not take.",
             "Rises: the collector at OTEL_EXPORTER_OTLP_ENDPOINT is away or refuses; the log says how. Plays are "
@@ -244,12 +263,15 @@ class WorkerMetrics(ProcessMetrics):
         self, lags: Mapping[int, float], listeners: Mapping[int, int], standby_lags: Mapping[int, int]
     ) -> None:
         """Show lag and listeners of owned partitions and the lag of standbys; drop all other partitions."""
+        self.lag_plays_total = sum(lags.values())
         _show(self.lag_plays, lags)
         _show(self.listeners, listeners)
         _show(self.standby_lag, standby_lags)
 
     def show_ages(self, lags_s: Mapping[int, float]) -> None:
         """Show how old the last applied play of owned partitions is; drop all other partitions."""
+        ages_s = list(lags_s.values())
+        self.lag_seconds_most = math.nan if any(map(math.isnan, ages_s)) else max(ages_s, default=0.0)
         _show(self.lag_seconds, lags_s)
 
     def show_unreadable(self, is_unreadable: Mapping[int, bool]) -> None:

@@ -38,6 +38,7 @@ from streamer.worker.batching import Drain
 from streamer.worker.champion import Releases
 from streamer.worker.engine import Engine
 from streamer.worker.listening import Listening
+from streamer.worker.live_hits import HitWatch
 from streamer.worker.outputs import Topics
 from streamer.worker.pace import Pace
 from streamer.worker.pipeline import Answering
@@ -118,6 +119,7 @@ def create_worker(
         drain=Drain(),
         max_plays=settings.max_batch_plays,
         pace=pace,
+        hits=HitWatch(metrics),
         traces=_traces(settings, metrics) if settings.traces == "on" else None,
     )
     consume(app, settings.plays_topic, answering.answer_plays)

@@ -1,6 +1,7 @@
 """The engine: the device and the one thread that computes on it, so that heartbeats never wait for a step."""
 
 import asyncio
+import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 
@@ -29,6 +30,9 @@ class Engine:
         heard_masked: how many of the latest plays are left out of the lists, by horizon.
         max_step_s: a longer step ends the process: its device is gone, or its transaction soon will be.
         num_threads: CPU threads per step.
+
+    Attributes:
+        cpu_s: of the compute thread, since the start; what torch's other threads spend is not in it.
     """
 
     def __init__(
@@ -39,6 +43,7 @@ class Engine:
         self._max_step_s = max_step_s
         self._thread = ThreadPoolExecutor(1, "compute", initializer=torch.set_num_threads, initargs=(num_threads,))
         self._narrowing = Narrowing()
+        self.cpu_s = 0.0
         self._known_good: tuple[int, NDArray[np.uint64]] | None = None  # key of a release, and tracks it can compute
 
     async def step(
@@ -101,12 +106,15 @@ class Engine:
             crash("the compute thread is dead; a restart creates a new one", exc)
 
     def _attempt(self, release: Release, step_input: StepInput, withdrawn: NDArray[np.uint64] = NOTHING) -> StepOutput:
+        begun_s = time.thread_time()
         try:
             output = self._compute(self._narrowing.without(release, withdrawn), step_input)
             require_numbers(output)
         except Exception as exc:
             traceback.clear_frames(exc.__traceback__)  # they hold tensors, and a step out of memory will be retried
             raise StepError(f"release {release.release_id} failed with {type(exc).__name__}") from exc
+        finally:
+            self.cpu_s += time.thread_time() - begun_s
         return output
 
     def _compute(self, release: Release, step_input: StepInput) -> StepOutput:

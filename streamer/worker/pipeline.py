@@ -27,6 +27,7 @@ from streamer.worker.champion import Releases
 from streamer.worker.engine import Engine
 from streamer.worker.events import Listeners, join
 from streamer.worker.intake import Intake, fresh_records, take_in
+from streamer.worker.live_hits import HitWatch
 from streamer.worker.outputs import NO_HEADERS, Answers, Outcome, Topics, write
 from streamer.worker.pace import Pace
 from streamer.worker.saying import Saying
@@ -54,6 +55,7 @@ class Answering:
         belongs_here: whether a key hashes to a partition; None skips the check.
         drain: closes to stop between two batches.
         max_plays: the most plays in a batch.
+        hits: judges lists by the plays that follow.
         pace: says how long the first chunk of a batch waits for others.
         traces: tell what became of plays; None if nobody asks.
     """
@@ -71,6 +73,7 @@ class Answering:
     drain: Drain
     max_plays: int
     pace: Pace
+    hits: HitWatch
     traces: "Traces | None" = None
 
     async def answer_plays(self, chunks: AsyncIterator[Chunk]) -> None:
@@ -118,6 +121,8 @@ class Answering:
             followed.end(intakes)
         catalogue = champion.release.catalogue if champion else None
         count_batch(self.metrics, intakes, outcome, time.time() * 1000, catalogue)
+        if champion:
+            self.hits.note(intakes, outcome, champion)
 
     def _take_in(self, chunks: Sequence[Chunk]) -> list[Intake]:
         """Decode what the progress marks do not cover; the chunks of a partition become one intake."""
@@ -158,7 +163,9 @@ class Answering:
         if champion is None or not len(batch):
             return batch.hidden, batch.count_plays(), None
         answered, withdrawn = self.pick_answered(batch), self.withdrawals.keys
+        cpu_s = self.engine.cpu_s
         output = await self.engine.step(champion.release, batch, answered, withdrawn)
+        self.metrics.step_cpu.inc(self.engine.cpu_s - cpu_s)
         said = self.saying.choose(batch, answered, output.ranked, champion.release.catalogue.keys, withdrawn)
         key, now_ms = champion.release.release_id, int(time.time() * 1000)
         return output.hidden, output.counts, Answers(answered, output.ranked, said, champion.lists, key, now_ms)

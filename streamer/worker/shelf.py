@@ -7,6 +7,7 @@ import msgspec
 import torch
 from aiokafka import ConsumerRecord
 
+from models.config import SHORT_TERM_SIZE
 from models.release import Release
 from models.release_files import InvalidRelease
 from streamer.errors import ReleaseError
@@ -31,11 +32,14 @@ class Champion:
         release: network and catalogue.
         promoted_at_ms: Kafka's timestamp of its notice, which orders releases, including one that was rolled back to.
         lists: writes answers over its catalogue.
+        popular: the keys of the tracks that were most popular of late, as many as a short-term list has; none if the
+            release does not say.
     """
 
     release: Release
     promoted_at_ms: int
     lists: ListEncoder
+    popular: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +78,18 @@ class Shelf:
                 notice, self.store, self.device, max_bytes=self.max_bytes, trust=self.trust, copies=self.copies
             )
             try_out(release)  # else it would end every worker at the first play
-            return Champion(release, record.timestamp, ListEncoder(release.catalogue.track_ids))
+            return Champion(release, record.timestamp, ListEncoder(release.catalogue.track_ids), _popular(release))
         except InvalidRelease as exc:
             raise ReleaseError(f"{at}: {exc}") from exc
         except ReleaseError as exc:
             raise type(exc)(f"{at}: {exc}") from exc
         except Exception as exc:
             raise ReleaseError(f"{at}: {describe(exc)}; save the release again, or report this") from exc
+
+
+def _popular(release: Release) -> frozenset[int]:
+    reranker = release.recommender.reranker
+    if reranker is None:
+        return frozenset()
+    tracks = reranker.sources.most_popular_of_late(SHORT_TERM_SIZE).cpu().numpy()
+    return frozenset(release.catalogue.keys[tracks].tolist())

@@ -219,3 +219,14 @@ async def test_a_step_without_end_ends_the_process(monkeypatch: pytest.MonkeyPat
         await engine.step(RELEASE, batch, batch.last_plays)
     may_end.set()
     engine.close()
+
+
+async def test_the_cpu_of_the_compute_thread_is_counted_also_of_a_step_that_fails() -> None:
+    engine = SabotagedEngine(in_turn(sound, broken))
+    await engine.step(RELEASE, make_batch(), make_batch().last_plays)
+    after_one = engine.cpu_s
+    with pytest.raises(StepError):
+        await engine.step(RELEASE, make_batch(), make_batch().last_plays)
+
+    assert 0 < after_one < engine.cpu_s
+    engine.close()

@@ -91,16 +91,19 @@ async def test_an_uncomputable_play_is_a_dead_letter_and_all_others_are_answered
         kafka.connection, settings.releases_topic, ReleaseNotice(*save_tiny_release(tmp_path / "releases"))
     )
     tracks = ["t1", "t2", "t5", "t3", "t5", "t1"]
-    await produce(at, settings.plays_topic, *(play_value("u", track) for track in tracks))
+    await produce(at, settings.plays_topic, *(play_value("u0", track) for track in tracks), key=b"u0")
 
     async with working(settings, SabotagedEngine(raises_over("t5"))) as answering:
         await until_marked(answering, 5)
+        metrics = answering.metrics.registry
 
     letters = await read_committed(at, settings.dead_letter_topic)
     assert [offset_and_cause(letter) for letter in letters] == [("2", "uncomputable"), ("4", "uncomputable")]
     for topic in (settings.short_term_topic, settings.long_term_topic):
         answers = [msgspec.json.decode(each.value or b"") for each in await read_committed(at, topic)]
         assert [(each["source_offset"], each["plays_seen"]) for each in answers] == [(0, 1), (1, 2), (3, 3), (5, 4)]
+    assert metrics.get_sample_value("refrain_plays_judged_total") == 3  # u0 is in the sample
+    assert (metrics.get_sample_value("refrain_step_cpu_seconds_total") or 0) > 0
 
 
 def offset_and_cause(letter: Record) -> tuple[str, str]:
