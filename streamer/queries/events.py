@@ -5,7 +5,6 @@ Whoever has the same events for many readers publishes them once, in a `Broadcas
 """
 
 import asyncio
-import contextlib
 from collections.abc import AsyncGenerator
 from typing import Final
 
@@ -13,7 +12,7 @@ import msgspec
 from aiohttp import web
 
 from streamer.errors import QueryError, RefrainError
-from streamer.queries.problems import problem_of
+from streamer.queries.problems import problem_of, unforeseen
 from streamer.queries.routes import EVENTS
 
 #: Open streams of a worker; more are refused.
@@ -102,34 +101,37 @@ class _Stream:
         response = web.StreamResponse(headers=_HEADERS)
         try:
             await asyncio.wait({self._upcoming}, timeout=_FIRST_S)
-            if self._upcoming.done() and not self._upcoming.cancelled() and (error := self._upcoming.exception()):
-                raise error
+            if self._upcoming.done() and not self._is_ended:
+                self._upcoming.result()
             await response.prepare(request)
-            await self._pump(response)
+            await self._pump(response, request.path)
         except (ConnectionError, TimeoutError):  # the reader has left, or takes nothing
             if request.transport:
                 request.transport.abort()
         finally:
             self._upcoming.cancel()
-            await asyncio.wait({self._upcoming})
+            await asyncio.gather(self._upcoming, return_exceptions=True)  # an error is sent, or nobody reads
             await self._chunks.aclose()
         return response
 
-    async def _pump(self, response: web.StreamResponse) -> None:
+    async def _pump(self, response: web.StreamResponse, path: str) -> None:
         while not self._is_ended:
             await asyncio.wait({self._upcoming}, timeout=self._keep_alive_s)
+            if self._is_ended:
+                return
             if not self._upcoming.done():
                 await self._write(response, b": still here\n\n")
                 continue
-            with contextlib.suppress(asyncio.CancelledError):
-                try:
-                    chunk = self._upcoming.result()
-                except RefrainError as exc:
-                    await self._write(response, event("error", problem_of(exc, is_settled=True)))
-                    return
-                if chunk is None:
-                    return
-                await self._write(response, chunk)
+            try:
+                chunk = self._upcoming.result()
+            except RefrainError as exc:
+                chunk, self._is_ended = event("error", problem_of(exc, is_settled=True)), True
+            except Exception as exc:  # noqa: BLE001  the status is sent already, so that an event says it
+                chunk, self._is_ended = event("error", unforeseen(exc, path)), True
+            if chunk is None:
+                return
+            await self._write(response, chunk)
+            if not self._is_ended:
                 self._upcoming = asyncio.ensure_future(anext(self._chunks, None))
 
     async def _write(self, response: web.StreamResponse, chunk: bytes) -> None:

@@ -1,5 +1,6 @@
 """Problems: an error -> the status, the headers and the body of the answer to a question."""
 
+import logging
 from collections.abc import Mapping
 from typing import Final
 
@@ -15,6 +16,8 @@ from streamer.errors import (
     ReleaseError,
 )
 from streamer.wire.views_access import Problem
+
+logger = logging.getLogger(__name__)
 
 STATUSES: Final[Mapping[Code, int]] = {
     "bad_request": 400,
@@ -61,3 +64,17 @@ def problem_of(error: RefrainError, *, is_settled: bool) -> Problem:
         return Problem("elsewhere" if is_settled else "moving", str(error))
     codes = (code for kind, code in _CODES.items() if isinstance(error, kind))
     return Problem(next(codes, "internal"), str(error))
+
+
+def unforeseen(error: Exception, path: str) -> Problem:
+    """Log where an error comes from that nobody foresaw, without its text, which may name a listener."""
+    logger.error("question failed route=%s error=%s place=%s", path, type(error).__name__, _place(error))
+    return Problem("internal", "the worker failed to answer; its log says where, please report it")
+
+
+def _place(error: BaseException) -> str:
+    """Name the innermost line that an error passed."""
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "unknown"

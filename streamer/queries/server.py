@@ -2,7 +2,6 @@
 
 import asyncio
 import functools
-import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,12 +15,10 @@ from streamer.metrics.queries import QueryMetrics
 from streamer.queries.assets import Assets
 from streamer.queries.door import Door
 from streamer.queries.events import Streams
-from streamer.queries.problems import HEADERS, STATUSES, problem_of
+from streamer.queries.problems import HEADERS, STATUSES, problem_of, unforeseen
 from streamer.queries.routes import EVENTS, JSON, Asked, Right, Route
 from streamer.runtime.web import MAX_BODY_BYTES
 from streamer.wire.views_access import Failure, Problem
-
-logger = logging.getLogger(__name__)
 
 #: Seconds that a body has to arrive.
 _MAX_READ_S: Final = 10.0
@@ -87,12 +84,8 @@ class Queries:
             answer = await _call(route, await _read(route, request))
         except RefrainError as exc:
             return _refusal(problem_of(exc, is_settled=self.is_settled()))
-        except Exception as exc:  # noqa: BLE001
-            # Without its text, which may name a listener.
-            logger.error(  # noqa: TRY400
-                "question failed route=%s error=%s place=%s", route.path, type(exc).__name__, _place(exc)
-            )
-            return _refusal(Problem("internal", "the worker failed to answer; its log says where, please report it"))
+        except Exception as exc:  # noqa: BLE001  whatever it is, whoever asked is told that there is no answer
+            return _refusal(unforeseen(exc, route.path))
         if isinstance(answer, web.StreamResponse):
             return answer
         return _json(answer)
@@ -149,11 +142,3 @@ def _refusal(problem: Problem) -> web.Response:
 
 async def _secure(_: web.BaseRequest, response: web.StreamResponse) -> None:
     response.headers.update(_SECURE)
-
-
-def _place(error: BaseException) -> str:
-    """Name the innermost line that an error passed."""
-    trace = error.__traceback__
-    while trace and trace.tb_next:
-        trace = trace.tb_next
-    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "unknown"

@@ -145,23 +145,29 @@ def create_listening(settings: Settings, worker: Worker, num_partitions: int) ->
         heard_masked=_HEARD_MASKED[settings.answer],
         homes=lambda key: sorted({partition_of(key, num_partitions) for partition_of in partitioners}),
         answered=answered,
+        latest=lambda: answering.latest.users,
     )
 
 
 def create_queries(settings: Settings, worker: Worker, listening: Listening) -> Queries:
     """Build what answers questions over HTTP: the table of all routes, and who may ask."""
+
+    def is_settled() -> bool:
+        return is_ready(worker.app)
+
+    streams = Streams()
     door = Door(settings.read_token.get_secret_value(), settings.act_token.get_secret_value())
     routes = [
         *access_routes(door),
-        *listener_routes(listening),
+        *listener_routes(listening, streams, is_settled),
     ]
     return Queries(
         routes=[*routes, *openapi_routes(routes)],
         door=door,
-        streams=Streams(),
+        streams=streams,
         assets=Assets.read(BUILT),
         metrics=worker.answering.metrics.queries,
-        is_settled=lambda: is_ready(worker.app),
+        is_settled=is_settled,
     )
 
 

@@ -4,7 +4,9 @@ States are read on the event loop, as a batch reads them: meanwhile no partition
 else is computed on the sideline, on a copy: nothing here can write.
 """
 
+import contextlib
 import functools
+import random
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +30,37 @@ from streamer.worker.what_if import Ranking, imagine, read_added
 #: Questions that are answered or wait; more are refused.
 MAX_QUESTIONS: Final = 8
 
+#: Listeners of the latest batch who are looked for before nobody is found: they may have been forgotten, or moved.
+_MAX_PICKS: Final = 8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Glance:
+    """What a view of a listener is made of.
+
+    Attributes:
+        user: the user id.
+        partition: where they live.
+        record: their state; None if they have none.
+        release: the one that answers; None before the first.
+        withdrawn: tracks that no list may hold.
+    """
+
+    user: str
+    partition: int
+    record: bytes | None
+    release: Release | None
+    withdrawn: NDArray[np.uint64]
+
+    def is_as(self, other: "Glance | None") -> bool:
+        """Whether a view of another glance shows the same."""
+        return (
+            other is not None
+            and self.record == other.record
+            and self.release is other.release
+            and self.withdrawn is other.withdrawn
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Listening:
@@ -41,7 +74,9 @@ class Listening:
         heard_masked: how many of the latest plays are left out of the lists, by horizon.
         homes: the partitions in which a user id may live.
         answered: the partitions whose plays are answered here now.
+        latest: who played a moment ago.
         clock: seconds since the epoch.
+        chance: picks somebody.
         sideline: computes.
         narrowing: leaves out withdrawn tracks, as the engine does.
     """
@@ -53,7 +88,9 @@ class Listening:
     heard_masked: tuple[int, int]
     homes: Callable[[bytes], Collection[int]]
     answered: Callable[[], Collection[int]]
+    latest: Callable[[], Sequence[bytes]] = tuple
     clock: Callable[[], float] = time.time
+    chance: random.Random = field(default_factory=random.Random)
     sideline: Sideline = field(default_factory=lambda: Sideline(MAX_QUESTIONS))
     narrowing: Narrowing = field(default_factory=Narrowing)
 
@@ -64,8 +101,36 @@ class Listening:
             ElsewhereError: the listener's partition is not here, or not yet.
             BusyError: too many questions wait.
         """
-        partition, record = self._read(user)
-        return await self.sideline.run(functools.partial(self._view, user, partition, record, self.champion()))
+        return await self.show(self.glance(user))
+
+    def glance(self, user: str) -> Glance:
+        """Read what a view is made of; takes microseconds.
+
+        Raises:
+            ElsewhereError: the listener's partition is not here, or not yet.
+        """
+        return Glance(user, *self._read(user), self.champion(), self.withdrawn())
+
+    async def show(self, glance: Glance) -> ListenerView:
+        """Compute a view.
+
+        Raises:
+            BusyError: too many questions wait.
+        """
+        return await self.sideline.run(functools.partial(self._view, glance))
+
+    def follow(self, user: str) -> "Follower":
+        """Follow a listener."""
+        return Follower(self, user)
+
+    def anybody(self) -> str | None:
+        """Return the id of somebody who played a moment ago, and lives here; None if nobody does."""
+        users = self.latest()
+        for user in self.chance.sample(users, min(len(users), _MAX_PICKS)):
+            with contextlib.suppress(ElsewhereError):
+                if self._read(user.decode())[1] is not None:
+                    return user.decode()
+        return None
 
     async def what_if(self, user: str, added: Sequence[ImaginedPlay], removed: Collection[int]) -> WhatIf:
         """Return both lists as they are, and as they would be with plays added and remembered ones removed.
@@ -109,16 +174,17 @@ class Listening:
             raise ElsewhereError(f"partition {missing[0]} is not answered here now; ask the worker that owns it")
         return next(iter(homes)), None
 
-    def _view(self, user: str, partition: int, record: bytes | None, release: Release | None) -> ListenerView:
+    def _view(self, glance: Glance) -> ListenerView:
+        record, release = glance.record, glance.release
         catalogue = release.catalogue if release else None
         states = decode([record], release.network.config.hidden_size if release else 0)
         named = (release.release_id, release.key) if release else None
-        ranking = self._ranking(release) if release else None
+        ranking = self._ranking(release, glance.withdrawn) if release else None
         answered = ranking.answer(states) if ranking else None
         return ListenerView(
-            user_id=user,
+            user_id=glance.user,
             release=release.release_id if release else None,
-            lineage=None if record is None else show_lineage(states, partition, len(record), named),
+            lineage=None if record is None else show_lineage(states, glance.partition, len(record), named),
             is_rebuilt=bool(release and record is not None and states.release_key[0] != release.key),
             plays=show_plays(states, catalogue),
             counts=show_counts(states, catalogue),
@@ -128,7 +194,7 @@ class Listening:
     def _imagine(
         self, user: str, record: bytes | None, release: Release, added: PlayColumns | None, removed: Collection[int]
     ) -> WhatIf:
-        ranking = self._ranking(release)
+        ranking = self._ranking(release, self.withdrawn())
         imagined = imagine(ranking, record, added, removed)
         return WhatIf(
             user_id=user,
@@ -139,6 +205,33 @@ class Listening:
             after=show_lists(ranking, imagined.after),
         )
 
-    def _ranking(self, release: Release) -> Ranking:
+    def _ranking(self, release: Release, withdrawn: NDArray[np.uint64]) -> Ranking:
         """Rank over the release without withdrawn tracks, as the engine does."""
-        return Ranking(self.narrowing.without(release, self.withdrawn()), self.sizes, self.heard_masked)
+        return Ranking(self.narrowing.without(release, withdrawn), self.sizes, self.heard_masked)
+
+
+class Follower:
+    """Shows a listener again when something has changed.
+
+    Args:
+        listening: who computes the views.
+        user: the user id.
+    """
+
+    def __init__(self, listening: Listening, user: str) -> None:
+        self._listening, self._user = listening, user
+        self._shown: Glance | None = None
+
+    async def changed(self) -> ListenerView | None:
+        """Return the listener's view; None if it is the one that was returned last, which is computed no second time.
+
+        Raises:
+            ElsewhereError: the listener's partition is not here, or not yet.
+            BusyError: too many questions wait.
+        """
+        glance = self._listening.glance(self._user)
+        if glance.is_as(self._shown):
+            return None
+        view = await self._listening.show(glance)
+        self._shown = glance
+        return view

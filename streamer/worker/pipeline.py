@@ -4,7 +4,7 @@ import asyncio
 import functools
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ from streamer.worker.champion import Releases
 from streamer.worker.engine import Engine
 from streamer.worker.events import Listeners, join
 from streamer.worker.intake import Intake, fresh_records, take_in
+from streamer.worker.latest import Latest
 from streamer.worker.live_hits import HitWatch
 from streamer.worker.outputs import NO_HEADERS, Answers, Outcome, Topics, write
 from streamer.worker.pace import Pace
@@ -58,6 +59,7 @@ class Answering:
         hits: judges lists by the plays that follow.
         pace: says how long the first chunk of a batch waits for others.
         traces: tell what became of plays; None if nobody asks.
+        latest: who played a moment ago.
     """
 
     table: ListenerTable
@@ -75,6 +77,7 @@ class Answering:
     pace: Pace
     hits: HitWatch
     traces: "Traces | None" = None
+    latest: Latest = field(default_factory=Latest)
 
     async def answer_plays(self, chunks: AsyncIterator[Chunk]) -> None:
         """Answer every play, one complete batch after the other."""
@@ -117,6 +120,7 @@ class Answering:
             writes = list(write(intakes, outcome, self.topics, followed.headers if followed else NO_HEADERS))
         with timed("commit"):
             await asyncio.gather(*(self.table.commit(fences[part.partition], part) for part in writes))
+        self.latest.users = listeners.users
         if followed:
             followed.end(intakes)
         catalogue = champion.release.catalogue if champion else None

@@ -1,6 +1,7 @@
 """What a worker says of a listener, from a real store."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -110,6 +111,31 @@ async def test_a_listener_whose_partition_is_elsewhere_or_moves_is_not_answered(
     listening = listening_of(table)  # still counts partition 1 as its own
     with pytest.raises(ElsewhereError, match="partition 1 is not answered here now"):
         await listening.look("v")
+    listening.close()
+
+
+async def test_a_follower_computes_a_view_only_when_something_has_changed(table: ListenerTable) -> None:
+    listening = listening_of(table)
+    following = listening.follow("a")
+    views = [await following.changed(), await following.changed()]
+    (record,) = table.store.multi_get(0, [b"\x01u"])
+    assert record is not None
+    table.store.write_batch(0, [(b"\x01a", record)], 2)
+    views += [await following.changed(), await following.changed()]
+    listening.close()
+
+    assert [len(view.plays) if view else None for view in views] == [0, None, 64, None]
+
+
+async def test_somebody_who_played_is_found_unless_forgotten_or_moved(table: ListenerTable) -> None:
+    latest = list[bytes]()
+    listening = replace(listening_of(table, here=(0,)), latest=lambda: latest)
+
+    assert listening.anybody() is None
+    latest += [b"forgotten", b"w lives in partition 1"]
+    assert listening.anybody() is None
+    latest.append(b"u")
+    assert listening.anybody() == "u"
     listening.close()
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from streamer.kafka.topics import ensure_topics
 from streamer.local.devkafka import DevKafka
+from streamer.queries.events import event
 from streamer.releases.alias import move_alias
 from streamer.wire.messages import Recommendation, ReleaseNotice
 from streamer.worker.app import create_listening, create_queries
@@ -37,6 +38,7 @@ async def test_what_if_over_http_is_what_the_topic_then_answers(
         listening = create_listening(settings, worker, 1)
         async with asking_of(create_queries(settings, worker, listening), worker.answering.metrics.registry) as asker:
             await until_marked(worker.answering, 2)
+            found = await asker.ask("POST", "/api/v1/listener/anybody", json={})
             early = await asker.ask("POST", "/api/v1/listener", json={"user_id": "u"})
             without = await asker.ask("POST", "/api/v1/listener/what-if", json={"user_id": "u"})
             await move_alias(
@@ -45,13 +47,18 @@ async def test_what_if_over_http_is_what_the_topic_then_answers(
             await until(lambda: worker.answering.releases.champion, "the release is taken up")
             added = [{"track_id": "t7", "played_at": NOON_MS}]
             what_if = await asker.ask("POST", "/api/v1/listener/what-if", json={"user_id": "u", "added": added})
-            await produce(at, settings.plays_topic, play_value("u", "t7"))
-            await until_marked(worker.answering, 3)
+            followed = asker.session.post(asker.url + "/api/v1/listener/follow", json={"user_id": "u"})
+            async with followed as response:
+                await response.content.readuntil(b"\n\n")
+                await produce(at, settings.plays_topic, play_value("u", "t7"))
+                updated = await response.content.readuntil(b"\n\n")
             late = await asker.ask("POST", "/api/v1/listener", json={"user_id": "u"})
         listening.close()
 
+    assert found.json == {"user_id": "u"}
     assert (early.status, early.json["lists"], len(early.json["plays"])) == (200, [], 3)
     assert (without.status, without.code) == (409, "no_release")
+    assert updated == event("listener", late.json)
     for horizon, topic in enumerate((settings.short_term_topic, settings.long_term_topic)):
         answer = msgspec.json.decode((await read_committed(at, topic))[-1].value or b"", type=Recommendation)
         answered = [track.track_id for track in answer.tracks]
