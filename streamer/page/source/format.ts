@@ -26,8 +26,12 @@ export function duration(seconds: number): string {
   return `${Math.round(size / 86_400)} d`;
 }
 
+/** Plays that were replayed or simulated may be years old: then the date says more. */
+const LONG_AGO_S = 60 * 86_400;
+
 export function ago(ms: number, nowMs: number): string {
   const seconds = (nowMs - ms) / 1000;
+  if (seconds > LONG_AGO_S) return day(ms);
   return seconds < 1 ? "now" : `${duration(seconds)} ago`;
 }
 

@@ -6,11 +6,13 @@ import type { ListenerView } from "../contract";
 export interface Following {
   view: ListenerView | null;
   state: StreamState;
+  /** When the view came, by the clock here. */
+  arrivedMs: number;
   /** Why there is nothing newer, if so. */
   error: QueryError | null;
 }
 
-const NOBODY: Following = { view: null, state: "connecting", error: null };
+const NOBODY: Following = { view: null, state: "connecting", arrivedMs: 0, error: null };
 
 export function useListener(user: string): Following {
   const [following, setFollowing] = useState<Following & { user: string }>({ ...NOBODY, user });
@@ -20,7 +22,7 @@ export function useListener(user: string): Following {
     return follow("listener/follow", { user_id: user }, {
       onState: (state, error) => setFollowing((before) => ({ ...before, state, error: error ?? (state === "lost" ? before.error : null) })),
       onEvent({ name, data }) {
-        if (name === "listener") setFollowing({ user, view: data as ListenerView, state: "open", error: null });
+        if (name === "listener") setFollowing({ user, view: data as ListenerView, state: "open", arrivedMs: Date.now(), error: null });
         else if (name === "moving" || name === "error") setFollowing((before) => ({ ...before, error: problemOf(name, data) }));
       },
     });
@@ -29,7 +31,7 @@ export function useListener(user: string): Following {
 }
 
 function problemOf(name: "moving" | "error", data: unknown): QueryError {
-  const said = (data as { error?: { code?: QueryError["code"]; message?: string } } | null)?.error;
+  const said = data as { code?: QueryError["code"]; message?: string } | null;
   const message = said?.message ?? "Their partition is being handed over; their plays wait and are answered in a moment.";
   return new QueryError(said?.code ?? (name === "moving" ? "moving" : "unknown"), message, 503, null);
 }

@@ -13,7 +13,7 @@ export function Loading({ what, lines = 4 }: { what: string; lines?: number }) {
 
 /** Nothing is wrong, there is only nothing here: says why, and what to do. */
 export function Empty({ title, children }: { title: string; children?: ComponentChildren }) {
-  return <div class="blank"><h3>{title}</h3>{children && <p>{children}</p>}</div>;
+  return <div class="blank"><h2>{title}</h2>{children && <p>{children}</p>}</div>;
 }
 
 const TITLES: Partial<Record<QueryError["code"], string>> = {
@@ -38,7 +38,7 @@ export function Failure({ error, onRetry }: { error: unknown; onRetry?: (() => v
   const title = (known && TITLES[known.code]) ?? "That did not work";
   return (
     <div class={`blank ${isPassing ? "passing" : "failed"}`} role="alert">
-      <h3>{title}</h3>
+      <h2>{title}</h2>
       <p>{error instanceof Error ? error.message : String(error)}</p>
       {known?.code === "no_release" && <NoReleaseHint />}
       {isPassing && !onRetry && <p class="note">The page asks again by itself.</p>}

@@ -32,7 +32,7 @@ export function Strip({ name, lines, hasTimes = false }: { name: string; lines: 
   return (
     <section class="strip" aria-label={name}>
       <div class="strip-label">
-        <h3>{name}</h3>
+        <h2>{name}</h2>
         {lines.map(({ of, label, unit, tone }) => (
           <p key={of} class="strip-value">
             <b>{number(shown?.[of] as number | null | undefined)}</b>

@@ -31,7 +31,7 @@ export function Reasons({ why }: { why: Why }) {
         <Terms title="First stage" note={<>cosine and ring: <b>{signed(why.cosine + (why.ring?.total ?? 0))}</b></>} terms={firstStage(why)} />
         {why.because.length > 0 && (
           <section>
-            <h4>Because they played</h4>
+            <h3>Because they played</h3>
             <ol class="because">
               {why.because.map(({ track_id, plays_ago, loss }) => (
                 <li key={track_id}><TrackName id={track_id} /><span class="note">{plural(plays_ago, "play")} ago</span><b>{signed(loss)}</b></li>
@@ -60,7 +60,7 @@ function Terms({ title, note, terms }: { title: string; note: ComponentChildren;
   const sorted = [...terms].sort(([, one], [, other]) => Math.abs(other) - Math.abs(one));
   return (
     <section>
-      <h4>{title} <span class="note">{note}</span></h4>
+      <h3>{title} <span class="note">{note}</span></h3>
       <dl class="terms">
         {sorted.map(([name, value]) => (
           <div key={name}>
@@ -84,7 +84,7 @@ function Counts({ counts }: { counts: Record<string, number> }) {
   if (!shown.length) return null;
   return (
     <section class="wide">
-      <h4>Counts</h4>
+      <h3>Counts</h3>
       <dl class="counts">
         {shown.map(([name, words]) => <div key={name}><dd>{small(counts[name] ?? 0)}</dd><dt>{words}</dt></div>)}
       </dl>

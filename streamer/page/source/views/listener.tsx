@@ -26,6 +26,7 @@ export function Listener() {
   useKeys({ a: anybody, "/": () => field.current?.focus() });
   return (
     <div class="listener">
+      {!user && <h1 class="unseen">A listener</h1>}
       <Choice field={field} user={user} onAnybody={anybody} onChoose={(id) => { setError(null); choose(id); }} />
       {error !== null && (isNobody ? <Empty title="Nobody plays right now">{(error as QueryError).message}</Empty> : <Failure error={error} onRetry={anybody} />)}
       {!user && error === null && (
@@ -53,7 +54,7 @@ function Choice({ field, user, onAnybody, onChoose }:
   );
 }
 
-function Followed({ user, following: { view, error, state } }: { user: string; following: Following }) {
+function Followed({ user, following: { view, error, state, arrivedMs } }: { user: string; following: Following }) {
   const seen = useSignal<ListenerView | null>(view);
   seen.value = view;
   const imagined = useImagined(seen);
@@ -64,7 +65,7 @@ function Followed({ user, following: { view, error, state } }: { user: string; f
       <header class="who">
         <h1>{user}</h1>
         <p class="under">
-          {view.lineage ? <span>played <Ago ms={view.plays[0]?.played_at ?? view.lineage.played_at} /></span> : <span>has not played here yet</span>}
+          {view.lineage ? <span>Played <Ago ms={view.plays[0]?.played_at ?? view.lineage.played_at} />, seen <Ago ms={arrivedMs} />.</span> : <span>Has not played here yet.</span>}
           {error && <span class="warned" role="status">{error.message}</span>}
           {!error && state !== "open" && <span class="warned" role="status">disconnected; these are the latest lists that arrived</span>}
         </p>
