@@ -23,7 +23,10 @@ from streamer.queries.access import access_routes, openapi_routes
 from streamer.queries.assets import Assets
 from streamer.queries.door import Door
 from streamer.queries.events import Streams
+from streamer.queries.feed import Feed, feed_routes
+from streamer.queries.figures import figure_routes
 from streamer.queries.listeners import listener_routes
+from streamer.queries.sampling import Sampling
 from streamer.queries.server import Queries
 from streamer.releases.copies import KeptCopies
 from streamer.releases.signing import read_trust
@@ -149,7 +152,20 @@ def create_listening(settings: Settings, worker: Worker, num_partitions: int) ->
     )
 
 
-def create_queries(settings: Settings, worker: Worker, listening: Listening) -> Queries:
+def create_feed(settings: Settings, worker: Worker) -> Feed:
+    """Build what samples the figures of a worker, and tells whoever follows them."""
+    releases, metrics = worker.answering.releases, worker.answering.metrics
+
+    def release() -> str | None:
+        return releases.champion.release.release_id if releases.champion else None
+
+    def partitions() -> int:
+        return len(owned_partitions(worker.app, settings.plays_topic)) if is_ready(worker.app) else 0
+
+    return Feed(Sampling(metrics, release, partitions), settings.instance_id or "this worker", release)
+
+
+def create_queries(settings: Settings, worker: Worker, listening: Listening, feed: Feed) -> Queries:
     """Build what answers questions over HTTP: the table of all routes, and who may ask."""
 
     def is_settled() -> bool:
@@ -160,6 +176,8 @@ def create_queries(settings: Settings, worker: Worker, listening: Listening) -> 
     routes = [
         *access_routes(door),
         *listener_routes(listening, streams, is_settled),
+        *figure_routes(feed.sampling),
+        *feed_routes(feed, streams),
     ]
     return Queries(
         routes=[*routes, *openapi_routes(routes)],

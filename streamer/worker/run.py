@@ -25,7 +25,7 @@ from streamer.runtime.tasks import start_vital
 from streamer.runtime.vitals import show_vitals
 from streamer.runtime.web import WebServer, check_address
 from streamer.settings import Settings
-from streamer.worker.app import Worker, create_listening, create_queries, create_worker, needs_of
+from streamer.worker.app import Worker, create_feed, create_listening, create_queries, create_worker, needs_of
 from streamer.worker.engine import Engine
 from streamer.worker.health import Watch
 from streamer.worker.listening import Listening
@@ -95,7 +95,8 @@ async def _start(settings: Settings, engine: Engine | None, past: Past) -> _Runn
     show_vitals(metrics, "worker", str(device), settings.state_dir, past)
     watch = Watch(worker, contact, settings.plays_topic, num_partitions)
     listening = create_listening(settings, worker, num_partitions)
-    queries = create_queries(settings, worker, listening)
+    feed = create_feed(settings, worker)
+    queries = create_queries(settings, worker, listening, feed)
     web = WebServer(
         settings.web_host, settings.web_port, registry=metrics.registry,
         unhealthy=watch.unhealthy, unready=watch.unready, remark=watch.remark,
@@ -106,6 +107,8 @@ async def _start(settings: Settings, engine: Engine | None, past: Past) -> _Runn
         start_vital(_watch_clock(settings.session_timeout_s), "clock"),
         start_vital(watch.run(), "watch"),
         start_vital(contact.run(), "contact with Kafka"),
+        start_vital(feed.sampling.run(), "sampling of figures"),
+        start_vital(feed.run(), "feed of events"),
         start_vital(
             show_retention(connection_of(settings), settings.plays_topic, metrics.retention.set),
             "look at the retention",

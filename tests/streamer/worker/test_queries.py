@@ -10,7 +10,7 @@ from streamer.local.devkafka import DevKafka
 from streamer.queries.events import event
 from streamer.releases.alias import move_alias
 from streamer.wire.messages import Recommendation, ReleaseNotice
-from streamer.worker.app import create_listening, create_queries
+from streamer.worker.app import create_feed, create_listening, create_queries
 from tests.asking import asking_of
 from tests.builders import NOON_MS, play_value, save_tiny_release
 from tests.onkafka import produce, read_committed, settings_on
@@ -36,7 +36,9 @@ async def test_what_if_over_http_is_what_the_topic_then_answers(
 
     async with running(settings) as worker:
         listening = create_listening(settings, worker, 1)
-        async with asking_of(create_queries(settings, worker, listening), worker.answering.metrics.registry) as asker:
+        feed = create_feed(settings, worker)
+        queries = create_queries(settings, worker, listening, feed)
+        async with asking_of(queries, worker.answering.metrics.registry) as asker:
             await until_marked(worker.answering, 2)
             found = await asker.ask("POST", "/api/v1/listener/anybody", json={})
             early = await asker.ask("POST", "/api/v1/listener", json={"user_id": "u"})
@@ -53,6 +55,8 @@ async def test_what_if_over_http_is_what_the_topic_then_answers(
                 await produce(at, settings.plays_topic, play_value("u", "t7"))
                 updated = await response.content.readuntil(b"\n\n")
             late = await asker.ask("POST", "/api/v1/listener", json={"user_id": "u"})
+            feed.sampling.sample()
+            figures = await asker.ask("GET", "/api/v1/figures")
         listening.close()
 
     assert found.json == {"user_id": "u"}
@@ -65,3 +69,8 @@ async def test_what_if_over_http_is_what_the_topic_then_answers(
         imagined, shown = what_if.json["after"][horizon], late.json["lists"][horizon]
         assert [track["track_id"] for track in imagined["tracks"]] == answered
         assert [track["track_id"] for track in shown["tracks"]] == answered
+    champion = worker.answering.releases.champion
+    assert champion is not None
+    assert (figures.json["release"], figures.json["partitions"]) == (champion.release.release_id, 1)
+    assert (figures.json["counts"]["plays"], sum(figures.json["counts"]["latencies"])) == (4, 1)
+    assert figures.json["step_cpu_us"] > 0
