@@ -46,13 +46,19 @@ export interface Workers {
   num_partitions: number;
 }
 
-export interface LetterSummary {
+export interface LetterPlace {
   partition: number;
   offset: number;
+}
+
+export interface LetterSummary extends LetterPlace {
   cause: string;
   reason: string;
   at: number;
   source: { topic: string; partition: number; offset: number } | null;
+  num_bytes: number;
+  sent_again: boolean;
+  times_sent: number;
   key: string | null;
   value: string | null;
 }
@@ -60,6 +66,93 @@ export interface LetterSummary {
 export interface Letters {
   causes: Record<string, number>;
   letters: LetterSummary[];
+  next: string | null;
+  looked_at: number;
+  is_whole: boolean;
+  foreign: number;
+}
+
+type Encoding = "utf-8" | "base64";
+
+export interface Letter extends LetterSummary {
+  headers: Record<string, string>;
+  key_encoding: Encoding;
+  value_encoding: Encoding;
+  is_cut: boolean;
+  refusal: string | null;
+}
+
+export interface LettersDone {
+  done: number;
+  refused: (LetterPlace & { reason: string })[];
+}
+
+export interface Interval {
+  mean: number;
+  low: number;
+  high: number;
+}
+
+export type Intervals = Record<string, Interval>;
+
+export interface Judgement {
+  passed: boolean | null;
+  verdict: string | null;
+  judged: { num_plays: number; num_listeners: number } | null;
+  figures: Intervals;
+  champion: string | null;
+  differences: Intervals;
+  baselines: Record<string, Intervals>;
+}
+
+/** How often the next play was in the short-term list before it. */
+export interface LiveHits {
+  release: string;
+  answered_from: number;
+  answered_to: number;
+  listeners: number;
+  plays: number;
+  hit_rate_at_20: number | null;
+  low: number;
+  high: number;
+  popularity_hit_rate_at_20: number | null;
+}
+
+export interface ListedRelease {
+  id: string;
+  location: string;
+  mark: "champion" | "before" | "";
+  is_champion: boolean;
+  created_at_ms: number | null;
+  window: { from_ms: number; until_ms: number; num_plays: number; num_listeners: number } | null;
+  hit_rate_at_20: number | null;
+  judgement: Judgement | null;
+  fault: string | null;
+  answered_from: number | null;
+  answered_to: number | null;
+  live: LiveHits | null;
+}
+
+export interface Refusal {
+  at_ms: number;
+  trigger: string;
+  champion: string | null;
+  reason: string;
+  verdict: string;
+}
+
+export interface Releases {
+  champion: string | null;
+  releases: ListedRelease[];
+  num_older: number;
+  refusals: Refusal[];
+  warning: string | null;
+}
+
+export interface Promoted {
+  champion: string;
+  previous: string | null;
+  skipped: string[];
 }
 
 export interface RememberedPlay {

@@ -1,0 +1,64 @@
+/** Reigns: when each release answered, and how well its lists were met, as a picture over time. */
+import type { ListedRelease } from "../contract";
+import { ticksOf } from "./scale";
+
+export interface Reign {
+  readonly id: string;
+  readonly isChampion: boolean;
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly plays: number;
+  readonly rate: number;
+  readonly low: number;
+  readonly high: number;
+  readonly popularity: number | null;
+}
+
+export interface Picture {
+  readonly reigns: readonly Reign[];
+  readonly fromMs: number;
+  readonly toMs: number;
+  /** The top of the scale of rates, which begins at zero. */
+  readonly most: number;
+  readonly ticks: readonly number[];
+}
+
+/** The reigns that were measured, oldest first; null if none was. */
+export function pictureOf(releases: readonly ListedRelease[]): Picture | null {
+  const reigns = releases.flatMap(reignOf).sort((a, b) => a.fromMs - b.fromMs);
+  if (reigns.length === 0) return null;
+  const most = Math.max(...reigns.flatMap(({ high, popularity }) => [high, popularity ?? 0]), 0.01);
+  const ticks = ticksOf(0, most * 1.05, 3);
+  return {
+    reigns,
+    fromMs: reigns[0]!.fromMs,
+    toMs: Math.max(...reigns.map(({ toMs }) => toMs)),
+    most: Math.max(most * 1.05, ticks[ticks.length - 1]!),
+    ticks,
+  };
+}
+
+function reignOf({ id, is_champion, live }: ListedRelease): Reign[] {
+  if (live === null || live.hit_rate_at_20 === null || live.plays === 0) return [];
+  return [{
+    id,
+    isChampion: is_champion,
+    fromMs: live.answered_from,
+    toMs: Math.max(live.answered_to, live.answered_from + 1),
+    plays: live.plays,
+    rate: live.hit_rate_at_20,
+    low: live.low,
+    high: live.high,
+    popularity: live.popularity_hit_rate_at_20,
+  }];
+}
+
+const STEPS_MS = [1, 5, 15, 60, 180, 720, 1440, 7 * 1440, 30 * 1440].map((minutes) => minutes * 60_000);
+
+/** Round times within a range, at most so many. */
+export function timesWithin(fromMs: number, toMs: number, most: number): number[] {
+  const step = STEPS_MS.find((size) => (toMs - fromMs) / size <= most) ?? (toMs - fromMs) / most;
+  const offset = new Date(fromMs).getTimezoneOffset() * 60_000;
+  const first = Math.ceil((fromMs - offset) / step) * step + offset;
+  return Array.from({ length: Math.max(Math.floor((toMs - first) / step) + 1, 0) }, (_, i) => first + i * step);
+}
