@@ -1,0 +1,67 @@
+/** One letter, whole: why it was refused, whether it would be now, its headers, key and value. */
+import { mayAct } from "../access";
+import { QueryError, ask } from "../api";
+import type { Letter, LetterPlace } from "../contract";
+import { bytes, day, number } from "../format";
+import { Ago } from "../parts/ago";
+import { useAnswer } from "../parts/answer";
+import { Empty, Failure, Loading } from "../parts/state";
+import { BytesView } from "./bytes_view";
+import { keyOf } from "./choice";
+import type { Deed } from "./desk";
+
+interface Props {
+  readonly place: LetterPlace;
+  readonly onClose: () => void;
+  readonly onDeed: (deed: Deed) => void;
+}
+
+export function LetterPane({ place, onClose, onDeed }: Props) {
+  const path = `dead-letters/${place.partition}/${place.offset}`;
+  const { value: letter, error, again } = useAnswer((stop) => ask<Letter>(path, undefined, stop), path);
+  const isOther = letter !== null && keyOf(letter) !== keyOf(place);
+  return (
+    <section class="letter" aria-label={`Letter ${keyOf(place)}`}>
+      <header class="section">
+        <h2>Letter {keyOf(place)}</h2>
+        <button type="button" class="quiet" onClick={onClose}>Close</button>
+      </header>
+      {error !== null ? <Missing error={error} onRetry={again} /> : letter === null || isOther ? <Loading what="the letter" lines={8} /> : <Whole letter={letter} onDeed={onDeed} />}
+    </section>
+  );
+}
+
+function Missing({ error, onRetry }: { error: unknown; onRetry: () => void }) {
+  if (error instanceof QueryError && error.code === "not_found") return <Empty title="This letter is gone">{error.message}</Empty>;
+  return <Failure error={error} onRetry={onRetry} />;
+}
+
+function Whole({ letter, onDeed }: { letter: Letter; onDeed: (deed: Deed) => void }) {
+  const { source, refusal } = letter;
+  return (
+    <>
+      <p class="letter-reason"><span class="badge bad">{letter.cause}</span> {letter.reason}</p>
+      <p class={refusal === null ? "letter-now good" : "letter-now"}>
+        {refusal === null ? "A worker would accept it now." : `As it is, it would be refused again${refusal === letter.reason ? "." : `: ${refusal}`}`}
+      </p>
+      {mayAct.value && (
+        <p class="row">
+          <button type="button" class={refusal === null ? "primary" : ""} onClick={() => onDeed("send-again")}>Send again…</button>
+          <button type="button" class="danger" onClick={() => onDeed("discard")}>Discard…</button>
+        </p>
+      )}
+      <dl class="facts">
+        <div><dt>Refused</dt><dd><Ago ms={letter.at} />, {day(letter.at)}</dd></div>
+        {source !== null && <div><dt>Play</dt><dd>{source.topic}, partition {source.partition}, offset {number(source.offset)}</dd></div>}
+        <div><dt>Size</dt><dd>{bytes(letter.num_bytes)}{letter.is_cut && ", of which the beginning is kept"}</dd></div>
+        {(letter.sent_again || letter.times_sent > 0) && <div><dt>Sent again</dt><dd>{letter.sent_again ? "yes, and not refused since" : `${number(letter.times_sent)} times before, and refused each time`}</dd></div>}
+      </dl>
+      <BytesView name="Value" value={letter.value} encoding={letter.value_encoding} />
+      <BytesView name="Key" value={letter.key} encoding={letter.key_encoding} />
+      <section class="bytes" aria-label="Headers">
+        <header><h3>Headers</h3></header>
+        <dl class="headers">{Object.entries(letter.headers).map(([name, text]) => <div key={name}><dt>{name}</dt><dd>{text}</dd></div>)}</dl>
+      </section>
+    </>
+  );
+}

@@ -1,0 +1,58 @@
+import { deepEqual, equal } from "node:assert/strict";
+import { test } from "node:test";
+import { dump, laidOut, show } from "../../letters/bytes";
+import { MOST_AT_ONCE, choiceOf, keyOf, portions, sum, toggled, within } from "../../letters/choice";
+
+test("JSON is laid out, and its numbers stay as they were written", () => {
+  const text = '{"a":[1,{"b":"x, {y}: \\"z\\""}],"id":12345678901234567890,"e":{},"n":[]}';
+
+  equal(laidOut(text), `{
+  "a": [
+    1,
+    {
+      "b": "x, {y}: \\"z\\""
+    }
+  ],
+  "id": 12345678901234567890,
+  "e": {},
+  "n": []
+}`);
+});
+
+test("what is no JSON object is text, and bytes that are no text are a dump", () => {
+  equal(laidOut('{"cut": "sho'), null);
+  equal(laidOut("17"), null);
+  deepEqual(show("user-7", "utf-8"), { kind: "text", text: "user-7" });
+  equal(show("/wBBQg==", "base64").text, `0000  ff 00 41 42${" ".repeat(39)}··AB`);
+});
+
+test("a dump has sixteen bytes a line, the last one aligned with the others", () => {
+  const lines = dump(Uint8Array.from({ length: 20 }, (_, i) => 48 + i)).split("\n");
+
+  equal(lines[0], "0000  30 31 32 33 34 35 36 37  38 39 3a 3b 3c 3d 3e 3f  0123456789:;<=>?");
+  equal(lines[1], "0010  40 41 42 43                                       @ABC");
+});
+
+const letter = (offset: number) => ({ partition: 3, offset });
+
+test("a letter that is toggled twice is as before, and one that is no longer listed is not chosen", () => {
+  const choice = toggled(choiceOf([letter(1), letter(2)]), letter(9));
+
+  deepEqual([...choice.keys()], ["3:1", "3:2", "3:9"]);
+  deepEqual([...toggled(choice, letter(9)).keys()], ["3:1", "3:2"]);
+  deepEqual([...within(choice, [letter(2), letter(4)]).keys()], ["3:2"]);
+});
+
+test("many letters go in portions that a worker takes, each letter once", () => {
+  const letters = Array.from({ length: 2 * MOST_AT_ONCE + 1 }, (_, offset) => letter(offset));
+  const parts = portions(choiceOf(letters));
+
+  deepEqual(parts.map((part) => part.length), [MOST_AT_ONCE, MOST_AT_ONCE, 1]);
+  deepEqual(parts.flat().map(keyOf), letters.map(keyOf));
+});
+
+test("the results of portions add up", () => {
+  const refused = [{ ...letter(1), reason: "not-json" }];
+
+  deepEqual(sum([{ done: 200, refused: [] }, { done: 7, refused }]), { done: 207, refused });
+});
