@@ -1,7 +1,9 @@
 """The consumers: all but a worker's read the partitions that are assigned by hand, and are members of no group."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
@@ -16,6 +18,22 @@ EVERYTHING: Final[Mapping[TopicPartition, int]] = MappingProxyType({})  # where 
 #: For a consumer that looks something up while partitions wait.
 LOOK_UP_BACKOFF_MS: Final = 10
 
+
+@dataclass(frozen=True, slots=True)
+class Rests:
+    """How a reader lets the other threads of its process run.
+
+    Attributes:
+        num_records: after which it rests; None: it never does.
+        pause_s: how long.
+    """
+
+    num_records: int | None = None
+    pause_s: float = 0.0
+
+
+NO_RESTS: Final = Rests()
+
 Fetched: TypeAlias = "dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]]"
 
 
@@ -27,7 +45,7 @@ class Consumer(AIOKafkaConsumer):
         await super().start()
         watch_tasks(self, "consumer")
 
-    async def getmany(self, *partitions: TopicPartition, **limits: int) -> "Fetched":
+    async def getmany(self, *partitions: TopicPartition, **limits: int | None) -> "Fetched":
         """Fetch records.
 
         Raises:
@@ -106,7 +124,11 @@ async def read_backlog(
 
 
 async def read_until(
-    connection: Connection, ends: Mapping[TopicPartition, int], *, starts: Mapping[TopicPartition, int] = EVERYTHING
+    connection: Connection,
+    ends: Mapping[TopicPartition, int],
+    *,
+    starts: Mapping[TopicPartition, int] = EVERYTHING,
+    rests: Rests = NO_RESTS,
 ) -> "AsyncGenerator[ConsumerRecord[bytes, bytes], None]":
     """Yield the committed records before the ends, partition by partition; wait for transactions still open there.
 
@@ -114,6 +136,7 @@ async def read_until(
         connection: to Kafka.
         ends: of the partitions to read.
         starts: where to begin; partitions that are absent are read from their beginning.
+        rests: of the reader.
     """
     async with running(create_consumer(connection)) as consumer:
         consumer.assign(list(ends))
@@ -121,6 +144,9 @@ async def read_until(
             consumer.seek(partition, starts[partition])
         for partition, end in ends.items():
             while await consumer.position(partition) < end:
-                for record in (await consumer.getmany(partition, timeout_ms=1000)).get(partition, ()):
+                fetched = await consumer.getmany(partition, timeout_ms=1000, max_records=rests.num_records)
+                for record in fetched.get(partition, ()):
                     if record.offset < end:
                         yield record
+                if rests.num_records:
+                    await asyncio.sleep(rests.pause_s)

@@ -19,7 +19,8 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from streamer.kafka.clients import running
 from streamer.kafka.connection import Connection
 from streamer.kafka.consumers import read_until
-from streamer.kafka.letters import Ends, Letter, find_ends, read_letter, read_request
+from streamer.kafka.extent import Ends
+from streamer.kafka.letters import Letter, find_ends, read_letter, read_request
 from streamer.kafka.producers import create_producer
 from streamer.wire.forgetting import ForgetRequest, Names
 from streamer.wire.letters import LetterRecord, discard, removal

@@ -4,7 +4,7 @@ A letter is listed unless it was removed, or its listener was forgotten after it
 rejected again: then the next letter stands for it, so that sending again and again does not multiply letters.
 """
 
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -14,7 +14,8 @@ from streamer.errors import ContractError
 from streamer.kafka.admin import KafkaAdmin
 from streamer.kafka.clients import running
 from streamer.kafka.connection import Connection
-from streamer.kafka.consumers import create_consumer, read_until
+from streamer.kafka.consumers import NO_RESTS, Rests, create_consumer, read_until
+from streamer.kafka.extent import Ends, Extent
 from streamer.wire.forgetting import ForgetRequest, Names
 from streamer.wire.letters import (
     DeadLetterHeaders,
@@ -24,8 +25,6 @@ from streamer.wire.letters import (
     RecordId,
     read_headers,
 )
-
-Ends = Mapping[TopicPartition, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +61,9 @@ class LetterIndex:
 
     Attributes:
         ends: end offset of each partition.
+        starts: where it begins; partitions that are absent are read from their beginning.
+        num_before: offsets before that, which it says nothing of.
+        rests: of whoever reads it.
         sent: the letters that have receipts.
         superseded: the letters from which plays were re-sent that are letters again.
         discarded: the letters of earlier versions that were removed.
@@ -72,6 +74,9 @@ class LetterIndex:
     """
 
     ends: Ends
+    starts: Ends = field(default_factory=dict)
+    num_before: int = 0
+    rests: Rests = NO_RESTS
     sent: set[RecordId] = field(default_factory=set)
     superseded: set[RecordId] = field(default_factory=set)
     discarded: set[RecordId] = field(default_factory=set)
@@ -106,17 +111,33 @@ class LetterIndex:
         )
 
 
-async def survey_letters(connection: Connection, topic: str) -> LetterIndex:
+async def survey_letters(connection: Connection, topic: str, extent: Extent | None = None) -> LetterIndex:
     """Scan the topic for what was done with letters, which follows them; a second read yields them one by one.
+
+    Args:
+        connection: to Kafka.
+        topic: of dead letters.
+        extent: how far back it is scanned; None: all of it.
 
     Raises:
         ContractError: the topic does not exist.
+        TooFarBackError: a letter is further back than that.
     """
-    index = LetterIndex(await find_ends(connection, topic))
-    async with aclosing(read_until(connection, index.ends)) as records:
+    index = await _create_index(connection, topic, extent)
+    async with aclosing(read_until(connection, index.ends, starts=index.starts, rests=index.rests)) as records:
         async for record in records:
             index.add(record)
     return index
+
+
+async def _create_index(connection: Connection, topic: str, extent: Extent | None) -> LetterIndex:
+    ends = await find_ends(connection, topic)
+    if extent is None:
+        return LetterIndex(ends)
+    async with running(create_consumer(connection)) as consumer:
+        begins = await consumer.beginning_offsets(list(ends))
+    starts = extent.starts(begins, ends)
+    return LetterIndex(ends, starts, sum(starts[each] - begins[each] for each in starts), extent.rests)
 
 
 async def read_letters(
@@ -130,7 +151,7 @@ async def read_letters(
         show: called with how many of its records have been read.
     """
     forgotten = Names(index.requests.values())
-    async with aclosing(read_until(connection, index.ends)) as records:
+    async with aclosing(read_until(connection, index.ends, starts=index.starts, rests=index.rests)) as records:
         num_read = 0
         async for record in records:
             num_read += 1
