@@ -52,10 +52,12 @@ class Selection:
     Attributes:
         choice: the letters to act on.
         missing: letters named but not found yet.
+        reasons: why letters that were named are not acted on.
     """
 
     choice: Choice
     missing: set[RecordId] = field(init=False)
+    reasons: dict[RecordId, str] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         """Mark every named letter as missing."""
@@ -68,6 +70,11 @@ class Selection:
         self.missing.discard(letter.place)
         return self.takes(letter)
 
+    def note(self, letter: Letter, reason: str) -> None:
+        """Note why a letter is not acted on, if it was named."""
+        if letter.place in self.choice.places:
+            self.reasons[letter.place] = reason
+
     @abstractmethod
     def takes(self, letter: Letter) -> bool:
         """Return whether to act on a chosen letter, and count it."""
@@ -79,7 +86,7 @@ async def look_through(desk: Desk, selection: Selection, watch: Watch) -> None:
     Raises:
         ContractError: the topic does not exist.
     """
-    async with aclosing(_read_all(desk, watch)) as letters:
+    async with aclosing(read_all(desk, watch)) as letters:
         async for letter in letters:
             selection.admits(letter)
 
@@ -113,7 +120,7 @@ async def create_fence(desk: Desk) -> AIOKafkaProducer:
 
 async def _portions(desk: Desk, selection: Selection, size: int, watch: Watch) -> AsyncGenerator[list[Letter], None]:
     portion = list[Letter]()
-    async with aclosing(_read_all(desk, watch)) as letters:
+    async with aclosing(read_all(desk, watch)) as letters:
         async for letter in letters:
             if selection.admits(letter):
                 portion.append(letter)
@@ -124,13 +131,13 @@ async def _portions(desk: Desk, selection: Selection, size: int, watch: Watch) -
         yield portion
 
 
-async def _read_all(desk: Desk, watch: Watch) -> AsyncGenerator[Letter, None]:
+async def read_all(desk: Desk, watch: Watch = unwatched) -> AsyncGenerator[Letter, None]:
     """Yield the letters that are on the topic now and not gone.
 
     Raises:
         ContractError: the topic does not exist.
     """
-    survey = await survey_letters(desk.connection, desk.dead_letter_topic)
+    survey = await survey_letters(desk.connection, desk.dead_letter_topic, desk.extent)
     with watch(survey.num_records) as show:
         async with aclosing(read_letters(desk.connection, survey, show)) as letters:
             async for letter in letters:

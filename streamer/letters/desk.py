@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from streamer.kafka.connection import Connection, connection_of
+from streamer.kafka.extent import Extent
 from streamer.settings import Settings
 
 
@@ -17,6 +18,7 @@ class Desk:
         dead_letter_topic: the topic of letters.
         partitioner: that strays are sent by, `murmur2` or `crc32`; empty: letters return to where they came from.
         transaction_timeout_s: seconds until Kafka aborts a portion of them.
+        extent: how far back the topic of letters is read; None: from its beginning.
     """
 
     connection: Connection
@@ -25,6 +27,7 @@ class Desk:
     dead_letter_topic: str
     partitioner: str
     transaction_timeout_s: float
+    extent: Extent | None = None
 
     @property
     def fence_id(self) -> str:

@@ -53,8 +53,10 @@ class Dispatch(Selection):
         """Return whether to send a chosen letter, and count it."""
         if letter.is_sent:
             self.num_sent_before += 1
-        elif reason := self._why_not(letter):
+            self.note(letter, "was sent again before")
+        elif reason := self.why_not(letter):
             self.refused[reason] += 1
+            self.note(letter, reason)
         else:
             self.num_sent += 1
             return True
@@ -66,7 +68,8 @@ class Dispatch(Selection):
             return PARTITIONERS[self.desk.partitioner](letter.key, self.num_partitions)
         return letter.headers.source_partition
 
-    def _why_not(self, letter: Letter) -> str | None:
+    def why_not(self, letter: Letter) -> str | None:
+        """Return why a letter cannot be sent, unless it was already; None if it can."""
         if letter.headers.source_topic != self.desk.plays_topic:
             return f"came from another topic than {self.desk.plays_topic}"
         if letter.headers.is_cut:
@@ -86,7 +89,7 @@ async def preview(desk: Desk, choice: Choice, watch: Watch = unwatched) -> Dispa
     Raises:
         ContractError: one of the topics does not exist.
     """
-    dispatch = await _create_dispatch(desk, choice)
+    dispatch = await create_dispatch(desk, choice)
     await look_through(desk, dispatch, watch)
     return dispatch
 
@@ -98,14 +101,19 @@ async def send_again(desk: Desk, choice: Choice, watch: Watch = unwatched) -> Di
         ContractError: one of the topics does not exist.
         KafkaError: the current portion was not sent; those before it were.
     """
-    dispatch = await _create_dispatch(desk, choice)
+    dispatch = await create_dispatch(desk, choice)
     async with fenced_portions(desk, dispatch, _PORTION, watch) as (fence, portions):
         async for portion in portions:
             await _send(fence, dispatch, portion)
     return dispatch
 
 
-async def _create_dispatch(desk: Desk, choice: Choice) -> Dispatch:
+async def create_dispatch(desk: Desk, choice: Choice) -> Dispatch:
+    """Create what decides which letters are sent.
+
+    Raises:
+        ContractError: there is no topic of plays.
+    """
     num_partitions = await count_partitions(desk.connection, desk.plays_topic)
     return Dispatch(choice, desk, num_partitions)
 

@@ -4,7 +4,7 @@ import asyncio
 import functools
 import sys
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import AbstractContextManager, aclosing
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -14,13 +14,20 @@ from streamer.errors import RefrainError
 from streamer.kafka.access import once_admitted
 from streamer.kafka.connection import connection_of
 from streamer.kafka.erasure import Eraser
-from streamer.kafka.letters import Letter, read_letters, survey_letters
 from streamer.kafka.rights import Right, letter_reader_rights, letter_remover_rights, letter_sender_rights
 from streamer.letters.choosing import EVERY_LETTER, Choice
 from streamer.letters.desk import desk_of
 from streamer.letters.discarding import Disposal, discard_letters, preview_discard
+from streamer.letters.listing import Listing, find_letter, list_letters
 from streamer.letters.redelivery import preview, send_again
-from streamer.operations.letter_listing import Listing, describe, letter_shown, report, report_discarded
+from streamer.operations.letter_listing import (
+    describe,
+    letter_shown,
+    listing_shown,
+    listing_text,
+    report,
+    report_discarded,
+)
 from streamer.operations.shapes import LetterShown, LettersShown, to_json
 from streamer.runtime.commands import NUM, Group, json_option, pass_settings
 from streamer.runtime.progress import progress
@@ -95,8 +102,9 @@ def dead_letters() -> None:
 def _list_command(settings: "Settings", *, causes: Sequence[str], limit: int, as_json: bool) -> None:
     """List the newest letters, and count all by cause."""
     choice = Choice([Cause(code) for code in causes]) if causes else EVERY_LETTER
-    listing = _wait_for(settings, letter_reader_rights, _list(settings, choice, limit))
-    sys.stdout.write(to_json(listing.to_shown()) if as_json else listing.to_text())
+    call = list_letters(desk_of(settings), Listing(limit), listed=choice, counted=choice)
+    listing = _wait_for(settings, letter_reader_rights, call)
+    sys.stdout.write(to_json(listing_shown(listing)) if as_json else listing_text(listing))
 
 
 @dead_letters.command("show", examples=["refrain dead-letters show 3:17"], reads=_READS)
@@ -108,7 +116,9 @@ def _show_command(settings: "Settings", *, letter: RecordId, as_json: bool) -> N
 
     PARTITION:OFFSET is as printed by `list`.
     """
-    found = _wait_for(settings, letter_reader_rights, _show(settings, letter))
+    found = _wait_for(settings, letter_reader_rights, find_letter(desk_of(settings), letter))
+    if found is None:
+        raise DeadLettersError(f"no dead letter at {letter} of {settings.dead_letter_topic}; `list` shows which exist")
     sys.stdout.write(to_json(letter_shown(found)) if as_json else describe(found))
 
 
@@ -197,27 +207,6 @@ def _wait_for(
             f"Kafka failed: {exc}; fix it, make sure no other send-again or discard is running, and run the command "
             "again: no letter is sent twice"
         ) from exc
-
-
-async def _list(settings: "Settings", choice: Choice, limit: int) -> Listing:
-    connection = connection_of(settings)
-    survey = await survey_letters(connection, settings.dead_letter_topic)
-    listing = Listing(limit, survey.num_foreign)
-    async with aclosing(read_letters(connection, survey)) as letters:
-        async for letter in letters:
-            if choice.covers(letter):
-                listing.add(letter)
-    return listing
-
-
-async def _show(settings: "Settings", place: RecordId) -> Letter:
-    connection = connection_of(settings)
-    survey = await survey_letters(connection, settings.dead_letter_topic)
-    async with aclosing(read_letters(connection, survey)) as letters:
-        async for letter in letters:
-            if letter.place == place:
-                return letter
-    raise DeadLettersError(f"no dead letter at {place} of {settings.dead_letter_topic}; `list` shows which exist")
 
 
 async def _erase(settings: "Settings") -> str:

@@ -1,68 +1,34 @@
 """The output of `dead-letters`: listings, letters in full, and reports."""
 
-import heapq
-from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass, field, replace
 from typing import Final
 
 import msgspec
 
 from streamer.kafka.letters import Letter
+from streamer.letters.listing import Listing
 from streamer.letters.redelivery import Dispatch
 from streamer.operations.shapes import CountedCause, LetterShown, LettersShown
 from streamer.operations.times import when
 from streamer.wire.letters import RecordId
-from streamer.wire.messages import Cause
 
 
-@dataclass(slots=True)
-class Listing:
-    """The newest letters, one line each, and counts of all letters by cause.
-
-    Args:
-        limit: maximum number of letters listed.
-        num_foreign: records on the topic that are neither letters nor receipts.
-    """
-
-    limit: int
-    num_foreign: int
-    _newest: list[tuple[int, RecordId, Letter]] = field(default_factory=list)
-    _num_letters: Counter[Cause] = field(default_factory=Counter)
-    _num_sent: Counter[Cause] = field(default_factory=Counter)
-
-    def add(self, letter: Letter) -> None:
-        """Count a letter, and list it if it is among the newest."""
-        self._num_letters[letter.headers.error] += 1
-        self._num_sent[letter.headers.error] += letter.is_sent
-        heapq.heappush(self._newest, (letter.at_ms, letter.place, _without_play(letter)))
-        if len(self._newest) > self.limit:
-            heapq.heappop(self._newest)
-
-    def to_text(self) -> str:
-        """Format the listing, ending with a newline."""
-        lines = [_HEADING, *(_line(letter) for letter in self._letters()), ""] if self._newest else []
-        lines.append(f"{'cause':17} {'letters':>9} {'sent again':>11}")
-        lines += [f"{cause:17} {num:9} {self._num_sent[cause]:11}" for cause, num in sorted(self._num_letters.items())]
-        lines.append(f"{'all':17} {self._num_letters.total():9} {self._num_sent.total():11}")
-        if self.num_foreign:
-            lines.append(f"{self.num_foreign} other records on the topic are not from this version of Refrain")
-        return "\n".join(lines) + "\n"
-
-    def to_shown(self) -> LettersShown:
-        """Return what is listed."""
-        causes = [CountedCause(cause, num, self._num_sent[cause]) for cause, num in sorted(self._num_letters.items())]
-        letters = tuple(_shown(letter) for letter in self._letters())
-        return LettersShown(letters, tuple(causes), self.num_foreign)
-
-    def _letters(self) -> list[Letter]:
-        return [letter for *_, letter in sorted(self._newest, key=lambda each: each[:2])]
+def listing_text(listing: Listing) -> str:
+    """Format a listing, ending with a newline."""
+    letters = listing.letters
+    lines = [_HEADING, *map(_line, letters), ""] if letters else []
+    lines.append(f"{'cause':17} {'letters':>9} {'sent again':>11}")
+    lines += [f"{cause:17} {num:9} {listing.num_sent[cause]:11}" for cause, num in sorted(listing.num_letters.items())]
+    lines.append(f"{'all':17} {listing.num_letters.total():9} {listing.num_sent.total():11}")
+    if listing.num_foreign:
+        lines.append(f"{listing.num_foreign} other records on the topic are not from this version of Refrain")
+    return "\n".join(lines) + "\n"
 
 
-def _without_play(letter: Letter) -> Letter:
-    """Return a letter whose size is known without its value, which may be large."""
-    headers = msgspec.structs.replace(letter.headers, original_size=letter.num_bytes)
-    return replace(letter, headers=headers, key=None, value=None)
+def listing_shown(listing: Listing) -> LettersShown:
+    """Return what is listed."""
+    causes = [CountedCause(cause, num, listing.num_sent[cause]) for cause, num in sorted(listing.num_letters.items())]
+    return LettersShown(tuple(map(_shown, listing.letters)), tuple(causes), listing.num_foreign)
 
 
 def letter_shown(letter: Letter) -> LetterShown:
