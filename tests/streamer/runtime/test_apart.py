@@ -1,0 +1,60 @@
+"""Work apart."""
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+from streamer.errors import BusyError
+from streamer.runtime.apart import Apart
+from tests.until import until
+
+
+async def test_work_runs_in_another_thread_and_its_errors_are_the_callers() -> None:
+    apart = Apart(1)
+
+    async def where() -> int:
+        return threading.get_ident()
+
+    async def fail() -> None:
+        raise ValueError("no")
+
+    assert await apart.run(60, where) != threading.get_ident()
+    with pytest.raises(ValueError, match="no"):
+        await apart.run(60, fail)
+    assert await apart.run(60, where)
+
+
+async def test_work_whose_time_is_up_is_cancelled() -> None:
+    ended = list[str]()
+
+    async def wait() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("in order")
+
+    with pytest.raises(TimeoutError):
+        await Apart(1).run(0.01, wait)
+    assert ended == ["in order"]
+
+
+async def test_what_hangs_is_left_behind_and_counts_until_it_ends() -> None:
+    apart, release = Apart(1), threading.Event()
+
+    async def hang() -> None:
+        release.wait(60)
+
+    async def nothing() -> bool:
+        return True
+
+    began_s = time.monotonic()
+    with pytest.raises(TimeoutError):
+        await apart.run(0.01, hang)
+    assert time.monotonic() - began_s < 30
+    with pytest.raises(BusyError, match="1 others ask"):
+        await apart.run(60, nothing)
+    release.set()
+    await until(lambda: apart._free._value == 1, "the thread has ended")  # type: ignore[attr-defined]
+    assert await apart.run(60, nothing)
