@@ -102,7 +102,7 @@ def shape_of(entries: "Mapping[str, Entry]", track_ids: Iterable[str]) -> Catalo
 
 def line_of(track: CatalogueTrack) -> str:
     """Describe a track in a line."""
-    from streamer.operations.letter_listing import escape
+    from streamer.letters.texts import escape
 
     if track.is_withdrawn:
         says = "withdrawn"

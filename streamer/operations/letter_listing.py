@@ -8,6 +8,7 @@ import msgspec
 from streamer.kafka.letters import Letter
 from streamer.letters.listing import Listing
 from streamer.letters.redelivery import Dispatch
+from streamer.letters.texts import escape
 from streamer.operations.shapes import CountedCause, LetterShown, LettersShown
 from streamer.operations.times import when
 from streamer.wire.letters import RecordId
@@ -94,8 +95,3 @@ def report_discarded(num: int, missing: Collection[RecordId]) -> str:
 
 def _missing(missing: Collection[RecordId]) -> list[str]:
     return [f"no dead letter at {place}" for place in sorted(missing)]
-
-
-def escape(text: str) -> str:
-    """Escape unprintable characters as Python literals do: a rejected play may contain terminal codes."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

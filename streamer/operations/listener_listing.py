@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from streamer.operations.letter_listing import escape
+from streamer.letters.texts import escape
 from streamer.operations.shapes import (
     ForgetReceipt,
     ListenerShown,

@@ -18,12 +18,16 @@ class Overview:
     Attributes:
         location: of the store.
         champions: the releases that a rollback would go back through, the champion last.
-        releases: newest first.
+        num_releases: in the store.
+        is_there: whether the champion is in the store.
+        releases: those that were looked at, newest first.
         refusals: the latest ones, newest first.
     """
 
     location: str
     champions: Sequence[ReleaseNotice]
+    num_releases: int
+    is_there: bool
     releases: Sequence[RegisteredRelease]
     refusals: Sequence[Refusal]
 
@@ -33,23 +37,32 @@ class Overview:
         if not self.champions:
             return "No release is champion, so workers give no answers." if self.releases else ""
         champion = self.champions[-1]
-        if champion.release_id in {each.release_id for each in self.releases}:
+        if self.is_there:
             return ""
         return f"The champion {champion.release_id} is not among them; it was announced at {mask(champion.location)}."
 
 
-def look_over(registry: Registry, champions: Sequence[ReleaseNotice]) -> Overview:
-    """Look at all releases, and at the latest refusals.
+def look_over(registry: Registry, champions: Sequence[ReleaseNotice], num_newest: int | None = None) -> Overview:
+    """Look at the releases, and at the latest refusals.
 
     Args:
         registry: of the releases.
         champions: the releases that the alias has named, oldest first.
+        num_newest: how many are looked at, besides the champion and the one before it; None: all.
 
     Raises:
         StoreError: the store fails.
     """
-    releases = [registry.look_at(release_id) for release_id in reversed(registry.ids())]
-    return Overview(registry.store.location, champions, releases, registry.refusals(_NUM_REFUSALS)[::-1])
+    ids, marked = registry.ids(), {notice.release_id for notice in champions[-2:]}
+    seen = [each for num, each in enumerate(reversed(ids)) if num_newest is None or num < num_newest or each in marked]
+    return Overview(
+        location=registry.store.location,
+        champions=champions,
+        num_releases=len(ids),
+        is_there=bool(champions) and champions[-1].release_id in ids,
+        releases=[registry.look_at(release_id) for release_id in seen],
+        refusals=registry.refusals(_NUM_REFUSALS)[::-1],
+    )
 
 
 def mark_of(release_id: str, champions: Sequence[ReleaseNotice]) -> str:

@@ -13,8 +13,9 @@ from streamer.letters.choosing import Choice
 from streamer.letters.desk import desk_of
 from streamer.letters.listing import Listing
 from streamer.letters.redelivery import Dispatch
+from streamer.letters.texts import escape
 from streamer.operations.dead_letters import DeadLettersError, dead_letters
-from streamer.operations.letter_listing import describe, escape, letter_shown, listing_shown, listing_text, report
+from streamer.operations.letter_listing import describe, letter_shown, listing_shown, listing_text, report
 from streamer.settings import Settings
 from streamer.wire.letters import DeadLetterHeaders, RecordId
 from streamer.wire.messages import Cause
