@@ -65,7 +65,7 @@ TRAINING: Final = (
 #: What a worker reads, and `doctor` for it.
 WORKER: Final = (
     *KAFKA, *TOPICS, *NEW_TOPICS, *STATES, *ANSWERS, *COMPUTING, *MEMBERSHIP,
-    "releases_url", "releases_public_keys", "releases_max_mb", "web_host", "web_port",
+    "releases_url", "releases_signing_key", "releases_public_keys", "releases_max_mb", "web_host", "web_port",
     "advertised_url", *PAGE, *TRACES,
 )  # fmt: skip
 

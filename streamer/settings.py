@@ -216,7 +216,8 @@ class Settings(BaseModel):
     )
     releases_signing_key: SecretStr = Field(
         default=SecretStr(""),
-        description="PEM private key of ed25519, for the trainer and `releases promote`: signs what they promote",
+        description="PEM private key of ed25519, for the trainer, `releases promote`, and workers that are asked to "
+        "promote over HTTP: signs what they promote",
     )
     releases_public_keys: ReadableFile = Field(
         default="",

@@ -36,6 +36,7 @@ from streamer.kafka.rights import (
     letter_sender_rights,
     listener_reader_rights,
     offset_reader_rights,
+    optional_rights,
     promoter_rights,
     release_reader_rights,
     sender_rights,
@@ -170,6 +171,7 @@ def right_rows() -> Rows:
     settings = Settings()
     rights = {
         "`refrain worker`, `offsets reset`, `doctor`": worker_rights(settings),
+        "`refrain worker`, optional: dead letters and promotions over HTTP": optional_rights(settings),
         "`refrain trainer`": trainer_rights(settings),
         "`releases list`": release_reader_rights(settings),
         "`releases promote`, `rollback`": promoter_rights(settings),

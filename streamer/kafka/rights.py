@@ -47,6 +47,14 @@ def worker_rights(settings: Settings) -> list[Right]:
     ]
 
 
+def optional_rights(settings: Settings) -> list[Right]:
+    """Return the rights without which a worker answers plays, but not all questions over HTTP."""
+    asked = (letter_reader_rights, letter_sender_rights, letter_remover_rights, promoter_rights)
+    rights = dict.fromkeys(right for rights_of in asked for right in rights_of(settings))
+    needed = worker_rights(settings)  # the prefix of its fences covers theirs
+    return [right for right in rights if right.resource == "topic" and right not in needed]
+
+
 def trainer_rights(settings: Settings) -> list[Right]:
     """Return the rights of a trainer."""
     answers = (settings.short_term_topic, settings.long_term_topic)

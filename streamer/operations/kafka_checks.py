@@ -6,14 +6,14 @@ from typing import Final
 
 from aiokafka import TopicPartition
 
-from streamer.errors import ContractError
+from streamer.errors import AccessError, ContractError
 from streamer.kafka.access import check_access
 from streamer.kafka.admin import KafkaAdmin
 from streamer.kafka.broker_version import OLDEST, check_version
 from streamer.kafka.connection import connection_of
 from streamer.kafka.limits import Needs, check_limits
 from streamer.kafka.offsets import explain, observing, timestamps_at
-from streamer.kafka.rights import worker_rights
+from streamer.kafka.rights import optional_rights, worker_rights
 from streamer.kafka.topics import TopicReport, find_few_replicas
 from streamer.operations.findings import failed, note, ok
 from streamer.operations.offset_table import find_transactions, read_all
@@ -29,7 +29,14 @@ async def check_reach(settings: Settings) -> list[Finding]:
     rights = worker_rights(settings)
     await check_access(connection_of(settings), rights)
     protocol = settings.kafka_security_protocol
-    return [ok(f"{settings.kafka_bootstrap_servers} lets us in by {protocol}, with {len(rights)} rights of a worker")]
+    let_in = ok(f"{settings.kafka_bootstrap_servers} lets us in by {protocol}, with {len(rights)} rights of a worker")
+    if settings.page == "off":
+        return [let_in]
+    try:
+        await check_access(connection_of(settings), optional_rights(settings))
+    except AccessError as exc:
+        return [let_in, note(f"{exc}. These are optional: questions over HTTP that take them are refused")]
+    return [let_in]
 
 
 async def check_brokers(settings: Settings) -> list[Finding]:

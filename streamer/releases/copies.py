@@ -33,7 +33,7 @@ class UnnamedCopies:
     """Copies that lose their names once they are mapped; the system frees them when nothing maps them any more.
 
     Attributes:
-        directory: of a disk with room for a release; None: the one for temporary files.
+        directory: of a disk with room for a release, created if absent; None: the one for temporary files.
     """
 
     directory: Path | None = None
@@ -41,6 +41,8 @@ class UnnamedCopies:
     @contextmanager
     def place_for(self, release_id: str) -> Iterator[Path]:
         """Provide an empty directory, removed afterwards."""
+        if self.directory is not None:
+            self.directory.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=f"refrain-{release_id}-", dir=self.directory) as name:
             yield Path(name)
 

@@ -1,5 +1,6 @@
 """The one place that builds a worker; everything below it receives the values it needs, not the settings."""
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -17,19 +18,31 @@ from streamer.kafka.fences import Fences
 from streamer.kafka.limits import Needs
 from streamer.kafka.partitioner import PARTITIONERS
 from streamer.kafka.producers import MAX_BATCH_BYTES
+from streamer.kafka.rights import (
+    letter_reader_rights,
+    letter_remover_rights,
+    letter_sender_rights,
+    promoter_rights,
+    release_reader_rights,
+)
+from streamer.letters.desk import desk_of
 from streamer.metrics import WorkerMetrics
 from streamer.page import BUILT
 from streamer.queries.access import access_routes, openapi_routes
 from streamer.queries.assets import Assets
 from streamer.queries.door import Door
+from streamer.queries.errands import Errands
 from streamer.queries.events import Streams
 from streamer.queries.feed import Feed, feed_routes
 from streamer.queries.figures import figure_routes
+from streamer.queries.letters import LetterQueries, LetterRights, letter_routes
 from streamer.queries.listeners import listener_routes
+from streamer.queries.releases import ReleaseQueries, ReleaseRights, release_routes
 from streamer.queries.sampling import Sampling
 from streamer.queries.server import Queries
-from streamer.releases.copies import KeptCopies
-from streamer.releases.signing import read_trust
+from streamer.releases.copies import KeptCopies, UnnamedCopies
+from streamer.releases.promotion import Promoter
+from streamer.releases.signing import read_signer, read_trust
 from streamer.releases.store import Store
 from streamer.runtime.device import pick_device
 from streamer.settings import Settings
@@ -51,6 +64,9 @@ from streamer.worker.withdrawals import Withdrawals
 
 if TYPE_CHECKING:
     from streamer.worker.traces import Traces
+
+#: Seconds that the store of the releases has to answer whoever looks on; a worker itself is more patient.
+_STORE_S = 5.0
 
 #: The largest records: a state of a network of 3,000 units, a track with the longest id, and an answer without tracks.
 _STATE_BYTES = 16 << 10
@@ -171,13 +187,15 @@ def create_queries(settings: Settings, worker: Worker, listening: Listening, fee
     def is_settled() -> bool:
         return is_ready(worker.app)
 
-    streams = Streams()
+    streams, errands = Streams(), Errands(connection_of(settings))
     door = Door(settings.read_token.get_secret_value(), settings.act_token.get_secret_value())
     routes = [
         *access_routes(door),
         *listener_routes(listening, streams, is_settled),
         *figure_routes(feed.sampling),
         *feed_routes(feed, streams),
+        *letter_routes(letter_queries(settings, errands)),
+        *release_routes(release_queries(settings, errands)),
     ]
     return Queries(
         routes=[*routes, *openapi_routes(routes)],
@@ -187,6 +205,31 @@ def create_queries(settings: Settings, worker: Worker, listening: Listening, fee
         metrics=worker.answering.metrics.queries,
         is_settled=is_settled,
     )
+
+
+def letter_queries(settings: Settings, errands: Errands) -> LetterQueries:
+    """Build what answers questions about dead letters."""
+    rights = LetterRights(
+        letter_reader_rights(settings), letter_sender_rights(settings), letter_remover_rights(settings)
+    )
+    return LetterQueries(desk_of(settings), errands, rights)
+
+
+def release_queries(settings: Settings, errands: Errands) -> ReleaseQueries:
+    """Build what answers questions about releases."""
+    copies = settings.state_dir / "promoted"
+    shutil.rmtree(copies, ignore_errors=True)  # what a crash has left
+    promoter = Promoter(
+        connection_of(settings),
+        settings.releases_topic,
+        Store(settings.releases_url, limit_s=_STORE_S),
+        read_signer(settings.releases_signing_key.get_secret_value()),
+        read_trust(settings.releases_public_keys),
+        UnnamedCopies(copies),
+        settings.releases_max_mb << 20,
+    )
+    rights = ReleaseRights(release_reader_rights(settings), promoter_rights(settings))
+    return ReleaseQueries(promoter, errands, rights)
 
 
 def create_engine(settings: Settings) -> Engine:

@@ -56,5 +56,5 @@ async def test_what_hangs_is_left_behind_and_counts_until_it_ends() -> None:
     with pytest.raises(BusyError, match="1 others ask"):
         await apart.run(60, nothing)
     release.set()
-    await until(lambda: apart._free._value == 1, "the thread has ended")  # type: ignore[attr-defined]
+    await until(lambda: apart._free._value == 1, "the thread has ended")
     assert await apart.run(60, nothing)
