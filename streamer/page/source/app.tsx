@@ -2,7 +2,7 @@
 import { options, render } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { AccessDialog, needsToken, openAccess, readAccess } from "./access";
-import { short } from "./format";
+import { hashOf } from "./format";
 import { connection, connectionError, goLive, release, workers } from "./live";
 import { Mark } from "./parts/mark";
 import { type ViewName, VIEWS, route } from "./router";
@@ -73,7 +73,7 @@ function Connection() {
   return (
     <span class={`connection ${state}`} role="status" title={connectionError.value?.message ?? ""}>
       <i aria-hidden="true" />{words}
-      {state === "live" && release.value && <span class="release" title={release.value}>{short(release.value, 14)}</span>}
+      {state === "live" && release.value && <span class="release" title={`Release ${release.value} answers`}>{hashOf(release.value)}</span>}
     </span>
   );
 }

@@ -53,6 +53,11 @@ export function short(id: string, length = 12): string {
   return id.length > length ? `${id.slice(0, length)}…` : id;
 }
 
+/** The end of a release's id, which tells it from others of the same day. */
+export function hashOf(release: string): string {
+  return release.slice(release.lastIndexOf("-") + 1);
+}
+
 export function plural(count: number, one: string, many = `${one}s`): string {
   return `${number(count)} ${count === 1 ? one : many}`;
 }

@@ -7,6 +7,8 @@ import { MoveSign } from "./move";
 import { TrackName } from "./track";
 import { Reasons } from "./why";
 
+/** As many as people look at; the rest is behind a button. */
+export const SHOWN = 20;
 export const HORIZON_WORDS = { "short-term": "next", "long-term": "in the long run" } as const;
 
 export function Ranking({ list }: { list: ShownList }) {
@@ -14,17 +16,26 @@ export function Ranking({ list }: { list: ShownList }) {
   const [opened, setOpened] = useState<string | null>(null);
   const moves = useMoves(list.tracks);
   useFlip(rows, true);
-  const scores = list.tracks.map(({ score }) => score);
+  const [isWhole, setIsWhole] = useState(false);
+  const shown = isWhole ? list.tracks : list.tracks.slice(0, SHOWN);
+  const scores = shown.map(({ score }) => score);
   const [low, high] = [Math.min(...scores), Math.max(...scores)];
   return (
-    <ol ref={rows} class={`ranking ${list.horizon}`}>
-      {list.tracks.map((track, rank) => (
-        <li key={track.track_id} data-key={track.track_id}>
-          <Row track={track} rank={rank} move={moves.get(track.track_id)} share={high > low ? (track.score - low) / (high - low) : 1}
-            isOpen={opened === track.track_id} onToggle={() => setOpened(opened === track.track_id ? null : track.track_id)} />
-        </li>
-      ))}
-    </ol>
+    <>
+      <ol ref={rows} class={`ranking ${list.horizon}`}>
+        {shown.map((track, rank) => (
+          <li key={track.track_id} data-key={track.track_id}>
+            <Row track={track} rank={rank} move={moves.get(track.track_id)} share={high > low ? (track.score - low) / (high - low) : 1}
+              isOpen={opened === track.track_id} onToggle={() => setOpened(opened === track.track_id ? null : track.track_id)} />
+          </li>
+        ))}
+      </ol>
+      {list.tracks.length > SHOWN && (
+        <button type="button" class="quiet whole" aria-expanded={isWhole} onClick={() => setIsWhole(!isWhole)}>
+          {isWhole ? `Only the first ${SHOWN}` : `All ${list.tracks.length}`}
+        </button>
+      )}
+    </>
   );
 }
 

@@ -34,7 +34,7 @@ export function Reasons({ why }: { why: Why }) {
             <h3>Because they played</h3>
             <ol class="because">
               {why.because.map(({ track_id, plays_ago, loss }) => (
-                <li key={track_id}><TrackName id={track_id} /><span class="note">{plural(plays_ago, "play")} ago</span><b>{signed(loss)}</b></li>
+                <li key={track_id}><TrackName id={track_id} /><span class="note">{plays_ago ? `${plural(plays_ago, "play")} ago` : "the latest play"}</span><b>{signed(loss)}</b></li>
               ))}
             </ol>
           </section>

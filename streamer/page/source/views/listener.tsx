@@ -96,8 +96,8 @@ function LineageOf({ lineage, view }: { lineage: Lineage; view: ListenerView }) 
       <div><dt>Plays</dt><dd>{number(lineage.plays_seen)} <small>{number(lineage.repeats_seen)} repeats</small></dd></div>
       <div><dt>Latest play</dt><dd>partition {lineage.partition} <small>offset {number(lineage.source_offset)}</small></dd></div>
       <div><dt>State</dt><dd>{bytes(lineage.state_bytes)} <small>folded from {number(lineage.plays_folded)} plays</small></dd></div>
-      <div><dt>Made by</dt><dd title={made}>{short(made, 22)} {lineage.promoted_at !== null && <small>promoted <Ago ms={lineage.promoted_at} /></small>}</dd></div>
-      {view.is_rebuilt && <div><dt>Shown</dt><dd>rebuilt for {short(view.release ?? "", 22)} <small>from the plays it remembers</small></dd></div>}
+      <div><dt>Made by</dt><dd title={made}>{short(made, 32)} {lineage.promoted_at !== null && <small>promoted <Ago ms={lineage.promoted_at} /></small>}</dd></div>
+      {view.is_rebuilt && <div><dt>Shown</dt><dd>rebuilt for {short(view.release ?? "", 32)} <small>from the plays it remembers</small></dd></div>}
     </dl>
   );
 }
