@@ -9,17 +9,19 @@ export interface Access {
 
 export interface Figures {
   at_ms: number;
-  plays_per_s: number | null;
-  answers_per_s: number | null;
-  dead_letters_per_s: number | null;
+  plays_per_s: number;
+  /** Lists written, of both horizons together. */
+  answers_per_s: number;
+  dead_letters_per_s: number;
   lag_plays: number | null;
   lag_s: number | null;
   latency_p50_ms: number | null;
   latency_p99_ms: number | null;
   batch_plays: number | null;
   step_cpu_us: number | null;
+  /** null without one, and where workers differ. */
   release: string | null;
-  partitions: number[] | null;
+  partitions: number;
 }
 
 /** One second after another, oldest first: a column of each figure. */

@@ -50,7 +50,6 @@ async function catchUp(): Promise<void> {
 function take({ merged, workers: each }: FiguresEvent): void {
   figures.value = [...figures.value, merged].slice(-KEPT_S);
   figuresOfWorkers.value = each;
-  release.value = merged.release;
 }
 
 function join(past: Figures[]): void {
@@ -59,6 +58,6 @@ function join(past: Figures[]): void {
 }
 
 function rowsOf(history: FiguresHistory): Figures[] {
-  const names = Object.keys(history) as (keyof Figures)[];
-  return history.at_ms.map((_, i) => Object.fromEntries(names.map((name) => [name, history[name][i]])) as unknown as Figures);
+  const columns = Object.entries(history).filter(([, column]) => Array.isArray(column)); // not what means are made of
+  return history.at_ms.map((_, i) => Object.fromEntries(columns.map(([name, column]) => [name, column[i]])) as unknown as Figures);
 }

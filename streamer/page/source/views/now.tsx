@@ -10,7 +10,7 @@ import { useKeys } from "../shortcuts";
 
 const PLAYS: Line[] = [
   { of: "plays_per_s", unit: "/s", label: "plays", tone: "accent", isFilled: true },
-  { of: "answers_per_s", unit: "/s", label: "answers", tone: "ink" },
+  { of: "answers_per_s", unit: "/s", label: "lists", tone: "ink" },
 ];
 const LAG: Line[] = [{ of: "lag_plays", unit: "plays", tone: "accent", isFilled: true }];
 const LATENCY: Line[] = [
@@ -33,7 +33,7 @@ export function Now() {
       <Headline />
       <div class="strips" onMouseLeave={() => { picked.value = null; }}>
         <p class="unseen">Plots of the last ten minutes; the left and right arrow keys move through them.</p>
-        <Strip name="Plays and answers" lines={PLAYS} />
+        <Strip name="Plays and lists" lines={PLAYS} />
         <Strip name="Waiting" lines={LAG} />
         <Strip name="Latency" lines={LATENCY} />
         <Strip name="Batch" lines={BATCH} />
@@ -86,7 +86,9 @@ function waiting(second: Figures | null) {
 function ReleaseWords() {
   if (release.value === undefined) return null;
   if (release.value === null) return <NoReleaseHint />;
-  return <span>Release <a href="#/releases" class="id">{release.value}</a> answers.</span>;
+  const answering = new Set(Object.values(figuresOfWorkers.value).map((one) => one.release));
+  const words = answering.size > 1 ? "is being taken up by all workers." : "answers.";
+  return <span>Release <a href="#/releases" class="id">{release.value}</a> {words}</span>;
 }
 
 function Owners() {
