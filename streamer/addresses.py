@@ -48,19 +48,19 @@ def _check(address: str) -> str:
 
 
 def parse_web_url(text: str) -> str:
-    """Return the URL below which a web server answers, without the slash at its end.
+    """Return the URL of a web server, without the slash at its end.
 
     Raises:
-        ValueError: it is none of HTTP, or holds more than scheme, host, port and path.
+        ValueError: it is none of HTTP, or holds more than scheme, host and port.
     """
     url = urlsplit(text)
     if url.scheme not in {"http", "https"} or not url.hostname or not _PRINTED.fullmatch(text) or len(text) > _MAX_URL:
         raise ValueError("write it as http://host:port or https://host:port")
     if url.port == 0:  # reading a port that is no number from 0 to 65535 raises too
         raise ValueError("name the port: nothing answers at port 0")
-    if "@" in url.netloc or "?" in text or "#" in text:
-        raise ValueError("write it without user, password, query and fragment")
-    return f"{url.scheme}://{url.netloc}{url.path.rstrip('/')}"
+    if "@" in url.netloc or url.path.rstrip("/") or "?" in text or "#" in text:
+        raise ValueError("write it without user, password, path, query and fragment")
+    return f"{url.scheme}://{url.netloc}"
 
 
 def mask(text: str) -> str:

@@ -22,6 +22,7 @@ A failure between a transaction and the disk is not one either: it ends the proc
 recovery is the only way back.
 """
 
+from collections.abc import Collection
 from typing import Literal, TypeAlias
 
 #: Why a question over HTTP is not answered; each has one status, see `streamer.queries.problems`.
@@ -83,7 +84,17 @@ class StepError(RefrainError):
 
 
 class ElsewhereError(RefrainError):
-    """Raised when a listener's partition is not here, or not yet; names it."""
+    """Raised when a listener's partition is not here, or not yet.
+
+    Args:
+        partition: where they may live.
+        looked_in: partitions where they might have lived, and do not.
+    """
+
+    def __init__(self, partition: int, looked_in: Collection[int] = ()) -> None:
+        super().__init__(f"partition {partition} is not answered here now; ask the worker that owns it")
+        self.partition = partition
+        self.looked_in = looked_in
 
 
 class BusyError(RefrainError):

@@ -31,7 +31,7 @@ class Answer:
     def code(self) -> str:
         """The code of a refusal."""
         assert set(self.json) == {"error"}
-        assert set(self.json["error"]) == {"code", "message"}
+        assert set(self.json["error"]) - {"partition"} == {"code", "message"}
         assert self.json["error"]["message"]
         return str(self.json["error"]["code"])
 

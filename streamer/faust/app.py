@@ -127,8 +127,7 @@ def advertise(app: ChunkApp, url: str) -> None:
 
 def member_id(app: ChunkApp) -> str:
     """Return the name that the group has given this worker; empty while it is no member."""
-    member: str = app.consumer.member_id()
-    return member
+    return str(app.consumer.member_id()) if app.started else ""
 
 
 def owned_partitions(app: ChunkApp, topic: str) -> list[TP]:

@@ -161,7 +161,8 @@ class ReadCommittedThread(AIOKafkaConsumerThread):
 
     def member_id(self) -> str:
         """Return the name that the group has given this member; empty while it is none."""
-        return str(self._ensure_consumer()._coordinator.member_id)  # noqa: SLF001  has no public name
+        coordinator = getattr(self._consumer, "_coordinator", None)  # it has no public name, and none before the start
+        return coordinator.member_id if coordinator else ""
 
     def set_reset_strategy(self, strategy: int) -> None:
         """Set what happens to a position whose record is gone: EARLIEST jumps ahead, NONE fails the fetch."""

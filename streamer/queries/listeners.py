@@ -27,16 +27,18 @@ class Following(Protocol):
 class Looking(Protocol):
     """Who knows the listeners."""
 
-    async def look(self, user: str) -> ListenerView:
+    async def look(self, user: str, looked_in: Collection[int]) -> ListenerView:
         """Return a listener's state, and both lists with the reasons for each track."""
 
-    async def what_if(self, user: str, added: Sequence[ImaginedPlay], removed: Collection[int]) -> WhatIf:
+    async def what_if(
+        self, user: str, added: Sequence[ImaginedPlay], removed: Collection[int], looked_in: Collection[int]
+    ) -> WhatIf:
         """Return both lists as they are, and as they would be with plays added and remembered ones removed."""
 
     def anybody(self) -> str | None:
         """Return the id of somebody who played a moment ago; None if nobody did."""
 
-    def follow(self, user: str) -> Following:
+    def follow(self, user: str, looked_in: Collection[int]) -> Following:
         """Follow a listener."""
 
 
@@ -53,11 +55,11 @@ def listener_routes(
     """
 
     async def look(asked: Asked[ListenerQuestion]) -> ListenerView:
-        return await looking.look(asked.question.user_id)
+        return await looking.look(asked.question.user_id, asked.looked_in)
 
     async def what_if(asked: Asked[WhatIfQuestion]) -> WhatIf:
         question = asked.question
-        return await looking.what_if(question.user_id, question.added, question.removed)
+        return await looking.what_if(question.user_id, question.added, question.removed, asked.looked_in)
 
     async def anybody(_: Asked[Nothing]) -> FoundListener:
         if (user := looking.anybody()) is None:
@@ -67,7 +69,7 @@ def listener_routes(
         return FoundListener(user)
 
     async def follow(asked: Asked[ListenerQuestion]) -> web.StreamResponse:
-        following = looking.follow(asked.question.user_id)
+        following = looking.follow(asked.question.user_id, asked.looked_in)
         return await streams.answer(asked.request, _views(following, is_settled, look_every_s))
 
     return [

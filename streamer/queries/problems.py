@@ -61,7 +61,7 @@ def problem_of(error: RefrainError, *, is_settled: bool) -> Problem:
     if isinstance(error, QueryError):
         return Problem(error.code, str(error))
     if isinstance(error, ElsewhereError):
-        return Problem("elsewhere" if is_settled else "moving", str(error))
+        return Problem("elsewhere" if is_settled else "moving", str(error), error.partition)
     codes = (code for kind, code in _CODES.items() if isinstance(error, kind))
     return Problem(next(codes, "internal"), str(error))
 

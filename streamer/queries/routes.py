@@ -1,6 +1,6 @@
 """Routes: what can be asked, with which right, in which shape, and who answers."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Generic, TypeVar
@@ -12,6 +12,10 @@ from streamer.wire.views_access import Nothing
 
 JSON: Final = "application/json"
 EVENTS: Final = "text/event-stream"
+
+#: Headers between workers: the question was passed on, and where the listener does not live; see `peers`.
+FORWARDED: Final = "Refrain-Forwarded"
+LOOKED_IN: Final = "Refrain-Looked-In"
 
 Question = TypeVar("Question", bound=msgspec.Struct)
 
@@ -37,6 +41,17 @@ class Asked(Generic[Question]):
     question: Question
     request: web.Request
     body: bytes = b""
+
+    @property
+    def is_forwarded(self) -> bool:
+        """Whether another worker asks on behalf of somebody."""
+        return FORWARDED in self.request.headers
+
+    @property
+    def looked_in(self) -> Collection[int]:
+        """Partitions in which other workers have looked for the listener in vain."""
+        numbers = self.request.headers.get(LOOKED_IN, "").split(",")
+        return frozenset(int(number) for number in numbers if number.isascii() and number.isdigit())
 
 
 #: Answers with what msgspec writes as JSON, or with a response of its own.

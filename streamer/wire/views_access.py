@@ -8,11 +8,12 @@ from msgspec import Meta
 from streamer.errors import Code
 
 
-class Problem(msgspec.Struct, frozen=True):
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     """Why there is no answer."""
 
     code: Code
     message: Annotated[str, Meta(description="What, which, and what to do, in one line.")]
+    partition: Annotated[int | None, Meta(description="Where a listener may live who is not here.")] = None
 
 
 class Failure(msgspec.Struct, frozen=True):

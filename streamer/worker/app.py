@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.release import Release
-from streamer.faust.app import ChunkApp, create_chunk_app, is_ready, listener_table, owned_partitions
+from streamer.faust.app import ChunkApp, create_chunk_app, is_ready, listener_table, member_id, owned_partitions
 from streamer.faust.marks import Marks
 from streamer.faust.stream import consume
 from streamer.kafka.connection import connection_of
@@ -30,6 +30,7 @@ from streamer.metrics import WorkerMetrics
 from streamer.page import BUILT
 from streamer.queries.access import access_routes, openapi_routes
 from streamer.queries.assets import Assets
+from streamer.queries.calls import Calls
 from streamer.queries.door import Door
 from streamer.queries.errands import Errands
 from streamer.queries.events import Streams
@@ -37,9 +38,12 @@ from streamer.queries.feed import Feed, feed_routes
 from streamer.queries.figures import figure_routes
 from streamer.queries.letters import LetterQueries, LetterRights, letter_routes
 from streamer.queries.listeners import listener_routes
+from streamer.queries.owners import Owners
+from streamer.queries.peers import Peers
 from streamer.queries.releases import ReleaseQueries, ReleaseRights, release_routes
 from streamer.queries.sampling import Sampling
 from streamer.queries.server import Queries
+from streamer.queries.workers import worker_routes
 from streamer.releases.copies import KeptCopies, UnnamedCopies
 from streamer.releases.promotion import Promoter
 from streamer.releases.signing import read_signer, read_trust
@@ -181,26 +185,39 @@ def create_feed(settings: Settings, worker: Worker) -> Feed:
     return Feed(Sampling(metrics, release, partitions), settings.instance_id or "this worker", release)
 
 
-def create_queries(settings: Settings, worker: Worker, listening: Listening, feed: Feed) -> Queries:
+def create_peers(settings: Settings, worker: Worker) -> Peers:
+    """Build what asks the other workers."""
+    token = (settings.read_token or settings.act_token).get_secret_value()
+    owners = Owners(connection_of(settings), settings.app_id, settings.plays_topic, settings.changelog_topic)
+    return Peers(owners, Calls(), Streams(), lambda: member_id(worker.app), token)
+
+
+def create_queries(settings: Settings, worker: Worker, listening: Listening, feed: Feed, peers: Peers) -> Queries:
     """Build what answers questions over HTTP: the table of all routes, and who may ask."""
 
     def is_settled() -> bool:
         return is_ready(worker.app)
 
-    streams, errands = Streams(), Errands(connection_of(settings))
+    errands = Errands(connection_of(settings))
+
+    def release() -> str | None:
+        champion = worker.answering.releases.champion
+        return champion.release.release_id if champion else None
+
     door = Door(settings.read_token.get_secret_value(), settings.act_token.get_secret_value())
     routes = [
         *access_routes(door),
-        *listener_routes(listening, streams, is_settled),
+        *peers.forwarding(listener_routes(listening, peers.streams, is_settled)),
+        *worker_routes(peers, release, worker.answering.table.partitions),
         *figure_routes(feed.sampling),
-        *feed_routes(feed, streams),
+        *feed_routes(feed, peers.streams),
         *letter_routes(letter_queries(settings, errands)),
         *release_routes(release_queries(settings, errands)),
     ]
     return Queries(
         routes=[*routes, *openapi_routes(routes)],
         door=door,
-        streams=streams,
+        streams=peers.streams,
         assets=Assets.read(BUILT),
         metrics=worker.answering.metrics.queries,
         is_settled=is_settled,

@@ -94,22 +94,26 @@ class Listening:
     sideline: Sideline = field(default_factory=lambda: Sideline(MAX_QUESTIONS))
     narrowing: Narrowing = field(default_factory=Narrowing)
 
-    async def look(self, user: str) -> ListenerView:
+    async def look(self, user: str, looked_in: Collection[int] = ()) -> ListenerView:
         """Return a listener's state, and both lists as they are, with the reasons for each track.
+
+        Args:
+            user: the user id.
+            looked_in: partitions in which others have looked for them in vain.
 
         Raises:
             ElsewhereError: the listener's partition is not here, or not yet.
             BusyError: too many questions wait.
         """
-        return await self.show(self.glance(user))
+        return await self.show(self.glance(user, looked_in))
 
-    def glance(self, user: str) -> Glance:
+    def glance(self, user: str, looked_in: Collection[int] = ()) -> Glance:
         """Read what a view is made of; takes microseconds.
 
         Raises:
             ElsewhereError: the listener's partition is not here, or not yet.
         """
-        return Glance(user, *self._read(user), self.champion(), self.withdrawn())
+        return Glance(user, *self._read(user, looked_in), self.champion(), self.withdrawn())
 
     async def show(self, glance: Glance) -> ListenerView:
         """Compute a view.
@@ -119,26 +123,33 @@ class Listening:
         """
         return await self.sideline.run(functools.partial(self._view, glance))
 
-    def follow(self, user: str) -> "Follower":
+    def follow(self, user: str, looked_in: Collection[int] = ()) -> "Follower":
         """Follow a listener."""
-        return Follower(self, user)
+        return Follower(self, user, looked_in)
 
     def anybody(self) -> str | None:
         """Return the id of somebody who played a moment ago, and lives here; None if nobody does."""
         users = self.latest()
         for user in self.chance.sample(users, min(len(users), _MAX_PICKS)):
             with contextlib.suppress(ElsewhereError):
-                if self._read(user.decode())[1] is not None:
+                if self._read(user.decode(), ())[1] is not None:
                     return user.decode()
         return None
 
-    async def what_if(self, user: str, added: Sequence[ImaginedPlay], removed: Collection[int]) -> WhatIf:
+    async def what_if(
+        self,
+        user: str,
+        added: Sequence[ImaginedPlay],
+        removed: Collection[int],
+        looked_in: Collection[int] = (),
+    ) -> WhatIf:
         """Return both lists as they are, and as they would be with plays added and remembered ones removed.
 
         Args:
             user: the user id.
             added: oldest first; they come after the latest play.
             removed: numbers of remembered plays, see `RememberedPlay`.
+            looked_in: as in `look`.
 
         Raises:
             ElsewhereError: the listener's partition is not here, or not yet.
@@ -146,7 +157,7 @@ class Listening:
             ImaginedError: an added play would be refused, or a removed one is not remembered.
             NoReleaseError: no release answers.
         """
-        _, record = self._read(user)
+        _, record = self._read(user, looked_in)
         if (release := self.champion()) is None:
             raise NoReleaseError("there are no lists before the first release; the trainer makes it, see /readyz")
         plays = read_added(user, added, int(self.clock() * 1000))
@@ -158,20 +169,21 @@ class Listening:
         """Answer nothing more."""
         self.sideline.close()
 
-    def _read(self, user: str) -> tuple[int, bytes | None]:
+    def _read(self, user: str, looked_in: Collection[int]) -> tuple[int, bytes | None]:
         """Return where a listener lives and their state; None if they have none, and live nowhere else."""
-        key, homes, here = user.encode(), self.homes(user.encode()), set(self.answered())
+        key, homes, here, in_vain = user.encode(), self.homes(user.encode()), self.answered(), set(looked_in)
         for partition in homes:
-            if partition in here:
-                try:
-                    (record,) = self.table.store.multi_get(partition, [listener_key(key)])
-                except LookupError:
-                    here.discard(partition)
-                    continue
-                if record is not None:
-                    return partition, record
-        if missing := [partition for partition in homes if partition not in here]:
-            raise ElsewhereError(f"partition {missing[0]} is not answered here now; ask the worker that owns it")
+            if partition not in here or partition in in_vain:
+                continue
+            try:
+                (record,) = self.table.store.multi_get(partition, [listener_key(key)])
+            except LookupError:
+                continue
+            if record is not None:
+                return partition, record
+            in_vain.add(partition)
+        if missing := [partition for partition in homes if partition not in in_vain]:
+            raise ElsewhereError(missing[0], in_vain)
         return next(iter(homes)), None
 
     def _view(self, glance: Glance) -> ListenerView:
@@ -216,10 +228,11 @@ class Follower:
     Args:
         listening: who computes the views.
         user: the user id.
+        looked_in: partitions in which others have looked for them in vain.
     """
 
-    def __init__(self, listening: Listening, user: str) -> None:
-        self._listening, self._user = listening, user
+    def __init__(self, listening: Listening, user: str, looked_in: Collection[int]) -> None:
+        self._listening, self._user, self._looked_in = listening, user, looked_in
         self._shown: Glance | None = None
 
     async def changed(self) -> ListenerView | None:
@@ -229,7 +242,7 @@ class Follower:
             ElsewhereError: the listener's partition is not here, or not yet.
             BusyError: too many questions wait.
         """
-        glance = self._listening.glance(self._user)
+        glance = self._listening.glance(self._user, self._looked_in)
         if glance.is_as(self._shown):
             return None
         view = await self._listening.show(glance)

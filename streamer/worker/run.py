@@ -13,6 +13,9 @@ from streamer.kafka.limits import check_limits
 from streamer.kafka.retention import show_retention
 from streamer.kafka.rights import worker_rights
 from streamer.kafka.topics import ensure_topics
+from streamer.metrics import WorkerMetrics
+from streamer.queries.feed import Feed
+from streamer.queries.peers import Peers
 from streamer.queries.server import Queries
 from streamer.runtime.address import own_url
 from streamer.runtime.crash import CLOCK_PERIOD_S, ClockWatch, crash, leave
@@ -25,7 +28,15 @@ from streamer.runtime.tasks import start_vital
 from streamer.runtime.vitals import show_vitals
 from streamer.runtime.web import WebServer, check_address
 from streamer.settings import Settings
-from streamer.worker.app import Worker, create_feed, create_listening, create_queries, create_worker, needs_of
+from streamer.worker.app import (
+    Worker,
+    create_feed,
+    create_listening,
+    create_peers,
+    create_queries,
+    create_worker,
+    needs_of,
+)
 from streamer.worker.engine import Engine
 from streamer.worker.health import Watch
 from streamer.worker.listening import Listening
@@ -44,6 +55,7 @@ class _Running:
     worker: Worker
     contact: Contact
     listening: Listening
+    peers: Peers
     queries: Queries
     web: WebServer
     tasks: "list[asyncio.Task[None]]"
@@ -95,30 +107,34 @@ async def _start(settings: Settings, engine: Engine | None, past: Past) -> _Runn
     show_vitals(metrics, "worker", str(device), settings.state_dir, past)
     watch = Watch(worker, contact, settings.plays_topic, num_partitions)
     listening = create_listening(settings, worker, num_partitions)
-    feed = create_feed(settings, worker)
-    queries = create_queries(settings, worker, listening, feed)
+    feed, peers = create_feed(settings, worker), create_peers(settings, worker)
+    queries = create_queries(settings, worker, listening, feed, peers)
     web = WebServer(
         settings.web_host, settings.web_port, registry=metrics.registry,
         unhealthy=watch.unhealthy, unready=watch.unready, remark=watch.remark,
         extend=queries.extend if settings.page == "on" else None,
     )  # fmt: skip
     advertise(worker.app, await _url(settings, await web.start()))
-    tasks = [
+    tasks = _start_tasks(settings, watch, contact, feed, metrics)
+    await worker.answering.releases.start()
+    await worker.answering.withdrawals.start()
+    spare_collector()  # takes half a second, for which nobody would answer the partitions once it has joined its group
+    await worker.app.start()
+    return _Running(worker, contact, listening, peers, queries, web, tasks)
+
+
+def _start_tasks(
+    settings: Settings, watch: Watch, contact: Contact, feed: Feed, metrics: WorkerMetrics
+) -> "list[asyncio.Task[None]]":
+    retention = show_retention(connection_of(settings), settings.plays_topic, metrics.retention.set)
+    return [
         start_vital(_watch_clock(settings.session_timeout_s), "clock"),
         start_vital(watch.run(), "watch"),
         start_vital(contact.run(), "contact with Kafka"),
         start_vital(feed.sampling.run(), "sampling of figures"),
         start_vital(feed.run(), "feed of events"),
-        start_vital(
-            show_retention(connection_of(settings), settings.plays_topic, metrics.retention.set),
-            "look at the retention",
-        ),
+        start_vital(retention, "look at the retention"),
     ]
-    await worker.answering.releases.start()
-    await worker.answering.withdrawals.start()
-    spare_collector()  # takes half a second, for which nobody would answer the partitions once it has joined its group
-    await worker.app.start()
-    return _Running(worker, contact, listening, queries, web, tasks)
 
 
 async def _url(settings: Settings, port: int) -> str:
@@ -142,6 +158,7 @@ async def _stop(running: _Running) -> None:
     if answering.traces:
         await answering.traces.close()
     await running.web.stop()
+    await running.peers.close()
     running.listening.close()
     answering.engine.close()
 

@@ -43,7 +43,7 @@ WRONG: Final = [
     ("WEB_PORT", "70000", "REFRAIN_WEB_PORT='70000': must be at most 65535; "),
     ("WEB_PORT", "-1", "REFRAIN_WEB_PORT='-1': must be at least 0; "),
     ("ADVERTISED_URL", "worker-0:6066", "REFRAIN_ADVERTISED_URL='worker-0:6066': write it as http://host:port or "),
-    ("ADVERTISED_URL", "http://me:pw@worker-0", "write it without user, password, query and fragment; "),
+    ("ADVERTISED_URL", "http://me:pw@worker-0", "write it without user, password, path, query and fragment; "),
     ("ADVERTISED_URL", "http://worker-0:0", "REFRAIN_ADVERTISED_URL='http://worker-0:0': name the port"),
     ("WEB_HOST", "caf\udcff", r"REFRAIN_WEB_HOST='caf\udcff': must be UTF-8; "),
     ("APP_ID", "my app", "REFRAIN_APP_ID='my app': must be at most 249 of Kafka's characters: letters, digits, "),

@@ -39,7 +39,15 @@ def test_partitions_in_the_changelog_alone_are_standbys() -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["", "file:///etc/passwd", "http://user:secret@10.0.0.1", "http://10.0.0.1/?to=", "http://[::1", "http://a b"],
+    [
+        "",
+        "file:///etc/passwd",
+        "http://user:secret@10.0.0.1",
+        "http://10.0.0.1/?to=",
+        "http://10.0.0.1/admin",
+        "http://[::1",
+        "http://a b",
+    ],
 )
 def test_an_address_that_is_no_plain_url_is_left_out(url: str) -> None:
     peer = read_peer(member(msgspec.json.encode({"url": url}), {}), "plays", "states")

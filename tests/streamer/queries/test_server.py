@@ -85,8 +85,8 @@ async def test_a_question_that_is_none_is_refused(request_of: dict[str, Any], st
     ("error", "is_settled", "status", "code"),
     [
         (BusyError("8 questions wait"), True, 429, "busy"),
-        (ElsewhereError("partition 3 is not here"), True, 503, "elsewhere"),
-        (ElsewhereError("partition 3 is not here"), False, 503, "moving"),
+        (ElsewhereError(3), True, 503, "elsewhere"),
+        (ElsewhereError(3), False, 503, "moving"),
         (ImaginedError("play 9 is not remembered"), True, 400, "bad_request"),
         (NoReleaseError("no release yet"), True, 409, "no_release"),
         (StoreError("the bucket does not answer"), True, 503, "unavailable"),

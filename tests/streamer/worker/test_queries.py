@@ -10,7 +10,7 @@ from streamer.local.devkafka import DevKafka
 from streamer.queries.events import event
 from streamer.releases.alias import move_alias
 from streamer.wire.messages import Recommendation, ReleaseNotice
-from streamer.worker.app import create_feed, create_listening, create_queries
+from streamer.worker.app import create_feed, create_listening, create_peers, create_queries
 from tests.asking import asking_of
 from tests.builders import NOON_MS, play_value, save_tiny_release
 from tests.onkafka import produce, read_committed, settings_on
@@ -36,8 +36,8 @@ async def test_what_if_over_http_is_what_the_topic_then_answers(
 
     async with running(settings) as worker:
         listening = create_listening(settings, worker, 1)
-        feed = create_feed(settings, worker)
-        queries = create_queries(settings, worker, listening, feed)
+        feed, peers = create_feed(settings, worker), create_peers(settings, worker)
+        queries = create_queries(settings, worker, listening, feed, peers)
         async with asking_of(queries, worker.answering.metrics.registry) as asker:
             await until_marked(worker.answering, 2)
             found = await asker.ask("POST", "/api/v1/listener/anybody", json={})

@@ -1,0 +1,33 @@
+"""The workers of a group, as one of them shows them."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+
+class ShownSelf(msgspec.Struct, frozen=True):
+    """What a worker says of itself to the others."""
+
+    member_id: Annotated[str, Meta(description="Its name in the group, drawn by Kafka; empty before it has joined.")]
+    release: Annotated[str | None, Meta(description="The release that answers.")]
+
+
+class ShownWorker(msgspec.Struct, frozen=True):
+    """A worker."""
+
+    identity: Annotated[str, Meta(description="`REFRAIN_INSTANCE_ID`, or a name that Kafka drew.")]
+    url: Annotated[str | None, Meta(description="`REFRAIN_ADVERTISED_URL`; null if it told none.")]
+    is_self: Annotated[bool, Meta(description="It is the worker that was asked.")]
+    is_reachable: Annotated[bool, Meta(description="It answered the worker that was asked, just now.")]
+    partitions: Annotated[tuple[int, ...], Meta(description="That it answers.")]
+    standbys: Annotated[tuple[int, ...], Meta(description="Whose states it keeps as a replica.")]
+    release: Annotated[str | None, Meta(description="The release that answers; null also if it is not reachable.")]
+
+
+class ShownWorkers(msgspec.Struct, frozen=True):
+    """Who answers which partition; while partitions move, who did before."""
+
+    state: Literal["stable", "moving"]
+    workers: Annotated[tuple[ShownWorker, ...], Meta(description="By identity.")]
+    num_partitions: int
