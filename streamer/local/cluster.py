@@ -169,6 +169,10 @@ class Cluster:
             if (status := process.child.status) is not None:
                 raise ClusterError(f"{name} ended by itself with status {status}. {process.child.last_words()}")
 
+    def url(self, name: str) -> str:
+        """Name the address of the web server of a process that was started, e.g. `worker-0`."""
+        return f"http://127.0.0.1:{self._processes[name].web_port}"
+
     def total(self, sample: str) -> float:
         """Add a metric up over labels and the processes that answer, e.g. `refrain_plays_total`.
 

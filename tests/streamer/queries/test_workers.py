@@ -1,0 +1,139 @@
+"""Real workers on a real Kafka, of which any is asked about listeners of all."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from streamer.kafka.partitioner import PARTITIONERS
+from streamer.kafka.topics import ensure_topics
+from streamer.local.cluster import Cluster
+from streamer.local.devkafka import DevKafka
+from streamer.releases.alias import move_alias
+from streamer.wire.messages import ReleaseNotice
+from tests.builders import NOON_MS, play_value, save_tiny_release
+from tests.onkafka import environment_on
+from tests.until import until_awaited
+
+NUM_PARTITIONS = 4
+USERS = tuple(f"u{number}" for number in range(12))
+ADDED = [{"track_id": "t7", "played_at": NOON_MS}]
+
+
+@dataclass(frozen=True)
+class Workers:
+    """A cluster, and a client that asks its workers."""
+
+    cluster: Cluster
+    session: aiohttp.ClientSession
+
+    async def ask(self, name: str, path: str, question: Mapping[str, object] | None = None) -> tuple[int, Any]:
+        method = "GET" if question is None else "POST"
+        async with self.session.request(method, f"{self.cluster.url(name)}/api/v1/{path}", json=question) as response:
+            return response.status, await response.json()
+
+    async def stable(self, num_workers: int) -> Sequence[Any]:
+        """Wait until so many workers share the partitions, and return them."""
+
+        async def shared() -> Sequence[Any]:
+            status, shown = await self.ask("worker-0", "workers")
+            owned = sum(len(each["partitions"]) for each in shown["workers"]) if status == 200 else 0
+            is_so = owned == NUM_PARTITIONS and len(shown["workers"]) == num_workers and shown["state"] == "stable"
+            return shown["workers"] if is_so else ()
+
+        return await until_awaited(shared, f"{num_workers} workers share the partitions")
+
+    async def answered(self, name: str, user: str) -> Any:
+        """Ask about a listener until there is an answer, and return it."""
+
+        async def view() -> Any:
+            status, answer = await self.ask(name, "listener", {"user_id": user})
+            return answer if status == 200 else None
+
+        return await until_awaited(view, f"{name} answers")
+
+
+@pytest.fixture
+async def workers(kafka: DevKafka, topic_prefix: str, tmp_path: Path) -> AsyncIterator[Workers]:
+    environment = environment_on(
+        kafka.bootstrap_servers, topic_prefix, PARTITIONS=str(NUM_PARTITIONS), RELEASES_URL=str(tmp_path / "releases"),
+        SESSION_TIMEOUT_S="10",
+    )  # fmt: skip
+    with Cluster(environment, num_workers=3) as cluster:
+        settings = cluster.settings
+        await ensure_topics(settings)
+        await move_alias(
+            kafka.connection, settings.releases_topic, ReleaseNotice(*save_tiny_release(tmp_path / "releases"))
+        )
+        await produce_plays(kafka, settings.plays_topic)
+        cluster.start_workers()
+        await asyncio.to_thread(cluster.wait_ready)
+        async with aiohttp.ClientSession() as session:
+            yield Workers(cluster, session)
+
+
+async def produce_plays(kafka: DevKafka, topic: str) -> None:
+    """Send plays, some listeners' to the partition that Java's clients choose, the others' to librdkafka's."""
+    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers)
+    await producer.start()
+    for number, user in enumerate(USERS):
+        partition_of = tuple(PARTITIONERS.values())[number % 2]
+        for track in ("t1", "t2", "t5"):
+            partition = partition_of(user.encode(), NUM_PARTITIONS)
+            await producer.send_and_wait(topic, play_value(user, track), user.encode(), partition=partition)
+    await producer.stop()
+
+
+@pytest.mark.kafka
+@pytest.mark.long
+async def test_any_worker_answers_for_all_and_says_so_while_one_is_lost(workers: Workers) -> None:
+    names = [each["identity"] for each in await workers.stable(3)]
+    for user in USERS:
+        views = [await workers.answered(name, user) for name in names]
+        status_and_lists = [
+            await workers.ask(name, "listener/what-if", {"user_id": user, "added": ADDED}) for name in names
+        ]
+
+        assert [len(view["plays"]) for view in views] == [3, 3, 3]
+        assert views[0] == views[1] == views[2]
+        assert status_and_lists[0] == status_and_lists[1] == status_and_lists[2]
+        assert status_and_lists[0][0] == 200
+    for user in ("n1", "n2", "n3", "n4"):
+        assert [(await workers.answered(name, user))["lineage"] for name in names] == [None] * 3
+
+    lost = max(await workers.stable(3), key=lambda each: len(each["partitions"]) * (not each["is_self"]))
+    (mine, view), *_ = [
+        (user, view) for user in USERS
+        if (view := await workers.answered("worker-0", user))["lineage"]["partition"] in lost["partitions"]
+    ]  # fmt: skip
+    workers.cluster.kill_worker(int(lost["identity"].removeprefix("worker-")))
+    codes = await until_found_again(workers, mine, view)
+
+    assert codes == ["elsewhere", "moving", "found"]
+    left = await workers.stable(2)
+    assert {each["identity"] for each in left} == set(names) - {lost["identity"]}
+    assert all(each["is_reachable"] and each["release"] == view["release"] for each in left)
+
+
+async def until_found_again(workers: Workers, user: str, before: Any) -> list[str]:
+    """Ask worker 0 about a listener until it finds them as before; return what it said, without repetitions."""
+    codes: list[str] = []
+
+    async def is_found() -> bool:
+        status, answer = await workers.ask("worker-0", "listener", {"user_id": user})
+        said = "found" if status == 200 else answer["error"]["code"]
+        if said != (codes or [""])[-1]:
+            codes.append(said)
+        assert status in {200, 503}
+        if status == 200:
+            assert answer["plays"] == before["plays"]
+            assert answer["lists"] == before["lists"]
+        return status == 200
+
+    await until_awaited(is_found, "the listener is found again")
+    return codes
