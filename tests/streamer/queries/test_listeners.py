@@ -16,7 +16,7 @@ from streamer.wire.views import ImaginedPlay, ListenerView, WhatIf
 from tests.asking import Asker, asking
 
 FOLLOW: Final = "/api/v1/listener/follow"
-MOVING: Final = ElsewhereError("partition 3 is not answered here now")
+MOVING: Final = ElsewhereError(3)
 BUSY: Final = BusyError("8 questions wait")
 
 
@@ -33,19 +33,21 @@ class Scripted:
     is_settled: bool = True
     asked: list[Any] = field(default_factory=list)
 
-    async def look(self, user: str) -> ListenerView:
-        self.asked.append(user)
+    async def look(self, user: str, looked_in: Collection[int]) -> ListenerView:
+        self.asked.append((user, looked_in))
         return view("r1")
 
-    async def what_if(self, user: str, added: Sequence[ImaginedPlay], removed: Collection[int]) -> WhatIf:
-        self.asked.append((user, added, removed))
+    async def what_if(
+        self, user: str, added: Sequence[ImaginedPlay], removed: Collection[int], looked_in: Collection[int]
+    ) -> WhatIf:
+        self.asked.append((user, added, removed, looked_in))
         return WhatIf(user, "r1", is_rebuilt=False, num_covered=1, before=(), after=())
 
     def anybody(self) -> str | None:
         return self.here
 
-    def follow(self, user: str) -> "Scripted":
-        self.asked.append(user)
+    def follow(self, user: str, looked_in: Collection[int]) -> "Scripted":
+        self.asked.append((user, looked_in))
         return self
 
     async def changed(self) -> ListenerView | None:
@@ -84,11 +86,12 @@ async def test_a_listener_and_what_if_are_asked_by_bodies_that_name_them() -> No
         looked = await asker.ask("POST", "/api/v1/listener", json={"user_id": "ü"})
         added = [{"track_id": "t", "skipped": True}]
         what_if = await asker.ask(
-            "POST", "/api/v1/listener/what-if", json={"user_id": "u", "added": added, "removed": [7]}
-        )
+            "POST", "/api/v1/listener/what-if", {"Refrain-Looked-In": "3,1"},
+            json={"user_id": "u", "added": added, "removed": [7]},
+        )  # fmt: skip
 
     assert (looked.json["release"], what_if.json["num_covered"]) == ("r1", 1)
-    assert scripted.asked == ["ü", ("u", (ImaginedPlay("t", skipped=True),), (7,))]
+    assert scripted.asked == [("ü", set()), ("u", (ImaginedPlay("t", skipped=True),), (7,), {1, 3})]
 
 
 @pytest.mark.parametrize("user_id", ["", "u" * 257])

@@ -139,6 +139,17 @@ async def test_somebody_who_played_is_found_unless_forgotten_or_moved(table: Lis
     listening.close()
 
 
+async def test_a_listener_with_two_homes_is_new_once_somebody_has_looked_in_both(table: ListenerTable) -> None:
+    listening = listening_of(table, here=(1,))
+
+    with pytest.raises(ElsewhereError) as elsewhere:
+        await listening.look("v")
+    assert (elsewhere.value.partition, elsewhere.value.looked_in) == (0, {1})
+    assert (await listening.look("v", {0})).lineage is None
+    assert [len(shown.tracks) for shown in (await listening.what_if("v", [ImaginedPlay("t9")], [], {0})).after]
+    listening.close()
+
+
 @pytest.mark.kafka
 async def test_a_worker_says_what_it_answers_and_what_it_then_does_answer(
     kafka: DevKafka, topic_prefix: str, tmp_path: Path
