@@ -1,8 +1,9 @@
 """Peers: a question about a listener who lives on another worker is passed on to that one, once.
 
-It takes along this worker's token, which need not let anybody act, and two headers: `Refrain-Forwarded`, with which a worker passes nothing on,
-and `Refrain-Looked-In`, the partitions in which the listener is known not to be. A listener may live in two places as
-long as nobody has said which partitioner the producers use; then the first owner says that the other one knows.
+It is asked with this worker's own token, which need not let anybody act, and with two headers: `Refrain-Forwarded`, by
+which a worker passes nothing on, and `Refrain-Looked-In`, the partitions in which the listener is known not to be. A
+listener may live in two places as long as nobody has said which partitioner the producers use; then the first owner
+says that the other one knows.
 """
 
 import asyncio
@@ -70,7 +71,9 @@ class Peers:
 
         async def ask(peer: Peer) -> bytes:
             try:
-                called = await self.calls.ask("GET", f"{peer.url}{path}", self._authorization(), limit_s=_STATUS_LIMIT_S)
+                called = await self.calls.ask(
+                    "GET", f"{peer.url}{path}", self._authorization(), limit_s=_STATUS_LIMIT_S
+                )
             except UnreachedError:
                 return b""
             return called.body if called.status == web.HTTPOk.status_code else b""
