@@ -198,12 +198,11 @@ def create_queries(settings: Settings, worker: Worker, listening: Listening, fee
     def is_settled() -> bool:
         return is_ready(worker.app)
 
-    errands = Errands(connection_of(settings))
-
     def release() -> str | None:
         champion = worker.answering.releases.champion
         return champion.release.release_id if champion else None
 
+    errands = Errands(connection_of(settings))
     door = Door(settings.read_token.get_secret_value(), settings.act_token.get_secret_value())
     routes = [
         *access_routes(door),
