@@ -14,6 +14,7 @@ from streamer.kafka.authorizer import Exactly
 from streamer.kafka.commits import Commit
 from streamer.kafka.connection import Connection
 from streamer.kafka.groups import Group, describe, read_group
+from streamer.kafka.topic_identity import IdentityRequest, TopicIdentity, read_identity
 
 
 class KafkaAdmin:
@@ -62,6 +63,10 @@ class KafkaAdmin:
         if code == UnknownTopicOrPartitionError.errno:
             return None
         return {partition: leader for _, partition, leader, *_ in partitions}
+
+    async def find_identity(self, topic: str) -> TopicIdentity | None:
+        """Return which topic has a name now; None if none has."""
+        return read_identity(await self._client._send_request(IdentityRequest(topic)))  # noqa: SLF001  as above
 
     async def read_topic_configs(self, topic: str) -> dict[str, str]:
         """Return the settings of a topic that exists; none if they may not be read."""

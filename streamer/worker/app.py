@@ -15,6 +15,7 @@ from streamer.faust.marks import Marks
 from streamer.faust.stream import consume
 from streamer.kafka.connection import connection_of
 from streamer.kafka.fences import Fences
+from streamer.kafka.follower import Follower
 from streamer.kafka.limits import Needs
 from streamer.kafka.partitioner import PARTITIONERS
 from streamer.kafka.producers import MAX_BATCH_BYTES
@@ -64,7 +65,7 @@ from streamer.worker.pace import Pace
 from streamer.worker.pipeline import Answering
 from streamer.worker.saying import Saying
 from streamer.worker.shelf import Shelf
-from streamer.worker.withdrawals import Withdrawals
+from streamer.worker.withdrawals import MAX_RECORDS, Withdrawals
 
 if TYPE_CHECKING:
     from streamer.worker.traces import Traces
@@ -133,7 +134,7 @@ def create_worker(
         fences=fences,
         engine=engine or create_engine(settings),
         releases=Releases(connection_of(settings), settings.releases_topic, _shelf(settings), metrics),
-        withdrawals=Withdrawals(connection_of(settings), settings.catalogue_topic, metrics),
+        withdrawals=_withdrawals(settings, metrics),
         metrics=metrics,
         topics=_topics(settings, max_batch_bytes),
         saying=_saying(settings),
@@ -275,6 +276,11 @@ def _traces(settings: Settings, metrics: WorkerMetrics) -> "Traces":
         create_exporter(metrics.spans_lost),
         topic=settings.plays_topic, group_id=settings.app_id, identity=settings.instance_id,
     )  # fmt: skip
+
+
+def _withdrawals(settings: Settings, metrics: WorkerMetrics) -> Withdrawals:
+    follower = Follower(connection_of(settings), settings.catalogue_topic, max_records=MAX_RECORDS)
+    return Withdrawals(follower, settings.catalogue_topic, metrics)
 
 
 def _saying(settings: Settings) -> Saying:

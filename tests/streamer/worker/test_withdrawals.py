@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 import pytest
 from aiokafka import AIOKafkaProducer
-from hypothesis import given
-from hypothesis import strategies as st
 
 from models.plays.catalogue import track_key
+from streamer.kafka.admin import KafkaAdmin
 from streamer.kafka.connection import connection_of
+from streamer.kafka.follower import Follower
 from streamer.kafka.topics import ensure_topics
 from streamer.local.devkafka import DevKafka
 from streamer.metrics import WorkerMetrics
@@ -21,12 +20,11 @@ from streamer.releases.alias import move_alias
 from streamer.settings import Settings
 from streamer.wire.catalogue import CAUSES
 from streamer.wire.messages import ReleaseNotice
-from streamer.worker.narrowing import NOTHING
 from streamer.worker.pipeline import Answering
-from streamer.worker.withdrawals import Withdrawals, changed
+from streamer.worker.withdrawals import MAX_RECORDS, Withdrawals
 from tests.builders import play_value, save_tiny_release
 from tests.onkafka import create_topic, produce, read_committed, settings_on
-from tests.until import until
+from tests.until import until, until_awaited
 from tests.working import until_marked, working
 
 WITHIN_S = 30
@@ -60,7 +58,8 @@ async def settings(kafka: DevKafka, topic_prefix: str, tmp_path: Path) -> Settin
 
 @asynccontextmanager
 async def following(settings: Settings, metrics: WorkerMetrics) -> AsyncIterator[Withdrawals]:
-    withdrawals = Withdrawals(connection_of(settings), settings.catalogue_topic, metrics)
+    follower = Follower(connection_of(settings), settings.catalogue_topic, max_records=MAX_RECORDS, check_s=0.5)
+    withdrawals = Withdrawals(follower, settings.catalogue_topic, metrics)
     await withdrawals.start()
     try:
         yield withdrawals
@@ -145,16 +144,38 @@ async def test_every_partition_of_somebody_elses_topic_is_read_to_its_end_before
         assert set(withdrawals.keys.tolist()) == keys_of("t0", "t1", "t2")
 
 
-@given(st.lists(st.dictionaries(st.integers(0, 12), st.booleans(), min_size=1)))
-def test_keys_are_those_whose_latest_record_withdraws(batches: list[dict[int, bool]]) -> None:
-    keys, expected = NOTHING, set[int]()
-    for batch in batches:
-        before = keys
-        keys = changed(keys, batch)
-        now = (expected | {key for key, gone in batch.items() if gone}) - {
-            key for key, gone in batch.items() if not gone
-        }
-        assert (keys is before) == (now == expected)
-        expected = now
-        assert keys.tolist() == sorted(expected)
-        assert keys.dtype == np.uint64
+@pytest.mark.kafka
+async def test_a_track_in_several_partitions_is_what_its_newest_record_says(
+    kafka: DevKafka, settings: Settings, topic_prefix: str
+) -> None:
+    foreign = settings.model_copy(update={"catalogue_topic": f"{topic_prefix}.foreign"})
+    await create_topic(kafka.bootstrap_servers, foreign.catalogue_topic, 2, {"cleanup.policy": "compact"})
+    for number, entries in ((0, {"back": None}), (1, {"gone": b"{}"}), (0, {"gone": None}), (1, {"back": b"{}"})):
+        await write(foreign, entries, partition=number)
+
+    async with following(foreign, WorkerMetrics()) as withdrawals:
+        assert set(withdrawals.keys.tolist()) == keys_of("gone")
+
+
+@pytest.mark.kafka
+async def test_a_topic_that_is_recreated_while_a_worker_runs_is_read_again(kafka: DevKafka, settings: Settings) -> None:
+    await write(settings, {"t1": None, "t2": None})
+
+    async with following(settings, WorkerMetrics()) as withdrawals:
+        await until_withdrawn(withdrawals, "t1", "t2")
+        await recreate(kafka, settings.catalogue_topic)
+        await write(settings, {"t2": None, "t3": None, "t4": b"{}"})  # as many, so that no offset is out of range
+        await until_withdrawn(withdrawals, "t2", "t3")
+
+
+async def recreate(kafka: DevKafka, topic: str) -> None:
+    async with KafkaAdmin(kafka.connection) as admin:
+        before = await admin.find_identity(topic)
+        await admin.delete_topics([topic])
+        await until_awaited(lambda: is_gone(admin, topic), f"{topic} is deleted")
+        await create_topic(kafka.bootstrap_servers, topic, 1, {"cleanup.policy": "compact"})
+        assert await admin.find_identity(topic) not in (before, None)
+
+
+async def is_gone(admin: KafkaAdmin, topic: str) -> bool:
+    return await admin.find_identity(topic) is None
