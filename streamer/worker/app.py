@@ -44,6 +44,7 @@ from streamer.queries.peers import Peers
 from streamer.queries.releases import ReleaseQueries, ReleaseRights, release_routes
 from streamer.queries.sampling import Sampling
 from streamer.queries.server import Queries
+from streamer.queries.tracks import track_routes
 from streamer.queries.workers import worker_routes
 from streamer.releases.copies import KeptCopies, UnnamedCopies
 from streamer.releases.promotion import Promoter
@@ -60,11 +61,14 @@ from streamer.worker.champion import Releases
 from streamer.worker.engine import Engine
 from streamer.worker.listening import Listening
 from streamer.worker.live_hits import HitWatch
+from streamer.worker.names import MAX_RECORDS as NAMED_AT_ONCE
+from streamer.worker.names import Names
 from streamer.worker.outputs import Topics
 from streamer.worker.pace import Pace
 from streamer.worker.pipeline import Answering
 from streamer.worker.saying import Saying
 from streamer.worker.shelf import Shelf
+from streamer.worker.tracks import Tracks
 from streamer.worker.withdrawals import MAX_RECORDS, Withdrawals
 
 if TYPE_CHECKING:
@@ -173,6 +177,12 @@ def create_listening(settings: Settings, worker: Worker, num_partitions: int) ->
     )
 
 
+def create_names(settings: Settings) -> Names:
+    """Build what keeps the names of tracks on the worker's disk, for whoever looks on."""
+    follower = Follower(connection_of(settings), settings.catalogue_topic, max_records=NAMED_AT_ONCE)
+    return Names(follower, settings.catalogue_topic, settings.state_dir / "names")
+
+
 def create_feed(settings: Settings, worker: Worker) -> Feed:
     """Build what samples the figures of a worker, and tells whoever follows them."""
     releases, metrics = worker.answering.releases, worker.answering.metrics
@@ -193,7 +203,9 @@ def create_peers(settings: Settings, worker: Worker) -> Peers:
     return Peers(owners, Calls(), Streams(), lambda: member_id(worker.app), token)
 
 
-def create_queries(settings: Settings, worker: Worker, listening: Listening, feed: Feed, peers: Peers) -> Queries:
+def create_queries(
+    settings: Settings, worker: Worker, listening: Listening, *, feed: Feed, peers: Peers, names: Names
+) -> Queries:
     """Build what answers questions over HTTP: the table of all routes, and who may ask."""
 
     def is_settled() -> bool:
@@ -203,6 +215,7 @@ def create_queries(settings: Settings, worker: Worker, listening: Listening, fee
         champion = worker.answering.releases.champion
         return champion.release.release_id if champion else None
 
+    tracks = Tracks(listening.champion, listening.withdrawn, names, listening.sideline)
     errands = Errands(connection_of(settings))
     door = Door(settings.read_token.get_secret_value(), settings.act_token.get_secret_value())
     routes = [
@@ -213,6 +226,7 @@ def create_queries(settings: Settings, worker: Worker, listening: Listening, fee
         *feed_routes(feed, peers.streams),
         *letter_routes(letter_queries(settings, errands)),
         *release_routes(release_queries(settings, errands)),
+        *track_routes(tracks),
     ]
     return Queries(
         routes=[*routes, *openapi_routes(routes)],

@@ -32,6 +32,7 @@ from streamer.worker.app import (
     Worker,
     create_feed,
     create_listening,
+    create_names,
     create_peers,
     create_queries,
     create_worker,
@@ -40,6 +41,7 @@ from streamer.worker.app import (
 from streamer.worker.engine import Engine
 from streamer.worker.health import Watch
 from streamer.worker.listening import Listening
+from streamer.worker.names import Names
 from streamer.worker.warmup import warm_up
 
 logger = logging.getLogger(__name__)
@@ -55,6 +57,7 @@ class _Running:
     worker: Worker
     contact: Contact
     listening: Listening
+    names: Names
     peers: Peers
     queries: Queries
     web: WebServer
@@ -108,7 +111,8 @@ async def _start(settings: Settings, engine: Engine | None, past: Past) -> _Runn
     watch = Watch(worker, contact, settings.plays_topic, num_partitions)
     listening = create_listening(settings, worker, num_partitions)
     feed, peers = create_feed(settings, worker), create_peers(settings, worker)
-    queries = create_queries(settings, worker, listening, feed, peers)
+    names = create_names(settings)
+    queries = create_queries(settings, worker, listening, feed=feed, peers=peers, names=names)
     web = WebServer(
         settings.web_host, settings.web_port, registry=metrics.registry,
         unhealthy=watch.unhealthy, unready=watch.unready, remark=watch.remark,
@@ -120,7 +124,9 @@ async def _start(settings: Settings, engine: Engine | None, past: Past) -> _Runn
     await worker.answering.withdrawals.start()
     spare_collector()  # takes half a second, for which nobody would answer the partitions once it has joined its group
     await worker.app.start()
-    return _Running(worker, contact, listening, peers, queries, web, tasks)
+    if settings.page == "on":
+        names.start()  # after all that plays wait for
+    return _Running(worker, contact, listening, names, peers, queries, web, tasks)
 
 
 def _start_tasks(
@@ -155,6 +161,7 @@ async def _stop(running: _Running) -> None:
     await answering.fences.drop()
     await answering.releases.stop()
     await answering.withdrawals.stop()
+    await running.names.stop()
     if answering.traces:
         await answering.traces.close()
     await running.web.stop()

@@ -23,3 +23,8 @@ def test_an_id_that_begins_within_a_character_is_rejected() -> None:
     assert list(TrackIds(utf8, np.array([0, 3, 5]))) == ["Jó", "ga"]
     with pytest.raises(ValueError, match="begins within a character"):
         TrackIds(utf8, np.array([0, 2, 5]))
+
+
+@given(st.lists(st.text("abé", max_size=5), max_size=30), st.text("abé", max_size=2))
+def test_ids_that_hold_a_text_are_found(texts: list[str], part: str) -> None:
+    assert TrackIds.of(texts).hold(part).tolist() == [part in text for text in texts]

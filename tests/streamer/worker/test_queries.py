@@ -5,12 +5,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from streamer.kafka.catalogue import write_entries
 from streamer.kafka.topics import ensure_topics
 from streamer.local.devkafka import DevKafka
 from streamer.queries.events import event
 from streamer.releases.alias import move_alias
 from streamer.wire.messages import Recommendation, ReleaseNotice
-from streamer.worker.app import create_feed, create_listening, create_peers, create_queries
+from streamer.worker.app import create_feed, create_listening, create_names, create_peers, create_queries
 from tests.asking import asking_of
 from tests.builders import NOON_MS, play_value, save_tiny_release
 from tests.onkafka import produce, read_committed, settings_on
@@ -37,7 +38,7 @@ async def test_what_if_over_http_is_what_the_topic_then_answers(
     async with running(settings) as worker:
         listening = create_listening(settings, worker, 1)
         feed, peers = create_feed(settings, worker), create_peers(settings, worker)
-        queries = create_queries(settings, worker, listening, feed, peers)
+        queries = create_queries(settings, worker, listening, feed=feed, peers=peers, names=create_names(settings))
         async with asking_of(queries, worker.answering.metrics.registry) as asker:
             await until_marked(worker.answering, 2)
             found = await asker.ask("POST", "/api/v1/listener/anybody", json={})
@@ -74,3 +75,38 @@ async def test_what_if_over_http_is_what_the_topic_then_answers(
     assert (figures.json["release"], figures.json["partitions"]) == (champion.release.release_id, 1)
     assert (figures.json["counts"]["plays"], sum(figures.json["counts"]["latencies"])) == (4, 1)
     assert figures.json["step_cpu_us"] > 0
+
+
+@pytest.mark.kafka
+async def test_tracks_have_the_names_that_the_catalogue_gives_them(
+    kafka: DevKafka, topic_prefix: str, tmp_path: Path
+) -> None:
+    settings = settings_on(
+        kafka.bootstrap_servers, topic_prefix, state_dir=tmp_path / "state", partitions=1, replication=1, device="cpu",
+        releases_url=str(tmp_path / "releases"),
+    )  # fmt: skip
+    await ensure_topics(settings)
+    notice = ReleaseNotice(*save_tiny_release(tmp_path / "releases"))
+    await move_alias(kafka.connection, settings.releases_topic, notice)
+    entries = [("t3", b'{"title": "Idioteque", "artists": ["Radiohead"]}'), ("t4", None)]
+    await write_entries(kafka.connection, settings.catalogue_topic, entries)
+
+    async with running(settings) as worker:
+        listening, names = create_listening(settings, worker, 1), create_names(settings)
+        feed, peers = create_feed(settings, worker), create_peers(settings, worker)
+        queries = create_queries(settings, worker, listening, feed=feed, peers=peers, names=names)
+        names.start()
+        async with asking_of(queries, worker.answering.metrics.registry) as asker:
+            await until(lambda: names.is_current, "the names are read")
+            by_id = await asker.ask("POST", "/api/v1/tracks", json={"track_ids": ["t3", "t4", "none"]})
+            by_row = await asker.ask("POST", "/api/v1/tracks", json={"rows": [3]})
+            found = await asker.ask("POST", "/api/v1/tracks/search", json={"text": "radioh"})
+            beyond = await asker.ask("POST", "/api/v1/tracks", json={"rows": [99]})
+        await names.stop()
+        listening.close()
+
+    assert [(track["row"], track["title"], track["is_withdrawn"]) for track in by_id.json] == [
+        (3, "Idioteque", False), (4, None, True), (None, None, False),
+    ]  # fmt: skip
+    assert by_row.json == found.json == by_id.json[:1]
+    assert (beyond.status, beyond.code) == (400, "bad_request")
