@@ -40,8 +40,8 @@ def test_each_text_is_there_compressed(built: dict[str, bytes]) -> None:
     assert all(0 < len(built[f"{name}.br"]) < len(built[f"{name}.gz"]) for name in texts)
 
 
-def test_the_page_weighs_less_than_100_kb_compressed(built: dict[str, bytes]) -> None:
-    assert sum(len(content) for name, content in built.items() if name.endswith((".br", ".woff2"))) < 100_000
+def test_the_page_weighs_less_than_110_kb_compressed(built: dict[str, bytes]) -> None:
+    assert sum(len(content) for name, content in built.items() if name.endswith((".br", ".woff2"))) < 110_000
 
 
 def test_nothing_is_inline_and_nothing_is_evaluated(built: dict[str, bytes]) -> None:

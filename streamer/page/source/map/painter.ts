@@ -13,8 +13,8 @@ export interface Look {
   readonly strength: number;
   /** The only region in full colour; null: all are. */
   readonly only: number | null;
-  /** Whether the next frame follows at once, so that this one may leave out the faintest. */
-  readonly isMoving: boolean;
+  /** The share of tracks that is drawn, the most popular ones: below 1 while a slow machine moves the map. */
+  readonly share: number;
 }
 
 export interface Painter {
@@ -38,6 +38,21 @@ export function stature(weight: number): number {
 export function opacityOf(size: number, magnification: number): number {
   const crowd = Math.log10(Math.max(size, 10)) / 5;
   return Math.min(0.95 - 0.35 * crowd + 0.09 * Math.log2(Math.max(magnification, 1)), 0.95);
+}
+
+/** What is drawn in so long a frame takes too long, so the next one draws less; or there is room for more. */
+const [TOO_LONG_MS, SHORT_MS] = [30, 20];
+const LEAST_SHARE = 0.05;
+
+/** The share of tracks to draw in the next frame of a movement, so that a slow machine moves the map fluently. */
+export function adapted(share: number, frameMs: number): number {
+  if (frameMs > TOO_LONG_MS) return Math.max(share * Math.max(TOO_LONG_MS / frameMs, 0.5), LEAST_SHARE);
+  return frameMs < SHORT_MS ? Math.min(share * 1.1, 1) : share;
+}
+
+/** The first place in the painting order that a share draws. */
+export function firstOf(size: number, share: number): number {
+  return share >= 1 ? 0 : Math.floor(size * (1 - share));
 }
 
 /** The rows by weight, lightest first, so that the popular tracks are drawn over the others. */

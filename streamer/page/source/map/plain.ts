@@ -1,9 +1,7 @@
 /** The painter without WebGL: squares on a canvas, fewer of them while the map moves. */
 import { toScreen, viewOf } from "./camera";
 import type { Layout } from "./layout";
-import { type Painter, opacityOf, paintingOrder, radiusOf, stature } from "./painter";
-
-const MOST_MOVING = 15_000; // tracks drawn while the map moves: a frame's time on an old laptop
+import { type Painter, firstOf, opacityOf, paintingOrder, radiusOf, stature } from "./painter";
 
 export function createPlainPainter(canvas: HTMLCanvasElement, layout: Layout): Painter | null {
   const context = canvas.getContext("2d");
@@ -18,7 +16,7 @@ export function createPlainPainter(canvas: HTMLCanvasElement, layout: Layout): P
       const radius = radiusOf(layout.size, look.magnification);
       const opacity = opacityOf(layout.size, look.magnification) * look.strength;
       const colours = look.shades.map((rgb) => `rgb(${rgb.map((part) => Math.round(part * 255)).join(" ")})`);
-      for (const row of look.isMoving ? order.subarray(-MOST_MOVING) : order) {
+      for (const row of order.subarray(firstOf(layout.size, look.share))) {
         const [x, y] = [layout.xs[row]!, layout.ys[row]!];
         if (x < left || x > right || y < bottom || y > top) continue;
         const group = layout.groups[row]! % colours.length;

@@ -4,7 +4,7 @@ import { type Hands, listen } from "./gestures";
 import { nearest } from "./grid";
 import { drawInk } from "./ink";
 import { drawLettering } from "./lettering";
-import type { Painter } from "./painter";
+import { type Painter, adapted } from "./painter";
 import { Pilot } from "./pilot";
 import { createPlainPainter } from "./plain";
 import { type Scene, pointOf } from "./scene";
@@ -33,6 +33,7 @@ export interface Boards {
 
 const REACH = 16; // pixels around a pointer or a fingertip in which a track is found
 const REST_MS = 160;
+const STEADY_MS = 60; // of a movement, after which frames follow each other so closely that their length says something
 const LONGEST_FRAME_MS = 250; // counted: after longer ones, as when the tab was hidden, little jumps
 const MOST_PIXELS = 2.5; // device pixels for a pixel; more costs time and shows nothing
 const UNDER_A_LISTENER = 0.45; // how strongly tracks are drawn below a listener's way
@@ -51,6 +52,8 @@ export class Stage {
   #restTimer = 0;
   #isStale = true; // whether the tracks must be painted again, not the ink alone
   #isMoving = false;
+  #beganMs = 0; // when the movement did
+  #share = 1; // of the tracks, drawn while the map moves
   #pointer: Point | null = null;
 
   constructor(boards: Boards, scene: Scene, audience: Audience) {
@@ -141,6 +144,7 @@ export class Stage {
 
   /** The camera moved: paint, and see later whether it rests. */
   #moved(): void {
+    if (!this.#isMoving) this.#beganMs = performance.now();
     this.#isMoving = true;
     clearTimeout(this.#restTimer);
     this.#restTimer = window.setTimeout(() => this.#rest(), REST_MS);
@@ -150,7 +154,7 @@ export class Stage {
   #rest(): void {
     if (this.#pilot.isTravelling) return;
     this.#isMoving = false;
-    if (this.#painter?.kind === "canvas") this.#repaint(); // it left out tracks on the way
+    if (this.#share < 1) this.#repaint(); // some tracks were left out on the way
     this.#audience.onRest(this.#pilot.camera, this.#pilot.window);
     if (this.#hasKeyboard()) this.#pointByKey();
     else if (this.#pointer !== null) this.#audience.onPoint(this.#find(this.#pointer));
@@ -201,6 +205,7 @@ export class Stage {
     const passedMs = nowMs - this.#lastMs;
     this.#lastMs = nowMs;
     const seconds = Math.min(Math.max(passedMs, 0), LONGEST_FRAME_MS) / 1000;
+    if (this.#isMoving && this.#isStale && nowMs - this.#beganMs > STEADY_MS) this.#share = adapted(this.#share, passedMs);
     if (this.#pilot.travel(nowMs, seconds * 1000)) this.#moved();
     const goesOn = this.#audience.onFrame(seconds);
     if (this.#isStale) this.#paintTracks();
@@ -216,7 +221,7 @@ export class Stage {
       magnification: this.#pilot.magnification,
       strength: this.#scene.wanderer === null ? 1 : UNDER_A_LISTENER,
       only: this.#scene.only,
-      isMoving: this.#isMoving,
+      share: this.#isMoving ? this.#share : 1,
     });
   }
 

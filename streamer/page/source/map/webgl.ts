@@ -2,13 +2,13 @@
 import type { Camera, Size } from "./camera";
 import type { Layout } from "./layout";
 import { NUM_GROUPS } from "./palette";
-import { type Look, type Painter, opacityOf, paintingOrder, radiusOf } from "./painter";
+import { type Look, type Painter, firstOf, opacityOf, paintingOrder, radiusOf, stature } from "./painter";
 
 const VERTEX = `#version 300 es
 precision highp float;
 layout(location = 0) in float x;
 layout(location = 1) in float y;
-layout(location = 2) in vec2 kind; // group, weight
+layout(location = 2) in vec2 kind; // group, stature in 1/64
 uniform vec2 middle;
 uniform vec2 scale; // from the plane to clip space
 uniform float radius; // device pixels, of a track of middling popularity
@@ -18,7 +18,7 @@ uniform vec3 shades[${NUM_GROUPS}];
 out vec4 colour;
 out float edge;
 void main() {
-  float size = radius * (0.6 + 2.0 * pow(kind.y / 255.0, 1.8));
+  float size = radius * kind.y / 64.0;
   gl_Position = vec4((vec2(x, y) - middle) * scale, 0.0, 1.0);
   gl_PointSize = 2.0 * size + 1.0;
   edge = size / (size + 0.5);
@@ -98,7 +98,8 @@ function draw(gl: WebGL2RenderingContext, { program, vertices, uniforms }: Resou
   gl.uniform3fv(uniforms.shades!, look.shades.flat());
   gl.enable(gl.BLEND);
   gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
-  gl.drawArrays(gl.POINTS, 0, size);
+  const first = firstOf(size, look.share);
+  gl.drawArrays(gl.POINTS, first, size - first);
 }
 
 /** Compile the program and upload the tracks; null if the context is lost or cannot. */
@@ -124,7 +125,10 @@ function createResources(gl: WebGL2RenderingContext, layout: Layout): Resources 
 function upload(gl: WebGL2RenderingContext, vertices: WebGLVertexArrayObject, layout: Layout): void {
   const order = paintingOrder(layout);
   const kinds = new Uint8Array(2 * layout.size);
-  order.forEach((row, place) => kinds.set([layout.groups[row]!, layout.weights[row]!], 2 * place));
+  order.forEach((row, place) => {
+    kinds[2 * place] = layout.groups[row]!;
+    kinds[2 * place + 1] = Math.round(64 * stature(layout.weights[row]!));
+  });
   gl.bindVertexArray(vertices);
   attribute(gl, 0, 1, order.length && Float32Array.from(order, (row) => layout.xs[row]!));
   attribute(gl, 1, 1, order.length && Float32Array.from(order, (row) => layout.ys[row]!));

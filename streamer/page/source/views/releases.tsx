@@ -8,7 +8,7 @@ import { release } from "../live";
 import { Ago } from "../parts/ago";
 import { useAnswer } from "../parts/answer";
 import { nowMs } from "../parts/clock";
-import { Empty, Failure, Loading, NoReleaseHint } from "../parts/state";
+import { Failure, Loading } from "../parts/state";
 import { ConfirmDialog, type Intent } from "../releases/acting";
 import { LiveRates, percent } from "../releases/live_rates";
 import { type Scale, scaleOf } from "../releases/scale";
@@ -30,14 +30,12 @@ export function Releases() {
     <div class="releases">
       <Headline shown={shown} onRollBack={(before) => setIntent({ kind: "roll-back", before })} />
       {answer.error !== null && <Failure error={answer.error} />}
-      {shown.releases.length === 0
-        ? <Empty title="No releases yet">A trainer makes the first one once enough plays have arrived; its log says how many are missing.</Empty>
-        : (
-          <>
-            <LiveRates releases={shown.releases} />
-            <Table shown={shown} onPromote={(one) => setIntent({ kind: "promote", release: one })} />
-          </>
-        )}
+      {shown.releases.length > 0 && (
+        <>
+          <LiveRates releases={shown.releases} />
+          <Table shown={shown} onPromote={(one) => setIntent({ kind: "promote", release: one })} />
+        </>
+      )}
       <Refusals refusals={shown.refusals} />
       {intent !== null && <ConfirmDialog intent={intent} champion={shown.champion} onClose={() => setIntent(null)} onDone={answer.again} />}
     </div>
@@ -51,13 +49,13 @@ function Headline({ shown, onRollBack }: { shown: Answer; onRollBack: (before: s
   return (
     <div class="headline">
       <h1>
-        {champion === undefined ? "No release answers." : (
+        {champion === undefined ? "No release answers yet." : (
           <>The champion has answered{since == null ? "" : <> for <b>{duration((nowMs.value - since) / 1000)}</b></>}{rateOf(champion)}.</>
         )}
       </h1>
       <p class="under">
         {shown.champion !== null && <span class="id">{shown.champion}</span>}
-        {shown.champion === null && <NoReleaseHint />}
+        {shown.releases.length === 0 && <span>A running trainer makes the first one once enough plays have arrived; its log says how many are missing. At once: <code>refrain trainer --once</code></span>}
         {shown.warning !== null && <span class="warned" role="status">{shown.warning}</span>}
       </p>
       {mayAct.value && shown.champion !== null && shown.releases.length > 1 && (
