@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from models.config import TrainingConfig
 from models.networks.network import Network
 from models.plays.catalogue import Catalogue, track_key
-from models.release_contents import encode_recommender, map_recommender, sizes_of
+from models.release_contents import encode_map, encode_recommender, map_recommender, map_track_map, sizes_of
 from models.release_files import (
     CONFIG,
     FORMAT_VERSION,
@@ -35,6 +35,7 @@ from models.release_files import (
 )
 from models.release_folder import Folder
 from models.serving.recommender import Recommender
+from models.serving.track_map import TrackMap
 
 #: What files with the right checksums raise if they are not what their names say.
 _MISFITS: Final = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RuntimeError, SafetensorError)
@@ -51,6 +52,8 @@ class Release:
         metrics: what the trainer measured.
         data_window: the plays it was trained on.
         created_at_ms: since the epoch.
+        track_map: of the catalogue, for people to look at; absent in releases of before version 5, and where none could
+            be made.
     """
 
     release_id: str
@@ -59,6 +62,7 @@ class Release:
     metrics: Mapping[str, Json]
     data_window: DataWindow
     created_at_ms: int
+    track_map: TrackMap | None = None
 
     @property
     def network(self) -> Network:
@@ -92,6 +96,7 @@ def save_release(
     metrics: Mapping[str, Json],
     data_window: DataWindow,
     created_at_ms: int,
+    track_map: TrackMap | None = None,
 ) -> SavedRelease:
     """Write a release into a new directory among others, its manifest last.
 
@@ -102,15 +107,20 @@ def save_release(
         metrics: kept for the record.
         data_window: the plays it was trained on.
         created_at_ms: since the epoch.
+        track_map: of the recommender's tracks, if there is one.
 
     Raises:
         FileExistsError: the release exists already; releases are immutable.
         OSError: the location cannot be written.
     """
-    contents = encode_recommender(recommender) | {
-        CONFIG: [to_json(sizes_of(recommender) | {"training": asdict(training)})],
-        METRICS: [to_json(dict(metrics))],
-    }
+    contents = (
+        encode_recommender(recommender)
+        | encode_map(track_map)
+        | {
+            CONFIG: [to_json(sizes_of(recommender) | {"training": asdict(training)})],
+            METRICS: [to_json(dict(metrics))],
+        }
+    )
     created = datetime.fromtimestamp(created_at_ms / 1000, UTC)
     stamp = f"{created:%Y%m%dT%H%M%S}.{created_at_ms % 1000:03d}Z"
     release_id = f"{stamp}-{sha256_of(*contents[WEIGHTS])[:8]}"
@@ -173,6 +183,7 @@ def load_files(directory: Path, manifest: ReleaseManifest, *, device: torch.devi
         config = json.loads((directory / CONFIG).read_bytes())
         recommender = map_recommender(directory, manifest.files, config)
         metrics = dict(json.loads((directory / METRICS).read_bytes()))
+        track_map = map_track_map(directory, manifest.files, len(recommender.catalogue))
     except _MISFITS as exc:
         reason = " ".join(str(exc).split())
         raise InvalidRelease(
@@ -185,4 +196,5 @@ def load_files(directory: Path, manifest: ReleaseManifest, *, device: torch.devi
         metrics=metrics,
         data_window=manifest.data_window,
         created_at_ms=manifest.created_at_ms,
+        track_map=track_map,
     )

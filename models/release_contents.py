@@ -17,12 +17,13 @@ from models.networks.architectures import build_network
 from models.networks.items import ReleasedItems
 from models.networks.network import ITEM_NAMES, Network
 from models.plays.catalogue import FIRST_TRACK, Catalogue, CatalogueArrays
-from models.release_files import CATALOGUE, INDEX, ITEMS, LISTED_CATALOGUE, RERANKER, WEIGHTS
+from models.release_files import CATALOGUE, INDEX, ITEMS, LISTED_CATALOGUE, MAP, RERANKER, WEIGHTS
 from models.release_tensors import adopt, encode_tensors, map_tensors, require_finite
 from models.serving.recommender import Recommender
 from models.serving.reranker import Reranker
 from models.serving.sources import sparse_tables
 from models.serving.track_index import TrackIndex
+from models.serving.track_map import TrackMap
 
 Pieces: TypeAlias = "Sequence[bytes | memoryview]"
 
@@ -46,6 +47,13 @@ def encode_recommender(recommender: Recommender) -> dict[str, Pieces]:
     if recommender.index is not None:
         files[INDEX] = encode_tensors(recommender.index._asdict())
     return files
+
+
+def encode_map(track_map: TrackMap | None) -> dict[str, Pieces]:
+    """Encode the file that holds a map; none if there is no map."""
+    if track_map is None:
+        return {}
+    return {MAP: encode_tensors({name: torch.from_numpy(array) for name, array in track_map._asdict().items()})}
 
 
 def sizes_of(recommender: Recommender) -> dict[str, Any]:
@@ -75,6 +83,20 @@ def map_recommender(directory: Path, names: Collection[str], sizes: Mapping[str,
         reranker = _frozen(_reranker(directory, RerankerConfig.from_dict(sizes["reranker"]), len(catalogue)))
     recommender = Recommender(_frozen(network), catalogue, reranker)
     return replace(recommender, index=_index(directory, recommender.items)) if INDEX in names else recommender
+
+
+def map_track_map(directory: Path, names: Collection[str], num_tracks: int) -> TrackMap | None:
+    """Build the map of a release around its file; None if there is none.
+
+    Raises:
+        ValueError: the map is of other tracks; a file that is no map may raise others.
+    """
+    if MAP not in names:
+        return None
+    tensors = map_tensors(directory / MAP)
+    track_map = TrackMap(**{name: tensors[name].numpy() for name in TrackMap._fields})
+    track_map.check(num_tracks)
+    return track_map
 
 
 def _catalogue(directory: Path, names: Collection[str]) -> Catalogue:

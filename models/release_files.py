@@ -5,6 +5,8 @@
     reranker.safetensors  the second stage, counts and weights, if there is one
     index.safetensors     the tracks in lists of similar ones, if there are many (`models.serving.track_index`)
     catalogue.safetensors the track ids, in row order, and their keys, sorted (`models.plays.catalogue`)
+    map.safetensors       the places of the tracks on a plane, for people to look at (`models.serving.track_map`), if
+                          one could be made
     config.json           the architecture and sizes of the network, the sizes of the second stage, and how the network
                           was trained
     metrics.json          what the trainer measured
@@ -15,7 +17,8 @@ Nothing in a release is pickled.
 
 Version 1 had no second stage and one architecture, which it did not name; version 2 did not say how large the files
 are. Up to version 3, the catalogue was a list of ids, catalogue.json, the item vectors were not normalised, and counts
-had as many neighbours for every track, most of them empty. All can still be read, but are not written.
+had as many neighbours for every track, most of them empty. Up to version 4, there was no map. All can still be read,
+but are not written.
 """
 
 from __future__ import annotations
@@ -31,9 +34,9 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from models.plays.histories import Histories
 from models.release_folder import FileTooLargeError, Folder
 
-FORMAT_VERSION: Final = 4
+FORMAT_VERSION: Final = 5
 
-_READ_VERSIONS: Final = (1, 2, 3, 4)
+_READ_VERSIONS: Final = (1, 2, 3, 4, 5)
 _LISTED: Final = (1, 2, 3)  # versions whose catalogue is a list
 
 WEIGHTS: Final = "weights.safetensors"
@@ -45,10 +48,11 @@ METRICS: Final = "metrics.json"
 MANIFEST: Final = "manifest.json"
 RERANKER: Final = "reranker.safetensors"
 INDEX: Final = "index.safetensors"
+MAP: Final = "map.safetensors"
 _FILES: Final = (WEIGHTS, ITEMS, CONFIG, METRICS)
-_OPTIONAL: Final = (RERANKER, INDEX)
+_OPTIONAL: Final = (RERANKER, INDEX, MAP)
 
-MAX_MANIFEST_BYTES: Final = 64 << 10  # it names seven files
+MAX_MANIFEST_BYTES: Final = 64 << 10  # it names eight files
 MAX_RELEASE_BYTES: Final = 8 << 30  # ten million tracks have 8 GB; the caller may know better
 
 #: The name of a release: when it was created, and 8 hex digits of its weights' sha256.

@@ -23,8 +23,11 @@ from models.plays.histories import gather_histories
 from models.release import save_release
 from models.release_folder import Folder
 from models.serving.recommender import Recommender
+from models.serving.track_map import TrackMap
 from models.training import checkpoint
 from models.training.reranker_counts import counted_reranker
+from models.training.track_lists import with_index
+from models.training.track_mapping import map_tracks
 from streamer import command_line
 from streamer.archive import manifest
 from streamer.kafka.rights import (
@@ -232,14 +235,24 @@ def metric_rows(metrics: WorkerMetrics | TrainerMetrics) -> Rows:
     )
 
 
+#: When a release has a file that it need not have.
+_WHEN: Final = {
+    release_files.RERANKER: "only with a second stage",
+    release_files.INDEX: "only above `REFRAIN_INDEX_ABOVE` tracks",
+    release_files.MAP: "only if [a map](map.md) could be made",
+}
+
+
 def release_file_rows() -> Rows:
-    """Return a row for each file of a release, those found where one is saved with a second stage and without."""
+    """Return a row for each file of a release, those found where one is saved with all that it may have and without."""
     catalogue, config = Catalogue(TRACK_IDS), NetworkConfig(embedding_size=4, hidden_size=6)
     num_plays = len(TRACK_IDS)
     counted = gather_histories(np.zeros(num_plays, np.int64), catalogue.keys, np.arange(num_plays))
     reranker = counted_reranker(counted, catalogue, config, RerankerConfig(num_first_stage=4, num_neighbours=2))
-    plain, whole = (_saved(Recommender(tiny_network(), catalogue, second)) for second in (None, reranker))
-    rows = [(_code(name), "" if name in plain else "only with a second stage") for name in sorted(whole)]
+    track_map = map_tracks(Recommender(tiny_network(), catalogue), np.ones(num_plays, np.int64))
+    plain = _saved(Recommender(tiny_network(), catalogue))
+    whole = _saved(with_index(Recommender(tiny_network(), catalogue, reranker)), track_map)
+    rows = [(_code(name), "" if name in plain else _WHEN[name]) for name in sorted(whole)]
     return sorted([*rows, (_code(SIGNATURE), "only where `REFRAIN_RELEASES_SIGNING_KEY` is set")])
 
 
@@ -260,7 +273,7 @@ def format_rows() -> Rows:
     return [*rows, ("message schemas", asyncapi.CONTRACT_VERSION, "1.x, 2.x")]  # plays and notices of both are the same
 
 
-def _saved(recommender: Recommender) -> set[str]:
+def _saved(recommender: Recommender, track_map: TrackMap | None = None) -> set[str]:
     with TemporaryDirectory() as directory:
         saved = save_release(
             Folder(directory),
@@ -269,6 +282,7 @@ def _saved(recommender: Recommender) -> set[str]:
             metrics={},
             data_window=WINDOW,
             created_at_ms=NOON_MS,
+            track_map=track_map,
         )
         return {path.name for path in Path(saved.location).iterdir()}
 

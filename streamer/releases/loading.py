@@ -19,6 +19,7 @@ from models.release_files import (
 )
 from models.release_folder import Folder
 from models.serving.recommender import Recommender
+from models.serving.track_map import TrackMap
 from streamer.addresses import mask
 from streamer.errors import ReleaseError
 from streamer.releases.copies import UNNAMED, Copies
@@ -39,6 +40,7 @@ def save_under(
     training: TrainingConfig,
     metrics: Mapping[str, Json],
     data_window: DataWindow,
+    track_map: TrackMap | None = None,
     clock: Callable[[], float] = time.time,
 ) -> SavedRelease:
     """Save a release created now.
@@ -49,6 +51,7 @@ def save_under(
         training: kept for the record.
         metrics: kept for the record.
         data_window: what it was trained on.
+        track_map: of the recommender's tracks, if there is one.
         clock: seconds since the epoch.
 
     Raises:
@@ -62,6 +65,7 @@ def save_under(
         metrics=metrics,
         data_window=data_window,
         created_at_ms=int(clock() * 1000),
+        track_map=track_map,
     )
 
 

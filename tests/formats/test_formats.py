@@ -37,6 +37,7 @@ RELEASE_V2 = HERE / "release-v2" / "20231114T221320.123Z-b92ef530"
 RELEASE_V3 = HERE / "release-v3" / "20231114T221320.123Z-8ba84aab"
 RERANKED_RELEASE_V3 = HERE / "reranked-release-v3" / "20231114T221320.123Z-662bb81a"
 RELEASE_V4 = HERE / "release-v4" / "20231114T221320.123Z-662bb81a"
+RELEASE_V5 = HERE / "release-v5" / "20231114T221320.123Z-662bb81a"
 
 
 @pytest.mark.parametrize("version", [1, 2, 3])
@@ -121,6 +122,16 @@ def test_a_release_of_version_2_says_the_kind_of_its_network() -> None:
     assert release.release_id == RELEASE_V2.name
 
 
+def test_a_release_of_version_5_has_a_map() -> None:
+    track_map = load_release(str(RELEASE_V5)).track_map
+
+    assert track_map is not None
+    assert track_map.places[:2].tolist() == [[-0.75, 0.375], [-0.625, 0.3125]]
+    assert np.flatnonzero(np.isnan(track_map.places).any(axis=1)).tolist() == [11]
+    assert (track_map.groups.tolist(), float(track_map.extent)) == ([*range(12)], 2.5)
+    assert track_map.weights.tolist() == [20 * number for number in range(12)]
+
+
 @pytest.mark.kind(10)
 def test_a_release_of_version_3_says_how_large_its_files_are(observe: Observe) -> None:
     manifest = read_release_manifest(Folder(str(RELEASE_V3)), sha256(RELEASE_V3 / "manifest.json"))
@@ -141,8 +152,8 @@ def test_a_release_of_version_4_maps_its_catalogue_and_unit_vectors() -> None:
 
 @pytest.mark.parametrize(
     "location",
-    [RELEASE_V1, RELEASE_V2, RELEASE_V3, RERANKED_RELEASE_V3, RELEASE_V4],
-    ids=["v1", "v2", "v3", "v3-reranked", "v4"],
+    [RELEASE_V1, RELEASE_V2, RELEASE_V3, RERANKED_RELEASE_V3, RELEASE_V4, RELEASE_V5],
+    ids=["v1", "v2", "v3", "v3-reranked", "v4", "v5"],
 )
 def test_a_release_still_computes_what_it_did(location: Path) -> None:
     release = load_release(str(location))

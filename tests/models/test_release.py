@@ -15,8 +15,15 @@ from models.release import SavedRelease, load_release, save_release
 from models.release_files import DataWindow, InvalidRelease, describe_release
 from models.release_folder import Folder
 from models.serving.recommender import Recommender
+from models.serving.track_map import TrackMap
 from models.training.track_lists import with_index
 
+MAP = TrackMap(
+    np.linspace(-1, 1, 60, dtype=np.float32).reshape(30, 2),
+    (np.arange(30) % 12).astype(np.uint8),
+    np.arange(30, dtype=np.uint8),
+    np.array(7, np.float32),
+)
 CREATED_AT_MS = 1_795_475_700_123
 WINDOW = DataWindow(from_ms=1, until_ms=2, num_plays=3, num_listeners=4)
 FILES = (
@@ -132,7 +139,7 @@ def test_a_missing_file_is_rejected(saved: SavedRelease, name: str) -> None:
 def test_another_format_version_is_rejected(saved: SavedRelease) -> None:
     edit_manifest(saved, format_version=99)
 
-    with pytest.raises(InvalidRelease, match="format version 99, this program reads 4 and older; upgrade the program"):
+    with pytest.raises(InvalidRelease, match="format version 99, this program reads 5 and older; upgrade the program"):
         load_release(saved.location)
 
 
@@ -241,3 +248,42 @@ def test_an_index_with_changed_bytes_is_rejected(indexed: SavedRelease) -> None:
 
     with pytest.raises(InvalidRelease, match=r"index.safetensors has sha256"):
         load_release(indexed.location)
+
+
+@pytest.fixture
+def mapped(reranked: Recommender, tmp_path: Path) -> SavedRelease:
+    return save_release(
+        Folder(str(tmp_path)), reranked,
+        training=TrainingConfig(), metrics={}, data_window=WINDOW, created_at_ms=1, track_map=MAP,
+    )  # fmt: skip
+
+
+def test_a_map_is_part_of_the_release_and_stays_on_the_cpu(mapped: SavedRelease) -> None:
+    track_map = load_release(mapped.location, device="meta").track_map
+
+    assert track_map is not None
+    for array, expected in zip(track_map, MAP, strict=True):
+        np.testing.assert_array_equal(array, expected)
+
+
+def test_a_release_needs_no_map(saved: SavedRelease) -> None:
+    assert load_release(saved.location).track_map is None
+
+
+def test_a_map_with_changed_bytes_is_rejected(mapped: SavedRelease) -> None:
+    path = Path(mapped.location) / "map.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+
+    with pytest.raises(InvalidRelease, match=r"map.safetensors has sha256"):
+        load_release(mapped.location)
+
+
+def test_a_map_of_other_tracks_is_rejected(reranked: Recommender, tmp_path: Path) -> None:
+    shorter = TrackMap(MAP.places[1:], MAP.groups[1:], MAP.weights[1:], MAP.extent)
+    saved = save_release(
+        Folder(str(tmp_path)), reranked,
+        training=TrainingConfig(), metrics={}, data_window=WINDOW, created_at_ms=1, track_map=shorter,
+    )  # fmt: skip
+
+    with pytest.raises(InvalidRelease, match=r"do not fit together: places of the map is float32 \(29, 2\), not"):
+        load_release(saved.location)
