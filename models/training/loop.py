@@ -20,7 +20,7 @@ from models.training.optimizer import Optimizer
 from models.training.ranks import ALONE, Ranks
 from models.training.shards import Questions
 
-Stage: TypeAlias = Literal["network of earlier plays", "network", "second stage"]
+Stage: TypeAlias = Literal["network of earlier plays", "network", "second stage", "map"]
 
 _WEIGHT: Final = "network."
 _MOMENT: Final = "optimizer."
@@ -33,7 +33,8 @@ class Progress:
 
     Attributes:
         epoch: 1..num_epochs; 0 while item vectors are learned, whose "batches" are passes over the sessions, or while
-            plays are counted and candidates gathered for a second stage, whose "batches" are shards, tracks, anchors.
+            plays are counted and candidates gathered for a second stage, whose "batches" are shards, tracks, anchors,
+            and while tracks are mapped, whose "batches" are steps.
         num_epochs: of the run.
         batch: batches done in this epoch.
         num_batches: in this epoch.

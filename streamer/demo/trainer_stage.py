@@ -18,6 +18,7 @@ _WORDS: Final = {
     "candidates": "gathers candidates for the second stage to rank",
     "second-stage": "learns the second stage, epoch {epoch:.0f} of {epochs:.0f}",
     "judge": "judges the new weights",
+    "map": "draws the map of the tracks",
     "publish": "publishes a release",
 }
 

@@ -8,9 +8,9 @@ from streamer.metrics.register import Register
 
 #: Stages of a trainer, in order; the label of `refrain_trainer_stage`. It archives the plays it missed and waits for a
 #: trigger. A fit reads its window, learns item vectors and the network, gathers candidates, fits the second stage on
-#: them and judges the result; weights that pass the gate are published.
+#: them and judges the result; weights that pass the gate get a map of their tracks and are published.
 TRAINER_STAGES: Final = (
-    "catch-up", "wait", "read", "items", "network", "candidates", "second-stage", "judge", "publish",
+    "catch-up", "wait", "read", "items", "network", "candidates", "second-stage", "judge", "map", "publish",
 )  # fmt: skip
 
 #: What a trainer does all the time, each at its own pace; the label of `refrain_trainer_failures_in_a_row`.

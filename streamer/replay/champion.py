@@ -10,6 +10,7 @@ from streamer.errors import ReleaseError
 from streamer.releases.loading import notice_of, save_under
 from streamer.releases.store import Store
 from streamer.runtime.device import pick_device
+from streamer.training.mapping import map_if_possible
 from streamer.training.progress import report_progress
 from streamer.wire.messages import ReleaseNotice
 
@@ -32,6 +33,7 @@ def train_release(split: Split, recipe: Recipe, *, releases_url: str, device_nam
         with report_progress(lambda _: False) as report:
             context = FitContext(device, report)
             recommender = fit_recipe(recipe, [shard], split.catalogue, context=context)
+            track_map = map_if_possible(recommender, [shard], None, report)
     except ValueError as exc:
         raise ReleaseError(f"no release can be trained: {exc}") from exc
     saved = save_under(
@@ -40,5 +42,6 @@ def train_release(split: Split, recipe: Recipe, *, releases_url: str, device_nam
         training=recipe.training,
         metrics={},
         data_window=DataWindow.of(shard.histories),
+        track_map=track_map,
     )
     return notice_of(saved)

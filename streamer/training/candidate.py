@@ -24,6 +24,7 @@ from models.plays.split import Split, split_plays
 from models.release import Release, SavedRelease
 from models.release_files import DataWindow, InvalidRelease, Json
 from models.serving.recommender import Recommender
+from models.serving.track_map import TrackMap
 from models.training.context import FitContext
 from models.training.fit import fit_shards, occurring_contexts
 from models.training.loop import ReportProgress, Stage
@@ -35,6 +36,7 @@ from streamer.releases.loading import NoticeError, load_notice, save_under
 from streamer.releases.store import Store
 from streamer.training.checkpoints import CheckpointError, CheckpointFile
 from streamer.training.comparison import Terms, columns, judge_candidate
+from streamer.training.mapping import map_if_possible
 from streamer.wire.messages import ReleaseNotice
 
 logger = logging.getLogger(__name__)
@@ -69,6 +71,7 @@ class Candidate:
         data_window: the plays that the weights were fitted on.
         training: how they were fitted.
         verdict: of the gate.
+        track_map: of the recommender's tracks; None if none could be made, or nothing is released.
     """
 
     recommender: Recommender
@@ -76,6 +79,7 @@ class Candidate:
     data_window: DataWindow
     training: TrainingConfig
     verdict: Verdict
+    track_map: TrackMap | None = None
 
 
 def _nothing() -> None:
@@ -171,12 +175,14 @@ def fit_candidate(plays: ArchivedPlays, plan: Plan, champion: Release | None, te
     plan.begin_judging()
     logger.info("fit done, judging plays=%d", int((plays.played_at_ms >= split.t2_ms).sum()))
     judgement = judge_candidate(plays, split, recommender, champion, terms)
+    is_released = judgement.verdict.may_be_released
     return Candidate(
         recommender=recommender,
         metrics=judgement.metrics | {"began_from": None if plan.start is None else plan.start.release_id},
         data_window=DataWindow.of(shard.histories),
         training=plan.training,
         verdict=judgement.verdict,
+        track_map=map_if_possible(recommender, [shard], champion, plan.progress) if is_released else None,
     )
 
 
@@ -260,5 +266,6 @@ def save_candidate(candidate: Candidate, store: Store, clock: Callable[[], float
         training=candidate.training,
         metrics=candidate.metrics,
         data_window=candidate.data_window,
+        track_map=candidate.track_map,
         clock=clock,
     )

@@ -32,6 +32,7 @@ from streamer.settings import Settings
 from streamer.training.checkpoints import CheckpointFile
 from streamer.training.dataset import Dataset, TrainingError, dataset_of, read_archive, read_start, split_recording
 from streamer.training.held_out import champion_in, judge_offline
+from streamer.training.mapping import map_if_possible
 from streamer.training.progress import FitStopped, report_progress, stopping
 from streamer.training.shards import ShardFolder, shards_directory
 
@@ -169,21 +170,26 @@ def train(
     recommender = index_if_above(settings.index_above, recommender)
     if recipe.second_stage is not None and recommender.reranker is None:
         logger.warning("no second stage: too few plays since the release it starts from, which has none either")
-    saved = _save(dataset, recipe, recommender, settings)
+    with _report(ranks, signals) as report:
+        saved = _save(dataset, recipe, recommender, settings, report)
     checkpoint.remove()
     return saved
 
 
-def _save(dataset: Dataset, recipe: Recipe, recommender: Recommender, settings: Settings) -> SavedRelease:
-    """Judge the weights on the plays held out, against the champion if the store has one, and save the release."""
+def _save(
+    dataset: Dataset, recipe: Recipe, recommender: Recommender, settings: Settings, report: ReportProgress
+) -> SavedRelease:
+    """Judge the weights on the plays held out, against the champion if the store has one, map the tracks, and save."""
     store = Store(settings.releases_url)
-    metrics = judge_offline(dataset.hold_out(), recommender, champion_in(store), settings.train_fresh_after_s)
+    champion = champion_in(store)
+    metrics = judge_offline(dataset.hold_out(), recommender, champion, settings.train_fresh_after_s)
     return save_under(
         store,
         recommender,
         training=recipe.training,
         metrics={"recipe": recipe.name, **metrics},
         data_window=dataset.data_window,
+        track_map=map_if_possible(recommender, dataset.shards, champion, report),
     )
 
 
@@ -191,11 +197,11 @@ def _save(dataset: Dataset, recipe: Recipe, recommender: Recommender, settings: 
 def _report(ranks: Ranks, signals: list[int]) -> Iterator[ReportProgress]:
     """Yield a report that shows progress on the first rank, and ends the fit on all ranks at the same batch.
 
-    Only the first rank fits the second stage: the others have finished and no longer answer.
+    Only the first rank fits the second stage and maps tracks: the others have finished and no longer answer.
     """
 
     def is_stopping(progress: Progress) -> bool:
-        return bool(signals) if progress.stage == "second stage" else ranks.any(bool(signals))
+        return bool(signals) if progress.stage in {"second stage", "map"} else ranks.any(bool(signals))
 
     if ranks.rank:
         yield stopping(lambda _: None, is_stopping)

@@ -6,7 +6,7 @@ A fit also ends early here: the callback raises once the trainer should stop.
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import Final, TextIO
 
 from models.training.loop import Progress, ReportProgress
 from streamer.metrics import TrainerMetrics
@@ -15,6 +15,8 @@ from streamer.runtime.progress import bar
 logger = logging.getLogger(__name__)
 
 IsStopping = Callable[[Progress], bool]
+
+_WITHOUT_EPOCHS: Final = {"second stage": "gathering candidates", "map": "placing tracks"}
 
 
 class FitStopped(Exception):  # noqa: N818 - not an error: a stop request, on its way out of a fit
@@ -45,7 +47,7 @@ def report_progress(is_stopping: IsStopping, output: TextIO | None = None) -> It
 def _where(progress: Progress) -> str:
     if progress.epoch:
         return f"epoch {progress.epoch} of {progress.num_epochs}, loss {progress.loss:.3f}"
-    return "gathering candidates" if progress.stage == "second stage" else "learning item vectors"
+    return _WITHOUT_EPOCHS.get(progress.stage, "learning item vectors")
 
 
 class _EpochLog:
@@ -83,6 +85,8 @@ def show_progress(metrics: TrainerMetrics, report: ReportProgress) -> ReportProg
 
 def _stage(progress: Progress) -> str:
     """Name the stage as `refrain_trainer_stage` does."""
+    if progress.stage == "map":
+        return "map"
     if progress.stage == "second stage":
         return "second-stage" if progress.epoch else "candidates"
     return "network" if progress.epoch else "items"

@@ -120,7 +120,7 @@ def test_partitions_that_moved_away_are_no_longer_shown() -> None:
 def test_a_trainer_shows_every_stage_from_its_start() -> None:
     metrics = TrainerMetrics().registry
 
-    assert [metrics.get_sample_value("refrain_trainer_stage", {"stage": stage}) for stage in TRAINER_STAGES] == [0] * 9
+    assert [metrics.get_sample_value("refrain_trainer_stage", {"stage": stage}) for stage in TRAINER_STAGES] == [0] * 10
 
 
 def test_a_trainer_is_in_one_stage_at_a_time() -> None:

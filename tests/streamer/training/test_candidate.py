@@ -117,6 +117,16 @@ def test_weights_that_learned_something_may_be_released(candidate: Candidate) ->
     assert candidate.metrics["verdict"] == candidate.verdict.paragraph
 
 
+def test_what_may_be_released_has_a_map(candidate: Candidate, tmp_path: Path) -> None:
+    saved = save_candidate(candidate, Store(str(tmp_path)))
+
+    track_map = load_release(saved.location).track_map
+    assert track_map is not None
+    assert np.isfinite(track_map.places).all()
+    assert candidate.track_map is not None
+    np.testing.assert_array_equal(track_map.places, candidate.track_map.places)
+
+
 def test_the_newest_plays_are_held_out(album_listeners: ArchivedPlays, candidate: Candidate) -> None:
     num_fitted = round(len(album_listeners) * (1 - HELD_OUT_SHARE))
 

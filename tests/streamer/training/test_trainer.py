@@ -119,7 +119,7 @@ async def test_plays_on_the_topic_become_a_champion_that_loads(config: TrainerCo
     saved = await train_once(config, metrics, asyncio.Event())
 
     assert saved is not None
-    assert list(dict.fromkeys(metrics.shown)) == ["catch-up", "read", "items", "network", "judge", "publish"]
+    assert list(dict.fromkeys(metrics.shown)) == ["catch-up", "read", "items", "network", "judge", "map", "publish"]
     assert await champion(config) == notice_of(saved)
     release = load_release(saved.location, manifest_sha256=saved.manifest_sha256)
     assert len(release.catalogue) == NUM_TRACKS
