@@ -80,8 +80,8 @@ kafka: $(READY) ## run a real one-node Kafka in the foreground, until Ctrl-C; PO
 page: $(PAGE)/node_modules/.installed ## check the types of the web page, test its logic and build it: streamer/page/built; takes Node 20 or newer
 	npm run --silent --prefix $(PAGE) check && npm test --silent --prefix $(PAGE) && npm run --silent --prefix $(PAGE) build
 
-schemas: $(READY) ## write docs/asyncapi.json and the JSON schemas of the topics, from the codec
-	$(BIN)/python -m streamer.wire.asyncapi
+schemas: $(READY) ## write docs/asyncapi.json, the JSON schemas of the topics, and docs/openapi.json, from the code
+	$(BIN)/python -m streamer.wire.asyncapi && $(BIN)/python -m tests.openapi
 
 public: $(READY) ## docs/public.md, commands.md, messages.md, settings.md, metrics.md, events.md, from the code
 	$(BIN)/python -m tests.public && $(BIN)/python -m tests.metrics_page && $(BIN)/python -m tests.events
