@@ -11,7 +11,8 @@ from typing import Final
 
 from streamer.queries.openapi import Json, describe
 from streamer.settings import Settings
-from streamer.worker.app import create_listening, create_queries, create_worker
+from streamer.worker.app import create_worker
+from streamer.worker.beside import create_beside
 
 DOCUMENT: Final = Path(__file__).parents[1] / "docs" / "openapi.json"
 
@@ -20,13 +21,12 @@ async def describe_worker(directory: Path) -> Json:
     """Describe the routes of a worker, built in an empty directory."""
     settings = Settings(state_dir=directory / "state", releases_url=str(directory / "releases"), device="cpu")
     worker = create_worker(settings, num_partitions=1)
-    listening = create_listening(settings, worker, num_partitions=1)
-    routes = create_queries(settings, worker, listening).routes
-    listening.close()
+    beside = create_beside(settings, worker, num_partitions=1)
+    await beside.close()
     await worker.answering.releases.stop()
     await worker.answering.withdrawals.stop()
     worker.answering.engine.close()
-    return describe(routes)
+    return describe(beside.queries.routes)
 
 
 def render() -> str:

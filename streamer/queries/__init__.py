@@ -1,7 +1,7 @@
 """Questions over HTTP: what can be asked of a worker, who may ask it, and in which shape the answer goes out.
 
 The room knows neither workers nor settings: each file has a function that is given what it needs, often a callable or a
-small protocol, and returns its routes. `streamer.worker.app.create_queries` calls them all. To add a route:
+small protocol, and returns its routes. `streamer.worker.beside.create_queries` calls them all. To add a route:
 
     class TracksQuestion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):    # in streamer/wire/views_tracks.py
         rows: tuple[int, ...]

@@ -14,9 +14,6 @@ from streamer.kafka.retention import show_retention
 from streamer.kafka.rights import worker_rights
 from streamer.kafka.topics import ensure_topics
 from streamer.metrics import WorkerMetrics
-from streamer.queries.feed import Feed
-from streamer.queries.peers import Peers
-from streamer.queries.server import Queries
 from streamer.runtime.address import own_url
 from streamer.runtime.crash import CLOCK_PERIOD_S, ClockWatch, crash, leave
 from streamer.runtime.device import pick_device
@@ -28,20 +25,10 @@ from streamer.runtime.tasks import start_vital
 from streamer.runtime.vitals import show_vitals
 from streamer.runtime.web import WebServer, check_address
 from streamer.settings import Settings
-from streamer.worker.app import (
-    Worker,
-    create_feed,
-    create_listening,
-    create_names,
-    create_peers,
-    create_queries,
-    create_worker,
-    needs_of,
-)
+from streamer.worker.app import Worker, create_worker, needs_of
+from streamer.worker.beside import Beside, create_beside
 from streamer.worker.engine import Engine
 from streamer.worker.health import Watch
-from streamer.worker.listening import Listening
-from streamer.worker.names import Names
 from streamer.worker.warmup import warm_up
 
 logger = logging.getLogger(__name__)
@@ -56,10 +43,7 @@ class _Running:
 
     worker: Worker
     contact: Contact
-    listening: Listening
-    names: Names
-    peers: Peers
-    queries: Queries
+    beside: Beside
     web: WebServer
     tasks: "list[asyncio.Task[None]]"
 
@@ -109,36 +93,32 @@ async def _start(settings: Settings, engine: Engine | None, past: Past) -> _Runn
     metrics.num_partitions.set(num_partitions)
     show_vitals(metrics, "worker", str(device), settings.state_dir, past)
     watch = Watch(worker, contact, settings.plays_topic, num_partitions)
-    listening = create_listening(settings, worker, num_partitions)
-    feed, peers = create_feed(settings, worker), create_peers(settings, worker)
-    names = create_names(settings)
-    queries = create_queries(settings, worker, listening, feed=feed, peers=peers, names=names)
+    beside = create_beside(settings, worker, num_partitions)
     web = WebServer(
         settings.web_host, settings.web_port, registry=metrics.registry,
         unhealthy=watch.unhealthy, unready=watch.unready, remark=watch.remark,
-        extend=queries.extend if settings.page == "on" else None,
+        extend=beside.queries.extend if settings.page == "on" else None,
     )  # fmt: skip
     advertise(worker.app, await _url(settings, await web.start()))
-    tasks = _start_tasks(settings, watch, contact, feed, metrics)
+    tasks = _start_tasks(settings, watch, contact, beside, metrics)
     await worker.answering.releases.start()
     await worker.answering.withdrawals.start()
     spare_collector()  # takes half a second, for which nobody would answer the partitions once it has joined its group
     await worker.app.start()
     if settings.page == "on":
-        names.start()  # after all that plays wait for
-    return _Running(worker, contact, listening, names, peers, queries, web, tasks)
+        beside.names.start()  # after all that plays wait for
+    return _Running(worker, contact, beside, web, tasks)
 
 
 def _start_tasks(
-    settings: Settings, watch: Watch, contact: Contact, feed: Feed, metrics: WorkerMetrics
+    settings: Settings, watch: Watch, contact: Contact, beside: Beside, metrics: WorkerMetrics
 ) -> "list[asyncio.Task[None]]":
     retention = show_retention(connection_of(settings), settings.plays_topic, metrics.retention.set)
     return [
         start_vital(_watch_clock(settings.session_timeout_s), "clock"),
         start_vital(watch.run(), "watch"),
         start_vital(contact.run(), "contact with Kafka"),
-        start_vital(feed.sampling.run(), "sampling of figures"),
-        start_vital(feed.run(), "feed of events"),
+        *beside.start(),
         start_vital(retention, "look at the retention"),
     ]
 
@@ -151,7 +131,7 @@ async def _url(settings: Settings, port: int) -> str:
 async def _stop(running: _Running) -> None:
     """Stop between two batches. What hangs is ended with the process, and the rest left to recovery."""
     answering = running.worker.answering
-    running.queries.close()
+    running.beside.queries.close()  # event streams would hold up the web server
     await answering.drain.close()
     if running.contact.is_lost:
         leave("Kafka does not answer, so the worker cannot leave its group")
@@ -161,12 +141,10 @@ async def _stop(running: _Running) -> None:
     await answering.fences.drop()
     await answering.releases.stop()
     await answering.withdrawals.stop()
-    await running.names.stop()
     if answering.traces:
         await answering.traces.close()
     await running.web.stop()
-    await running.peers.close()
-    running.listening.close()
+    await running.beside.close()
     answering.engine.close()
 
 

@@ -22,7 +22,7 @@ from streamer.queries.errands import Errands
 from streamer.queries.letters import letter_routes
 from streamer.queries.releases import release_routes
 from streamer.settings import Settings
-from streamer.worker.app import letter_queries, release_queries
+from streamer.worker.beside import letter_queries, release_queries
 from tests.asking import asking
 from tests.builders import save_tiny_release
 from tests.onkafka import settings_on

@@ -18,7 +18,7 @@ from streamer.releases.alias import move_alias
 from streamer.settings import Settings
 from streamer.wire.messages import Recommendation, ReleaseNotice
 from streamer.wire.views import ImaginedPlay, ListenerView, WhatIf
-from streamer.worker.app import create_listening
+from streamer.worker.beside import create_listening
 from streamer.worker.listening import Listening
 from streamer.worker.narrowing import NOTHING
 from tests.builders import NOON_MS, play, play_value, save_tiny_release

@@ -11,7 +11,7 @@ from streamer.local.devkafka import DevKafka
 from streamer.queries.events import event
 from streamer.releases.alias import move_alias
 from streamer.wire.messages import Recommendation, ReleaseNotice
-from streamer.worker.app import create_feed, create_listening, create_names, create_peers, create_queries
+from streamer.worker.beside import create_beside
 from tests.asking import asking_of
 from tests.builders import NOON_MS, play_value, save_tiny_release
 from tests.onkafka import produce, read_committed, settings_on
@@ -36,10 +36,8 @@ async def test_what_if_over_http_is_what_the_topic_then_answers(
     await produce(at, settings.plays_topic, *(play_value("u", track) for track in ("t1", "t2", "t5")))
 
     async with running(settings) as worker:
-        listening = create_listening(settings, worker, 1)
-        feed, peers = create_feed(settings, worker), create_peers(settings, worker)
-        queries = create_queries(settings, worker, listening, feed=feed, peers=peers, names=create_names(settings))
-        async with asking_of(queries, worker.answering.metrics.registry) as asker:
+        beside = create_beside(settings, worker, 1)
+        async with asking_of(beside.queries, worker.answering.metrics.registry) as asker:
             await until_marked(worker.answering, 2)
             found = await asker.ask("POST", "/api/v1/listener/anybody", json={})
             early = await asker.ask("POST", "/api/v1/listener", json={"user_id": "u"})
@@ -56,9 +54,9 @@ async def test_what_if_over_http_is_what_the_topic_then_answers(
                 await produce(at, settings.plays_topic, play_value("u", "t7"))
                 updated = await response.content.readuntil(b"\n\n")
             late = await asker.ask("POST", "/api/v1/listener", json={"user_id": "u"})
-            feed.sampling.sample()
+            beside.feed.sampling.sample()
             figures = await asker.ask("GET", "/api/v1/figures")
-        listening.close()
+        await beside.close()
 
     assert found.json == {"user_id": "u"}
     assert (early.status, early.json["lists"], len(early.json["plays"])) == (200, [], 3)
@@ -92,18 +90,15 @@ async def test_tracks_have_the_names_that_the_catalogue_gives_them(
     await write_entries(kafka.connection, settings.catalogue_topic, entries)
 
     async with running(settings) as worker:
-        listening, names = create_listening(settings, worker, 1), create_names(settings)
-        feed, peers = create_feed(settings, worker), create_peers(settings, worker)
-        queries = create_queries(settings, worker, listening, feed=feed, peers=peers, names=names)
-        names.start()
-        async with asking_of(queries, worker.answering.metrics.registry) as asker:
-            await until(lambda: names.is_current, "the names are read")
+        beside = create_beside(settings, worker, 1)
+        beside.names.start()
+        async with asking_of(beside.queries, worker.answering.metrics.registry) as asker:
+            await until(lambda: beside.names.is_current, "the names are read")
             by_id = await asker.ask("POST", "/api/v1/tracks", json={"track_ids": ["t3", "t4", "none"]})
             by_row = await asker.ask("POST", "/api/v1/tracks", json={"rows": [3]})
             found = await asker.ask("POST", "/api/v1/tracks/search", json={"text": "radioh"})
             beyond = await asker.ask("POST", "/api/v1/tracks", json={"rows": [99]})
-        await names.stop()
-        listening.close()
+        await beside.close()
 
     assert [(track["row"], track["title"], track["is_withdrawn"]) for track in by_id.json] == [
         (3, "Idioteque", False), (4, None, True), (None, None, False),
