@@ -6,6 +6,9 @@ from contextlib import aclosing
 from itertools import islice
 from typing import Final
 
+from aiokafka import ConsumerRecord
+
+from models.plays.catalogue import track_key
 from streamer.errors import ContractError
 from streamer.kafka.admin import KafkaAdmin
 from streamer.kafka.clients import running
@@ -26,12 +29,26 @@ async def find_entries(connection: Connection, topic: str, track_ids: Collection
     Raises:
         ContractError: there is no such topic.
     """
-    wanted, found = frozenset(track_ids), dict[str, Entry]()
-    async with aclosing(_read(connection, topic)) as entries:
-        async for entry in entries:
+    wanted, newest = frozenset(track_ids), _Newest()
+    async with aclosing(_read(connection, topic)) as records:
+        async for record, entry in records:
             if not wanted or entry.track_id in wanted:
-                found[entry.track_id] = entry
-    return found
+                newest.note(record, entry)
+    return newest.entries
+
+
+async def find_named(connection: Connection, topic: str, keys: Collection[int]) -> dict[int, Entry]:
+    """Return the newest entry of tracks by their keys, those that have one; reads all, as `find_entries` does.
+
+    Raises:
+        ContractError: there is no such topic.
+    """
+    wanted, newest = frozenset(keys), _Newest()
+    async with aclosing(_read(connection, topic)) as records:
+        async for record, entry in records:
+            if track_key(entry.track_id) in wanted:
+                newest.note(record, entry)
+    return {track_key(track_id): entry for track_id, entry in newest.entries.items()}
 
 
 async def find_known(connection: Connection, topic: str) -> frozenset[str]:
@@ -40,17 +57,38 @@ async def find_known(connection: Connection, topic: str) -> frozenset[str]:
     Raises:
         ContractError: there is no such topic.
     """
-    async with aclosing(_read(connection, topic)) as entries:
-        return frozenset([entry.track_id async for entry in entries])
+    async with aclosing(_read(connection, topic)) as records:
+        return frozenset([entry.track_id async for _, entry in records])
 
 
-async def _read(connection: Connection, topic: str) -> AsyncGenerator[Entry, None]:
-    """Yield the entries that name a track, to the topic's end."""
+class _Newest:
+    """Finds the newest entry of each track: the last one of a partition, the one written last of several.
+
+    Attributes:
+        entries: by track id.
+    """
+
+    def __init__(self) -> None:
+        self.entries: dict[str, Entry] = {}
+        self._written: dict[str, tuple[int, int]] = {}  # by track id: partition and timestamp
+
+    def note(self, record: "ConsumerRecord[bytes, bytes]", entry: Entry) -> None:
+        """Note the next record of a partition."""
+        partition, at_ms = self._written.get(entry.track_id, (record.partition, 0))
+        if partition == record.partition or at_ms <= record.timestamp:
+            self.entries[entry.track_id] = entry
+            self._written[entry.track_id] = (record.partition, record.timestamp)
+
+
+async def _read(
+    connection: Connection, topic: str
+) -> "AsyncGenerator[tuple[ConsumerRecord[bytes, bytes], Entry], None]":
+    """Yield the entries that name a track with their records, to the topic's end."""
     partitions = await _partitions(connection, topic)
     async with aclosing(read_backlog(connection, topic, partitions)) as records:
         async for record in records:
             if (entry := read_entry(record.key, record.value)).track_id:
-                yield entry
+                yield record, entry
 
 
 async def write_entries(connection: Connection, topic: str, entries: Iterable[tuple[str, bytes | None]]) -> int:

@@ -111,7 +111,10 @@ def offset_reader_rights(settings: Settings) -> list[Right]:
 
 def listener_reader_rights(settings: Settings) -> list[Right]:
     """Return the rights of `listener`."""
-    read = (settings.changelog_topic, settings.short_term_topic, settings.long_term_topic, settings.releases_topic)
+    read = (
+        settings.changelog_topic, settings.short_term_topic, settings.long_term_topic, settings.releases_topic,
+        settings.catalogue_topic,
+    )  # fmt: skip
     return [*_on(settings.plays_topic, "Describe"), *(right for topic in read for right in _on(topic, "Read"))]
 
 

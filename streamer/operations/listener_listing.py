@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from streamer.letters.texts import escape
 from streamer.operations.shapes import (
     ForgetReceipt,
+    ListedTrack,
     ListenerShown,
     ListenersShown,
     RememberedPlay,
@@ -13,6 +14,7 @@ from streamer.operations.shapes import (
 )
 from streamer.operations.times import when
 from streamer.releases.first import FIRST_RELEASE
+from streamer.wire.catalogue import TrackRecord
 from streamer.wire.changelog import NO_MARK
 
 
@@ -64,12 +66,17 @@ def _state_lines(state: StateShown, offset: int | None) -> Iterator[str]:
     yield f"remembers   the latest {len(state.ring)} plays, and how often {state.num_counted} tracks were played"
     yield from (f"            {_play_line(play)}" for play in state.ring)
     if any(play.track is None for play in state.ring):
-        yield "            (# is the hash of a track that is in neither list)"
+        yield "            (# is the hash of a track that is in neither list, nor in the catalogue)"
 
 
 def _play_line(play: RememberedPlay) -> str:
     notes = [play.context] * (play.context != "none") + ["skipped"] * play.skipped + ["repeat"] * play.repeats
-    return f"{when(play.played_at_ms)}  {escape(play.track or f'#{play.track_key}'):24} {' '.join(notes)}".rstrip()
+    called = f"{play.track or f'#{play.track_key}'}  {_name(play)}".rstrip()
+    return f"{when(play.played_at_ms)}  {escape(called):24} {' '.join(notes)}".rstrip()
+
+
+def _name(track: RememberedPlay | ListedTrack) -> str:
+    return str(TrackRecord(track.title, track.artists))
 
 
 def _list_lines(shown: ShownList) -> Iterator[str]:
@@ -77,4 +84,6 @@ def _list_lines(shown: ShownList) -> Iterator[str]:
         f"{shown.horizon:11} {len(shown.tracks)} tracks at offset {shown.offset}, written {when(shown.emitted_at_ms)} "
         f"for the play at offset {shown.source_offset} by release {shown.release}"
     )
-    yield from (f"            {track.score:.4f}  {escape(track.id)}" for track in shown.tracks)
+    yield from (
+        f"            {track.score:.4f}  {escape(f'{track.id}  {_name(track)}'.rstrip())}" for track in shown.tracks
+    )

@@ -14,6 +14,7 @@ from streamer.kafka.connection import connection_of
 from streamer.kafka.letters import count_partitions
 from streamer.kafka.offsets import newest_marks, observing
 from streamer.operations.homes import homes_of
+from streamer.operations.listener_names import with_names
 from streamer.operations.newest_record import find_newest
 from streamer.operations.shapes import (
     ListedTrack,
@@ -55,7 +56,8 @@ async def look_at_listener(settings: Settings, user: str, limit_s: float) -> Lis
             champions = [notice.release_id for notice in await find_champions(connection, settings.releases_topic)]
             search = _Search(consumer, settings, user, {track_key(release_id): release_id for release_id in champions})
             found = [await search.look_at(number, partitioners) for number, partitioners in homes.items()]
-            return ListenersShown(tuple(found), champions[-1] if champions else None)
+            shown = ListenersShown(tuple(found), champions[-1] if champions else None)
+            return await with_names(connection, settings.catalogue_topic, shown)
     except TimeoutError:
         raise ListenerError(
             f"what Kafka holds of the listener was not found within {limit_s:g} s: give --within more seconds, or set "

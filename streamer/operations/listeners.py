@@ -36,8 +36,9 @@ def listener(settings: "Settings", *, user: str, limit_s: float, as_json: bool) 
     """Show what Kafka holds of a listener: where they live, state and lists.
 
     USER is the key of their plays. Changelog and lists are searched from their ends, so those who play are found at
-    once. Tracks are kept as hashes: the ids of those that are in the lists are shown. Without REFRAIN_PARTITIONER, each
-    partition is looked at that one of the usual partitioners would choose.
+    once. Tracks are kept as hashes: the ids of those that are in the lists or the catalogue are shown, with the names
+    that the catalogue gives them, for which all of it is read. Without REFRAIN_PARTITIONER, each partition is looked
+    at that one of the usual partitioners would choose.
     """
     from streamer.operations.listener_listing import to_text
     from streamer.operations.listener_state import look_at_listener

@@ -201,7 +201,7 @@ class Forgotten(msgspec.Struct, frozen=True):
 
 
 class RememberedPlay(msgspec.Struct, frozen=True):
-    """A play of the ring; the track's id is known if it is in one of the lists."""
+    """A play of the ring; the track's id is known if it is in one of the lists, or in the catalogue, as its name is."""
 
     track_key: str
     track: str | None
@@ -209,6 +209,8 @@ class RememberedPlay(msgspec.Struct, frozen=True):
     context: str
     skipped: bool
     repeats: bool
+    title: str | None = None
+    artists: tuple[str, ...] = ()
 
 
 class StateShown(msgspec.Struct, frozen=True):
@@ -240,10 +242,12 @@ class StateShown(msgspec.Struct, frozen=True):
 
 
 class ListedTrack(msgspec.Struct, frozen=True):
-    """A track of a list, with its score."""
+    """A track of a list, with its score, and the name that the catalogue gives it."""
 
     id: str
     score: float
+    title: str | None = None
+    artists: tuple[str, ...] = ()
 
 
 class ShownList(msgspec.Struct, frozen=True):

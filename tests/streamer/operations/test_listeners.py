@@ -8,6 +8,7 @@ import click
 import pytest
 from aiokafka import TopicPartition
 
+from streamer.kafka.catalogue import write_entries
 from streamer.kafka.connection import connection_of
 from streamer.kafka.offsets import observing
 from streamer.kafka.partitioner import PARTITIONERS
@@ -55,6 +56,8 @@ async def test_a_listener_is_shown_then_forgotten_with_a_receipt(
         await produce(at, settings.plays_topic, *plays, key=USER.encode())
         await produce(at, settings.plays_topic, play_value(OTHER, "t2"), key=OTHER.encode())
         await until_marked(answering, 3)
+        titles = [(f"t{n}", b'{"title": "No. %d", "artists": ["Nobody"]}' % n) for n in range(1, 12)]
+        await write_entries(connection_of(settings), settings.catalogue_topic, titles)
         await asyncio.to_thread(run_here, listener, settings, USER, "--json")
         await asyncio.to_thread(run_here, listener, settings, USER)
         shown = capsys.readouterr().out
@@ -75,6 +78,12 @@ async def test_a_listener_is_shown_then_forgotten_with_a_receipt(
     ]  # fmt: skip
     assert [each["horizon"] for each in found["lists"]] == ["short-term", "long-term"]
     assert found["lists"][0]["tracks"][0]["score"] > 0
+    assert [(play["track"], play["title"], play["artists"]) for play in state["ring"]] == [
+        ("t1", "No. 1", ["Nobody"])
+    ] * 3
+    for track in found["lists"][0]["tracks"]:
+        assert track["title"] == (None if track["id"] == "t0" else f"No. {track['id'][1:]}")
+    assert "t1  Nobody: No. 1" in rest
     assert f"lineage     folded from 3 plays by release {release.release_id}" in rest
     assert "\nlong-term   " in rest
     assert "first release" not in rest
