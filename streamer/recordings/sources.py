@@ -130,6 +130,9 @@ def open_database(time_zone: str) -> duckdb.DuckDBPyConnection:
         RecordingError: there is no such time zone.
     """
     connection = duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False})
+    connection.execute(
+        "SET enable_progress_bar = false"
+    )  # DuckDB draws one in standard output where Python runs no file
     try:
         connection.execute(f"SET TimeZone = {quoted(time_zone)}")
     except duckdb.Error as exc:

@@ -1,5 +1,7 @@
 """How far a reading has come."""
 
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -29,3 +31,14 @@ def test_what_is_read_is_shown_in_bytes_of_the_recording(tmp_path: Path, kind: s
     assert shown == sorted(shown)
     assert shown[0] == pytest.approx((tmp_path / "a.csv").stat().st_size, rel=0.1)
     assert shown[-1] == pytest.approx(num_bytes_of(tmp_path), abs=200)  # a zip archive also names its files
+
+
+def test_duckdb_draws_nothing_of_its_own() -> None:
+    statements = (
+        "from streamer.recordings.sources import open_database\n"
+        "print(open_database('UTC').execute(\"SELECT current_setting('enable_progress_bar')\").fetchone()[0])"
+    )
+
+    shown = subprocess.check_output([sys.executable, "-c", statements], text=True)  # here its default would be True
+
+    assert shown == "False\n"
