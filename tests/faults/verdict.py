@@ -160,8 +160,11 @@ def _judge_dead_letters(deployment: Deployment, leftovers: Leftovers) -> None:
         for place, event in _places(deployment)
         if event.is_bad
     )
-    given, forgotten = [], []
+    given, forgotten, removed = [], [], []
     for record in leftovers.dead_letters:
+        if record.value is None and not record.headers:
+            removed.append(record.key)
+            continue
         if (request := read_request(record)) is not None:
             forgotten.append((request.key, request.user))
             continue
@@ -177,6 +180,18 @@ def _judge_dead_letters(deployment: Deployment, leftovers: Leftovers) -> None:
     assert sorted(forgotten) == sorted(
         (b"forget:%d:%d" % place, event.key) for place, event in _places(deployment) if event.forgets
     )
+    assert set(removed) <= {key for key, _ in forgotten} | _of_the_forgotten(
+        deployment, [user for _, user in forgotten]
+    )
+
+
+def _of_the_forgotten(deployment: Deployment, users: Sequence[bytes]) -> set[bytes]:
+    """Return the keys of the letters that name a forgotten listener, which a worker removes after a while."""
+    return {
+        b"%s:%d:%d" % (deployment.settings.plays_topic.encode(), *place)
+        for place, event in _places(deployment)
+        if event.is_bad and any(user in (event.key or b"") + b" " + (event.value or b"") for user in users)
+    }
 
 
 def _judge_changelog(deployment: Deployment, changelog: Sequence[Record]) -> dict[bytes, bytes | None]:
