@@ -49,6 +49,7 @@ class Owners:
         plays_topic: whose partitions are owned.
         changelog_topic: whose partitions are owned, or kept as replicas.
         clock: seconds.
+        idle_s: seconds without a look after which the connection is closed.
     """
 
     def __init__(
@@ -57,12 +58,15 @@ class Owners:
         group_id: str,
         plays_topic: str,
         changelog_topic: str,
+        *,
         clock: Callable[[], float] = time.monotonic,
+        idle_s: float = _IDLE_S,
     ) -> None:
-        self._connection, self._group_id, self._clock = connection, group_id, clock
+        self._connection, self._group_id, self._clock, self._idle_s = connection, group_id, clock, idle_s
         self._topics = plays_topic, changelog_topic
         self._asking = asyncio.Lock()
         self._known, self._asked_s = Ownership(is_moving=True, peers=()), -float("inf")
+        self._failure = ""
         self._admin: KafkaAdmin | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -75,12 +79,14 @@ class Owners:
         """
         async with self._asking:
             if self._clock() - self._asked_s >= _FRESH_S:
-                self.note(await self._ask())
+                await self._learn()
+            if self._failure:
+                raise KafkaUnavailableError(self._failure)
             return self._known
 
     def note(self, group: Group) -> None:
         """Note what the coordinator says now."""
-        self._asked_s = self._clock()
+        self._asked_s, self._failure = self._clock(), ""
         if group.is_moving:
             self._known = Ownership(is_moving=True, peers=self._known.peers)
             return
@@ -99,27 +105,28 @@ class Owners:
         if admin:
             await admin.__aexit__()
 
-    async def _ask(self) -> Group:
+    async def _learn(self) -> None:
+        """Ask; what comes of it holds for all who wait, also that Kafka does not answer."""
         try:
             async with asyncio.timeout(_ANSWER_LIMIT_S):
                 self._admin = self._admin or await KafkaAdmin(self._connection).__aenter__()
-                group = await self._admin.describe_group(self._group_id)
+                self.note(await self._admin.describe_group(self._group_id))
         except (KafkaError, ContractError, OSError) as exc:  # a TimeoutError is an OSError
             await self.close()
             cause = str(exc) or type(exc).__name__
-            raise KafkaUnavailableError(f"Kafka does not say who owns which partition: {cause}; ask again") from exc
-        self._close_when_idle()
-        return group
+            self._asked_s = self._clock()
+            self._failure = f"Kafka does not say who owns which partition: {cause}; ask again"
+        else:
+            self._close_when_idle()
 
     def _close_when_idle(self) -> None:
         if self._idle:
             self._idle.cancel()
-        self._idle = asyncio.get_running_loop().call_later(_IDLE_S, self._start_closing)
+        self._idle = asyncio.get_running_loop().call_later(self._idle_s, self._start_closing)
 
     def _start_closing(self) -> None:
         self._closing = asyncio.ensure_future(self._close_idle())
 
     async def _close_idle(self) -> None:
         async with self._asking:
-            if self._clock() - self._asked_s >= _IDLE_S:
-                await self.close()
+            await self.close()

@@ -10,7 +10,7 @@ import asyncio
 import dataclasses
 from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -34,6 +34,7 @@ _REFUSED: Final = (web.HTTPUnauthorized.status_code, web.HTTPForbidden.status_co
 _NO_TOKENS: Final = "without tokens, workers answer each other on a loopback address alone; set REFRAIN_READ_TOKEN"
 _GONE: Final = Problem("moving", "the worker that followed this listener has gone; ask again")
 _LAST_WORDS: Final = (b"event: moving", b"event: error")
+_Said = TypeVar("_Said", bound=msgspec.Struct)
 _FAILURE: Final = msgspec.json.Decoder(Failure)
 
 
@@ -61,25 +62,19 @@ class Peers:
         """Return routes that pass a question on where the listener is elsewhere."""
         return [dataclasses.replace(route, answer=self._answer(route)) for route in routes]
 
-    async def ask_all(self, path: str) -> dict[str, bytes]:
-        """Ask all other workers, at once; return the answers of those that gave one in time, by the name in the group.
+    async def ask_all(self, path: str, answers: type[_Said]) -> dict[Peer, _Said]:
+        """Ask all other workers at once; return what those say that answer within a second.
+
+        Args:
+            path: of a question by GET, which any worker answers of itself.
+            answers: what the answer is decoded to.
 
         Raises:
             KafkaUnavailableError: Kafka does not say who they are.
         """
         peers = [peer for peer in (await self.owners.look()).peers if peer.url and peer.member_id != self.member_id()]
-
-        async def ask(peer: Peer) -> bytes:
-            try:
-                called = await self.calls.ask(
-                    "GET", f"{peer.url}{path}", self._authorization(), limit_s=_STATUS_LIMIT_S
-                )
-            except UnreachedError:
-                return b""
-            return called.body if called.status == web.HTTPOk.status_code else b""
-
-        answers = await asyncio.gather(*map(ask, peers))
-        return {peer.member_id: answer for peer, answer in zip(peers, answers, strict=True) if answer}
+        said = await asyncio.gather(*(self._ask_self(peer, path, answers) for peer in peers))
+        return {peer: answer for peer, answer in zip(peers, said, strict=True) if answer is not None}
 
     async def close(self) -> None:
         """Disconnect."""
@@ -157,6 +152,13 @@ class Peers:
 
     def _authorization(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.token}"} if self.token else {}
+
+    async def _ask_self(self, peer: Peer, path: str, answers: type[_Said]) -> _Said | None:
+        try:
+            called = await self.calls.ask("GET", peer.url + path, self._authorization(), limit_s=_STATUS_LIMIT_S)
+            return msgspec.json.decode(called.body, type=answers) if called.status == web.HTTPOk.status_code else None
+        except (UnreachedError, msgspec.MsgspecError):
+            return None
 
     async def _relay(self, request: web.Request, stream: Stream) -> web.StreamResponse:
         try:

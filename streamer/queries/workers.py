@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 
-import msgspec
-
 from streamer.queries.peers import Peers
 from streamer.queries.routes import Asked, Right, Route
 from streamer.wire.views_access import Nothing
@@ -26,15 +24,16 @@ def worker_routes(peers: Peers, release: Callable[[], str | None], num_partition
 
     async def workers(_: Asked[Nothing]) -> ShownWorkers:
         ownership = await peers.owners.look()
-        said = await peers.ask_all(_SELF)
+        said = await peers.ask_all(_SELF, ShownSelf)
         here = ShownSelf(peers.member_id(), release())
         shown = []
         for peer in ownership.peers:
-            its = here if peer.member_id == here.member_id else _read(said.get(peer.member_id), peer.member_id)
+            its = here if peer.member_id == here.member_id else said.get(peer)
+            is_it = its is not None and its.member_id == peer.member_id  # and no other worker answers at its address
             shown.append(
                 ShownWorker(
-                    identity=peer.identity, url=peer.url or None, is_self=its is here, is_reachable=its is not None,
-                    partitions=peer.partitions, standbys=peer.standbys, release=its.release if its else None,
+                    identity=peer.identity, url=peer.url or None, is_self=its is here, is_reachable=is_it,
+                    partitions=peer.partitions, standbys=peer.standbys, release=its.release if its and is_it else None,
                 )
             )  # fmt: skip
         return ShownWorkers("moving" if ownership.is_moving else "stable", tuple(shown), num_partitions)
@@ -44,12 +43,3 @@ def worker_routes(peers: Peers, release: Callable[[], str | None], num_partition
         Route("GET", "/api/v1/workers", Right.READ, "Who answers which partition, and where.", workers,
               answers=ShownWorkers),
     ]  # fmt: skip
-
-
-def _read(answer: bytes | None, member_id: str) -> ShownSelf | None:
-    """Read what a worker says of itself; None if it said nothing, or if another one answers at its address."""
-    try:
-        said = msgspec.json.decode(answer or b"", type=ShownSelf)
-    except msgspec.MsgspecError:
-        return None
-    return said if said.member_id == member_id else None

@@ -125,7 +125,9 @@ def _start_tasks(
 
 async def _url(settings: Settings, port: int) -> str:
     """Return the address that the other workers are told."""
-    return settings.advertised_url or await own_url(settings.web_host, port, connection_of(settings).servers)
+    url = settings.advertised_url or await own_url(settings.web_host, port, connection_of(settings).servers)
+    logger.info("address told to the other workers url=%s", url)
+    return url
 
 
 async def _stop(running: _Running) -> None:

@@ -22,6 +22,7 @@ from streamer.queries.peers import Peers
 from streamer.queries.routes import EVENTS, Asked, Right, Route
 from streamer.queries.workers import worker_routes
 from streamer.wire.views_questions import ListenerQuestion
+from streamer.wire.views_workers import ShownSelf
 from tests.asking import Asker, asking
 from tests.until import until
 
@@ -207,7 +208,7 @@ async def test_an_owner_that_does_not_answer_is_named_with_what_to_do(unused_tcp
             introduce(a, others=others)
             said[user] = await a.ask(user)
         introduce(a, others=others)
-        answers = await a.peers.ask_all("/api/v1/worker")
+        answers = await a.peers.ask_all("/api/v1/worker", ShownSelf)
     server.close()
 
     remedy = "if it is gone, another worker takes over once its session has expired"

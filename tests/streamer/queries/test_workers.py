@@ -1,7 +1,9 @@
 """Real workers on a real Kafka, of which any is asked about listeners of all."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,22 @@ class Workers:
         async with self.session.request(method, f"{self.cluster.url(name)}/api/v1/{path}", json=question) as response:
             return response.status, await response.json()
 
+    @asynccontextmanager
+    async def following(self, name: str, user: str) -> AsyncIterator[AsyncIterator[tuple[str, Any]]]:
+        """Follow a listener; yield the events with their data, until there are no more."""
+        url = f"{self.cluster.url(name)}/api/v1/listener/follow"
+        async with self.session.post(url, json={"user_id": user}) as response:
+            assert response.status == 200
+            yield events_of(response)
+
+    async def play(self, user: str, partition: int) -> None:
+        """Let a listener play t9."""
+        settings = self.cluster.settings
+        producer = AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap_servers)
+        async with producer:
+            value = play_value(user, "t9", NOON_MS + 1)
+            await producer.send_and_wait(settings.plays_topic, value, user.encode(), partition=partition)
+
     async def stable(self, num_workers: int) -> Sequence[Any]:
         """Wait until so many workers share the partitions, and return them."""
 
@@ -56,6 +74,16 @@ class Workers:
             return answer if status == 200 else None
 
         return await until_awaited(view, f"{name} answers")
+
+
+async def events_of(response: aiohttp.ClientResponse) -> AsyncIterator[tuple[str, Any]]:
+    text = b""
+    async for piece in response.content.iter_any():
+        *events, text = (text + piece).split(b"\n\n")
+        for event in events:
+            if not event.startswith(b":"):
+                name, _, data = event.partition(b"\n")
+                yield name.decode().removeprefix("event: "), json.loads(data.removeprefix(b"data: "))
 
 
 @pytest.fixture
@@ -111,8 +139,14 @@ async def test_any_worker_answers_for_all_and_says_so_while_one_is_lost(workers:
         (user, view) for user in USERS
         if (view := await workers.answered("worker-0", user))["lineage"]["partition"] in lost["partitions"]
     ]  # fmt: skip
-    workers.cluster.kill_worker(int(lost["identity"].removeprefix("worker-")))
-    codes = await until_found_again(workers, mine, view)
+    async with workers.following("worker-0", mine) as events:
+        assert await anext(events) == ("listener", view)
+        await workers.play(mine, view["lineage"]["partition"])
+        name, shown = await anext(events)
+        assert (name, [play["track_id"] for play in shown["plays"]]) == ("listener", ["t9", "t5", "t2", "t1"])
+        workers.cluster.kill_worker(int(lost["identity"].removeprefix("worker-")))
+        assert [name async for name, _ in events] == ["moving"]
+    codes = await until_found_again(workers, mine, shown)
 
     assert codes == ["elsewhere", "moving", "found"]
     left = await workers.stable(2)
