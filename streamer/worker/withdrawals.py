@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from models.plays.catalogue import track_key
 from streamer.kafka.blocks import BlockWatch
 from streamer.kafka.follower import Follower, Portion, from_the_beginning
+from streamer.kafka.withdrawn_keys import Backlog, Said, changed
 from streamer.metrics import WorkerMetrics
 from streamer.runtime.tasks import watch_vital
 from streamer.wire.catalogue import read_entry
 from streamer.worker.narrowing import NOTHING
-from streamer.worker.withdrawn_keys import Backlog, Said, changed
 
 logger = logging.getLogger(__name__)
 

@@ -2,8 +2,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamer.kafka.withdrawn_keys import Backlog, Said, changed
 from streamer.worker.narrowing import NOTHING
-from streamer.worker.withdrawn_keys import Backlog, Said, changed
 
 
 @given(st.lists(st.dictionaries(st.integers(0, 12), st.booleans(), min_size=1)))
