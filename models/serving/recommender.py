@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.networks.network import Network, TasteNetwork
-from models.plays.catalogue import FIRST_TRACK, PAD, Catalogue
+from models.plays.catalogue import FIRST_TRACK, PAD, UNKNOWN, Catalogue
 from models.serving.compiled_network import CompiledNetwork
 from models.serving.compiled_reranker import CompiledReranker
 from models.serving.first_stage import ExactFirstStage, FirstStage
@@ -61,6 +61,11 @@ class Recommender:
             first_stage=self.first_stage.without(withdrawn),
         )
         return other
+
+    def without_keys(self, keys: NDArray[np.uint64]) -> Recommender:
+        """Return one whose lists hold none of the tracks with some keys, uint64 (W,), known to it or not."""
+        rows = self.catalogue.rows(keys)
+        return self.without(rows[rows != UNKNOWN] - FIRST_TRACK)
 
     def listable(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return catalogue rows, of any shape, with PAD in place of withdrawn tracks."""

@@ -58,11 +58,12 @@ def optional_rights(settings: Settings) -> list[Right]:
 def trainer_rights(settings: Settings) -> list[Right]:
     """Return the rights of a trainer."""
     answers = (settings.short_term_topic, settings.long_term_topic)
-    checked = (settings.changelog_topic, *answers, settings.catalogue_topic)
+    checked = (settings.changelog_topic, *answers)
     return [
         *_on(settings.plays_topic, "Read", "DescribeConfigs"),
         *_on(settings.dead_letter_topic, "Read", "Write", "DescribeConfigs"),
         *_on(settings.releases_topic, "Read", "Write", "DescribeConfigs"),
+        *_on(settings.catalogue_topic, "Read", "DescribeConfigs"),
         *(right for topic in checked for right in _on(topic, "Describe", "DescribeConfigs")),
     ]
 

@@ -1,10 +1,16 @@
 """The keys of withdrawn tracks: worked out from all records of the catalogue, and changed by later ones."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
+from aiokafka import ConsumerRecord
 from numpy.typing import NDArray
+
+from models.plays.catalogue import track_key
+from streamer.wire.catalogue import Entry
+
+_OFFSET_BITS: Final = 48
 
 
 class Said(NamedTuple):
@@ -21,6 +27,12 @@ class Said(NamedTuple):
     written_at_ms: int
     place: int
     withdraws: bool
+
+
+def said_by(record: "ConsumerRecord[bytes, bytes]", entry: Entry) -> Said:
+    """Return what a record says of the track that its entry names."""
+    place = record.partition << _OFFSET_BITS | record.offset
+    return Said(track_key(entry.track_id), record.timestamp, place, entry.withdraws)
 
 
 class Backlog:
@@ -43,6 +55,8 @@ class Backlog:
 
     def withdrawn(self) -> NDArray[np.uint64]:
         """Return the keys of the tracks whose newest record withdraws them, uint64 (W,), rising."""
+        if not self._parts:
+            return np.empty(0, np.uint64)
         keys, order, withdraws = (np.concatenate(column) for column in zip(*self._parts, strict=True))
         places = np.lexsort((order[:, 1], order[:, 0], keys))
         keys, withdraws = keys[places], withdraws[places]

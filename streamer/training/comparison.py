@@ -6,7 +6,7 @@ and its paragraph. Everything here computes and blocks.
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -18,7 +18,7 @@ from models.evaluation.live import live_hit_rate, live_hits
 from models.evaluation.metrics import Estimate
 from models.evaluation.panel import Outcomes, Panel, choose_panel, weigh, weigh_differences
 from models.evaluation.protocol import evaluate, rank_anchors_as_served
-from models.plays.catalogue import track_keys
+from models.plays.catalogue import FIRST_TRACK, UNKNOWN, track_keys
 from models.plays.split import Lists, Plays, Split, split_plays
 from models.release import Release
 from models.release_files import Json
@@ -55,12 +55,14 @@ class Terms:
         fresh_after_s: of the gate.
         num_new: how many of the window's plays are new to every fit; listeners with older plays are long-known.
         traffic: a sentence on the plays left out; may be empty.
+        withdrawn: uint64 (W,), the keys of tracks that no list may hold, as a worker leaves them out.
     """
 
     now_ms: int
     fresh_after_s: float
     num_new: int
     traffic: str = ""
+    withdrawn: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
 
 
 def columns(plays: ArchivedPlays) -> Plays:
@@ -71,7 +73,9 @@ def columns(plays: ArchivedPlays) -> Plays:
 def judge_candidate(
     plays: ArchivedPlays, split: Split, candidate: Recommender, champion: Release | None, terms: Terms
 ) -> Judgement:
-    """Compare a candidate with the champion and the baselines.
+    """Compare a candidate with the champion and the baselines, all of them without the withdrawn tracks.
+
+    A play of a withdrawn track is a miss for each of them, and no part of the live hit rate.
 
     Args:
         plays: the window.
@@ -80,7 +84,10 @@ def judge_candidate(
         champion: None if there is none, or if it cannot be loaded.
         terms: of the judgement.
     """
-    lists = _answer(split, candidate, champion)
+    candidate = candidate.without_keys(terms.withdrawn)
+    if champion is not None:
+        champion = dataclasses.replace(champion, recommender=champion.recommender.without_keys(terms.withdrawn))
+    lists = _answer(split, candidate, champion, terms.withdrawn)
     panel = choose_panel(split, _known_before_ms(plays, split, terms.num_new))
     outcomes = {name: panel.measure(each) for name, each in lists.items()}
     evidence = Evidence(
@@ -92,24 +99,29 @@ def judge_candidate(
     )
     verdict = judge(evidence, fresh_after_s=terms.fresh_after_s)
     held_out = np.flatnonzero(plays.played_at_ms >= split.t2_ms)  # of a backlog, not those that arrived last
-    live = measure_live(candidate, plays, held_out[-LIVE_PLAYS:])
+    live = measure_live(candidate, plays, held_out[-LIVE_PLAYS:], terms.withdrawn)
     metrics: dict[str, Json] = {
         "held_out_from_ms": split.t2_ms,
         "held_out_until_ms": int(plays.played_at_ms.max()) + 1,
         "passed": verdict.may_be_released,
         "verdict": verdict.paragraph,
         "gate": dataclasses.asdict(evidence),
+        "tracks_withdrawn": len(terms.withdrawn),
         "live_hit_rate": None if live is None else dataclasses.asdict(live),
     }
     return Judgement(metrics | {name: evaluate(split, "test", each).to_dict() for name, each in lists.items()}, verdict)
 
 
-def _answer(split: Split, candidate: Recommender, champion: Release | None) -> dict[str, Lists]:
+def _answer(
+    split: Split, candidate: Recommender, champion: Release | None, withdrawn: NDArray[np.uint64]
+) -> dict[str, Lists]:
     """Let the candidate, the champion and the baselines answer the held-out plays."""
+    rows = split.catalogue.rows(withdrawn)
+    unlisted = rows[rows != UNKNOWN] - FIRST_TRACK
     lists = {"candidate": rank_anchors_as_served(candidate, split, "test")}
     if champion is not None:
         lists[champion.release_id] = rank_anchors_as_served(champion.recommender, split, "test")
-    return lists | {name: BASELINES[name].fit(split).rank(split, "test") for name in CHEAP_BASELINES}
+    return lists | {name: BASELINES[name].fit(split).rank(split, "test", unlisted) for name in CHEAP_BASELINES}
 
 
 def _lead_over(baseline: str, champion: Release | None, outcomes: Mapping[str, Mapping[str, Outcomes]]) -> BaselineLead:
@@ -120,20 +132,24 @@ def _lead_over(baseline: str, champion: Release | None, outcomes: Mapping[str, M
     )
 
 
-def measure_live(recommender: Recommender, plays: ArchivedPlays, judged: NDArray[np.int64]) -> Estimate | None:
+def measure_live(
+    recommender: Recommender, plays: ArchivedPlays, judged: NDArray[np.int64], withdrawn: NDArray[np.uint64]
+) -> Estimate | None:
     """Measure the live hit rate on some plays of a window; None if too few listeners played them.
 
     Args:
-        recommender: answers.
+        recommender: answers, without the withdrawn tracks.
         plays: the window.
         judged: int64, indices of the plays; those before the latest `LIVE_CONTEXT_PLAYS` are skipped.
+        withdrawn: uint64 (W,), keys of tracks whose plays judge nobody: no fit can bring them back into a list.
     """
     is_judged = np.zeros(len(plays), np.bool_)
     is_judged[judged] = True
     newest = np.arange(max(0, len(plays) - LIVE_CONTEXT_PLAYS), len(plays))
     recent = plays.take(newest)
     keys = track_keys(recent.track_ids)[recent.tracks]
-    hits = live_hits(recommender, recent.users, keys, recent.played_at_ms, recent.contexts, is_judged=is_judged[newest])
+    is_judged = is_judged[newest] & ~np.isin(keys, withdrawn)
+    hits = live_hits(recommender, recent.users, keys, recent.played_at_ms, recent.contexts, is_judged=is_judged)
     return live_hit_rate(hits, recent.users)
 
 

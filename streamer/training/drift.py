@@ -3,6 +3,7 @@
 import logging
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.evaluation.live import has_fallen
 from models.evaluation.metrics import Estimate
@@ -37,14 +38,18 @@ class DriftWatch:
         self._num_looked_at = self._archive.num_appended
         return True
 
-    def has_drifted(self, champion: Release) -> bool:
+    def has_drifted(self, champion: Release, withdrawn: NDArray[np.uint64]) -> bool:
         """Measure the champion's rate on the newest plays; check whether it has fallen significantly since its release.
 
         Blocks for seconds.
+
+        Args:
+            champion: the release that answers.
+            withdrawn: uint64 (W,), keys of tracks that no list may hold.
         """
         plays = self._archive.read_newest(LIVE_CONTEXT_PLAYS)
         judged = np.arange(len(plays))[-min(LIVE_PLAYS, self._archive.num_new) :]
-        now = measure_live(champion.recommender, plays, judged)
+        now = measure_live(champion.recommender.without_keys(withdrawn), plays, judged, withdrawn)
         if now is None:
             return False
         self._metrics.live_hit_rate.set(now.mean)

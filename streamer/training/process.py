@@ -36,6 +36,7 @@ def trainer_config(settings: Settings) -> TrainerConfig:
         releasing=ReleasingConfig(
             connection=connection_of(settings),
             releases_topic=settings.releases_topic,
+            catalogue_topic=settings.catalogue_topic,
             releases_url=settings.releases_url,
             checkpoint_dir=settings.archive_dir / "fit",
             window_plays=settings.train_window_plays,

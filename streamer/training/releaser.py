@@ -42,6 +42,7 @@ from streamer.training.progress import FitStopped, report_progress, show_progres
 from streamer.training.publication import Publisher
 from streamer.training.shards import shards_directory
 from streamer.training.triggers import Thresholds, Trigger
+from streamer.training.withdrawn import WithdrawnTracks
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ class ReleasingConfig:
     Attributes:
         connection: to Kafka.
         releases_topic: where the alias is moved.
+        catalogue_topic: says which tracks are withdrawn.
         releases_url: fsspec URL under which releases are saved.
         checkpoint_dir: where a fit records its progress; used by one trainer only.
         window_plays: how many of the newest plays a network learns from; bounds the memory of a fit. The second stage
@@ -68,6 +70,7 @@ class ReleasingConfig:
 
     connection: Connection
     releases_topic: str
+    catalogue_topic: str
     releases_url: str
     checkpoint_dir: Path
     window_plays: int
@@ -115,6 +118,7 @@ class Releaser:
         self._checkpoint = CheckpointFile(
             config.checkpoint_dir, shards_directory=shards_directory(archive.directory, config.checkpoint_dir)
         )
+        self._withdrawn = WithdrawnTracks(config.connection, config.catalogue_topic)
         self._champion: Release | None = None
         self._passed: Candidate | None = None
         self._refused_from: object = None  # a candidate from this release was refused: the next fit starts afresh
@@ -133,8 +137,9 @@ class Releaser:
             await self._first.look()
         if due is not None or not self._drift.claim_look():
             return due
-        champion = await self._load_champion()
-        has_drifted = champion is not None and await asyncio.to_thread(self._drift.has_drifted, champion)
+        if (champion := await self._load_champion()) is None:
+            return None
+        has_drifted = await asyncio.to_thread(self._drift.has_drifted, champion, await self._withdrawn.find())
         return Trigger.DRIFT if has_drifted else None
 
     async def release(self, trigger: Trigger, stopping: asyncio.Event) -> SavedRelease | None:
@@ -195,7 +200,8 @@ class Releaser:
         """Fit in a thread, starting from the champion unless a candidate that did so was refused."""
         started_s = time.perf_counter()
         plays, traffic = await asyncio.to_thread(leave_out_scripts, plays, num_new)
-        terms = Terms(int(self._clock() * 1000), self._config.fresh_after_s, num_new, traffic)
+        withdrawn = await self._withdrawn.find()
+        terms = Terms(int(self._clock() * 1000), self._config.fresh_after_s, num_new, traffic, withdrawn)
         start = None if champion is None or champion.release_id == self._refused_from else champion
         with report_progress(lambda _: stopping.is_set()) as report:
             progress = show_progress(self._metrics, report)

@@ -6,7 +6,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.plays.catalogue import FIRST_TRACK, UNKNOWN
 from models.release import Release
 
 NOTHING: Final = np.empty(0, np.uint64)
@@ -38,7 +37,6 @@ class Narrowing:
             self._latest = None
             return release
         if self._latest is None or self._latest.whole is not release or self._latest.withdrawn is not withdrawn:
-            rows = release.catalogue.rows(withdrawn)
-            recommender = release.recommender.without(rows[rows != UNKNOWN] - FIRST_TRACK)
-            self._latest = _Narrowed(release, withdrawn, replace(release, recommender=recommender))
+            narrow = replace(release, recommender=release.recommender.without_keys(withdrawn))
+            self._latest = _Narrowed(release, withdrawn, narrow)
         return self._latest.narrow

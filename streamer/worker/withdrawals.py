@@ -14,10 +14,9 @@ import numpy as np
 from aiokafka import ConsumerRecord
 from numpy.typing import NDArray
 
-from models.plays.catalogue import track_key
 from streamer.kafka.blocks import BlockWatch
 from streamer.kafka.follower import Follower, Portion, from_the_beginning
-from streamer.kafka.withdrawn_keys import Backlog, Said, changed
+from streamer.kafka.withdrawn_keys import Backlog, Said, changed, said_by
 from streamer.metrics import WorkerMetrics
 from streamer.runtime.tasks import watch_vital
 from streamer.wire.catalogue import read_entry
@@ -26,7 +25,6 @@ from streamer.worker.narrowing import NOTHING
 logger = logging.getLogger(__name__)
 
 MAX_RECORDS: Final = 500  # at once: a batch of plays waits for them, some ms
-_OFFSET_BITS: Final = 48
 
 
 class Withdrawals:
@@ -106,8 +104,7 @@ class Withdrawals:
             if entry.refusal is not None:
                 self._refuse(record, entry.refusal.cause, entry.refusal.reason)
             if entry.track_id:
-                place = record.partition << _OFFSET_BITS | record.offset
-                said.append(Said(track_key(entry.track_id), record.timestamp, place, entry.withdraws))
+                said.append(said_by(record, entry))
         return said
 
     def _refuse(self, record: "ConsumerRecord[bytes, bytes]", cause: str, reason: str) -> None:

@@ -21,6 +21,7 @@ from models.serving.ranking import top_k
 _NUM_DAMPED: Final = 20
 _MAX_SCORES: Final = 1 << 22  # held at once: 16 MiB
 _TIE_BREAK: Final = 1e-3  # share that the most popular track's score gains: enough to break ties in float32
+_NONE: Final = np.empty(0, np.int64)
 _UNSCORED: Final = 1e-30  # replaces a score of 0; below every other score
 
 
@@ -68,17 +69,23 @@ class FittedBaseline:
     long_term: Scorer
     damping: float
 
-    def rank(self, split: Split, part: Part) -> Lists:
-        """Answer at every anchor of a part by the protocol."""
+    def rank(self, split: Split, part: Part, withdrawn: NDArray[np.int64] = _NONE) -> Lists:
+        """Answer at every anchor of a part by the protocol, with none of some tracks: int64 (W,), 0..M-1."""
         anchors = split.anchors(part)
-        (lists,) = rank(self.short_term, split, anchors, [self.damping])
+        (lists,) = rank(self.short_term, split, anchors, [self.damping], withdrawn)
         if self.long_term is self.short_term:
             return lists
-        (long_term,) = rank(self.long_term, split, anchors, [1.0])
+        (long_term,) = rank(self.long_term, split, anchors, [1.0], withdrawn)
         return Lists(lists.short_term, long_term.long_term)
 
 
-def rank(scorer: Scorer, split: Split, anchors: NDArray[np.int64], dampings: Sequence[float]) -> list[Lists]:
+def rank(
+    scorer: Scorer,
+    split: Split,
+    anchors: NDArray[np.int64],
+    dampings: Sequence[float],
+    withdrawn: NDArray[np.int64] = _NONE,
+) -> list[Lists]:
     """Rank by a scorer; equal scores, and tracks without any, are ranked by their plays before T1.
 
     Args:
@@ -86,19 +93,22 @@ def rank(scorer: Scorer, split: Split, anchors: NDArray[np.int64], dampings: Seq
         split: the plays.
         anchors: int64 (A,), the plays to answer after.
         dampings: factors on the latest plays in the short-term lists.
+        withdrawn: int64 (W,), the tracks that no list holds, 0..M-1.
 
     Returns:
         The lists of both horizons, for each of the dampings.
     """
     popularity = torch.from_numpy(_popularity(split))  # (M,)
+    unlisted = torch.from_numpy(withdrawn)  # (W,)
     short_term: list[list[Tensor]] = [[] for _ in dampings]
     long_term: list[Tensor] = []
     for part in _slices(anchors, len(popularity)):
         scores = torch.from_numpy(scorer.score(split, part).toarray())  # (a, M)
         scores = torch.addcmul(scores, scores, popularity, value=_TIE_BREAK).add_(popularity, alpha=_UNSCORED)
-        long_term.append(top_k(scores, LONG_TERM_SIZE)[0])
+        long_term.append(top_k(scores.index_fill(1, unlisted, -torch.inf), LONG_TERM_SIZE)[0])
         for damping, lists in zip(dampings, short_term, strict=True):
-            lists.append(top_k(_damp(scores, split, part, damping), SHORT_TERM_SIZE)[0])
+            damped = _damp(scores, split, part, damping).index_fill(1, unlisted, -torch.inf)
+            lists.append(top_k(damped, SHORT_TERM_SIZE)[0])
     return [Lists(_joined(lists, SHORT_TERM_SIZE), _joined(long_term, LONG_TERM_SIZE)) for lists in short_term]
 
 

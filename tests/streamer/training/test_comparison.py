@@ -12,7 +12,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from models.plays.catalogue import Catalogue
+from models.plays.catalogue import Catalogue, track_keys
 from models.plays.split import Split, split_plays
 from models.release import Release
 from models.release_files import to_json
@@ -24,6 +24,7 @@ from tests.builders import release_of, tiny_network
 NUM_LISTENERS, NUM_PLAYS_EACH, LOOP = 20, 40, 4
 TRACK_IDS = [f"t{track}" for track in range(NUM_LISTENERS * LOOP)]
 FIRST_MS, GAP_MS, DAY_MS = 1_795_000_000_000, 200_000, 86_400_000
+NOTHING = np.empty(0, np.uint64)
 NUM_PLAYS = NUM_LISTENERS * NUM_PLAYS_EACH
 HELD_OUT_FROM = NUM_PLAYS * 4 // 5
 
@@ -194,7 +195,7 @@ def test_the_live_hit_rate_is_of_the_plays_that_are_judged(loops: ArchivedPlays)
     strange = replace(loops, tracks=loops.tracks.copy())
     strange.tracks[wrong] = (loops.tracks[wrong] + 40 + wrong) % len(TRACK_IDS)
 
-    rates = [measure_live(GOOD, strange, chosen) for chosen in (right, wrong)]
+    rates = [measure_live(GOOD, strange, chosen, NOTHING) for chosen in (right, wrong)]
 
     assert [each and each.mean > 0.9 for each in rates] == [True, False]
 
@@ -202,4 +203,22 @@ def test_the_live_hit_rate_is_of_the_plays_that_are_judged(loops: ArchivedPlays)
 def test_a_few_listeners_have_no_live_hit_rate(loops: ArchivedPlays) -> None:
     of_three = np.flatnonzero(loops.users < 3)
 
-    assert measure_live(GOOD, loops, of_three) is None
+    assert measure_live(GOOD, loops, of_three, NOTHING) is None
+
+
+def test_withdrawn_tracks_are_in_nobodys_lists_and_judge_no_live_hit_rate(loops: ArchivedPlays) -> None:
+    """Half of each listener's loop is withdrawn: nobody can list it, so at most half of the plays are hits."""
+    withdrawn = np.sort(track_keys([TRACK_IDS[track] for track in range(len(TRACK_IDS)) if track % LOOP < LOOP // 2]))
+
+    with_all = figures_of(judged(loops, GOOD, champion_of(GOOD)))
+    without = figures_of(judged(loops, GOOD, champion_of(GOOD), withdrawn=withdrawn))
+
+    def hit_rate(figures: Any, name: str) -> float:
+        return float(figures[name]["groups"]["short-term/all"]["metrics"]["HR@20"]["mean"])
+
+    names = ("candidate", "release-3", "personal_popularity", "markov")
+    assert [hit_rate(with_all, name) for name in names] == pytest.approx([1.0] * 4, abs=0.02)
+    assert [hit_rate(without, name) for name in names] == pytest.approx([0.5] * 4, abs=0.02)
+    assert (with_all["tracks_withdrawn"], without["tracks_withdrawn"]) == (0, len(TRACK_IDS) // 2)
+    assert without["live_hit_rate"]["mean"] > 0.95
+    assert without["gate"]["champion"]["newest"]["HR@20"]["mean"] == 0.0

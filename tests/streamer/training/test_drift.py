@@ -17,6 +17,7 @@ from streamer.training.triggers import Thresholds
 from streamer.wire.plays import decode_records
 from tests.builders import NOON_MS, play, tiny_release
 
+NOTHING = np.empty(0, np.uint64)
 PERFECT: Json = {"mean": 1.0, "low": 0.99, "high": 1.0}
 HOPELESS: Json = {"mean": 0.0, "low": 0.0, "high": 0.0}
 THRESHOLDS = Thresholds(min_plays=10_000, max_wait_s=3600, drift_plays=100)
@@ -57,7 +58,7 @@ def test_the_champion_is_measured_again_after_enough_new_plays(archive: Archive)
 def test_a_significantly_lower_rate_is_drift(archive: Archive) -> None:
     metrics = TrainerMetrics()
 
-    assert DriftWatch(THRESHOLDS, archive, metrics).has_drifted(champion(live_hit_rate=PERFECT))
+    assert DriftWatch(THRESHOLDS, archive, metrics).has_drifted(champion(live_hit_rate=PERFECT), NOTHING)
     assert metrics.registry.get_sample_value("refrain_live_hit_rate") == 0
     assert metrics.registry.get_sample_value("refrain_live_hit_rate_at_release") == 1.0
 
@@ -66,4 +67,4 @@ def test_a_significantly_lower_rate_is_drift(archive: Archive) -> None:
 def test_a_champion_no_worse_than_it_was_or_never_measured_has_not_drifted(
     archive: Archive, then: dict[str, Json]
 ) -> None:
-    assert not DriftWatch(THRESHOLDS, archive, TrainerMetrics()).has_drifted(champion(**then))
+    assert not DriftWatch(THRESHOLDS, archive, TrainerMetrics()).has_drifted(champion(**then), NOTHING)

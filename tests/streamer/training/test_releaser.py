@@ -68,6 +68,7 @@ async def place(kafka: DevKafka, topic_prefix: str, tmp_path: Path) -> AsyncIter
     config = ReleasingConfig(
         connection=kafka.connection,
         releases_topic=topic_prefix,
+        catalogue_topic=f"{topic_prefix}-catalogue",
         releases_url=str(tmp_path / "releases"),
         checkpoint_dir=tmp_path / "fit",
         window_plays=10 * NUM_PLAYS,

@@ -50,6 +50,7 @@ async def config(kafka: DevKafka, topic_prefix: str, tmp_path: Path) -> TrainerC
         releasing=ReleasingConfig(
             connection=kafka.connection,
             releases_topic=f"{topic_prefix}-releases",
+            catalogue_topic=f"{topic_prefix}-catalogue",
             releases_url=str(tmp_path / "releases"),
             checkpoint_dir=tmp_path / "fit",
             window_plays=10 * NUM_PLAYS,
