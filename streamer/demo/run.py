@@ -108,6 +108,7 @@ class Demo:
         self._camera = Camera(scale, self._world.music, self._start_s)
         self._status = "starts"
         self._kafka = ""
+        self._page = ""
         self._books: Books | None = None
         self._plays_per_s = 0.0
 
@@ -142,6 +143,7 @@ class Demo:
         if self._stop_signal.is_set():
             return
         await asyncio.to_thread(cluster.start_workers)
+        self._page = cluster.worker_url(0)
         await self._fill(books.sender)
         if not self._stop_signal.is_set():
             await asyncio.to_thread(cluster.start_trainer)
@@ -153,7 +155,7 @@ class Demo:
         books.scores.close()
 
     async def _fill(self, sender: Sender) -> None:
-        self._status = "fills the history"
+        self._status = f"fills the history, page at {self._page}"
         while not self._stop_signal.is_set() and sender.num_sent < self._scale.history_plays:
             await sender.send(min(_FILL_MESSAGES, self._scale.history_plays - sender.num_sent))
 
@@ -163,7 +165,7 @@ class Demo:
         Raises:
             DemoError: no answer arrived in time.
         """
-        self._status = "waits for the first release"
+        self._status = f"waits for the first release, page at {self._page}"
         await books.sender.send_steadily(self._scale.plays_per_s, lambda: self._is_over(books, for_s))
         if (first_s := books.ledger.first_answer_s) is not None:
             num_live_plays = books.ledger.num_plays - books.ledger.num_plays_before_answers
@@ -177,7 +179,7 @@ class Demo:
             return self._stop_signal.is_set()
         left_s = None if for_s is None else first_s + for_s - now_s
         end = "Ctrl-C ends it" if left_s is None else f"ends in {max(0.0, left_s):.0f} s"
-        self._status = f"live on Kafka at {self._kafka}, {end}"
+        self._status = f"live at {self._page}, Kafka at {self._kafka}, {end}"
         return self._stop_signal.is_set() or (left_s is not None and left_s <= 0)
 
     @contextlib.asynccontextmanager

@@ -129,6 +129,10 @@ class Cluster:
         }
         self._start(name, "worker", own, port)
 
+    def worker_url(self, number: int) -> str:
+        """Return where a worker that was started serves its page."""
+        return f"http://127.0.0.1:{self._processes[f'worker-{number}'].web_port}"
+
     def kill_worker(self, number: int) -> None:
         """Kill a worker as a power cut would; its disk stays for the next start."""
         self._end(f"worker-{number}", ChildProcess.kill)
