@@ -73,7 +73,7 @@ function Connection() {
   return (
     <span class={`connection ${state}`} role="status" title={connectionError.value?.message ?? ""}>
       <i aria-hidden="true" />{words}
-      {state === "live" && release.value && <span class="release" title={`Release ${release.value} answers`}>{hashOf(release.value)}</span>}
+      {state === "live" && release.value && <span class="answering" title={`Release ${release.value} answers`}>{hashOf(release.value)}</span>}
     </span>
   );
 }

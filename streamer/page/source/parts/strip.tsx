@@ -20,7 +20,9 @@ export interface Line {
 /** The second under the pointer or the keys, of `figures`; null: the latest one. */
 export const picked = signal<number | null>(null);
 
-const HEIGHT = 96;
+const HEIGHT = 112;
+/** A worker that has just started shows this much, or as much as it has. */
+const LEAST_S = 60;
 const TIMES_HEIGHT = 22;
 /** A worker says its figures once a second; where it did not for longer, the line has a gap. */
 const GAP_S = 3;
@@ -101,9 +103,12 @@ function optionsOf(lines: readonly Line[], hasTimes: boolean): uPlot.Options {
     padding: [8, 0, hasTimes ? 0 : 6, 0],
     legend: { show: false },
     cursor: { y: false, points: { size: 6, width: 0 }, drag: { x: false, y: false }, bind: { dblclick: () => null } },
-    scales: { x: { time: true, range: (_, __, max) => [max - KEPT_S, max] }, y: { range: (_, __, max) => [0, niceAbove(max)] } },
+    scales: {
+      x: { time: true, range: (_, min, max) => [Math.max(max - KEPT_S, Math.min(min, max - LEAST_S)), max] },
+      y: { range: (plot, _, max) => [0, niceAbove(Math.min(max, highest(plot)))] },
+    },
     axes: [
-      { show: true, size: hasTimes ? TIMES_HEIGHT : 0, gap: 4, font, stroke: faint, grid: rule, ticks: { show: false }, space: 90,
+      { show: true, size: hasTimes ? TIMES_HEIGHT : 0, gap: 4, font, stroke: faint, grid: rule, ticks: { show: false }, space: 80, incrs: [60, 120, 300, 600],
         values: (_, splits) => splits.map((atS) => (hasTimes ? clock(atS * 1000).slice(0, 5) : "")) },
       { size: 44, gap: 8, font, stroke: faint, grid: rule, ticks: { show: false },
         splits: (_, __, ___, max) => [0, max / 2, max], values: (_, splits) => splits.map((value, i) => (i === 1 ? "" : compact(value))) },
@@ -128,6 +133,14 @@ function pick(plot: uPlot): void {
   const atMs = plot.cursor.idx === null || plot.cursor.idx === undefined ? null : (plot.data[0][plot.cursor.idx] ?? 0) * 1000;
   const index = atMs === null || (plot.cursor.left ?? -1) < 0 ? -1 : figures.peek().findIndex(({ at_ms }) => at_ms === atMs);
   picked.value = index < 0 ? null : index;
+}
+
+/** What the axis must reach: one spike, such as that of a start, must not flatten ten minutes; it leaves the picture. */
+function highest(plot: uPlot): number {
+  const values = plot.data.slice(1).flatMap((column) => Array.from(column as (number | null)[])).filter((value) => value !== null);
+  values.sort((one, other) => one - other);
+  const usual = values[Math.floor(values.length * 0.97)] ?? 0;
+  return usual > 0 ? usual * 3 : Number.POSITIVE_INFINITY;
 }
 
 /** The least of 1, 1.5, 2, 3, 4, 5, 6, 8 times a power of ten that is above. */

@@ -142,7 +142,7 @@ function Caption({ placed: { play, repeatOf }, layout, imagined }: { placed: Pla
     <p class="caption">
       <span class="number">{play.number}</span>
       {play.track_id ? <TrackName id={play.track_id} /> : <code>{play.track_key}</code>}
-      <span class="facts"><Ago ms={play.played_at} />{facts.map((fact) => <span key={fact}> · {fact}</span>)}</span>
+      <span class="about"><Ago ms={play.played_at} />{facts.map((fact) => <span key={fact}> · {fact}</span>)}</span>
       <button type="button" class="quiet" onClick={() => imagined.toggle(play.number)}>{isRemoved ? "Put it back" : "What if they had not?"}</button>
     </p>
   );

@@ -120,7 +120,7 @@ function Refused() {
           {known.map(({ partition, offset, cause, reason, at }) => (
             <li key={`${partition}/${offset}`}>
               <a href={`#/letters/${partition}/${offset}`}>
-                <span class="cause">{cause.replaceAll("_", " ")}</span>
+                <span class="kind">{cause.replaceAll(/[_-]/g, " ")}</span>
                 <Ago ms={at} />
                 <span class="reason" title={reason}>{reason}</span>
               </a>
