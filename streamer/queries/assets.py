@@ -2,6 +2,7 @@
 
 import gzip
 import mimetypes
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -18,6 +19,9 @@ _EACH_TIME: Final = "no-cache"
 
 #: Encodings, best first, by the ending of the file that has it.
 _ENCODINGS: Final = {"br": ".br", "gzip": ".gz"}
+
+#: What a browser accepts, without what it gives no weight.
+_NAMES: Final = re.compile(r"([\w-]+)(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))(?=\s*(?:[;,]|$))")
 
 _NOT_BUILT: Final = (
     "This is a worker of Refrain. Its page is not built: `make page` builds it.\n"
@@ -79,7 +83,7 @@ def _serve(request: web.Request, asset: Asset, cached: str) -> web.Response:
     headers = {"Cache-Control": cached, "ETag": asset.etag, "Vary": "Accept-Encoding"}
     if request.headers.get("If-None-Match") == asset.etag:
         return web.Response(status=304, headers=headers)
-    accepted = {name.split(";")[0].strip() for name in request.headers.get("Accept-Encoding", "").split(",")}
+    accepted = set(_NAMES.findall(request.headers.get("Accept-Encoding", "")))
     encoding = next(name for name in asset.encoded if name in {*accepted, "identity"})
     if encoding != "identity":
         headers["Content-Encoding"] = encoding
