@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -10,10 +11,11 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from http.client import HTTPResponse
 from pathlib import Path
 from typing import Final
 from urllib.error import HTTPError, URLError
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 from tests.until import DEADLINE_S, until
 
@@ -61,17 +63,29 @@ class Command:
 
     def page(self, name: str) -> tuple[int, str]:
         """Return status and text of a page of its web server; status 0 if nothing answers."""
-        port = re.search(r"web server started port=(\d+)", self.log)
-        if port is None:
-            return 0, ""
         try:
-            with urlopen(f"http://127.0.0.1:{port[1]}/{name}", timeout=5) as answer:
+            with self.opened(name) as answer:
                 return answer.status, answer.read().decode().strip()
         except HTTPError as exc:
             with exc:
                 return exc.code, exc.read().decode().strip()
         except (URLError, OSError):
             return 0, ""
+
+    def opened(self, name: str, question: object = None) -> HTTPResponse:
+        """Open a page, or what a question in JSON is answered with.
+
+        Raises:
+            OSError: nothing answers, or it refuses; an `HTTPError` says how.
+        """
+        port = re.search(r"web server started port=(\d+)", self.log)
+        if port is None:
+            raise ConnectionRefusedError
+        body = None if question is None else json.dumps(question).encode()
+        address = f"http://127.0.0.1:{port[1]}/{name}"
+        response = urlopen(Request(address, body, {"Content-Type": "application/json"}), timeout=DEADLINE_S)
+        assert isinstance(response, HTTPResponse)
+        return response
 
     def metric(self, name: str) -> str:
         """Return a metric as it is printed; empty if there is none."""

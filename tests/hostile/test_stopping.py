@@ -1,6 +1,7 @@
 """SIGTERM and SIGINT end every process within its grace, whatever it is doing."""
 
 import asyncio
+import contextlib
 import json
 import signal
 import socket
@@ -8,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+from urllib.error import HTTPError
 
 import pytest
 
@@ -124,11 +126,38 @@ async def test_a_worker_that_recovers_ends(commands: Commands, observe: Observe)
         sabotage=f"{_ENDLESS}import streamer.faust.transport as t\nt.ChunkConsumer._getmany = nothing",
     )
     await until(lambda: worker.page("readyz") == (503, "recovering"), "it recovers")
+    with pytest.raises(HTTPError) as moving:
+        worker.opened("api/v1/listener", {"user_id": "u"})
+    with moving.value:
+        assert json.loads(moving.value.read())["error"]["code"] == "moving"
+    with worker.opened("api/v1/events") as events:
+        assert events.readline().startswith(b"event: ")
 
-    status, took_s = await worker.stopped()
-
+        status, took_s = await worker.stopped()
     assert (status, took_s < _LATEST_S) in {(0, True), (Status.CRASHED, True)}, worker.log
     observe("a worker in the midst of a long recovery, SIGTERM: ends in time")
+
+
+async def test_a_worker_whom_many_follow_ends_and_so_do_their_streams(commands: Commands, observe: Observe) -> None:
+    worker = commands.start("worker")
+    await worker.ready()
+    await send_play(commands.environment["KAFKA_BOOTSTRAP_SERVERS"], commands.environment["PLAYS_TOPIC"])
+    await until(lambda: worker.metric("refrain_plays_total") == "1.0", "the play is applied")
+    with contextlib.ExitStack() as stack:
+        streams = [
+            stack.enter_context(worker.opened("api/v1/listener/follow", {"user_id": name}))
+            for name in ("u", *"abcdefg")
+        ]
+        streams += [stack.enter_context(worker.opened("api/v1/events")) for _ in range(8)]
+        for stream in streams:
+            assert stream.readline().startswith(b"event: ")
+
+        status, took_s = await worker.stopped()
+
+        for stream in streams:
+            stream.read()  # up to the end, which is orderly
+    assert (status, took_s < _LATEST_S) == (0, True), worker.log
+    observe("a worker with 16 open event streams, SIGTERM: ends in time, and so do the streams")
 
 
 @pytest.mark.parametrize("after_s", [1.0, 20.0], ids=["just now", "for a while"])

@@ -1,6 +1,8 @@
 """Questions over HTTP to a worker that answers plays."""
 
+import logging
 from pathlib import Path
+from typing import Final
 
 import msgspec
 import pytest
@@ -18,11 +20,14 @@ from tests.onkafka import produce, read_committed, settings_on
 from tests.until import until
 from tests.working import running, until_marked
 
+USER: Final = "a listener of this test"
+
 
 @pytest.mark.kafka
 async def test_what_if_over_http_is_what_the_topic_then_answers(
-    kafka: DevKafka, topic_prefix: str, tmp_path: Path
+    kafka: DevKafka, topic_prefix: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)  # where no line names a listener
     at = kafka.bootstrap_servers
     settings = settings_on(
         at,
@@ -33,32 +38,33 @@ async def test_what_if_over_http_is_what_the_topic_then_answers(
         releases_url=str(tmp_path / "releases"),
     )
     await ensure_topics(settings)
-    await produce(at, settings.plays_topic, *(play_value("u", track) for track in ("t1", "t2", "t5")))
+    await produce(at, settings.plays_topic, *(play_value(USER, track) for track in ("t1", "t2", "t5")))
 
     async with running(settings) as worker:
         beside = create_beside(settings, worker, 1)
         async with asking_of(beside.queries, worker.answering.metrics.registry) as asker:
             await until_marked(worker.answering, 2)
             found = await asker.ask("POST", "/api/v1/listener/anybody", json={})
-            early = await asker.ask("POST", "/api/v1/listener", json={"user_id": "u"})
-            without = await asker.ask("POST", "/api/v1/listener/what-if", json={"user_id": "u"})
+            early = await asker.ask("POST", "/api/v1/listener", json={"user_id": USER})
+            without = await asker.ask("POST", "/api/v1/listener/what-if", json={"user_id": USER})
             await move_alias(
                 kafka.connection, settings.releases_topic, ReleaseNotice(*save_tiny_release(tmp_path / "releases"))
             )
             await until(lambda: worker.answering.releases.champion, "the release is taken up")
             added = [{"track_id": "t7", "played_at": NOON_MS}]
-            what_if = await asker.ask("POST", "/api/v1/listener/what-if", json={"user_id": "u", "added": added})
-            followed = asker.session.post(asker.url + "/api/v1/listener/follow", json={"user_id": "u"})
+            what_if = await asker.ask("POST", "/api/v1/listener/what-if", json={"user_id": USER, "added": added})
+            followed = asker.session.post(asker.url + "/api/v1/listener/follow", json={"user_id": USER})
             async with followed as response:
                 await response.content.readuntil(b"\n\n")
-                await produce(at, settings.plays_topic, play_value("u", "t7"))
+                await produce(at, settings.plays_topic, play_value(USER, "t7"))
                 updated = await response.content.readuntil(b"\n\n")
-            late = await asker.ask("POST", "/api/v1/listener", json={"user_id": "u"})
+            late = await asker.ask("POST", "/api/v1/listener", json={"user_id": USER})
             beside.feed.sampling.sample()
             figures = await asker.ask("GET", "/api/v1/figures")
         await beside.close()
 
-    assert found.json == {"user_id": "u"}
+    assert USER not in caplog.text
+    assert found.json == {"user_id": USER}
     assert (early.status, early.json["lists"], len(early.json["plays"])) == (200, [], 3)
     assert (without.status, without.code) == (409, "no_release")
     assert updated == event("listener", late.json)
