@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from streamer.local.devkafka import DevKafka
+from streamer.local.ports import free_port
 from tests.docs.commands import complaints
 from tests.docs.reader import Reader
 from tests.docs.site import ROOT, configuration, pages_of
@@ -26,7 +27,6 @@ RUN = [page for page in PAGES if is_run(page)]
 #: What makes a page quicker to try, and changes nothing that it says.
 QUICKER = {
     "REFRAIN_TRAIN_EPOCHS": "2",
-    "REFRAIN_WEB_PORT": "0",
     "REFRAIN_TRAINER_WEB_PORT": "0",
     "REFRAIN_PARTITIONS": "2",
 }
@@ -46,7 +46,12 @@ def kafka_of_the_page(tmp_path: Path) -> Iterator[DevKafka]:
 def test_who_does_what_a_page_says_gets_what_it_says(page: Path, kafka_of_the_page: DevKafka, tmp_path: Path) -> None:
     folder = tmp_path / "reader"
     folder.mkdir()
-    at = {"REFRAIN_KAFKA_BOOTSTRAP_SERVERS": kafka_of_the_page.bootstrap_servers}
+    port = free_port()
+    at = {
+        "REFRAIN_KAFKA_BOOTSTRAP_SERVERS": kafka_of_the_page.bootstrap_servers,
+        "REFRAIN_WEB_PORT": str(port),
+        "WORKER": f"http://127.0.0.1:{port}",  # what docs/http.md calls it
+    }
 
     with Reader(folder, QUICKER | at) as reader:
         for snippet in snippets_of(page):

@@ -56,6 +56,18 @@ def test_a_silent_worker_is_not_restarted_while_it_computes(workload: Object, se
     assert live["periodSeconds"] * live["failureThreshold"] > settings.max_step_s
 
 
+def test_the_tokens_of_workers_come_from_a_secret_that_may_be_missing(program: Callable[[str], str]) -> None:
+    worker = workloads_of(kustomized(program("kubectl"), K8S / "overlays" / "production"))["worker"]
+    tokens = {
+        each["name"]: each["valueFrom"] for each in container_of(worker)["env"] if each["name"].endswith("_TOKEN")
+    }
+
+    assert tokens == {
+        f"REFRAIN_{right.upper()}_TOKEN": {"secretKeyRef": {"name": "refrain-tokens", "key": right, "optional": True}}
+        for right in ("read", "act")
+    }
+
+
 def test_prometheus_scrapes_the_port_of_each_service(objects: Sequence[Object]) -> None:
     for service in of_kind(objects, "Service"):
         annotations = service["metadata"]["annotations"]
