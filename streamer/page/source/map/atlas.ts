@@ -26,10 +26,10 @@ export async function loadAtlas(stop: AbortSignal): Promise<Atlas> {
   return { layout, grid: buildGrid(layout.xs, layout.ys), regions, bounds: boundsOf(layout) };
 }
 
-function boundsOf({ xs, ys, size }: Layout): Bounds {
-  if (size === 0) return { left: -1, right: 1, bottom: -1, top: 1 };
-  const [across, up] = [xs.slice().sort(), ys.slice().sort()];
-  const [low, high] = [Math.floor(size * OUTLIERS), Math.ceil(size * (1 - OUTLIERS)) - 1];
+function boundsOf({ xs, ys }: Layout): Bounds {
+  const [across, up] = [xs, ys].map((all) => all.filter((one) => !Number.isNaN(one)).sort()) as [Float32Array, Float32Array];
+  if (across.length === 0) return { left: -1, right: 1, bottom: -1, top: 1 };
+  const [low, high] = [Math.floor(across.length * OUTLIERS), Math.ceil(across.length * (1 - OUTLIERS)) - 1];
   return { left: across[low]!, right: across[high]!, bottom: up[low]!, top: up[high]! };
 }
 

@@ -14,19 +14,21 @@ export interface Grid {
 
 const ROWS_PER_CELL = 3;
 
+/** Build the grid; rows that are NaN are nowhere in it. */
 export function buildGrid(xs: Float32Array, ys: Float32Array): Grid {
   const side = Math.min(Math.max(Math.ceil(Math.sqrt(xs.length / ROWS_PER_CELL)), 1), 1024);
   const cells = new Uint32Array(xs.length);
   const starts = new Uint32Array(side * side + 1);
   for (let row = 0; row < xs.length; row++) {
+    if (Number.isNaN(xs[row]!)) continue;
     const cell = cellOf(ys[row]!, side) * side + cellOf(xs[row]!, side);
     cells[row] = cell;
     starts[cell + 1]!++;
   }
   for (let cell = 0; cell < side * side; cell++) starts[cell + 1]! += starts[cell]!;
   const next = starts.slice();
-  const rows = new Uint32Array(xs.length);
-  for (let row = 0; row < xs.length; row++) rows[next[cells[row]!]!++] = row;
+  const rows = new Uint32Array(starts[side * side]!);
+  for (let row = 0; row < xs.length; row++) if (!Number.isNaN(xs[row]!)) rows[next[cells[row]!]!++] = row;
   return { xs, ys, side, starts, rows };
 }
 

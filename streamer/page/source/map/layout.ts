@@ -4,14 +4,18 @@ export interface Layout {
   /** The release it belongs to. */
   readonly release: string;
   readonly size: number;
-  /** In -1..1, to the right. */
+  /** In -1..1, to the right; NaN where a track has no place: only the most played 100,000 have one. */
   readonly xs: Float32Array;
-  /** In -1..1, upwards. */
+  /** In -1..1, upwards; NaN where a track has no place. */
   readonly ys: Float32Array;
   /** 0..11, which colour. */
   readonly groups: Uint8Array;
   /** 0..255, the logarithm of the plays. */
   readonly weights: Uint8Array;
+}
+
+export function hasPlace({ xs }: Layout, row: number): boolean {
+  return !Number.isNaN(xs[row] ?? Number.NaN);
 }
 
 const MAGIC = 0x50414d52; // "RMAP", little-endian

@@ -1,6 +1,6 @@
 /** Painters: what draws the tracks, and how large and strong they are drawn. */
 import type { Camera, Size } from "./camera";
-import type { Layout } from "./layout";
+import { type Layout, hasPlace } from "./layout";
 import type { Rgb } from "./palette";
 
 /** How tracks look, besides where they are. */
@@ -55,12 +55,8 @@ export function firstOf(size: number, share: number): number {
   return share >= 1 ? 0 : Math.floor(size * (1 - share));
 }
 
-/** The rows by weight, lightest first, so that the popular tracks are drawn over the others. */
-export function paintingOrder({ weights }: Layout): Uint32Array {
-  const starts = new Uint32Array(257);
-  for (const weight of weights) starts[weight + 1]!++;
-  for (let weight = 0; weight < 256; weight++) starts[weight + 1]! += starts[weight]!;
-  const order = new Uint32Array(weights.length);
-  for (let row = 0; row < weights.length; row++) order[starts[weights[row]!]!++] = row;
-  return order;
+/** The rows that have a place by weight, lightest first, so that the popular tracks are drawn over the others. */
+export function paintingOrder(layout: Layout): Uint32Array {
+  const placed = Uint32Array.from({ length: layout.size }, (_, row) => row).filter((row) => hasPlace(layout, row));
+  return placed.sort((a, b) => layout.weights[a]! - layout.weights[b]! || a - b);
 }

@@ -13,10 +13,10 @@ export function createPlainPainter(canvas: HTMLCanvasElement, layout: Layout): P
       context.setTransform(look.pixelRatio, 0, 0, look.pixelRatio, 0, 0);
       context.clearRect(0, 0, window.width, window.height);
       const { left, right, bottom, top } = viewOf(camera, window);
-      const radius = radiusOf(layout.size, look.magnification);
-      const opacity = opacityOf(layout.size, look.magnification) * look.strength;
+      const radius = radiusOf(order.length, look.magnification);
+      const opacity = opacityOf(order.length, look.magnification) * look.strength;
       const colours = look.shades.map((rgb) => `rgb(${rgb.map((part) => Math.round(part * 255)).join(" ")})`);
-      for (const row of order.subarray(firstOf(layout.size, look.share))) {
+      for (const row of order.subarray(firstOf(order.length, look.share))) {
         const [x, y] = [layout.xs[row]!, layout.ys[row]!];
         if (x < left || x > right || y < bottom || y > top) continue;
         const group = layout.groups[row]! % colours.length;

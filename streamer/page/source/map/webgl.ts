@@ -51,14 +51,15 @@ const UNIFORMS = ["middle", "scale", "radius", "opacity", "only", "shades"] as c
 export function createWebglPainter(canvas: HTMLCanvasElement, layout: Layout, onRestored: () => void): Painter | null {
   const gl = canvas.getContext("webgl2", { antialias: false, depth: false, powerPreference: "low-power" });
   if (gl === null) return null;
-  let resources = createResources(gl, layout);
+  const order = paintingOrder(layout);
+  let resources = createResources(gl, layout, order);
   if (resources === null) return null;
   const lose = (event: Event) => {
     event.preventDefault(); // otherwise it never comes back
     resources = null;
   };
   const restore = () => {
-    resources = createResources(gl, layout);
+    resources = createResources(gl, layout, order);
     onRestored();
   };
   canvas.addEventListener("webglcontextlost", lose);
@@ -66,7 +67,7 @@ export function createWebglPainter(canvas: HTMLCanvasElement, layout: Layout, on
   return {
     kind: "webgl2",
     paint(camera, window, look) {
-      if (resources !== null) draw(gl, resources, layout.size, { camera, window, look });
+      if (resources !== null) draw(gl, resources, order.length, { camera, window, look });
     },
     dispose() {
       canvas.removeEventListener("webglcontextlost", lose);
@@ -103,7 +104,7 @@ function draw(gl: WebGL2RenderingContext, { program, vertices, uniforms }: Resou
 }
 
 /** Compile the program and upload the tracks; null if the context is lost or cannot. */
-function createResources(gl: WebGL2RenderingContext, layout: Layout): Resources | null {
+function createResources(gl: WebGL2RenderingContext, layout: Layout, order: Uint32Array): Resources | null {
   const program = gl.createProgram();
   const vertices = gl.createVertexArray();
   if (program === null || vertices === null) return null;
@@ -117,27 +118,26 @@ function createResources(gl: WebGL2RenderingContext, layout: Layout): Resources 
   }
   gl.linkProgram(program);
   if (!gl.getProgramParameter(program, gl.LINK_STATUS)) return null;
-  upload(gl, vertices, layout);
+  upload(gl, vertices, layout, order);
   const uniforms = Object.fromEntries(UNIFORMS.map((name) => [name, gl.getUniformLocation(program, name)]));
   return { program, vertices, uniforms };
 }
 
-function upload(gl: WebGL2RenderingContext, vertices: WebGLVertexArrayObject, layout: Layout): void {
-  const order = paintingOrder(layout);
-  const kinds = new Uint8Array(2 * layout.size);
+function upload(gl: WebGL2RenderingContext, vertices: WebGLVertexArrayObject, layout: Layout, order: Uint32Array): void {
+  const kinds = new Uint8Array(2 * order.length);
   order.forEach((row, place) => {
     kinds[2 * place] = layout.groups[row]!;
     kinds[2 * place + 1] = Math.round(64 * stature(layout.weights[row]!));
   });
   gl.bindVertexArray(vertices);
-  attribute(gl, 0, 1, order.length && Float32Array.from(order, (row) => layout.xs[row]!));
-  attribute(gl, 1, 1, order.length && Float32Array.from(order, (row) => layout.ys[row]!));
+  attribute(gl, 0, 1, Float32Array.from(order, (row) => layout.xs[row]!));
+  attribute(gl, 1, 1, Float32Array.from(order, (row) => layout.ys[row]!));
   attribute(gl, 2, 2, kinds);
 }
 
-function attribute(gl: WebGL2RenderingContext, place: number, width: number, values: Float32Array | Uint8Array | 0): void {
+function attribute(gl: WebGL2RenderingContext, place: number, width: number, values: Float32Array | Uint8Array): void {
   gl.bindBuffer(gl.ARRAY_BUFFER, gl.createBuffer());
-  gl.bufferData(gl.ARRAY_BUFFER, values || new Float32Array(0), gl.STATIC_DRAW);
+  gl.bufferData(gl.ARRAY_BUFFER, values, gl.STATIC_DRAW);
   gl.enableVertexAttribArray(place);
   gl.vertexAttribPointer(place, width, values instanceof Uint8Array ? gl.UNSIGNED_BYTE : gl.FLOAT, false, 0, 0);
 }

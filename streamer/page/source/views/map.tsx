@@ -11,6 +11,7 @@ import { TrackCard } from "../map/card";
 import { mapTheme } from "../map/colours";
 import { Dock } from "../map/dock";
 import { heaviest } from "../map/grid";
+import { hasPlace } from "../map/layout";
 import { Followed, ListenerField, Regions, anybody } from "../map/panel";
 import { advance, isMoving, toggle } from "../map/replay";
 import type { Region, Scene, Wanderer } from "../map/scene";
@@ -72,6 +73,7 @@ function Loaded({ atlas, onOtherRelease }: { atlas: Atlas; onOtherRelease: () =>
   const find = (id: string) => {
     const row = trackOf(id)?.row ?? null;
     if (row === null) toast("This release does not know that track, so the map has no place for it.", "failed");
+    else if (!hasPlace(atlas.layout, row)) toast("That track has no place: the map shows the most played ones.", "failed");
     else pick(row);
   };
   const pickRegion = (region: Region) => {
@@ -94,7 +96,7 @@ function Loaded({ atlas, onOtherRelease }: { atlas: Atlas; onOtherRelease: () =>
           <TrackSearch label="Find a track" placeholder="Find a track or an artist" onPick={find} />
           {user ? <Followed user={user} following={following} /> : <ListenerField />}
           <details class="map-legend">
-            <summary>{number(atlas.layout.size)} tracks, {atlas.regions.length} regions</summary>
+            <summary>{number(atlas.grid.rows.length)} tracks, {atlas.regions.length} regions</summary>
             <Regions atlas={atlas} only={chosen.only.value} onPick={pickRegion} />
           </details>
         </div>
@@ -124,9 +126,9 @@ function Pointed({ atlas, rows, row }: { atlas: Atlas; rows: TrackRows; row: num
   return <>{rows.nameOf(row) ?? ""}, {nameOfRegion(regionOf(atlas, row))}</>;
 }
 
-function labelOf({ layout }: Atlas): string {
+function labelOf({ grid, layout }: Atlas): string {
   const now = walk.value;
-  return `Map of ${number(layout.size)} tracks${now !== null ? `, with listener ${now.view.user_id}` : ""}, release ${short(layout.release, 24)}`;
+  return `Map of ${number(grid.rows.length)} tracks${now !== null ? `, with listener ${now.view.user_id}` : ""}, release ${short(layout.release, 24)}`;
 }
 
 interface Chosen {
@@ -145,7 +147,7 @@ function useStage(atlas: Atlas, rows: TrackRows, { pointed, selected, only, name
   const scene = useComputed<Scene>(() => {
     void rows.arrivals;
     return {
-      ...atlas, theme: mapTheme.value, nameOf: (row) => rows.nameOf(row), named: named.value, wanderer: wandererOf(rows),
+      ...atlas, theme: mapTheme.value, nameOf: (row) => rows.nameOf(row), named: named.value, wanderer: wandererOf(atlas, rows),
       pointed: pointed.value, selected: selected.value, only: only.value,
     };
   });
@@ -198,13 +200,13 @@ function playRowsOf(rows: TrackRows): (number | null)[] {
   });
 }
 
-function wandererOf(rows: TrackRows): Wanderer | null {
+function wandererOf({ layout }: Atlas, rows: TrackRows): Wanderer | null {
   const now = walk.value;
   if (now === null) return null;
   const rowsOfList = (horizon: string) => (now.view.lists.find((list) => list.horizon === horizon)?.tracks ?? [])
-    .map(({ track_id }) => rows.rowOf(track_id)).filter((row) => row !== null);
+    .map(({ track_id }) => rows.rowOf(track_id)).filter((row) => row !== null && hasPlace(layout, row)) as number[];
   return {
-    plays: playRowsOf(rows),
+    plays: playRowsOf(rows).map((row) => (row !== null && hasPlace(layout, row) ? row : null)),
     ways: now.path.horizons.map(({ horizon, points }) => ({ horizon, points, rows: rowsOfList(horizon) })),
     moment: replay.value.moment,
   };

@@ -164,7 +164,7 @@ function Detail({ release: one, onPromote }: { release: ListedRelease; onPromote
   return (
     <div class="release-detail">
       {fault !== null && <p class="wrong">{fault}</p>}
-      <p class="verdict">{judgement?.verdict ?? "The gate never judged this release."}</p>
+      <p class="verdict">{judgement?.verdict ?? (standingOf(one) === "unjudged" ? "The gate never judged this release." : "The gate left no paragraph.")}</p>
       {judgement !== null && <Comparisons judgement={judgement} />}
       <dl class="facts">
         {one.window !== null && <div><dt>Fitted on</dt><dd>{day(one.window.from_ms)} to {day(one.window.until_ms)}</dd></div>}

@@ -30,6 +30,13 @@ test("the heaviest tracks in view come first, and none from outside", () => {
   deepEqual(heaviest(grid, weights, view, 25).map((row) => weights[row]!), expected);
 });
 
+test("a track without a place is never found", () => {
+  const part = buildGrid(Float32Array.from([0.1, NaN, 0.2]), Float32Array.from([0.1, NaN, 0.2]));
+
+  deepEqual([...part.rows].sort(), [0, 2]);
+  equal(nearest(part, [-1, -1], 4), 0);
+});
+
 test("a map of one track, or none, has a grid", () => {
   equal(nearest(buildGrid(new Float32Array([1]), new Float32Array([-1])), [0.99, -0.99], 0.1), 0);
   equal(nearest(buildGrid(new Float32Array(0), new Float32Array(0)), [0, 0], 1), null);

@@ -7,6 +7,7 @@ test("tracks are painted from the least to the most popular, each once", () => {
   const layout = { release: "", size: 5, xs: new Float32Array(5), ys: new Float32Array(5), groups: new Uint8Array(5), weights };
 
   deepEqual([...paintingOrder(layout)], [2, 0, 3, 4, 1]);
+  deepEqual([...paintingOrder({ ...layout, xs: Float32Array.from([0, NaN, 0, 0, NaN]) })], [2, 0, 3], "those without a place are not");
   ok(stature(0) < stature(128) && stature(128) < stature(255));
 });
 
