@@ -42,7 +42,7 @@ function Whole({ letter, onDeed }: { letter: Letter; onDeed: (deed: Deed) => voi
     <>
       <p class="letter-reason"><span class="badge bad">{letter.cause}</span> {letter.reason}</p>
       <p class={refusal === null ? "letter-now good" : "letter-now"}>
-        {refusal === null ? "A worker would accept it now." : `As it is, it would be refused again${refusal === letter.reason ? "." : `: ${refusal}`}`}
+        {refusal === null ? "A worker would accept it now." : `It cannot be sent again now: ${refusal}`}
       </p>
       {mayAct.value && (
         <p class="row">
