@@ -79,12 +79,12 @@ class Watch:
         return "recovering" if app.in_recovery else "joining the consumer group"
 
     def remark(self) -> str:
-        """Say of a ready worker which plays cannot be read, that there is no release, or that it is spare."""
+        """Say of a ready worker that it is spare, which plays cannot be read, or that there is no release."""
+        if self._is_spare:
+            return "ok, spare: every partition belongs to another worker"
         if problem := self._worker.app.unreadable.summary():
             return f"ok, but {problem}"
-        if self._unanswered.remark:
-            return self._unanswered.remark
-        return "ok, spare: every partition belongs to another worker" if self._is_spare else ""
+        return self._unanswered.remark
 
     async def _look(self) -> None:
         app, metrics = self._worker.app, self._worker.answering.metrics
