@@ -29,6 +29,7 @@ from models.release import Release, SavedRelease, save_release
 from models.release_files import DataWindow, Json
 from models.release_folder import Folder
 from models.serving.recommender import Recommender
+from models.serving.track_map import TrackMap
 from streamer.wire.state import BIT_REPEATS, BIT_SKIPPED, States, encode
 
 #: 2023-11-14, well before any broker's clock.
@@ -124,7 +125,12 @@ def release_of(network: Network, seed: int, track_ids: Sequence[str] = TRACK_IDS
 
 
 def save_tiny_release(
-    directory: Path, seed: int = 7, *, created_at_ms: int = NOON_MS, metrics: Mapping[str, Json] | None = None
+    directory: Path,
+    seed: int = 7,
+    *,
+    created_at_ms: int = NOON_MS,
+    metrics: Mapping[str, Json] | None = None,
+    track_map: TrackMap | None = None,
 ) -> SavedRelease:
     """A release as a trainer saves it in a shared folder; it passed the gate unless its metrics say otherwise."""
     return save_release(
@@ -134,6 +140,7 @@ def save_tiny_release(
         metrics={"seed": seed, "passed": True} if metrics is None else metrics,
         data_window=WINDOW,
         created_at_ms=created_at_ms,
+        track_map=track_map,
     )
 
 

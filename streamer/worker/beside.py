@@ -28,6 +28,7 @@ from streamer.queries.feed import Feed, feed_routes
 from streamer.queries.figures import figure_routes
 from streamer.queries.letters import LetterQueries, LetterRights, letter_routes
 from streamer.queries.listeners import listener_routes
+from streamer.queries.maps import map_routes, path_routes
 from streamer.queries.owners import Owners
 from streamer.queries.peers import Peers
 from streamer.queries.releases import ReleaseQueries, ReleaseRights, release_routes
@@ -43,6 +44,7 @@ from streamer.runtime.tasks import start_vital
 from streamer.settings import Settings
 from streamer.worker.app import HEARD_MASKED, Worker
 from streamer.worker.listening import Listening
+from streamer.worker.maps import Maps
 from streamer.worker.names import MAX_RECORDS as NAMED_AT_ONCE
 from streamer.worker.names import Names
 from streamer.worker.tracks import Tracks
@@ -157,13 +159,14 @@ def create_queries(
     door = Door(settings.read_token.get_secret_value(), settings.act_token.get_secret_value())
     routes = [
         *access_routes(door),
-        *peers.forwarding(listener_routes(listening, peers.streams, is_settled)),
+        *peers.forwarding([*listener_routes(listening, peers.streams, is_settled), *path_routes(listening)]),
         *worker_routes(peers, release, worker.answering.table.partitions),
         *figure_routes(feed.sampling),
         *feed_routes(feed, peers.streams),
         *letter_routes(letter_queries(settings, errands)),
         *release_routes(release_queries(settings, errands)),
         *track_routes(tracks),
+        *map_routes(Maps(listening.champion, names, listening.sideline)),
     ]
     return Queries(
         routes=[*routes, *openapi_routes(routes)],

@@ -22,9 +22,11 @@ from streamer.wire.changelog import listener_key
 from streamer.wire.plays import PlayColumns
 from streamer.wire.state import decode
 from streamer.wire.views import ImaginedPlay, ListenerView, WhatIf
+from streamer.wire.views_map import TastePath
 from streamer.worker.narrowing import Narrowing
 from streamer.worker.showing import show_counts, show_explained, show_lineage, show_lists, show_plays
 from streamer.worker.sideline import Sideline
+from streamer.worker.wandering import MapReaders, wander
 from streamer.worker.what_if import Ranking, imagine, read_added
 
 #: Questions that are answered or wait; more are refused.
@@ -79,6 +81,7 @@ class Listening:
         chance: picks somebody.
         sideline: computes.
         narrowing: leaves out withdrawn tracks, as the engine does.
+        map_readers: find a taste on the map.
     """
 
     table: ListenerTable
@@ -93,6 +96,7 @@ class Listening:
     chance: random.Random = field(default_factory=random.Random)
     sideline: Sideline = field(default_factory=lambda: Sideline(MAX_QUESTIONS))
     narrowing: Narrowing = field(default_factory=Narrowing)
+    map_readers: MapReaders = field(default_factory=MapReaders)
 
     async def look(self, user: str, looked_in: Collection[int] = ()) -> ListenerView:
         """Return a listener's state, and both lists as they are, with the reasons for each track.
@@ -165,6 +169,24 @@ class Listening:
             functools.partial(self._imagine, user, record, release, plays, frozenset(removed))
         )
 
+    async def path(self, user: str, looked_in: Collection[int] = ()) -> TastePath:
+        """Return where a listener's taste was on the map after each remembered play.
+
+        Args:
+            user: the user id.
+            looked_in: as in `look`.
+
+        Raises:
+            ElsewhereError: the listener's partition is not here, or not yet.
+            BusyError: too many questions wait.
+            NoReleaseError: no release answers.
+            QueryError: the one that does has no map.
+        """
+        _, record = self._read(user, looked_in)
+        if (release := self.champion()) is None:
+            raise NoReleaseError("there is no map before the first release; the trainer makes it, see /readyz")
+        return await self.sideline.run(functools.partial(self._path, user, record, release))
+
     def close(self) -> None:
         """Answer nothing more."""
         self.sideline.close()
@@ -216,6 +238,10 @@ class Listening:
             before=show_lists(ranking, imagined.before),
             after=show_lists(ranking, imagined.after),
         )
+
+    def _path(self, user: str, record: bytes | None, release: Release) -> TastePath:
+        states = decode([record], release.network.config.hidden_size)
+        return wander(user, states, release, self.map_readers.of(release))
 
     def _ranking(self, release: Release, withdrawn: NDArray[np.uint64]) -> Ranking:
         """Rank over the release without withdrawn tracks, as the engine does."""

@@ -77,7 +77,7 @@ class Ranking:
         folded = np.zeros(1, np.int64) if is_rebuilt else states.ring_lengths
         hidden = np.zeros_like(states.hidden) if is_rebuilt else states.hidden
         counts, counted = states.count_maps, states.ring_lengths
-        step_input = StepInput(hidden, _ring(states), folded, counts, counted, np.array([num - 1]))
+        step_input = StepInput(hidden, remembered_plays(states), folded, counts, counted, np.array([num - 1]))
         return self._step(step_input, num if is_rebuilt else int(states.plays_folded[0]))
 
     def answer_after(self, states: States, plays: PlayColumns) -> Answered:
@@ -152,7 +152,7 @@ def read_added(user: str, plays: Sequence[ImaginedPlay], now_ms: int) -> PlayCol
     return decoded.plays if num else None
 
 
-def _ring(states: States) -> Histories:
+def remembered_plays(states: States) -> Histories:
     """Lay out the remembered plays of one listener."""
     length = int(states.ring_lengths[0])
     return Histories(
