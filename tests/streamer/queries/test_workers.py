@@ -20,10 +20,11 @@ from streamer.releases.alias import move_alias
 from streamer.wire.messages import ReleaseNotice
 from tests.builders import NOON_MS, play_value, save_tiny_release
 from tests.onkafka import environment_on
-from tests.until import until_awaited
+from tests.until import until_awaited, wait_until
 
 NUM_PARTITIONS = 4
 USERS = tuple(f"u{number}" for number in range(12))
+TRACKS = ("t1", "t2", "t5")
 ADDED = [{"track_id": "t7", "played_at": NOON_MS}]
 
 
@@ -101,6 +102,10 @@ async def workers(kafka: DevKafka, topic_prefix: str, tmp_path: Path) -> AsyncIt
         await produce_plays(kafka, settings.plays_topic)
         cluster.start_workers()
         await asyncio.to_thread(cluster.wait_ready)
+        num_plays = len(TRACKS) * len(USERS)
+        await asyncio.to_thread(
+            wait_until, lambda: cluster.total("refrain_plays_total") >= num_plays, "all plays are answered"
+        )
         async with aiohttp.ClientSession() as session:
             yield Workers(cluster, session)
 
@@ -111,7 +116,7 @@ async def produce_plays(kafka: DevKafka, topic: str) -> None:
     await producer.start()
     for number, user in enumerate(USERS):
         partition_of = tuple(PARTITIONERS.values())[number % 2]
-        for track in ("t1", "t2", "t5"):
+        for track in TRACKS:
             partition = partition_of(user.encode(), NUM_PARTITIONS)
             await producer.send_and_wait(topic, play_value(user, track), user.encode(), partition=partition)
     await producer.stop()
