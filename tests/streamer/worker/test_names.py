@@ -10,14 +10,20 @@ from aiokafka import AIOKafkaProducer
 from models.plays.catalogue import track_keys
 from streamer.kafka.admin import KafkaAdmin
 from streamer.kafka.connection import Connection
+from streamer.kafka.consumers import read_backlog
 from streamer.kafka.follower import Follower, PlacesIn, Portion
 from streamer.local.devkafka import DevKafka
+from streamer.training.withdrawn import WithdrawnTracks
 from streamer.worker.names import Names
 from tests.onkafka import create_topic
 from tests.until import until, until_awaited
 
 pytestmark = pytest.mark.kafka
 WITHIN_S = 60
+NUM_WRITTEN = 8
+COMPACTED_AT_ONCE = {
+    "cleanup.policy": "compact", "segment.ms": "500", "min.cleanable.dirty.ratio": "0", "max.compaction.lag.ms": "1000",
+}  # fmt: skip
 
 
 async def write(connection: Connection, topic: str, entries: Mapping[str, bytes | None]) -> None:
@@ -137,3 +143,31 @@ async def test_a_store_that_turns_out_to_be_damaged_is_filled_again_and_a_disk_t
         await until(lambda: not names.is_current, "nothing is known")
         assert titles_of(names, "t1") == [None]
         assert names.find("one", 9).tolist() == []
+
+
+@pytest.mark.long
+async def test_names_and_withdrawals_are_right_after_kafka_has_compacted_what_they_had_read(tmp_path: Path) -> None:
+    topic = "catalogue"
+    with DevKafka(tmp_path / "kafka", broker_config={"log.cleaner.backoff.ms": 200}) as kafka:
+        await create_topic(kafka.bootstrap_servers, topic, 1, COMPACTED_AT_ONCE)
+        await write(kafka.connection, topic, titled(t1="One", t2="Two", t3="Three", t4="Four"))
+        async with following(follower_of(kafka.connection, topic), topic, tmp_path / "names") as names:
+            await until_titled(names, {"t1": "One", "t4": "Four"})
+        await write(kafka.connection, topic, titled(t1="Uno") | {"t2": None, "t3": None})
+        await write(kafka.connection, topic, titled(t3="Drei"))
+        await until_awaited(lambda: is_compacted(kafka, topic), "only the newest records are left")
+
+        follower = follower_of(kafka.connection, topic)
+        async with following(follower, topic, tmp_path / "names") as names:  # from an offset that is gone
+            await until_titled(names, {"t1": "Uno", "t2": None, "t3": "Drei", "t4": "Four"})
+            assert names.find("two", 9).tolist() == names.find("three", 9).tolist() == []
+        async with following(follower_of(kafka.connection, topic), topic, tmp_path / "new") as names:
+            await until_titled(names, {"t1": "Uno", "t2": None, "t3": "Drei", "t4": "Four"})
+        assert (await WithdrawnTracks(kafka.connection, topic).find()).tolist() == track_keys(["t2"]).tolist()
+
+
+async def is_compacted(kafka: DevKafka, topic: str) -> bool:
+    """Close segments by other records until nothing but the newest record of each track is left of the first eight."""
+    await write(kafka.connection, topic, titled(other="Other"))
+    records = [record async for record in read_backlog(kafka.connection, topic, [0])]
+    return [record.offset for record in records if record.offset < NUM_WRITTEN] == [3, 4, 5, 7]
