@@ -114,7 +114,7 @@ async def stretch(
     questions: Counter[int] | None,
 ) -> dict[str, float]:
     """Send plays for some seconds, with questions or without; return CPU microseconds per play, by kind of thread."""
-    num_plays = int(options.rate * options.seconds)
+    num_plays = _num_plays(options)
     rng = np.random.default_rng(100 + number)
     plays = encode_plays(
         rng.integers(options.listeners, size=num_plays), draw_tracks(rng, num_plays, options.tracks),
@@ -129,6 +129,10 @@ async def stretch(
     if asking:
         asking.cancel()
     return {kind: (after[kind] - before[kind]) / num_plays * 1e6 for kind in ("stream", "sideline")}
+
+
+def _num_plays(options: argparse.Namespace) -> int:
+    return int(options.rate * options.seconds)
 
 
 async def _is_done(bench: Bench, session: aiohttp.ClientSession, num_plays: float) -> bool:
@@ -170,10 +174,14 @@ async def _stretches(
         print_line(f"{kind:8} questions: {costs[kind][-1]['stream']:6.1f} us of CPU a play, "
                    f"sideline {costs[kind][-1]['sideline']:6.1f}")  # fmt: skip
     without, with_questions = (min(each["stream"] for each in costs[kind]) for kind in ("without", "with"))
+    sideline_s = sum(each["sideline"] for of_kind in costs.values() for each in of_kind) * _num_plays(options) / 1e6
     return {
         "stream_us_per_play": {"without": without, "with": with_questions},
         "ratio": with_questions / without,
         "statuses": dict(statuses),
+        "sideline_ms_per_answer": 1000 * sideline_s / max(1, statuses[200]),
+        "stream_ms_per_question": (with_questions - without) * _num_plays(options) * options.rounds / 1000
+        / max(1, statuses.total()),
         "ms_of_a_question": 1000 * await bench.metric(session, "refrain_query_seconds_sum")
         / await bench.metric(session, "refrain_query_seconds_count"),
         **{name: getattr(options, name) for name in ("rate", "questions", "seconds", "tracks", "listeners")},
