@@ -10,6 +10,7 @@ from streamer.releases.alias import Move, answered
 from streamer.releases.judgement import Standing, measured_hit_rate, standing_of, verdict_of
 from streamer.releases.overview import Overview, mark_of
 from streamer.releases.registry import RegisteredRelease
+from streamer.wire.views_figures import LiveHits
 from streamer.wire.views_releases import (
     Interval,
     JudgedPlays,
@@ -25,20 +26,23 @@ _Kind = TypeVar("_Kind")
 _PASSED: Final = {Standing.PASSED: True, Standing.REFUSED: False, Standing.UNJUDGED: None}
 
 
-def show_overview(overview: Overview, moves: Sequence[Move]) -> ReleasesView:
+def show_overview(overview: Overview, moves: Sequence[Move], live: Mapping[str, LiveHits]) -> ReleasesView:
     """Return the releases and the latest refusals.
 
     Args:
         overview: of the store.
         moves: how the champion changed, oldest first.
+        live: how the lists of releases fared, by release.
     """
     spans = answered(moves)
+
+    def show(release: RegisteredRelease) -> ReleaseView:
+        mark = mark_of(release.release_id, overview.champions)
+        return _show(release, mark, spans.get(release.release_id, (None, None)), live.get(release.release_id))
+
     return ReleasesView(
         champion=overview.champions[-1].release_id if overview.champions else None,
-        releases=tuple(
-            _show(each, mark_of(each.release_id, overview.champions), spans.get(each.release_id, (None, None)))
-            for each in overview.releases
-        ),
+        releases=tuple(map(show, overview.releases)),
         num_older=overview.num_releases - len(overview.releases),
         refusals=tuple(
             RefusalView(each.at_ms, each.trigger, each.champion, each.reason, each.verdict)
@@ -48,7 +52,9 @@ def show_overview(overview: Overview, moves: Sequence[Move]) -> ReleasesView:
     )
 
 
-def _show(release: RegisteredRelease, mark: str, span: tuple[int | None, int | None]) -> ReleaseView:
+def _show(
+    release: RegisteredRelease, mark: str, span: tuple[int | None, int | None], live: LiveHits | None
+) -> ReleaseView:
     description = release.description
     return ReleaseView(
         id=release.release_id,
@@ -62,6 +68,7 @@ def _show(release: RegisteredRelease, mark: str, span: tuple[int | None, int | N
         fault=release.fault or None,
         answered_from=span[0],
         answered_to=span[1],
+        live=live,
     )
 
 

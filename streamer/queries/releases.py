@@ -1,7 +1,7 @@
 """Questions about releases: which there are and what they are worth, promoting one, and rolling back."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -16,6 +16,7 @@ from streamer.releases.promotion import Promoter, Promotion, UnknownReleaseError
 from streamer.releases.registry import Registry
 from streamer.runtime.threads import call_unjoined
 from streamer.wire.views_access import Nothing
+from streamer.wire.views_figures import LiveHits
 from streamer.wire.views_releases import Promoted, PromotionQuestion, ReleasesView, RollbackQuestion
 
 _Answer = TypeVar("_Answer")
@@ -44,22 +45,24 @@ class ReleaseQueries:
         promoter: makes releases champion; its store answers within seconds, or fails.
         errands: run what is asked.
         rights: that it takes.
+        live: says how the lists of releases have fared, by release.
     """
 
     promoter: Promoter
     errands: Errands
     rights: ReleaseRights
+    live: Callable[[], Mapping[str, LiveHits]]
     _acting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def list_newest(self, _: Asked[Nothing]) -> ReleasesView:
         """List the newest releases, and the latest refusals."""
-        promoter = self.promoter
+        promoter, live = self.promoter, self.live()
 
         async def look() -> ReleasesView:
             moves = await find_moves(promoter.connection, promoter.releases_topic)
             registry = Registry(promoter.store)
             overview = await call_unjoined(lambda: look_over(registry, champions_after(moves), _LISTED))
-            return show_overview(overview, moves)
+            return show_overview(overview, moves, live)
 
         return await self.errands.look(self.rights.look, lambda: _explaining(look()))
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from models.release import Release
@@ -42,6 +43,7 @@ from streamer.releases.signing import read_signer, read_trust
 from streamer.releases.store import Store
 from streamer.runtime.tasks import start_vital
 from streamer.settings import Settings
+from streamer.wire.views_figures import LiveHits
 from streamer.worker.app import HEARD_MASKED, Worker
 from streamer.worker.listening import Listening
 from streamer.worker.maps import Maps
@@ -164,7 +166,7 @@ def create_queries(
         *figure_routes(feed.sampling),
         *feed_routes(feed, peers.streams),
         *letter_routes(letter_queries(settings, errands)),
-        *release_routes(release_queries(settings, errands)),
+        *release_routes(release_queries(settings, errands, worker.answering.hits.shown)),
         *track_routes(tracks),
         *map_routes(Maps(listening.champion, names, listening.sideline)),
     ]
@@ -186,7 +188,7 @@ def letter_queries(settings: Settings, errands: Errands) -> LetterQueries:
     return LetterQueries(desk_of(settings), errands, rights)
 
 
-def release_queries(settings: Settings, errands: Errands) -> ReleaseQueries:
+def release_queries(settings: Settings, errands: Errands, live: Callable[[], Mapping[str, LiveHits]]) -> ReleaseQueries:
     """Build what answers questions about releases."""
     copies = settings.state_dir / "promoted"
     shutil.rmtree(copies, ignore_errors=True)  # what a crash has left
@@ -200,4 +202,4 @@ def release_queries(settings: Settings, errands: Errands) -> ReleaseQueries:
         settings.releases_max_mb << 20,
     )
     rights = ReleaseRights(release_reader_rights(settings), promoter_rights(settings))
-    return ReleaseQueries(promoter, errands, rights)
+    return ReleaseQueries(promoter, errands, rights, live)

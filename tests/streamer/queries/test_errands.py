@@ -61,7 +61,7 @@ async def test_what_a_workers_user_may_not_do_is_refused_by_name_until_it_is_gra
 
     (_, optional) = await check_reach(settings)
     errands = Errands(connection_of(settings))
-    routes = letter_routes(letter_queries(settings, errands)) + release_routes(release_queries(settings, errands))
+    routes = letter_routes(letter_queries(settings, errands)) + release_routes(release_queries(settings, errands, dict))
     async with asking(routes) as asker:
         refused = await asker.ask(method, f"/api/v1/{path}", json=body)
         await secured.grant(missing, user)

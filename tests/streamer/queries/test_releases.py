@@ -25,6 +25,7 @@ from streamer.releases.promotion import Promoter
 from streamer.releases.registry import Refusal, Registry
 from streamer.releases.signing import Trust
 from streamer.releases.store import Store
+from streamer.wire.views_figures import LiveHits
 from tests.asking import Asker, asking
 from tests.builders import NOON_MS, save_tiny_release
 from tests.failing_store import PROTOCOL, SWITCH, FailingFileSystem
@@ -35,6 +36,7 @@ pytestmark = pytest.mark.kafka
 PATH = "/api/v1/releases"
 HOUR_MS = 3_600_000
 ESTIMATE: dict[str, Json] = {"mean": 0.4, "low": 0.3, "high": 0.5}
+LIVE = LiveHits("20231114T221320.000Z-662bb81a", NOON_MS, NOON_MS + 1, 3, 40, 0.25, 0.2, 0.3, None)
 REFUSED: dict[str, Json] = {
     "passed": False,
     "verdict": "Refused: worse. And so on.",
@@ -52,7 +54,7 @@ async def queries(kafka: DevKafka, topic_prefix: str, tmp_path: Path) -> Release
     topic = f"{topic_prefix}-releases"
     await create_topic(kafka.bootstrap_servers, topic)
     promoter = Promoter(kafka.connection, topic, Store(str(tmp_path)), copies=UnnamedCopies(tmp_path / "promoted"))
-    return ReleaseQueries(promoter, Errands(kafka.connection), ReleaseRights((), ()))
+    return ReleaseQueries(promoter, Errands(kafka.connection), ReleaseRights((), ()), lambda: {LIVE.release: LIVE})
 
 
 @pytest.fixture
@@ -110,6 +112,7 @@ async def test_releases_are_listed_with_what_the_gate_said_and_when_they_answere
     assert shown["refusals"] == [
         {"at_ms": NOON_MS, "trigger": "drift", "champion": "r1", "reason": "worse", "verdict": "Refused: worse."}
     ]
+    assert (damaged["live"]["plays"], damaged["live"]["hit_rate_at_20"], now["live"]) == (40, 0.25, None)
     assert (shown["num_older"], shown["warning"]) == (0, None)
 
 

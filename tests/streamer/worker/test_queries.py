@@ -111,3 +111,33 @@ async def test_tracks_have_the_names_that_the_catalogue_gives_them(
     ]  # fmt: skip
     assert by_row.json == found.json == by_id.json[:1]
     assert (beyond.status, beyond.code) == (400, "bad_request")
+
+
+@pytest.mark.kafka
+async def test_a_worker_is_asked_for_its_letters_and_to_promote_what_it_then_answers_by(
+    kafka: DevKafka, topic_prefix: str, tmp_path: Path
+) -> None:
+    places = {"state_dir": tmp_path / "state", "releases_url": str(tmp_path / "releases")}
+    settings = settings_on(kafka.bootstrap_servers, topic_prefix, partitions=1, device="cpu", **places)
+    saved = save_tiny_release(tmp_path / "releases")
+    await ensure_topics(settings)
+    await produce(kafka.bootstrap_servers, settings.plays_topic, play_value("u", "t1"), b"{")
+
+    async with running(settings) as worker:
+        beside = create_beside(settings, worker, 1)
+        async with asking_of(beside.queries, worker.answering.metrics.registry) as asker:
+            await until_marked(worker.answering, 1)
+            listed = (await asker.ask("GET", "/api/v1/dead-letters")).json
+            named = {"letters": [{name: listed["letters"][0][name] for name in ("partition", "offset")}]}
+            sent = (await asker.ask("POST", "/api/v1/dead-letters/send-again", json=named)).json
+            gone = (await asker.ask("POST", "/api/v1/dead-letters/discard", json={**named, "confirm": True})).json
+            promoted = (await asker.ask("POST", "/api/v1/releases/promote", json={"release_id": saved.release_id})).json
+            await until(lambda: worker.answering.releases.champion, "the release is taken up")
+            (release,) = (await asker.ask("GET", "/api/v1/releases")).json["releases"]
+        await beside.close()
+
+    assert listed["causes"] == {"not-json": 1}
+    assert (sent["done"], gone["done"]) == (0, 1)
+    assert "a worker would reject them again" in sent["refused"][0]["reason"]
+    assert promoted == {"champion": saved.release_id, "previous": None, "skipped": []}
+    assert (release["id"], release["is_champion"], release["answered_to"]) == (saved.release_id, True, None)
