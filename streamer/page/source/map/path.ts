@@ -9,6 +9,14 @@ export interface PathAnswer {
   readonly horizons: readonly { readonly horizon: Horizon; readonly points: readonly Point[] }[];
 }
 
+/** The path up to a play: what was played after it is left out, until the view of it arrives. */
+export function pathUntil(path: PathAnswer, newest: number): PathAnswer {
+  const count = path.plays.filter((play) => play <= newest).length;
+  if (count === path.plays.length) return path;
+  const horizons = path.horizons.map(({ horizon, points }) => ({ horizon, points: points.slice(0, count) }));
+  return { ...path, plays: path.plays.slice(0, count), horizons };
+}
+
 /** The taste at a moment between two plays: `moment` 0 is after the first play, `points.length - 1` after the last. */
 export function tasteAt(points: readonly Point[], moment: number): Point | null {
   if (points.length === 0) return null;

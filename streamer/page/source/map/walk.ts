@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { QueryError, ask } from "../api";
 import type { ListenerView } from "../contract";
 import { type Following, useListener } from "../listener/following";
-import type { PathAnswer } from "./path";
+import { type PathAnswer, pathUntil } from "./path";
 import { type Replay, begin, beginEarlier, renumber } from "./replay";
 
 export interface Walk {
@@ -65,7 +65,7 @@ class Surveyor {
       done = this.#newest!;
       try {
         const path = await ask<PathAnswer>("listener/path", { user_id: done.user_id }, this.#stop.signal);
-        if (!this.#stop.signal.aborted) put({ view: done, path });
+        if (!this.#stop.signal.aborted) put({ view: done, path: pathUntil(path, done.plays[0]!.number) });
         this.#onError(null);
       } catch (problem) {
         if (problem instanceof QueryError) this.#onError(problem); // their next play asks again

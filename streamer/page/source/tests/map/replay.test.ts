@@ -1,6 +1,6 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { test } from "node:test";
-import { fading, tasteAt, wayUntil } from "../../map/path";
+import { fading, pathUntil, tasteAt, wayUntil } from "../../map/path";
 import { PLAYS_PER_S, advance, begin, beginEarlier, isMoving, renumber, seek, toggle } from "../../map/replay";
 
 const points = [[0, 0], [1, 0], [1, 2]] as const;
@@ -13,6 +13,13 @@ test("a taste is at a play's point at its moment, and between two of them on the
   equal(tasteAt([], 0), null);
   deepEqual(wayUntil(points, 1.5), [[0, 0], [1, 0], [1, 1]]);
   ok(fading(9, 10) === 1 && fading(0, 60) === 0.1);
+});
+
+test("a path ends with the newest play that is shown", () => {
+  const path = { release: "r", plays: [7, 8, 9], horizons: [{ horizon: "short-term" as const, points }] };
+
+  deepEqual(pathUntil(path, 8), { release: "r", plays: [7, 8], horizons: [{ horizon: "short-term", points: points.slice(0, 2) }] });
+  equal(pathUntil(path, 9), path);
 });
 
 test("a replay runs to the latest play, and is live there", () => {
