@@ -88,8 +88,9 @@ class NameStore:
         self._path = path
         self._topic = topic
         self._lock = threading.Lock()
-        self._noted_s = 0.0
         self._db = _open_current(path)
+        meta = _meta_of(self._db)
+        self._current_at_s = time.time() if meta is None else meta.current_at_s
 
     def places(self, topic: TopicIdentity) -> dict[int, int]:
         """Return the next offset of each partition; none if the store is not a copy of this topic."""
@@ -105,25 +106,34 @@ class NameStore:
         with self._lock:
             self._db.close()
             discard(self._path)
-            self._db, self._noted_s = _open(self._path), 0.0
+            self._db, self._current_at_s = _open(self._path), time.time()
 
-    def apply(self, namings: Sequence[Naming], topic: TopicIdentity, places: Mapping[int, int]) -> None:
+    def apply(
+        self, namings: Sequence[Naming], topic: TopicIdentity, places: Mapping[int, int], *, is_current: bool
+    ) -> None:
         """Write what records say, and the places behind them, all or nothing.
 
         Of a track that is in several partitions, the newest record counts; in one partition, the last one.
+
+        Args:
+            namings: what the records say, in order.
+            topic: which topic they are of.
+            places: the next offset of each partition.
+            is_current: whether the end was reached; the store notes when that was last so, at intervals if idle.
         """
         now_s = time.time()
-        if not namings and now_s - self._noted_s < _NOTED_EVERY_S:
+        if not namings and not (is_current and now_s - self._current_at_s >= _NOTED_EVERY_S):
             return
+        if is_current:
+            self._current_at_s = now_s
         batch = rocksdict.WriteBatch(raw_mode=True)
         for number, offset in places.items():
             batch.put(_place_key(number), offset.to_bytes(8, "big"))
-        batch.put(_META, _encode(_Meta(*self._mark(topic), int(now_s))))
+        batch.put(_META, _encode(_Meta(*self._mark(topic), int(self._current_at_s))))
         with self._lock:
             for key, (before, naming) in self._newest(namings).items():
                 _put(batch, key, before, naming)
             self._db.write(batch, write_opt=_without_log())
-            self._noted_s = now_s
 
     def look_up(self, keys: NDArray[np.uint64]) -> list[Naming | None]:
         """Return what is known of tracks by their keys, uint64 (N,)."""

@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
@@ -17,7 +18,7 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.faust.damage import discard_damaged
+from streamer.faust.damage import discard, is_damage
 from streamer.kafka.follower import Follower, Portion
 from streamer.kafka.topic_identity import TopicIdentity
 from streamer.runtime.tasks import start_vital
@@ -91,8 +92,14 @@ class Names:
             try:
                 await self._follow()
             except Exception as exc:  # noqa: BLE001  whatever it is, plays are answered
-                logger.warning("names not kept path=%s error=%s: %s", self._path, exc, discard_damaged(self._path, exc))
+                logger.warning("names not kept path=%s error=%s; ids are shown until they are", self._path, exc)
+                if is_damage(exc):
+                    await self._in_thread(self._discard)
             await asyncio.sleep(self._retry_s)
+
+    def _discard(self) -> None:
+        with suppress(OSError):  # then it is opened again as it is
+            discard(self._path)
 
     async def _follow(self) -> None:
         """Follow until something fails."""
@@ -128,5 +135,5 @@ def _keep(store: NameStore, portion: Portion) -> float:
         entry = read_entry(record.key, record.value)
         if entry.track_id:
             namings.append(Naming(entry.track_id, record.partition, record.timestamp, entry.record))
-    store.apply(namings, portion.topic, portion.places)
+    store.apply(namings, portion.topic, portion.places, is_current=portion.is_current)
     return time.thread_time() - begun_s

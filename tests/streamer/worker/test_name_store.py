@@ -39,12 +39,13 @@ def named(track_id: str, title: str) -> Naming:
 def test_a_store_knows_the_newest_records_and_finds_them_by_their_words_and_no_other(
     portions: list[list[Naming]],
 ) -> None:
-    newest = dict[str, Naming]()
+    newest, places = dict[str, Naming](), dict[int, int]()
     with TemporaryDirectory() as directory:
         for number, portion in enumerate(portions):
             store = NameStore(Path(directory) / "names", "catalogue")  # again each time: it is on the disk
-            assert store.places(TOPIC) == ({} if number == 0 else {0: number - 1, 1: number + 6})
-            store.apply(portion, TOPIC, {0: number, 1: number + 7})
+            assert store.places(TOPIC) == places
+            places = {0: number, 1: number + 7} if portion else places
+            store.apply(portion, TOPIC, {0: number, 1: number + 7}, is_current=True)
             for naming in portion:
                 before = newest.get(naming.track_id, naming)
                 if before.partition == naming.partition or before.written_at_ms <= naming.written_at_ms:
@@ -68,7 +69,7 @@ def test_words_know_no_case_and_no_accents() -> None:
 
 def test_a_store_is_no_copy_of_another_topic(tmp_path: Path) -> None:
     store = NameStore(tmp_path / "names", "catalogue")
-    store.apply([named("a", "A")], TOPIC, {0: 1, 1: 1})
+    store.apply([named("a", "A")], TOPIC, {0: 1, 1: 1}, is_current=True)
 
     assert store.places(TOPIC) == {0: 1, 1: 1}
     assert store.places(TopicIdentity("b2", 2)) == store.places(TopicIdentity("a1", 3)) == {}
@@ -78,13 +79,37 @@ def test_a_store_is_no_copy_of_another_topic(tmp_path: Path) -> None:
     store.close()
 
 
+def test_a_store_is_as_old_as_the_last_time_that_it_was_current(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun_s, path = time.time(), tmp_path / "names"
+
+    def at(hours: float) -> NameStore:
+        monkeypatch.setattr(time, "time", lambda: begun_s + hours * 3600)
+        return NameStore(path, "catalogue")
+
+    def places_after(store: NameStore, *, is_current: bool) -> dict[int, int]:
+        store.apply([], TOPIC, {0: 1, 1: 1}, is_current=is_current)
+        places = store.places(TOPIC)
+        store.close()
+        return places
+
+    store = at(0)
+    store.apply([named("a", "A")], TOPIC, {0: 1, 1: 1}, is_current=True)
+    assert places_after(store, is_current=True)
+    assert places_after(at(19), is_current=False), "which makes it no younger"
+    assert places_after(at(19.5), is_current=True)
+    assert places_after(at(39), is_current=False)
+    assert not places_after(at(40), is_current=True)
+
+
 @pytest.mark.parametrize("damage", ["manifest", "no directory", "old"])
 def test_a_store_that_is_damaged_or_too_old_is_empty_when_it_is_opened(
     damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "names"
     store = NameStore(path, "catalogue")
-    store.apply([named("a", "A")], TOPIC, {0: 1, 1: 1})
+    store.apply([named("a", "A")], TOPIC, {0: 1, 1: 1}, is_current=True)
     store.close()
     if damage == "manifest":
         next(path.glob("MANIFEST*")).write_bytes(b"no manifest")
@@ -99,14 +124,14 @@ def test_a_store_that_is_damaged_or_too_old_is_empty_when_it_is_opened(
 
     assert store.places(TOPIC) == {}
     assert store.find("a", 9).tolist() == []
-    store.apply([named("a", "B")], TOPIC, {0: 1, 1: 1})
+    store.apply([named("a", "B")], TOPIC, {0: 1, 1: 1}, is_current=True)
     assert records_in(store, "a") == [TrackRecord("B")]
     store.close()
 
 
 def test_no_more_tracks_are_looked_at_than_asked_for(tmp_path: Path) -> None:
     store = NameStore(tmp_path / "names", "catalogue")
-    store.apply([named(f"t{number}", "Same") for number in range(9)], TOPIC, {0: 1, 1: 1})
+    store.apply([named(f"t{number}", "Same") for number in range(9)], TOPIC, {0: 1, 1: 1}, is_current=True)
 
     assert len(store.find("same", 4)) == 4
     store.close()

@@ -32,7 +32,7 @@ RECORDS = {
 def names(tmp_path: Path) -> Iterator[NameStore]:
     store = NameStore(tmp_path / "names", "catalogue")
     namings = [Naming(track_id, 0, 0, record) for track_id, record in RECORDS.items()]
-    store.apply(namings, TopicIdentity("a", 1), {0: 4})
+    store.apply(namings, TopicIdentity("a", 1), {0: 4}, is_current=True)
     yield store
     store.close()
 
