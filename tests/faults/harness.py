@@ -40,6 +40,9 @@ MAX_AHEAD: Final = 120
 
 #: Seconds between two bursts: about a thousand records a second. More would only take longer to judge.
 _PAUSE_S: Final = 0.03
+
+#: Longer than a worker that was killed takes to be replaced.
+_STUCK_S: Final = 20.0
 LIST_SIZES: Final = (5, 8)
 
 
@@ -197,12 +200,18 @@ class Deployment:
         await self.progress(self.num_sent)
 
     async def feed_until(self, condition: Callable[[], bool], what: str) -> None:
-        """Keep producing, never far ahead of the workers, until a condition holds."""
+        """Keep producing, never far ahead of the workers, until a condition holds.
+
+        What a broken worker has lost counts as done before long, so that the verdict finds it instead of a time-out.
+        """
         deadline_s = time.monotonic() + DEADLINE_S
+        fed_at_s = time.monotonic()
         while not condition():
             assert time.monotonic() < deadline_s, f"waited {DEADLINE_S:.0f} s in vain until {what}"
-            if self.num_sent - await self._num_done() < MAX_AHEAD:
+            is_stuck = time.monotonic() > fed_at_s + _STUCK_S
+            if self.num_sent - await self._num_done() < MAX_AHEAD or is_stuck:
                 await self.feed(MAX_AHEAD // 4)
+                fed_at_s = time.monotonic()
             await asyncio.sleep(_PAUSE_S)
 
     async def _num_done(self) -> int:
