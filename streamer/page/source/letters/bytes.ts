@@ -47,7 +47,7 @@ export function dump(bytes: Uint8Array): string {
   return lines.join("\n");
 }
 
-export function fromBase64(text: string): Uint8Array {
+function fromBase64(text: string): Uint8Array {
   return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 }
 

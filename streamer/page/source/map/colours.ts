@@ -14,7 +14,6 @@ export const mapTheme = computed<Theme>(() => {
     ground: theme.value,
     paper: tokenOf("--map-ground"),
     ink: tokenOf("--ink"),
-    faint: tokenOf("--ink-3"),
     horizons: { "short-term": tokenOf("--accent"), "long-term": tokenOf("--second") },
     shades: shades(theme.value),
     font: tokenOf("--text"),

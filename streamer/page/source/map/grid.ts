@@ -44,7 +44,7 @@ export function nearest(grid: Grid, [x, y]: Point, reach: number): number | null
 }
 
 /** The rows in all cells that bounds touch; some lie a little outside. */
-export function* rowsWithin({ side, starts, rows }: Grid, bounds: Bounds): Generator<number> {
+function* rowsWithin({ side, starts, rows }: Grid, bounds: Bounds): Generator<number> {
   const [first, last] = [cellOf(bounds.left, side), cellOf(bounds.right, side)];
   for (let line = cellOf(bounds.bottom, side); line <= cellOf(bounds.top, side); line++) {
     const end = starts[line * side + last + 1]!;

@@ -35,7 +35,7 @@ export function Followed({ user, following }: { user: string; following: Followi
   return (
     <div class="map-followed">
       <p class="row">
-        <a class="who" href="#/listener" title={`${user}: plays and lists`}>{user}</a>
+        <a class="map-who" href="#/listener" title={`${user}: plays and lists`}>{user}</a>
         <button type="button" class="quiet" onClick={() => choose("")}>Leave</button>
       </p>
       {walk.value === null ? <Waiting following={following} /> : <Key />}

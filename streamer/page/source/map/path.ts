@@ -40,15 +40,6 @@ export function fading(index: number, moment: number, memory = 14): number {
   return Math.max(0.1, Math.exp(-Math.max(moment - index - 1, 0) / memory));
 }
 
-/** The distance covered, in units of the map; between horizons it says which taste wanders more. */
-export function lengthOf(points: readonly Point[]): number {
-  let length = 0;
-  for (let i = 1; i < points.length; i++) {
-    length += Math.hypot(points[i]![0] - points[i - 1]![0], points[i]![1] - points[i - 1]![1]);
-  }
-  return length;
-}
-
 /** A head leaves a play slowly and arrives slowly, so that each play is seen as one step. */
 function settle(share: number): number {
   return share * share * (3 - 2 * share);

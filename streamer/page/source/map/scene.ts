@@ -35,7 +35,6 @@ export interface Theme {
   readonly ground: Ground;
   readonly paper: string;
   readonly ink: string;
-  readonly faint: string;
   readonly horizons: Readonly<Record<Horizon, string>>;
   readonly shades: readonly Rgb[];
   readonly font: string;

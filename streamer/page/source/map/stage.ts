@@ -70,11 +70,6 @@ export class Stage {
     this.#resize();
   }
 
-  /** How tracks are painted; null if the browser cannot at all. */
-  get painterKind(): Painter["kind"] | null {
-    return this.#painter?.kind ?? null;
-  }
-
   show(scene: Scene): void {
     const before = this.#scene;
     this.#scene = scene;

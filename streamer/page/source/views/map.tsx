@@ -4,6 +4,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { QueryError } from "../api";
 import { number, short } from "../format";
 import { chosen as chosenListener } from "../listener/chosen";
+import type { Following } from "../listener/following";
 import { release } from "../live";
 import { type Atlas, loadAtlas, nameOfRegion, regionOf } from "../map/atlas";
 import { type Insets, UNCOVERED, around, viewOf, widen } from "../map/camera";
@@ -51,10 +52,10 @@ function Unloaded({ error, onRetry }: { error: unknown; onRetry: () => void }) {
 function Loaded({ atlas, onOtherRelease }: { atlas: Atlas; onOtherRelease: () => void }) {
   const rows = useMemo(() => new TrackRows(), []);
   useEffect(() => () => rows.dispose(), []);
-  const user = chosenListener.value;
-  const following = useWalk(user);
+  const following = useWalk(chosenListener.value);
   const now = walk.value;
-  const chosen = { pointed: useSignal<number | null>(null), selected: useSignal<number | null>(null), only: useSignal<number | null>(null), named: useSignal<readonly number[]>([]) };
+  const [pointed, selected, only] = [useSignal<number | null>(null), useSignal<number | null>(null), useSignal<number | null>(null)];
+  const chosen = { pointed, selected, only, named: useSignal<readonly number[]>([]) };
   const { stage, element, tracks, ink } = useStage(atlas, rows, chosen);
 
   const pathRelease = now?.path.release ?? atlas.layout.release;
@@ -66,22 +67,6 @@ function Loaded({ atlas, onOtherRelease }: { atlas: Atlas; onOtherRelease: () =>
     a: () => void anybody(),
     p: () => { replay.value = toggle(replay.value); },
   });
-  const pick = (row: number) => {
-    chosen.selected.value = row;
-    stage?.flyTo(row);
-  };
-  const find = (id: string) => {
-    const row = trackOf(id)?.row ?? null;
-    if (row === null) toast("This release does not know that track, so the map has no place for it.", "failed");
-    else if (!hasPlace(atlas.layout, row)) toast("That track has no place: the map shows the most played ones.", "failed");
-    else pick(row);
-  };
-  const pickRegion = (region: Region) => {
-    const isOnly = chosen.only.value === region.group;
-    chosen.only.value = isOnly ? null : region.group;
-    if (isOnly) stage?.flyOut();
-    else stage?.flyAround(widen(around([[region.x, region.y]]), AROUND_A_REGION));
-  };
   return (
     <>
       <h1 class="unseen">Map of taste</h1>
@@ -92,21 +77,8 @@ function Loaded({ atlas, onOtherRelease }: { atlas: Atlas; onOtherRelease: () =>
         </div>
         <p id="map-keys" class="unseen">Arrow keys move the map, plus and minus zoom, 0 shows all of it, Enter chooses the track in the middle. The map in words is below.</p>
         <p class="unseen" aria-live="polite"><Pointed atlas={atlas} rows={rows} row={chosen.pointed.value} /></p>
-        <div class="map-panel">
-          <TrackSearch label="Find a track" placeholder="Find a track or an artist" onPick={find} />
-          {user ? <Followed user={user} following={following} /> : <ListenerField />}
-          <details class="map-legend">
-            <summary>{number(atlas.grid.rows.length)} tracks, {atlas.regions.length} regions</summary>
-            <Regions atlas={atlas} only={chosen.only.value} onPick={pickRegion} />
-          </details>
-        </div>
-        <div class="map-tools">
-          <button type="button" class="icon" aria-label="Zoom in" onClick={() => stage?.zoomBy(2)}>+</button>
-          <button type="button" class="icon" aria-label="Zoom out" onClick={() => stage?.zoomBy(0.5)}>−</button>
-          <button type="button" class="icon" aria-label="Show all" onClick={() => stage?.flyOut()}>
-            <svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true"><path d="M2.5 6V2.5H6M10 2.5h3.5V6M13.5 10v3.5H10M6 13.5H2.5V10" fill="none" stroke="currentColor" stroke-width="1.5" /></svg>
-          </button>
-        </div>
+        <Panel atlas={atlas} following={following} stage={stage} selected={chosen.selected} only={chosen.only} />
+        <Tools stage={stage} />
         {chosen.selected.value !== null && (
           <TrackCard atlas={atlas} rows={rows} row={chosen.selected.value} onClose={() => { chosen.selected.value = null; }} />
         )}
@@ -117,6 +89,53 @@ function Loaded({ atlas, onOtherRelease }: { atlas: Atlas; onOtherRelease: () =>
         <MapInWords atlas={atlas} rows={rows} now={now} />
       </details>
     </>
+  );
+}
+
+interface PanelProps {
+  readonly atlas: Atlas;
+  readonly following: Following;
+  readonly stage: Stage | null;
+  readonly selected: Signal<number | null>;
+  readonly only: Signal<number | null>;
+}
+
+function Panel({ atlas, following, stage, selected, only }: PanelProps) {
+  const user = chosenListener.value;
+  const find = (id: string) => {
+    const row = trackOf(id)?.row ?? null;
+    if (row === null) return toast("This release does not know that track, so the map has no place for it.", "failed");
+    if (!hasPlace(atlas.layout, row)) return toast("That track has no place: the map shows the most played ones.", "failed");
+    selected.value = row;
+    stage?.flyTo(row);
+  };
+  const pickRegion = (region: Region) => {
+    const isOnly = only.value === region.group;
+    only.value = isOnly ? null : region.group;
+    if (isOnly) stage?.flyOut();
+    else stage?.flyAround(widen(around([[region.x, region.y]]), AROUND_A_REGION));
+  };
+  return (
+    <div class="map-panel">
+      <TrackSearch label="Find a track" placeholder="Find a track or an artist" onPick={find} />
+      {user ? <Followed user={user} following={following} /> : <ListenerField />}
+      <details class="map-legend">
+        <summary>{number(atlas.grid.rows.length)} tracks, {atlas.regions.length} regions</summary>
+        <Regions atlas={atlas} only={only.value} onPick={pickRegion} />
+      </details>
+    </div>
+  );
+}
+
+function Tools({ stage }: { stage: Stage | null }) {
+  return (
+    <div class="map-tools">
+      <button type="button" class="icon" aria-label="Zoom in" onClick={() => stage?.zoomBy(2)}>+</button>
+      <button type="button" class="icon" aria-label="Zoom out" onClick={() => stage?.zoomBy(0.5)}>−</button>
+      <button type="button" class="icon" aria-label="Show all" onClick={() => stage?.flyOut()}>
+        <svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true"><path d="M2.5 6V2.5H6M10 2.5h3.5V6M13.5 10v3.5H10M6 13.5H2.5V10" fill="none" stroke="currentColor" stroke-width="1.5" /></svg>
+      </button>
+    </div>
   );
 }
 

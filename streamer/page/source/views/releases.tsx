@@ -1,4 +1,5 @@
 /** The view of releases: which one answers, how they compare, what the gate said, and how they did while they answered. */
+import { Fragment } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { mayAct } from "../access";
 import { ask } from "../api";
@@ -189,10 +190,10 @@ function Comparisons({ judgement: { champion, differences, baselines } }: { judg
     <div class="comparisons" title={champion === null ? undefined : `The champion of then: ${champion}`}>
       <span class="note">Difference from</span><Axis scale={scale} isDifference />
       {against.map(({ name, interval }) => (
-        <>
-          <span key={name}>{name}</span>
+        <Fragment key={name}>
+          <span>{name}</span>
           <Whisker name={name} interval={interval} scale={scale} guide={0} tone="difference" />
-        </>
+        </Fragment>
       ))}
     </div>
   );
