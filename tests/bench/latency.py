@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import sys
 import tempfile
 import time
@@ -32,6 +31,7 @@ from tests.bench.stage import (
     Plays,
     draw_tracks,
     encode_plays,
+    environment_of,
     histories,
     prepare,
     producing,
@@ -118,7 +118,7 @@ async def measure(settings: Settings, options: argparse.Namespace) -> dict[str, 
     await prepare(settings, options.tracks)
     await send(brokers, settings.plays_topic, histories(options.listeners, _RING, options.tracks))
     worker = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "streamer", "worker", env=_environment(settings), stderr=asyncio.subprocess.DEVNULL
+        sys.executable, "-m", "streamer", "worker", env=environment_of(settings), stderr=asyncio.subprocess.DEVNULL
     )
     try:
         async with reading(settings) as reader, producing(brokers, linger_ms=0) as producer:
@@ -147,12 +147,6 @@ async def _all_rates(
         print_line(json.dumps(rows[-1]))
         first_ms += len(plays.users)
     return rows
-
-
-def _environment(settings: Settings) -> dict[str, str]:
-    own = {name: value for name, value in os.environ.items() if not name.startswith("REFRAIN_")}
-    changed = settings.model_dump(mode="json", exclude_unset=True)
-    return own | {f"REFRAIN_{name.upper()}": str(value) for name, value in changed.items()}
 
 
 def _draw(options: argparse.Namespace, num_plays: int, first_ms: int) -> Plays:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -52,6 +53,13 @@ def settings_of(bootstrap_servers: str, directory: Path, app_id: str, **changes:
         }
         | changes
     )
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """Return the environment of a process with these settings."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("REFRAIN_")}
+    changed = settings.model_dump(mode="json", exclude_unset=True)
+    return own | {f"REFRAIN_{name.upper()}": str(value) for name, value in changed.items()}
 
 
 async def prepare(settings: Settings, num_tracks: int) -> str:
