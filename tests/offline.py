@@ -84,7 +84,7 @@ class Worker:
         fresh = {number: fresh_records(records, self.mark(number)) for number, records in fetched.items() if records}
         return [take_in(partition, records, None) for partition, records in fresh.items() if records]
 
-    def answer(self, intakes: Sequence[Intake]) -> None:
+    def answer(self, intakes: Sequence[Intake]) -> Outcome:
         events, listeners = join([intake.plays for intake in intakes], [intake.offsets for intake in intakes])
         states = self._read_states(intakes, listeners)
         batch = plan(events, states, self.release.key if self.release else None)
@@ -98,6 +98,7 @@ class Worker:
             self._apply(part)
         if self.hits and self.release:
             self.hits.note(intakes, outcome, champion_of(self.release))
+        return outcome
 
     def _read_states(self, intakes: Sequence[Intake], listeners: Listeners) -> States:
         values: list[bytes | None] = []

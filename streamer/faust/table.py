@@ -66,8 +66,8 @@ class ListenerTable(faust.Table):
         if mark is not None and count is None:
             self.store.put(partition, COUNT_KEY, encode_count(self.store.count_keys(partition, KIND_LISTENER)))
 
-    async def commit(self, fence: Fence, writes: Writes) -> None:
-        """Write a batch's part of one partition, exactly once.
+    async def commit(self, fence: Fence, writes: Writes) -> Mapping[str, int]:
+        """Write a batch's part of one partition, exactly once; return by topic the offset behind its last record.
 
         Args:
             fence: the partition's producer at the time the batch was gathered.
@@ -76,8 +76,8 @@ class ListenerTable(faust.Table):
         extras = [*self._count(writes), (MARK_KEY, writes.mark.encode())]
         items = [*zip(writes.state_keys, writes.states.to_list(), strict=True), *extras]
         try:
-            changelog_offset = await self._commit_transaction(fence, writes, extras)
-            self.store.write_batch(writes.partition, items, changelog_offset)
+            ends = await self._commit_transaction(fence, writes, extras)
+            self.store.write_batch(writes.partition, items, ends[self.changelog_topic_name] - 1)
         except ContractError as exc:
             refuse(exc)
         except (MessageSizeTooLargeError, RecordListTooLargeError) as exc:
@@ -90,6 +90,7 @@ class ListenerTable(faust.Table):
                 "or its outcome is unknown; recovery will find out",
                 exc,
             )
+        return ends
 
     def _count(self, writes: Writes) -> list[Item]:
         """Return the new number of listeners, if it changes."""
@@ -97,8 +98,8 @@ class ListenerTable(faust.Table):
             return []
         return [(COUNT_KEY, encode_count(self.num_listeners(writes.partition) + writes.num_added))]
 
-    async def _commit_transaction(self, fence: Fence, writes: Writes, extras: Sequence[Item]) -> int:
-        """Return the offset of the last changelog record; the mark goes last, but nothing depends on it."""
+    async def _commit_transaction(self, fence: Fence, writes: Writes, extras: Sequence[Item]) -> Mapping[str, int]:
+        """Return by topic the offset behind the last record; the mark goes last, but nothing depends on it."""
         keys = Blobs.of([*writes.state_keys, *(key for key, _ in extras)])
         states = writes.states.followed_by([value for _, value in extras])
         changelog = {self.changelog_topic_name: Records.without_headers(keys, states)}
@@ -107,4 +108,4 @@ class ListenerTable(faust.Table):
             for topic, records in {**writes.outputs, **changelog}.items()
             if len(records)
         }
-        return (await write(fence, batches))[self.changelog_topic_name] - 1
+        return await write(fence, batches)

@@ -30,6 +30,7 @@ from streamer.worker.batch import Batch
 from streamer.worker.batching import Drain
 from streamer.worker.champion import Releases
 from streamer.worker.engine import Engine
+from streamer.worker.fresh_letters import FreshLetters
 from streamer.worker.live_hits import HitWatch
 from streamer.worker.outputs import Topics
 from streamer.worker.pace import Pace
@@ -97,6 +98,7 @@ def create_worker(
     partition_of = PARTITIONERS.get(settings.partitioner)
     pace = Pace(settings.target_latency_ms / 1000)
     app.hold_from_s = pace.hold_from_s
+    topics = _topics(settings, max_batch_bytes)
     answering = Answering(
         table=table,
         fences=fences,
@@ -104,13 +106,14 @@ def create_worker(
         releases=Releases(connection_of(settings), settings.releases_topic, _shelf(settings), metrics),
         withdrawals=_withdrawals(settings, metrics),
         metrics=metrics,
-        topics=_topics(settings, max_batch_bytes),
+        topics=topics,
         saying=_saying(settings),
         pick_answered=_PICK_ANSWERED[settings.answer],
         belongs_here=partition_of and (lambda partition, key: partition_of(key, num_partitions) == partition),
         drain=Drain(),
         max_plays=settings.max_batch_plays,
         pace=pace,
+        letters=FreshLetters(topics),
         hits=HitWatch(metrics),
         traces=_traces(settings, metrics) if settings.traces == "on" else None,
     )

@@ -24,6 +24,7 @@ from streamer.wire.letters import (
     forget_request,
     read_headers,
 )
+from streamer.wire.plays import Reject
 from streamer.wire.recommendations import Lineage, ListEncoder
 from streamer.wire.state import States, encode
 from streamer.worker.batch import Batch
@@ -214,24 +215,28 @@ def _merge(
     return answers
 
 
+def letter_of(intake: Intake, reject: Reject, topics: Topics) -> LetterRecord:
+    """Make the letter of a rejected play of a partition."""
+    record = intake.records[reject.index]
+    resent = read_headers(record.headers, ResentHeaders) if record.headers else None
+    headers = DeadLetterHeaders(
+        error=reject.cause,
+        reason=reject.reason,
+        source_topic=topics.source,
+        source_partition=intake.partition,
+        source_offset=record.offset,
+        worker_version=_WORKER_VERSION,
+        letter=resent.letter if resent else None,
+        times_sent=resent.times_sent if resent else 0,
+    )
+    return dead_letter(record.key, record.value, headers, topics.max_dead_bytes)
+
+
 def _dead_letters(intake: Intake, topics: Topics) -> dict[int, Record]:
     """Return the letters of a partition's rejected plays, by source offset."""
-    letters = {}
-    for reject in intake.rejects:
-        record = intake.records[reject.index]
-        resent = read_headers(record.headers, ResentHeaders) if record.headers else None
-        headers = DeadLetterHeaders(
-            error=reject.cause,
-            reason=reject.reason,
-            source_topic=topics.source,
-            source_partition=intake.partition,
-            source_offset=record.offset,
-            worker_version=_WORKER_VERSION,
-            letter=resent.letter if resent else None,
-            times_sent=resent.times_sent if resent else 0,
-        )
-        letters[record.offset] = _record(dead_letter(record.key, record.value, headers, topics.max_dead_bytes))
-    return letters
+    return {
+        intake.records[reject.index].offset: _record(letter_of(intake, reject, topics)) for reject in intake.rejects
+    }
 
 
 def _with_requests(letters: dict[int, Record], tombstones: Mapping[int, Record], partition: int) -> list[Record]:

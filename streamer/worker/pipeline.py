@@ -26,6 +26,7 @@ from streamer.worker.bisection import answer_bisecting
 from streamer.worker.champion import Releases
 from streamer.worker.engine import Engine
 from streamer.worker.events import Listeners, join
+from streamer.worker.fresh_letters import FreshLetters
 from streamer.worker.intake import Intake, fresh_records, take_in
 from streamer.worker.latest import Latest
 from streamer.worker.live_hits import HitWatch
@@ -56,6 +57,7 @@ class Answering:
         belongs_here: whether a key hashes to a partition; None skips the check.
         drain: closes to stop between two batches.
         max_plays: the most plays in a batch.
+        letters: written a moment ago.
         hits: judges lists by the plays that follow.
         pace: says how long the first chunk of a batch waits for others.
         traces: tell what became of plays; None if nobody asks.
@@ -75,6 +77,7 @@ class Answering:
     drain: Drain
     max_plays: int
     pace: Pace
+    letters: FreshLetters
     hits: HitWatch
     traces: "Traces | None" = None
     latest: Latest = field(default_factory=Latest)
@@ -119,12 +122,13 @@ class Answering:
             )
             writes = list(write(intakes, outcome, self.topics, followed.headers if followed else NO_HEADERS))
         with timed("commit"):
-            await asyncio.gather(*(self.table.commit(fences[part.partition], part) for part in writes))
+            ends = await asyncio.gather(*(self.table.commit(fences[part.partition], part) for part in writes))
         self.latest.users = listeners.users
         if followed:
             followed.end(intakes)
         catalogue = champion.release.catalogue if champion else None
         count_batch(self.metrics, intakes, outcome, time.time() * 1000, catalogue)
+        self.letters.note(intakes, writes, ends)
         if champion:
             self.hits.note(intakes, outcome, champion)
 
