@@ -1,16 +1,30 @@
 """The feed: what changes in the stream, told once a second to whoever follows it.
 
-Each event is written once, however many follow. While nobody does, nothing is written.
+Each event is written once, however many follow. While nobody does, no other worker is asked, and nothing is written.
 """
 
-from collections.abc import Callable
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
 
+from streamer.errors import KafkaUnavailableError
 from streamer.queries.events import Broadcast, Chunks, Streams, event
-from streamer.queries.figure_views import figures
+from streamer.queries.figure_views import figures, read_figures
+from streamer.queries.figures import Others, ask_figures
 from streamer.queries.routes import EVENTS, Asked, Right, Route
 from streamer.queries.sampling import Sampling
+from streamer.queries.seconds import together
 from streamer.wire.views_access import Nothing
-from streamer.wire.views_figures import FiguresEvent, ReleaseEvent
+from streamer.wire.views_figures import Figures, FiguresEvent, ReleaseEvent
+from streamer.wire.views_letters import LetterSummary
+from streamer.wire.views_workers import ShownWorkers
+
+#: Seconds that the others have; one of them that hangs takes one.
+_OTHERS_S: Final = 1.5
+
+#: A worker that is in no group yet.
+_NAMELESS: Final = "this worker"
 
 
 class Feed:
@@ -18,17 +32,29 @@ class Feed:
 
     Args:
         sampling: of this worker; each sample is told.
-        identity: of this worker.
-        release: the id of the one that answers; None before the first.
+        others: the other workers.
+        release: the id of the one that answers here; None before the first.
+        letters: those that were written here since the last call, oldest first.
+        workers: looks at all workers.
 
     Attributes:
         sampling: the same.
     """
 
-    def __init__(self, sampling: Sampling, identity: str, release: Callable[[], str | None]) -> None:
+    def __init__(
+        self,
+        sampling: Sampling,
+        others: Others,
+        *,
+        release: Callable[[], str | None],
+        letters: Callable[[], Sequence[LetterSummary]],
+        workers: Callable[[], Awaitable[ShownWorkers]],
+    ) -> None:
         self.sampling = sampling
-        self._identity = identity
+        self._others = others
         self._release = release
+        self._letters = letters
+        self._workers = workers
         self._broadcast = Broadcast()
         self._told: dict[str, bytes] = {}
 
@@ -41,30 +67,38 @@ class Feed:
         """Publish until cancelled."""
         while True:
             await self.sampling.wait()
+            letters = self._letters()  # also if nobody hears of them: whoever comes reads the topic
             if self.num_following:
-                self._broadcast.publish(b"".join(self._news()))
+                news = await self._news()
+                self._broadcast.publish(b"".join([*(event("letter", letter) for letter in letters), *news]))
 
     async def follow(self) -> Chunks:
         """Yield all that is known now, then what is new."""
-        yield b"".join(self._state().values())
+        yield b"".join((await self._state()).values())
         self._told.clear()  # what changes before the reader listens is told to all once more
         async for chunk in self._broadcast.listen():
             yield chunk
 
-    def _state(self) -> dict[str, bytes]:
-        """Return the latest event of each name."""
-        state = {"release": event("release", ReleaseEvent(self._release()))}
-        if len(latest := self.sampling.ring.latest()):
-            here = figures(latest)
-            state["figures"] = event("figures", FiguresEvent(merged=here, workers={self._identity: here}))
-        return state
-
-    def _news(self) -> list[bytes]:
+    async def _news(self) -> list[bytes]:
         """Return the events that have not been told; they are from now on."""
-        state = self._state()
+        state = await self._state()
         news = [chunk for name, chunk in state.items() if self._told.get(name) != chunk]
-        self._told = state
+        self._told |= state
         return news
+
+    async def _state(self) -> dict[str, bytes]:
+        """Return the latest event of each name; of this worker alone while Kafka does not say who the others are."""
+        state, here, of_workers = {"release": event("release", ReleaseEvent(self._release()))}, "", dict[str, Figures]()
+        with contextlib.suppress(KafkaUnavailableError, TimeoutError):
+            async with asyncio.timeout(_OTHERS_S):
+                here = await self._others.identity()
+                state["workers"] = event("workers", await self._workers())
+                of_workers |= await ask_figures(self._others)
+        if len(latest := self.sampling.ring.latest()):
+            of_workers[here or _NAMELESS] = figures(latest)
+            merged = together(list(map(read_figures, of_workers.values())))
+            state["figures"] = event("figures", FiguresEvent(figures(merged), of_workers))
+        return state
 
 
 def feed_routes(feed: Feed, streams: Streams) -> list[Route]:
@@ -73,7 +107,8 @@ def feed_routes(feed: Feed, streams: Streams) -> list[Route]:
     async def follow(asked: Asked[Nothing]) -> object:
         return await streams.answer(asked.request, feed.follow())
 
+    told = {"figures": FiguresEvent, "workers": ShownWorkers, "letter": LetterSummary, "release": ReleaseEvent}
     return [
         Route("GET", "/api/v1/events", Right.READ, "What changes in the stream, as it happens.", follow, media=EVENTS,
-              events={"figures": FiguresEvent, "release": ReleaseEvent}),
+              events=told),
     ]  # fmt: skip

@@ -99,14 +99,17 @@ def second_of(
 
 
 def add_up(of_workers: Sequence[Seconds]) -> Seconds:
-    """Add up the same seconds of several workers; a worker without a second counts as idle in it."""
+    """Add up the same seconds of several workers, up to the last one that all have; before, one may have been away."""
     joined = np.concatenate([np.zeros(0, SECOND), *of_workers])
+    last_ms = min((int(seconds["at_ms"][-1]) for seconds in of_workers if len(seconds)), default=0)
+    joined = joined[joined["at_ms"] <= last_ms]
     at_ms, places = np.unique(joined["at_ms"], return_inverse=True)
     added = np.zeros(len(at_ms), SECOND)
     added["at_ms"] = at_ms
     for name in _ADDED:
         np.add.at(added[name], places, joined[name])
-    np.maximum.at(added["lag_s"], places, joined["lag_s"])  # of NaN and a number: NaN
+    with np.errstate(invalid="ignore"):  # of NaN and a number: NaN
+        np.maximum.at(added["lag_s"], places, joined["lag_s"])
     releases: list[set[str | None]] = [set() for _ in at_ms]
     for place, release in zip(places.tolist(), joined["release"], strict=True):
         releases[place].add(release)

@@ -95,6 +95,14 @@ class LiveHits(msgspec.Struct, frozen=True):
     ]
 
 
+class FiguresQuestion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whose figures."""
+
+    all: Annotated[bool, Meta(description="Of all workers that can be reached, added up; else of this one alone.")] = (
+        True
+    )
+
+
 class FiguresEvent(msgspec.Struct, frozen=True):
     """The second that has just ended."""
 

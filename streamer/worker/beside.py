@@ -27,6 +27,7 @@ from streamer.queries.errands import Errands
 from streamer.queries.events import Streams
 from streamer.queries.feed import Feed, feed_routes
 from streamer.queries.figures import figure_routes
+from streamer.queries.letter_views import summarise
 from streamer.queries.letters import LetterQueries, LetterRights, letter_routes
 from streamer.queries.listeners import listener_routes
 from streamer.queries.maps import map_routes, path_routes
@@ -36,7 +37,7 @@ from streamer.queries.releases import ReleaseQueries, ReleaseRights, release_rou
 from streamer.queries.sampling import Sampling
 from streamer.queries.server import Queries
 from streamer.queries.tracks import track_routes
-from streamer.queries.workers import worker_routes
+from streamer.queries.workers import show_workers, worker_routes
 from streamer.releases.copies import UnnamedCopies
 from streamer.releases.promotion import Promoter
 from streamer.releases.signing import read_signer, read_trust
@@ -90,7 +91,8 @@ class Beside:
 def create_beside(settings: Settings, worker: Worker, num_partitions: int) -> Beside:
     """Build what runs beside a worker's plays."""
     listening = create_listening(settings, worker, num_partitions)
-    feed, peers, names = create_feed(settings, worker), create_peers(settings, worker), create_names(settings)
+    peers, names = create_peers(settings, worker), create_names(settings)
+    feed = create_feed(settings, worker, peers)
     queries = create_queries(settings, worker, listening, feed=feed, peers=peers, names=names)
     return Beside(queries, listening, feed, peers, names)
 
@@ -124,17 +126,20 @@ def create_names(settings: Settings) -> Names:
     return Names(follower, settings.catalogue_topic, settings.state_dir / "names")
 
 
-def create_feed(settings: Settings, worker: Worker) -> Feed:
-    """Build what samples the figures of a worker, and tells whoever follows them."""
-    releases, metrics = worker.answering.releases, worker.answering.metrics
-
-    def release() -> str | None:
-        return releases.champion.release.release_id if releases.champion else None
+def create_feed(settings: Settings, worker: Worker, peers: Peers) -> Feed:
+    """Build what samples the figures of a worker, and tells whoever follows what changes."""
+    answering = worker.answering
 
     def partitions() -> int:
         return len(owned_partitions(worker.app, settings.plays_topic)) if is_ready(worker.app) else 0
 
-    return Feed(Sampling(metrics, release, partitions), settings.instance_id or "this worker", release)
+    return Feed(
+        Sampling(answering.metrics, answering.release_id, partitions),
+        peers,
+        release=answering.release_id,
+        letters=lambda: list(map(summarise, answering.letters.take())),
+        workers=lambda: show_workers(peers, answering.release_id(), answering.table.partitions),
+    )
 
 
 def create_peers(settings: Settings, worker: Worker) -> Peers:
@@ -152,18 +157,14 @@ def create_queries(
     def is_settled() -> bool:
         return is_ready(worker.app)
 
-    def release() -> str | None:
-        champion = worker.answering.releases.champion
-        return champion.release.release_id if champion else None
-
     tracks = Tracks(listening.champion, listening.withdrawn, names, listening.sideline)
     errands = Errands(connection_of(settings))
     door = Door(settings.read_token.get_secret_value(), settings.act_token.get_secret_value())
     routes = [
         *access_routes(door),
         *peers.forwarding([*listener_routes(listening, peers.streams, is_settled), *path_routes(listening)]),
-        *worker_routes(peers, release, worker.answering.table.partitions),
-        *figure_routes(feed.sampling),
+        *worker_routes(peers, worker.answering.release_id, worker.answering.table.partitions),
+        *figure_routes(feed.sampling, peers),
         *feed_routes(feed, peers.streams),
         *letter_routes(letter_queries(settings, errands)),
         *release_routes(release_queries(settings, errands, worker.answering.hits.shown)),

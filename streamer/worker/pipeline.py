@@ -82,6 +82,10 @@ class Answering:
     traces: "Traces | None" = None
     latest: Latest = field(default_factory=Latest)
 
+    def release_id(self) -> str | None:
+        """Return the release that answers; None before the first."""
+        return self.releases.champion.release.release_id if self.releases.champion else None
+
     async def answer_plays(self, chunks: AsyncIterator[Chunk]) -> None:
         """Answer every play, one complete batch after the other."""
         batches = gather_chunks(chunks, max_plays=self.max_plays, pace=self.pace)

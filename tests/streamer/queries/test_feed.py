@@ -4,19 +4,25 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 import msgspec
 
+from streamer.errors import KafkaUnavailableError
+from streamer.faust.members import Peer
 from streamer.metrics import WorkerMetrics
 from streamer.queries.events import MAX_WAITING, Streams
 from streamer.queries.feed import Feed, feed_routes
 from streamer.queries.figures import figure_routes
 from streamer.queries.sampling import Sampling
 from streamer.wire.views_figures import FiguresEvent, FiguresHistory
+from streamer.wire.views_letters import LetterSource, LetterSummary
+from streamer.wire.views_workers import ShownWorkers
 from tests.asking import Asker, asking
 from tests.until import until
+
+Said = TypeVar("Said", bound=msgspec.Struct)
 
 
 @dataclass
@@ -26,10 +32,38 @@ class Stream:
     metrics: WorkerMetrics = field(default_factory=WorkerMetrics)
     now_s: float = 1_700_000_000.0
     release: str | None = None
+    letters: list[LetterSummary] = field(default_factory=list)
+    others: dict[str, "Stream"] = field(default_factory=dict)
+    is_kafka_away: bool = False
 
     def __post_init__(self) -> None:
         sampling = Sampling(self.metrics, lambda: self.release, lambda: 4, lambda: self.now_s)
-        self.feed = Feed(sampling, "worker-0", lambda: self.release)
+        self.feed = Feed(
+            sampling, self, release=lambda: self.release, letters=self._take_letters, workers=self._look_at_workers
+        )
+
+    async def identity(self) -> str:
+        if self.is_kafka_away:
+            raise KafkaUnavailableError("Kafka does not answer")
+        return "worker-0"
+
+    async def ask_all(self, path: str, answers: type[Said]) -> dict[Peer, Said]:
+        """The other workers as they answer over HTTP."""
+        if self.is_kafka_away:
+            raise KafkaUnavailableError("Kafka does not answer")
+        said = {}
+        for name, other in self.others.items():
+            async with other.served() as asker:
+                body = (await asker.ask("GET", path)).body
+            said[Peer(name, name, "", (), ())] = msgspec.json.decode(body, type=answers)
+        return said
+
+    async def _look_at_workers(self) -> ShownWorkers:
+        return ShownWorkers("stable", (), len(self.others))
+
+    def _take_letters(self) -> list[LetterSummary]:
+        taken, self.letters = self.letters, []
+        return taken
 
     def play(self, num_plays: int) -> None:
         self.metrics.plays.inc(num_plays)
@@ -41,7 +75,7 @@ class Stream:
         streams = Streams()
         task = asyncio.create_task(self.feed.run())
         async with asking(
-            [*figure_routes(self.feed.sampling), *feed_routes(self.feed, streams)], streams=streams
+            [*figure_routes(self.feed.sampling, self), *feed_routes(self.feed, streams)], streams=streams
         ) as asker:
             await asyncio.sleep(0)
             yield asker
@@ -61,27 +95,79 @@ async def next_event(reader: aiohttp.StreamReader) -> tuple[str, Any]:
     return name.removeprefix(b"event: ").strip().decode(), msgspec.json.decode(data.removeprefix(b"data: "))
 
 
-async def test_a_page_that_opens_is_told_what_is_known_and_then_each_second() -> None:
-    stream = Stream(release="r1")
+def letter(offset: int) -> LetterSummary:
+    source = LetterSource("plays", 0, offset)
+    return LetterSummary(
+        0, offset, "not-json", "why", 77, source, 1, sent_again=False, times_sent=0, key=None, value="{"
+    )
+
+
+async def test_a_page_that_opens_is_told_what_is_known_and_then_what_changes() -> None:
+    stream = Stream(release="r1", letters=[letter(1)])
     stream.play(20)
     async with stream.served() as asker, following(asker) as reader:
         assert await next_event(reader) == ("release", {"release": "r1"})
+        assert (await next_event(reader))[0] == "workers"
         name, told = await next_event(reader)
         assert (name, told["merged"]["plays_per_s"], set(told["workers"])) == ("figures", 20, {"worker-0"})
         await until(lambda: stream.feed.num_following, "the page listens")
 
         stream.play(30)
-        assert await next_event(reader) == ("release", {"release": "r1"})  # once more: it may have changed meanwhile
-        assert (await next_event(reader))[1]["merged"]["plays_per_s"] == 30
-        stream.release = "r2"
+        names = [(await next_event(reader))[0] for _ in range(4)]
+        assert names == ["letter", "release", "workers", "figures"]  # once more: they may have changed meanwhile
+        stream.release, stream.letters = "r2", [letter(2), letter(3)]
         stream.play(40)
+        assert [(await next_event(reader))[1]["offset"] for _ in range(2)] == [2, 3]
         assert await next_event(reader) == ("release", {"release": "r2"})
-        told = msgspec.convert((await next_event(reader))[1], FiguresEvent)
+        figures = msgspec.convert((await next_event(reader))[1], FiguresEvent)
         stream.play(50)
         assert (await next_event(reader))[0] == "figures"
 
-    assert (told.merged.plays_per_s, told.merged.release, told.merged.partitions) == (40, "r2", 4)
-    assert told.workers == {"worker-0": told.merged}
+    assert (figures.merged.plays_per_s, figures.merged.release, figures.merged.partitions) == (40, "r2", 4)
+    assert figures.workers == {"worker-0": figures.merged}
+
+
+async def test_letters_that_were_written_while_nobody_followed_are_not_told_as_new() -> None:
+    stream = Stream(letters=[letter(1)])
+    async with stream.served() as asker:
+        stream.play(1)
+        await until(lambda: not stream.letters, "they are taken")
+        async with following(asker) as reader:
+            await until(lambda: stream.feed.num_following, "the page listens")
+            stream.play(1)
+            assert "letter" not in [(await next_event(reader))[0] for _ in range(6)]
+
+
+async def test_figures_are_those_of_all_workers_and_of_each() -> None:
+    other = Stream(release="r1")
+    stream = Stream(release="r1", others={"worker-1": other})
+    for num_plays in (10, 20):
+        stream.play(num_plays)
+        other.play(3 * num_plays)
+    async with stream.served() as asker, following(asker) as reader:
+        here = await asker.ask("GET", "/api/v1/figures?all=0")
+        of_all = await asker.ask("GET", "/api/v1/figures")
+        past = await asker.ask("GET", "/api/v1/figures/history")
+        told = [await next_event(reader) for _ in range(3)]
+
+    assert (here.json["plays_per_s"], of_all.json["plays_per_s"], of_all.json["partitions"]) == (20, 80, 8)
+    assert past.json["plays_per_s"] == [40, 80]
+    assert past.json["counts"]["plays"] == [40, 80]
+    figures = dict(told)["figures"]
+    assert {name: each["plays_per_s"] for name, each in figures["workers"].items()} == {"worker-0": 20, "worker-1": 60}
+    assert figures["merged"] == of_all.json
+    assert dict(told)["workers"]["num_partitions"] == 1
+
+
+async def test_while_kafka_does_not_say_who_the_others_are_a_worker_tells_its_own_figures() -> None:
+    stream = Stream(is_kafka_away=True, others={"worker-1": Stream()})
+    stream.play(10)
+    async with stream.served() as asker, following(asker) as reader:
+        told = [await next_event(reader) for _ in range(2)]
+        now = await asker.ask("GET", "/api/v1/figures")
+
+    assert [name for name, _ in told] == ["release", "figures"]
+    assert dict(told)["figures"]["merged"]["plays_per_s"] == now.json["plays_per_s"] == 10
 
 
 async def test_who_falls_behind_is_dropped_and_the_others_go_on() -> None:

@@ -87,17 +87,18 @@ def test_a_percentile_is_linear_within_its_bucket_and_unknown_without_plays() ->
 
 
 def test_seconds_of_workers_are_added_where_they_are_the_same() -> None:
-    one = np.concatenate([second(1000, plays_per_s=5, lag_s=2, partitions=1), second(2000, plays_per_s=6)])
-    other = np.concatenate([second(2000, plays_per_s=10, lag_s=7), second(3000, plays_per_s=11, lag_plays=math.nan)])
-    other["release"] = "r2"
+    one = np.concatenate([second(at_s * 1000, plays_per_s=at_s, lag_s=2, partitions=1) for at_s in (1, 2, 3)])
+    other = np.concatenate([second(at_s * 1000, plays_per_s=10, lag_s=7, partitions=2) for at_s in (2, 3, 4)])
+    other["release"], other["lag_plays"] = "r2", [5, math.nan, 5]
 
-    added = add_up([one, other])
+    added = add_up([one, other, np.zeros(0, SECOND)])
 
-    assert added["at_ms"].tolist() == [1000, 2000, 3000]
-    assert added["plays_per_s"].tolist() == [5, 16, 11]
-    assert added["lag_s"].tolist() == [2, 7, 0]
-    assert added["release"].tolist() == ["r1", None, "r2"]
-    assert np.isnan(added["lag_plays"][2])
+    assert added["at_ms"].tolist() == [1000, 2000, 3000]  # of the fourth, the first worker has not told yet
+    assert added["plays_per_s"].tolist() == [1, 12, 13]
+    assert added["partitions"].tolist() == [1, 3, 3]
+    assert added["lag_s"].tolist() == [2, 7, 7]
+    assert added["release"].tolist() == ["r1", None, None]
+    np.testing.assert_array_equal(added["lag_plays"], [0, 5, math.nan])
     assert len(add_up([])) == 0
 
 
