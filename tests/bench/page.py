@@ -86,6 +86,19 @@ def _latency(figures: Figures) -> Table:
     return Table(remark, ("", "p50, ms", "p99, ms", "of a core"), rows, 1)
 
 
+def _open_pages(figures: Figures) -> Table:
+    rows = [
+        ("without pages", figures["cpu_us_without"], ""),
+        (f"with {figures['pages']} pages", figures["cpu_us_with"], f"{figures['of_a_core']:.1%}"),
+    ]
+    remark = (
+        "A worker at full speed, without open pages and with them, in turn; each page follows the events of the stream "
+        f"and a listener who plays every few seconds. {figures['tracks']:,} tracks, both stages; the cheapest of "
+        f"{figures['rounds']} rounds each. A busy core has so much less for plays."
+    )
+    return Table(remark, ("", "us of CPU a play", "of a core for the pages"), rows, 1)
+
+
 def _listeners(figures: Figures) -> Table:
     rows = [
         (
@@ -161,8 +174,8 @@ def _flatten(value: Any, name: str = "") -> list[tuple[str, Any]]:
 _FROM: Final = {"store": "the store", "own copy": "its own copy"}
 
 _TABLES: Final[Mapping[str, Callable[[Figures], Table]]] = {
-    "step": _step, "stream": _stream, "whole job": _whole_job, "latency": _latency, "listeners": _listeners,
-    "taking up": _taking_up, "training": _training, "counting": _counting,
+    "step": _step, "stream": _stream, "whole job": _whole_job, "latency": _latency, "open pages": _open_pages,
+    "listeners": _listeners, "taking up": _taking_up, "training": _training, "counting": _counting,
 }  # fmt: skip
 
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
 
 from streamer.metrics import WorkerMetrics
-from streamer.metrics.latencies import LATENCY_SECONDS
+from streamer.metrics.latencies import LATENCY_SECONDS, Latencies
 from streamer.metrics.totals import Totals
 from streamer.queries.seconds import SECOND, Ring, Seconds, add_up, percentile_ms, second_of, together
 from streamer.wire.views_figures import NUM_BUCKETS
@@ -15,9 +16,9 @@ latencies_s = st.lists(st.floats(0, 400), max_size=60)
 
 
 def counted(*seconds: float) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
-    metrics = WorkerMetrics()
-    metrics.latency_seconds.observe(np.array(seconds))
-    return metrics.latency_seconds.counts
+    latencies = Latencies("latency", "of a play", CollectorRegistry())
+    latencies.observe(np.array(seconds))
+    return latencies.counts
 
 
 def second(at_ms: int, *latencies_s: float, release: str | None = "r1", **columns: float) -> Seconds:
