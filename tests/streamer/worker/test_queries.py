@@ -21,6 +21,7 @@ from tests.until import until
 from tests.working import running, until_marked
 
 USER: Final = "a listener of this test"
+KEY: Final = USER.encode()
 
 
 @pytest.mark.kafka
@@ -38,7 +39,7 @@ async def test_what_if_over_http_is_what_the_topic_then_answers(
         releases_url=str(tmp_path / "releases"),
     )
     await ensure_topics(settings)
-    await produce(at, settings.plays_topic, *(play_value(USER, track) for track in ("t1", "t2", "t5")))
+    await produce(at, settings.plays_topic, *(play_value(USER, track) for track in ("t1", "t2", "t5")), key=KEY)
 
     async with running(settings) as worker:
         beside = create_beside(settings, worker, 1)
@@ -56,7 +57,7 @@ async def test_what_if_over_http_is_what_the_topic_then_answers(
             followed = asker.session.post(asker.url + "/api/v1/listener/follow", json={"user_id": USER})
             async with followed as response:
                 await response.content.readuntil(b"\n\n")
-                await produce(at, settings.plays_topic, play_value(USER, "t7"))
+                await produce(at, settings.plays_topic, play_value(USER, "t7"), key=KEY)
                 updated = await response.content.readuntil(b"\n\n")
             late = await asker.ask("POST", "/api/v1/listener", json={"user_id": USER})
             beside.feed.sampling.sample()
