@@ -25,7 +25,7 @@ from streamer.kafka.topic_identity import TopicIdentity
 
 logger = logging.getLogger(__name__)
 
-_WAIT_MS: Final = 1000
+_WAIT_MS: Final = 2000  # records come at once; the longer the wait, the less an idle follower costs
 _CHECK_S: Final = 10.0  # between two looks at the topic's identity, 2 ms each
 
 #: Says from which offset to go on in each partition of a topic; nothing, to begin again.
@@ -93,7 +93,7 @@ class Follower:
 
     async def _read(self, topic: TopicIdentity, places: Mapping[int, int]) -> AsyncGenerator[Portion, None]:
         """Yield portions until the topic is another one, or offsets are gone."""
-        consumer = create_consumer(self._connection, auto_offset_reset="none")
+        consumer = create_consumer(self._connection, auto_offset_reset="none", fetch_max_wait_ms=_WAIT_MS)
         async with running(consumer):
             partitions = [TopicPartition(self._topic, number) for number in range(topic.num_partitions)]
             consumer.assign(partitions)
