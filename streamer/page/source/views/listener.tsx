@@ -108,8 +108,11 @@ function Lists({ view, imagined }: { view: ListenerView; imagined: Imagined }) {
     <>
       <WhatIfBar imagined={imagined} />
       {imagined.error.value !== null && <Failure error={imagined.error.value} />}
+      {!view.lists.length && !answer && (
+        <Empty title="No lists yet">Lists come with a listener's first play. Find a track above to see what it would bring.</Empty>
+      )}
       <div class="lists">
-        {view.lists.map((list) => (
+        {(answer?.after ?? view.lists).map((list) => (
           <section key={list.horizon} aria-labelledby={list.horizon}>
             <header class="section">
               <h2 id={list.horizon}><i class={`horizon ${list.horizon}`} aria-hidden="true" />{list.horizon === "short-term" ? "Short-term" : "Long-term"}</h2>
@@ -125,7 +128,7 @@ function Lists({ view, imagined }: { view: ListenerView; imagined: Imagined }) {
 
 function Compared({ horizon, before, after }: { horizon: string; before: readonly ShownList[]; after: readonly ShownList[] }) {
   const [was, would] = [before, after].map((lists) => lists.find((list) => list.horizon === horizon));
-  return was && would ? <Comparison before={was} after={would} /> : null;
+  return would ? <Comparison before={was ?? { horizon: would.horizon, tracks: [] }} after={would} /> : null;
 }
 
 function WhatIfBar({ imagined }: { imagined: Imagined }) {
