@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help install lock format lint check test test-all faults mutants hostile recovery rolling soak coverage demo
-.PHONY: replay report kafka page schemas public site site-serve dashboards bench bench-step day alerts manifests sbom clean
+.PHONY: replay report kafka page page-test schemas public site site-serve dashboards bench bench-step day alerts manifests sbom clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,6 +79,9 @@ kafka: $(READY) ## run a real one-node Kafka in the foreground, until Ctrl-C; PO
 
 page: $(PAGE)/node_modules/.installed ## check the types of the web page, test its logic and build it: streamer/page/built; takes Node 20 or newer
 	npm run --silent --prefix $(PAGE) check && npm test --silent --prefix $(PAGE) && npm run --silent --prefix $(PAGE) build
+
+page-test: $(READY) $(PAGE)/node_modules/.installed ## drive the page in Chromium, on a live stream: docs/page/*.png
+	$(BIN)/pytest tests/page $(ARGS)
 
 schemas: $(READY) ## write docs/asyncapi.json, the JSON schemas of the topics, and docs/openapi.json, from the code
 	$(BIN)/python -m streamer.wire.asyncapi && $(BIN)/python -m tests.openapi

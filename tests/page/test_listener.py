@@ -1,0 +1,118 @@
+"""The view of a listener on a live stream: their plays, both lists, why, and what if."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.page.looking import Looker, picture
+from tests.page.stream import LiveStream
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(900)]
+
+LISTED = 20
+
+
+@pytest.fixture
+def page(look: Looker, stream: LiveStream) -> Page:
+    """Look at somebody who plays right now."""
+    page = look.at(f"{stream.url()}/#/listener", height=1240)
+    page.get_by_role("button", name="Somebody who plays right now").click()
+    page.locator(".ranking").nth(1).wait_for()
+    return page
+
+
+def listed(page: Page, place: str) -> list[str]:
+    return page.locator(f"{place} .title").all_text_contents()
+
+
+def test_both_lists_name_their_tracks(page: Page) -> None:
+    expect(page.locator(".ranking.short-term > li")).to_have_count(LISTED)
+    expect(page.locator(".ranking.long-term .title").first).not_to_have_text(re.compile("^track-"))
+
+
+def test_a_play_that_arrives_moves_the_lists(page: Page) -> None:
+    latest = page.locator(".play.latest")
+    number = latest.get_attribute("id")
+
+    expect(latest).not_to_have_id(number or "")
+
+    expect(page.locator(".ranking .move:not(:empty)").first).to_be_visible()
+
+
+def test_a_row_opens_to_say_why(page: Page) -> None:
+    page.locator(".rank-row").first.click()
+
+    why = page.locator(".why").first
+    expect(why.locator(".words li").first).to_have_text(re.compile(r"\w"))
+    expect(why.get_by_role("heading")).to_have_text(
+        [re.compile("Second stage"), re.compile("First stage"), "Because they played", "Counts"]
+    )
+    expect(why.locator(".terms").first.locator("dt")).to_have_count(8)
+
+
+def test_a_play_taken_away_and_one_added_show_both_lists_before_and_after(page: Page) -> None:
+    play = page.locator(".play").nth(-3)
+
+    play.click()
+
+    expect(play).to_have_attribute("aria-pressed", "true")
+    expect(page.locator(".comparison")).to_have_count(2)
+    expect(page.locator(".what-if")).to_contain_text("without 1 play")
+    page.get_by_role("combobox").fill("a")
+    page.get_by_role("option").first.click()
+    expect(page.locator(".play.added")).to_have_count(1)
+    expect(page.locator(".what-if")).to_have_text(re.compile(r"computed on a copy in \d+"))
+    assert listed(page, ".comparison.short-term .was") != listed(page, ".comparison.short-term .would")
+    picture(page, "what-if")
+
+    page.keyboard.press("Escape")
+
+    expect(page.locator(".comparison")).to_have_count(0)
+
+
+def test_keys_alone_take_a_play_away(page: Page) -> None:
+    page.locator(".play.latest").focus()
+
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Delete")
+
+    expect(page.locator(".play.removed")).to_have_count(1)
+    expect(page.locator(".comparison")).to_have_count(2)
+
+
+def test_whichever_worker_is_asked_finds_the_listener(look: Looker, stream: LiveStream) -> None:
+    user = stream.world.listeners.user_ids[0]
+
+    for number in (0, 1):
+        page = look.at(f"{stream.url(number)}/#/listener")
+        page.get_by_label("User id").fill(user)
+        page.get_by_role("button", name="Look").click()
+        expect(page.get_by_role("heading", name=user)).to_be_visible()
+
+
+def test_who_never_played_is_shown_what_a_first_play_would_bring(look: Looker, stream: LiveStream) -> None:
+    page = look.at(f"{stream.url()}/#/listener")
+
+    page.get_by_label("User id").fill("nobody-yet")
+    page.keyboard.press("Enter")
+
+    expect(page.locator(".who")).to_contain_text("Has not played here yet")
+    expect(page.get_by_role("heading", name="No lists yet")).to_be_visible()
+    page.get_by_role("combobox").fill("a")
+    page.get_by_role("option").first.click()
+    expect(page.locator(".comparison.short-term .would > li")).to_have_count(LISTED)
+
+
+def test_no_user_id_is_in_an_address(look: Looker, stream: LiveStream) -> None:
+    addresses: list[str] = []
+    user = stream.world.listeners.user_ids[1]
+    page = look.at(f"{stream.url()}/#/listener")
+    page.on("request", lambda request: addresses.append(request.url))
+
+    page.get_by_label("User id").fill(user)
+    page.keyboard.press("Enter")
+    page.locator(".ranking").first.wait_for()
+
+    assert addresses
+    assert [address for address in [*addresses, page.url] if user in address] == []

@@ -1,0 +1,71 @@
+"""The view Now on a live stream: figures, owners, dead letters, and workers that come and go."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.page.looking import Looker, picture
+from tests.page.stream import PARTITIONS, LiveStream
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+@pytest.fixture
+def page(look: Looker, stream: LiveStream) -> Page:
+    return look.at(f"{stream.url()}/#/now")
+
+
+def owned(page: Page, worker: str) -> int:
+    """Count the partitions that a worker has, as the page says to those who cannot see it."""
+    words = page.locator(".partitions li", has_text=worker).first.text_content() or ""
+    return int((re.findall(r": (\d+) partition", words) or [0])[0])
+
+
+def test_the_headline_says_how_many_plays_come_and_how_soon_they_are_answered(page: Page) -> None:
+    expect(page.locator("h1")).to_have_text(re.compile(r"\d+ plays a second, half of them answered within \d+"))
+    expect(page.locator(".under")).to_have_text(re.compile(r"Release \d{8}T\S+ (answers|is being taken up)"))
+
+
+def test_figures_arrive_and_each_strip_shows_them(page: Page) -> None:
+    names = page.locator(".strip h2")
+
+    expect(names).to_have_text(["Plays and lists", "Waiting", "Latency", "Batch", "CPU of the step"])
+    for value in page.locator(".strip-value b").all():
+        expect(value).to_have_text(re.compile(r"\d"))
+
+
+def test_the_arrow_keys_move_through_the_last_minutes(page: Page) -> None:
+    page.locator(".strip canvas").first.wait_for()
+
+    page.keyboard.press("ArrowLeft")
+
+    expect(page.locator(".moment")).to_have_text(re.compile(r"at \d\d:\d\d:\d\d"))
+    page.keyboard.press("Escape")
+    expect(page.locator(".moment")).to_have_count(0)
+
+
+def test_dead_letters_are_there_with_their_cause(page: Page) -> None:
+    expect(page.locator(".refused li")).not_to_have_count(0)
+    expect(page.locator(".refused .kind").first).to_have_text(re.compile(r"\w"))
+
+
+def test_partitions_travel_to_the_worker_that_is_left(look: Looker, stream: LiveStream) -> None:
+    page = look.at(f"{stream.url(0)}/#/now")
+    other = look.at(f"{stream.url(1)}/#/now", expects_failures=True)
+    expect(page.locator(".cell.owned")).to_have_count(PARTITIONS)
+    assert 0 < owned(page, "worker-1") < PARTITIONS
+    other.locator(".strip canvas").first.wait_for()
+
+    stream.cluster.kill_worker(1)
+
+    expect(other.locator(".connection")).to_have_text(re.compile("disconnected"))
+    expect(other.locator(".under")).to_contain_text("Disconnected: as of")
+    picture(other, "disconnected")
+    expect(page.locator(".cell.owned")).to_have_count(PARTITIONS)
+    expect(page.locator(".partitions li", has_text="worker-0").first).to_contain_text(f"{PARTITIONS} partitions")
+
+    stream.cluster.start_worker(1)
+    stream.cluster.wait_ready()
+
+    expect(page.locator(".partitions li", has_text="worker-1").first).to_contain_text(f"{PARTITIONS // 2} partitions")
