@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.page.looking import Looker
+from tests.page.looking import Looker, picture
 from tests.page.stream import PARTITIONS, LiveStream
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -61,6 +61,7 @@ def test_partitions_travel_to_the_worker_that_is_left(look: Looker, stream: Live
 
     expect(other.locator(".connection")).to_have_text(re.compile("disconnected"))
     expect(other.locator(".under")).to_contain_text("Disconnected: as of")
+    picture(other, "disconnected")
     expect(page.locator(".cell.owned")).to_have_count(PARTITIONS)
     expect(page.locator(".partitions li", has_text="worker-0").first).to_contain_text(f"{PARTITIONS} partitions")
 
