@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,7 +30,7 @@ from streamer.local.ports import free_port
 from streamer.settings import Settings
 from tests.bench.apart import cpu_s, print_line
 from tests.bench.stage import Plays, draw_tracks, encode_plays, environment_of, histories, prepare, send, settings_of
-from tests.until import until_awaited
+from tests.until import until, until_awaited
 
 _RING: Final = 64
 _POLL_S: Final = 0.1
@@ -39,11 +40,12 @@ _SETTLE_S: Final = 2.0
 
 @dataclass
 class Pages:
-    """Pages that are open, and how many events each kind of stream has brought."""
+    """Pages that are open: their streams, and how many events of each kind those have brought."""
 
     session: aiohttp.ClientSession
     url: str
     events: Counter[str] = field(default_factory=Counter)
+    num_open: int = 0
 
     @asynccontextmanager
     async def opened(self, users: list[str]) -> AsyncIterator[None]:
@@ -53,6 +55,7 @@ class Pages:
             tasks.append(asyncio.create_task(self._read("GET", "events")))
             tasks.append(asyncio.create_task(self._read("POST", "listener/follow", {"user_id": user})))
             await asyncio.sleep(_PAUSE_S)
+        await until(lambda: self.num_open == len(tasks), "all pages are open")
         await asyncio.sleep(_SETTLE_S)
         try:
             yield
@@ -64,12 +67,23 @@ class Pages:
             await asyncio.sleep(_SETTLE_S)
 
     async def _read(self, method: str, path: str, question: dict[str, str] | None = None) -> None:
-        async with self.session.request(method, f"{self.url}/api/v1/{path}", json=question) as response:
-            response.raise_for_status()
-            async for line in response.content:
-                if line.startswith(b"event: "):
-                    self.events[line[7:].decode().strip()] += 1
-        raise EOFError(f"the stream of {path} ended")
+        """Count the events of a stream; if too much is asked at once, ask again later, as a page does."""
+        while True:
+            async with self.session.request(method, f"{self.url}/api/v1/{path}", json=question) as response:
+                if response.status != HTTPStatus.TOO_MANY_REQUESTS:
+                    response.raise_for_status()
+                    self.num_open += 1
+                    try:
+                        await self._count(response.content)
+                    finally:
+                        self.num_open -= 1
+                    raise EOFError(f"the stream of {path} ended")
+            await asyncio.sleep(1)
+
+    async def _count(self, lines: aiohttp.StreamReader) -> None:
+        async for line in lines:
+            if line.startswith(b"event: "):
+                self.events[line[7:].decode().strip()] += 1
 
 
 @dataclass(frozen=True)
