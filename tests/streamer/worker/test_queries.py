@@ -45,6 +45,7 @@ async def test_what_if_over_http_is_what_the_topic_then_answers(
         beside = create_beside(settings, worker, 1)
         async with asking_of(beside.queries, worker.answering.metrics.registry) as asker:
             await until_marked(worker.answering, 2)
+            await until(lambda: worker.answering.latest.users, "who played is noted")
             found = await asker.ask("POST", "/api/v1/listener/anybody", json={})
             early = await asker.ask("POST", "/api/v1/listener", json={"user_id": USER})
             without = await asker.ask("POST", "/api/v1/listener/what-if", json={"user_id": USER})
