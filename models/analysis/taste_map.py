@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.analysis.projection import project
 from models.plays.catalogue import FIRST_TRACK
 from models.plays.histories import Histories, bounds_of
 from models.plays.split import Split
 from models.serving.recommender import Recommender
 from models.serving.step import step
 from models.serving.step_input import StepInput
+from models.training.layout import lay_out
 
-_NUM_TRACKS: Final = 900  # the most played; a layout takes time in proportion to their number squared
+_NUM_TRACKS: Final = 900  # the most played
 _NUM_LISTENERS: Final = 5
 _NUM_MOMENTS: Final = 16
 _SHORT_TERM: Final = 0
@@ -42,10 +42,10 @@ class TasteMap:
 def draw_taste_map(recommender: Recommender, split: Split) -> TasteMap:
     """Lay out the most played tracks together with the short-term tastes of the listeners with the most plays.
 
-    Tracks and tastes are projected together, so that they share one plane, and then taken apart again:
+    Tracks and tastes are laid out together, so that they share one plane, and then taken apart again:
 
         vectors   [ items: N tracks | tastes of listener 0 | tastes of listener 1 | ... ]   (N + moments of all, E)
-                                            |  project
+                                            |  lay out
         placed    [ tracks          | path 0               | path 1               | ... ]   (N + moments of all, 2)
 
     Args:
@@ -60,7 +60,7 @@ def draw_taste_map(recommender: Recommender, split: Split) -> TasteMap:
     tastes = [_tastes(recommender, split, int(listener)) for listener in listeners]  # (moments, E) each
     items = recommender.network.items().detach().cpu().numpy()[tracks]  # (N, E)
     vectors = np.concatenate([items, *tastes])
-    placed = project(vectors, perplexity=min(30.0, (len(vectors) - 1) / 3))
+    placed = lay_out(vectors)
     paths = np.split(placed[len(tracks) :], np.cumsum([len(each) for each in tastes])[:-1])
     return TasteMap(placed[: len(tracks)], counts[tracks] / counts.max(), paths)
 
