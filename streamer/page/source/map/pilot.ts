@@ -55,12 +55,12 @@ export class Pilot {
   /** Move at once; ends whatever movement there is. */
   move(camera: Camera): void {
     [this.#flight, this.#velocity] = [null, [0, 0]];
-    this.#camera = within(camera, this.#limits());
+    this.#camera = this.#within(camera);
   }
 
   fly(goal: Camera, nowMs: number): void {
     this.#velocity = [0, 0];
-    this.#flight = { way: plan(this.#camera, within(goal, this.#limits()), this.#window), beganMs: nowMs };
+    this.#flight = { way: plan(this.#camera, this.#within(goal), this.#window), beganMs: nowMs };
   }
 
   /** Glide on with a velocity in pixels a millisecond. */
@@ -79,7 +79,7 @@ export class Pilot {
     }
     if (!this.isTravelling) return false;
     const [dx, dy] = this.#velocity;
-    this.#camera = within(pan(this.#camera, dx * passedMs, dy * passedMs), this.#limits());
+    this.#camera = this.#within(pan(this.#camera, dx * passedMs, dy * passedMs));
     const friction = FRICTION_PER_MS ** passedMs;
     this.#velocity = [dx * friction, dy * friction];
     return true;
@@ -97,8 +97,7 @@ export class Pilot {
   /** The camera that looks at a single point, not from further away than now. */
   closeTo([x, y]: Point): Camera {
     const scale = Math.max(this.#camera.scale, CLOSE * this.whole().scale);
-    const { left, right, top, bottom } = this.#covered;
-    return pan({ x, y, scale }, (left - right) / 2, (top - bottom) / 2);
+    return pan({ x, y, scale }, ...this.#shift());
   }
 
   /** The camera after a zoom that leaves a pixel's point in place. */
@@ -120,8 +119,20 @@ export class Pilot {
 
   /** The middle of what nothing covers. */
   middle(): Point {
+    const [dx, dy] = this.#shift();
+    return [this.#window.width / 2 + dx, this.#window.height / 2 + dy];
+  }
+
+  /** How far the middle of what nothing covers is from the window's, in pixels. */
+  #shift(): Point {
     const { left, right, top, bottom } = this.#covered;
-    return [(this.#window.width + left - right) / 2, (this.#window.height + top - bottom) / 2];
+    return [(left - right) / 2, (top - bottom) / 2];
+  }
+
+  /** The nearest camera that has the plane in the middle of what nothing covers. */
+  #within(camera: Camera): Camera {
+    const [dx, dy] = this.#shift();
+    return pan(within(pan(camera, -dx, -dy), this.#limits()), dx, dy);
   }
 
   #limits(): Limits {

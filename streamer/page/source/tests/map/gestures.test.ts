@@ -49,6 +49,17 @@ test("a thrown map glides to rest, and a touch stops it", () => {
   ok(!pilot.isTravelling);
 });
 
+test("a track at the edge of the map is looked at beside what covers the window", () => {
+  const pilot = new Pilot({ left: -1, right: 1, bottom: -1, top: 1 });
+  pilot.cover({ left: 400, right: 0, top: 0, bottom: 100 });
+  pilot.resize({ width: 1000, height: 600 });
+  pilot.move(pilot.closeTo([-1, -1]));
+
+  const [x, y] = pilot.toScreen([-1, -1]);
+  ok(Math.abs(x - 700) < 1e-6 && Math.abs(y - 250) < 1e-6);
+  ok(Math.abs(x - pilot.middle()[0]) < 1e-6 && Math.abs(y - pilot.middle()[1]) < 1e-6);
+});
+
 test("a window that changes shows the same middle as large as before", () => {
   const pilot = new Pilot({ left: -1, right: 1, bottom: -1, top: 1 });
   pilot.resize({ width: 800, height: 600 });
