@@ -35,12 +35,15 @@ PLAYS_PER_S: Final = 200
 _HISTORY_PLAYS: Final = 9_000
 _START_DAYS_AGO: Final = 300  # listeners live faster than the clock, and must not reach it
 _TICK_S: Final = 0.02
+#: Of each wrong play; all of them are more than the page lists at once.
+_TIMES_BAD: Final = 20
 #: As producers get plays wrong: cut off, without a track, in seconds.
 _BAD: Final = (
     b'{"user_id": "listener-000',
     b'{"user_id": "listener-0007", "played_at": 1790000000000}',
     b'{"user_id": "listener-0003", "track_id": "track-00017", "played_at": 1790000000}',
 )
+NUM_BAD: Final = _TIMES_BAD * len(_BAD)
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,7 @@ async def _send_history(settings: Settings, world: World, plays: Sequence[Simula
     async with running(create_producer(connection_of(settings), max_batch_bytes=1 << 17, linger_ms=2)) as producer:
         for play in plays:
             await producer.send(settings.plays_topic, msgspec.json.encode(play), play.user_id.encode())
-        for value in _BAD:
+        for value in _BAD * _TIMES_BAD:
             await producer.send(settings.plays_topic, value, b"listener-0007")
         await producer.flush()
 
