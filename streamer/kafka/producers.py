@@ -1,8 +1,11 @@
 """The producers: idempotent, acknowledged by every in-sync replica. Every producer is created here."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import IllegalOperation, ProducerFenced
 
 from streamer.kafka.connection import Connection
 
@@ -48,3 +51,19 @@ def create_transactional_producer(
         transaction_timeout_ms=int(transaction_timeout_s * 1000),
         max_batch_size=max_batch_bytes,
     )
+
+
+@asynccontextmanager
+async def transaction(producer: AIOKafkaProducer) -> AsyncIterator[None]:
+    """Send in one transaction, which is committed at the end and aborted by an error.
+
+    Raises:
+        ProducerFenced: another producer has the id now. An earlier record may have brought the news; aiokafka then says
+            of the next one that it comes outside a transaction.
+        KafkaError: Kafka refuses, or the outcome is unknown.
+    """
+    try:
+        async with producer.transaction():
+            yield
+    except IllegalOperation as exc:
+        raise ProducerFenced from exc

@@ -12,6 +12,7 @@ from typing import Final
 from aiokafka import AIOKafkaProducer
 
 from streamer.kafka.letters import Letter
+from streamer.kafka.producers import transaction
 from streamer.letters.choosing import Choice, Selection, Watch, fenced_portions, look_through, unwatched
 from streamer.letters.desk import Desk
 from streamer.wire.letters import discard, removal
@@ -61,7 +62,7 @@ async def discard_letters(desk: Desk, choice: Choice, watch: Watch = unwatched) 
 
 
 async def _discard(fence: AIOKafkaProducer, topic: str, letters: Sequence[Letter]) -> None:
-    async with fence.transaction():
+    async with transaction(fence):
         deliveries = []
         for letter in letters:
             key = letter.headers.record_key

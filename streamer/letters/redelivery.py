@@ -22,6 +22,7 @@ from aiokafka import AIOKafkaProducer
 
 from streamer.kafka.letters import Letter, count_partitions
 from streamer.kafka.partitioner import PARTITIONERS
+from streamer.kafka.producers import transaction
 from streamer.letters.choosing import Choice, Selection, Watch, fenced_portions, look_through, unwatched
 from streamer.letters.desk import Desk
 from streamer.wire.letters import MAX_DEAD_VALUE_BYTES, ResentHeaders, as_headers, receipt
@@ -130,7 +131,7 @@ def _next_cause(letter: Letter) -> Cause | None:
 async def _send(fence: AIOKafkaProducer, dispatch: Dispatch, letters: Sequence[Letter]) -> None:
     """Send letters with their receipts in one transaction."""
     plays_topic, dead_letter_topic = dispatch.desk.plays_topic, dispatch.desk.dead_letter_topic
-    async with fence.transaction():
+    async with transaction(fence):
         deliveries = []
         for letter in letters:
             note, partition = receipt(letter.place.offset), dispatch.home(letter)
