@@ -53,6 +53,9 @@ STREAM: Final = Dashboard("stream", "stream", {
             "{{step}}": f"{_rate('refrain_step_seconds_sum', 'step')} / {_rate('refrain_step_seconds_count', 'step')}",
         }),
         Panel("Plays in a batch", _quantiles("refrain_batch_plays")),
+        Panel("CPU of the step, per play", {
+            "mean": f"{_rate('refrain_step_cpu_seconds_total')} / {_rate('refrain_plays_total')}",
+        }, unit="s"),
     ],
     "What does not fit": [
         Panel("Dead letters a second, by cause", _rates("refrain_dead_letters_total", "cause")),
@@ -103,7 +106,9 @@ LISTENERS: Final = Dashboard("listeners", "what listeners notice", {
                                   _rate("refrain_recommendations_total", "horizon")),
         }, unit="percentunit"),
         Panel("Share of the newest plays that were in the list before", {
-            "now": "max(refrain_live_hit_rate)", "at release": "max(refrain_live_hit_rate_at_release)",
+            "now, by the trainer": "max(refrain_live_hit_rate)",
+            "at release": "max(refrain_live_hit_rate_at_release)",
+            "now, by the workers": f"{_rate('refrain_plays_hit_total')} / {_rate('refrain_plays_judged_total')}",
         }),
     ],
     "Whom and what we know": [
@@ -215,6 +220,10 @@ OPERATIONS: Final = Dashboard("operations", "operations", {
             "refused, {{cause}}": "sum by (cause) (increase(refrain_catalogue_records_refused_total[1h]))",
         }),
         Panel("Withdrawn tracks", {"{{instance}}": "sum by (instance) (refrain_tracks_withdrawn)"}),
+    ],
+    "Questions over HTTP": [
+        Panel("Questions a second, by status", _rates("refrain_queries_total", "status"), width=12),
+        Panel("Seconds from a question to its answer", _quantiles("refrain_query_seconds"), width=12),
     ],
 })  # fmt: skip
 
