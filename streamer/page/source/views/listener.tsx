@@ -44,11 +44,16 @@ function Choice({ field, user, onAnybody, onChoose }:
   { field: { current: HTMLInputElement | null }; user: string; onAnybody: () => void; onChoose: (id: string) => void }) {
   const [text, setText] = useState(user);
   useEffect(() => setText(user), [user]);
+  const submit = (event: Event) => {
+    event.preventDefault();
+    const id = field.current?.value.trim(); // what is typed, not what was drawn a frame ago
+    if (id) { onChoose(id); field.current?.blur(); }
+  };
   return (
-    <form class="choice" onSubmit={(event) => { event.preventDefault(); onChoose(text.trim()); field.current?.blur(); }}>
+    <form class="choice" onSubmit={submit}>
       <input ref={field} aria-label="User id" placeholder="User id" autoComplete="off" spellcheck={false} value={text}
         onInput={(event) => setText(event.currentTarget.value)} onFocus={(event) => event.currentTarget.select()} />
-      <button type="submit" disabled={!text.trim()}>Look</button>
+      <button type="submit">Look</button>
       <button type="button" class="primary" onClick={onAnybody}>Somebody who plays right now</button>
     </form>
   );
