@@ -1,6 +1,6 @@
 /** Who may do what: asks for a token where the worker wants one, and says which rights it gives. */
 import { computed, signal } from "@preact/signals";
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { ask, isRefused, keepToken, token } from "./api";
 import type { Access } from "./contract";
 import { Dialog } from "./parts/dialog";
@@ -30,12 +30,13 @@ export function openAccess(): void {
 export function AccessDialog({ onAccess }: { onAccess: () => void }) {
   const [value, setValue] = useState("");
   const [isWrong, setIsWrong] = useState(false);
+  const field = useRef<HTMLInputElement>(null);
   if (!isOpen.value && !isRefused.value) return null;
 
   const close = () => { isOpen.value = false; isRefused.value = false; };
   const submit = async (event: Event) => {
     event.preventDefault();
-    keepToken(value.trim());
+    keepToken((field.current?.value ?? value).trim()); // what is typed, not what was drawn a frame ago
     await readAccess();
     setIsWrong(!mayRead.value);
     if (!mayRead.value) return;
@@ -52,7 +53,7 @@ export function AccessDialog({ onAccess }: { onAccess: () => void }) {
         </p>
         <label class="field">
           <span>Token</span>
-          <input type="password" autoComplete="off" spellcheck={false} value={value} autoFocus
+          <input ref={field} type="password" autoComplete="off" spellcheck={false} value={value} autoFocus
             aria-invalid={isWrong} aria-describedby="access-note" onInput={(event) => setValue(event.currentTarget.value)} />
         </label>
         <p id="access-note" class={isWrong ? "wrong" : "note"} aria-live="polite">
