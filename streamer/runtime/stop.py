@@ -18,6 +18,9 @@ GRACE_S: Final = 10.0
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
+#: Seconds until a signal that came in the midst of an import is looked at again.
+_AGAIN_S: Final = 0.05
+
 _Result = TypeVar("_Result")
 
 
@@ -86,24 +89,49 @@ def interruptible() -> Iterator[None]:
     Without a handler, SIGTERM would leave child processes behind, and the first process of a container would ignore it.
 
     Raises:
-        Interrupted: wherever the command is when a signal arrives.
+        Interrupted: wherever the command is when a signal arrives; after an import, if it is in the midst of one.
     """
+    is_counting, postponed = False, list[threading.Timer]()
 
-    def interrupt(number: int, _: FrameType | None) -> None:
-        after_grace(lambda: os._exit(128 + number))
-        raise Interrupted(number)
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal is_counting
+        if not is_counting:
+            after_grace(lambda: os._exit(128 + number))
+            is_counting = True
+        if not _is_importing(frame):
+            raise Interrupted(number)
+        postponed.append(_send_again(number))
 
     handlers = {number: signal.signal(number, interrupt) for number in _SIGNALS}
     try:
         yield
     finally:
+        for timer in postponed:
+            timer.cancel()
         for number, handler in handlers.items():
             signal.signal(number, handler)
 
 
+def _is_importing(frame: FrameType | None) -> bool:
+    """Return whether a package is being imported: its C++ code may end the process where Python raises an error."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _send_again(number: int) -> threading.Timer:
+    return _after(_AGAIN_S, lambda: os.kill(os.getpid(), number))
+
+
 def after_grace(end: Callable[[], object]) -> threading.Timer:
     """Start a timer that calls `end` in a thread of its own after `GRACE_S`, if the process still runs."""
-    timer = threading.Timer(GRACE_S, end)
+    return _after(GRACE_S, end)
+
+
+def _after(seconds: float, call: Callable[[], object]) -> threading.Timer:
+    timer = threading.Timer(seconds, call)
     timer.daemon = True
     timer.start()
     return timer

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -55,6 +56,18 @@ def test_a_signal_ends_a_command_with_its_own_status(number: signal.Signals, wor
         process.send_signal(number)
 
         assert process.wait(10) == 128 + number
+
+
+def test_an_import_is_not_interrupted_but_what_comes_after_it(tmp_path: Path) -> None:
+    (tmp_path / "signalled.py").write_text(
+        "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(0.1)\nprint('imported', flush=True)\n"
+    )
+    work = f"sys.path.insert(0, {str(tmp_path)!r}); import signalled; time.sleep(60)"
+
+    with running(_COMMAND.replace("WORK", work)) as process:
+        assert process.wait(10) == 128 + signal.SIGINT
+        assert process.stdout is not None
+        assert process.stdout.read() == "imported\n"
 
 
 @pytest.mark.parametrize("work", ["await stopping.wait(); time.sleep(60)", "time.sleep(60)"])
