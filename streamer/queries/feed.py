@@ -5,26 +5,22 @@ Each event is written once, however many follow. While nobody does, no other wor
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from streamer.errors import KafkaUnavailableError
 from streamer.queries.events import Broadcast, Chunks, Streams, event
-from streamer.queries.figure_views import figures, read_figures
-from streamer.queries.figures import Others, ask_figures
+from streamer.queries.figures import merge
 from streamer.queries.routes import EVENTS, Asked, Right, Route
 from streamer.queries.sampling import Sampling
-from streamer.queries.seconds import together
+from streamer.queries.workers import NAMELESS, Lookout
 from streamer.wire.views_access import Nothing
-from streamer.wire.views_figures import Figures, FiguresEvent, ReleaseEvent
+from streamer.wire.views_figures import FiguresEvent, ReleaseEvent
 from streamer.wire.views_letters import LetterSummary
 from streamer.wire.views_workers import ShownWorkers
 
 #: Seconds that the others have; one of them that hangs takes one.
 _OTHERS_S: Final = 1.5
-
-#: A worker that is in no group yet.
-_NAMELESS: Final = "this worker"
 
 
 class Feed:
@@ -32,29 +28,17 @@ class Feed:
 
     Args:
         sampling: of this worker; each sample is told.
-        others: the other workers.
-        release: the id of the one that answers here; None before the first.
+        lookout: looks at all workers.
         letters: those that were written here since the last call, oldest first.
-        workers: looks at all workers.
 
     Attributes:
         sampling: the same.
     """
 
-    def __init__(
-        self,
-        sampling: Sampling,
-        others: Others,
-        *,
-        release: Callable[[], str | None],
-        letters: Callable[[], Sequence[LetterSummary]],
-        workers: Callable[[], Awaitable[ShownWorkers]],
-    ) -> None:
+    def __init__(self, sampling: Sampling, lookout: Lookout, letters: Callable[[], Sequence[LetterSummary]]) -> None:
         self.sampling = sampling
-        self._others = others
-        self._release = release
+        self._lookout = lookout
         self._letters = letters
-        self._workers = workers
         self._broadcast = Broadcast()
         self._told: dict[str, bytes] = {}
 
@@ -88,16 +72,14 @@ class Feed:
 
     async def _state(self) -> dict[str, bytes]:
         """Return the latest event of each name; of this worker alone while Kafka does not say who the others are."""
-        state, here, of_workers = {"release": event("release", ReleaseEvent(self._release()))}, "", dict[str, Figures]()
+        here = self._lookout.itself()
+        state, said = {"release": event("release", ReleaseEvent(here.release))}, {NAMELESS: here}
         with contextlib.suppress(KafkaUnavailableError, TimeoutError):
             async with asyncio.timeout(_OTHERS_S):
-                here = await self._others.identity()
-                state["workers"] = event("workers", await self._workers())
-                of_workers |= await ask_figures(self._others)
-        if len(latest := self.sampling.ring.latest()):
-            of_workers[here or _NAMELESS] = figures(latest)
-            merged = together(list(map(read_figures, of_workers.values())))
-            state["figures"] = event("figures", FiguresEvent(figures(merged), of_workers))
+                roster = await self._lookout.look()
+            state["workers"], said = event("workers", roster.workers), dict(roster.said)
+        if figures := {identity: its.figures for identity, its in said.items() if its.figures}:
+            state["figures"] = event("figures", FiguresEvent(merge(figures.values()), figures))
         return state
 
 

@@ -76,15 +76,6 @@ class Peers:
         said = await asyncio.gather(*(self._ask_self(peer, path, answers) for peer in peers))
         return {peer: answer for peer, answer in zip(peers, said, strict=True) if answer is not None}
 
-    async def identity(self) -> str:
-        """Return the identity of this worker; empty while it is in no group.
-
-        Raises:
-            KafkaUnavailableError: Kafka does not say who is.
-        """
-        peers, here = (await self.owners.look()).peers, self.member_id()
-        return next((peer.identity for peer in peers if peer.member_id == here), "")
-
     async def close(self) -> None:
         """Disconnect."""
         await self.calls.close()

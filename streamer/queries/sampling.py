@@ -7,7 +7,9 @@ from typing import Final
 
 from streamer.metrics import WorkerMetrics
 from streamer.metrics.totals import Totals
+from streamer.queries.figure_views import figures
 from streamer.queries.seconds import Ring, second_of
+from streamer.wire.views_figures import Figures
 
 #: Seconds that are kept: ten minutes.
 KEPT: Final = 600
@@ -51,6 +53,10 @@ class Sampling:
     async def wait(self) -> None:
         """Wait for the next sample."""
         await self._sampled.wait()
+
+    def latest(self) -> Figures | None:
+        """Return the latest second as it is shown; None before the first."""
+        return figures(second) if len(second := self.ring.latest()) else None
 
     def sample(self) -> None:
         """Keep the second that ends now: what was counted since the last one. Takes 0.15 ms."""

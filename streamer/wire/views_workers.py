@@ -5,12 +5,15 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from streamer.wire.views_figures import Figures
+
 
 class ShownSelf(msgspec.Struct, frozen=True):
     """What a worker says of itself to the others."""
 
     member_id: Annotated[str, Meta(description="Its name in the group, drawn by Kafka; empty before it has joined.")]
     release: Annotated[str | None, Meta(description="The release that answers.")]
+    figures: Annotated[Figures | None, Meta(description="Its latest second; null: the first is not over.")]
 
 
 class ShownWorker(msgspec.Struct, frozen=True):

@@ -37,7 +37,7 @@ from streamer.queries.releases import ReleaseQueries, ReleaseRights, release_rou
 from streamer.queries.sampling import Sampling
 from streamer.queries.server import Queries
 from streamer.queries.tracks import track_routes
-from streamer.queries.workers import show_workers, worker_routes
+from streamer.queries.workers import Lookout, worker_routes
 from streamer.releases.copies import UnnamedCopies
 from streamer.releases.promotion import Promoter
 from streamer.releases.signing import read_signer, read_trust
@@ -45,6 +45,7 @@ from streamer.releases.store import Store
 from streamer.runtime.tasks import start_vital
 from streamer.settings import Settings
 from streamer.wire.views_figures import LiveHits
+from streamer.wire.views_workers import ShownSelf
 from streamer.worker.app import HEARD_MASKED, Worker
 from streamer.worker.listening import Listening
 from streamer.worker.maps import Maps
@@ -92,8 +93,10 @@ def create_beside(settings: Settings, worker: Worker, num_partitions: int) -> Be
     """Build what runs beside a worker's plays."""
     listening = create_listening(settings, worker, num_partitions)
     peers, names = create_peers(settings, worker), create_names(settings)
-    feed = create_feed(settings, worker, peers)
-    queries = create_queries(settings, worker, listening, feed=feed, peers=peers, names=names)
+    sampling = create_sampling(settings, worker)
+    lookout = create_lookout(worker, peers, sampling)
+    feed = create_feed(worker, sampling, lookout)
+    queries = create_queries(settings, worker, listening, feed=feed, lookout=lookout, names=names)
     return Beside(queries, listening, feed, peers, names)
 
 
@@ -126,20 +129,29 @@ def create_names(settings: Settings) -> Names:
     return Names(follower, settings.catalogue_topic, settings.state_dir / "names")
 
 
-def create_feed(settings: Settings, worker: Worker, peers: Peers) -> Feed:
-    """Build what samples the figures of a worker, and tells whoever follows what changes."""
+def create_sampling(settings: Settings, worker: Worker) -> Sampling:
+    """Build what samples the figures of a worker."""
     answering = worker.answering
 
     def partitions() -> int:
         return len(owned_partitions(worker.app, settings.plays_topic)) if is_ready(worker.app) else 0
 
-    return Feed(
-        Sampling(answering.metrics, answering.release_id, partitions),
-        peers,
-        release=answering.release_id,
-        letters=lambda: list(map(summarise, answering.letters.take())),
-        workers=lambda: show_workers(peers, answering.release_id(), answering.table.partitions),
-    )
+    return Sampling(answering.metrics, answering.release_id, partitions)
+
+
+def create_lookout(worker: Worker, peers: Peers, sampling: Sampling) -> Lookout:
+    """Build what looks at all workers."""
+    answering = worker.answering
+
+    def itself() -> ShownSelf:
+        return ShownSelf(peers.member_id(), answering.release_id(), sampling.latest())
+
+    return Lookout(peers, itself, answering.table.partitions)
+
+
+def create_feed(worker: Worker, sampling: Sampling, lookout: Lookout) -> Feed:
+    """Build what tells whoever follows what changes."""
+    return Feed(sampling, lookout, lambda: list(map(summarise, worker.answering.letters.take())))
 
 
 def create_peers(settings: Settings, worker: Worker) -> Peers:
@@ -150,21 +162,21 @@ def create_peers(settings: Settings, worker: Worker) -> Peers:
 
 
 def create_queries(
-    settings: Settings, worker: Worker, listening: Listening, *, feed: Feed, peers: Peers, names: Names
+    settings: Settings, worker: Worker, listening: Listening, *, feed: Feed, lookout: Lookout, names: Names
 ) -> Queries:
     """Build what answers questions over HTTP: the table of all routes, and who may ask."""
 
     def is_settled() -> bool:
         return is_ready(worker.app)
 
-    tracks = Tracks(listening.champion, listening.withdrawn, names, listening.sideline)
+    peers, tracks = lookout.peers, Tracks(listening.champion, listening.withdrawn, names, listening.sideline)
     errands = Errands(connection_of(settings))
     door = Door(settings.read_token.get_secret_value(), settings.act_token.get_secret_value())
     routes = [
         *access_routes(door),
         *peers.forwarding([*listener_routes(listening, peers.streams, is_settled), *path_routes(listening)]),
-        *worker_routes(peers, worker.answering.release_id, worker.answering.table.partitions),
-        *figure_routes(feed.sampling, peers),
+        *worker_routes(lookout),
+        *figure_routes(feed.sampling, lookout),
         *feed_routes(feed, peers.streams),
         *letter_routes(letter_queries(settings, errands)),
         *release_routes(release_queries(settings, errands, worker.answering.hits.shown)),

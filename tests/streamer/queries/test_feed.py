@@ -2,64 +2,53 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import aiohttp
 import msgspec
 
-from streamer.errors import KafkaUnavailableError
-from streamer.faust.members import Peer
+from streamer.kafka.groups import Group
 from streamer.metrics import WorkerMetrics
+from streamer.queries.calls import Calls
 from streamer.queries.events import MAX_WAITING, Streams
 from streamer.queries.feed import Feed, feed_routes
 from streamer.queries.figures import figure_routes
+from streamer.queries.peers import Peers
 from streamer.queries.sampling import Sampling
+from streamer.queries.workers import SELF, Lookout, worker_routes
 from streamer.wire.views_figures import FiguresEvent, FiguresHistory
 from streamer.wire.views_letters import LetterSource, LetterSummary
-from streamer.wire.views_workers import ShownWorkers
+from streamer.wire.views_workers import ShownSelf
 from tests.asking import Asker, asking
+from tests.grouped import member, told_owners
 from tests.until import until
 
-Said = TypeVar("Said", bound=msgspec.Struct)
+NOWHERE = "127.0.0.1:1"
 
 
 @dataclass
 class Stream:
-    """A worker whose seconds end when a test says so."""
+    """A worker of a group, whose seconds end when a test says so.
 
+    The others are worker-1 and so on; while Kafka is away, nobody says so.
+    """
+
+    name: str = "worker-0"
     metrics: WorkerMetrics = field(default_factory=WorkerMetrics)
     now_s: float = 1_700_000_000.0
     release: str | None = None
     letters: list[LetterSummary] = field(default_factory=list)
-    others: dict[str, "Stream"] = field(default_factory=dict)
+    others: Sequence["Stream"] = ()
     is_kafka_away: bool = False
+    asker: Asker | None = None
 
     def __post_init__(self) -> None:
         sampling = Sampling(self.metrics, lambda: self.release, lambda: 4, lambda: self.now_s)
-        self.feed = Feed(
-            sampling, self, release=lambda: self.release, letters=self._take_letters, workers=self._look_at_workers
-        )
-
-    async def identity(self) -> str:
-        if self.is_kafka_away:
-            raise KafkaUnavailableError("Kafka does not answer")
-        return "worker-0"
-
-    async def ask_all(self, path: str, answers: type[Said]) -> dict[Peer, Said]:
-        """The other workers as they answer over HTTP."""
-        if self.is_kafka_away:
-            raise KafkaUnavailableError("Kafka does not answer")
-        said = {}
-        for name, other in self.others.items():
-            async with other.served() as asker:
-                body = (await asker.ask("GET", path)).body
-            said[Peer(name, name, "", (), ())] = msgspec.json.decode(body, type=answers)
-        return said
-
-    async def _look_at_workers(self) -> ShownWorkers:
-        return ShownWorkers("stable", (), len(self.others))
+        self.peers = Peers(told_owners(NOWHERE), Calls(), Streams(), lambda: self.name, token="")
+        self.lookout = Lookout(self.peers, lambda: ShownSelf(self.name, self.release, sampling.latest()), 4)
+        self.feed = Feed(sampling, self.lookout, self._take_letters)
 
     def _take_letters(self) -> list[LetterSummary]:
         taken, self.letters = self.letters, []
@@ -72,14 +61,30 @@ class Stream:
 
     @contextlib.asynccontextmanager
     async def served(self) -> AsyncIterator[Asker]:
-        streams = Streams()
+        """Serve the worker, and the others of its group."""
+        async with contextlib.AsyncExitStack() as stack:
+            askers = [await stack.enter_async_context(each._alone()) for each in (self, *self.others)]
+            workers = list(zip((self, *self.others), askers, strict=True))
+            members = tuple(member(worker.name, asker.url, (number,)) for number, (worker, asker) in enumerate(workers))
+            for worker, asker in workers:
+                worker.asker = asker
+                if not worker.is_kafka_away:
+                    worker.peers.owners.note(Group(is_moving=False, members=members))
+            yield askers[0]
+
+    @contextlib.asynccontextmanager
+    async def _alone(self) -> AsyncIterator[Asker]:
         task = asyncio.create_task(self.feed.run())
-        async with asking(
-            [*figure_routes(self.feed.sampling, self), *feed_routes(self.feed, streams)], streams=streams
-        ) as asker:
+        routes = [
+            *worker_routes(self.lookout),
+            *figure_routes(self.feed.sampling, self.lookout),
+            *feed_routes(self.feed, self.peers.streams),
+        ]
+        async with asking(routes, streams=self.peers.streams) as asker:
             await asyncio.sleep(0)
             yield asker
         task.cancel()
+        await self.peers.close()
 
 
 @contextlib.asynccontextmanager
@@ -119,6 +124,8 @@ async def test_a_page_that_opens_is_told_what_is_known_and_then_what_changes() -
         stream.play(40)
         assert [(await next_event(reader))[1]["offset"] for _ in range(2)] == [2, 3]
         assert await next_event(reader) == ("release", {"release": "r2"})
+        name, told = await next_event(reader)
+        assert (name, told["workers"][0]["release"]) == ("workers", "r2")
         figures = msgspec.convert((await next_event(reader))[1], FiguresEvent)
         stream.play(50)
         assert (await next_event(reader))[0] == "figures"
@@ -139,8 +146,8 @@ async def test_letters_that_were_written_while_nobody_followed_are_not_told_as_n
 
 
 async def test_figures_are_those_of_all_workers_and_of_each() -> None:
-    other = Stream(release="r1")
-    stream = Stream(release="r1", others={"worker-1": other})
+    other = Stream("worker-1", release="r1")
+    stream = Stream(release="r1", others=[other])
     for num_plays in (10, 20):
         stream.play(num_plays)
         other.play(3 * num_plays)
@@ -156,11 +163,30 @@ async def test_figures_are_those_of_all_workers_and_of_each() -> None:
     figures = dict(told)["figures"]
     assert {name: each["plays_per_s"] for name, each in figures["workers"].items()} == {"worker-0": 20, "worker-1": 60}
     assert figures["merged"] == of_all.json
-    assert dict(told)["workers"]["num_partitions"] == 1
+    assert [each["is_reachable"] for each in dict(told)["workers"]["workers"]] == [True, True]
+
+
+async def test_each_second_another_worker_is_asked_once_whatever_the_pages_show() -> None:
+    others = [Stream("worker-1"), Stream("worker-2")]
+    stream = Stream(others=others)
+    async with stream.served() as asker, following(asker) as reader, following(asker) as another:
+        for pages in (reader, another):
+            assert [(await next_event(pages))[0] for _ in range(2)] == ["release", "workers"]
+        await until(lambda: stream.feed.num_following == 2, "both pages listen")
+        for number in range(1, 4):
+            for each in (stream, *others):
+                each.play(number)
+            while (await next_event(reader))[0] != "figures":
+                pass
+        counted = [
+            other.asker and [other.asker.counted(path, 200) for path in (SELF, "/api/v1/figures")] for other in others
+        ]
+
+    assert counted == [[5, None]] * 2  # by each page as it opens, then once a second
 
 
 async def test_while_kafka_does_not_say_who_the_others_are_a_worker_tells_its_own_figures() -> None:
-    stream = Stream(is_kafka_away=True, others={"worker-1": Stream()})
+    stream = Stream(is_kafka_away=True, others=[Stream("worker-1")])
     stream.play(10)
     async with stream.served() as asker, following(asker) as reader:
         told = [await next_event(reader) for _ in range(2)]

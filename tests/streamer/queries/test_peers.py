@@ -6,24 +6,21 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
 import pytest
 from aiohttp import web
-from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
 
 from streamer.errors import ElsewhereError
-from streamer.kafka.connection import Connection
 from streamer.kafka.groups import Group, Member
 from streamer.queries.calls import Calls
 from streamer.queries.door import Door
 from streamer.queries.events import Streams, event
-from streamer.queries.owners import Owners
 from streamer.queries.peers import Peers
 from streamer.queries.routes import EVENTS, Asked, Right, Route
-from streamer.queries.workers import worker_routes
+from streamer.queries.workers import Lookout, worker_routes
 from streamer.wire.views_questions import ListenerQuestion
 from streamer.wire.views_workers import ShownSelf
 from tests.asking import Asker, asking
+from tests.grouped import member, told_owners
 from tests.until import until
 
 TOKEN = "a-token-that-may-read"
@@ -49,8 +46,8 @@ class Worker:
     def routes(self) -> list[Route]:
         look = Route("POST", "/look", Right.READ, "Look.", self._look, question=ListenerQuestion)
         follow = Route("POST", "/follow", Right.READ, "Follow.", self._follow, question=ListenerQuestion, media=EVENTS)
-        workers = worker_routes(self.peers, lambda: f"release of {self.name}", 4)
-        return [*self.peers.forwarding([look, follow]), *workers]
+        lookout = Lookout(self.peers, lambda: ShownSelf(self.name, f"release of {self.name}", None), 4)
+        return [*self.peers.forwarding([look, follow]), *worker_routes(lookout)]
 
     async def ask(self, user: str, headers: Mapping[str, str] | None = None) -> Any:
         assert self.asker is not None
@@ -84,20 +81,10 @@ class Worker:
         return await self.peers.streams.answer(asked.request, chunks())
 
 
-def member(name: str, url: str, partitions: tuple[int, ...], user_data: bytes = b"") -> Member:
-    told = user_data or msgspec.json.encode({"url": url})
-    assigned = [("plays", list(partitions)), ("states", [0, 1, 2, 3])]
-    return Member(
-        name, "", "faust", "::1", ConsumerProtocolMemberMetadata(4, ["plays"], told).encode(),
-        ConsumerProtocolMemberAssignment(4, assigned, b"").encode(),
-    )  # fmt: skip
-
-
 @contextlib.asynccontextmanager
 async def serving(name: str, partitions: tuple[int, ...], door: Door | None = None) -> AsyncIterator[Worker]:
-    owners = Owners(Connection(("nowhere.invalid:9092",)), "group", "plays", "states", clock=lambda: 0.0)
     streams = Streams()
-    peers = Peers(owners, Calls(), streams, lambda: name, door.read_token if door else "", answer_limit_s=1.0)
+    peers = Peers(told_owners(), Calls(), streams, lambda: name, door.read_token if door else "", answer_limit_s=1.0)
     worker = Worker(name, partitions, peers)
     async with asking(worker.routes(), door=door, streams=streams) as asker:
         worker.asker, worker.url = asker, asker.url
