@@ -22,6 +22,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 
 from streamer.errors import AccessError
 from streamer.kafka.authorizer import find_missing
+from streamer.kafka.clients import closing_connections
 from streamer.kafka.connection import Connection
 from streamer.kafka.rights import Right
 
@@ -103,8 +104,9 @@ async def _connect(connection: Connection, host: str, port: int) -> AIOKafkaConn
         await _explain_silence(connection, host, port, exc)
         raise
     try:
-        for _ in range(_QUESTIONS):
-            await broker.send(MetadataRequest([]))
+        with closing_connections():
+            for _ in range(_QUESTIONS):
+                await broker.send(MetadataRequest([]))
     except KafkaError as exc:
         await _close(broker)
         await _explain_silence(connection, host, port, exc)

@@ -11,6 +11,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 
 from streamer.errors import ContractError
 from streamer.kafka.authorizer import Exactly
+from streamer.kafka.clients import closing_connections
 from streamer.kafka.commits import Commit
 from streamer.kafka.connection import Connection
 from streamer.kafka.groups import Group, describe, read_group
@@ -31,7 +32,8 @@ class KafkaAdmin:
 
     async def __aenter__(self) -> Self:
         try:
-            await self._client.start()
+            with closing_connections():
+                await self._client.start()
         except BaseException:
             await self._client.close()
             raise

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
-from streamer.kafka.clients import running, watch_tasks
+from streamer.kafka.clients import closing_connections, running, stop_all, watch_tasks
 from streamer.kafka.connection import Connection
 from streamer.kafka.unreadable import naming_unreadable
 
@@ -42,8 +42,13 @@ class Consumer(AIOKafkaConsumer):
 
     async def start(self) -> None:
         """Connect, and watch the tasks."""
-        await super().start()
+        with closing_connections():
+            await super().start()
         watch_tasks(self, "consumer")
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        await stop_all(self, self._client, super().stop())
 
     async def getmany(self, *partitions: TopicPartition, **limits: int | None) -> "Fetched":
         """Fetch records.

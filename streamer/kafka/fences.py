@@ -15,7 +15,7 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import TransactionalIdAuthorizationFailed
 
 from streamer.errors import AccessError
-from streamer.kafka.clients import watch_tasks
+from streamer.kafka.clients import closing_connections, watch_tasks
 from streamer.kafka.connection import Connection
 from streamer.kafka.fence import Fence
 from streamer.runtime.crash import crash, refuse
@@ -75,7 +75,8 @@ class Fences:
 
     async def _take(self, numbers: Sequence[int]) -> dict[int, Fence]:
         self._client = AIOKafkaClient(**self._connection.client_options())
-        await self._client.bootstrap()
+        with closing_connections():
+            await self._client.bootstrap()
         watch_tasks(self, "fences")
         held = {
             number: Fence(self._client, f"{self._app_id}-{number}", number, self._transaction_timeout_s)

@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
@@ -111,12 +111,13 @@ class Names:
             return await self._in_thread(partial(store.places, topic))
 
         try:
-            async for portion in self._follower.portions(places_in):
-                rest_s = _REST * await self._in_thread(partial(_keep, store, portion))
-                self.is_current = portion.is_current
-                if self._failure is not None:
-                    raise self._failure
-                await asyncio.sleep(rest_s)
+            async with aclosing(self._follower.portions(places_in)) as portions:
+                async for portion in portions:
+                    rest_s = _REST * await self._in_thread(partial(_keep, store, portion))
+                    self.is_current = portion.is_current
+                    if self._failure is not None:
+                        raise self._failure
+                    await asyncio.sleep(rest_s)
         finally:
             self._store = None
             await self._in_thread(store.close)

@@ -1,7 +1,7 @@
 """The names that a worker keeps, followed from a real Kafka."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -47,14 +47,19 @@ async def until_titled(names: Names, titles: Mapping[str, str | None]) -> None:
 
 
 class CountingFollower(Follower):
-    """A follower that counts the records it yields."""
+    """A follower that counts the records it yields, and tells when it is closed."""
 
     num_records = 0
+    on_close: Callable[[], object] = staticmethod(lambda: None)
 
     async def portions(self, places_in: PlacesIn) -> AsyncGenerator[Portion, None]:
-        async for portion in super().portions(places_in):
-            self.num_records += len(portion.records)
-            yield portion
+        try:
+            async with aclosing(super().portions(places_in)) as portions:
+                async for portion in portions:
+                    self.num_records += len(portion.records)
+                    yield portion
+        finally:
+            self.on_close()
 
 
 def follower_of(connection: Connection, topic: str) -> CountingFollower:
@@ -95,6 +100,20 @@ async def test_names_follow_the_catalogue_and_a_start_reads_only_what_is_new(
         await write(kafka.connection, topic, titled(t1="Back"))
         await until_titled(names, {"t1": "Back", "t3": "Drei"})
     assert follower.num_records == 1
+
+
+async def test_names_that_stop_while_they_rest_disconnect_before_they_close_their_store(
+    kafka: DevKafka, topic: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamer.worker.names._REST", 1e9)
+    await write(kafka.connection, topic, titled(t1="One"))
+    follower, found = follower_of(kafka.connection, topic), list[object]()
+
+    async with following(follower, topic, tmp_path / "names") as names:
+        follower.on_close = lambda: found.append(titles_of(names, "t1"))
+        await until(lambda: names.is_current, "the end is reached")
+
+    assert found == [["One"]]
 
 
 async def test_a_topic_that_is_recreated_while_a_worker_runs_or_is_away_is_read_again(
