@@ -14,14 +14,13 @@ from typing import Final, Self
 import msgspec
 import numpy as np
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.structs import RecordMetadata
 
 from streamer.demo.traffic import START_MS
-from streamer.kafka.clients import running
+from streamer.kafka.clients import hear, running
 from streamer.kafka.connection import Connection
 from streamer.kafka.consumers import read_until
 from streamer.kafka.offsets import observing
-from streamer.kafka.producers import create_producer
+from streamer.kafka.producers import Delivery, create_producer
 from streamer.local.simulator import SimulatedPlay, simulate
 from streamer.local.world import World
 from streamer.wire.plays import decode_records
@@ -51,11 +50,12 @@ class _Outbox:
     def __init__(self, producer: AIOKafkaProducer, topic: str) -> None:
         self._producer = producer
         self._topic = topic
-        self._sent: deque[asyncio.Future[RecordMetadata]] = deque()
+        self._sent: deque[Delivery] = deque()
         self.num_sent = 0
 
     async def send(self, play: SimulatedPlay) -> None:
         self._sent.append(await self._producer.send(self._topic, msgspec.json.encode(play), play.user_id.encode()))
+        hear(self._sent[-1])
         self.num_sent += 1
 
     def check(self) -> None:

@@ -1,6 +1,5 @@
 """The catalogue on Kafka, for whoever looks something up once: read to its end, and written."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Collection, Iterable
 from contextlib import aclosing
 from itertools import islice
@@ -14,7 +13,7 @@ from streamer.kafka.admin import KafkaAdmin
 from streamer.kafka.clients import running
 from streamer.kafka.connection import Connection
 from streamer.kafka.consumers import read_backlog
-from streamer.kafka.producers import create_producer
+from streamer.kafka.producers import create_producer, send_all
 from streamer.wire.catalogue import Entry, read_entry
 
 _IN_FLIGHT: Final = 5000
@@ -102,9 +101,8 @@ async def write_entries(connection: Connection, topic: str, entries: Iterable[tu
     async with running(create_producer(connection, max_batch_bytes=1 << 18, linger_ms=_LINGER_MS)) as producer:
         left = iter(entries)
         while portion := list(islice(left, _IN_FLIGHT)):
-            sent = [await producer.send(topic, value, track_id.encode()) for track_id, value in portion]
-            await asyncio.gather(*sent)
-            num += len(sent)
+            await send_all(producer.send(topic, value, track_id.encode()) for track_id, value in portion)
+            num += len(portion)
     return num
 
 

@@ -6,7 +6,6 @@ null values that compaction acts upon. So all progress is on the topic: a pass t
 at a time do no harm, and a listener's plays after the tombstone keep their letters.
 """
 
-import asyncio
 import logging
 from collections.abc import Iterator
 from contextlib import aclosing
@@ -21,7 +20,7 @@ from streamer.kafka.connection import Connection
 from streamer.kafka.consumers import read_until
 from streamer.kafka.extent import Ends
 from streamer.kafka.letters import Letter, find_ends, read_letter, read_request
-from streamer.kafka.producers import create_producer
+from streamer.kafka.producers import create_producer, send_all
 from streamer.wire.forgetting import ForgetRequest, Names
 from streamer.wire.letters import LetterRecord, discard, removal
 
@@ -122,8 +121,7 @@ def _removals_of(letter: Letter, names: Names) -> Iterator[LetterRecord]:
 
 async def _send_all(producer: AIOKafkaProducer, topic: str, records: Removals) -> None:
     """Send records to their partitions, and wait until all of them are on the topic."""
-    deliveries = [
-        await producer.send(topic, record.value, record.key, partition, headers=record.headers)
+    await send_all(
+        producer.send(topic, record.value, record.key, partition, headers=record.headers)
         for (partition, _), record in records.items()
-    ]
-    await asyncio.gather(*deliveries)
+    )

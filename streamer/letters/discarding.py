@@ -4,7 +4,6 @@ It takes the fence of the senders, so that a letter is not sent and discarded at
 not chosen again, so the command may be interrupted and repeated.
 """
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -12,10 +11,10 @@ from typing import Final
 from aiokafka import AIOKafkaProducer
 
 from streamer.kafka.letters import Letter
-from streamer.kafka.producers import transaction
+from streamer.kafka.producers import send_all, transaction
 from streamer.letters.choosing import Choice, Selection, Watch, fenced_portions, look_through, unwatched
 from streamer.letters.desk import Desk
-from streamer.wire.letters import discard, removal
+from streamer.wire.letters import LetterRecord, discard, removal
 
 _PORTION: Final = 1000  # letters in one transaction
 
@@ -62,11 +61,14 @@ async def discard_letters(desk: Desk, choice: Choice, watch: Watch = unwatched) 
 
 
 async def _discard(fence: AIOKafkaProducer, topic: str, letters: Sequence[Letter]) -> None:
+    records = [(letter.place.partition, _remover(letter)) for letter in letters]
     async with transaction(fence):
-        deliveries = []
-        for letter in letters:
-            key = letter.headers.record_key
-            record = removal(key) if letter.has_own_key else discard(letter.place.offset)
-            partition = letter.place.partition
-            deliveries.append(await fence.send(topic, record.value, record.key, partition, headers=record.headers))
-        await asyncio.gather(*deliveries)
+        await send_all(
+            fence.send(topic, record.value, record.key, partition, headers=record.headers)
+            for partition, record in records
+        )
+
+
+def _remover(letter: Letter) -> LetterRecord:
+    """Return the record that removes a letter."""
+    return removal(letter.headers.record_key) if letter.has_own_key else discard(letter.place.offset)

@@ -11,10 +11,9 @@ their key belongs to, which differs only for strays. A play that a worker would 
 decoder of the workers decides. One that is sent names its letter, so that a next letter takes the place of this one.
 """
 
-import asyncio
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -22,7 +21,7 @@ from aiokafka import AIOKafkaProducer
 
 from streamer.kafka.letters import Letter, count_partitions
 from streamer.kafka.partitioner import PARTITIONERS
-from streamer.kafka.producers import transaction
+from streamer.kafka.producers import Delivery, send_all, transaction
 from streamer.letters.choosing import Choice, Selection, Watch, fenced_portions, look_through, unwatched
 from streamer.letters.desk import Desk
 from streamer.wire.letters import MAX_DEAD_VALUE_BYTES, ResentHeaders, as_headers, receipt
@@ -130,14 +129,13 @@ def _next_cause(letter: Letter) -> Cause | None:
 
 async def _send(fence: AIOKafkaProducer, dispatch: Dispatch, letters: Sequence[Letter]) -> None:
     """Send letters with their receipts in one transaction."""
-    plays_topic, dead_letter_topic = dispatch.desk.plays_topic, dispatch.desk.dead_letter_topic
     async with transaction(fence):
-        deliveries = []
-        for letter in letters:
-            note, partition = receipt(letter.place.offset), dispatch.home(letter)
-            headers = as_headers(ResentHeaders(str(letter.place), letter.headers.times_sent + 1))
-            deliveries += [
-                await fence.send(plays_topic, letter.value, letter.key, partition, headers=headers),
-                await fence.send(dead_letter_topic, note.value, note.key, letter.place.partition, headers=note.headers),
-            ]
-        await asyncio.gather(*deliveries)
+        await send_all(send for letter in letters for send in _sends(fence, dispatch, letter))
+
+
+def _sends(fence: AIOKafkaProducer, dispatch: Dispatch, letter: Letter) -> Iterator[Awaitable[Delivery]]:
+    """Yield what sends a letter, and what sends its receipt."""
+    headers = as_headers(ResentHeaders(str(letter.place), letter.headers.times_sent + 1))
+    yield fence.send(dispatch.desk.plays_topic, letter.value, letter.key, dispatch.home(letter), headers=headers)
+    note, partition = receipt(letter.place.offset), letter.place.partition
+    yield fence.send(dispatch.desk.dead_letter_topic, note.value, note.key, partition, headers=note.headers)

@@ -1,6 +1,5 @@
 """Recorded plays on their way to the topic of plays: the oldest first, each listener's in one partition."""
 
-import asyncio
 from collections.abc import Iterator
 from typing import Final
 
@@ -11,7 +10,7 @@ from streamer.kafka.admin import KafkaAdmin
 from streamer.kafka.clients import running
 from streamer.kafka.connection import connection_of
 from streamer.kafka.partitioner import PARTITIONERS
-from streamer.kafka.producers import create_producer
+from streamer.kafka.producers import create_producer, send_all
 from streamer.kafka.topics import ensure_topics
 from streamer.recordings.plays import RecordedPlays
 from streamer.runtime.progress import Show
@@ -45,12 +44,11 @@ async def send_plays(settings: Settings, recorded: RecordedPlays, show: Show) ->
     num_sent = 0
     async with running(producer):
         for portion in _portions(recorded):
-            sent = [
-                await producer.send(settings.plays_topic, value, homes[listener][0], homes[listener][1])
+            await send_all(
+                producer.send(settings.plays_topic, value, homes[listener][0], homes[listener][1])
                 for listener, value in portion
-            ]
-            await asyncio.gather(*sent)
-            num_sent += len(sent)
+            )
+            num_sent += len(portion)
             show(num_sent)
     return num_partitions
 

@@ -4,19 +4,18 @@ The number of unanswered plays is bounded, so that the latency is that of worker
 queue. A play's answers and its state are one transaction: an answered play has been applied.
 """
 
-import asyncio
 import time
 from collections.abc import Callable
+from itertools import starmap
 from typing import Final
 
 import numpy as np
-from aiokafka.structs import RecordMetadata
 from numpy.typing import NDArray
 
 from streamer.errors import RefrainError
 from streamer.kafka.clients import running
 from streamer.kafka.connection import Connection
-from streamer.kafka.producers import create_producer
+from streamer.kafka.producers import Delivery, create_producer, send_all
 from streamer.replay.collector import AnswerReader, Collector
 from streamer.replay.recording import Recording
 
@@ -94,8 +93,8 @@ class Playback:
         """Send the next plays, one record batch per partition; return once Kafka has them."""
         places = self._recording.order[self._num_sent : self._num_sent + _SLICE_PLAYS]
         by_partition = self._recording.split_by_partition(places)
-        sent = [await self._send_batch(partition, of_partition) for partition, of_partition in by_partition.items()]
-        for partition, delivery in zip(by_partition, await asyncio.gather(*sent), strict=True):
+        sent = await send_all(starmap(self._send_batch, by_partition.items()))
+        for partition, delivery in zip(by_partition, sent, strict=True):
             if delivery.offset != self._next_offsets[partition]:
                 raise PlaybackError(
                     f"{self._topic}-{partition} has a record at offset {self._next_offsets[partition]} that this "
@@ -104,16 +103,14 @@ class Playback:
             self._next_offsets[partition] += len(by_partition[partition])
         self._num_sent += len(places)
 
-    async def _send_batch(self, partition: int, places: NDArray[np.int64]) -> "asyncio.Future[RecordMetadata]":
+    async def _send_batch(self, partition: int, places: NDArray[np.int64]) -> Delivery:
         batch = self._producer.create_batch()
         now_ms = time.time_ns() // 1_000_000
         for key, value in self._recording.encode(places):
             assert batch.append(timestamp=now_ms, key=key, value=value) is not None, "a slice fits one record batch"
         batch.close()
         self._sent_at_ms[places] = now_ms
-        delivery: asyncio.Future[RecordMetadata] = await self._producer.send_batch(
-            batch, self._topic, partition=partition
-        )  # fmt: skip
+        delivery: Delivery = await self._producer.send_batch(batch, self._topic, partition=partition)
         return delivery
 
     def _reject_standstill(self, num_settled: int, standstill_s: float) -> None:
