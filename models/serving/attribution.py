@@ -33,18 +33,22 @@ def attribute(
     Returns:
         float64 (n, G, K), which add up to score(features) - score(baseline) over the groups.
     """
-    num, num_groups = len(features), len(groups)
-    coalitions = (np.arange(1 << num_groups)[:, None] >> np.arange(num_groups)) & 1  # (C, G)
+    num, coalitions = len(features), coalitions_of(len(groups))
     held = np.ones((len(coalitions), features.shape[1]), np.bool_)
     for group, columns in enumerate(groups):
         held[:, columns] = coalitions[:, group, None] == 1
     mixed = features[:, None].where(torch.from_numpy(held).to(features.device), baseline)  # (n, C, F)
     scores = score(mixed.flatten(0, 1)).double().cpu().numpy().reshape(num, len(coalitions), -1)  # (n, C, K)
-    contributions: NDArray[np.float64] = np.einsum("cg,nck->ngk", _weights(coalitions), scores)
+    contributions: NDArray[np.float64] = np.einsum("cg,nck->ngk", weights_of(coalitions), scores)
     return contributions
 
 
-def _weights(coalitions: NDArray[np.int64]) -> NDArray[np.float64]:
+def coalitions_of(num_groups: int) -> NDArray[np.int64]:
+    """List the coalitions of groups: int64 (C, G), 1 where the group is in it; group g is bit g of the number."""
+    return (np.arange(1 << num_groups)[:, None] >> np.arange(num_groups)) & 1
+
+
+def weights_of(coalitions: NDArray[np.int64]) -> NDArray[np.float64]:
     """Weigh the score of each coalition (C, G) in what each group contributes: above 0 where the group is in it."""
     num_groups = coalitions.shape[1]
     orders = [factorial(size) * factorial(num_groups - 1 - size) for size in range(num_groups)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from typing import Final, NamedTuple
@@ -14,8 +14,10 @@ from torch import Tensor
 
 from models.compiled import compiled
 from models.config import NUM_COUNTED, RING_SIZE
+from models.serving.attribution import coalitions_of, weights_of
 from models.serving.candidate_features import FEATURES
 from models.serving.collecting import collect
+from models.serving.compiled_attribution import attribute_scores
 from models.serving.kernel_arrays import AnchorArrays, BestArrays, Collected, Limits, Rows, Tables, Vocabulary
 from models.serving.moments import Moments
 from models.serving.neighbours import NeighbourTable
@@ -86,6 +88,22 @@ class CompiledReranker:
                 tracks.append(collected.tracks[:num][order].astype(np.int64))
                 features.append(collected.features[: len(FEATURES), :num].T[order])
         return Candidates(*(torch.from_numpy(np.concatenate(parts)) for parts in (numbers, tracks, features)))
+
+    def score(self, features: Tensor) -> Tensor:
+        """Score candidates as `Reranker.score` does: float32 (R, F) to (R, 2)."""
+        columns = np.zeros((self._weights.linear.shape[1], len(features)), np.float32)
+        columns[: features.shape[1]] = features.numpy().T
+        return torch.from_numpy(score(self._weights, columns, len(features)).T)
+
+    def attribute(self, features: Tensor, baseline: Tensor, groups: Sequence[Sequence[int]]) -> NDArray[np.float64]:
+        """Divide the scores of candidates among groups of features, as `attribute` does those of `Reranker.score`."""
+        of_features = np.full(len(baseline), -1)
+        for group, columns in enumerate(groups):
+            of_features[list(columns)] = group
+        of_coalitions = weights_of(coalitions_of(len(groups)))
+        return attribute_scores(
+            self._weights, features.contiguous().numpy(), baseline.numpy(), of_features, of_coalitions
+        )
 
     @contextmanager
     def _room(self, anchors: AnchorArrays) -> Iterator[_Room]:

@@ -16,7 +16,8 @@ from models.serving.levels import level_of, order
 _TRACK_BITS: Final = 0xFFFFFFFF
 _LEAST_LEVEL: Final = np.int32(-(1 << 31))
 _IN_NO_LIST: Final = np.int32(-1)  # plays ago; however few plays are masked, it is fewer
-_LANES: Final = 128  # candidates at a time: their features and units fit a processor's first cache
+LANES: Final = 128
+"""Candidates at a time: their features and units fit a processor's first cache."""
 
 
 class ScoringWeights(NamedTuple):
@@ -45,19 +46,19 @@ class ScoringWeights(NamedTuple):
 def score(weights: ScoringWeights, features: NDArray[np.float32], num: int) -> NDArray[np.float32]:
     """Score candidates: features (F, R), of which the first `num` are used, to float32 (2, num)."""
     scores = np.empty((len(HORIZONS), num), np.float32)
-    block = np.empty((len(features), _LANES), np.float32)
-    first = np.empty((len(weights.first), _LANES), np.float32)
-    second = np.empty((len(weights.second), _LANES), np.float32)
-    both = np.empty((len(weights.last), _LANES), np.float32)
-    for begin in range(0, num, _LANES):
-        lanes = min(_LANES, num - begin)
+    block = np.empty((len(features), LANES), np.float32)
+    first = np.empty((len(weights.first), LANES), np.float32)
+    second = np.empty((len(weights.second), LANES), np.float32)
+    both = np.empty((len(weights.last), LANES), np.float32)
+    for begin in range(0, num, LANES):
+        lanes = min(LANES, num - begin)
         for row in range(len(block)):
             block[row, :lanes] = features[row, begin : begin + lanes]
-        _layer(first, weights.first, weights.first_biases, block)
-        _cut_at_0(first)
-        _layer(second, weights.second, weights.second_biases, first)
-        _cut_at_0(second)
-        _layer(both, weights.last, weights.last_biases, second)
+        layer(first, weights.first, weights.first_biases, block)
+        cut_at_0(first)
+        layer(second, weights.second, weights.second_biases, first)
+        cut_at_0(second)
+        layer(both, weights.last, weights.last_biases, second)
         _add_rows(both, weights.linear, block)
         for horizon in range(len(scores)):
             scores[horizon, begin : begin + lanes] = both[horizon, :lanes]
@@ -65,12 +66,12 @@ def score(weights: ScoringWeights, features: NDArray[np.float32], num: int) -> N
 
 
 @inlined
-def _layer(
+def layer(
     outputs: NDArray[np.float32], weights: NDArray[np.float32], biases: NDArray[np.float32], rows: NDArray[np.float32]
 ) -> None:
     """Compute outputs (m, lanes) = weights (m, n) @ rows (n, lanes) + biases (m,)."""
     for output in range(len(outputs)):
-        for lane in range(_LANES):
+        for lane in range(LANES):
             outputs[output, lane] = biases[output]
     _add_rows(outputs, weights, rows)
 
@@ -88,7 +89,7 @@ def _add_rows(outputs: NDArray[np.float32], weights: NDArray[np.float32], rows: 
             b0, b1, b2, b3 = _four(weights, output + 1, row)
             c0, c1, c2, c3 = _four(weights, output + 2, row)
             d0, d1, d2, d3 = _four(weights, output + 3, row)
-            for lane in range(_LANES):
+            for lane in range(LANES):
                 r0, r1, r2, r3 = rows[row, lane], rows[row + 1, lane], rows[row + 2, lane], rows[row + 3, lane]
                 outputs[output, lane] = outputs[output, lane] + a0 * r0 + a1 * r1 + a2 * r2 + a3 * r3
                 outputs[output + 1, lane] = outputs[output + 1, lane] + b0 * r0 + b1 * r1 + b2 * r2 + b3 * r3
@@ -102,9 +103,10 @@ def _four(weights: NDArray[np.float32], output: int, row: int) -> tuple[np.float
 
 
 @inlined
-def _cut_at_0(outputs: NDArray[np.float32]) -> None:
+def cut_at_0(outputs: NDArray[np.float32]) -> None:
+    """Replace what is below 0 by 0."""
     for output in range(len(outputs)):
-        for lane in range(_LANES):
+        for lane in range(LANES):
             outputs[output, lane] = max(outputs[output, lane], np.float32(0))
 
 
