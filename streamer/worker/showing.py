@@ -1,15 +1,17 @@
 """Showing: a listener's state, lists and reasons as a worker's arrays hold them -> what goes out as JSON."""
 
+import itertools
 import math
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.config import CONTEXTS, HORIZONS
 from models.plays.catalogue import FIRST_TRACK, PAD, UNKNOWN, Catalogue
-from models.serving.reasons import Reason, explain
+from models.serving.reasons import Counted, Reason, explain
 from streamer.wire.state import BIT_REPEATS, BIT_SKIPPED, NO_RELEASE, States
 from streamer.wire.views import (
     CountedTrack,
@@ -34,13 +36,9 @@ def show_lists(ranking: Ranking, answered: Answered | None) -> Lists:
         return ()
     catalogue, lists = ranking.release.catalogue, []
     for number, ranked in enumerate(answered.ranked):
-        rows, scores = ranked.rows[0], ranked.scores[0]
-        listed = [
-            ShownTrack(_name(catalogue, row), score)
-            for row, score in zip(rows.tolist(), scores.tolist(), strict=True)
-            if row != PAD
-        ]
-        lists.append(ShownList(HORIZONS[number], tuple(listed)))
+        is_there = ranked.rows[0] != PAD
+        names, scores = _names(catalogue, ranked.rows[0][is_there]), ranked.scores[0][is_there].tolist()
+        lists.append(ShownList(HORIZONS[number], tuple(map(ShownTrack, names, scores))))
     return tuple(lists)
 
 
@@ -51,11 +49,12 @@ def show_explained(ranking: Ranking, answered: Answered | None) -> Lists:
     recommender, catalogue = ranking.release.recommender, ranking.release.catalogue
     rows = [ranked.rows[0] for ranked in answered.ranked]
     reasons = explain(recommender, answered.step_input, rows, heard_masked=ranking.heard_masked)
+    names = _names_in(itertools.chain.from_iterable(reasons), catalogue)
     return tuple(
         ShownList(
             shown.horizon,
             tuple(
-                ShownTrack(track.track_id, track.score, _why(reason, catalogue))
+                ShownTrack(track.track_id, track.score, _why(reason, names))
                 for track, reason in zip(shown.tracks, of_list, strict=True)
             ),
         )
@@ -67,11 +66,8 @@ def show_plays(states: States, catalogue: Catalogue | None) -> tuple[RememberedP
     """Return the remembered plays of one listener, latest first."""
     length, seen = int(states.ring_lengths[0]), int(states.plays_seen[0])
     keys, bits = states.ring_track_keys[0, :length], states.ring_bits[0].tolist()
-    columns = zip(
-        keys.tolist(), _names(catalogue, keys), states.ring_played_at_ms[0].tolist(), states.ring_contexts[0].tolist(),
-        bits,
-        strict=False,
-    )  # fmt: skip
+    times, contexts = states.ring_played_at_ms[0].tolist(), states.ring_contexts[0].tolist()
+    columns = zip(keys.tolist(), _names_of_keys(catalogue, keys), times, contexts, bits, strict=False)
     plays = [
         RememberedPlay(
             number=seen - length + 1 + place,
@@ -94,7 +90,7 @@ def show_counts(states: States, catalogue: Catalogue | None) -> tuple[CountedTra
     keys, plays = states.counted_track_keys[0, order], states.counts[0, order].tolist()
     return tuple(
         CountedTrack(f"{key:016x}", name, times)
-        for key, name, times in zip(keys.tolist(), _names(catalogue, keys), plays, strict=True)
+        for key, name, times in zip(keys.tolist(), _names_of_keys(catalogue, keys), plays, strict=True)
     )
 
 
@@ -115,28 +111,45 @@ def show_lineage(states: States, partition: int, state_bytes: int, release: tupl
     )
 
 
-def _why(reason: Reason, catalogue: Catalogue) -> Why:
-    ring, counted, second_stage = reason.ring, reason.counted, reason.second_stage
+def _why(reason: Reason, names: Mapping[int, str]) -> Why:
+    ring, second_stage = reason.ring, reason.second_stage
     return Why(
-        words=words_of(reason, lambda row: _name(catalogue, row)),
-        cosine=reason.cosine,
-        ring=ShownRing(**asdict(ring)) if ring else None,
-        because=tuple(ShownBecause(_name(catalogue, each.row), each.plays_ago, each.loss) for each in reason.because),
-        counts=ShownCounts(**{name: _finite(value) for name, value in asdict(counted).items()}) if counted else None,
-        second_stage=ShownSecondStage(**asdict(second_stage)) if second_stage else None,
+        words_of(reason, names.__getitem__),
+        reason.cosine,
+        ShownRing(ring.plays_ago, ring.total, ring.recency, ring.times, ring.bigram) if ring else None,
+        tuple(ShownBecause(names[each.row], each.plays_ago, each.loss) for each in reason.because),
+        _show_counted(reason.counted) if reason.counted else None,
+        ShownSecondStage(second_stage.logit, second_stage.mean, second_stage.contributions) if second_stage else None,
     )
+
+
+def _show_counted(counted: Counted) -> ShownCounts:
+    values = _COUNTED(counted)
+    return ShownCounts(*(values if all(map(math.isfinite, values)) else map(_finite, values)))
+
+
+#: What is shown of counts.
+_COUNTED: Final = attrgetter(*ShownCounts.__struct_fields__)
 
 
 def _finite(value: float) -> float:
     return value if math.isfinite(value) else 0.0
 
 
-def _name(catalogue: Catalogue, row: int) -> str:
-    return catalogue.track_ids[row - FIRST_TRACK]
+def _names_in(reasons: Iterable[Reason], catalogue: Catalogue) -> Mapping[int, str]:
+    """Name all tracks that reasons speak of, at once."""
+    rows = list({row for reason in reasons for row in (reason.row, *(each.row for each in reason.because))})
+    return dict(zip(rows, _names(catalogue, np.array(rows, np.int64)), strict=True))
 
 
-def _names(catalogue: Catalogue | None, keys: NDArray[np.uint64]) -> Sequence[str | None]:
+def _names(catalogue: Catalogue, rows: NDArray[np.int64]) -> list[str]:
+    return catalogue.track_ids.take(rows - FIRST_TRACK)
+
+
+def _names_of_keys(catalogue: Catalogue | None, keys: NDArray[np.uint64]) -> Sequence[str | None]:
     """Name tracks by their keys, None where the catalogue does not know one."""
     if catalogue is None:
         return [None] * len(keys)
-    return [None if row == UNKNOWN else _name(catalogue, row) for row in catalogue.rows(keys).tolist()]
+    rows = catalogue.rows(keys)
+    known = iter(_names(catalogue, rows[rows != UNKNOWN]))
+    return [None if row == UNKNOWN else next(known) for row in rows.tolist()]
