@@ -5,12 +5,12 @@ Each event is written once, however many follow. While nobody does, no other wor
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
 from typing import Final
 
 from streamer.errors import KafkaUnavailableError
 from streamer.queries.events import Broadcast, Chunks, Streams, event
 from streamer.queries.figures import merge
+from streamer.queries.new_letters import NewLetters
 from streamer.queries.routes import EVENTS, Asked, Right, Route
 from streamer.queries.sampling import Sampling
 from streamer.queries.workers import NAMELESS, Lookout
@@ -29,16 +29,15 @@ class Feed:
     Args:
         sampling: of this worker; each sample is told.
         lookout: looks at all workers.
-        letters: those that were written here since the last call, oldest first.
 
     Attributes:
         sampling: the same.
     """
 
-    def __init__(self, sampling: Sampling, lookout: Lookout, letters: Callable[[], Sequence[LetterSummary]]) -> None:
+    def __init__(self, sampling: Sampling, lookout: Lookout) -> None:
         self.sampling = sampling
         self._lookout = lookout
-        self._letters = letters
+        self._letters = NewLetters()
         self._broadcast = Broadcast()
         self._told: dict[str, bytes] = {}
 
@@ -51,36 +50,41 @@ class Feed:
         """Publish until cancelled."""
         while True:
             await self.sampling.wait()
-            letters = self._letters()  # also if nobody hears of them: whoever comes reads the topic
             if self.num_following:
-                news = await self._news()
-                self._broadcast.publish(b"".join([*(event("letter", letter) for letter in letters), *news]))
+                self._broadcast.publish(b"".join(await self._news()))
 
     async def follow(self) -> Chunks:
         """Yield all that is known now, then what is new."""
-        yield b"".join((await self._state()).values())
+        known, letters = await self._look()
+        if not self.num_following:
+            self._letters.pick(letters)  # they are not new: whoever comes reads the topic
+        yield b"".join(known.values())
         self._told.clear()  # what changes before the reader listens is told to all once more
         async for chunk in self._broadcast.listen():
             yield chunk
 
     async def _news(self) -> list[bytes]:
         """Return the events that have not been told; they are from now on."""
-        state = await self._state()
-        news = [chunk for name, chunk in state.items() if self._told.get(name) != chunk]
-        self._told |= state
+        known, letters = await self._look()
+        news = [event("letter", letter) for letter in self._letters.pick(letters)]
+        news += [chunk for name, chunk in known.items() if self._told.get(name) != chunk]
+        self._told |= known
         return news
 
-    async def _state(self) -> dict[str, bytes]:
-        """Return the latest event of each name; of this worker alone while Kafka does not say who the others are."""
+    async def _look(self) -> tuple[dict[str, bytes], list[LetterSummary]]:
+        """Return the latest event of each name, and the letters that workers name.
+
+        While Kafka does not say who the others are, they are of this worker alone.
+        """
         here = self._lookout.itself()
-        state, said = {"release": event("release", ReleaseEvent(here.release))}, {NAMELESS: here}
+        known, said = {"release": event("release", ReleaseEvent(here.release))}, {NAMELESS: here}
         with contextlib.suppress(KafkaUnavailableError, TimeoutError):
             async with asyncio.timeout(_OTHERS_S):
                 roster = await self._lookout.look()
-            state["workers"], said = event("workers", roster.workers), dict(roster.said)
+            known["workers"], said = event("workers", roster.workers), dict(roster.said)
         if figures := {identity: its.figures for identity, its in said.items() if its.figures}:
-            state["figures"] = event("figures", FiguresEvent(merge(figures.values()), figures))
-        return state
+            known["figures"] = event("figures", FiguresEvent(merge(figures.values()), figures))
+        return known, [letter for its in said.values() for letter in its.letters]
 
 
 def feed_routes(feed: Feed, streams: Streams) -> list[Route]:

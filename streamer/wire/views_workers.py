@@ -1,11 +1,15 @@
 """The workers of a group, as one of them shows them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
 from streamer.wire.views_figures import Figures
+from streamer.wire.views_letters import LetterSummary
+
+#: Letters that a worker names to the others.
+MOST_NAMED: Final = 20
 
 
 class ShownSelf(msgspec.Struct, frozen=True):
@@ -14,6 +18,10 @@ class ShownSelf(msgspec.Struct, frozen=True):
     member_id: Annotated[str, Meta(description="Its name in the group, drawn by Kafka; empty before it has joined.")]
     release: Annotated[str | None, Meta(description="The release that answers.")]
     figures: Annotated[Figures | None, Meta(description="Its latest second; null: the first is not over.")]
+    letters: Annotated[
+        tuple[LetterSummary, ...],
+        Meta(max_length=MOST_NAMED, description="The newest dead letters that it wrote in the last seconds."),
+    ] = ()
 
 
 class ShownWorker(msgspec.Struct, frozen=True):

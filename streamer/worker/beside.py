@@ -95,7 +95,7 @@ def create_beside(settings: Settings, worker: Worker, num_partitions: int) -> Be
     peers, names = create_peers(settings, worker), create_names(settings)
     sampling = create_sampling(settings, worker)
     lookout = create_lookout(worker, peers, sampling)
-    feed = create_feed(worker, sampling, lookout)
+    feed = Feed(sampling, lookout)
     queries = create_queries(settings, worker, listening, feed=feed, lookout=lookout, names=names)
     return Beside(queries, listening, feed, peers, names)
 
@@ -144,14 +144,10 @@ def create_lookout(worker: Worker, peers: Peers, sampling: Sampling) -> Lookout:
     answering = worker.answering
 
     def itself() -> ShownSelf:
-        return ShownSelf(peers.member_id(), answering.release_id(), sampling.latest())
+        letters = tuple(map(summarise, answering.letters.named()))
+        return ShownSelf(peers.member_id(), answering.release_id(), sampling.latest(), letters)
 
     return Lookout(peers, itself, answering.table.partitions)
-
-
-def create_feed(worker: Worker, sampling: Sampling, lookout: Lookout) -> Feed:
-    """Build what tells whoever follows what changes."""
-    return Feed(sampling, lookout, lambda: list(map(summarise, worker.answering.letters.take())))
 
 
 def create_peers(settings: Settings, worker: Worker) -> Peers:

@@ -3,16 +3,14 @@
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final
 
 from streamer.kafka.letters import Letter
 from streamer.kafka.transaction import Records, Writes
+from streamer.queries.new_letters import NAMED_S
 from streamer.wire.letters import DeadLetterHeaders, RecordId, read_headers
+from streamer.wire.views_workers import MOST_NAMED
 from streamer.worker.intake import Intake
 from streamer.worker.outputs import Topics, letter_of
-
-#: Letters that are kept until somebody takes them: a broken producer may cause thousands a second.
-MOST_LETTERS: Final = 50
 
 
 class FreshLetters:
@@ -26,7 +24,7 @@ class FreshLetters:
     def __init__(self, topics: Topics, clock: Callable[[], float] = time.time) -> None:
         self._topics = topics
         self._clock = clock
-        self._newest: deque[Letter] = deque(maxlen=MOST_LETTERS)
+        self._newest: deque[Letter] = deque(maxlen=MOST_NAMED)
 
     def note(self, intakes: Sequence[Intake], writes: Sequence[Writes], ends: Sequence[Mapping[str, int]]) -> None:
         """Keep the letters of a batch that is on Kafka.
@@ -41,17 +39,16 @@ class FreshLetters:
             if intake.rejects:
                 self._newest.extend(self._letters(intake, written.outputs[topic], of_topic[topic]))
 
-    def take(self) -> list[Letter]:
-        """Return the letters since the last call, oldest first, without those that were too many."""
-        taken = list(self._newest)
-        self._newest.clear()
-        return taken
+    def named(self) -> list[Letter]:
+        """Return the newest letters of the last seconds, oldest first; a broken producer causes thousands a second."""
+        since_ms = int((self._clock() - NAMED_S) * 1000)
+        return [letter for letter in self._newest if letter.at_ms >= since_ms]
 
     def _letters(self, intake: Intake, records: Records, end: int) -> Iterator[Letter]:
         """Yield the newest letters of a partition; other records may be between them."""
         offsets = {key: end - len(records) + place for place, key in enumerate(records.keys.to_list())}
         at_ms = int(self._clock() * 1000)
-        for reject in intake.rejects[-MOST_LETTERS:]:
+        for reject in intake.rejects[-MOST_NAMED:]:
             letter = letter_of(intake, reject, self._topics)
             headers = read_headers(letter.headers, DeadLetterHeaders)
             assert headers is not None, "they were made of it"

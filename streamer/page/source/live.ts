@@ -2,6 +2,7 @@
 import { computed, signal } from "@preact/signals";
 import { type QueryError, type StreamState, ask, follow } from "./api";
 import type { Figures, FiguresEvent, FiguresHistory, LetterSummary, Letters, Workers } from "./contract";
+import { withNew } from "./letters/newest";
 
 /** Seconds that are kept, as many as a worker keeps. */
 export const KEPT_S = 600;
@@ -29,7 +30,7 @@ export function goLive(): () => void {
     onEvent({ name, data }) {
       if (name === "figures") take(data as FiguresEvent);
       if (name === "workers") workers.value = data as Workers;
-      if (name === "letter") letters.value = [data as LetterSummary, ...(letters.value ?? [])].slice(0, LETTERS_KEPT);
+      if (name === "letter") letters.value = withNew(letters.value ?? [], data as LetterSummary, LETTERS_KEPT);
       if (name === "release") release.value = (data as { release: string | null }).release;
     },
   });

@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
+from streamer.errors import QueryError
 from streamer.kafka.groups import Group
 from streamer.metrics import WorkerMetrics
 from streamer.queries.calls import Calls
@@ -42,17 +43,19 @@ class Stream:
     letters: list[LetterSummary] = field(default_factory=list)
     others: Sequence["Stream"] = ()
     is_kafka_away: bool = False
+    is_silent: bool = False
     asker: Asker | None = None
 
     def __post_init__(self) -> None:
         sampling = Sampling(self.metrics, lambda: self.release, lambda: 4, lambda: self.now_s)
         self.peers = Peers(told_owners(NOWHERE), Calls(), Streams(), lambda: self.name, token="")
-        self.lookout = Lookout(self.peers, lambda: ShownSelf(self.name, self.release, sampling.latest()), 4)
-        self.feed = Feed(sampling, self.lookout, self._take_letters)
+        self.lookout = Lookout(self.peers, self._itself, 4)
+        self.feed = Feed(sampling, self.lookout)
 
-    def _take_letters(self) -> list[LetterSummary]:
-        taken, self.letters = self.letters, []
-        return taken
+    def _itself(self) -> ShownSelf:
+        if self.is_silent:
+            raise QueryError("unavailable", "for a test")
+        return ShownSelf(self.name, self.release, self.feed.sampling.latest(), tuple(self.letters))
 
     def play(self, num_plays: int) -> None:
         self.metrics.plays.inc(num_plays)
@@ -100,15 +103,15 @@ async def next_event(reader: aiohttp.StreamReader) -> tuple[str, Any]:
     return name.removeprefix(b"event: ").strip().decode(), msgspec.json.decode(data.removeprefix(b"data: "))
 
 
-def letter(offset: int) -> LetterSummary:
-    source = LetterSource("plays", 0, offset)
+def letter(offset: int, partition: int = 0) -> LetterSummary:
+    source = LetterSource("plays", partition, offset)
     return LetterSummary(
-        0, offset, "not-json", "why", 77, source, 1, sent_again=False, times_sent=0, key=None, value="{"
+        partition, offset, "not-json", "why", 77, source, 1, sent_again=False, times_sent=0, key=None, value="{"
     )
 
 
 async def test_a_page_that_opens_is_told_what_is_known_and_then_what_changes() -> None:
-    stream = Stream(release="r1", letters=[letter(1)])
+    stream = Stream(release="r1")
     stream.play(20)
     async with stream.served() as asker, following(asker) as reader:
         assert await next_event(reader) == ("release", {"release": "r1"})
@@ -117,10 +120,11 @@ async def test_a_page_that_opens_is_told_what_is_known_and_then_what_changes() -
         assert (name, told["merged"]["plays_per_s"], set(told["workers"])) == ("figures", 20, {"worker-0"})
         await until(lambda: stream.feed.num_following, "the page listens")
 
+        stream.letters = [letter(1)]
         stream.play(30)
         names = [(await next_event(reader))[0] for _ in range(4)]
         assert names == ["letter", "release", "workers", "figures"]  # once more: they may have changed meanwhile
-        stream.release, stream.letters = "r2", [letter(2), letter(3)]
+        stream.release, stream.letters = "r2", [letter(1), letter(2), letter(3)]
         stream.play(40)
         assert [(await next_event(reader))[1]["offset"] for _ in range(2)] == [2, 3]
         assert await next_event(reader) == ("release", {"release": "r2"})
@@ -136,13 +140,34 @@ async def test_a_page_that_opens_is_told_what_is_known_and_then_what_changes() -
 
 async def test_letters_that_were_written_while_nobody_followed_are_not_told_as_new() -> None:
     stream = Stream(letters=[letter(1)])
-    async with stream.served() as asker:
+    async with stream.served() as asker, following(asker) as reader:
+        await until(lambda: stream.feed.num_following, "the page listens")
         stream.play(1)
-        await until(lambda: not stream.letters, "they are taken")
-        async with following(asker) as reader:
-            await until(lambda: stream.feed.num_following, "the page listens")
-            stream.play(1)
-            assert "letter" not in [(await next_event(reader))[0] for _ in range(6)]
+        assert "letter" not in [(await next_event(reader))[0] for _ in range(5)]
+
+
+async def test_letters_of_all_workers_are_told_once_each_even_if_one_could_not_be_asked_for_a_moment() -> None:
+    other = Stream("worker-1")
+    stream = Stream(others=[other])
+
+    async def told() -> list[tuple[int, int]]:
+        """Let a second end; return the letters that are told until its figures come."""
+        stream.play(1)
+        letters = []
+        while (news := await next_event(reader))[0] != "figures":
+            letters += [(news[1]["partition"], news[1]["offset"])] if news[0] == "letter" else []
+        return letters
+
+    async with stream.served() as asker, following(asker) as reader:
+        await until(lambda: stream.feed.num_following, "the page listens")
+        stream.letters, other.letters = [letter(5)], [letter(5, partition=1), letter(6, partition=1)]
+        at_first = await told()
+        stream.letters, other.is_silent = [], True
+        while_silent = await told()
+        other.letters, other.is_silent = [letter(6, partition=1), letter(7, partition=1)], False
+        at_last = await told()
+
+    assert (at_first, while_silent, at_last) == ([(0, 5), (1, 5), (1, 6)], [], [(1, 7)])
 
 
 async def test_figures_are_those_of_all_workers_and_of_each() -> None:

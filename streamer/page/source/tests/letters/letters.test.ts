@@ -1,7 +1,9 @@
 import { deepEqual, equal } from "node:assert/strict";
 import { test } from "node:test";
+import type { LetterSummary } from "../../contract";
 import { dump, laidOut, show } from "../../letters/bytes";
 import { MOST_AT_ONCE, choiceOf, keyOf, portions, sum, toggled, within } from "../../letters/choice";
+import { withNew } from "../../letters/newest";
 
 test("JSON is laid out, and its numbers stay as they were written", () => {
   const text = '{"a":[1,{"b":"x, {y}: \\"z\\""}],"id":12345678901234567890,"e":{},"n":[]}';
@@ -55,4 +57,14 @@ test("the results of portions add up", () => {
   const refused = [{ ...letter(1), reason: "not-json" }];
 
   deepEqual(sum([{ done: 200, refused: [] }, { done: 7, refused }]), { done: 207, refused });
+});
+
+test("a letter that is told of is the newest, and listed once", () => {
+  const letter = (partition: number, offset: number): LetterSummary => ({
+    partition, offset, cause: "not-json", reason: "", at: 0, source: null, num_bytes: 1, sent_again: false, times_sent: 0, key: null, value: null,
+  });
+  const known = [letter(0, 2), letter(1, 2), letter(0, 1)];
+
+  deepEqual(withNew(known, letter(1, 3), 3).map(keyOf), ["1:3", "0:2", "1:2"]);
+  deepEqual(withNew(known, letter(1, 2), 3).map(keyOf), ["1:2", "0:2", "0:1"]);
 });
