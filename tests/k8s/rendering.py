@@ -28,7 +28,7 @@ def kustomized(kubectl: str, directory: Path) -> Sequence[Object]:
     command = [kubectl, "kustomize", str(directory)]
     rendered = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert rendered.returncode == 0, rendered.stderr
-    return tuple(yaml.safe_load_all(rendered.stdout))
+    return tuple(yaml.load_all(rendered.stdout, yaml.CSafeLoader))
 
 
 def write_overlay(directory: Path, text: str) -> Path:
