@@ -13,7 +13,6 @@ from streamer.runtime.last_words import keep_last_words
 _START = """
 import logging, os, pathlib, sys
 from streamer.errors import ContractError
-from streamer.kafka.fence import ProducerFenced
 from streamer.runtime.crash import crash, refuse
 from streamer.runtime.last_words import keep_last_words
 with keep_last_words(pathlib.Path(sys.argv[1])) as words:
@@ -33,12 +32,12 @@ def causes(directory: Path) -> dict[str, int]:
 
 
 def test_crashes_are_counted_by_cause_over_all_runs(tmp_path: Path) -> None:
-    end(tmp_path, "crash('the batch of partition 3 was not committed', ProducerFenced())")
+    end(tmp_path, "crash('the batch of partition 3 was not committed', TimeoutError())")
     end(tmp_path, "crash('the process was frozen for 17.5 s, longer than its session; start again')")
     end(tmp_path, "crash('the process was frozen for 9.2 s, longer than its session; start again')")
     end(tmp_path, "refuse(ContractError('the topic was recreated'))")
 
-    assert causes(tmp_path) == {"ProducerFenced": 1, "the process was frozen for N s": 2, "refused": 1}
+    assert causes(tmp_path) == {"TimeoutError": 1, "the process was frozen for N s": 2, "refused": 1}
 
 
 def test_a_process_without_last_words_was_killed(tmp_path: Path) -> None:
