@@ -77,6 +77,7 @@ def test_each_alert_says_how_urgent_it_is_and_where_its_runbook_is() -> None:
         assert alert["annotations"]["runbook_url"] == f"{addresses[0]}#{alert['alert'].lower()}"
 
 
+@pytest.mark.long
 def test_the_address_of_the_runbooks_is_set_in_one_place(program: Callable[[str], str], tmp_path: Path) -> None:
     address = "https://docs.example/operate/runbooks.html"
     for path in (ALERTS, *CASES):

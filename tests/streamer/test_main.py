@@ -226,6 +226,7 @@ def cpu_s(process: subprocess.Popen[str]) -> float:
     return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
+@pytest.mark.long
 @pytest.mark.kind(20)
 def test_an_interrupt_at_any_moment_ends_without_a_word(observe: Observe) -> None:
     for after_s in (0.2, 0.4, 0.8):
