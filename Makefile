@@ -34,7 +34,7 @@ lint: $(READY) ## style, types and the arrows between rooms
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
 
 check: lint ## lint, then the tests that need only Python and little time (a minute)
-	$(BIN)/pytest -m "$(FAST)" --numprocesses auto --maxprocesses 4
+	$(BIN)/pytest -m "$(FAST)" --numprocesses auto --maxprocesses 4 --dist worksteal
 
 test: check ## check, then the longer tests and those on a real Kafka (under 15 minutes)
 	$(BIN)/pytest -m "(kafka or long) and $(SHORT)"
