@@ -32,8 +32,10 @@ def by_listener(plays: list[SimulatedPlay]) -> dict[str, list[SimulatedPlay]]:
 
 
 def test_the_same_seed_gives_the_same_plays_and_another_seed_others() -> None:
-    assert listen(1, 2_000)[1] == listen(1, 2_000)[1]
-    assert listen(1, 2_000)[1] != listen(2, 2_000)[1]
+    (_, plays), (_, again), (_, others) = listen(1, 2_000), listen(1, 2_000), listen(2, 2_000)
+
+    assert plays == again
+    assert plays != others
 
 
 def test_a_world_without_listeners_or_with_too_few_tracks_is_rejected() -> None:
