@@ -58,6 +58,7 @@ def test_base_images_are_pinned_by_digest() -> None:
     assert bases - {*stages} == {"${BASE}"}
 
 
+@pytest.mark.long
 def test_an_image_says_what_it_holds(tmp_path: Path) -> None:
     (command,) = {*re.findall(r"/opt/sbom/bin/(cyclonedx-py environment .*)", DOCKERFILE)}
     listing = tmp_path / "bom.json"

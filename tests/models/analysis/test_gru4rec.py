@@ -142,11 +142,11 @@ def test_states_start_each_sequence_from_zero() -> None:
     "settings",
     [
         {},
-        {"logq": 1.0},
+        pytest.param({"logq": 1.0}, marks=pytest.mark.long),
         {"loss": "bpr-max", "elu": 0.5, "regularisation": 0.1},
-        {"embedding_size": 10, "momentum": 0.2},
-        {"sequences": "listener"},
-        {"embedding_dropout": 0.1, "hidden_dropout": 0.1},
+        pytest.param({"embedding_size": 10, "momentum": 0.2}, marks=pytest.mark.long),
+        pytest.param({"sequences": "listener"}, marks=pytest.mark.long),
+        pytest.param({"embedding_dropout": 0.1, "hidden_dropout": 0.1}, marks=pytest.mark.long),
     ],
 )
 def test_it_learns_to_walk_round_a_circle(split: Split, settings: dict[str, object]) -> None:

@@ -70,6 +70,7 @@ def check(directory: Path) -> int:
     return next_offset
 
 
+@pytest.mark.long
 def test_a_crash_at_any_step_leaves_the_archive_before_or_after_the_append(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -107,6 +107,7 @@ async def test_a_batch_outlives_the_process(open_table: OpenTable) -> None:
     assert reopened.store.persisted_offset(changelog(0)) == 5
 
 
+@pytest.mark.long
 def test_after_a_crash_states_mark_and_offset_are_of_one_batch(tmp_path: Path, open_table: OpenTable) -> None:
     writer = textwrap.dedent(f"""
         import os

@@ -65,6 +65,7 @@ def test_it_says_where_the_release_is_and_what_to_do_next(
     assert f"refrain evaluate {plays} --release" in output
 
 
+@pytest.mark.long
 def test_without_recorded_plays_it_learns_from_the_archive_and_keeps_no_copy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
