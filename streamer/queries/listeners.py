@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Collection, Sequence
 from typing import Final, Protocol
 
+import msgspec
 from aiohttp import web
 
 from streamer.errors import BusyError, ElsewhereError, QueryError
@@ -20,8 +21,8 @@ LOOK_EVERY_S: Final = 0.5
 class Following(Protocol):
     """Who follows a listener."""
 
-    async def changed(self) -> ListenerView | None:
-        """Return the listener's view; None if it is the one that was returned last."""
+    async def changed(self) -> ListenerView | msgspec.Raw | None:
+        """Return the listener's view, or what JSON says of it; None if it is the one that was returned last."""
 
 
 class Looking(Protocol):

@@ -4,6 +4,7 @@ States are read on the event loop, as a batch reads them: meanwhile no partition
 else is computed on the sideline, on a copy: nothing here can write.
 """
 
+import asyncio
 import contextlib
 import functools
 import random
@@ -11,7 +12,9 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final
+from weakref import WeakValueDictionary
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -64,6 +67,24 @@ class Glance:
         )
 
 
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class Shown:
+    """A view as JSON, which all who follow the same listener share.
+
+    Attributes:
+        glance: what it is made of.
+        json: is computed once.
+    """
+
+    glance: Glance
+    json: asyncio.Task[msgspec.Raw]
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it could not be computed."""
+        return self.json.done() and (self.json.cancelled() or self.json.exception() is not None)
+
+
 @dataclass(frozen=True, slots=True)
 class Listening:
     """Answers questions about listeners.
@@ -82,6 +103,7 @@ class Listening:
         sideline: computes.
         narrowing: leaves out withdrawn tracks, as the engine does.
         map_readers: find a taste on the map.
+        shown: the latest views of those who are followed, by user id, as long as somebody holds them.
     """
 
     table: ListenerTable
@@ -97,6 +119,7 @@ class Listening:
     sideline: Sideline = field(default_factory=lambda: Sideline(MAX_QUESTIONS))
     narrowing: Narrowing = field(default_factory=Narrowing)
     map_readers: MapReaders = field(default_factory=MapReaders)
+    shown: WeakValueDictionary[str, Shown] = field(default_factory=WeakValueDictionary)
 
     async def look(self, user: str, looked_in: Collection[int] = ()) -> ListenerView:
         """Return a listener's state, and both lists as they are, with the reasons for each track.
@@ -109,7 +132,7 @@ class Listening:
             ElsewhereError: the listener's partition is not here, or not yet.
             BusyError: too many questions wait.
         """
-        return await self.show(self.glance(user, looked_in))
+        return await self.sideline.run(functools.partial(self._view, self.glance(user, looked_in)))
 
     def glance(self, user: str, looked_in: Collection[int] = ()) -> Glance:
         """Read what a view is made of; takes microseconds.
@@ -119,13 +142,13 @@ class Listening:
         """
         return Glance(user, *self._read(user, looked_in), self.champion(), self.withdrawn())
 
-    async def show(self, glance: Glance) -> ListenerView:
-        """Compute a view.
-
-        Raises:
-            BusyError: too many questions wait.
-        """
-        return await self.sideline.run(functools.partial(self._view, glance))
+    def show(self, glance: Glance) -> Shown:
+        """Compute a view, unless somebody else who follows the listener has it computed already."""
+        shown = self.shown.get(glance.user)
+        if shown is None or shown.is_lost or not glance.is_as(shown.glance):
+            computing = self.sideline.run(functools.partial(self._encoded_view, glance))
+            shown = self.shown[glance.user] = Shown(glance, asyncio.ensure_future(computing))
+        return shown
 
     def follow(self, user: str, looked_in: Collection[int] = ()) -> "Follower":
         """Follow a listener."""
@@ -225,6 +248,9 @@ class Listening:
             lists=show_explained(ranking, answered) if ranking else (),
         )
 
+    def _encoded_view(self, glance: Glance) -> msgspec.Raw:
+        return msgspec.Raw(msgspec.json.encode(self._view(glance)))
+
     def _imagine(
         self, user: str, record: bytes | None, release: Release, added: PlayColumns | None, removed: Collection[int]
     ) -> WhatIf:
@@ -259,18 +285,19 @@ class Follower:
 
     def __init__(self, listening: Listening, user: str, looked_in: Collection[int]) -> None:
         self._listening, self._user, self._looked_in = listening, user, looked_in
-        self._shown: Glance | None = None
+        self._shown: Shown | None = None
 
-    async def changed(self) -> ListenerView | None:
-        """Return the listener's view; None if it is the one that was returned last, which is computed no second time.
+    async def changed(self) -> msgspec.Raw | None:
+        """Return the listener's view as JSON; None if it is the one that was returned last.
 
         Raises:
             ElsewhereError: the listener's partition is not here, or not yet.
             BusyError: too many questions wait.
         """
         glance = self._listening.glance(self._user, self._looked_in)
-        if glance.is_as(self._shown):
+        if self._shown is not None and glance.is_as(self._shown.glance):
             return None
-        view = await self._listening.show(glance)
-        self._shown = glance
+        shown = self._listening.show(glance)
+        view = await asyncio.shield(shown.json)  # others may wait for it too
+        self._shown = shown
         return view

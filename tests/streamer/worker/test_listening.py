@@ -1,5 +1,7 @@
 """What a worker says of a listener, from a real store."""
 
+import asyncio
+import threading
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +11,7 @@ import pytest
 from faust.types import TP
 
 from models.release import Release
-from streamer.errors import ElsewhereError, NoReleaseError
+from streamer.errors import BusyError, ElsewhereError, NoReleaseError
 from streamer.faust.app import create_chunk_app, listener_table
 from streamer.faust.table import ListenerTable
 from streamer.kafka.topics import ensure_topics
@@ -21,6 +23,7 @@ from streamer.wire.views import ImaginedPlay, ListenerView, WhatIf
 from streamer.worker.beside import create_listening
 from streamer.worker.listening import Listening
 from streamer.worker.narrowing import NOTHING
+from streamer.worker.sideline import Sideline
 from tests.builders import NOON_MS, play, play_value, save_tiny_release
 from tests.offline import CHAMPION, SIZES, Worker
 from tests.onkafka import produce, read_committed
@@ -124,7 +127,46 @@ async def test_a_follower_computes_a_view_only_when_something_has_changed(table:
     views += [await following.changed(), await following.changed()]
     listening.close()
 
-    assert [len(view.plays) if view else None for view in views] == [0, None, 64, None]
+    decoded = [msgspec.json.decode(view, type=ListenerView) if view else None for view in views]
+    assert [len(view.plays) if view else None for view in decoded] == [0, None, 64, None]
+
+
+async def test_a_view_is_computed_once_for_all_who_follow_the_listener(table: ListenerTable) -> None:
+    listening = listening_of(table)
+    followers = [listening.follow("u"), listening.follow("u"), listening.follow("u")]
+    first, second = await asyncio.gather(*(follower.changed() for follower in followers[:2]))
+    third, other = await followers[2].changed(), await listening.follow("a").changed()
+
+    assert first is not None
+    assert first is second is third
+    assert msgspec.json.decode(first, type=ListenerView) == await listening.look("u")
+    assert other is not first
+    listening.close()
+
+
+async def test_a_follower_who_leaves_takes_the_view_from_nobody_else(table: ListenerTable) -> None:
+    listening = listening_of(table)
+    leaving, staying = (asyncio.ensure_future(listening.follow("u").changed()) for _ in range(2))
+    await asyncio.sleep(0)
+    leaving.cancel()
+
+    assert await staying is not None
+    assert leaving.cancelled()
+    listening.close()
+
+
+async def test_a_view_that_could_not_be_computed_is_computed_again(table: ListenerTable) -> None:
+    listening = replace(listening_of(table), sideline=Sideline(1))
+    follower, is_over = listening.follow("u"), threading.Event()
+    blocking = asyncio.ensure_future(listening.sideline.run(is_over.wait))
+    await asyncio.sleep(0)
+    with pytest.raises(BusyError):
+        await follower.changed()
+    is_over.set()
+    await blocking
+
+    assert await follower.changed() is not None
+    listening.close()
 
 
 async def test_somebody_who_played_is_found_unless_forgotten_or_moved(table: ListenerTable) -> None:
