@@ -1,9 +1,14 @@
-"""What open pages cost a worker: CPU of a play without them and with ten: `python -m tests.bench.pages`.
+"""What open pages cost a worker, as a share of a core: `python -m tests.bench.pages`.
 
-A worker as an operator starts it, with a release with both stages and listeners with full rings, works through rounds
-of plays at full speed. In every other round pages are open, each of which follows the events of the stream and a
-listener. Listeners who are followed play every few seconds, many times as often as people do. CPU is that of the whole
-worker, which also computes what the pages show. The last line is JSON.
+A worker as an operator starts it, with a release with both stages and listeners with full rings, gets plays at a steady
+rate. In every other window pages are open, each of which follows the events of the stream and a listener; those who are
+followed play many times as often as people do. CPU is that of the whole worker, with all its threads, so it holds what
+the pages cost beside the plays, on their event loop and by taking the interpreter's lock from them.
+
+Pages cost CPU by the second, so the figure is a share of a core: what a window with pages takes more by the second than
+the two without around it, in the median of all windows, with its 95 % interval (bootstrap). At a steady rate below what
+the worker can take, the plays of windows cost nearly the same; at full speed they would differ by more than pages cost.
+The last line is JSON.
 """
 
 from __future__ import annotations
@@ -24,18 +29,32 @@ from typing import Any, Final
 
 import aiohttp
 import numpy as np
+from aiokafka import AIOKafkaProducer
 
 from streamer.local.devkafka import DevKafka
 from streamer.local.ports import free_port
 from streamer.settings import Settings
-from tests.bench.apart import cpu_s, print_line
-from tests.bench.stage import Plays, draw_tracks, encode_plays, environment_of, histories, prepare, send, settings_of
+from tests.bench.apart import print_line
+from tests.bench.machine import describe_load
+from tests.bench.stage import (
+    Plays,
+    draw_tracks,
+    encode_plays,
+    environment_of,
+    histories,
+    prepare,
+    producing,
+    send,
+    settings_of,
+)
 from tests.until import until, until_awaited
 
 _RING: Final = 64
 _POLL_S: Final = 0.1
 _PAUSE_S: Final = 0.2
 _SETTLE_S: Final = 2.0
+_SENT_EVERY_S: Final = 0.05
+_RESAMPLES: Final = 10_000
 
 
 @dataclass
@@ -104,18 +123,21 @@ class Bench:
             lines = (await response.text()).splitlines()
         return int(float(next(line.split()[1] for line in lines if line.startswith("refrain_plays_total "))))
 
-    async def work(self, plays: Plays) -> dict[str, float]:
-        """Give the worker plays, and return what they cost it."""
-        begun = await self.num_plays()
-        begun_s, used_s = time.perf_counter(), cpu_s(self.worker.pid)
+    async def fill(self, plays: Plays) -> None:
+        """Give the worker plays, and wait until they are answered."""
         await send(self.settings.kafka_bootstrap_servers, self.settings.plays_topic, plays)
 
         async def is_done() -> bool:
-            return await self.num_plays() >= begun + len(plays.users)
+            return await self.num_plays() >= len(plays.users)
 
         await until_awaited(is_done, "the plays are answered", deadline_s=600, period_s=_POLL_S)
-        wall_s, used_s = time.perf_counter() - begun_s, cpu_s(self.worker.pid) - used_s
-        return {"cpu_us": used_s / len(plays.users) * 1e6, "wall_s": wall_s}
+
+    async def watch(self, seconds: float) -> dict[str, float]:
+        """Measure the worker for some seconds."""
+        plays, begun_s, used_s = await self.num_plays(), time.perf_counter(), _cpu_s(self.worker.pid)
+        await asyncio.sleep(seconds)
+        used_s, wall_s = _cpu_s(self.worker.pid) - used_s, time.perf_counter() - begun_s
+        return {"of_a_core": used_s / wall_s, "plays_per_s": (await self.num_plays() - plays) / wall_s}
 
 
 @asynccontextmanager
@@ -142,54 +164,76 @@ async def working(settings: Settings) -> AsyncIterator[Bench]:
         await process.wait()
 
 
+def _cpu_s(pid: int) -> float:
+    """Return the CPU time of a process, ended threads included, exact to a nanosecond; see clock_getcpuclockid(3)."""
+    return time.clock_gettime((~pid << 3) | 2)
+
+
 async def measure(settings: Settings, options: argparse.Namespace) -> dict[str, Any]:
     """Fill the rings, then alternate."""
     await prepare(settings, options.tracks)
-    async with working(settings) as bench:
-        await bench.work(histories(options.listeners, _RING, options.tracks))
-        pages, rounds = Pages(bench.session, bench.url), {"without": list[dict[str, float]](), "with": []}
-        for number in range(2 * options.rounds):
-            plays = _draw(options, number)
-            if number % 2:
-                async with pages.opened(_followed(options)):
-                    rounds["with"].append(await bench.work(plays))
-            else:
-                rounds["without"].append(await bench.work(plays))
-            print_line(json.dumps({"pages": number % 2 * options.pages, **rounds[("without", "with")[number % 2]][-1]}))
-    return _figures(rounds, pages.events, options.plays) | {
-        name: getattr(options, name) for name in ("pages", "tracks", "listeners", "rounds")
+    async with working(settings) as bench, producing(settings.kafka_bootstrap_servers) as producer:
+        await bench.fill(histories(options.listeners, _RING, options.tracks))
+        playing = asyncio.create_task(_play(producer, settings.plays_topic, options))
+        await asyncio.sleep(_SETTLE_S)
+        pages = Pages(bench.session, bench.url)
+        windows = [await _window(bench, pages, number % 2, options) for number in range(2 * options.windows + 1)]
+        playing.cancel()
+    return _figures(windows, pages.events, options) | {
+        name: getattr(options, name) for name in ("pages", "tracks", "listeners", "windows", "window_s", "rate")
     }
+
+
+async def _window(bench: Bench, pages: Pages, is_open: int, options: argparse.Namespace) -> dict[str, float]:
+    """Measure a window with pages or without."""
+    if is_open:
+        async with pages.opened(_followed(options)):
+            window = await bench.watch(options.window_s)
+    else:
+        window = await bench.watch(options.window_s)
+    print_line(json.dumps({"pages": is_open * options.pages, **window}))
+    return window
 
 
 def _followed(options: argparse.Namespace) -> list[str]:
     return [f"listener-{number:07d}" for number in range(options.pages)]
 
 
-def _draw(options: argparse.Namespace, number: int) -> Plays:
-    """Draw the plays of a round; one in so many is of a listener who is followed, in turn."""
-    rng = np.random.default_rng(number)
-    listeners = rng.integers(options.pages, options.listeners, size=options.plays)
-    listeners[:: options.every] = np.arange(len(listeners[:: options.every])) % options.pages
-    now_ms = int(time.time() * 1000) - options.plays
-    return encode_plays(listeners, draw_tracks(rng, options.plays, options.tracks), first_at_ms=now_ms)
+async def _play(producer: AIOKafkaProducer, topic: str, options: argparse.Namespace) -> None:
+    """Send plays at a steady rate, until cancelled."""
+    num_sent, begun_s = 0, time.perf_counter()
+    while True:
+        await asyncio.sleep(_SENT_EVERY_S)
+        num_due = int((time.perf_counter() - begun_s) * options.rate)
+        plays = _draw(options, num_sent, num_due)
+        for user, value in zip(plays.users, plays.values, strict=True):
+            await producer.send(topic, value, user)
+        num_sent = num_due
 
 
-def _figures(rounds: dict[str, list[dict[str, float]]], events: Counter[str], num_plays: int) -> dict[str, Any]:
-    """Compare the cheapest rounds, in which the machine had the least else to do.
+def _draw(options: argparse.Namespace, first: int, end: int) -> Plays:
+    """Draw plays; one in so many is of a listener who is followed, in turn."""
+    rng, places = np.random.default_rng(first), np.arange(first, end)
+    every = round(options.gap_s * options.rate / options.pages)
+    others = rng.integers(options.pages, options.listeners, size=len(places))
+    listeners = np.where(places % every == 0, places // every % options.pages, others)
+    return encode_plays(listeners, draw_tracks(rng, len(places), options.tracks), first_at_ms=int(time.time() * 1000))
 
-    Pages cost CPU by the second, not by the play. On a busy machine a round takes longer, and the ratio is too high;
-    the share of a core is not: what rounds with pages took more than their neighbours, by the second, in the median.
-    """
-    without, with_pages = (np.array([each["cpu_us"] for each in rounds[name]]) for name in ("without", "with"))
-    wall_s = np.array([each["wall_s"] for each in rounds["with"]])
-    open_s = float(wall_s.sum()) + 2 * _SETTLE_S * len(with_pages)
-    extra_s = (with_pages - without) * num_plays / 1e6
+
+def _figures(windows: list[dict[str, float]], events: Counter[str], options: argparse.Namespace) -> dict[str, Any]:
+    """Compare each window with pages with the two around it, which cancels what changes slowly."""
+    used = np.array([window["of_a_core"] for window in windows])
+    extra = used[1::2] - (used[:-2:2] + used[2::2]) / 2
+    drawn = np.random.default_rng(0).choice(extra, (_RESAMPLES, len(extra)))
+    low, high = np.percentile(np.median(drawn, axis=1), (2.5, 97.5))
+    open_s = (options.window_s + _SETTLE_S) * len(extra)
     return {
-        "cpu_us_without": round(float(without.min()), 1),
-        "cpu_us_with": round(float(with_pages.min()), 1),
-        "ratio": round(float(with_pages.min() / without.min()), 4),
-        "of_a_core": round(float(np.median(extra_s / wall_s)), 4),
+        "of_a_core": round(float(np.median(extra)), 4),
+        "interval": [round(float(low), 4), round(float(high), 4)],
+        "of_a_core_without": round(float(np.median(used[::2])), 4),
+        "plays_per_s": round(float(np.median([window["plays_per_s"] for window in windows])), 1),
         "events_per_s": {name: round(num / open_s, 1) for name, num in events.items()},
+        "load": describe_load(),
     }
 
 
@@ -197,11 +241,12 @@ def main() -> None:
     """Measure on a Kafka of its own."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pages", type=int, default=10)
-    parser.add_argument("--rounds", type=int, default=8, help="with and without pages, each (%(default)s)")
-    parser.add_argument("--plays", type=int, default=10_000, help="in a round")
-    parser.add_argument("--every", type=int, default=2_500, help="one play in so many is of a listener who is followed")
+    parser.add_argument("--windows", type=int, default=20, help="with pages; one more without (%(default)s)")
+    parser.add_argument("--window-s", type=float, default=6.0, help="(%(default)s)")
+    parser.add_argument("--rate", type=float, default=200.0, help="plays a second (%(default)s)")
+    parser.add_argument("--gap-s", type=float, default=8.0, help="between plays of a listener who is followed")
     parser.add_argument("--tracks", type=int, default=12_000)
-    parser.add_argument("--listeners", type=int, default=2_000)
+    parser.add_argument("--listeners", type=int, default=500)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory, DevKafka() as kafka:
         settings = settings_of(kafka.bootstrap_servers, Path(directory), "bench-pages", web_port=free_port())
