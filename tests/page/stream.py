@@ -59,17 +59,17 @@ class LiveStream:
     world: World
 
     @contextmanager
-    def another_worker(self, **settings: str) -> Iterator[str]:
-        """Start a third worker with settings of its own; yield where it serves the page."""
+    def another_worker(self, number: int = 2, **settings: str) -> Iterator[str]:
+        """Start a worker with settings of its own, and a disk that has its number; yield where it serves the page."""
         plain = dict(self.cluster._environment)
         self.cluster._environment |= {f"REFRAIN_{name.upper()}": text for name, text in settings.items()}
-        self.cluster.start_worker(2)
+        self.cluster.start_worker(number)
         try:
             self.cluster.wait_ready()
-            yield self.url(2)
+            yield self.url(number)
         finally:
             self.cluster._environment = plain
-            self.cluster._end("worker-2", ChildProcess.stop)
+            self.cluster._end(f"worker-{number}", ChildProcess.stop)
 
     def url(self, number: int = 0) -> str:
         """Return where a worker serves the page."""

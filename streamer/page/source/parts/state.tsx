@@ -20,7 +20,6 @@ const TITLES: Partial<Record<QueryError["code"], string>> = {
   moving: "The partition is moving",
   elsewhere: "The worker cannot be reached",
   unreachable: "No answer",
-  no_release: "No release answers yet",
   unauthorized: "A token is needed",
   forbidden: "Not allowed",
   busy: "The worker is busy",
@@ -34,19 +33,29 @@ const PASSING = new Set<QueryError["code"]>(["moving", "elsewhere", "unreachable
 /** A query that failed, in the words of the worker; `onRetry` offers to ask again. */
 export function Failure({ error, onRetry }: { error: unknown; onRetry?: (() => void) | undefined }) {
   const known = error instanceof QueryError ? error : null;
+  if (known?.code === "no_release") return <NoRelease />;
   const isPassing = known !== null && PASSING.has(known.code);
   const title = (known && TITLES[known.code]) ?? "That did not work";
   return (
     <div class={`blank ${isPassing ? "passing" : "failed"}`} role="alert">
       <h2>{title}</h2>
       <p>{error instanceof Error ? error.message : String(error)}</p>
-      {known?.code === "no_release" && <NoReleaseHint />}
       {isPassing && !onRetry && <p class="note">The page asks again by itself.</p>}
       {onRetry && <button type="button" onClick={onRetry}>Ask again</button>}
     </div>
   );
 }
 
+/** In the place of lists and map before the first release: nothing is wrong, and they come by themselves. */
+export function NoRelease() {
+  return <div class="blank passing" role="status"><h2>No release answers yet</h2><p><NoReleaseHint /></p></div>;
+}
+
 export function NoReleaseHint() {
-  return <p>No release answers yet. Learn the first one from these plays: <code>refrain trainer --once</code></p>;
+  return (
+    <span>
+      Plays are remembered, and get lists and a place on the map with the first release: a running trainer makes it of them as soon as
+      there are enough, and its log says how far it is. Without one: <code>refrain trainer --once</code>
+    </span>
+  );
 }

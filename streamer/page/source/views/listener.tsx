@@ -11,7 +11,7 @@ import { Ago } from "../parts/ago";
 import { Comparison } from "../parts/comparison";
 import { HORIZON_WORDS, Ranking } from "../parts/ranking";
 import { TrackSearch } from "../parts/search";
-import { Empty, Failure, Loading, NoReleaseHint } from "../parts/state";
+import { Empty, Failure, Loading, NoRelease } from "../parts/state";
 import { Timeline } from "../parts/timeline";
 import { TrackName } from "../parts/track";
 import { useKeys } from "../shortcuts";
@@ -77,7 +77,7 @@ function Followed({ user, following: { view, error, state, arrivedMs } }: { user
       </header>
       {view.lineage && <LineageOf lineage={view.lineage} view={view} />}
       {view.plays.length > 0 && <Timeline plays={view.plays} imagined={imagined} />}
-      {view.release === null ? <div class="blank passing"><NoReleaseHint /></div> : <Lists view={view} imagined={imagined} />}
+      {view.release === null ? <NoRelease /> : <Lists view={view} imagined={imagined} />}
       {view.counts.length > 0 && <Counted view={view} />}
     </>
   );

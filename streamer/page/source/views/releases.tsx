@@ -9,7 +9,7 @@ import { release } from "../live";
 import { Ago } from "../parts/ago";
 import { useAnswer } from "../parts/answer";
 import { nowMs } from "../parts/clock";
-import { Failure, Loading } from "../parts/state";
+import { Failure, Loading, NoReleaseHint } from "../parts/state";
 import { ConfirmDialog, type Intent } from "../releases/acting";
 import { LiveRates, percent } from "../releases/live_rates";
 import { type Scale, scaleOf } from "../releases/scale";
@@ -56,7 +56,7 @@ function Headline({ shown, onRollBack }: { shown: Answer; onRollBack: (before: s
       </h1>
       <p class="under">
         {shown.champion !== null && <span class="id">{shown.champion}</span>}
-        {shown.releases.length === 0 && <span>A running trainer makes the first one once enough plays have arrived; its log says how many are missing. At once: <code>refrain trainer --once</code></span>}
+        {shown.releases.length === 0 && <NoReleaseHint />}
         {shown.warning !== null && <span class="warned" role="status">{shown.warning}</span>}
       </p>
       {mayAct.value && shown.champion !== null && shown.releases.length > 1 && (
