@@ -108,6 +108,7 @@ class Picture:
         trainer: what the trainer is doing.
         phases: up to the first answer.
         live: None before the first answer.
+        end: what ends the demo; empty before it is live.
     """
 
     elapsed_s: float
@@ -116,6 +117,7 @@ class Picture:
     trainer: str = ""
     phases: Sequence[Phase] = ()
     live: Live | None = None
+    end: str = ""
 
 
 class Rate:
@@ -160,14 +162,15 @@ class Camera:
         self._plays, self._answers = Rate(), Rate()
         self._in_spotlight: tuple[str, float] | None = None
 
-    def shoot(self, now_s: float, status: str, books: Books | None) -> Picture:
+    def shoot(self, now_s: float, status: str, books: Books | None, end: str = "") -> Picture:
         """Take a picture; without books, only Kafka has started."""
         elapsed_s = now_s - self._start_s
         if books is None:
             return Picture(elapsed_s, status, phases=(Phase("Kafka starts", None), *self._phases(0, 0, "")))
         trainer = books.trainer.words
         phases = (Phase("Kafka runs", 1.0), *self._phases(books.sender.num_sent, books.ledger.num_applied, trainer))
-        return Picture(elapsed_s, status, books.sender.played_at_ms, trainer, phases, self._live(now_s, books))
+        live = self._live(now_s, books)
+        return Picture(elapsed_s, status, books.sender.played_at_ms, trainer, phases, live, end)
 
     def _phases(self, num_sent: int, num_applied: int, trainer: str) -> tuple[Phase, ...]:
         total = self._scale.history_plays
@@ -175,7 +178,7 @@ class Camera:
         return (
             Phase("the listeners' history is sent", sent / total, f"{sent:,} of {total:,} messages"),
             Phase("the workers remember it", applied / total, f"{applied:,} plays"),
-            Phase("the trainer fits a first release", None if trainer else 0.0, trainer),
+            Phase("the trainer makes a first release", None if trainer else 0.0, trainer),
             Phase("the first answer comes", 0.0),
         )
 

@@ -1,5 +1,9 @@
 """The run of a demo, in order: start, history, plays and answers, settlement, summary.
 
+What a newcomer waits for comes first: a page with plays on it, then lists. So the first worker and the trainer load
+while the first plays are sent, the other workers start once the page answers, and the first release is fitted on a part
+of the history, the next one on all of it.
+
 Rules of this file:
 - Blocking calls run in threads, so that the screen stays alive.
 - The user can stop it in every phase, and still gets the summary.
@@ -38,8 +42,10 @@ from streamer.local.cluster import Cluster
 from streamer.local.world import World
 from streamer.runtime.stop import Interrupted, StopSignal, after_grace
 
-FIRST_ANSWER_DEADLINE_S: Final = 600.0  # it takes one minute; after ten, the weights do not pass the gate
+FIRST_ANSWER_DEADLINE_S: Final = 600.0  # it takes half a minute; after ten, the weights do not pass the gate
+_PAGE_PERIOD_S: Final = 0.2  # between two looks at whether the page answers
 _PICTURE_PERIOD_S: Final = 0.25
+_FIRST_WORKER: Final = "worker-0"
 _FILL_MESSAGES: Final = 1_000  # between two checks of the stop signal
 
 
@@ -108,6 +114,7 @@ class Demo:
         self._camera = Camera(scale, self._world.music, self._start_s)
         self._status = "starts"
         self._kafka = ""
+        self._end = ""
         self._page = ""
         self._books: Books | None = None
         self._plays_per_s = 0.0
@@ -129,9 +136,16 @@ class Demo:
         """
         async with started(self._scale.environment(environment), self._scale.num_workers) as processes:
             try:
+                if not self._stop_signal.is_set():
+                    await asyncio.to_thread(_start_first, processes.cluster)  # they load while topics are made
                 async with self._opened(processes) as books:
-                    phases = self._run_phases(processes.cluster, books, for_s)
-                    await first_of(phases, books.reader.run(), books.trainer.run(), processes.watch())
+                    await first_of(
+                        self._run_phases(processes.cluster, books, for_s),
+                        books.reader.run(),
+                        books.trainer.run(),
+                        processes.watch(),
+                        self._open_page(processes.cluster),
+                    )
             except KafkaError as exc:
                 processes.check()
                 raise DemoError(f"Kafka runs but failed: {type(exc).__name__}: {exc}; start the demo again") from exc
@@ -140,33 +154,40 @@ class Demo:
 
     async def _run_phases(self, cluster: Cluster, books: Books, for_s: float | None) -> None:
         """Run the phases, each until it is done or the user stops it."""
-        if self._stop_signal.is_set():
-            return
-        await asyncio.to_thread(cluster.start_workers)
-        self._page = cluster.worker_url(0)
-        await self._fill(books.sender)
-        if not self._stop_signal.is_set():
-            await asyncio.to_thread(cluster.start_trainer)
-            await self._listen(books, for_s)
-        self._status = "waits for what is in flight, Ctrl-C again gives up"
+        await self._fill(books.sender, self._scale.first_plays)
+        await self._listen(books, for_s)
+        self._status, self._end = "waits for what is in flight, Ctrl-C again gives up", ""
         await books.sender.flush()
         await asyncio.to_thread(cluster.stop_trainer)
         await settle(books.ledger, books.sender, books.reader)
         books.scores.close()
 
-    async def _fill(self, sender: Sender) -> None:
-        self._status = f"fills the history, page at {self._page}"
-        while not self._stop_signal.is_set() and sender.num_sent < self._scale.history_plays:
-            await sender.send(min(_FILL_MESSAGES, self._scale.history_plays - sender.num_sent))
+    async def _open_page(self, cluster: Cluster) -> None:
+        """Say where the page is once it answers, and start the other workers only then: they would delay it."""
+        while not await asyncio.to_thread(cluster.samples, _FIRST_WORKER):  # noqa: ASYNC110  another process answers
+            await asyncio.sleep(_PAGE_PERIOD_S)
+        if not self._stop_signal.is_set():
+            self._page = cluster.url(_FIRST_WORKER)
+            self._status = f"open {self._page} to see plays arrive; lists follow with the first release"
+            for number in range(1, cluster.num_workers):
+                await asyncio.to_thread(cluster.start_worker, number)
+        await asyncio.Event().wait()  # the first task that ends would end the demo
+
+    async def _fill(self, sender: Sender, num_plays: int) -> None:
+        """Send as fast as Kafka accepts, until so many messages are sent."""
+        while not self._stop_signal.is_set() and sender.num_sent < num_plays:
+            await sender.send(min(_FILL_MESSAGES, num_plays - sender.num_sent))
 
     async def _listen(self, books: Books, for_s: float | None) -> None:
-        """Send plays at a steady rate until the end.
+        """Send plays at a steady rate until the end, and the rest of the history once the first fit needs no more.
 
         Raises:
             DemoError: no answer arrived in time.
         """
-        self._status = f"waits for the first release, page at {self._page}"
-        await books.sender.send_steadily(self._scale.plays_per_s, lambda: self._is_over(books, for_s))
+        sender, rate = books.sender, self._scale.plays_per_s
+        await sender.send_steadily(rate, lambda: books.trainer.has_window or self._is_over(books, for_s))
+        await self._fill(sender, self._scale.history_plays)
+        await sender.send_steadily(rate, lambda: self._is_over(books, for_s))
         if (first_s := books.ledger.first_answer_s) is not None:
             num_live_plays = books.ledger.num_plays - books.ledger.num_plays_before_answers
             self._plays_per_s = num_live_plays / max(time.monotonic() - first_s, 1.0)
@@ -178,8 +199,8 @@ class Demo:
                 raise DemoError(f"no answer in {FIRST_ANSWER_DEADLINE_S:.0f} s; trainer: {books.trainer.words}")
             return self._stop_signal.is_set()
         left_s = None if for_s is None else first_s + for_s - now_s
-        end = "Ctrl-C ends it" if left_s is None else f"ends in {max(0.0, left_s):.0f} s"
-        self._status = f"live at {self._page}, Kafka at {self._kafka}, {end}"
+        self._end = "Ctrl-C ends it" if left_s is None else f"ends in {max(0.0, left_s):.0f} s"
+        self._status = f"live at {self._page}, Kafka at {self._kafka}"
         return self._stop_signal.is_set() or (left_s is not None and left_s <= 0)
 
     @contextlib.asynccontextmanager
@@ -209,7 +230,7 @@ class Demo:
 
     async def _show(self) -> None:
         while True:
-            self._screen.show(self._camera.shoot(time.monotonic(), self._status, self._books))
+            self._screen.show(self._camera.shoot(time.monotonic(), self._status, self._books, self._end))
             await asyncio.sleep(_PICTURE_PERIOD_S)
 
     def _summary(self, books: Books) -> Summary:
@@ -225,3 +246,9 @@ class Demo:
             plays_per_s=self._plays_per_s,
             latency_ms=books.ledger.latency_ms((50, 99)),
         )
+
+
+def _start_first(cluster: Cluster) -> None:
+    """Start the worker whose page is shown, and the trainer."""
+    cluster.start_worker(0)
+    cluster.start_trainer()

@@ -16,10 +16,11 @@ class DemoScale:
     Attributes:
         num_listeners: few, so that each has a history worth learning from when the first release is fitted.
         num_tracks: size of the catalogue.
-        history_plays: sent at once, before the trainer starts.
+        first_plays: sent at once; the first release is fitted on them, which takes seconds.
+        history_plays: sent in all before the rate applies: the rest follows while that fit runs, for the next one.
         plays_per_s: rate after that; a day of the listeners' time then takes a quarter of a minute.
-        train_min_plays: new plays that trigger another release: one more after a minute or two.
-        train_epochs: enough to beat popularity by far, few enough for a release in half a minute.
+        train_min_plays: new plays that trigger another release; no more than the first plays.
+        train_epochs: of the first release, enough to beat popularity by far; later ones start from the one before.
         num_workers: processes that answer.
         num_partitions: of the topic of plays, shared by the workers.
         bad_share: share of messages that no worker can read: one every dozen seconds.
@@ -28,10 +29,11 @@ class DemoScale:
 
     num_listeners: int = 250
     num_tracks: int = 2_000
+    first_plays: int = 12_000
     history_plays: int = 40_000
     plays_per_s: float = 300.0
-    train_min_plays: int = 15_000
-    train_epochs: int = 4
+    train_min_plays: int = 12_000
+    train_epochs: int = 2
     num_workers: int = 2
     num_partitions: int = 4
     bad_share: float = 0.000_3
@@ -45,10 +47,12 @@ class DemoScale:
         settings = {
             "APP_ID": "refrain-demo",
             "PARTITIONS": self.num_partitions,
+            "REPLICATION": 1,  # there is one broker
             "PARTITIONER": "murmur2",  # the sender's
             "ANSWER": "each",  # so that every answer can be scored
             "SHORT_TERM_SIZE": SHORT_TERM_SIZE,
             "LONG_TERM_SIZE": LONG_TERM_SIZE,
+            "SESSION_TIMEOUT_S": 45,  # no worker takes over here, and a busy laptop lets one freeze while all start
             "TARGET_LATENCY_MS": 60,  # even a small batch costs some ms, and two cores have other work to do
             "TRAIN_MIN_PLAYS": self.train_min_plays,
             "TRAIN_WINDOW_PLAYS": max(self.history_plays, self.train_min_plays),  # later fits take as long as the first

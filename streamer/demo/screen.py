@@ -68,7 +68,7 @@ class TerminalScreen:
 
 
 class LineScreen:
-    """Writes a line every `LINE_PERIOD_S` seconds.
+    """Writes a line every `LINE_PERIOD_S` seconds, and at once when the status changes.
 
     Args:
         stream: receives the lines.
@@ -77,6 +77,7 @@ class LineScreen:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._shown_s = -LINE_PERIOD_S
+        self._status = ""
 
     def __enter__(self) -> Self:
         return self
@@ -87,9 +88,9 @@ class LineScreen:
         self._stream.flush()
 
     def show(self, picture: Picture) -> None:
-        """Show a picture, unless another was shown less than `LINE_PERIOD_S` ago."""
-        if time.monotonic() - self._shown_s >= LINE_PERIOD_S:
-            self._shown_s = time.monotonic()
+        """Show a picture, unless one of the same status was shown less than `LINE_PERIOD_S` ago."""
+        if picture.status != self._status or time.monotonic() - self._shown_s >= LINE_PERIOD_S:
+            self._status, self._shown_s = picture.status, time.monotonic()
             self._stream.write(render_line(picture) + "\n")
             self._stream.flush()
 

@@ -10,6 +10,9 @@ from streamer.local.cluster import Cluster
 
 _PERIOD_S: Final = 0.5
 
+#: A fit has not read its plays yet.
+_BEFORE_WINDOW: Final = ("", "wait", "catch-up", "read")
+
 _WORDS: Final = {
     "catch-up": "archives the plays it missed",
     "read": "reads its training window",
@@ -31,31 +34,41 @@ class TrainerStage:
 
     Attributes:
         words: what the trainer is doing; empty before it has started.
+        has_window: whether a fit has read its plays, so that later ones are left to the next.
     """
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self.words = ""
+        self.has_window = False
 
     async def run(self) -> None:
         """Keep the words up to date forever; they stay unchanged while the trainer does not answer."""
         while True:
             samples = await asyncio.to_thread(self._cluster.samples, "trainer")
             self.words = in_words(samples) or self.words
+            self.has_window = self.has_window or has_window(samples)
             await asyncio.sleep(_PERIOD_S)
 
 
 def in_words(samples: Sequence[Sample]) -> str:
     """Describe what a trainer with these metrics is doing; empty if they do not show it."""
-    stage = next(
-        (each.labels["stage"] for each in samples if each.name == "refrain_trainer_stage" and each.value), None
-    )
-    if stage is None:
+    if not (stage := _stage(samples)):
         return ""
     values = {each.name: each.value for each in samples if not each.labels}
     if stage == "wait":
         return _waiting(values)
     return _WORDS[stage].format(epoch=values["refrain_fit_epoch"], epochs=values["refrain_fit_epochs"])
+
+
+def has_window(samples: Sequence[Sample]) -> bool:
+    """Tell whether a trainer with these metrics is in a fit that has read its plays."""
+    return _stage(samples) not in _BEFORE_WINDOW
+
+
+def _stage(samples: Sequence[Sample]) -> str:
+    shown = (each.labels["stage"] for each in samples if each.name == "refrain_trainer_stage" and each.value)
+    return next(shown, "")
 
 
 def _waiting(values: Mapping[str, float]) -> str:

@@ -37,7 +37,7 @@ def render(picture: Picture) -> RenderableType:
     layout = Layout()
     layout.split_column(Layout(_title(picture), size=1), Layout(name="rest"))
     if picture.live is None:
-        layout["rest"].update(Align.center(_start(picture.phases), vertical="middle"))
+        layout["rest"].update(Align.center(_start(picture), vertical="middle"))
         return layout
     layout["rest"].split_column(Layout(name="figures", size=9), Layout(_listener(picture.live.spotlight)))
     layout["figures"].split_row(
@@ -50,8 +50,10 @@ def render(picture: Picture) -> RenderableType:
 
 def render_line(picture: Picture) -> str:
     """Format a picture as one line, for logs and pipes."""
-    begin = f"{_clock(picture.elapsed_s)} {picture.status}"
+    begin = f"{_clock(picture.elapsed_s)} {_status(picture)}"
     live = picture.live
+    if live is None and picture.trainer:
+        return f"{begin}; the trainer {picture.trainer}"
     if live is None:
         ahead = next((phase for phase in picture.phases if phase.share != 1.0), None)
         return f"{begin}: {ahead.name} {ahead.note}".rstrip() if ahead else begin
@@ -70,12 +72,18 @@ def _title(picture: Picture) -> Table:
     title.add_column()
     title.add_column(justify="right")
     played_at = "" if picture.played_at_ms is None else f"{_date(picture.played_at_ms)} in the listeners' time   "
-    left = Text.assemble((" Refrain", f"bold {_ACCENT}"), ("  ", ""), (picture.status, _QUIET))
+    left = Text.assemble((" Refrain", f"bold {_ACCENT}"), ("  ", ""), (_status(picture), _QUIET))
     title.add_row(left, Text.assemble((played_at, _QUIET), (_clock(picture.elapsed_s), "bold"), " "))
     return title
 
 
-def _start(phases: Sequence[Phase]) -> RenderableType:
+def _status(picture: Picture) -> str:
+    return ", ".join(filter(None, (picture.status, picture.end)))
+
+
+def _start(picture: Picture) -> RenderableType:
+    """List the phases, and beneath them what to do meanwhile."""
+    phases = picture.phases
     lines = Table.grid(padding=(0, 2))
     for width in (1, 32, _BAR_CELLS, 28):  # fixed, so that nothing moves while the bars fill
         lines.add_column(width=width)
@@ -85,7 +93,7 @@ def _start(phases: Sequence[Phase]) -> RenderableType:
         name = Text(phase.name, style=_QUIET if is_ahead else "bold" if phase.share != 1.0 else "")
         lines.add_row(_mark(phase, is_ahead=is_ahead), name, _bar(phase), Text(phase.note, style=_QUIET))
         lines.add_row("")
-    return Group(Padding(Align.center(lines), (0, 2)))
+    return Group(Padding(Align.center(lines), (0, 2)), Align.center(Text(picture.status, style=f"bold {_ACCENT}")))
 
 
 def _mark(phase: Phase, *, is_ahead: bool) -> RenderableType:

@@ -169,7 +169,7 @@ class Cluster:
         Raises:
             ClusterError: one ended by itself.
         """
-        for name, process in self._processes.items():
+        for name, process in tuple(self._processes.items()):  # others may start meanwhile
             if (status := process.child.status) is not None:
                 raise ClusterError(f"{name} ended by itself with status {status}. {process.child.last_words()}")
 

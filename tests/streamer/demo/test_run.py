@@ -13,8 +13,8 @@ from tests.until import wait_until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 TINY = DemoScale(
-    num_listeners=40, num_tracks=240, history_plays=6_000, plays_per_s=150.0, train_min_plays=2_000, train_epochs=2,
-    bad_share=0.002,
+    num_listeners=40, num_tracks=240, first_plays=3_000, history_plays=6_000, plays_per_s=150.0, train_min_plays=2_000,
+    train_epochs=2, bad_share=0.002,
 )  # fmt: skip
 
 

@@ -31,6 +31,16 @@ def test_lines_are_not_written_faster_than_people_read() -> None:
     assert stream.getvalue().count("\n") == 1
 
 
+def test_a_new_status_is_written_at_once() -> None:
+    stream = io.StringIO()
+
+    with LineScreen(stream) as screen:
+        screen.show(Picture(3.0, "starts"))
+        screen.show(Picture(3.2, "open http://127.0.0.1:6066"))
+
+    assert stream.getvalue() == "00:03 starts\n00:03 open http://127.0.0.1:6066\n"
+
+
 def test_log_records_are_held_back_while_a_terminal_shows_pictures() -> None:
     log = io.StringIO()
     handler = logging.StreamHandler(log)

@@ -5,7 +5,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from streamer.demo.trainer_stage import in_words
+from streamer.demo.trainer_stage import has_window, in_words
 from streamer.metrics import TRAINER_STAGES, TrainerMetrics
 
 
@@ -33,6 +33,18 @@ def test_there_are_words_for_every_stage(stage: str) -> None:
 
     assert in_words(served(metrics))
     assert (in_words(served(metrics)) == before) == (stage == "catch-up")
+
+
+@pytest.mark.parametrize("stage", TRAINER_STAGES)
+def test_a_fit_has_its_plays_once_it_learns(stage: str) -> None:
+    metrics = TrainerMetrics()
+    metrics.show_stage(stage)
+
+    assert has_window(served(metrics)) == (stage not in {"catch-up", "wait", "read"})
+
+
+def test_a_trainer_that_does_not_answer_has_read_nothing() -> None:
+    assert not has_window([])
 
 
 def test_the_epoch_of_a_fit_is_shown() -> None:

@@ -88,6 +88,28 @@ def test_the_phases_up_to_the_first_answer_are_shown() -> None:
     assert any("10,000 of 40,000 messages" in line for line in shown)
 
 
+def test_what_to_do_is_said_before_the_first_answer() -> None:
+    picture = dataclasses.replace(STARTING, status="open http://127.0.0.1:6066 to see plays arrive")
+
+    title, *rest = text_of(picture)
+
+    assert picture.status in title
+    assert any(picture.status in line for line in rest)
+
+
+def test_what_ends_the_demo_follows_its_status() -> None:
+    picture = dataclasses.replace(PLAYING, end="ends in 12 s")
+
+    assert "live, ends in 12 s" in text_of(picture)[0]
+    assert render_line(picture).startswith("02:05 live, ends in 12 s: ")
+
+
+def test_a_line_says_what_the_trainer_does_before_the_first_answer() -> None:
+    picture = dataclasses.replace(STARTING, trainer="learns item vectors")
+
+    assert render_line(picture) == "00:12 fills the history; the trainer learns item vectors"
+
+
 def test_nothing_moves_while_the_history_fills() -> None:
     later = dataclasses.replace(STARTING, phases=(STARTING.phases[0], Phase("the history is sent", 1.0, "40,000")))
 
