@@ -84,8 +84,6 @@ async def _start(settings: Settings, engine: Engine | None, past: Past) -> _Runn
     num_partitions = await ensure_topics(settings)
     raise_open_files(num_partitions)
     max_batch_bytes = await check_limits(connection_of(settings), needs_of(settings))
-    logger.info("worker compiles, or loads what is compiled: the first start on a machine takes a minute")
-    await asyncio.to_thread(warm_up)  # before it joins the group: heartbeats would wait for a compilation
     worker = create_worker(settings, num_partitions, engine, max_batch_bytes)
     metrics = worker.answering.metrics
     contact = Contact(connection_of(settings), settings.plays_topic)
@@ -100,6 +98,8 @@ async def _start(settings: Settings, engine: Engine | None, past: Past) -> _Runn
         extend=beside.queries.extend if settings.page == "on" else None,
     )  # fmt: skip
     advertise(worker.app, await _url(settings, await web.start()))
+    logger.info("worker compiles, or loads what is compiled: the first start on a machine takes a minute")
+    await asyncio.to_thread(warm_up)  # before it joins the group: heartbeats would wait for a compilation
     tasks = _start_tasks(settings, watch, contact, beside, metrics)
     await worker.answering.releases.start()
     await worker.answering.withdrawals.start()
