@@ -12,6 +12,7 @@ from streamer.recordings.columns import ColumnChoice
 from streamer.recordings.dialects import read_dialect
 from streamer.recordings.files import PlainFile
 from streamer.recordings.formats import Format, find_format
+from streamer.recordings.rows import MAX_SHOWN
 from streamer.recordings.sources import Source, delimited, idomaar, json, parquet, playlist_slice
 from streamer.recordings.sql import quoted
 
@@ -34,7 +35,7 @@ class Table:
     time_zone: str
 
     def batches(self, connection: duckdb.DuckDBPyConnection) -> Iterator[pa.RecordBatch]:
-        """Yield batches of `user_id`, `track_id` and `session` as text, `ms`, `has_time` and `is_whole`.
+        """Yield batches of `user_id`, `track_id` and `session` as text, `ms`, `no_time`, `has_time` and `is_whole`.
 
         Raises:
             duckdb.Error: a row does not fit, or the file is damaged.
@@ -44,13 +45,16 @@ class Table:
             "user_id": found.user or quoted(found.owner or ""),
             "track_id": found.track,
             "ms": source.milliseconds(found.time, self.time_zone),
+            "no_time": found.time,
             "has_time": f"NOT {source.is_empty(found.time)}",
             "is_whole": source.is_whole,
             **({} if found.session is None else {"session": found.session}),
         }
         selected = ", ".join(f"{sql} AS {name}" for name, sql in columns.items())
+        shown = f"CASE WHEN ms IS NULL THEN left(no_time::VARCHAR, {MAX_SHOWN + 1}) END AS no_time"
+        query = f"SELECT * REPLACE ({shown}) FROM (SELECT {selected} FROM {source.table})"
         try:
-            yield from connection.sql(f"SELECT {selected} FROM {source.table}").to_arrow_reader(_BATCH_ROWS)
+            yield from connection.sql(query).to_arrow_reader(_BATCH_ROWS)
         except (OSError, pa.ArrowException) as exc:  # what DuckDB raises once rows are on their way
             raise duckdb.InvalidInputException(str(exc)) from exc
 

@@ -22,7 +22,10 @@ REPEATED: Final = "repeated-in-another-file"
 
 _BROKEN: Final = "it cannot be parsed"
 _NO_TIME: Final = "it has no time"
-_NOT_A_TIME: Final = "its time is neither a number nor a date that is understood: write it like 2020-09-13T12:29:57Z"
+_NOT_A_TIME: Final = "neither a number nor a date that is understood: write it like 2020-09-13T12:29:57Z"
+
+#: Characters of what should be a time, in a message.
+MAX_SHOWN: Final = 40
 
 
 class Ids:
@@ -139,8 +142,9 @@ class Judge:
         """Return the rows of a batch that are plays, and count the others.
 
         Args:
-            batch: text `user_id`, `track_id`, perhaps `session`; int64 `ms`, null where it is no time; bool
-                `has_time` and `is_whole`, whether the row could be parsed.
+            batch: text `user_id`, `track_id`, perhaps `session`; int64 `ms`, null where it is no time, which
+                text `no_time` then holds, of a little more than `MAX_SHOWN` characters at most; bool `has_time`
+                and `is_whole`, whether the row could be parsed.
             file: its number.
             name: its name.
             tally: counts the rows of the file, in order.
@@ -153,7 +157,7 @@ class Judge:
             (Cause.INVALID_USER_ID, are_users, lambda row: self.users.fault(users[row])),
             (Cause.INVALID_TRACK_ID, are_tracks, lambda row: self.tracks.fault(tracks[row])),
             (Cause.MISSING_FIELD, _flags(batch["has_time"]), lambda _: _NO_TIME),
-            (Cause.WRONG_TYPE, _flags(batch["ms"].is_valid()), lambda _: _NOT_A_TIME),
+            (Cause.WRONG_TYPE, _flags(batch["ms"].is_valid()), lambda row: _not_a_time(batch["no_time"][row].as_py())),
             (Cause.IMPOSSIBLE_TIME, are_possible(played_at_ms, self._now_ms, Clock.OURS),
              lambda row: check_played_at(int(played_at_ms[row]), self._now_ms, Clock.OURS)),
         )  # fmt: skip
@@ -178,3 +182,8 @@ class Judge:
 def _flags(column: pa.Array) -> NDArray[np.bool_]:
     flags: NDArray[np.bool_] = column.to_numpy(zero_copy_only=False)
     return flags
+
+
+def _not_a_time(text: str) -> str:
+    shown = text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
+    return f"its time {shown!r} is {_NOT_A_TIME}"
