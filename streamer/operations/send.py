@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from streamer.kafka.access import once_admitted
+from streamer.kafka.access import check_access
 from streamer.kafka.connection import connection_of
 from streamer.kafka.rights import sender_rights
 from streamer.recordings.arguments import Recording, recorded
@@ -33,11 +33,11 @@ def send(settings: "Settings", *, recording: Recording) -> None:
     """
     from streamer.operations.sending import send_plays
 
+    asyncio.run(check_access(connection_of(settings), sender_rights(settings)))  # a long file takes minutes to read
     plays = recording.read()
     num_plays = len(plays.plays.played_at_ms)
     with progress("sent", num_plays, "plays") as show:
-        call = send_plays(settings, plays, show)
-        num_partitions = asyncio.run(once_admitted(connection_of(settings), sender_rights(settings), call))
+        num_partitions = asyncio.run(send_plays(settings, plays, show))
     sys.stdout.write(
         f"{num_plays:,} plays of {len(plays.user_ids):,} listeners are on {settings.plays_topic}, in "
         f"{num_partitions} partitions, at {settings.kafka_bootstrap_servers}\n"

@@ -46,6 +46,7 @@ def replay(
     """
     from streamer.replay import run
 
+    run.check_kafka(environment)  # a long file takes minutes to read
     plan = run.ReplayPlan(
         recorded=recording.read(),
         num_workers=workers,

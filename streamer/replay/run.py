@@ -21,6 +21,7 @@ from models.plays.split import Lists, Split, split_plays
 from models.recipes import Recipe
 from models.release import Release
 from streamer.errors import RefrainError
+from streamer.kafka.access import check_access
 from streamer.kafka.admin import KafkaAdmin
 from streamer.kafka.connection import connection_of
 from streamer.kafka.topics import ensure_topics, specs
@@ -89,6 +90,17 @@ class Streamed:
     plays_per_s: float
     latency_ms_p50: float
     latency_ms_p99: float
+
+
+def check_kafka(environment: Mapping[str, str]) -> None:
+    """See whether the Kafka that the environment names lets us in, if it names one.
+
+    Raises:
+        AccessError: it does not.
+        KafkaConnectionError: it does not answer.
+    """
+    if environment.get(BOOTSTRAP):
+        asyncio.run(check_access(connection_of(Settings.from_environment(environment))))
 
 
 def replay(plan: ReplayPlan, environment: Mapping[str, str]) -> None:

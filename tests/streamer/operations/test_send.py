@@ -5,9 +5,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from aiokafka.errors import KafkaConnectionError
 
 from streamer.kafka.partitioner import PARTITIONERS
 from streamer.local.devkafka import DevKafka
+from streamer.local.ports import free_port
 from streamer.operations import sending
 from streamer.operations.send import send
 from streamer.settings import Settings
@@ -22,6 +24,13 @@ ROWS = [("ann", "b", 20), ("bob", "ä", 10), ("ann", "a", 10), ("cat", "c", 30),
 @pytest.fixture(params=["", "crc32"])
 def settings(kafka: DevKafka, topic_prefix: str, request: pytest.FixtureRequest) -> Settings:
     return settings_on(kafka.bootstrap_servers, topic_prefix, partitions=NUM_PARTITIONS, partitioner=request.param)
+
+
+def test_kafka_is_asked_before_the_file_is_read(tmp_path: Path) -> None:
+    settings = settings_on(f"127.0.0.1:{free_port()}", "nowhere")
+
+    with pytest.raises(KafkaConnectionError, match="no broker answers"):
+        run_here(send, settings, str(tmp_path / "missing.csv"))
 
 
 @pytest.mark.kafka

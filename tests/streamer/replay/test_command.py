@@ -9,8 +9,10 @@ import click
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from aiokafka.errors import KafkaConnectionError
 
 from streamer.errors import RecordingError, ReleaseError
+from streamer.local.ports import free_port
 from streamer.recordings.plays import RecordedPlays
 from streamer.replay import run as running
 from streamer.replay.command import replay
@@ -51,6 +53,13 @@ def replayed(monkeypatch: pytest.MonkeyPatch) -> Replayed:
     calls: Replayed = []
     monkeypatch.setattr(running, "replay", lambda plan, environment: calls.append((plan, dict(environment))))
     return calls
+
+
+def test_a_kafka_that_is_named_is_asked_before_the_file_is_read(tmp_path: Path) -> None:
+    nowhere = {"REFRAIN_KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port()}"}
+
+    with pytest.raises(KafkaConnectionError, match="no broker answers"):
+        run_here(replay, Settings(), str(tmp_path / "missing.csv"), environment=nowhere)
 
 
 def test_a_replay_needs_only_data(run: Run, data: str, replayed: list[tuple[ReplayPlan, dict[str, str]]]) -> None:
