@@ -15,12 +15,12 @@ from typing import Final
 from zlib import crc32
 
 from models.config import SHORT_TERM_SIZE
+from models.evaluation.hit_sums import HitSums
 from models.plays.catalogue import FIRST_TRACK, PAD
 from streamer.metrics import WorkerMetrics
 from streamer.wire.views_figures import LiveHits
 from streamer.worker.batch import Batch
 from streamer.worker.events import Listeners
-from streamer.worker.hit_sums import HitSums
 from streamer.worker.intake import Intake
 from streamer.worker.outputs import Answers, Outcome
 from streamer.worker.shelf import Champion

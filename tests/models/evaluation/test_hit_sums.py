@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.worker.hit_sums import HitSums
+from models.evaluation.hit_sums import HitSums
 
 #: Listeners, each with the outcomes of their plays.
 outcomes = st.lists(st.lists(st.booleans(), min_size=1, max_size=8), max_size=8)
