@@ -10,7 +10,7 @@ from streamer.releases.alias import Move, answered
 from streamer.releases.judgement import Standing, measured_hit_rate, standing_of, verdict_of
 from streamer.releases.overview import Overview, mark_of
 from streamer.releases.registry import RegisteredRelease
-from streamer.wire.views_figures import LiveHits
+from streamer.wire.views_hits import LiveHits
 from streamer.wire.views_releases import (
     Interval,
     JudgedPlays,

@@ -16,7 +16,7 @@ from streamer.releases.promotion import Promoter, Promotion, UnknownReleaseError
 from streamer.releases.registry import Registry
 from streamer.runtime.threads import call_unjoined
 from streamer.wire.views_access import Nothing
-from streamer.wire.views_figures import LiveHits
+from streamer.wire.views_hits import LiveHits
 from streamer.wire.views_releases import Promoted, PromotionQuestion, ReleasesView, RollbackQuestion
 
 _Answer = TypeVar("_Answer")
@@ -45,18 +45,18 @@ class ReleaseQueries:
         promoter: makes releases champion; its store answers within seconds, or fails.
         errands: run what is asked.
         rights: that it takes.
-        live: says how the lists of releases have fared, by release.
+        live: says how the lists of releases have fared at all workers, by release.
     """
 
     promoter: Promoter
     errands: Errands
     rights: ReleaseRights
-    live: Callable[[], Mapping[str, LiveHits]]
+    live: Callable[[], Awaitable[Mapping[str, LiveHits]]]
     _acting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def list_newest(self, _: Asked[Nothing]) -> ReleasesView:
         """List the newest releases, and the latest refusals."""
-        promoter, live = self.promoter, self.live()
+        promoter, live = self.promoter, await self.live()
 
         async def look() -> ReleasesView:
             moves = await find_moves(promoter.connection, promoter.releases_topic)

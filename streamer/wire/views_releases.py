@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from streamer.wire.views_figures import LiveHits
+from streamer.wire.views_hits import LiveHits
 
 _EpochMs = Annotated[int, Meta(description="Milliseconds since 1970-01-01T00:00:00Z.")]
 _ReleaseId = Annotated[str, Meta(pattern=r"^[0-9]{8}T[0-9]{6}\.[0-9]{3}Z-[0-9a-f]{8}$")]
@@ -90,7 +90,7 @@ class ReleaseView(msgspec.Struct, frozen=True):
         _EpochMs | None, Meta(description="When it became champion last; null: never, or the topic no longer says.")
     ]
     answered_to: Annotated[_EpochMs | None, Meta(description="Until when; null: it still is, or never was.")]
-    live: Annotated[LiveHits | None, Meta(description="Of this worker; null: it has judged no list of the release.")]
+    live: Annotated[LiveHits | None, Meta(description="Of all workers that can be reached; null: they judged none.")]
 
 
 class RefusalView(msgspec.Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from models.release import Release
@@ -27,6 +27,7 @@ from streamer.queries.errands import Errands
 from streamer.queries.events import Streams
 from streamer.queries.feed import Feed, feed_routes
 from streamer.queries.figures import figure_routes
+from streamer.queries.hits import Hits, hit_routes
 from streamer.queries.letter_views import summarise
 from streamer.queries.letters import LetterQueries, LetterRights, letter_routes
 from streamer.queries.listeners import listener_routes
@@ -44,7 +45,7 @@ from streamer.releases.signing import read_signer, read_trust
 from streamer.releases.store import Store
 from streamer.runtime.tasks import start_vital
 from streamer.settings import Settings
-from streamer.wire.views_figures import LiveHits
+from streamer.wire.views_hits import LiveHits
 from streamer.wire.views_workers import ShownSelf
 from streamer.worker.app import HEARD_MASKED, Worker
 from streamer.worker.listening import Listening
@@ -166,7 +167,7 @@ def create_queries(
         return is_ready(worker.app)
 
     peers, tracks = lookout.peers, Tracks(listening.champion, listening.withdrawn, names, listening.sideline)
-    errands = Errands(connection_of(settings))
+    errands, hits = Errands(connection_of(settings)), Hits(peers, worker.answering.hits.shown)
     door = Door(settings.read_token.get_secret_value(), settings.act_token.get_secret_value())
     routes = [
         *access_routes(door),
@@ -175,7 +176,8 @@ def create_queries(
         *figure_routes(feed.sampling, lookout),
         *feed_routes(feed, peers.streams),
         *letter_routes(letter_queries(settings, errands)),
-        *release_routes(release_queries(settings, errands, worker.answering.hits.shown)),
+        *hit_routes(hits),
+        *release_routes(release_queries(settings, errands, hits.live)),
         *track_routes(tracks),
         *map_routes(Maps(listening.champion, names, listening.sideline)),
     ]
@@ -197,7 +199,9 @@ def letter_queries(settings: Settings, errands: Errands) -> LetterQueries:
     return LetterQueries(desk_of(settings), errands, rights)
 
 
-def release_queries(settings: Settings, errands: Errands, live: Callable[[], Mapping[str, LiveHits]]) -> ReleaseQueries:
+def release_queries(
+    settings: Settings, errands: Errands, live: Callable[[], Awaitable[Mapping[str, LiveHits]]]
+) -> ReleaseQueries:
     """Build what answers questions about releases."""
     copies = settings.state_dir / "promoted"
     shutil.rmtree(copies, ignore_errors=True)  # what a crash has left

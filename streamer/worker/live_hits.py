@@ -9,7 +9,7 @@ and is judged again. A list is dropped if the listener's state says that other p
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from itertools import pairwise
 from typing import Final
 from zlib import crc32
@@ -18,7 +18,7 @@ from models.config import SHORT_TERM_SIZE
 from models.evaluation.hit_sums import HitSums
 from models.plays.catalogue import FIRST_TRACK, PAD
 from streamer.metrics import WorkerMetrics
-from streamer.wire.views_figures import LiveHits
+from streamer.wire.views_hits import MOST_RELEASES, HitCounts, ReleaseHits
 from streamer.worker.batch import Batch
 from streamer.worker.events import Listeners
 from streamer.worker.intake import Intake
@@ -28,7 +28,6 @@ from streamer.worker.shelf import Champion
 _FIRST_MASK: Final = 15  # a sixteenth of the listeners: half a percent of the CPU of a play, in batches of any size
 _MOST_LISTENERS: Final = 8192  # remembered, 1 kB each
 _MOST_OF_BATCH: Final = 64
-_MOST_RELEASES: Final = 32
 
 
 @dataclass(slots=True)
@@ -105,16 +104,16 @@ class HitWatch:
         while len(self._in_force) > self._most_listeners:
             self._halve()
 
-    def shown(self) -> dict[str, LiveHits]:
-        """Return the figures of the releases that have answered since the start, by their ids."""
-        return {release_id: _show(release_id, each) for release_id, each in self._releases.items()}
+    def shown(self) -> list[ReleaseHits]:
+        """Return the counts of the releases that have answered since the start."""
+        return [_show(release_id, each) for release_id, each in self._releases.items()]
 
     def _release(self, answers: Answers, champion: Champion) -> _OfRelease:
         known = self._releases.get(answers.release_id)
         if known is None:
             known = _OfRelease(answers.emitted_at_ms, answers.emitted_at_ms, champion.popular)
             self._releases[answers.release_id] = known
-            if len(self._releases) > _MOST_RELEASES:
+            if len(self._releases) > MOST_RELEASES:
                 del self._releases[next(iter(self._releases))]
         known.until_ms = answers.emitted_at_ms
         return known
@@ -197,17 +196,11 @@ def _lives(outcome: Outcome, sampled: Collection[int]) -> Iterable[tuple[int, in
     return [(life, listener) for life, listener in lives if listener in sampled]
 
 
-def _show(release_id: str, of_release: _OfRelease) -> LiveHits:
-    sums = of_release.sums
-    low, high = sums.interval()
-    return LiveHits(
+def _show(release_id: str, of_release: _OfRelease) -> ReleaseHits:
+    return ReleaseHits(
         release=release_id,
         answered_from=of_release.from_ms,
         answered_to=of_release.until_ms,
-        listeners=sums.listeners,
-        plays=sums.plays,
-        hit_rate_at_20=sums.hits / sums.plays if sums.plays else None,
-        low=low,
-        high=high,
-        popularity_hit_rate_at_20=sums.popular_hits / sums.plays if sums.plays and of_release.popular else None,
+        knows_popular=bool(of_release.popular),
+        counts=HitCounts(*astuple(of_release.sums)),
     )

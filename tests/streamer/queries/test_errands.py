@@ -22,6 +22,7 @@ from streamer.queries.errands import Errands
 from streamer.queries.letters import letter_routes
 from streamer.queries.releases import release_routes
 from streamer.settings import Settings
+from streamer.wire.views_hits import LiveHits
 from streamer.worker.beside import letter_queries, release_queries
 from tests.asking import asking
 from tests.builders import save_tiny_release
@@ -33,6 +34,10 @@ pytestmark = [pytest.mark.kafka, pytest.mark.long]
 Rights: TypeAlias = Callable[[Settings], Sequence[Right]]
 
 LETTERS: Final = {"letters": [{"partition": 0, "offset": 0}]}
+
+
+async def no_hits() -> dict[str, LiveHits]:
+    return {}
 
 
 @pytest.mark.parametrize(
@@ -61,7 +66,9 @@ async def test_what_a_workers_user_may_not_do_is_refused_by_name_until_it_is_gra
 
     (_, optional) = await check_reach(settings)
     errands = Errands(connection_of(settings))
-    routes = letter_routes(letter_queries(settings, errands)) + release_routes(release_queries(settings, errands, dict))
+    routes = letter_routes(letter_queries(settings, errands)) + release_routes(
+        release_queries(settings, errands, no_hits)
+    )
     async with asking(routes) as asker:
         refused = await asker.ask(method, f"/api/v1/{path}", json=body)
         await secured.grant(missing, user)

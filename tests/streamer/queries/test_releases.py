@@ -25,7 +25,7 @@ from streamer.releases.promotion import Promoter
 from streamer.releases.registry import Refusal, Registry
 from streamer.releases.signing import Trust
 from streamer.releases.store import Store
-from streamer.wire.views_figures import LiveHits
+from streamer.wire.views_hits import LiveHits
 from tests.asking import Asker, asking
 from tests.builders import NOON_MS, save_tiny_release
 from tests.failing_store import PROTOCOL, SWITCH, FailingFileSystem
@@ -49,12 +49,16 @@ REFUSED: dict[str, Json] = {
 }
 
 
+async def live() -> dict[str, LiveHits]:
+    return {LIVE.release: LIVE}
+
+
 @pytest.fixture
 async def queries(kafka: DevKafka, topic_prefix: str, tmp_path: Path) -> ReleaseQueries:
     topic = f"{topic_prefix}-releases"
     await create_topic(kafka.bootstrap_servers, topic)
     promoter = Promoter(kafka.connection, topic, Store(str(tmp_path)), copies=UnnamedCopies(tmp_path / "promoted"))
-    return ReleaseQueries(promoter, Errands(kafka.connection), ReleaseRights((), ()), lambda: {LIVE.release: LIVE})
+    return ReleaseQueries(promoter, Errands(kafka.connection), ReleaseRights((), ()), live)
 
 
 @pytest.fixture

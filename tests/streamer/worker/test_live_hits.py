@@ -43,9 +43,9 @@ def judged(worker: Worker, records: Fetched) -> Counter[tuple[str, bool]]:
 
 def shown(watch: HitWatch) -> Counter[tuple[str, bool]]:
     found = Counter[tuple[str, bool]]()
-    for release, each in watch.shown().items():
-        hits = round((each.hit_rate_at_20 or 0) * each.plays)
-        found += Counter({(release, True): hits, (release, False): each.plays - hits})
+    for each in watch.shown():
+        hits = each.counts.hits
+        found += Counter({(each.release, True): hits, (each.release, False): each.counts.plays - hits})
     return found
 
 
@@ -89,7 +89,7 @@ def test_a_list_is_dropped_if_the_listener_played_elsewhere_in_between() -> None
         at[where].store = elsewhere.store = here.store
         at[where].serve({0: [play(offset, "u", f"t{offset}", NOON_MS + offset)]})
 
-    assert watch.shown()[CHAMPION.release_id].plays == 2
+    assert [each.counts.plays for each in watch.shown()] == [2]
 
 
 def test_a_forgotten_listener_has_no_list() -> None:
@@ -99,7 +99,7 @@ def test_a_forgotten_listener_has_no_list() -> None:
         worker.serve({0: [record]})
 
     assert worker.hits is not None
-    assert worker.hits.shown()[CHAMPION.release_id].plays == 1
+    assert [each.counts.plays for each in worker.hits.shown()] == [1]
 
 
 @pytest.mark.parametrize(("most_listeners", "most_of_batch"), [(16, 1000), (1000, 16)])
@@ -113,7 +113,8 @@ def test_the_sample_is_halved_until_it_fits_and_follows_whoever_is_in_it(
         offset = number * 200
         worker.serve({0: [play(offset + user, f"u{user}", "t0", NOON_MS + offset) for user in range(200)]})
 
-    (found,) = watch.shown().values()
+    (shown,) = watch.shown()
+    found = shown.counts
     assert 4 <= found.listeners <= 40  # a sixteenth of 200 are 12; those of the first batch are dropped
     assert found.plays >= 4 * 4
-    assert found.popularity_hit_rate_at_20 == 1
+    assert (shown.knows_popular, found.popular_hits) == (True, found.plays)

@@ -1,0 +1,60 @@
+"""Live hits: how often a listener's next play was in the list before it, as workers count it and as they show it."""
+
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+#: Releases whose lists a worker has counts of, the latest ones.
+MOST_RELEASES: Final = 32
+
+_EpochMs = Annotated[int, Meta(description="Milliseconds since 1970-01-01T00:00:00Z.")]
+
+
+class HitCounts(msgspec.Struct, frozen=True):
+    """Sums over listeners, each with n plays and h hits; those of several workers add up."""
+
+    listeners: int
+    plays: Annotated[int, Meta(description="Sum of n.")]
+    hits: Annotated[int, Meta(description="Sum of h.")]
+    popular_hits: Annotated[int, Meta(description="Plays of the release's 20 most popular tracks of late.")]
+    plays_squared: Annotated[int, Meta(description="Sum of n * n.")]
+    hits_squared: Annotated[int, Meta(description="Sum of h * h.")]
+    products: Annotated[int, Meta(description="Sum of h * n.")]
+
+
+class ReleaseHits(msgspec.Struct, frozen=True):
+    """How the lists of a release fared at one worker."""
+
+    release: str
+    answered_from: Annotated[_EpochMs, Meta(description="Its first answer.")]
+    answered_to: Annotated[_EpochMs, Meta(description="Its latest answer.")]
+    knows_popular: Annotated[bool, Meta(description="The release says which tracks were most popular.")]
+    counts: HitCounts
+
+
+class ShownHits(msgspec.Struct, frozen=True):
+    """What a worker says to the others of how lists fared that it gave."""
+
+    member_id: Annotated[str, Meta(description="Its name in the group, drawn by Kafka; empty before it has joined.")]
+    releases: Annotated[tuple[ReleaseHits, ...], Meta(max_length=MOST_RELEASES)]
+
+
+class LiveHits(msgspec.Struct, frozen=True):
+    """How often a listener's next play was in the short-term list before it, by the release that gave the list.
+
+    Of a sample of the listeners, at all workers that can be reached, and at each since it started.
+    """
+
+    release: str
+    answered_from: Annotated[_EpochMs, Meta(description="Its first answer.")]
+    answered_to: Annotated[_EpochMs, Meta(description="Its latest answer.")]
+    listeners: int
+    plays: Annotated[int, Meta(description="That came after an answer to the same listener.")]
+    hit_rate_at_20: Annotated[float | None, Meta(description="Share of the plays that were in the list before them.")]
+    low: Annotated[float, Meta(description="Of a 95 % interval of the rate.")]
+    high: float
+    popularity_hit_rate_at_20: Annotated[
+        float | None,
+        Meta(description="The same of the release's 20 most popular tracks of late; null if it does not know them."),
+    ]
