@@ -1,17 +1,21 @@
-"""Vectors rounded to int8, which a processor multiplies four times as fast as float32.
+"""Vectors rounded to int8, which a processor with the instructions for it multiplies four times as fast as float32.
 
-    vector ~ step * codes        codes are int8 (E,), the largest of them LARGEST_CODE or less; each vector has its step
+    vector ~ step * codes        codes are int8 (E,), the largest of them 127; each vector has its step
 
 Rounding moves a dot product by at most
 
     |q.x - q'.x'| <= |q - q'| |x| + |q'| |x - x'|        q' and x' are the rounded vectors
 
 so nearly all tracks are known not to be among the best before their cosine is computed.
+
+Torch multiplies many codes fast only with the instructions of AVX512-VNNI. Without, on older and on ARM processors, it
+multiplies one at a time, which takes 30 times as long as float32. There, vectors that meet many others are their own
+codes, with steps of 1, and what moves a dot product is the order of its sum.
 """
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple, Self
+from typing import Final, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -22,50 +26,70 @@ from models.compiled import compiled
 
 _LARGEST: Final = 127
 _CHUNK: Final = 64
-_LARGEST_WITHOUT_VNNI: Final = 63
+
+_Code = TypeVar("_Code", np.int8, np.float32)
 
 
-class RoundedVectors(NamedTuple):
+class RoundedVectors(NamedTuple, Generic[_Code]):
     """N rounded vectors.
 
     Attributes:
-        codes: int8 (N, E).
+        codes: int8 (N, E), or float32 if they are the vectors.
         steps: float32 (N,), what a code of 1 is worth.
         errors: float32 (N,), the distance of each vector from its rounded one, or a little more.
     """
 
-    codes: NDArray[np.int8]
+    codes: NDArray[_Code]
     steps: NDArray[np.float32]
     errors: NDArray[np.float32]
 
-    @classmethod
-    def of(cls, vectors: NDArray[np.float32], largest_code: int) -> Self:
-        """Round vectors, float32 (N, E)."""
-        num = len(vectors)
-        rounded = cls(np.empty(vectors.shape, np.int8), np.empty(num, np.float32), np.empty(num, np.float32))
-        round_vectors(vectors, largest_code, rounded)
-        return rounded
+
+@compiled
+def round_vectors(vectors: NDArray[np.float32]) -> RoundedVectors[np.int8]:
+    """Round vectors, float32 (N, E), to int8."""
+    num = len(vectors)
+    codes, steps, errors = np.empty(vectors.shape, np.int8), np.empty(num, np.float32), np.empty(num, np.float32)
+    for row in range(num):
+        largest = np.float32(1e-30)  # of zeros, whose codes are 0
+        for place in range(vectors.shape[1]):
+            largest = max(largest, abs(vectors[row, place]))
+        step = largest / np.float32(_LARGEST)
+        squares = np.float32(0)
+        for place in range(vectors.shape[1]):
+            code = np.rint(vectors[row, place] / step)
+            codes[row, place] = np.int8(code)
+            squares += (vectors[row, place] - code * step) ** 2
+        steps[row] = step
+        errors[row] = np.sqrt(squares) * np.float32(1.001) + np.float32(2e-6)  # floats err too
+    return RoundedVectors(codes, steps, errors)
 
 
-def largest_exact_code() -> int:
-    """Return the largest code whose products this processor adds up exactly.
+def leave_unrounded(vectors: NDArray[np.float32]) -> RoundedVectors[np.float32]:
+    """Take vectors, float32 (N, E), of length 1 or less, as their own codes.
 
-    Without the VNNI instructions, sums of two products saturate at int16, unless codes are half as large.
+    The sum of E products errs by E * 2**-24 at most, in any order; twice that also covers the error of a cosine.
     """
-    codes = torch.full((64, 64), _LARGEST, dtype=torch.int8)
-    is_exact = bool((multiply(codes, -codes) == -(_LARGEST**2) * 64).all())
-    return _LARGEST if is_exact else _LARGEST_WITHOUT_VNNI
+    num, size = vectors.shape
+    return RoundedVectors(vectors, np.ones(num, np.float32), np.full(num, size * 2.0**-23, np.float32))
+
+
+def quick_code_type() -> torch.dtype:
+    """Choose the type in which this processor multiplies many codes in the least time."""
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # older torch does not say
+    return torch.int8 if capabilities.get("avx512_vnni", False) else torch.float32
 
 
 def multiply(codes: Tensor, others: Tensor) -> Tensor:
-    """Multiply codes, int8 (A, E) and (E, B): int32 (A, B)."""
+    """Multiply codes, int8 or float32 (A, E) and (E, B): int32 or float32 (A, B)."""
+    if codes.dtype == torch.float32:
+        return codes @ others
     products: Tensor = torch._int_mm(codes, others)  # noqa: SLF001  the one door to int8 products without rounding
     return products
 
 
 @compiled
 def multiply_few(codes: NDArray[np.int8], others: NDArray[np.int8], first: int, products: NDArray[np.int32]) -> None:
-    """Multiply codes as `multiply` does, faster for one or two, slower for many.
+    """Multiply codes as `multiply` does, faster for a few, slower for many.
 
     Args:
         codes: int8 (A, E).
@@ -87,23 +111,6 @@ def multiply_few(codes: NDArray[np.int8], others: NDArray[np.int8], first: int, 
                     code = np.int32(codes[row, begin + component])
                     product += np.int32(np.int32(others[first + place, begin + component]) * code)
                 products[row, place] += product
-
-
-@compiled
-def round_vectors(vectors: NDArray[np.float32], largest_code: int, rounded: RoundedVectors) -> None:
-    """Round vectors (N, E); `rounded` is written."""
-    for row in range(len(vectors)):
-        largest = np.float32(1e-30)  # of zeros, whose codes are 0
-        for place in range(vectors.shape[1]):
-            largest = max(largest, abs(vectors[row, place]))
-        step = largest / np.float32(largest_code)
-        squares = np.float32(0)
-        for place in range(vectors.shape[1]):
-            code = np.rint(vectors[row, place] / step)
-            rounded.codes[row, place] = np.int8(code)
-            squares += (vectors[row, place] - code * step) ** 2
-        rounded.steps[row] = step
-        rounded.errors[row] = np.sqrt(squares) * np.float32(1.001) + np.float32(2e-6)  # floats err too
 
 
 @compiled

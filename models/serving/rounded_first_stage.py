@@ -1,9 +1,14 @@
-"""The first stage of a CPU: every track is scored by its rounded vector, and the best of them exactly."""
+"""The first stage of a CPU: every track is scored by its rounded vector, and the best of them exactly.
+
+Torch multiplies many anchors, in the type that suits the processor (`quick_code_type`). Our own kernel multiplies
+few, in int8, which it is quick with on every processor.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import copy
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 import torch
@@ -13,12 +18,20 @@ from torch import Tensor
 from models.compiled import compiled
 from models.serving.first_stage import ExactFirstStage
 from models.serving.moments import Best
-from models.serving.rounded import RoundedVectors, largest_exact_code, multiply, multiply_few, round_vectors, slacks_of
+from models.serving.rounded import (
+    RoundedVectors,
+    leave_unrounded,
+    multiply,
+    multiply_few,
+    quick_code_type,
+    round_vectors,
+    slacks_of,
+)
 from models.serving.rounded_selection import Block, Kept, keep_best, nothing_kept, take_best
 from models.serving.withdrawn import Withdrawn
 
 _ANCHORS: Final = 64  # of a block: with fewer, products take longer; scores of more would not fit the cache
-_FEW_ANCHORS: Final = 4  # of both horizons
+_FEW_ANCHORS: Final = {torch.int8: 4, torch.float32: 8}  # of both horizons, by the type of the codes of many
 _TRACKS: Final = 8176  # groups of 16 are strided by an odd number, or members would share a set of the cache
 _LEAST_TRACKS: Final = 32  # for each one wanted; with fewer, too many are close to the best
 
@@ -27,28 +40,35 @@ _SUNK_PRODUCT: Final = -1
 _SUNK_STEP: Final = np.float32(3e38)
 
 
+_Rounded: TypeAlias = "RoundedVectors[np.int8] | RoundedVectors[np.float32]"
+_Round: TypeAlias = "Callable[[NDArray[np.float32]], _Rounded]"
+
+
 class RoundedFirstStage:
     """Finds the same tracks as `ExactFirstStage`, on a CPU, in a third of the time.
 
     Args:
         items: float32 (M, E), unit vectors, on the CPU.
+        code_type: torch.int8 or torch.float32, of the codes that many anchors are multiplied with; absent: what this
+            processor multiplies sooner. Both find the same tracks.
     """
 
-    def __init__(self, items: Tensor) -> None:
+    def __init__(self, items: Tensor, code_type: torch.dtype | None = None) -> None:
         self._exact = ExactFirstStage(items)
         self._items = items.numpy()
-        self._largest_code = largest_exact_code()
-        self._rounded = RoundedVectors.of(self._items, self._largest_code)
-        self._codes = torch.from_numpy(self._rounded.codes).T  # (E, M)
+        self._rounded = round_vectors(self._items)
         self._error = self._rounded.errors.max(initial=0)
+        code_type = code_type or quick_code_type()
+        self._round: _Round = round_vectors if code_type == torch.int8 else leave_unrounded
+        self._of_many = self._rounded if code_type == torch.int8 else self._round(self._items)
+        self._num_few = _FEW_ANCHORS[code_type]
         self._withdrawn = np.empty(0, np.int64)
 
     def without(self, withdrawn: Withdrawn) -> RoundedFirstStage:
-        """Return one that finds other tracks only; it has steps of its own, four bytes a track."""
-        steps = self._rounded.steps.copy()
-        steps[withdrawn.tracks] = _SUNK_STEP
-        other, rounded = copy(self), self._rounded._replace(steps=steps)
-        vars(other).update(_exact=self._exact.without(withdrawn), _rounded=rounded, _withdrawn=withdrawn.tracks)
+        """Return one that finds other tracks only; it has steps of its own, eight bytes a track."""
+        other, tracks = copy(self), withdrawn.tracks
+        rounded, of_many = _sunk(self._rounded, tracks), _sunk(self._of_many, tracks)
+        vars(other).update(_exact=self._exact.without(withdrawn), _rounded=rounded, _of_many=of_many, _withdrawn=tracks)
         return other
 
     def best(self, tastes: Tensor, num: int) -> Best:
@@ -57,7 +77,7 @@ class RoundedFirstStage:
             return self._exact.best(tastes, num)
         tastes = tastes.contiguous()
         tracks, cosines = torch.empty(len(tastes), num, dtype=torch.int64), torch.empty(len(tastes), num)
-        if len(tastes) <= _FEW_ANCHORS:
+        if len(tastes) <= self._num_few:
             self._find_few(tastes, Best(tracks, cosines))
             return Best(tracks, cosines)
         for begin in range(0, len(tastes), _ANCHORS):
@@ -68,24 +88,23 @@ class RoundedFirstStage:
     def _find(self, tastes: Tensor, found: Best) -> None:
         """Fill the lists of a block of anchors."""
         num = found.tracks.shape[1]
-        rounded = RoundedVectors.of(tastes.numpy(), self._largest_code)
-        codes = torch.from_numpy(rounded.codes)
-        kept = Kept.nothing(slacks_of(rounded.errors, self._error), num)
+        rounded, others = self._round(tastes.numpy()), self._of_many
+        codes, other_codes = torch.from_numpy(rounded.codes), torch.from_numpy(others.codes).T  # (E, M)
+        kept = Kept.nothing(slacks_of(rounded.errors, others.errors.max()), num)
         for first in range(0, len(self._items), _TRACKS):
             block = slice(first, first + _TRACKS)
-            products = multiply(codes, self._codes[:, block]).numpy()
+            products = multiply(codes, other_codes[:, block]).numpy()
             begin, end = np.searchsorted(self._withdrawn, (first, first + _TRACKS))
             if begin < end:
                 products[:, self._withdrawn[begin:end] - first] = _SUNK_PRODUCT
-            keep_best(Block(products, self._rounded.steps[block], rounded.steps, first), num, kept)
+            keep_best(Block(products, others.steps[block], rounded.steps, first), num, kept)
         take_best(kept, tastes.numpy(), self._items, found.tracks.numpy(), found.scores.numpy())
         self._find_exactly(np.flatnonzero(kept.is_crowded), tastes, found)
 
     def _find_few(self, tastes: Tensor, found: Best) -> None:
         """Fill the lists of few anchors, in one call: between calls more time would pass than in them."""
         lists = found.tracks.numpy(), found.scores.numpy()
-        rounding = self._largest_code, self._error
-        crowded = _find_few(tastes.numpy(), self._items, self._rounded, rounding, self._withdrawn, lists)
+        crowded = _find_few(tastes.numpy(), self._items, self._rounded, self._error, self._withdrawn, lists)
         self._find_exactly(crowded, tastes, found)
 
     def _find_exactly(self, anchors: NDArray[np.int64], tastes: Tensor, found: Best) -> None:
@@ -95,12 +114,19 @@ class RoundedFirstStage:
             found.tracks[anchors], found.scores[anchors] = best.tracks, best.scores
 
 
+def _sunk(rounded: _Rounded, tracks: NDArray[np.int64]) -> _Rounded:
+    """Give some tracks a step that sinks their scores; the others share all but their steps."""
+    steps = rounded.steps.copy()
+    steps[tracks] = _SUNK_STEP
+    return rounded._replace(steps=steps)
+
+
 @compiled
 def _find_few(  # noqa: PLR0917  a kernel takes arrays
     tastes: NDArray[np.float32],
     items: NDArray[np.float32],
-    rounded: RoundedVectors,
-    rounding: tuple[int, np.float32],
+    rounded: RoundedVectors[np.int8],
+    error: np.float32,
     withdrawn: NDArray[np.int64],
     lists: tuple[NDArray[np.int64], NDArray[np.float32]],
 ) -> NDArray[np.int64]:
@@ -110,14 +136,13 @@ def _find_few(  # noqa: PLR0917  a kernel takes arrays
         tastes: float32 (A, E).
         items: float32 (M, E).
         rounded: the items.
-        rounding: the largest code, and the largest error of the items.
+        error: the largest of the items.
         withdrawn: tracks, int64 (W,), rising.
         lists: tracks int64 (A, k) and cosines float32 (A, k), written.
     """
     num, k = len(tastes), lists[0].shape[1]
-    of_tastes = RoundedVectors(np.empty(tastes.shape, np.int8), np.empty(num, np.float32), np.empty(num, np.float32))
-    round_vectors(tastes, rounding[0], of_tastes)
-    kept = nothing_kept(slacks_of(of_tastes.errors, rounding[1]), k)
+    of_tastes = round_vectors(tastes)
+    kept = nothing_kept(slacks_of(of_tastes.errors, error), k)
     num_sunk = 0
     for first in range(0, len(items), _TRACKS):
         steps = rounded.steps[first : first + _TRACKS]

@@ -59,13 +59,13 @@ class Block(NamedTuple):
     """The rounded scores of B tracks, not yet multiplied.
 
     Attributes:
-        products: int32 (A, B), of the codes of tastes and tracks.
+        products: int32 or float32 (A, B), of the codes of tastes and tracks.
         steps: float32 (B,), of the tracks.
         taste_steps: float32 (A,).
         first_track: the others follow it.
     """
 
-    products: NDArray[np.int32]
+    products: NDArray[np.int32] | NDArray[np.float32]
     steps: NDArray[np.float32]
     taste_steps: NDArray[np.float32]
     first_track: int
@@ -131,7 +131,10 @@ def take_best(
 
 @compiled_sums
 def _take_maxima(
-    products: NDArray[np.int32], steps: NDArray[np.float32], taste_step: np.float32, maxima: NDArray[np.float32]
+    products: NDArray[np.int32] | NDArray[np.float32],
+    steps: NDArray[np.float32],
+    taste_step: np.float32,
+    maxima: NDArray[np.float32],
 ) -> None:
     """Take the highest score of each group."""
     num = len(maxima)

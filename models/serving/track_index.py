@@ -15,10 +15,9 @@ from typing import Final, NamedTuple, Self
 import torch
 from torch import Tensor
 
-from models.serving.rounded import RoundedVectors
+from models.serving.rounded import round_vectors
 
 BLOCK: Final = 64
-LARGEST_CODE: Final = 127
 NO_TRACK: Final = -1
 
 _LAID_OUT_AT_ONCE: Final = 1 << 16
@@ -61,7 +60,7 @@ class TrackIndex(NamedTuple):
         steps = torch.zeros(num_blocks * BLOCK)
         for part in torch.split(torch.arange(len(order)), _LAID_OUT_AT_ONCE):
             ways = items[order[part]] - centroids[of_order[part]]
-            rounded = RoundedVectors.of(ways.numpy(), LARGEST_CODE)
+            rounded = round_vectors(ways.numpy())
             codes[places[part] // BLOCK, :, places[part] % BLOCK] = torch.from_numpy(rounded.codes)
             steps[places[part]] = torch.from_numpy(rounded.steps)
         return cls(centroids, starts, tracks.view(-1, BLOCK), codes, steps.view(-1, BLOCK))

@@ -147,7 +147,7 @@ def _grown(options: argparse.Namespace) -> tuple[Tensor, Tensor]:
 
 def _exact(items: Tensor) -> Iterator[Found]:
     stage = RoundedFirstStage(items)
-    yield Found("every track, int8", lambda tastes: stage.best(tastes, NUM).tracks.numpy())
+    yield Found("every track", lambda tastes: stage.best(tastes, NUM).tracks.numpy())
 
 
 def _index(items: Tensor) -> Iterator[Found]:

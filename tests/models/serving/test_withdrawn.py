@@ -35,7 +35,11 @@ def exact(items: Tensor) -> FirstStage:
 
 
 def rounded(items: Tensor) -> FirstStage:
-    return RoundedFirstStage(items)
+    return RoundedFirstStage(items, torch.int8)
+
+
+def unrounded(items: Tensor) -> FirstStage:
+    return RoundedFirstStage(items, torch.float32)
 
 
 def indexed(items: Tensor) -> FirstStage:
@@ -54,7 +58,7 @@ def nothing(num_anchors: int, num: int) -> Best:
     return Best(torch.full((num_anchors, num), -1), torch.full((num_anchors, num), -torch.inf))
 
 
-@pytest.mark.parametrize("first_stage_of", [exact, rounded, indexed])
+@pytest.mark.parametrize("first_stage_of", [exact, rounded, unrounded, indexed])
 @settings(deadline=None, max_examples=40)
 @given(
     num_anchors=st.sampled_from([1, 2, 66]),
