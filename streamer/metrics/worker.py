@@ -28,7 +28,8 @@ class WorkerMetrics(ProcessMetrics):
         entry_causes: why records of the catalogue are refused, each counted from 0.
 
     Attributes:
-        lag_plays_total: records of all owned partitions that are not yet applied; NaN while that is unknown.
+        lag_plays_total: records of all owned partitions that are not yet applied; NaN while that is unknown, as it is
+            of partitions that are being handed over or recovered.
         lag_seconds_most: age of the last play applied to the partition that is furthest behind; NaN likewise.
     """
 

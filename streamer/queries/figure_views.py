@@ -49,12 +49,14 @@ def read_figures(shown: Figures) -> Seconds:
 
 def _columns(seconds: Seconds) -> dict[str, tuple[Any, ...]]:
     """Return the columns that are shown, by name."""
-    plays, batches = (np.where(seconds[name], seconds[name], np.nan) for name in ("plays", "batches"))
+    plays, batches, step_cpu_us = (
+        np.where(seconds[name], seconds[name], np.nan) for name in ("plays", "batches", "step_cpu_us")
+    )
     derived = {
         "latency_p50_ms": percentile_ms(seconds["latencies"], 0.5),
         "latency_p99_ms": percentile_ms(seconds["latencies"], 0.99),
         "batch_plays": seconds["plays"] / batches,
-        "step_cpu_us": seconds["step_cpu_us"] / plays,
+        "step_cpu_us": step_cpu_us / plays,  # without a release, plays take no step
     }
     given = {name: seconds[name] for name in _SHOWN}
     return {name: tuple(column.tolist()) for name, column in (given | derived).items()}

@@ -110,6 +110,8 @@ class Watch:
             {number: self._worker.answering.table.num_listeners(number) for number in marks},
             standby_lags(app),
         )
+        if not is_ready(app):  # which partitions it answers is not known, so neither is what waits in them
+            metrics.lag_plays_total = metrics.lag_seconds_most = math.nan
         unreadable = {number: bool(app.unreadable.complaint((self._source_topic, number))) for number in marks}
         metrics.show_unreadable(unreadable)
         progress: dict[object, tuple[int, float]] = {

@@ -47,6 +47,13 @@ def test_what_nobody_knows_of_an_idle_second_is_null() -> None:
     assert shown.plays_per_s == 0
 
 
+def test_plays_that_took_no_step_have_no_cost_of_one() -> None:
+    seconds = busy_and_idle()
+    seconds["step_cpu_us"] = 0
+
+    assert np.isnan(figures(seconds[:1]).step_cpu_us or 0)
+
+
 def test_every_column_of_a_history_is_that_of_the_figures() -> None:
     seconds = busy_and_idle()
     columns = history(seconds)

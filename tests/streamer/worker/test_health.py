@@ -1,3 +1,4 @@
+import math
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,14 @@ async def test_a_worker_that_owns_nothing_shows_no_partition(watch: Watch) -> No
     assert registry.get_sample_value("refrain_partitions_owned") == 0
     assert registry.get_sample_value("refrain_recovery_remaining_records") == 0
     assert registry.get_sample_value("refrain_lag_plays", {"partition": "0"}) is None
+
+
+async def test_what_waits_is_unknown_until_partitions_are_answered(watch: Watch) -> None:
+    await watch._look()
+
+    metrics = watch._worker.answering.metrics
+    assert math.isnan(metrics.lag_plays_total)
+    assert math.isnan(metrics.lag_seconds_most)
 
 
 @pytest.mark.parametrize(
