@@ -90,9 +90,11 @@ class Queries:
             return answer
         return _json(answer)
 
-    async def _refuse(self, _: web.Request) -> web.Response:
+    async def _refuse(self, request: web.Request) -> web.Response:
         self.metrics.count("other", STATUSES["not_found"], None)
-        return _refusal(Problem("not_found", "there is no such question; /api/v1/openapi.json lists all"))
+        methods = [route.method for route in self.routes if route.path == request.path]
+        remedy = f"ask it by {' or '.join(methods)}" if methods else "/api/v1/openapi.json lists all"
+        return _refusal(Problem("not_found", f"there is no such question by {request.method}; {remedy}"))
 
 
 async def _call(route: Route, asked: Asked[msgspec.Struct]) -> object:
@@ -125,6 +127,8 @@ async def _body(request: web.Request) -> bytes:
             return await request.read()
     except TimeoutError as exc:
         raise QueryError("bad_request", f"the body did not arrive within {_MAX_READ_S:.0f} s") from exc
+    except web.RequestPayloadError as exc:
+        raise QueryError("bad_request", "the body is not what its Content-Encoding says, or was cut off") from exc
     except web.HTTPRequestEntityTooLarge as exc:
         raise QueryError("too_large", f"the body is larger than {MAX_BODY_BYTES} bytes; ask for less at once") from exc
 

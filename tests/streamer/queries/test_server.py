@@ -25,6 +25,9 @@ from tests.until import until
 
 PATH: Final = "/api/v1/pick"
 
+#: Of a body that is not compressed.
+_PRETENDED: Final = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+
 
 class Pick(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     user_id: str
@@ -67,6 +70,7 @@ async def test_a_question_is_decoded_and_its_answer_is_json_that_nobody_keeps() 
         ({"data": b"\xff\xfe", "headers": {"Content-Type": "application/json"}}, 400, "bad_request"),
         ({"data": b'{"user_id":"\\ud800"}', "headers": {"Content-Type": "application/json"}}, 400, "bad_request"),
         ({"data": b'{"user_id":"u"}', "headers": {"Content-Type": "text/plain"}}, 400, "bad_request"),
+        ({"data": b"{}", "headers": _PRETENDED}, 400, "bad_request"),
         ({"data": {"user_id": "u"}}, 400, "bad_request"),  # a form, as any page may send it
         ({"json": {}}, 400, "bad_request"),
         ({"json": {"user_id": 5}}, 400, "bad_request"),
@@ -127,6 +131,7 @@ async def test_what_is_not_in_the_table_is_not_found() -> None:
             answer = await asker.ask(method, path)
 
             assert (answer.status, answer.code) == (404, "not_found")
+            assert ("ask it by POST" in answer.body.decode()) == (path == PATH)
         assert asker.counted("other", 404) == 4
 
 
