@@ -8,12 +8,16 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from streamer.errors import SettingsError
 
 logger = logging.getLogger(__name__)
+
+_failures: Final = logging.getLogger(f"{__name__}.failures")
+_failures.addFilter(lambda record: not _is_no_http(record))
 
 #: Says what is wrong, briefly; empty if nothing is.
 Complaint = Callable[[], str]
@@ -57,7 +61,9 @@ class WebServer:
         app.router.add_get("/readyz", _answer_with(unready, remark))
         if extend:
             extend(app)
-        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=_SHUTDOWN_S)
+        self._runner = web.AppRunner(
+            app, access_log=None, handler_cancellation=True, shutdown_timeout=_SHUTDOWN_S, logger=_failures
+        )
 
     async def start(self) -> int:
         """Start serving; return the port.
@@ -104,6 +110,11 @@ def _not_served(host: str, port: int, error: OSError) -> SettingsError:
         f"nothing can be served at {host}, port {port}: {cause}; set REFRAIN_WEB_HOST and REFRAIN_WEB_PORT (worker) or "
         "REFRAIN_TRAINER_WEB_PORT (trainer) to an address that is free"
     )
+
+
+def _is_no_http(record: logging.LogRecord) -> bool:
+    """Whether somebody sent what is no HTTP: they hear of it, and must not fill the log."""
+    return bool(record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 def _answer_with(complaint: Complaint, remark: Complaint) -> Callable[[web.Request], Awaitable[web.Response]]:

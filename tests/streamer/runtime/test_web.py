@@ -1,9 +1,12 @@
+import asyncio
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry, Counter
+from yarl import URL
 
 from streamer.runtime.web import WebServer
 
@@ -54,6 +57,18 @@ async def test_a_complaint_appears_on_its_own_page_as_long_as_it_holds(process: 
     assert (await get(f"{process.url}/readyz"))[:2] == (503, "recovering\n")
     process.unhealthy = ""
     assert (await get(f"{process.url}/healthz"))[0] == 200
+
+
+async def test_what_is_no_http_is_refused_and_fills_no_log(process: Process, caplog: pytest.LogCaptureFixture) -> None:
+    address = URL(process.url)
+
+    for line in (b"GET /metrics HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n", b"GET \x00 HTTP/9\r\n\r\n"):
+        reader, writer = await asyncio.open_connection(address.host, address.port)
+        writer.write(line)
+        assert (await reader.readline()).startswith(b"HTTP/1.0 400")
+        writer.close()
+
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 async def test_a_stopped_server_no_longer_answers() -> None:
