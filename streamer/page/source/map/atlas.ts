@@ -1,6 +1,6 @@
 /** The atlas: the layout that a release has, its regions, and a grid to find tracks by, as a worker answers them. */
 import { ask, respond } from "../api";
-import type { Bounds } from "./camera";
+import { type Bounds, PLANE } from "./camera";
 import { type Grid, buildGrid } from "./grid";
 import { type Layout, readLayout } from "./layout";
 import type { Region } from "./scene";
@@ -15,7 +15,6 @@ export interface Atlas {
 
 const OUTLIERS = 0.003; // of all tracks, left out on each side
 
-
 /** Load the atlas of the release that answers. Throws a QueryError; `no_map` where the release has none. */
 export async function loadAtlas(stop: AbortSignal): Promise<Atlas> {
   const [response, regions] = await Promise.all([
@@ -28,7 +27,7 @@ export async function loadAtlas(stop: AbortSignal): Promise<Atlas> {
 
 function boundsOf({ xs, ys }: Layout): Bounds {
   const [across, up] = [xs, ys].map((all) => all.filter((one) => !Number.isNaN(one)).sort()) as [Float32Array, Float32Array];
-  if (across.length === 0) return { left: -1, right: 1, bottom: -1, top: 1 };
+  if (across.length === 0) return PLANE;
   const [low, high] = [Math.floor(across.length * OUTLIERS), Math.ceil(across.length * (1 - OUTLIERS)) - 1];
   return { left: across[low]!, right: across[high]!, bottom: up[low]!, top: up[high]! };
 }

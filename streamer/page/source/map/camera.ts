@@ -33,6 +33,9 @@ export interface Insets {
 
 export const UNCOVERED: Insets = { left: 0, right: 0, top: 0, bottom: 0 };
 
+/** Where all tracks are. */
+export const PLANE: Bounds = { left: -1, right: 1, bottom: -1, top: 1 };
+
 const MAX_SCALE = 40_000; // at which neighbours among 100,000 tracks are a thumb's width apart
 const MARGIN = 0.04; // of the window, around what is fitted into it
 
@@ -81,7 +84,7 @@ export function around(points: Iterable<Point>): Bounds {
     bottom = Math.min(bottom, y);
     top = Math.max(top, y);
   }
-  return left > right ? { left: -1, right: 1, bottom: -1, top: 1 } : { left, right, bottom, top };
+  return left > right ? PLANE : { left, right, bottom, top };
 }
 
 /** Bounds at least `least` units wide and high, with the same middle. */
@@ -108,21 +111,20 @@ export function zoomAt(camera: Camera, window: Size, pixel: Point, factor: numbe
 }
 
 export interface Limits {
-  readonly bounds: Bounds;
   readonly least: number;
   readonly most: number;
 }
 
-/** How far the camera may go in a window: a little further out than all of the plane, and in to single tracks. */
+/** How far the camera may go in a window: a little further out than the bounds of the map, and in to single tracks. */
 export function limitsOf(bounds: Bounds, window: Size): Limits {
-  return { bounds, least: fit(bounds, window).scale * 0.7, most: MAX_SCALE };
+  return { least: fit(bounds, window).scale * 0.7, most: MAX_SCALE };
 }
 
-/** The nearest camera within the limits: its middle stays on the plane. */
-export function within(camera: Camera, { bounds, least, most }: Limits): Camera {
+/** The nearest camera within the limits: its middle stays on the plane, and can be any track, also beyond the bounds. */
+export function within(camera: Camera, { least, most }: Limits): Camera {
   return {
-    x: Math.min(Math.max(camera.x, bounds.left), bounds.right),
-    y: Math.min(Math.max(camera.y, bounds.bottom), bounds.top),
+    x: Math.min(Math.max(camera.x, PLANE.left), PLANE.right),
+    y: Math.min(Math.max(camera.y, PLANE.bottom), PLANE.top),
     scale: Math.min(Math.max(camera.scale, least), most),
   };
 }

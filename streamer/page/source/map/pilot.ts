@@ -17,7 +17,7 @@ export class Pilot {
   #flight: { readonly way: Flight; readonly beganMs: number } | null = null;
   #velocity: Point = [0, 0];
 
-  /** @param bounds what the whole map is */
+  /** @param bounds what the whole map is: where nearly all tracks are */
   constructor(bounds: Bounds) {
     this.#bounds = bounds;
   }

@@ -60,6 +60,15 @@ test("a track at the edge of the map is looked at beside what covers the window"
   ok(Math.abs(x - pilot.middle()[0]) < 1e-6 && Math.abs(y - pilot.middle()[1]) < 1e-6);
 });
 
+test("a track beyond what the whole map shows is looked at all the same", () => {
+  const pilot = new Pilot({ left: -0.5, right: 0.5, bottom: -0.5, top: 0.5 });
+  pilot.resize({ width: 1000, height: 600 });
+  pilot.move(pilot.closeTo([0.9, -1]));
+
+  const [x, y] = pilot.toScreen([0.9, -1]);
+  ok(Math.abs(x - pilot.middle()[0]) < 1e-6 && Math.abs(y - pilot.middle()[1]) < 1e-6);
+});
+
 test("a window that changes shows the same middle as large as before", () => {
   const pilot = new Pilot({ left: -1, right: 1, bottom: -1, top: 1 });
   pilot.resize({ width: 800, height: 600 });
