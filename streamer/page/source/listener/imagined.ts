@@ -1,9 +1,10 @@
 /** What if: plays that are added or removed in the browser, and the lists that the worker computes on a copy. */
 import { useSignal, useSignalEffect } from "@preact/signals";
 import type { ReadonlySignal } from "@preact/signals";
-import { useMemo } from "preact/hooks";
+import { useEffect, useMemo } from "preact/hooks";
 import { ask } from "../api";
 import type { ListenerView, WhatIf } from "../contract";
+import { Asking } from "./asking";
 
 export interface Imagined {
   /** Ids of tracks, in the order in which they would come after the latest play. */
@@ -27,20 +28,20 @@ export function useImagined(view: ReadonlySignal<ListenerView | null>): Imagined
   const answer = useSignal<WhatIf | null>(null);
   const error = useSignal<unknown>(null);
   const tookMs = useSignal<number | null>(null);
+  const asking = useMemo(() => new Asking(imagine), []);
+  useEffect(() => () => asking.end(), []);
 
   useSignalEffect(() => {
     const user = view.value?.user_id;
     const remembered = new Set(view.value?.plays.map(({ number }) => number));
     const gone = [...removed.value].filter((number) => remembered.has(number));
     if (!user || (!gone.length && !added.value.length)) {
+      asking.end();
       answer.value = null;
       error.value = null;
-      return undefined;
+      return;
     }
-    const stop = new AbortController();
-    const body = { user_id: user, added: added.value.map((track_id) => ({ track_id })), removed: gone };
-    void imagine(body, stop.signal);
-    return () => stop.abort();
+    asking.ask({ user_id: user, added: added.value.map((track_id) => ({ track_id })), removed: gone });
   });
 
   async function imagine(body: object, stop: AbortSignal): Promise<void> {
