@@ -11,7 +11,7 @@ const ROW = 30;
 
 export function Comparison({ before, after }: { before: ShownList; after: ShownList }) {
   const list = useRef<HTMLOListElement>(null);
-  useFlip(list, true);
+  useFlip(list);
   const moves = movesOf(before.tracks, after.tracks);
   const gone = leftOf(before.tracks.slice(0, SHOWN), after.tracks);
   const ids = new Set(gone.map(({ track_id }) => track_id));

@@ -1,5 +1,5 @@
 /** A list of a listener, best first: rows move as it changes, and open to show why. */
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useMemo, useRef, useState } from "preact/hooks";
 import type { ShownList, ShownTrack } from "../contract";
 import { type Move, movesOf } from "../listener/moves";
 import { useFlip } from "./flip";
@@ -15,7 +15,7 @@ export function Ranking({ list }: { list: ShownList }) {
   const rows = useRef<HTMLOListElement>(null);
   const [opened, setOpened] = useState<string | null>(null);
   const moves = useMoves(list.tracks);
-  useFlip(rows, true);
+  useFlip(rows);
   const [isWhole, setIsWhole] = useState(false);
   const shown = isWhole ? list.tracks : list.tracks.slice(0, SHOWN);
   const scores = shown.map(({ score }) => score);
@@ -56,9 +56,10 @@ function Row({ track, rank, move, share, isOpen, onToggle }:
 
 /** Moves since the list was last another one; a list that is drawn again alike keeps them. */
 function useMoves(tracks: readonly ShownTrack[]): Map<string, Move> {
-  const [state, setState] = useState<{ tracks: readonly ShownTrack[]; moves: Map<string, Move> }>({ tracks, moves: new Map() });
-  useEffect(() => {
-    setState((before) => (before.tracks === tracks ? before : { tracks, moves: movesOf(before.tracks, tracks) }));
+  const before = useRef(tracks);
+  return useMemo(() => {
+    const moves = movesOf(before.current, tracks);
+    before.current = tracks;
+    return moves;
   }, [tracks]);
-  return state.moves;
 }
