@@ -1,5 +1,5 @@
 /** The shell: what is around every view, and the stream of events that all of them draw from. */
-import { options, render } from "preact";
+import { render } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { AccessDialog, needsToken, openAccess, readAccess } from "./access";
 import { hashOf } from "./format";
@@ -14,9 +14,6 @@ import { Listener } from "./views/listener";
 import { MapOfTaste } from "./views/map";
 import { Now } from "./views/now";
 import { Releases } from "./views/releases";
-
-// However many plays arrive, the page is drawn once a frame.
-options.debounceRendering = requestAnimationFrame;
 
 const TITLES: Record<ViewName, string> = {
   now: "Now", listener: "Listener", map: "Map", releases: "Releases", letters: "Dead letters",

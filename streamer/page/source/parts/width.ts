@@ -8,9 +8,13 @@ export function useWidth(element: RefObject<HTMLElement | null>): number {
     const shown = element.current;
     if (!shown) return undefined;
     setWidth(shown.clientWidth);
-    const observer = new ResizeObserver(() => setWidth(shown.clientWidth));
+    let frame = 0;
+    const observer = new ResizeObserver(() => {
+      cancelAnimationFrame(frame);
+      frame = requestAnimationFrame(() => setWidth(shown.clientWidth)); // at once, what is drawn could change it again
+    });
     observer.observe(shown);
-    return () => observer.disconnect();
+    return () => { cancelAnimationFrame(frame); observer.disconnect(); };
   }, [element]);
   return width;
 }
