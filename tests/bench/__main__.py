@@ -49,6 +49,7 @@ SECTIONS: Final = {
     "whole job": _module("peers", limit_s=1200.0),
     "latency": _module("latency"),
     "open pages": _module("pages", limit_s=900.0),
+    "browsing": _module("browsing", limit_s=900.0),
     "listeners": _module("listeners", limit_s=1500.0),
     "taking up": _module("taking_up"),
     "training": _module("training", "--plays", "1000000", "--batches", "30"),

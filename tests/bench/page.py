@@ -99,6 +99,28 @@ def _open_pages(figures: Figures) -> Table:
     return Table(remark, ("", "us of CPU a play", "of a core for the pages"), rows, 1)
 
 
+def _browsing(figures: Figures) -> Table:
+    names = {"now": "Now", "listener": "a listener who plays twice a second", "map": "the map while it moves"}
+    spreads = {
+        "first paint": figures["first_paint_ms"],
+        "what if, from the click to both lists": figures["what_if"]["lists_ms"],
+        **{f"frames of {title}": figures[view]["frame_ms"] for view, title in names.items()},
+    }
+    rows = [(f"{name}, ms", *(spread[of] for of in ("min", "median", "max"))) for name, spread in spreads.items()]
+    late = ", ".join(
+        f"{figures[view]['late']} of {figures[view]['frames']} of {title}" for view, title in names.items()
+    )
+    cpu = ", ".join(f"{figures[view]['of_a_core']:.1%} for {title}" for view, title in names.items())
+    task = ", ".join(f"{figures[view]['longest_task_cpu_ms']} ms for {title}" for view, title in names.items())
+    remark = (
+        "Headless Chromium without a graphics processor, beside Kafka and two workers that answer "
+        f"{figures['plays_per_s']} plays/s, all on these cores. The page loads {figures['bytes']['total']:,} bytes. "
+        f"Its main thread takes, of a core: {cpu}; its longest task, in CPU: {task}. Frames above 25 ms: {late}. "
+        f"A worker says that a what if took it {figures['what_if']['worker_ms']} ms."
+    )
+    return Table(remark, ("", "least", "median", "most"), rows)
+
+
 def _listeners(figures: Figures) -> Table:
     rows = [
         (
@@ -175,7 +197,8 @@ _FROM: Final = {"store": "the store", "own copy": "its own copy"}
 
 _TABLES: Final[Mapping[str, Callable[[Figures], Table]]] = {
     "step": _step, "stream": _stream, "whole job": _whole_job, "latency": _latency, "open pages": _open_pages,
-    "listeners": _listeners, "taking up": _taking_up, "training": _training, "counting": _counting,
+    "browsing": _browsing, "listeners": _listeners, "taking up": _taking_up, "training": _training,
+    "counting": _counting,
 }  # fmt: skip
 
 
