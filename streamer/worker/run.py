@@ -29,7 +29,7 @@ from streamer.worker.app import Worker, create_worker, needs_of
 from streamer.worker.beside import Beside, create_beside
 from streamer.worker.engine import Engine
 from streamer.worker.health import Watch
-from streamer.worker.warmup import warm_up
+from streamer.worker.warmup import warm_up, warm_up_views
 
 logger = logging.getLogger(__name__)
 
@@ -107,6 +107,7 @@ async def _start(settings: Settings, engine: Engine | None, past: Past) -> _Runn
     await worker.app.start()
     if settings.page == "on":
         beside.names.start()  # after all that plays wait for
+        tasks.append(asyncio.ensure_future(beside.listening.sideline.run(warm_up_views)))
     return _Running(worker, contact, beside, web, tasks)
 
 

@@ -69,6 +69,31 @@ assert before == {name: list(kernel.signatures) for name, kernel in kernels.item
 """
 
 
+OF_A_VIEW = """
+import sys
+from pathlib import Path
+from models.serving import compiled_attribution, compiled_leaving_out, leaving_out
+from models.serving.reasons import explain
+from models.serving.step import step
+from streamer.bench.world import make_listeners, make_recommender, released
+from streamer.worker.warmup import warm_up_views
+
+kernels = [compiled_attribution.attribute_scores, compiled_leaving_out.fold_without, leaving_out._add_terms]
+warm_up_views()
+before = [list(kernel.signatures) for kernel in kernels]
+recommender = released(make_recommender(6000, max_neighbours=20, index_above=75_000), Path(sys.argv[1])).recommender
+listener = make_listeners(recommender, 1)
+explain(recommender, listener, [ranked.rows[0] for ranked in step(recommender, listener).ranked])
+assert all(len(each) == 1 for each in before), before
+assert before == [list(kernel.signatures) for kernel in kernels]
+"""
+
+
+@pytest.mark.long
+def test_a_view_finds_its_kernels_compiled_for_its_types(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", OF_A_VIEW, str(tmp_path)], check=True)
+
+
 @pytest.mark.long
 def test_a_batch_finds_every_kernel_compiled_for_its_types() -> None:
     subprocess.run([sys.executable, "-c", PROGRAM], check=True)
