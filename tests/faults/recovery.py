@@ -26,68 +26,24 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.request import urlopen
 
-import numpy as np
-import rocksdict
 from aiokafka import AIOKafkaProducer
 
-from models.config import NUM_COUNTED, RING_SIZE, NetworkConfig
 from streamer.local.devkafka import DevKafka
 from streamer.settings import Settings
-from streamer.wire.changelog import listener_key
-from streamer.wire.state import States
-from tests.builders import records_of
 from tests.faults.conftest import TinyRelease, save_tiny_release
 from tests.faults.harness import SESSION_TIMEOUT_S, Deployment, deploy
-from tests.faults.load import EPOCH_MS, NUM_PARTITIONS, TRACKS
+from tests.faults.load import NUM_PARTITIONS, TRACKS
 from tests.faults.probe import Probe, play_of, probing
 from tests.faults.process import WorkerProcess
+from tests.faults.recovery_report import REPORT, ROLLING_TITLE, missed, to_markdown
 from tests.faults.selfreport import lines, replays, standby_lags
+from tests.faults.state_sizes import compact, size_of, size_with_full_rings
 from tests.until import until
 
 _LISTENERS: Final = 100_000
 
-REPORT: Final = Path(__file__).parents[2] / "docs" / "recovery.md"
-
-#: Where the part of the report begins that tests/faults/rolling.py writes.
-ROLLING_TITLE: Final = "\n## What a rolling restart costs\n"
-
 #: As in production, with the default heartbeat, so that the group notices a loss as soon as it would there.
 _SETTINGS: Final = {"ANSWER": "latest", "MAX_BATCH_PLAYS": "2000", "HEARTBEAT_S": str(Settings().heartbeat_s)}
-
-#: The promised times, seconds; for a takeover, beyond the session timeout.
-_GOALS_S: Final = {"warm disk": 3.0, "wiped disk": 10.0, "taken over by a standby": 3.0}
-
-_HEAD: Final = """\
-# How quickly a lost worker is replaced
-
-Written by `make recovery`: workers with default settings and a network of 128 units on a real Kafka, all on one machine
-({cores} cores, a load of {load:.0f}), {listeners:,} listeners in {partitions} partitions, each with a real state.
-A worker is killed with SIGKILL while a probe plays on every partition twenty times a second. The time runs from the
-kill until the last of the worker's partitions has answered a play sent after it, as a reader of committed records sees
-it. The gap is the longest time without any answer on one of these partitions; the other's gap is the same for the
-partitions that the other worker owned throughout. Records read are those of the changelog before partitions started.
-
-"""
-
-_COLUMNS: Final = (
-    *("", "listeners", "kill to answers, s", "session timeout, s", "beyond it, s", "goal, s", "gap, s"),
-    *("the other's gap, s", "records read"),
-)
-
-_TAIL: Final = """
-A worker that restarts under its own REFRAIN_INSTANCE_ID rejoins at once, whatever its session: the group gives it the
-partitions it had, and the others do not notice. A worker that does not come back is missed when its session expires;
-the others learn of it at most REFRAIN_HEARTBEAT_S later. The workers above are forked from a process that has imported
-everything; one started as `python -m streamer worker` took {cold_ready_s:.1f} s until it was ready,
-{cold_import_s:.1f} s of it for imports.
-
-| bytes per listener | |
-|---|--:|
-| on disk, as a worker leaves it | {disk_bytes_per_listener:,} |
-| on disk, compacted | {compacted_disk_bytes_per_listener:,} |
-| on disk, compacted, with a full ring of 64 and {num_counted} other tracks counted | {full_disk_bytes_per_listener:,} |
-| in the changelog, compacted: one record per listener | {changelog_bytes_per_listener:,} |
-"""
 
 # -- the figures
 
@@ -139,11 +95,6 @@ def phases_of(worker: WorkerProcess, since_ms: float) -> dict[str, float]:
         for line in lines(worker, since_ms)
         if not line.text.startswith(("[", "opening"))  # Faust's
     }
-
-
-def size_of(directory: Path, pattern: str = "**/*") -> int:
-    """Return the total size of the files below a directory, in bytes."""
-    return sum(path.stat().st_size for path in directory.glob(pattern) if path.is_file())
 
 
 # -- the runs
@@ -237,46 +188,6 @@ def _is_up(url: str) -> bool:
         return False
 
 
-def compact(directory: Path) -> None:
-    """Compact each store fully."""
-    for path in directory.glob("**/listeners-*.db"):
-        options = rocksdict.Options(raw_mode=True)
-        store = rocksdict.Rdict(str(path), options)
-        store.compact_range(None, None)
-        store.close()
-
-
-def size_with_full_rings(directory: Path, listeners: int = 5_000) -> int:
-    """Return the bytes per listener on a compacted disk, with ring and counts full of random tracks."""
-    rng = np.random.default_rng(1)
-    shape, counted = (listeners, RING_SIZE), (listeners, NUM_COUNTED)
-    ones, times_ms = np.ones(listeners, np.int64), np.sort(rng.integers(1 << 36, size=shape)) + EPOCH_MS
-    states = States(
-        release_key=ones.astype(np.uint64),
-        promoted_at_ms=ones,
-        plays_folded=ones * 70,
-        plays_seen=ones * 70,
-        repeats_seen=ones,
-        source_offset=rng.integers(1 << 40, size=listeners),
-        played_at_ms=times_ms[:, -1],
-        ring_track_keys=rng.integers(1 << 63, size=shape).astype(np.uint64),
-        ring_played_at_ms=times_ms,
-        ring_contexts=rng.integers(4, size=shape).astype(np.uint8),
-        ring_bits=rng.integers(4, size=shape).astype(np.uint8),
-        counted_track_keys=rng.integers(1 << 63, size=counted).astype(np.uint64),
-        counts=rng.uniform(0.1, 9, counted).astype(np.float32),
-        hidden=np.tanh(rng.normal(size=(listeners, NetworkConfig().hidden_size))).astype(np.float32),
-        said=np.zeros((listeners, 0), np.uint32),
-    )
-    path = directory / "listeners-0.db"
-    store = rocksdict.Rdict(str(path), rocksdict.Options(raw_mode=True))
-    for number, record in enumerate(records_of(states)):
-        store.put(listener_key(f"u{number}".encode()), record)
-    store.close()
-    compact(directory)
-    return round(size_of(path) / listeners)
-
-
 async def measure(listeners: int, directory: Path) -> dict[str, Any]:
     """Do all runs, one after the other, on the same states."""
     release = save_tiny_release(directory / "releases", seed=1, tracks=TRACKS, hidden_size=128)
@@ -320,33 +231,6 @@ async def _measure(deployment: Deployment, kafka: DevKafka, release: TinyRelease
         "full_disk_bytes_per_listener": full_bytes,
         "changelog_bytes_per_listener": round(changelog_bytes / listeners),
     }
-
-
-def to_markdown(measured: Mapping[str, Any]) -> str:
-    """Render the report."""
-    head = _HEAD.format(cores=os.cpu_count(), partitions=NUM_PARTITIONS, **measured)
-    head += f"| {' | '.join(_COLUMNS)} |\n|---{'|--:' * (len(_COLUMNS) - 1)}|\n"
-    rows = [_row(name, run) for name, run in measured["runs"].items()]
-    cold_s = measured["cold_start_s"]
-    tail = _TAIL.format(
-        cold_ready_s=cold_s["ready"], cold_import_s=cold_s["worker starts"], num_counted=NUM_COUNTED, **measured
-    )
-    return head + "".join(rows) + tail
-
-
-def _row(name: str, run: Mapping[str, Any]) -> str:
-    waited_s = 0.0 if run["others_gap_s"] is None else SESSION_TIMEOUT_S
-    goal_s = f"{_GOALS_S[name]:.0f}" if name in _GOALS_S else ""
-    others = "" if run["others_gap_s"] is None else f"{run['others_gap_s']:.1f}"
-    seconds = f"{run['answered_s']:.1f} | {waited_s:.0f} | {max(0.0, run['answered_s'] - waited_s):.1f} | {goal_s}"
-    return f"| {name} | {run['listeners']:,} | {seconds} | {run['gap_s']:.1f} | {others} | {run['replayed']:,} |\n"
-
-
-def missed(measured: Mapping[str, Any]) -> list[str]:
-    """Return the runs that took longer than promised."""
-    runs = measured["runs"]
-    waits_s = {name: SESSION_TIMEOUT_S if runs[name]["others_gap_s"] is not None else 0.0 for name in _GOALS_S}
-    return [name for name, goal_s in _GOALS_S.items() if runs[name]["answered_s"] - waits_s[name] > goal_s]
 
 
 def _log(message: str) -> None:

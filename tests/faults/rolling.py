@@ -32,7 +32,8 @@ from tests.faults.harness import Deployment, deploy, start
 from tests.faults.ledger import Roll, loaded
 from tests.faults.load import NUM_PARTITIONS, TRACKS
 from tests.faults.process import WorkerProcess
-from tests.faults.recovery import REPORT, ROLLING_TITLE, fill
+from tests.faults.recovery import fill
+from tests.faults.recovery_report import REPORT, ROLLING_TITLE
 from tests.faults.selfreport import lines, standby_lags
 from tests.until import until, until_awaited
 
