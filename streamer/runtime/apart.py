@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
 from streamer.errors import BusyError
+from streamer.runtime.tasks import failing_alone
 from streamer.runtime.threads import call_unjoined
 
 _Result = TypeVar("_Result")
@@ -34,7 +35,7 @@ class Apart:
         Raises:
             BusyError: as many run as may.
             TimeoutError: it took longer than `limit_s` seconds.
-            Exception: what it raised.
+            Exception: what it raised, or a background task of a client that it made.
         """
         if not self._free.acquire(blocking=False):
             raise BusyError(f"{self._max_calls} others ask for something of this kind already; ask again later")
@@ -51,4 +52,4 @@ class Apart:
 
 async def _within(limit_s: float, call: Callable[[], Coroutine[Any, Any, _Result]]) -> _Result:
     async with asyncio.timeout(limit_s):
-        return await call()
+        return await failing_alone(call())

@@ -1,15 +1,23 @@
-"""Background tasks whose end nobody awaits: here it is heard, and ends the process.
+"""Background tasks whose end nobody awaits: here it is heard, and ends the process, or the question they work for.
 
 A task that dies unheard leaves a process that looks well and does nothing. Every task that must live as long as the
-process is started or watched here, those inside the Kafka clients too (`streamer.kafka.clients`).
+process is started or watched here, those inside the Kafka clients too (`streamer.kafka.clients`). Where such a client
+is made for a question, the question fails instead, and no play waits for a restart.
 """
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from contextvars import ContextVar
+from typing import Any, Final, NoReturn, TypeAlias, TypeVar
 
 from streamer.errors import ContractError
 from streamer.runtime.crash import crash, refuse
+
+_Result = TypeVar("_Result")
+_Failure: TypeAlias = asyncio.Future[NoReturn]
+
+#: Where failures go of tasks that are started or watched in this context; None: they end the process.
+_FAILURE: Final[ContextVar[_Failure | None]] = ContextVar("failure", default=None)
 
 
 def start_vital(work: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":
@@ -26,12 +34,39 @@ def watch_vital(task: "asyncio.Task[Any]", name: str) -> None:
         task: may be cancelled, or end by itself, without consequence: its owner has closed it.
         name: what the task does, for the last line of the log.
     """
+    failure = _FAILURE.get()
 
     def hear(ended: "asyncio.Task[Any]") -> None:
         if ended.cancelled() or (cause := ended.exception()) is None:
+            return
+        if failure is not None:
+            if not failure.done():
+                failure.set_exception(cause)
             return
         if isinstance(cause, ContractError):
             refuse(cause)
         crash(f"the {name} has failed; see the cause", cause)
 
     task.add_done_callback(hear)
+
+
+async def failing_alone(work: Coroutine[Any, Any, _Result]) -> _Result:
+    """Run work that the process does not need.
+
+    Raises:
+        Exception: what the work raised, or a task that it started or had watched; then the work is cancelled.
+    """
+    failure: _Failure = asyncio.get_running_loop().create_future()
+    token = _FAILURE.set(failure)
+    working = asyncio.ensure_future(work)  # its context is a copy of this one
+    _FAILURE.reset(token)
+    try:
+        either: set[asyncio.Future[Any]] = {working, failure}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if failure.done():
+            return await failure
+        return await working
+    finally:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)  # it closes its clients
+        failure.cancel()

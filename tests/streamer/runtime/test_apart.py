@@ -8,6 +8,7 @@ import pytest
 
 from streamer.errors import BusyError
 from streamer.runtime.apart import Apart
+from streamer.runtime.tasks import start_vital
 from tests.until import until
 
 
@@ -24,6 +25,26 @@ async def test_work_runs_in_another_thread_and_its_errors_are_the_callers() -> N
     with pytest.raises(ValueError, match="no"):
         await apart.run(60, fail)
     assert await apart.run(60, where)
+
+
+async def test_a_background_task_that_fails_costs_the_work_that_started_it_alone() -> None:
+    ended = list[str]()
+
+    async def fail() -> None:
+        raise ValueError("bad luck")
+
+    async def wait() -> None:
+        start_vital(fail(), "a task of a client")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("in order")
+
+    apart = Apart(1)
+    with pytest.raises(ValueError, match="bad luck"):
+        await apart.run(60, wait)
+    assert ended == ["in order"]
+    assert await apart.run(60, lambda: asyncio.sleep(0, "the next one"))
 
 
 async def test_work_whose_time_is_up_is_cancelled() -> None:
