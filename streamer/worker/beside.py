@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from models.release import Release
 from streamer.faust.app import is_ready, member_id, owned_partitions
 from streamer.kafka.connection import connection_of
 from streamer.kafka.follower import Follower
@@ -109,12 +108,9 @@ def create_listening(settings: Settings, worker: Worker, num_partitions: int) ->
     def answered() -> list[int]:
         return [tp.partition for tp in owned_partitions(app, settings.plays_topic)] if is_ready(app) else []
 
-    def champion() -> Release | None:
-        return answering.releases.champion.release if answering.releases.champion else None
-
     return Listening(
         table=answering.table,
-        champion=champion,
+        champion=answering.release,
         withdrawn=lambda: answering.withdrawals.keys,
         sizes=(settings.short_term_size, settings.long_term_size),
         heard_masked=HEARD_MASKED[settings.answer],

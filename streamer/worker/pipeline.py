@@ -13,6 +13,7 @@ from aiokafka import ConsumerRecord
 from numpy.typing import NDArray
 
 from models.plays.counts import CountMaps
+from models.release import Release
 from streamer.faust.table import ListenerTable
 from streamer.kafka.chunk import Chunk
 from streamer.kafka.fence import Fence
@@ -82,9 +83,13 @@ class Answering:
     traces: "Traces | None" = None
     latest: Latest = field(default_factory=Latest)
 
-    def release_id(self) -> str | None:
+    def release(self) -> Release | None:
         """Return the release that answers; None before the first."""
-        return self.releases.champion.release.release_id if self.releases.champion else None
+        return self.releases.champion.release if self.releases.champion else None
+
+    def release_id(self) -> str | None:
+        """Return its id."""
+        return release.release_id if (release := self.release()) else None
 
     async def answer_plays(self, chunks: AsyncIterator[Chunk]) -> None:
         """Answer every play, one complete batch after the other."""
