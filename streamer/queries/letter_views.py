@@ -2,14 +2,14 @@
 
 import base64
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from streamer.kafka.letters import Letter
 from streamer.letters.texts import beginning
 from streamer.wire.letters import as_headers
-from streamer.wire.views_letters import Encoding, LetterSource, LetterSummary, LetterView
+from streamer.wire.views_letters import Encoding, LetterSource, LetterSummary, LetterView, ShownLetter
 
 #: Of a key, and of a value, in a list.
 _SHORT_BYTES: Final = 200
@@ -25,17 +25,8 @@ def shorten(letter: Letter) -> Letter:
 
 def summarise(letter: Letter) -> LetterSummary:
     """Return a letter as it is listed."""
-    headers = letter.headers
     return LetterSummary(
-        partition=letter.place.partition,
-        offset=letter.place.offset,
-        cause=headers.error,
-        reason=headers.reason,
-        at=letter.at_ms,
-        source=_source(letter),
-        num_bytes=letter.num_bytes,
-        sent_again=letter.is_sent,
-        times_sent=headers.times_sent,
+        **_shown(letter),
         key=None if letter.key is None else beginning(letter.key, _SHORT_BYTES),
         value=None if letter.value is None else beginning(letter.value, _SHORT_BYTES),
     )
@@ -52,28 +43,32 @@ def show_letter(letter: Letter, refusal: str | None) -> LetterView:
     key, key_encoding = _content(letter.key)
     value, value_encoding = _content(letter.value)
     return LetterView(
-        partition=letter.place.partition,
-        offset=letter.place.offset,
-        cause=headers.error,
-        reason=headers.reason,
-        at=letter.at_ms,
-        source=_source(letter),
+        **_shown(letter),
         headers={name: text.decode() for name, text in as_headers(headers) if name != _PLAY_KEY},
         key=key,
         key_encoding=key_encoding,
         value=value,
         value_encoding=value_encoding,
-        num_bytes=letter.num_bytes,
         is_cut=headers.is_cut,
-        sent_again=letter.is_sent,
-        times_sent=headers.times_sent,
         refusal=refusal,
     )
 
 
-def _source(letter: Letter) -> LetterSource:
+def _shown(letter: Letter) -> dict[str, Any]:
+    """Return the fields that `ShownLetter` has."""
     headers = letter.headers
-    return LetterSource(headers.source_topic, headers.source_partition, headers.source_offset)
+    shown = ShownLetter(
+        partition=letter.place.partition,
+        offset=letter.place.offset,
+        cause=headers.error,
+        reason=headers.reason,
+        at=letter.at_ms,
+        source=LetterSource(headers.source_topic, headers.source_partition, headers.source_offset),
+        num_bytes=letter.num_bytes,
+        sent_again=letter.is_sent,
+        times_sent=headers.times_sent,
+    )
+    return {name: getattr(shown, name) for name in ShownLetter.__struct_fields__}
 
 
 def _content(content: bytes | None) -> tuple[str | None, Encoding]:

@@ -53,8 +53,8 @@ class LetterSource(msgspec.Struct, frozen=True):
     offset: int
 
 
-class LetterSummary(msgspec.Struct, frozen=True):
-    """A letter in a list."""
+class ShownLetter(msgspec.Struct, frozen=True):
+    """What is shown of a letter wherever it is."""
 
     partition: int
     offset: int
@@ -65,6 +65,11 @@ class LetterSummary(msgspec.Struct, frozen=True):
     num_bytes: Annotated[int, Meta(description="Of the value as it was received.")]
     sent_again: bool
     times_sent: Annotated[int, Meta(description="How often the play had been sent again before it was rejected.")]
+
+
+class LetterSummary(ShownLetter, frozen=True):
+    """A letter in a list."""
+
     key: Annotated[str | None, Meta(description="The beginning; what is no printable text is escaped.")]
     value: Annotated[str | None, Meta(description="The beginning; what is no printable text is escaped.")]
 
@@ -80,24 +85,15 @@ class LettersView(msgspec.Struct, frozen=True):
     foreign: Annotated[int, Meta(description="Records that are not from this version of Refrain.")]
 
 
-class LetterView(msgspec.Struct, frozen=True):
+class LetterView(ShownLetter, frozen=True):
     """A letter in full."""
 
-    partition: int
-    offset: int
-    cause: str
-    reason: str
-    at: _EpochMs
-    source: LetterSource
     headers: Annotated[dict[str, str], Meta(description="As on the topic, but `play-key`, which is `key` here.")]
     key: str | None
     key_encoding: Encoding
     value: str | None
     value_encoding: Encoding
-    num_bytes: int
     is_cut: Annotated[bool, Meta(description="Key or value is longer than what is left of it.")]
-    sent_again: bool
-    times_sent: int
     refusal: Annotated[str | None, Meta(description="Why it cannot be sent again now; null: a worker would accept it.")]
 
 
