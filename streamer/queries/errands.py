@@ -7,14 +7,15 @@ hears that within seconds.
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from aiohttp import web
 from aiokafka.errors import KafkaError, ProducerFenced
 
-from streamer.errors import AccessError, ContractError, QueryError
+from streamer.errors import AccessError, Code, ContractError, QueryError, RefrainError
 from streamer.kafka.access import check_access
 from streamer.kafka.connection import Connection
 from streamer.kafka.rights import Right
@@ -40,12 +41,14 @@ class Act:
     """Something that is changed.
 
     Attributes:
+        kind: of thing that is changed; acts of one kind would fence each other, so they come one after the other.
         what: is done.
         of: to what; names no listener.
         rights: that it takes.
         limit_s: seconds that it may take.
     """
 
+    kind: str
     what: str
     of: str
     rights: Sequence[Right]
@@ -63,6 +66,7 @@ class Errands:
     def __init__(self, connection: Connection, apart: Apart | None = None) -> None:
         self._connection = connection
         self._apart = apart or Apart(_MAX_ERRANDS)
+        self._acting = defaultdict[str, asyncio.Lock](asyncio.Lock)  # by kind of act
 
     async def look(self, rights: Sequence[Right], call: Callable[[], Coroutine[Any, Any, _Result]]) -> _Result:
         """Look at something.
@@ -96,7 +100,8 @@ class Errands:
         lost = f"it is not known whether that was done, after {act.limit_s:.0f} s; look again, repeating does no harm"
         outcome = "failed"
         try:
-            result = await self._run(act.rights, call, act.limit_s, lost)
+            async with self._acting[act.kind]:
+                result = await self._run(act.rights, call, act.limit_s, lost)
             outcome = say(result)
         except QueryError as exc:
             outcome = exc.code
@@ -130,3 +135,22 @@ class Errands:
                 await check_access(self._connection, rights)
         except TimeoutError as exc:
             raise QueryError("unavailable", _SILENT) from exc
+
+
+async def explaining(codes: Mapping[type[RefrainError], Code], answer: Awaitable[_Result]) -> _Result:
+    """Await an answer.
+
+    Args:
+        codes: of the errors that say why something cannot be done; the first that fits.
+        answer: to await.
+
+    Raises:
+        QueryError: one of them came.
+    """
+    try:
+        return await answer
+    except RefrainError as exc:
+        code = next((code for kind, code in codes.items() if isinstance(exc, kind)), None)
+        if code is None:
+            raise
+        raise QueryError(code, str(exc)) from exc

@@ -4,12 +4,11 @@ A question reads the newest records of the topic alone: counts and lists say so 
 with a letter is behind it in its partition, so that all of that is read where letters are named.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Final, TypeAlias, TypeVar
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, TypeAlias
 
-from streamer.errors import QueryError
+from streamer.errors import Code, QueryError, RefrainError
 from streamer.kafka.consumers import Rests
 from streamer.kafka.extent import Extent, TooFarBackError
 from streamer.kafka.rights import Right as KafkaRight
@@ -18,7 +17,7 @@ from streamer.letters.desk import Desk
 from streamer.letters.discarding import discard_letters, preview_discard
 from streamer.letters.listing import LATEST, Listing, Moment, find_letter, list_letters, moment_of
 from streamer.letters.redelivery import create_dispatch, send_again
-from streamer.queries.errands import Act, Errands
+from streamer.queries.errands import Act, Errands, explaining
 from streamer.queries.letter_views import shorten, show_letter, summarise
 from streamer.queries.routes import Asked, Right, Route
 from streamer.wire.letters import RecordId
@@ -44,7 +43,8 @@ _ACT_S: Final = 30.0
 
 _GONE: Final = "no dead letter is there; it was discarded, superseded, or its listener forgotten"
 
-_Answer = TypeVar("_Answer")
+_CODES: Final[Mapping[type[RefrainError], Code]] = {TooFarBackError: "conflict"}
+
 _Act: TypeAlias = Callable[[], Coroutine[Any, Any, LettersDone]]
 
 
@@ -70,7 +70,6 @@ class LetterQueries:
     desk: Desk
     errands: Errands
     rights: LetterRights
-    _acting: asyncio.Lock = field(default_factory=asyncio.Lock)  # two acts at once would fence each other
 
     async def list_newest(self, asked: Asked[LettersQuestion]) -> LettersView:
         """List the newest letters, and count all by cause."""
@@ -102,7 +101,7 @@ class LetterQueries:
             dispatch.admits(letter)
             return show_letter(letter, dispatch.reasons.get(place))
 
-        return await self.errands.look(self.rights.look, lambda: _explaining(show()))
+        return await self.errands.look(self.rights.look, lambda: explaining(_CODES, show()))
 
     async def send_again(self, asked: Asked[LettersNamed]) -> LettersDone:
         """Send letters again, each exactly once, as the command does."""
@@ -137,9 +136,8 @@ class LetterQueries:
     async def _act(
         self, what: str, choice: Choice, asked: Asked[Any], rights: Sequence[KafkaRight], call: _Act
     ) -> LettersDone:
-        act = Act(what, ",".join(map(str, choice.places)), rights, _ACT_S)
-        async with self._acting:
-            return await self.errands.act(act, asked.request, lambda: _explaining(call()), _say)
+        act = Act("letters", what, ",".join(map(str, choice.places)), rights, _ACT_S)
+        return await self.errands.act(act, asked.request, lambda: explaining(_CODES, call()), _say)
 
 
 def letter_routes(queries: LetterQueries) -> list[Route]:
@@ -155,13 +153,6 @@ def letter_routes(queries: LetterQueries) -> list[Route]:
         Route("POST", f"{of}/discard", Right.ACT, "Discard dead letters for ever.",
               queries.discard, question=LettersToDiscard, answers=LettersDone),
     ]  # fmt: skip
-
-
-async def _explaining(answer: Awaitable[_Answer]) -> _Answer:
-    try:
-        return await answer
-    except TooFarBackError as exc:
-        raise QueryError("conflict", str(exc)) from exc
 
 
 def _choice(letters: Sequence[LetterPlace]) -> Choice:

@@ -1,13 +1,12 @@
 """Questions about releases: which there are and what they are worth, promoting one, and rolling back."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias, TypeVar
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
 
-from streamer.errors import QueryError, ReleaseError, StoreError
+from streamer.errors import Code, RefrainError, ReleaseError, StoreError
 from streamer.kafka.rights import Right as KafkaRight
-from streamer.queries.errands import Act, Errands
+from streamer.queries.errands import Act, Errands, explaining
 from streamer.queries.release_views import show_overview
 from streamer.queries.routes import Asked, Right, Route
 from streamer.releases.alias import champions_after, find_moves
@@ -19,7 +18,12 @@ from streamer.wire.views_access import Nothing
 from streamer.wire.views_hits import LiveHits
 from streamer.wire.views_releases import Promoted, PromotionQuestion, ReleasesView, RollbackQuestion
 
-_Answer = TypeVar("_Answer")
+_CODES: Final[Mapping[type[RefrainError], Code]] = {
+    UnknownReleaseError: "not_found",
+    StoreError: "unavailable",
+    ReleaseError: "conflict",
+}
+
 _Act: TypeAlias = Callable[[], Coroutine[Any, Any, Promotion]]
 
 #: Releases that are listed; each takes two requests to the store.
@@ -52,7 +56,6 @@ class ReleaseQueries:
     errands: Errands
     rights: ReleaseRights
     live: Callable[[], Awaitable[Mapping[str, LiveHits]]]
-    _acting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def list_newest(self, _: Asked[Nothing]) -> ReleasesView:
         """List the newest releases, and the latest refusals."""
@@ -64,7 +67,7 @@ class ReleaseQueries:
             overview = await call_unjoined(lambda: look_over(registry, champions_after(moves), _LISTED))
             return show_overview(overview, moves, live)
 
-        return await self.errands.look(self.rights.look, lambda: _explaining(look()))
+        return await self.errands.look(self.rights.look, lambda: explaining(_CODES, look()))
 
     async def promote(self, asked: Asked[PromotionQuestion]) -> Promoted:
         """Make a release champion, as the command does."""
@@ -89,9 +92,8 @@ class ReleaseQueries:
             promotion = await run()
             return Promoted(promotion.release.release_id, promotion.before, tuple(promotion.skipped))
 
-        act = Act(what, of, self.rights.promote, _ACT_S)
-        async with self._acting:
-            return await self.errands.act(act, asked.request, lambda: _explaining(call()), _say)
+        act = Act("releases", what, of, self.rights.promote, _ACT_S)
+        return await self.errands.act(act, asked.request, lambda: explaining(_CODES, call()), _say)
 
 
 def release_routes(queries: ReleaseQueries) -> list[Route]:
@@ -105,17 +107,6 @@ def release_routes(queries: ReleaseQueries) -> list[Route]:
         Route("POST", f"{of}/rollback", Right.ACT, "Restore the previous champion.",
               queries.roll_back, question=RollbackQuestion, answers=Promoted),
     ]  # fmt: skip
-
-
-async def _explaining(answer: Awaitable[_Answer]) -> _Answer:
-    try:
-        return await answer
-    except UnknownReleaseError as exc:
-        raise QueryError("not_found", str(exc)) from exc
-    except StoreError as exc:
-        raise QueryError("unavailable", str(exc)) from exc
-    except ReleaseError as exc:
-        raise QueryError("conflict", str(exc)) from exc
 
 
 def _say(promoted: Promoted) -> str:
