@@ -1,9 +1,10 @@
 """Fixtures that every test directory may use."""
 
 import asyncio
+import gc
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from uuid import uuid4
 
 import hypothesis
@@ -35,6 +36,17 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Observations(PAGE))
     if config.getoption("--drills") and is_main:
         config.pluginmanager.register(Drills(drills.PAGE, drills.alerts()))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep the garbage collector away from what the tests import, torch and the rest: it stays until the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
