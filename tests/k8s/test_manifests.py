@@ -59,7 +59,7 @@ def secrets(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", [pytest.param(VERSIONS[0], marks=pytest.mark.long), VERSIONS[1]])
 def test_every_object_fits_the_kubernetes_schema(objects: Sequence[Object], version: str) -> None:
     for each in objects:
         if not is_custom(each):

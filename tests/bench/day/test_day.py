@@ -42,6 +42,7 @@ def test_bots_play_their_list_in_order_over_and_over() -> None:
     assert all(is_bot(play.user_id) for play in plays)
 
 
+@pytest.mark.long
 def test_messages_come_in_order_of_time_and_end() -> None:
     scale = replace(DayScale(), num_days=26.0)
     plays = [message.play for message in scale.messages(scale.world())]

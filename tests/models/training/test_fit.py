@@ -102,6 +102,7 @@ def test_nothing_to_learn_from_is_refused() -> None:
         fit(single, CATALOGUE, QUICK)
 
 
+@pytest.mark.long
 def test_a_fit_that_starts_from_a_network_knows_more_after_fewer_passes() -> None:
     start = Recommender(fit(rounds(), CATALOGUE, QUICK, network_config=SMALL), CATALOGUE)
     more = Catalogue([*IDS, "unknown"])

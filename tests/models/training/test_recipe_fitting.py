@@ -44,7 +44,7 @@ def test_every_recipe_can_be_trained(recipe: Recipe) -> None:
     assert (recommender.reranker is None) == (recipe.second_stage is None)
 
 
-@pytest.mark.parametrize("name", ["rH", "rH-lstm", "rH-l2"])
+@pytest.mark.parametrize("name", ["rH", *(pytest.param(name, marks=pytest.mark.long) for name in ("rH-lstm", "rH-l2"))])
 def test_the_papers_networks_learn_what_comes_next(name: str) -> None:
     tiny = tiny_recipe(RECIPES[name])
     next_only = replace(tiny.training, epochs=60, learning_rate=0.1, short_term_offsets=(1, 1))

@@ -99,6 +99,7 @@ def test_of_one_shard_both_stages_are_those_of_a_split(split: Split) -> None:
     assert_equal(recommender.reranker, expected.reranker)
 
 
+@pytest.mark.long
 def test_shards_give_the_counts_and_anchors_of_all_plays(split: Split) -> None:
     whole = fit_recipe(RECIPE, shards_of(split), split.catalogue).reranker
 
@@ -178,6 +179,7 @@ def test_after_a_release_the_second_stage_is_fitted_on_newer_plays(
     assert_equal(recommender.reranker, fit_stage_by_stage(split).reranker)
 
 
+@pytest.mark.long
 def test_an_old_release_leaves_half_of_the_plays_to_the_counts(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(two_stages, "_MIN_ANCHORS", 100)
     times_ms = split.training_histories()[0].played_at_ms
@@ -194,6 +196,7 @@ def test_an_old_release_leaves_half_of_the_plays_to_the_counts(split: Split, mon
     assert not torch.equal(old.reranker.trust, both.reranker.trust)
 
 
+@pytest.mark.long
 @pytest.mark.kind(7)
 def test_a_play_dated_after_its_release_hides_no_newer_plays(
     split: Split, monkeypatch: pytest.MonkeyPatch, observe: Observe
@@ -247,6 +250,7 @@ def test_the_trainer_may_fit_on_every_play_since_its_champion(split: Split, monk
     assert not torch.equal(half.recommender.reranker.trust, expected.trust)
 
 
+@pytest.mark.long
 def test_a_second_stage_that_is_not_fitted_says_why(split: Split) -> None:
     until_ms = int(split.training_histories()[0].played_at_ms.max())
     champion = release(fit_stage_by_stage(split), until_ms)

@@ -176,6 +176,7 @@ def test_wherever_a_file_is_garbled_two_starts_repair_it(stored: Path, tmp_path:
         start_twice(open_table)
 
 
+@pytest.mark.long
 def test_an_interrupted_discard_leaves_nothing_worse(stored: Path, tmp_path: Path, open_table: OpenTable) -> None:
     dice = random.Random(7)
     names = sorted(file.name for file in stored.iterdir())

@@ -241,6 +241,7 @@ class Counts:
         return {"popularity": popular, "markov": list(dict.fromkeys(markov + popular))[:20], "markov and own": mixed}
 
 
+@pytest.mark.long
 def test_order_helps_by_far_and_taste_helps_beyond_it(heard: tuple[World, list[SimulatedPlay]]) -> None:
     _, plays = heard
     counts, hits = Counts(), Counter[str]()

@@ -48,6 +48,7 @@ def test_every_second_play_can_be_asked(run: Run, tmp_path: Path) -> None:
     assert (split["short_term_every"], split["long_term_every"]) == (2, 6)
 
 
+@pytest.mark.long
 def test_a_check_passes_until_a_figure_is_changed(run: Run, tmp_path: Path) -> None:
     run([])
     run(["--check"])

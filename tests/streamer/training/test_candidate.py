@@ -143,6 +143,7 @@ def test_the_live_hit_rate_is_of_the_held_out_plays_in_any_order_of_arrival(
     assert fitted(backlog).metrics["live_hit_rate"] == candidate.metrics["live_hit_rate"]
 
 
+@pytest.mark.long
 def test_a_release_is_the_champion_of_the_next_fit(
     album_listeners: ArchivedPlays, candidate: Candidate, tmp_path: Path
 ) -> None:
@@ -155,6 +156,7 @@ def test_a_release_is_the_champion_of_the_next_fit(
     assert "worse than the champion in HR@20" in after.verdict.reason
 
 
+@pytest.mark.long
 def test_a_fit_that_starts_from_the_champion_needs_fewer_passes(
     album_listeners: ArchivedPlays, candidate: Candidate, tmp_path: Path
 ) -> None:
@@ -232,6 +234,7 @@ def test_a_fit_can_be_stopped_in_its_second_stage(
                progress=stop_in_the_second_stage)  # fmt: skip
 
 
+@pytest.mark.long
 def test_with_few_new_plays_the_champions_second_stage_stays(
     album_listeners: ArchivedPlays, candidate: Candidate, tmp_path: Path
 ) -> None:
@@ -347,6 +350,7 @@ def test_only_a_large_catalogue_gets_an_index(
     assert indexed.recommender.index is not None
 
 
+@pytest.mark.long
 def test_a_new_track_is_in_the_index_of_the_next_release(
     candidate: Candidate, album_listeners: ArchivedPlays, tmp_path: Path
 ) -> None:

@@ -86,6 +86,7 @@ def test_without_recorded_plays_it_learns_from_the_archive_and_keeps_no_copy(
     assert "evaluate" not in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_it_trains_on_a_file_of_playlists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REFRAIN_RELEASES_URL", str(tmp_path / "releases"))
     plays, playlists = write_plays(tmp_path / "plays.csv", 600), tmp_path / "playlists.csv"

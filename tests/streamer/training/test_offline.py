@@ -129,6 +129,7 @@ def _stop_in(stage: str, signals: list[int]) -> Callable[..., AbstractContextMan
     return report_progress
 
 
+@pytest.mark.long
 def test_a_release_that_starts_from_one_without_a_second_stage_says_so(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
