@@ -5,7 +5,7 @@ import { type ServerEvent, eventsOf } from "./server_events";
 const TOKEN = "refrain.token";
 
 export type ErrorCode =
-  | "bad_request" | "unauthorized" | "forbidden" | "not_found" | "busy" | "elsewhere" | "moving" | "no_release"
+  | "bad_request" | "too_large" | "unauthorized" | "forbidden" | "not_found" | "busy" | "elsewhere" | "moving" | "no_release"
   | "conflict" | "unavailable" | "no_map" | "unreachable" | "unknown";
 
 /** A query that got no answer: what, which and what to do, as the worker says it. */
@@ -14,6 +14,26 @@ export class QueryError extends Error {
     super(message);
     this.name = "QueryError";
   }
+}
+
+/** Codes after which waiting helps: the page asks again by itself. */
+const PASSING: ReadonlySet<unknown> = new Set<ErrorCode>(["moving", "elsewhere", "unreachable", "busy", "unavailable"]);
+/** Codes after which the same question, with the same token, gets the same answer. */
+const FINAL: ReadonlySet<unknown> = new Set<ErrorCode>(["bad_request", "too_large", "unauthorized", "forbidden"]);
+const RETRY_MS = 3_000;
+
+export function isPassing(error: unknown): error is QueryError {
+  if (!(error instanceof QueryError)) return false;
+  return PASSING.has(error.code) || (error.code === "unknown" && error.status >= 500); // a proxy's, which has no worker now
+}
+
+export function isFinal(error: unknown): boolean {
+  return error instanceof QueryError && FINAL.has(error.code);
+}
+
+/** How long to wait before asking again. */
+export function waitMsOf({ retryAfterS }: QueryError): number {
+  return retryAfterS === null ? RETRY_MS : retryAfterS * 1000;
 }
 
 /** The token of this tab; it is in no URL and no cookie, and ends with the tab. */
@@ -57,7 +77,28 @@ export async function respond(path: string, { body, stop, headers }: Question = 
 /** Ask for JSON: a GET, or a POST if there is a body. */
 export async function ask<T>(path: string, body?: unknown, stop?: AbortSignal): Promise<T> {
   const response = await respond(path, { body, stop });
-  return (await response.json()) as T;
+  try {
+    return (await response.json()) as T;
+  } catch (problem) {
+    if (stop?.aborted) throw problem;
+    throw new QueryError("unreachable", "The answer of the worker broke off.", 0, null);
+  }
+}
+
+/** Ask until there is an answer or waiting does not help; `onError` is told of each failure. Null: no answer, or none is wanted. */
+export async function askPatiently<T>(path: string, body: unknown, stop: AbortSignal, onError: (error: unknown) => void): Promise<T | null> {
+  while (!stop.aborted) {
+    try {
+      const answer = await ask<T>(path, body, stop);
+      return stop.aborted ? null : answer;
+    } catch (error) {
+      if (stop.aborted) return null;
+      onError(error);
+      if (!isPassing(error)) return null;
+      await pause(waitMsOf(error), stop);
+    }
+  }
+  return null;
 }
 
 async function errorOf(response: Response): Promise<QueryError> {
@@ -81,8 +122,13 @@ export interface Listening {
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 10_000;
+/** A worker answers sooner; what is between may hold a question for ever. */
+const OPENING_MS = 20_000;
 
-/** Follow a stream of events until the returned function is called; a lost one is opened again, ever more patiently. */
+/**
+ * Follow a stream of events until the returned function is called; a lost one is opened again, ever more patiently, unless
+ * the worker refuses the question itself.
+ */
 export function follow(path: string, body: unknown, { onEvent, onState }: Listening): () => void {
   const stop = new AbortController();
   void run();
@@ -92,7 +138,7 @@ export function follow(path: string, body: unknown, { onEvent, onState }: Listen
     for (let wait = FIRST_WAIT_MS; !stop.signal.aborted; wait = Math.min(wait * 2, LONGEST_WAIT_MS)) {
       let error: QueryError | null = null;
       try {
-        const response = await respond(path, { body, stop: stop.signal, headers: { Accept: "text/event-stream" } });
+        const response = await open();
         onState?.("open", null);
         for await (const event of eventsOf(response)) {
           if (stop.signal.aborted) return;
@@ -104,10 +150,22 @@ export function follow(path: string, body: unknown, { onEvent, onState }: Listen
         error = problem instanceof QueryError ? problem : null;
       }
       onState?.("lost", error);
-      if (error?.code === "unauthorized") return; // whoever gives a token begins again
+      if (isFinal(error)) return; // whoever gives a token, or asks for something else, begins again
       const waitMs = error?.retryAfterS ? error.retryAfterS * 1000 : wait * (0.75 + Math.random() / 2);
       await pause(waitMs, stop.signal);
       if (!stop.signal.aborted) onState?.("connecting", error);
+    }
+  }
+
+  async function open(): Promise<Response> {
+    const attempt = new AbortController();
+    const end = () => attempt.abort();
+    const timer = setTimeout(end, OPENING_MS);
+    stop.signal.addEventListener("abort", end);
+    try {
+      return await respond(path, { body, stop: attempt.signal, headers: { Accept: "text/event-stream" } });
+    } finally {
+      clearTimeout(timer);
     }
   }
 }

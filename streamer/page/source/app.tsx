@@ -3,7 +3,7 @@ import { render } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { AccessDialog, needsToken, openAccess, readAccess } from "./access";
 import { hashOf } from "./format";
-import { connection, connectionError, goLive, release, workers } from "./live";
+import { connection, connectionError, goLive, isStale, release, workers } from "./live";
 import { Mark } from "./parts/mark";
 import { type ViewName, VIEWS, route } from "./router";
 import { Shortcuts, isHelpOpen } from "./shortcuts";
@@ -65,8 +65,10 @@ function skip(event: Event): void {
 function Connection() {
   const isMoving = workers.value?.state === "moving";
   const isLocked = connectionError.value?.code === "unauthorized";
-  const state = isLocked ? "locked" : connection.value === "open" ? (isMoving ? "moving" : "live") : connection.value;
-  const words = { live: "live", moving: "moving", connecting: "connecting", lost: "disconnected", locked: "needs a token" }[state];
+  const state = isLocked ? "locked" : connection.value === "open" ? (isStale.value ? "silent" : isMoving ? "moving" : "live") : isStale.value ? "lost" : connection.value;
+  const words = {
+    live: "live", moving: "moving", connecting: "connecting", silent: "silent", lost: "disconnected", locked: "needs a token",
+  }[state];
   return (
     <span class={`connection ${state}`} role="status" title={connectionError.value?.message ?? ""}>
       <i aria-hidden="true" />{words}

@@ -1,6 +1,6 @@
 /** What tracks are called: asked for in batches once they are shown, then kept. */
 import { signal } from "@preact/signals";
-import { ask } from "./api";
+import { ask, isFinal } from "./api";
 import type { Track } from "./contract";
 
 const MOST_A_QUESTION = 200;
@@ -44,6 +44,7 @@ export function keepTracks(tracks: readonly Track[]): void {
 /** Forget all names, for a catalogue that has changed. */
 export function forgetNames(): void {
   kept.clear();
+  wanted.clear();
   arrivals.value++;
 }
 
@@ -59,7 +60,8 @@ async function fetchWanted(): Promise<void> {
   for (const id of ids) wanted.delete(id);
   try {
     keepTracks(await ask<Track[]>("tracks", { track_ids: ids }));
-  } catch {
+  } catch (problem) {
+    if (isFinal(problem)) return; // whoever shows them with another token asks again
     for (const id of ids) wanted.add(id); // ids are shown meanwhile
     schedule(RETRY_MS);
     return;

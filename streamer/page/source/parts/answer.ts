@@ -1,6 +1,6 @@
 /** An answer of a worker: loading, here or failed; asked for again as long as waiting helps. */
 import { useCallback, useEffect, useState } from "preact/hooks";
-import { QueryError } from "../api";
+import { isPassing, waitMsOf } from "../api";
 
 export interface Answer<T> {
   /** The newest answer, also while it is asked for again; null before the first. */
@@ -10,9 +10,6 @@ export interface Answer<T> {
   readonly isAsking: boolean;
   readonly again: () => void;
 }
-
-const PASSING: ReadonlySet<string> = new Set(["moving", "elsewhere", "unreachable", "busy", "unavailable"]);
-const RETRY_MS = 3_000;
 
 /** Ask when a view appears and whenever `what` changes; `what` is compared by its text. */
 export function useAnswer<T>(question: (stop: AbortSignal) => Promise<T>, what = ""): Answer<T> {
@@ -28,14 +25,10 @@ export function useAnswer<T>(question: (stop: AbortSignal) => Promise<T>, what =
       (error: unknown) => {
         if (stop.signal.aborted) return;
         setAnswer((before) => ({ ...before, error, isAsking: false }));
-        if (error instanceof QueryError && PASSING.has(error.code)) timer = window.setTimeout(again, waitOf(error));
+        if (isPassing(error)) timer = window.setTimeout(again, waitMsOf(error));
       },
     );
     return () => { clearTimeout(timer); stop.abort(); };
   }, [what, count]);
   return { ...answer, again };
-}
-
-function waitOf({ retryAfterS }: QueryError): number {
-  return retryAfterS === null ? RETRY_MS : retryAfterS * 1000;
 }

@@ -1,6 +1,6 @@
 /** What is shown where there is nothing to show yet: loading, empty, failed, moving. */
 import type { ComponentChildren } from "preact";
-import { QueryError } from "../api";
+import { QueryError, isPassing } from "../api";
 
 /** Lines of text to come, in about their places. */
 export function Loading({ what, lines = 4 }: { what: string; lines?: number }) {
@@ -27,20 +27,17 @@ const TITLES: Partial<Record<QueryError["code"], string>> = {
   unavailable: "Kafka or the release store does not answer",
 };
 
-/** Codes after which waiting helps: the page asks again by itself. */
-const PASSING = new Set<QueryError["code"]>(["moving", "elsewhere", "unreachable", "busy", "unavailable"]);
-
 /** A query that failed, in the words of the worker; `onRetry` offers to ask again. */
 export function Failure({ error, onRetry }: { error: unknown; onRetry?: (() => void) | undefined }) {
   const known = error instanceof QueryError ? error : null;
   if (known?.code === "no_release") return <NoRelease />;
-  const isPassing = known !== null && PASSING.has(known.code);
+  const isRepeated = isPassing(error);
   const title = (known && TITLES[known.code]) ?? "That did not work";
   return (
-    <div class={`blank ${isPassing ? "passing" : "failed"}`} role="alert">
+    <div class={`blank ${isRepeated ? "passing" : "failed"}`} role="alert">
       <h2>{title}</h2>
       <p>{error instanceof Error ? error.message : String(error)}</p>
-      {isPassing && !onRetry && <p class="note">The page asks again by itself.</p>}
+      {isRepeated && !onRetry && <p class="note">The page asks again by itself.</p>}
       {onRetry && <button type="button" onClick={onRetry}>Ask again</button>}
     </div>
   );

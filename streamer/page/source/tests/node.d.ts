@@ -8,3 +8,20 @@ declare module "node:assert/strict" {
   export function ok(condition: unknown, message?: string): void;
   export function throws(body: () => unknown, message: RegExp): void;
 }
+declare module "node:http" {
+  export interface IncomingMessage { readonly url: string; readonly headers: Record<string, string | undefined> }
+  export interface ServerResponse {
+    writeHead(status: number, headers: Record<string, string>): void;
+    write(text: string): void;
+    end(text?: string): void;
+    destroy(): void;
+    on(event: "close", heard: () => void): void;
+  }
+  export interface Server {
+    listen(port: number, host: string, ready: () => void): void;
+    address(): { port: number };
+    close(): void;
+    closeAllConnections(): void;
+  }
+  export function createServer(answer: (request: IncomingMessage, response: ServerResponse) => void): Server;
+}

@@ -1,7 +1,7 @@
 /** The view Now: the stream as it runs, what answers it, who owns what, and what was refused. */
 import type { Figures } from "../contract";
 import { clock, number, plural } from "../format";
-import { connection, connectionError, figures, figuresOfWorkers, letters, now, release, workers } from "../live";
+import { connection, connectionError, figures, figuresOfWorkers, isStale, letters, lettersError, now, release, workers } from "../live";
 import { Ago } from "../parts/ago";
 import { Partitions } from "../parts/partitions";
 import { Empty, Failure, Loading, NoReleaseHint } from "../parts/state";
@@ -61,7 +61,7 @@ function Headline() {
       <h1>{second && sentence(second)}</h1>
       <p class="under">
         {picked.value !== null && second && <b class="moment">at {clock(second.at_ms)}</b>}
-        {connection.value === "lost" && now.value && <span class="warned" role="status">Disconnected: as of {clock(now.value.at_ms)}.</span>}
+        {isStale.value && now.value && <span class="warned" role="status">{connection.value === "open" ? "Silent" : "Disconnected"}: as of {clock(now.value.at_ms)}.</span>}
         <ReleaseWords />
         <span>{waiting(second)}</span>
       </p>
@@ -113,7 +113,7 @@ function Refused() {
         <h2 id="refused">Refused</h2>
         <span class="note">{rate ? `${number(rate)} a second · ` : ""}<a href="#/letters">all dead letters</a></span>
       </header>
-      {known === null && <Loading what="the dead letters" />}
+      {known === null && (lettersError.value === null ? <Loading what="the dead letters" /> : <Failure error={lettersError.value} />)}
       {known?.length === 0 && <Empty title="No dead letters">Every play so far could be read.</Empty>}
       {known !== null && known.length > 0 && (
         <ol class="refused">
