@@ -91,3 +91,22 @@ def test_a_worker_that_wants_a_token_is_given_one(look: Looker, stream: LiveStre
         expect(dialog).to_have_count(0)
         expect(page.locator(".connection")).to_have_text(re.compile("live|moving"))
         assert page.evaluate("document.cookie + location.href").count("look-and-nothing-else") == 0
+
+
+def test_forgetting_the_token_ends_what_it_gave_to_see(look: Looker, stream: LiveStream) -> None:
+    with stream.another_worker(read_token="look-and-nothing-else", act_token="look-and-act-as-well") as url:
+        page = look.at(f"{url}/#/now", expects_failures=True)
+        dialog = page.get_by_role("dialog", name="Access")
+        dialog.get_by_label("Token").fill("look-and-act-as-well")
+        page.keyboard.press("Enter")
+        expect(page.locator("h1")).to_have_text(re.compile("plays"))
+        page.get_by_role("button", name="Access").click()
+        expect(dialog).to_contain_text("This tab may look and act.")
+
+        dialog.get_by_role("button", name="Forget the token").click()
+
+        expect(page.locator(".connection")).to_have_text("needs a token")
+        expect(page.locator("h1")).to_have_count(0)
+        expect(dialog.get_by_label("Token")).to_be_focused()
+        page.keyboard.press("Escape")
+        expect(dialog).to_have_count(0)

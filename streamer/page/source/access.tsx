@@ -3,6 +3,9 @@ import { computed, signal } from "@preact/signals";
 import { useRef, useState } from "preact/hooks";
 import { ask, isRefused, keepToken, token } from "./api";
 import type { Access } from "./contract";
+import { choose } from "./listener/chosen";
+import { forgetAll } from "./live";
+import { forgetNames } from "./names";
 import { Dialog } from "./parts/dialog";
 
 const access = signal<Access | null>(null);
@@ -26,6 +29,15 @@ export function openAccess(): void {
   isOpen.value = true;
 }
 
+/** Forget the token, and all that it gave to see. */
+function signOut(): void {
+  keepToken("");
+  if (access.value) access.value = { ...access.value, rights: [] };
+  choose("");
+  forgetAll();
+  forgetNames();
+}
+
 /** The dialog, where a token is asked for or somebody opened it. `onAccess` is called once rights have changed. */
 export function AccessDialog({ onAccess }: { onAccess: () => void }) {
   const [value, setValue] = useState("");
@@ -44,6 +56,12 @@ export function AccessDialog({ onAccess }: { onAccess: () => void }) {
     close();
     onAccess();
   };
+  const forget = () => {
+    signOut();
+    openAccess();
+    onAccess();
+    field.current?.focus(); // its button goes, and would take the focus with it
+  };
   return (
     <Dialog title="Access" onClose={close}>
       <form class="stack" onSubmit={(event) => void submit(event)}>
@@ -51,6 +69,7 @@ export function AccessDialog({ onAccess }: { onAccess: () => void }) {
           This worker answers whoever has a token: one to read, one to act as well (promote, roll back, send again,
           discard). The token stays in this tab, and goes with it.
         </p>
+        {mayRead.value && <p class="rights">This tab may {mayAct.value ? "look and act" : "look"}.</p>}
         <label class="field">
           <span>Token</span>
           <input ref={field} type="password" autoComplete="off" spellcheck={false} value={value} autoFocus
@@ -61,7 +80,7 @@ export function AccessDialog({ onAccess }: { onAccess: () => void }) {
         </p>
         <div class="row">
           <button type="submit" class="primary" disabled={!value.trim()}>Use it</button>
-          {token.value && <button type="button" onClick={() => { keepToken(""); void readAccess(); }}>Forget the token</button>}
+          {token.value && <button type="button" onClick={forget}>Forget the token</button>}
         </div>
       </form>
     </Dialog>
