@@ -2,6 +2,7 @@
 import { mayAct } from "../access";
 import type { LetterSummary } from "../contract";
 import { Ago } from "../parts/ago";
+import { visible } from "../parts/user_id";
 import { type Choice, keyOf } from "./choice";
 
 interface Props {
@@ -25,7 +26,7 @@ export function LetterList({ letters, open, choice, onToggle }: Props) {
               <Ago ms={letter.at} />
               <b>{letter.cause}</b>
               <span class="reason">{letter.reason}</span>
-              <code class="value">{letter.value ?? "null"}</code>
+              <code class="value"><bdi>{visible(letter.value ?? "null")}</bdi></code>
               <span class="place">{key}{letter.sent_again && <span class="badge good">sent again</span>}{letter.times_sent > 0 && <span class="badge warn">refused {letter.times_sent + 1} times</span>}</span>
             </a>
           </li>

@@ -1,8 +1,9 @@
 /** The panel beside the map: puts a listener on the map, and is its legend. */
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { number } from "../format";
 import { choose, chooseAnybody } from "../listener/chosen";
 import type { Following } from "../listener/following";
+import { UserId, typedIn, visible } from "../parts/user_id";
 import { toast } from "../toasts";
 import { type Atlas, nameOfRegion } from "./atlas";
 import type { Region } from "./scene";
@@ -17,13 +18,19 @@ export function anybody(): Promise<void> {
 export function ListenerField() {
   const [text, setText] = useState("");
   const [isAsking, setIsAsking] = useState(false);
+  const field = useRef<HTMLInputElement>(null);
+  const submit = (event: Event) => {
+    event.preventDefault();
+    const id = typedIn(field.current); // not what was drawn a frame ago
+    if (id) choose(id);
+  };
   const ask = () => {
     setIsAsking(true);
     void anybody().finally(() => setIsAsking(false));
   };
   return (
-    <form class="map-listener" onSubmit={(event) => { event.preventDefault(); choose(text.trim()); }}>
-      <input aria-label="User id" placeholder="Put a user id on the map" autoComplete="off" spellcheck={false} value={text}
+    <form class="map-listener" noValidate onSubmit={submit}>
+      <input ref={field} aria-label="User id" placeholder="Put a user id on the map" autoComplete="off" spellcheck={false} value={text}
         onInput={(event) => setText(event.currentTarget.value)} />
       {text.trim() ? <button type="submit" class="primary">Follow</button>
         : <button type="button" disabled={isAsking} title="Somebody who plays right now" onClick={ask}>Somebody</button>}
@@ -35,7 +42,7 @@ export function Followed({ user, following }: { user: string; following: Followi
   return (
     <div class="map-followed">
       <p class="row">
-        <a class="map-who" href="#/listener" title={`${user}: plays and lists`}>{user}</a>
+        <a class="map-who" href="#/listener" title={`${visible(user)}: plays and lists`}><UserId id={user} /></a>
         <button type="button" class="quiet" onClick={() => choose("")}>Leave</button>
       </p>
       {walk.value === null ? <Waiting following={following} /> : <Key />}

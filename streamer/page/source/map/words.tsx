@@ -1,6 +1,7 @@
 /** The map in words: what it shows, for who does not see it. */
 import { number } from "../format";
 import { Ago } from "../parts/ago";
+import { UserId } from "../parts/user_id";
 import { type Atlas, nameOfRegion } from "./atlas";
 import { whereIs } from "./dock";
 import { heaviest } from "./grid";
@@ -43,7 +44,7 @@ function PlaysInWords({ atlas, rows, now }: { atlas: Atlas; rows: TrackRows; now
   const latest = plays.map((play, index) => ({ play, index })).slice(-PLAYS).reverse();
   return (
     <table>
-      <caption>The latest plays of {now.view.user_id}, newest first</caption>
+      <caption>The latest plays of <UserId id={now.view.user_id} />, newest first</caption>
       <thead>
         <tr>
           <th scope="col" class="figure">Play</th><th scope="col">Track</th><th scope="col">When</th>

@@ -14,6 +14,7 @@ import { TrackSearch } from "../parts/search";
 import { Empty, Failure, Loading, NoRelease } from "../parts/state";
 import { Timeline } from "../parts/timeline";
 import { TrackName } from "../parts/track";
+import { UserId, typedIn } from "../parts/user_id";
 import { useKeys } from "../shortcuts";
 
 export function Listener() {
@@ -46,11 +47,11 @@ function Choice({ field, user, onAnybody, onChoose }:
   useEffect(() => setText(user), [user]);
   const submit = (event: Event) => {
     event.preventDefault();
-    const id = field.current?.value.trim(); // what is typed, not what was drawn a frame ago
+    const id = typedIn(field.current); // not what was drawn a frame ago
     if (id) { onChoose(id); field.current?.blur(); }
   };
   return (
-    <form class="choice" onSubmit={submit}>
+    <form class="choice" noValidate onSubmit={submit}>
       <input ref={field} aria-label="User id" placeholder="User id" autoComplete="off" spellcheck={false} value={text}
         onInput={(event) => setText(event.currentTarget.value)} onFocus={(event) => event.currentTarget.select()} />
       <button type="submit">Look</button>
@@ -68,7 +69,7 @@ function Followed({ user, following: { view, error, state, arrivedMs } }: { user
   return (
     <>
       <header class="who">
-        <h1>{user}</h1>
+        <h1><UserId id={user} /></h1>
         <p class="under">
           {view.lineage ? <span>Played <Ago ms={view.plays[0]?.played_at ?? view.lineage.played_at} />, seen <Ago ms={arrivedMs} />.</span> : <span>Has not played here yet.</span>}
           {error && <span class="warned" role="status">{error.message}</span>}

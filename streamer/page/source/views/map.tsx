@@ -24,6 +24,7 @@ import { trackOf } from "../names";
 import { useAnswer } from "../parts/answer";
 import { TrackSearch } from "../parts/search";
 import { Empty, Failure, Loading } from "../parts/state";
+import { visible } from "../parts/user_id";
 import { useKeys } from "../shortcuts";
 import { toast } from "../toasts";
 
@@ -147,7 +148,7 @@ function Pointed({ atlas, rows, row }: { atlas: Atlas; rows: TrackRows; row: num
 
 function labelOf({ grid, layout }: Atlas): string {
   const now = walk.value;
-  return `Map of ${number(grid.rows.length)} tracks${now !== null ? `, with listener ${now.view.user_id}` : ""}, release ${short(layout.release, 24)}`;
+  return `Map of ${number(grid.rows.length)} tracks${now !== null ? `, with listener ${visible(now.view.user_id)}` : ""}, release ${short(layout.release, 24)}`;
 }
 
 interface Chosen {
