@@ -11,6 +11,16 @@ from tests.page.stream import LiveStream
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(900)]
 
 LISTED = 20
+_TYPE_AND_ENTER = """(field, text) => {
+    field.value = text;
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+    field.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true, cancelable: true }));
+}"""
+_TYPE_AND_SUBMIT = """(field, text) => {
+    field.value = text;
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+    field.form.requestSubmit();
+}"""
 
 
 @pytest.fixture
@@ -116,3 +126,60 @@ def test_no_user_id_is_in_an_address(look: Looker, stream: LiveStream) -> None:
 
     assert addresses
     assert [address for address in [*addresses, page.url] if user in address] == []
+
+
+def test_an_id_that_would_falsify_its_look_is_written_out(look: Looker, stream: LiveStream) -> None:
+    page = look.at(f"{stream.url()}/#/listener")
+
+    page.get_by_label("User id").fill("id\u202eevil")
+    page.keyboard.press("Enter")
+
+    expect(page.locator("h1 bdi")).to_have_text(r"id\u{202e}evil")
+
+
+def test_an_id_longer_than_a_play_may_name_is_refused_by_the_field(look: Looker, stream: LiveStream) -> None:
+    page = look.at(f"{stream.url()}/#/listener", width=360)
+    field = page.get_by_label("User id")
+
+    field.fill("é" * 129)
+    page.keyboard.press("Enter")
+
+    assert field.evaluate("field => field.validationMessage") == ("A user id has at most 256 bytes; this one has 258.")
+    expect(page.locator(".who")).to_have_count(0)
+    field.fill("é" * 128)
+    page.keyboard.press("Enter")
+    box = page.locator(".who h1").bounding_box()
+    assert box is not None
+    assert box["height"] < 100
+
+
+def test_enter_picks_from_what_was_found_for_all_that_is_typed(page: Page) -> None:
+    field = page.get_by_role("combobox")
+    field.fill("track-0000")
+    page.get_by_role("option").first.wait_for()
+
+    field.evaluate(_TYPE_AND_ENTER, "track-00017")
+
+    expect(page.locator(".what-if .track")).to_have_attribute("title", re.compile("track-00017"))
+
+
+def test_a_search_that_fails_says_why_until_it_does_not(look: Looker, stream: LiveStream) -> None:
+    page = look.at(f"{stream.url()}/#/listener", expects_failures=True)
+    page.get_by_role("button", name="Somebody who plays right now").click()
+    busy = {"error": {"code": "busy", "message": "more is asked than is answered"}}
+    page.route("**/tracks/search", lambda route: route.fulfill(status=429, json=busy, headers={"Retry-After": "1"}))
+
+    page.get_by_role("combobox").fill("track-0001")
+
+    expect(page.locator(".search .none")).to_have_text("more is asked than is answered")
+    page.unroute("**/tracks/search")
+    expect(page.get_by_role("option").first).to_be_visible()
+
+
+def test_the_map_follows_who_is_typed_however_soon_enter_follows(look: Looker, stream: LiveStream) -> None:
+    page = look.at(f"{stream.url()}/#/map")
+    user = stream.world.listeners.user_ids[0]
+
+    page.get_by_label("User id").evaluate(_TYPE_AND_SUBMIT, user)
+
+    expect(page.locator(".map-who")).to_have_text(user)
