@@ -59,17 +59,17 @@ class LiveStream:
     world: World
 
     @contextmanager
-    def another_worker(self, number: int = 2, **settings: str) -> Iterator[str]:
-        """Start a worker with settings of its own, and a disk that has its number; yield where it serves the page."""
+    def another_worker(self, **settings: str) -> Iterator[str]:
+        """Start a third worker with settings of its own; yield where it serves the page."""
         plain = dict(self.cluster._environment)
         self.cluster._environment |= {f"REFRAIN_{name.upper()}": text for name, text in settings.items()}
-        self.cluster.start_worker(number)
+        self.cluster.start_worker(2)
         try:
             self.cluster.wait_ready()
-            yield self.url(number)
+            yield self.url(2)
         finally:
             self.cluster._environment = plain
-            self.cluster._end(f"worker-{number}", ChildProcess.stop)
+            self.cluster._end("worker-2", ChildProcess.stop)
 
     def url(self, number: int = 0) -> str:
         """Return where a worker serves the page."""
@@ -83,7 +83,7 @@ def live_stream(kafka: DevKafka, prefix: str, directory: Path) -> Iterator[LiveS
     start_ms = int(time.time() * 1000) - _START_DAYS_AGO * DAY_MS
     plays = simulate(world, np.random.default_rng(5), start_ms)
     history = list(islice(plays, _HISTORY_PLAYS))
-    environment = _environment(kafka, prefix, directory)
+    environment = environment_of(kafka, prefix, directory)
     settings = Settings.from_environment(environment)
     asyncio.run(_send_history(settings, world, history))
     for epochs in (1, 3):
@@ -97,7 +97,8 @@ def live_stream(kafka: DevKafka, prefix: str, directory: Path) -> Iterator[LiveS
             yield LiveStream(cluster, world)
 
 
-def _environment(kafka: DevKafka, prefix: str, directory: Path) -> dict[str, str]:
+def environment_of(kafka: DevKafka, prefix: str, directory: Path) -> dict[str, str]:
+    """Return the environment of a deployment of its own."""
     own = {name: text for name, text in os.environ.items() if not name.startswith("REFRAIN_")}
     names = {
         "APP_ID": prefix,

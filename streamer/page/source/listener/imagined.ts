@@ -62,6 +62,7 @@ export function useImagined(view: ReadonlySignal<ListenerView | null>): Imagined
     add: (track) => { added.value = [...added.value, track]; },
     unadd: (index) => { added.value = added.value.filter((_, i) => i !== index); },
     toggle: (number) => {
+      if (view.value?.release === null) return; // there are no lists yet
       const rest = new Set(removed.value);
       if (!rest.delete(number)) rest.add(number);
       removed.value = rest;

@@ -51,8 +51,8 @@ export function NoRelease() {
 export function NoReleaseHint() {
   return (
     <span>
-      Plays are remembered, and get lists and a place on the map with the first release: a running trainer makes it of them as soon as
-      there are enough, and its log says how far it is. Without one: <code>refrain trainer --once</code>
+      Plays are remembered; lists and the map come with the first release. A running trainer makes it as soon as enough plays have
+      arrived, and its log says how far it is. Without a trainer: <code>refrain trainer --once</code>
     </span>
   );
 }

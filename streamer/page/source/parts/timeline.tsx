@@ -14,7 +14,8 @@ const ARCS = 62;
 const BASE = ARCS + 12;
 const HEIGHT = BASE + 62;
 
-export function Timeline({ plays, imagined }: { plays: readonly RememberedPlay[]; imagined: Imagined }) {
+/** @param hasLists whether there are lists, and so something to imagine */
+export function Timeline({ plays, hasLists, imagined }: { plays: readonly RememberedPlay[]; hasLists: boolean; imagined: Imagined }) {
   const place = useRef<HTMLDivElement>(null);
   const width = useWidth(place);
   const [shown, setShown] = useState<number | null>(null); // a number of a play; null: the latest
@@ -38,7 +39,7 @@ export function Timeline({ plays, imagined }: { plays: readonly RememberedPlay[]
           </div>
         )}
       </div>
-      {current && <Caption placed={current} layout={layout} imagined={imagined} />}
+      {current && <Caption placed={current} layout={layout} hasLists={hasLists} imagined={imagined} />}
     </div>
   );
 }
@@ -129,21 +130,21 @@ function inWords(play: RememberedPlay): string {
   return [title, artists, ago(play.played_at, nowMs.peek()), play.skipped ? "skipped" : "", play.repeats ? "a repeat" : ""].filter(Boolean).join(", ");
 }
 
-function Caption({ placed: { play, repeatOf }, layout, imagined }: { placed: Placed; layout: Layout; imagined: Imagined }) {
+function Caption({ placed: { play, repeatOf }, layout, hasLists, imagined }: { placed: Placed; layout: Layout; hasLists: boolean; imagined: Imagined }) {
   const index = layout.placed.findIndex((one) => one.play.number === play.number);
   const isRemoved = imagined.removed.value.has(play.number);
   const facts = [
     play.context === "none" ? "" : `from ${play.context}`,
     play.skipped ? "skipped" : "",
     repeatOf === null ? (play.repeats ? "a repeat" : "") : `last played ${index - repeatOf} plays before`,
-    play.track_id ? "" : "not in the release",
+    play.track_id || !hasLists ? "" : "not in the release",
   ].filter(Boolean);
   return (
     <p class="caption">
       <span class="number">{play.number}</span>
       {play.track_id ? <TrackName id={play.track_id} /> : <code>{play.track_key}</code>}
       <span class="about"><Ago ms={play.played_at} />{facts.map((fact) => <span key={fact}> · {fact}</span>)}</span>
-      <button type="button" class="quiet" onClick={() => imagined.toggle(play.number)}>{isRemoved ? "Put it back" : "What if they had not?"}</button>
+      {hasLists && <button type="button" class="quiet" onClick={() => imagined.toggle(play.number)}>{isRemoved ? "Put it back" : "What if they had not?"}</button>}
     </p>
   );
 }

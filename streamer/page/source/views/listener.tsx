@@ -77,7 +77,7 @@ function Followed({ user, following: { view, error, state, arrivedMs } }: { user
         </p>
       </header>
       {view.lineage && <LineageOf lineage={view.lineage} view={view} />}
-      {view.plays.length > 0 && <Timeline plays={view.plays} imagined={imagined} />}
+      {view.plays.length > 0 && <Timeline plays={view.plays} hasLists={view.release !== null} imagined={imagined} />}
       {view.release === null ? <NoRelease /> : <Lists view={view} imagined={imagined} />}
       {view.counts.length > 0 && <Counted view={view} />}
     </>
@@ -101,8 +101,10 @@ function LineageOf({ lineage, view }: { lineage: Lineage; view: ListenerView }) 
     <dl class="lineage">
       <div><dt>Plays</dt><dd>{number(lineage.plays_seen)} <small>{number(lineage.repeats_seen)} repeats</small></dd></div>
       <div><dt>Latest play</dt><dd>partition {lineage.partition} <small>offset {number(lineage.source_offset)}</small></dd></div>
-      <div><dt>State</dt><dd>{bytes(lineage.state_bytes)} <small>folded from {number(lineage.plays_folded)} plays</small></dd></div>
-      <div><dt>Made by</dt><dd title={made}>{short(made, 32)} {lineage.promoted_at !== null && <small>promoted <Ago ms={lineage.promoted_at} /></small>}</dd></div>
+      <div><dt>State</dt><dd>{bytes(lineage.state_bytes)} <small>{lineage.promoted_at === null ? "remembered plays, no release yet" : `folded from ${number(lineage.plays_folded)} plays`}</small></dd></div>
+      {lineage.promoted_at !== null && (
+        <div><dt>Made by</dt><dd title={made}>{short(made, 32)} <small>promoted <Ago ms={lineage.promoted_at} /></small></dd></div>
+      )}
       {view.is_rebuilt && <div><dt>Shown</dt><dd>rebuilt for {short(view.release ?? "", 32)} <small>from the plays it remembers</small></dd></div>}
     </dl>
   );

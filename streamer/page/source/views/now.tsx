@@ -69,15 +69,16 @@ function Headline() {
   );
 }
 
-function sentence({ plays_per_s, latency_p50_ms, latency_p99_ms }: Figures) {
-  if (!plays_per_s) return <>No plays arrive.</>;
+function sentence({ plays_per_s, lag_plays, latency_p50_ms, latency_p99_ms }: Figures) {
+  if (!plays_per_s) return lag_plays === 0 ? <>Nobody plays.</> : <>No plays are answered.</>;
   const rate = <><b>{number(plays_per_s)}</b> plays a second</>;
   if (latency_p50_ms === null) return <>{rate}, none answered yet.</>;
   return <>{rate}, half of them answered within <b>{number(latency_p50_ms)} ms</b>, 99 of 100 within <b>{number(latency_p99_ms)} ms</b>.</>;
 }
 
 function waiting(second: Figures | null) {
-  if (!second?.lag_plays) return "Nothing waits.";
+  if (!second || second.lag_plays === null) return <span class="warned">How many plays wait is not known now.</span>;
+  if (second.lag_plays === 0) return "Nothing waits.";
   const isLate = (second.lag_s ?? 0) > LATE_S;
   const since = second.lag_s === null ? "" : `, the oldest for ${number(second.lag_s)} s`;
   return <span class={isLate ? "warned" : ""}>{plural(second.lag_plays, "play")} {second.lag_plays === 1 ? "waits" : "wait"}{since}.</span>;
