@@ -64,7 +64,7 @@ class HitSums:
         rate, spread = self.hits / self.plays, _Z * _Z / num
         middle = (rate + spread / 2) / (1 + spread)
         half = _Z / (1 + spread) * math.sqrt(rate * (1 - rate) / num + spread / (4 * num))
-        return max(0.0, middle - half), min(1.0, middle + half)
+        return max(0.0, min(rate, middle - half)), min(1.0, max(rate, middle + half))  # rounding moves an end past it
 
     def _independent_plays(self) -> float:
         """Return how many plays of as many listeners would say as much; no more than there are."""

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from models.evaluation.hit_sums import HitSums
@@ -40,6 +40,7 @@ def test_the_sums_of_two_workers_are_those_of_all_their_listeners(
 
 
 @given(outcomes)
+@example([[True]] * 4)
 def test_an_interval_holds_the_rate(of_listeners: list[list[bool]]) -> None:
     found = summed(of_listeners)
     low, high = found.interval()
