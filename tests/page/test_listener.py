@@ -158,9 +158,9 @@ def test_enter_picks_from_what_was_found_for_all_that_is_typed(page: Page) -> No
     field.fill("track-0000")
     page.get_by_role("option").first.wait_for()
 
-    field.evaluate(_TYPE_AND_ENTER, "track-00017")
+    field.evaluate(_TYPE_AND_ENTER, "track-000017")
 
-    expect(page.locator(".what-if .track")).to_have_attribute("title", re.compile("track-00017"))
+    expect(page.locator(".what-if [role=status] .track")).to_have_attribute("title", re.compile("track-000017"))
 
 
 def test_a_search_that_fails_says_why_until_it_does_not(look: Looker, stream: LiveStream) -> None:
