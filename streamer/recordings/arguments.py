@@ -44,6 +44,12 @@ class Recording:
         assert self.data is not None
         return self.data.resolve().stem
 
+    @property
+    def is_there(self) -> bool:
+        """Whether there is such a file or folder; if not, `read` says so at once."""
+        assert self.data is not None
+        return self.data.exists()
+
     def read(self) -> "RecordedPlays":
         """Read the plays, and say on stderr what was read and what was left out.
 

@@ -46,7 +46,8 @@ def replay(
     """
     from streamer.replay import run
 
-    run.check_kafka(environment)  # a long file takes minutes to read
+    if recording.is_there:
+        run.check_kafka(environment)  # a long file takes minutes to read
     plan = run.ReplayPlan(
         recorded=recording.read(),
         num_workers=workers,

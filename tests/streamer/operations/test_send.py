@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from aiokafka.errors import KafkaConnectionError
 
+from streamer.errors import RecordingError
 from streamer.kafka.partitioner import PARTITIONERS
 from streamer.local.devkafka import DevKafka
 from streamer.local.ports import free_port
@@ -28,8 +29,11 @@ def settings(kafka: DevKafka, topic_prefix: str, request: pytest.FixtureRequest)
 
 def test_kafka_is_asked_before_the_file_is_read(tmp_path: Path) -> None:
     settings = settings_on(f"127.0.0.1:{free_port()}", "nowhere")
+    (file := tmp_path / "no-plays.csv").touch()
 
     with pytest.raises(KafkaConnectionError, match="no broker answers"):
+        run_here(send, settings, str(file))
+    with pytest.raises(RecordingError, match="No such file"):  # which needs no Kafka
         run_here(send, settings, str(tmp_path / "missing.csv"))
 
 

@@ -57,8 +57,11 @@ def replayed(monkeypatch: pytest.MonkeyPatch) -> Replayed:
 
 def test_a_kafka_that_is_named_is_asked_before_the_file_is_read(tmp_path: Path) -> None:
     nowhere = {"REFRAIN_KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port()}"}
+    (file := tmp_path / "no-plays.csv").touch()
 
     with pytest.raises(KafkaConnectionError, match="no broker answers"):
+        run_here(replay, Settings(), str(file), environment=nowhere)
+    with pytest.raises(RecordingError, match="No such file"):  # which needs no Kafka
         run_here(replay, Settings(), str(tmp_path / "missing.csv"), environment=nowhere)
 
 
