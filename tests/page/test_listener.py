@@ -62,7 +62,8 @@ def test_a_row_opens_to_say_why(page: Page) -> None:
 
 
 def test_a_play_taken_away_and_one_added_show_both_lists_before_and_after(page: Page) -> None:
-    play = page.locator(".play").nth(-3)
+    number = page.locator(".play").nth(-3).get_attribute("id")
+    play = page.locator(f"#{number}")  # a play that arrives moves all places
 
     play.click()
 
