@@ -1,12 +1,14 @@
 """Questions to a server of routes, as a browser or curl asks them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
+import msgspec
 from prometheus_client import CollectorRegistry
 
 from streamer.metrics import WorkerMetrics
@@ -16,6 +18,8 @@ from streamer.queries.events import Streams
 from streamer.queries.routes import Route
 from streamer.queries.server import Queries
 from streamer.runtime.web import WebServer
+
+_EVENT_S: Final = 30.0
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,14 @@ class Asker:
     def counted(self, route: str, status: int) -> float | None:
         labels = {"route": route, "status": str(status)}
         return self.registry.get_sample_value("refrain_queries_total", labels)
+
+
+async def next_event(reader: aiohttp.StreamReader) -> tuple[str, Any]:
+    """Read the next event of a stream: its name, and its data; comments, which only keep it alive, are passed over."""
+    while (chunk := await asyncio.wait_for(reader.readuntil(b"\n\n"), _EVENT_S)).startswith(b":"):
+        pass
+    name, data = chunk.rstrip().split(b"\n")
+    return name.removeprefix(b"event: ").decode(), msgspec.json.decode(data.removeprefix(b"data: "))
 
 
 @asynccontextmanager

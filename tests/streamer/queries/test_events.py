@@ -14,7 +14,7 @@ from streamer.errors import ElsewhereError
 from streamer.queries.events import Broadcast, Chunks, Streams, event
 from streamer.queries.routes import EVENTS, Asked, Right, Route
 from streamer.wire.views_access import Nothing
-from tests.asking import Asker, asking
+from tests.asking import Asker, asking, next_event
 from tests.until import until
 
 PATH: Final = "/api/v1/happens"
@@ -85,6 +85,15 @@ async def test_an_error_before_the_first_chunk_has_a_status_and_a_later_one_is_a
     assert b'event: error\ndata: {"code":"internal",' in unforeseen
     assert f"question failed route={PATH} error=KeyError" in caplog.text
     assert "somebody" not in caplog.text + unforeseen.decode()
+
+
+async def test_who_reads_events_passes_over_the_signs_of_life_between_them() -> None:
+    streams, happening = Streams(keep_alive_s=0.01), Happening()
+    async with asking([route_of(streams, happening)], streams=streams) as asker, reading(asker) as response:
+        assert (await response.content.readuntil(b"\n\n")).startswith(b":")
+        happening.upcoming.put_nowait(event("play", {"n": 1}))
+
+        assert await next_event(response.content) == ("play", {"n": 1})
 
 
 async def test_a_silent_stream_shows_that_it_lives() -> None:

@@ -10,11 +10,10 @@ import pytest
 from streamer.kafka.catalogue import write_entries
 from streamer.kafka.topics import ensure_topics
 from streamer.local.devkafka import DevKafka
-from streamer.queries.events import event
 from streamer.releases.alias import move_alias
 from streamer.wire.messages import Recommendation, ReleaseNotice
 from streamer.worker.beside import create_beside
-from tests.asking import asking_of
+from tests.asking import asking_of, next_event
 from tests.builders import NOON_MS, play_value, save_tiny_release
 from tests.onkafka import produce, read_committed, settings_on
 from tests.until import until
@@ -57,9 +56,9 @@ async def test_what_if_over_http_is_what_the_topic_then_answers(
             what_if = await asker.ask("POST", "/api/v1/listener/what-if", json={"user_id": USER, "added": added})
             followed = asker.session.post(asker.url + "/api/v1/listener/follow", json={"user_id": USER})
             async with followed as response:
-                await response.content.readuntil(b"\n\n")
+                await next_event(response.content)
                 await produce(at, settings.plays_topic, play_value(USER, "t7"), key=KEY)
-                updated = await response.content.readuntil(b"\n\n")
+                updated = await next_event(response.content)
             late = await asker.ask("POST", "/api/v1/listener", json={"user_id": USER})
             beside.feed.sampling.sample()
             figures = await asker.ask("GET", "/api/v1/figures")
@@ -69,7 +68,7 @@ async def test_what_if_over_http_is_what_the_topic_then_answers(
     assert found.json == {"user_id": USER}
     assert (early.status, early.json["lists"], len(early.json["plays"])) == (200, [], 3)
     assert (without.status, without.code) == (409, "no_release")
-    assert updated == event("listener", late.json)
+    assert updated == ("listener", late.json)
     for horizon, topic in enumerate((settings.short_term_topic, settings.long_term_topic)):
         answer = msgspec.json.decode((await read_committed(at, topic))[-1].value or b"", type=Recommendation)
         answered = [track.track_id for track in answer.tracks]
