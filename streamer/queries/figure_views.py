@@ -13,11 +13,11 @@ from streamer.wire.views_figures import CountColumns, Counts, Figures, FiguresHi
 _SHOWN: Final = ("at_ms", *RATES, "lag_plays", "lag_s", "release", "partitions")
 
 
-def history(seconds: Seconds) -> FiguresHistory:
-    """Write seconds column by column."""
+def history(seconds: Seconds, member_id: str) -> FiguresHistory:
+    """Write seconds column by column, as the worker with a name in the group says them."""
     counts = {name: tuple(seconds[name].tolist()) for name in ("plays", "batches", "step_cpu_us")}
     latencies = tuple(map(tuple, seconds["latencies"].tolist()))
-    return FiguresHistory(**_columns(seconds), counts=CountColumns(**counts, latencies=latencies))
+    return FiguresHistory(member_id, **_columns(seconds), counts=CountColumns(**counts, latencies=latencies))
 
 
 def figures(second: Seconds) -> Figures:

@@ -32,13 +32,16 @@ def figure_routes(sampling: Sampling, lookout: Lookout) -> list[Route]:
 
     async def past(asked: Asked[FiguresQuestion]) -> FiguresHistory:
         seconds = sampling.ring.seconds()
+        member_id = lookout.peers.member_id()
         if not asked.question.all:
-            return history(seconds)
+            return history(seconds, member_id)
         try:
             said = await lookout.peers.ask_all(f"{_PAST}?all=0", FiguresHistory)
         except KafkaUnavailableError:
-            return history(seconds)
-        return await asyncio.to_thread(_add_up, seconds, said.values()) if said else history(seconds)
+            return history(seconds, member_id)
+        if said:
+            seconds = await asyncio.to_thread(_add_up, seconds, said.values())
+        return history(seconds, member_id)
 
     return [
         Route("GET", _NOW, Right.READ, "What the stream did in the latest second.", now,
@@ -53,5 +56,5 @@ def merge(of_workers: Iterable[Figures]) -> Figures:
     return figures(together(list(map(read_figures, of_workers))))
 
 
-def _add_up(here: Seconds, others: Collection[FiguresHistory]) -> FiguresHistory:
-    return history(add_up([here, *map(read_history, others)]))
+def _add_up(here: Seconds, others: Collection[FiguresHistory]) -> Seconds:
+    return add_up([here, *map(read_history, others)])

@@ -45,9 +45,7 @@ class Hits:
             answers = await self.peers.ask_all(SELF_HITS, ShownHits)
         except KafkaUnavailableError:  # nobody says who the others are
             answers = {}
-        # At the address of a worker another one may answer, such as this one.
-        others = [said.releases for peer, said in answers.items() if said.member_id == peer.member_id]
-        return add_up([self.here(), *others])
+        return add_up([self.here(), *(said.releases for said in answers.values())])
 
 
 def hit_routes(hits: Hits) -> list[Route]:

@@ -23,6 +23,7 @@ from streamer.queries.owners import Owners
 from streamer.queries.problems import HEADERS
 from streamer.queries.routes import FORWARDED, JSON, LOOKED_IN, Asked, Route
 from streamer.wire.views_access import Failure, Problem
+from streamer.wire.views_members import Said
 
 #: Seconds that another worker has to say how it is, for which somebody waits each second.
 _STATUS_LIMIT_S: Final = 1.0
@@ -34,7 +35,7 @@ _REFUSED: Final = (web.HTTPUnauthorized.status_code, web.HTTPForbidden.status_co
 _NO_TOKENS: Final = "without tokens, workers answer each other on a loopback address alone; set REFRAIN_READ_TOKEN"
 _GONE: Final = Problem("moving", "the worker that followed this listener has gone; ask again")
 _LAST_WORDS: Final = (b"event: moving", b"event: error")
-_Said = TypeVar("_Said", bound=msgspec.Struct)
+_Said = TypeVar("_Said", bound=Said)
 _FAILURE: Final = msgspec.json.Decoder(Failure)
 
 
@@ -64,6 +65,8 @@ class Peers:
 
     async def ask_all(self, path: str, answers: type[_Said]) -> dict[Peer, _Said]:
         """Ask all other workers at once; return what those say that answer within a second.
+
+        At the address of a worker another one may answer, such as this one: that is no answer of the worker.
 
         Args:
             path: of a question by GET, which any worker answers of itself.
@@ -156,9 +159,12 @@ class Peers:
     async def _ask_self(self, peer: Peer, path: str, answers: type[_Said]) -> _Said | None:
         try:
             called = await self.calls.ask("GET", peer.url + path, self._authorization(), limit_s=_STATUS_LIMIT_S)
-            return msgspec.json.decode(called.body, type=answers) if called.status == web.HTTPOk.status_code else None
+            if called.status != web.HTTPOk.status_code:
+                return None
+            said = msgspec.json.decode(called.body, type=answers)
         except (UnreachedError, msgspec.MsgspecError):
             return None
+        return said if said.member_id == peer.member_id else None
 
     async def _relay(self, request: web.Request, stream: Stream) -> web.StreamResponse:
         try:

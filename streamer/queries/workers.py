@@ -56,9 +56,7 @@ class Lookout:
         ownership, here = await self.peers.owners.look(), self.itself()
         answers = await self.peers.ask_all(SELF, ShownSelf)
         answers |= {peer: here for peer in ownership.peers if peer.member_id == here.member_id}
-        said = {  # where no other one answers at its address
-            peer.identity: its for peer, its in answers.items() if its.member_id == peer.member_id
-        }
+        said = {peer.identity: its for peer, its in answers.items()}
         shown = tuple(_show(peer, said.get(peer.identity), here) for peer in ownership.peers)
         if here not in said.values():
             said[NAMELESS] = here

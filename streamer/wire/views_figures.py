@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from streamer.metrics.latencies import LATENCY_SECONDS
+from streamer.wire.views_members import Said
 
 NUM_BUCKETS = len(LATENCY_SECONDS) + 1
 
@@ -56,7 +57,7 @@ class CountColumns(msgspec.Struct, frozen=True):
     latencies: tuple[_Buckets, ...]
 
 
-class FiguresHistory(msgspec.Struct, frozen=True):
+class FiguresHistory(Said, frozen=True):
     """`Figures` of each of the latest seconds, oldest first, column by column; a second may be missing."""
 
     at_ms: tuple[_AtMs, ...]

@@ -5,6 +5,8 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
+from streamer.wire.views_members import Said
+
 #: Releases whose lists a worker has counts of, the latest ones.
 MOST_RELEASES: Final = 32
 
@@ -33,10 +35,9 @@ class ReleaseHits(msgspec.Struct, frozen=True):
     counts: HitCounts
 
 
-class ShownHits(msgspec.Struct, frozen=True):
+class ShownHits(Said, frozen=True):
     """What a worker says to the others of how lists fared that it gave."""
 
-    member_id: Annotated[str, Meta(description="Its name in the group, drawn by Kafka; empty before it has joined.")]
     releases: Annotated[tuple[ReleaseHits, ...], Meta(max_length=MOST_RELEASES)]
 
 

@@ -7,15 +7,15 @@ from msgspec import Meta
 
 from streamer.wire.views_figures import Figures
 from streamer.wire.views_letters import LetterSummary
+from streamer.wire.views_members import Said
 
 #: Letters that a worker names to the others.
 MOST_NAMED: Final = 20
 
 
-class ShownSelf(msgspec.Struct, frozen=True):
+class ShownSelf(Said, frozen=True):
     """What a worker says of itself to the others."""
 
-    member_id: Annotated[str, Meta(description="Its name in the group, drawn by Kafka; empty before it has joined.")]
     release: Annotated[str | None, Meta(description="The release that answers.")]
     figures: Annotated[Figures | None, Meta(description="Its latest second; null: the first is not over.")]
     letters: Annotated[

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import aiohttp
 import msgspec
@@ -22,7 +21,7 @@ from streamer.queries.workers import SELF, Lookout, worker_routes
 from streamer.wire.views_figures import FiguresEvent, FiguresHistory
 from streamer.wire.views_letters import LetterSource, LetterSummary
 from streamer.wire.views_workers import ShownSelf
-from tests.asking import Asker, asking
+from tests.asking import Asker, asking, next_event
 from tests.grouped import member, told_owners
 from tests.until import until
 
@@ -95,12 +94,6 @@ async def following(asker: Asker) -> AsyncIterator[aiohttp.StreamReader]:
     async with asker.session.get(f"{asker.url}/api/v1/events") as response:
         assert response.status == 200
         yield response.content
-
-
-async def next_event(reader: aiohttp.StreamReader) -> tuple[str, Any]:
-    name, data, end = [await asyncio.wait_for(reader.readline(), 30) for _ in range(3)]
-    assert end == b"\n"
-    return name.removeprefix(b"event: ").strip().decode(), msgspec.json.decode(data.removeprefix(b"data: "))
 
 
 def letter(offset: int, partition: int = 0) -> LetterSummary:
@@ -189,6 +182,32 @@ async def test_figures_are_those_of_all_workers_and_of_each() -> None:
     assert {name: each["plays_per_s"] for name, each in figures["workers"].items()} == {"worker-0": 20, "worker-1": 60}
     assert figures["merged"] == of_all.json
     assert [each["is_reachable"] for each in dict(told)["workers"]["workers"]] == [True, True]
+
+
+async def test_what_answers_at_the_address_of_another_worker_is_not_added_up() -> None:
+    other = Stream("worker-1")
+    stream = Stream(others=[other])
+    for each in (stream, other):
+        each.play(10)
+    async with stream.served() as asker:
+        urls = [str(each.asker and each.asker.url) for each in (stream, other)]
+        members = [member(name, url, ()) for name, url in zip(("worker-0", "worker-1"), urls, strict=True)]
+        impostors = [member(f"impostor-{number}", url, ()) for number, url in enumerate(urls)]
+        stream.peers.owners.note(Group(is_moving=False, members=(*members, *impostors)))
+        past = await asker.ask("GET", "/api/v1/figures/history")
+        now = await asker.ask("GET", "/api/v1/figures")
+        own = await asker.ask("GET", "/api/v1/figures/history?all=0")
+
+    assert (past.json["plays_per_s"], now.json["plays_per_s"], own.json["plays_per_s"]) == ([20], 20, [10])
+    assert (past.json["member_id"], own.json["member_id"]) == ("worker-0", "worker-0")
+
+
+async def test_figures_of_one_worker_alone_are_asked_of_itself() -> None:
+    async with Stream().served() as asker:
+        answers = [await asker.ask("GET", f"/api/v1/figures{path}?member_id=worker-1") for path in ("", "/history")]
+
+    assert [answer.code for answer in answers] == ["bad_request"] * 2
+    assert "`member_id`; see /api/v1/openapi.json" in answers[1].json["error"]["message"]
 
 
 async def test_each_second_another_worker_is_asked_once_whatever_the_pages_show() -> None:

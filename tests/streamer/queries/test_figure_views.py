@@ -22,7 +22,7 @@ def test_figures_go_through_json_and_back() -> None:
     seconds = busy_and_idle()
 
     shown = msgspec.json.decode(msgspec.json.encode(figures(seconds[:1])), type=Figures)
-    columns = msgspec.json.decode(msgspec.json.encode(history(seconds)), type=FiguresHistory)
+    columns = msgspec.json.decode(msgspec.json.encode(history(seconds, "worker-0")), type=FiguresHistory)
 
     assert repr(read_figures(shown)) == repr(seconds[:1])
     assert repr(read_history(columns)) == repr(seconds)
@@ -56,7 +56,7 @@ def test_plays_that_took_no_step_have_no_cost_of_one() -> None:
 
 def test_every_column_of_a_history_is_that_of_the_figures() -> None:
     seconds = busy_and_idle()
-    columns = history(seconds)
+    columns = history(seconds, "worker-0")
 
     for place in (0, 1):
         shown = figures(seconds[place : place + 1])
