@@ -23,12 +23,23 @@ _within = click.option("--within", "limit_s", type=click.FloatRange(0, min_open=
                        default=_LIMIT_S, show_default=True, help="how long to wait")  # fmt: skip
 
 
+def _check_user(_: click.Context, __: click.Parameter, user: str) -> str:
+    from streamer.wire.plays import check_id
+
+    if reason := check_id(user.encode(errors="surrogateescape"), "USER"):
+        raise click.BadParameter(f"{reason}, as in plays")
+    return user
+
+
+_user = click.argument("user", callback=_check_user)
+
+
 @click.command(
     cls=Command,
     examples=["refrain listener u17", "refrain listener u17 --json | jq '.partitions[0].state.plays_seen'"],
     reads=(*KAFKA, *TOPICS, "partitioner"),
 )
-@click.argument("user")
+@_user
 @_within
 @json_option(ListenersShown)
 @pass_settings
@@ -53,7 +64,7 @@ def listener(settings: "Settings", *, user: str, limit_s: float, as_json: bool) 
     examples=["refrain forget u17", "refrain forget u17 --yes --json"],
     reads=(*KAFKA, "plays_topic", "dead_letter_topic", "partitioner"),
 )
-@click.argument("user")
+@_user
 @_within
 @click.option("--yes", is_flag=True, help="do not ask")
 @json_option(Forgotten)

@@ -6,9 +6,17 @@ import msgspec
 from msgspec import Meta
 
 from streamer.wire.messages import MAX_ID_BYTES
+from streamer.wire.plays import check_id
 from streamer.wire.views import ImaginedPlay
 
-_UserId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_ID_BYTES, description="As plays name them.")]
+# As in plays, the limits are in the schema only, and `check_id` decides, which knows bytes.
+_UserId: TypeAlias = Annotated[
+    str,
+    Meta(
+        description=f"As plays name them, at most {MAX_ID_BYTES} bytes of UTF-8.",
+        extra_json_schema={"minLength": 1, "maxLength": MAX_ID_BYTES},
+    ),
+]
 
 
 class ListenerQuestion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -16,11 +24,19 @@ class ListenerQuestion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     user_id: _UserId
 
+    def __post_init__(self) -> None:
+        """Refuse what no play may name.
 
-class WhatIfQuestion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+        Raises:
+            ValueError: it is no id of a listener, says why.
+        """
+        if reason := check_id(self.user_id.encode(), "user_id"):
+            raise ValueError(reason)
+
+
+class WhatIfQuestion(ListenerQuestion, frozen=True, forbid_unknown_fields=True):
     """What if these plays came next, and those remembered ones had not been."""
 
-    user_id: _UserId
     added: Annotated[tuple[ImaginedPlay, ...], Meta(max_length=64, description="Oldest first.")] = ()
     removed: Annotated[tuple[int, ...], Meta(max_length=64, description="Numbers of remembered plays.")] = ()
 

@@ -14,6 +14,7 @@ from streamer.kafka.offsets import observing
 from streamer.kafka.partitioner import PARTITIONERS
 from streamer.kafka.topics import ensure_topics
 from streamer.local.devkafka import DevKafka
+from streamer.local.ports import free_port
 from streamer.operations import newest_record
 from streamer.operations.forgetting import ForgettingError
 from streamer.operations.homes import homes_of
@@ -40,6 +41,17 @@ def settings(kafka: DevKafka, topic_prefix: str, tmp_path: Path) -> Settings:
         state_dir=tmp_path / "state",
         releases_url=str(tmp_path / "releases"),
     )
+
+
+@pytest.mark.parametrize("command", [listener, forget])
+@pytest.mark.parametrize(("user", "size"), [("", 0), ("é" * 129, 258)])
+def test_a_user_whom_no_play_can_name_is_refused_before_kafka_is_asked(
+    command: click.Command, user: str, size: int
+) -> None:
+    nowhere = settings_on(f"127.0.0.1:{free_port()}", "nowhere")
+
+    with pytest.raises(click.BadParameter, match=f"USER has {size} bytes; it must have 1 to 256, as in plays"):
+        run_here(command, nowhere, user)
 
 
 @pytest.mark.kafka

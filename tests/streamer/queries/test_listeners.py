@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import aiohttp
-import msgspec
 import pytest
 
 from streamer.errors import BusyError, ElsewhereError, RefrainError
 from streamer.queries.events import Streams
 from streamer.queries.listeners import listener_routes
+from streamer.wire.plays import check_id
 from streamer.wire.views import ImaginedPlay, ListenerView, WhatIf
-from tests.asking import Asker, asking
+from tests.asking import Asker, asking, next_event
 
 FOLLOW: Final = "/api/v1/listener/follow"
 MOVING: Final = ElsewhereError(3)
@@ -73,11 +73,7 @@ async def following(scripted: Scripted) -> AsyncIterator[aiohttp.StreamReader]:
 
 
 async def read_events(content: aiohttp.StreamReader, num: int) -> list[tuple[str, Any]]:
-    events = []
-    for _ in range(num):
-        name, data, *_ = (await content.readuntil(b"\n\n")).decode().split("\n")
-        events.append((name.removeprefix("event: "), msgspec.json.decode(data.removeprefix("data: "))))
-    return events
+    return [await next_event(content) for _ in range(num)]
 
 
 async def test_a_listener_and_what_if_are_asked_by_bodies_that_name_them() -> None:
@@ -94,12 +90,22 @@ async def test_a_listener_and_what_if_are_asked_by_bodies_that_name_them() -> No
     assert scripted.asked == [("ü", set()), ("u", (ImaginedPlay("t", skipped=True),), (7,), {1, 3})]
 
 
-@pytest.mark.parametrize("user_id", ["", "u" * 257])
-async def test_a_user_id_that_no_play_can_have_is_refused(user_id: str) -> None:
+@pytest.mark.parametrize("user_id", ["", "u" * 257, "é" * 129])
+@pytest.mark.parametrize("question", ["", "/follow", "/what-if"])
+async def test_a_user_id_that_no_play_can_have_is_refused_as_it_is_there(question: str, user_id: str) -> None:
     async with asking_about(Scripted()) as asker:
-        answer = await asker.ask("POST", "/api/v1/listener", json={"user_id": user_id})
+        answer = await asker.ask("POST", f"/api/v1/listener{question}", json={"user_id": user_id})
 
         assert (answer.status, answer.code) == (400, "bad_request")
+        assert str(check_id(user_id.encode(), "user_id")) in answer.json["error"]["message"]
+
+
+async def test_a_user_id_may_be_as_long_as_a_play_may_name() -> None:
+    scripted = Scripted()
+    async with asking_about(scripted) as asker:
+        assert (await asker.ask("POST", "/api/v1/listener", json={"user_id": "é" * 128})).status == 200
+
+    assert scripted.asked == [("é" * 128, set())]
 
 
 async def test_anybody_is_somebody_who_played_or_not_found() -> None:
