@@ -30,6 +30,7 @@ from typing import Final, TypeAlias
 from models.evaluation.age import span
 from models.evaluation.metrics import Estimate
 from models.evaluation.panel import MAX_WEIGHT, MIN_LISTENERS
+from models.wording import plural
 
 MAX_SUSPICIOUS_SHARE: Final = 0.25
 """Share of the new plays: up to it, suspicious plays and those near them are left out; above it, none is trusted."""
@@ -157,7 +158,8 @@ def refuse_bots(num_new: int, suspicious_share: float, suspicions: str) -> Verdi
 
 def _faults(evidence: Evidence) -> Iterator[str]:
     if evidence.judged.num_listeners < MIN_LISTENERS:
-        yield f"{evidence.judged.num_listeners} listeners are too few to judge by; at least {MIN_LISTENERS} are needed"
+        listeners = plural(evidence.judged.num_listeners, "listener is", "listeners are")
+        yield f"{listeners} too few to judge by; at least {MIN_LISTENERS} are needed"
     for name, baseline in evidence.baselines.items():
         is_reached = baseline.champion is not None and baseline.champion["HR@20"].low > 0
         if (name == POPULARITY or is_reached) and not baseline.candidate["HR@20"].low > 0:
@@ -202,8 +204,8 @@ def _sentences(evidence: Evidence) -> Iterator[str]:
 
 
 def _plays(judged: Judged) -> str:
-    listeners = "long-known listeners" if judged.is_long_known else "listeners, old and new"
-    return f"{judged.num_plays:,} plays of {judged.num_listeners:,} {listeners}"
+    listener, more = ("long-known listener", "") if judged.is_long_known else ("listener", ", old and new")
+    return f"{plural(judged.num_plays, 'play')} of {plural(judged.num_listeners, listener)}{more}"
 
 
 def _figures(figures: Differences, layout: str) -> str:

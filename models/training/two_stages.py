@@ -30,6 +30,7 @@ from models.training.context import DEFAULT_CONTEXT, FitContext
 from models.training.loop import ReportProgress, Stage
 from models.training.reranker_fitting import add_second_stage, fit_second_stage
 from models.training.shards import EarlierShards, Shards, newest_plays, occurring_tracks
+from models.wording import plural
 
 NEWEST_PLAYS: Final = 2_000_000
 _MIN_ANCHORS: Final = 1000  # weights that were fitted on fewer are no better than an earlier fit's
@@ -141,7 +142,9 @@ def _fit_second_stage(
         unseen = split_once(plays, t1_ms=max(champion.seen_until_ms + 1, newer_from_ms))
         num_anchors = len(unseen.anchors("validation"))
         if num_anchors < _MIN_ANCHORS:
-            too_few = f"{num_anchors} plays since the champion's can be learned from, fewer than {_MIN_ANCHORS}"
+            too_few = (
+                f"{plural(num_anchors, 'play')} since the champion's can be learned from, fewer than {_MIN_ANCHORS}"
+            )
             return champion.recommender.reranker, too_few
         return fit(unseen), ""
     except ValueError as exc:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from models.wording import plural
 from streamer.runtime.commands import NUM, Command, pass_environment, pass_settings
 from streamer.sections import KAFKA, NEW_TOPICS, TOPICS
 
@@ -73,7 +74,7 @@ def simulate(settings: "Settings", *, rate: float, listeners: int, tracks: int, 
     from streamer.demo.simulation import Audience
 
     num_sent = asyncio.run(_simulate(settings, Audience.gather(listeners, tracks, rate), for_s or math.inf))
-    sys.stdout.write(f"{num_sent} plays sent to {settings.plays_topic}\n")
+    sys.stdout.write(f"{plural(num_sent, 'play')} sent to {settings.plays_topic}\n")
 
 
 async def _simulate(settings: "Settings", audience: "Audience", for_s: float) -> int:

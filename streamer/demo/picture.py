@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from models.wording import plural
 from streamer.demo.ledger import Ledger
 from streamer.demo.reader import Reader
 from streamer.demo.scale import DemoScale
@@ -176,8 +177,8 @@ class Camera:
         total = self._scale.history_plays
         sent, applied = min(num_sent, total), min(num_applied, total)
         return (
-            Phase("the listeners' history is sent", sent / total, f"{sent:,} of {total:,} messages"),
-            Phase("the workers remember it", applied / total, f"{applied:,} plays"),
+            Phase("the listeners' history is sent", sent / total, f"{sent:,} of {plural(total, 'message')}"),
+            Phase("the workers remember it", applied / total, plural(applied, "play")),
             Phase("the trainer makes a first release", None if trainer else 0.0, trainer),
             Phase("the first answer comes", 0.0),
         )

@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from models.wording import plural
 from streamer.demo.ledger import Balance
 from streamer.demo.scores import MIN_TRUTH, WINDOW_PLAYS, Score
 
@@ -63,11 +64,11 @@ class Summary:
                 "plays",
                 f"{balance.plays:,} produced, {balance.applied:,} applied, {balance.answered:,} answered{since}",
             ),
-            ("faults", f"{balance.lost:,} plays lost, {balance.twice:,} steps made twice"),
-            ("", f"{balance.unanswered:,} answers missing, {balance.answered_twice:,} given twice"),
+            ("faults", f"{plural(balance.lost, 'play')} lost, {plural(balance.twice, 'step')} made twice"),
+            ("", f"{plural(balance.unanswered, 'answer')} missing, {balance.answered_twice:,} given twice"),
             (
                 "dead letters",
-                f"{balance.dead_letters:,} of {self.bad_sent:,} bad plays{_undue(balance.dead_letters_undue)}",
+                f"{balance.dead_letters:,} of {plural(self.bad_sent, 'bad play')}{_undue(balance.dead_letters_undue)}",
             ),
             ("pace", f"{self.plays_per_s:,.0f} plays/s" + latency.format(*self.latency_ms)),
             ("releases", f"{len(self.releases)} taken up: {', '.join(self.releases) or 'none'}"),

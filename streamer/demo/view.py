@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from models.config import LONG_TERM_SIZE, SHORT_TERM_SIZE
+from models.wording import plural
 from streamer.demo.picture import Live, Phase, Picture, PlayedTrack, Spotlight, Track
 from streamer.demo.scores import WINDOW_PLAYS, Score
 
@@ -112,7 +113,7 @@ def _stream(live: Live) -> Panel:
     rows = [
         ("plays", f"{live.plays_per_s:,.0f} /s"),
         ("recommendations", f"{live.answers_per_s:,.0f} /s"),
-        ("lag", f"{live.lag:,} plays"),
+        ("lag", plural(live.lag, "play")),
         ("latency, median", _latency(live.latency_ms[:1])),
         ("latency, 99 %", _latency(live.latency_ms[1:])),
         ("applied", f"{live.num_applied:,}"),

@@ -8,6 +8,7 @@ from aiokafka.errors import IllegalStateError
 from faust.exceptions import ConsistencyError
 from faust.types import TP
 
+from models.wording import plural
 from streamer.errors import ContractError
 from streamer.faust.assignor import AddressedAssignor
 from streamer.faust.marks import Marks
@@ -161,7 +162,11 @@ def check_partitions(app: ChunkApp, topic: str, expected: int) -> None:
     a follower.
     """
     if is_ready(app) and (num_partitions := app.consumer.num_partitions(topic)) > expected:
-        refuse(ContractError(f"{topic} has {num_partitions} partitions, and had {expected}: {PARTITIONS_CHANGED}"))
+        refuse(
+            ContractError(
+                f"{topic} has {plural(num_partitions, 'partition')}, and had {expected}: {PARTITIONS_CHANGED}"
+            )
+        )
 
 
 def remaining_records(app: ChunkApp) -> int:

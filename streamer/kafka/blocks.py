@@ -13,6 +13,7 @@ from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from models.wording import plural
 from streamer.kafka.clients import running
 from streamer.kafka.connection import Connection
 from streamer.kafka.consumers import LOOK_UP_BACKOFF_MS, create_consumer
@@ -45,8 +46,9 @@ class Block:
     def __str__(self) -> str:
         """Say what is open where, and how to end it."""
         place = f"--topic {self.topic} --partition {self.partition}"
+        records, wait = plural(self.num_records, "record"), "waits" if self.num_records == 1 else "wait"
         return (
-            f"{self.num_records} records of {self.topic}-{self.partition} wait behind a transaction that is open since "
+            f"{records} of {self.topic}-{self.partition} {wait} behind a transaction that is open since "
             f"offset {self.since_offset}; `{_TOOL} describe-producers {place}` names its producer, and "
             f"`{_TOOL} abort {place} --start-offset {self.since_offset}` ends one that was abandoned"
         )

@@ -12,6 +12,7 @@ from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from models.wording import plural
 from streamer.kafka.clients import running
 from streamer.kafka.commits import Commit
 from streamer.kafka.connection import Connection
@@ -104,10 +105,12 @@ class Offsets:
                 "the topic was recreated"
             )
         if self.num_deleted:
-            return (
-                f"begins at offset {self.begin} but the states end at {self.mark.offset}: "
-                f"{self.num_deleted} plays were deleted before they were applied"
+            deleted = plural(
+                self.num_deleted,
+                "play was deleted before it was applied",
+                "plays were deleted before they were applied",
             )
+            return f"begins at offset {self.begin} but the states end at {self.mark.offset}: {deleted}"
         return ""
 
     def num_skipped(self, target: int) -> int:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from models.wording import plural
 from streamer.errors import ContractError
 from streamer.kafka.admin import KafkaAdmin
 from streamer.kafka.connection import connection_of
@@ -220,12 +221,12 @@ def _problems(spec: TopicSpec, settings: Settings, layout: _Layout, configs: Map
     if spec.partitions is not None and layout.partitions != spec.partitions:
         if spec.name == settings.changelog_topic:  # only Refrain creates it
             yield (
-                f"{settings.plays_topic} has {spec.partitions} partitions but the states have {layout.partitions}: "
-                f"{PARTITIONS_CHANGED}"
+                f"{settings.plays_topic} has {plural(spec.partitions, 'partition')} but the states have "
+                f"{layout.partitions}: {PARTITIONS_CHANGED}"
             )
         else:
             yield (
-                f"topic {spec.name} has {layout.partitions} partitions but {settings.plays_topic} has "
+                f"topic {spec.name} has {plural(layout.partitions, 'partition')} but {settings.plays_topic} has "
                 f"{spec.partitions}: answers go to the partition number of their play; create {spec.name} with as "
                 "many, or choose another name"
             )
@@ -237,7 +238,7 @@ def _problems(spec: TopicSpec, settings: Settings, layout: _Layout, configs: Map
             )
     if layout.replicas < int(configs.get("min.insync.replicas", 1)):
         yield (
-            f"topic {spec.name} has {layout.replicas} replicas but min.insync.replicas="
+            f"topic {spec.name} has {plural(layout.replicas, 'replica')} but min.insync.replicas="
             f"{configs['min.insync.replicas']}, so it accepts no record; add replicas with kafka-reassign-partitions, "
             f"or set it with `kafka-configs --alter --topic {spec.name} --add-config min.insync.replicas="
             f"{max(1, layout.replicas - 1)}`"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import click
 import msgspec
 
+from models.wording import plural
 from streamer.kafka.access import once_admitted
 from streamer.kafka.connection import connection_of
 from streamer.kafka.rights import Right, catalogue_reader_rights, catalogue_writer_rights
@@ -63,7 +64,7 @@ def _load(settings: "Settings", *, file: Path) -> None:
 
     loading = Loading(file)
     num = _run(settings, catalogue_writer_rights(settings), _write(settings, loading))
-    sys.stdout.write(f"{num} records written to {settings.catalogue_topic}\n")
+    sys.stdout.write(f"{plural(num, 'record')} written to {settings.catalogue_topic}\n")
     if loading.num_refused:
         sys.stdout.write(f"{loading.num_refused} refused, as the topic would; the first: {loading.first_refusal}\n")
 

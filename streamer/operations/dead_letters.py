@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
+from models.wording import plural
 from streamer.errors import RefrainError
 from streamer.kafka.access import once_admitted
 from streamer.kafka.connection import connection_of
@@ -192,7 +193,9 @@ def _watch(num_records: int) -> AbstractContextManager[Callable[[int], None]]:
 
 
 def _is_confirmed(disposal: Disposal) -> bool:
-    return bool(disposal.num_discarded) and is_confirmed(f"Discard {disposal.num_discarded} letters for ever?")
+    return bool(disposal.num_discarded) and is_confirmed(
+        f"Discard {plural(disposal.num_discarded, 'letter')} for ever?"
+    )
 
 
 def _wait_for(
@@ -215,4 +218,4 @@ async def _erase(settings: "Settings") -> str:
     while (erasure := await eraser.erase()).num_requests:
         num_requests += erasure.num_requests
         num_letters += erasure.num_letters
-    return f"{num_requests} tombstones served, {num_letters} letters removed\n"
+    return f"{plural(num_requests, 'tombstone')} served, {plural(num_letters, 'letter')} removed\n"

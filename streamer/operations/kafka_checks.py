@@ -6,6 +6,7 @@ from typing import Final
 
 from aiokafka import TopicPartition
 
+from models.wording import plural
 from streamer.errors import AccessError, ContractError
 from streamer.kafka.access import check_access
 from streamer.kafka.admin import KafkaAdmin
@@ -56,7 +57,8 @@ async def check_topics(settings: Settings, reports: list[TopicReport]) -> list[F
         notes.append(note(f"there is no topic {', '.join(missing)}: the first worker creates it"))
     if few := await find_few_replicas(settings):
         notes.append(note(few))
-    return [*problems, *notes] or [ok(f"{len(reports)} topics, {reports[0].partitions} partitions of plays")]
+    partitions = plural(reports[0].partitions, "partition")
+    return [*problems, *notes] or [ok(f"{len(reports)} topics, {partitions} of plays")]
 
 
 async def check_message_limits(settings: Settings, needs: Needs) -> list[Finding]:
@@ -72,7 +74,7 @@ async def check_offsets(settings: Settings) -> list[Finding]:
         raise ContractError(contradictions)
     lag = sum(max(0, each.end - max(each.begin, each.covered)) for each in rows)
     blocked = [note(str(block)) for block in await find_transactions(settings)]
-    return [ok(f"the states of all partitions fit, {lag} plays wait"), *blocked]
+    return [ok(f"the states of all partitions fit, {plural(lag, 'play waits', 'plays wait')}"), *blocked]
 
 
 async def check_group(settings: Settings) -> list[Finding]:

@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from models.wording import plural
 from streamer.kafka.letters import Letter
 from streamer.letters.listing import Listing
 from streamer.letters.redelivery import Dispatch
@@ -22,7 +23,8 @@ def listing_text(listing: Listing) -> str:
     lines += [f"{cause:17} {num:9} {listing.num_sent[cause]:11}" for cause, num in sorted(listing.num_letters.items())]
     lines.append(f"{'all':17} {listing.num_letters.total():9} {listing.num_sent.total():11}")
     if listing.num_foreign:
-        lines.append(f"{listing.num_foreign} other records on the topic are not from this version of Refrain")
+        others = plural(listing.num_foreign, "other record on the topic is", "other records on the topic are")
+        lines.append(f"{others} not from this version of Refrain")
     return "\n".join(lines) + "\n"
 
 

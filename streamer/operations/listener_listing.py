@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from models.wording import plural
 from streamer.letters.texts import escape
 from streamer.operations.shapes import (
     ForgetReceipt,
@@ -58,12 +59,14 @@ def _lines(shown: ListenerShown) -> Iterator[str]:
 
 
 def _state_lines(state: StateShown, offset: int | None) -> Iterator[str]:
-    yield f"state       at offset {offset} of the changelog: {state.plays_seen} plays, {state.repeats_seen} repeats"
+    seen = f"{plural(state.plays_seen, 'play')}, {plural(state.repeats_seen, 'repeat')}"
+    yield f"state       at offset {offset} of the changelog: {seen}"
     yield f"            the latest at {when(state.played_at_ms)}, offset {state.source_offset}"
     if state.release_key is not None:
         named = state.release or f"with the key {state.release_key}, none of the recent champions"
-        yield f"lineage     folded from {state.plays_folded} plays by release {named}"
-    yield f"remembers   the latest {len(state.ring)} plays, and how often {state.num_counted} tracks were played"
+        yield f"lineage     folded from {plural(state.plays_folded, 'play')} by release {named}"
+    counted = plural(state.num_counted, "track was", "tracks were")
+    yield f"remembers   the latest {plural(len(state.ring), 'play')}, and how often {counted} played"
     yield from (f"            {_play_line(play)}" for play in state.ring)
     if any(play.track is None for play in state.ring):
         yield "            (# is the hash of a track that is in neither list, nor in the catalogue)"
@@ -81,8 +84,8 @@ def _name(track: RememberedPlay | ListedTrack) -> str:
 
 def _list_lines(shown: ShownList) -> Iterator[str]:
     yield (
-        f"{shown.horizon:11} {len(shown.tracks)} tracks at offset {shown.offset}, written {when(shown.emitted_at_ms)} "
-        f"for the play at offset {shown.source_offset} by release {shown.release}"
+        f"{shown.horizon:11} {plural(len(shown.tracks), 'track')} at offset {shown.offset}, written "
+        f"{when(shown.emitted_at_ms)} for the play at offset {shown.source_offset} by release {shown.release}"
     )
     yield from (
         f"            {track.score:.4f}  {escape(f'{track.id}  {_name(track)}'.rstrip())}" for track in shown.tracks

@@ -4,6 +4,7 @@ import asyncio
 import shutil
 from typing import Final
 
+from models.wording import plural
 from streamer.errors import InUseError, SettingsError
 from streamer.operations.findings import failed, note, ok
 from streamer.operations.shapes import Finding
@@ -57,4 +58,4 @@ async def check_web(settings: Settings) -> list[Finding]:
 async def check_open_files(num_partitions: int) -> list[Finding]:
     """See that a worker that owns every partition may open enough files."""
     shortage = find_shortage(num_partitions)
-    return [failed(shortage) if shortage else ok(f"enough open files for {num_partitions} partitions")]
+    return [failed(shortage) if shortage else ok(f"enough open files for {plural(num_partitions, 'partition')}")]

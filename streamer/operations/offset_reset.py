@@ -13,6 +13,7 @@ from typing import Final
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, ProducerFenced
 
+from models.wording import plural
 from streamer.errors import ContractError
 from streamer.kafka.access import check_access
 from streamer.kafka.admin import KafkaAdmin
@@ -88,9 +89,11 @@ async def _refuse_members(settings: Settings) -> None:
     async with KafkaAdmin(connection_of(settings)) as admin:
         num_members = await admin.count_members(settings.app_id)
     if num_members:
+        run, them = ("runs", "it") if num_members == 1 else ("run", "them")
         raise ContractError(
-            f"{num_members} workers of {settings.app_id} still run: stop them first. One that was killed, or stopped "
-            f"with a REFRAIN_INSTANCE_ID, counts until its session expires ({settings.session_timeout_s:.0f} s)"
+            f"{plural(num_members, 'worker')} of {settings.app_id} still {run}: stop {them} first. One that was "
+            f"killed, or stopped with a REFRAIN_INSTANCE_ID, counts until its session expires "
+            f"({settings.session_timeout_s:.0f} s)"
         )
 
 

@@ -5,6 +5,7 @@ from typing import Final, Literal
 
 from aiokafka import TopicPartition
 
+from models.wording import plural
 from streamer.errors import ContractError
 from streamer.kafka.access import check_access
 from streamer.kafka.admin import KafkaAdmin
@@ -65,7 +66,7 @@ def plan(offsets: Offsets, to: str) -> str:
     """Say what a reset of a partition does."""
     target = target_of(offsets, to)
     num_skipped, num_again = offsets.num_skipped(target), offsets.num_answered_again(target)
-    return f"{to} continues at {target}, skips {num_skipped} plays and applies {num_again} again"
+    return f"{to} continues at {target}, skips {plural(num_skipped, 'play')} and applies {num_again} again"
 
 
 def _listed(offsets: Offsets) -> ListedPartition:

@@ -3,6 +3,7 @@
 import asyncio
 
 from models.release_files import InvalidRelease
+from models.wording import plural
 from streamer.errors import ReleaseError
 from streamer.kafka.connection import connection_of
 from streamer.operations.findings import failed, note, ok
@@ -29,7 +30,8 @@ async def check_release(settings: Settings) -> list[Finding]:
     except (InvalidRelease, ReleaseError) as exc:
         return [failed(f"{exc}; see `refrain releases list`, and promote an intact one, or roll back")]
     signed = "signed by a trusted key" if trust.keys else "not checked for a signature (REFRAIN_RELEASES_PUBLIC_KEYS)"
-    return [ok(f"{release.release_id}, {len(release.catalogue.track_ids):,} tracks: every byte verified, {signed}")]
+    tracks = plural(len(release.catalogue.track_ids), "track")
+    return [ok(f"{release.release_id}, {tracks}: every byte verified, {signed}")]
 
 
 async def _without_release(settings: Settings) -> str:

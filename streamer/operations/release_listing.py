@@ -14,6 +14,7 @@ from rich.table import Table
 
 from models.evaluation.age import span
 from models.release_files import Description, Json
+from models.wording import plural
 from streamer.errors import ReleaseError
 from streamer.operations.shapes import ListedRefusal, ListedRelease, ReleaseShown, ReleasesShown
 from streamer.releases.judgement import first_sentence, measured_hit_rate, verdict_of
@@ -126,7 +127,7 @@ def description_text(location: str, description: Description) -> str:
         "location": location,
         "created": _date(description.created_at_ms),
         "manifest": f"sha256 {description.manifest_sha256}",
-        "fitted on": f"{window.num_plays:,} plays of {window.num_listeners:,} listeners",
+        "fitted on": f"{plural(window.num_plays, 'play')} of {plural(window.num_listeners, 'listener')}",
         "": f"from {_date(window.from_ms)} to {_date(window.until_ms)}",
     }
     lines = [f"{name:10} {fact}" for name, fact in facts.items()]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from models.wording import plural
 from streamer.kafka.access import check_access
 from streamer.kafka.connection import connection_of
 from streamer.kafka.rights import sender_rights
@@ -39,7 +40,8 @@ def send(settings: "Settings", *, recording: Recording) -> None:
     num_plays = len(plays.plays.played_at_ms)
     with progress("sent", num_plays, "plays") as show:
         num_partitions = asyncio.run(send_plays(settings, plays, show))
+    listeners = plural(len(plays.user_ids), "listener")
     sys.stdout.write(
-        f"{num_plays:,} plays of {len(plays.user_ids):,} listeners are on {settings.plays_topic}, in "
-        f"{num_partitions} partitions, at {settings.kafka_bootstrap_servers}\n"
+        f"{plural(num_plays, 'play')} of {listeners} {'is' if num_plays == 1 else 'are'} on {settings.plays_topic}, in "
+        f"{plural(num_partitions, 'partition')}, at {settings.kafka_bootstrap_servers}\n"
     )

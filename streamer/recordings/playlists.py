@@ -11,6 +11,7 @@ import pyarrow as pa
 from models.plays.catalogue import track_keys
 from models.plays.histories import Histories
 from models.plays.playlists import playlist_histories
+from models.wording import plural
 from streamer.errors import RecordingError
 from streamer.recordings.batches import find_sources
 from streamer.recordings.columns import PLAYLIST_COLUMN_NAMES, ColumnChoice
@@ -51,14 +52,13 @@ def _batches(connection: duckdb.DuckDBPyConnection, source: Source) -> Iterator[
     ids = f"{source.text(playlist)} AS playlist, {source.text(track)} AS track"
     query = f"SELECT {ids}, try_cast({position} AS BIGINT) AS position FROM {source.table}"
     for batch in connection.sql(query).to_arrow_reader():
-        if batch["position"].null_count:
-            raise RecordingError(
-                f"{source.file.name}: {batch['position'].null_count} rows have no position; number the tracks of each "
-                "playlist"
-            )
+        if num := batch["position"].null_count:
+            have = plural(num, "row has", "rows have")
+            raise RecordingError(f"{source.file.name}: {have} no position; number the tracks of each playlist")
         for role in ("playlist", "track"):
             if num := pa.compute.sum(pa.compute.equal(batch[role], "")).as_py():
-                raise RecordingError(f"{source.file.name}: {num} rows have no {role}; remove them from the file")
+                have = plural(num, "row has", "rows have")
+                raise RecordingError(f"{source.file.name}: {have} no {role}; remove what has none from the file")
         yield batch
 
 

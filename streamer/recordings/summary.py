@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from models.wording import plural
 from streamer.recordings.rows import Tally
 
 
@@ -40,19 +41,20 @@ class Summary:
         first, last = (datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d") for ms in self.span_ms)
         files = "" if self.num_files == 1 else f"{self.num_files} files, "
         formats = " and ".join(self.formats)
-        read = f"read {self.num_plays:,} plays of {self.num_users:,} listeners and {self.num_tracks:,} tracks"
+        of = f"{plural(self.num_users, 'listener')} and {plural(self.num_tracks, 'track')}"
+        read = f"read {plural(self.num_plays, 'play')} of {of}"
         lines = [f"{read}, {first} to {last} ({files}{formats}; times without a zone are {self.time_zone})"]
         if self.owner is not None:
             lines.append(f"no column says who listened: all plays are of {self.owner}; --user names another")
         if self.skipped:
-            lines.append(f"skipped {len(self.skipped)} files without plays: {', '.join(self.skipped[:5])}")
+            lines.append(f"skipped {plural(len(self.skipped), 'file')} without plays: {', '.join(self.skipped[:5])}")
         return lines + describe(self.tally)
 
 
 def describe(tally: Tally) -> list[str]:
     """Return a line for each cause for which rows were left out."""
     return [
-        f"left out {num:,} of {tally.num_rows:,} rows, {cause}: {first.reason} ({first.place})"
+        f"left out {num:,} of {plural(tally.num_rows, 'row')}, {cause}: {first.reason} ({first.place})"
         for cause, num in tally.num_left_out.most_common()
         for first in [tally.first[cause]]
     ]

@@ -20,6 +20,7 @@ from models.config import LONG_TERM_SIZE, SHORT_TERM_SIZE
 from models.plays.split import Lists, Split, split_plays
 from models.recipes import Recipe
 from models.release import Release
+from models.wording import plural
 from streamer.errors import RefrainError
 from streamer.kafka.access import check_access
 from streamer.kafka.admin import KafkaAdmin
@@ -144,7 +145,7 @@ def _split(recorded: RecordedPlays) -> Split:
         return split_plays(recorded.plays)
     except ValueError as exc:
         raise ReplayError(
-            f"{len(recorded.plays.tracks)} plays cannot be split by time ({exc}); use more plays"
+            f"{plural(len(recorded.plays.tracks), 'play')} cannot be split by time ({exc}); use more plays"
         ) from exc
 
 
@@ -242,7 +243,7 @@ def _watching(cluster: Cluster, num_plays: int, *, kill_halfway: bool) -> Iterat
                 kill_at = num_plays
                 cluster.kill_worker(0)
                 cluster.start_worker(0)
-                sys.stderr.write(f"worker 0 was killed after {num_answered} answers and restarted\n")
+                sys.stderr.write(f"worker 0 was killed after {plural(num_answered, 'answer')} and restarted\n")
 
         yield look
 
@@ -275,9 +276,10 @@ def reject_broken_laws(streamed: Streamed, offline: Scores) -> None:
     """
     ledger = streamed.ledger
     if ledger.lost or ledger.twice:
-        raise ReplayError(f"{ledger.lost} plays were lost and {ledger.twice} counted twice: law 1 does not hold")
+        lost = plural(ledger.lost, "play was", "plays were")
+        raise ReplayError(f"{lost} lost and {ledger.twice} counted twice: law 1 does not hold")
     if not streamed.scores.agrees_with(offline):
         raise ReplayError(
             f"the answers score {_rounded(streamed.scores)}, the same release offline {_rounded(offline)}: law 3 does "
-            f"not hold, unless the {ledger.dead_letters} rejected plays explain it"
+            f"not hold, unless {plural(ledger.dead_letters, 'rejected play explains', 'rejected plays explain')} it"
         )

@@ -15,6 +15,7 @@ from models.evaluation.protocol import Report, evaluate, rank_anchors, rank_anch
 from models.plays.split import Lists, Part, Split, split_plays
 from models.serving.recommender import Recommender
 from models.training.track_lists import with_index
+from models.wording import plural
 from streamer.errors import RefrainError
 from streamer.recordings.plays import RecordedPlays
 from streamer.releases.loading import read_release
@@ -65,7 +66,7 @@ def evaluate_release(
         split = split_plays(recorded.plays)
     except ValueError as exc:
         raise EvaluationError(
-            f"{len(recorded.plays.tracks)} plays cannot be split by time ({exc}); use more plays"
+            f"{plural(len(recorded.plays.tracks), 'play')} cannot be split by time ({exc}); use more plays"
         ) from exc
     rankings: dict[str, Callable[[], Lists]] = {
         "by protocol": lambda: rank_anchors(recommender, split, PART),
@@ -89,7 +90,7 @@ def draw_reports(reports: Mapping[str, Report]) -> Iterator[Table]:
     groups = dict.fromkeys(group for report in reports.values() for group in report.groups)
     for group in groups:
         first = next(report.groups[group] for report in reports.values() if group in report.groups)
-        table = Table("", title=f"{group}, {first.num_anchors:,} questions", box=SIMPLE_HEAD, pad_edge=False)
+        table = Table("", title=f"{group}, {plural(first.num_anchors, 'question')}", box=SIMPLE_HEAD, pad_edge=False)
         for metric in first.metrics:
             table.add_column(metric, justify="right", no_wrap=True)
         for name, report in reports.items():

@@ -4,6 +4,8 @@ import logging
 import resource
 from typing import Final
 
+from models.wording import plural
+
 logger = logging.getLogger(__name__)
 
 #: More helps nobody, and some systems say "unlimited".
@@ -35,8 +37,9 @@ def find_shortage(num_partitions: int) -> str:
     if highest >= needed:
         return ""
     return (
-        f"this process may open {highest} files, but {num_partitions} partitions take up to {needed}: raise the limit "
-        "(`ulimit -Hn`, LimitNOFILE of systemd, default-ulimits of Docker), or run more workers"
+        f"this process may open {highest} files, but {plural(num_partitions, 'partition takes', 'partitions take')} "
+        f"up to {needed}: raise the limit (`ulimit -Hn`, LimitNOFILE of systemd, default-ulimits of Docker), or "
+        "run more workers"
     )
 
 

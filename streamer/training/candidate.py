@@ -31,6 +31,7 @@ from models.training.loop import ReportProgress, Stage
 from models.training.shards import Shard, Shards, training_shard
 from models.training.track_lists import index_if_above
 from models.training.two_stages import SecondStagePlan, fit_pipeline
+from models.wording import plural
 from streamer.archive.plays import ArchivedPlays
 from streamer.releases.loading import NoticeError, load_notice, save_under
 from streamer.releases.store import Store
@@ -242,7 +243,9 @@ def split_window(plays: ArchivedPlays) -> Split:
     """
     num_held_out = min(int(len(plays) * HELD_OUT_SHARE), MAX_HELD_OUT_PLAYS)
     if not num_held_out:
-        raise NothingToLearnError(f"{len(plays)} plays are too few to hold some out; wait for more")
+        raise NothingToLearnError(
+            f"{plural(len(plays), 'play is', 'plays are')} too few to hold some out; wait for more"
+        )
     cut_ms = int(np.sort(plays.played_at_ms)[-num_held_out])
     if not (plays.played_at_ms < cut_ms).any():
         raise NothingToLearnError(f"all plays but the newest have the time {cut_ms} ms; wait for later ones")

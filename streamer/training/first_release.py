@@ -8,6 +8,7 @@ from typing import Final
 
 from models.evaluation.age import span
 from models.evaluation.panel import MIN_LISTENERS
+from models.wording import plural
 from streamer.archive.archive import Archive
 from streamer.metrics import TrainerMetrics
 from streamer.runtime.reminders import Reminder
@@ -65,7 +66,9 @@ class FirstRelease:
                 "plays awaited num=%d of=%d listeners=%d of_listeners=%d: there is no release yet; %s",
                 num_new, num_needed, self._num_listeners, MIN_LISTENERS, self._end_of_waiting(),
             )  # fmt: skip
-        self._metrics.awaited = "" if self._is_there else f"{num_new:,} of {num_needed:,} plays for the first release"
+        self._metrics.awaited = (
+            "" if self._is_there else f"{num_new:,} of {plural(num_needed, 'play')} for the first release"
+        )
 
     def has_come(self) -> None:
         """Note that there is a release."""

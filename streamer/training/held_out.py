@@ -11,6 +11,7 @@ from models.plays.split import Plays, Split, split_plays
 from models.release import Release
 from models.release_files import InvalidRelease, Json
 from models.serving.recommender import Recommender
+from models.wording import plural
 from streamer.archive.plays import ArchivedPlays
 from streamer.errors import ReleaseError
 from streamer.releases.alias import noted_champion
@@ -87,7 +88,7 @@ def judge_offline(
         return {"verdict": "Not judged: no listener played a known track among the plays held out; use more plays."}
     terms = Terms(int(time.time() * 1000), fresh_after_s, len(held_out.plays))
     judgement = judge_candidate(held_out.plays, held_out.split, recommender, champion, terms)
-    doubt = f" The figures rest on only {num_plays:,} plays." if num_plays < FEW_PLAYS else ""
+    doubt = f" The figures rest on only {plural(num_plays, 'play')}." if num_plays < FEW_PLAYS else ""
     return {**judgement.metrics, "verdict": f"{judgement.verdict.paragraph}{doubt}"}
 
 

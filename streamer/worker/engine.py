@@ -13,6 +13,7 @@ from models.plays.catalogue import track_keys
 from models.release import Release
 from models.serving.step import StepOutput, step
 from models.serving.step_input import StepInput
+from models.wording import plural
 from streamer.errors import StepError
 from streamer.runtime.crash import crash
 from streamer.worker.batch import Batch
@@ -101,7 +102,7 @@ class Engine:
             return await asyncio.wait_for(computing, self._max_step_s)
         except TimeoutError as exc:
             num = step_input.histories.num_listeners
-            crash(f"a step of {num} listeners took longer than {self._max_step_s} s; check the device", exc)
+            crash(f"a step of {plural(num, 'listener')} took longer than {self._max_step_s} s; check the device", exc)
         except (RuntimeError, SystemExit) as exc:  # from the pool: errors of a step are StepErrors
             crash("the compute thread is dead; a restart creates a new one", exc)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from models.serving.reasons import Reason
+from models.wording import plural
 
 _MOST: Final = 3
 
@@ -65,7 +66,8 @@ def _same_sessions(reason: Reason, _: Name) -> str:
 
 def _own_plays(reason: Reason, _: Name) -> str:
     times = _of(reason, "own_plays")
-    return f"you played it {times:.3g} times, older plays counting less" if times else "you have not played it yet"
+    words = f"{times:.3g} {'time' if times == 1 else 'times'}"
+    return f"you played it {words}, older plays counting less" if times else "you have not played it yet"
 
 
 def _popularity(reason: Reason, _: Name) -> str:
@@ -89,4 +91,4 @@ def _of(reason: Reason, what: str) -> float:
 
 
 def _ago(plays_ago: int) -> str:
-    return "just now" if plays_ago == 0 else "1 play ago" if plays_ago == 1 else f"{plays_ago} plays ago"
+    return "just now" if plays_ago == 0 else f"{plural(plays_ago, 'play')} ago"

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from models.plays.catalogue import FIRST_TRACK, UNKNOWN, track_keys
 from models.release import Release
+from models.wording import plural
 from streamer.wire.catalogue import TrackRecord
 from streamer.wire.views_tracks import TrackView
 from streamer.worker.name_store import Naming
@@ -62,7 +63,7 @@ class Tracks:
         num_tracks = 0 if release is None else len(release.catalogue)
         if beyond := [row for row in rows if not 0 <= row < num_tracks]:
             raise IndexError(
-                f"there is no row {beyond[0]}: the release that answers has {num_tracks} tracks; ask by id"
+                f"there is no row {beyond[0]}: the release that answers has {plural(num_tracks, 'track')}; ask by id"
             )
         track_ids = [] if release is None else release.catalogue.track_ids.take(np.array(rows, np.int64))
         return await self.by_ids(track_ids)

@@ -129,7 +129,7 @@ async def test_states_behind_an_open_transaction_are_refused_rather_than_taken_t
         await stranger.send_and_wait(changelog, b"", b"k", partition=0)
 
         with pytest.raises(
-            ContractError, match=rf"cannot be read to their end: 1 records of {changelog}-0 wait behind"
+            ContractError, match=rf"cannot be read to their end: 1 record of {changelog}-0 waits behind"
         ):
             await place.start()
         await stranger.abort_transaction()

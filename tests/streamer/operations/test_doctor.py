@@ -278,7 +278,7 @@ async def test_a_sound_deployment_passes(settings: Settings) -> None:
     findings = await diagnose(settings)
 
     assert {each.outcome for each in findings} <= {"ok", "note"}
-    assert sole(findings, "topics") == ("ok", "7 topics, 1 partitions of plays")
+    assert sole(findings, "topics") == ("ok", "7 topics, 1 partition of plays")
     assert sole(findings, "group")[1].endswith("none, no worker runs")
 
 

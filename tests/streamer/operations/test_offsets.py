@@ -189,7 +189,7 @@ async def test_nothing_changes_while_a_worker_runs(place: Place) -> None:
         worker.subscribe([place.settings.plays_topic])
         await worker.getmany(timeout_ms=5000)
 
-        with pytest.raises(ContractError, match=r"1 workers of .* still run: stop them first"):
+        with pytest.raises(ContractError, match=r"1 worker of .* still runs: stop it first"):
             await reset(place.settings, "earliest")
 
     assert await place.offsets() == (Mark(5, NOON_MS), 6)

@@ -93,7 +93,7 @@ def test_a_release_of_another_maker_or_damaged_is_listed_too(tmp_path: Path) -> 
 def test_a_release_is_shown_in_full(tmp_path: Path, judged: str) -> None:
     text = description_text("file:///x", describe_release(str(tmp_path / judged)))
 
-    for part in (judged, "2 plays of 1 listeners", "2023-11-14 22:13:20 UTC", "weights.safetensors", '"mean": 0.4123'):
+    for part in (judged, "2 plays of 1 listener", "2023-11-14 22:13:20 UTC", "weights.safetensors", '"mean": 0.4123'):
         assert part in text
     assert VERDICT in " ".join(text.split())
 

@@ -59,3 +59,18 @@ async def test_plays_are_sent_oldest_first_and_a_worker_takes_each(
         [(who.encode(), song) for who, song, _ in each] for each in expected
     ]
     assert [decode_records(each).rejects for each in records] == [[], [], []]
+
+
+@pytest.mark.kafka
+def test_one_play_is_said_to_be_one(
+    kafka: DevKafka, topic_prefix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = settings_on(kafka.bootstrap_servers, topic_prefix, partitions=1)
+    recorded = tmp_path / "plays.csv"
+    recorded.write_text("who,song,when\nann,a,2026-05-01T10:00:10Z\n")
+
+    run_here(send, settings, str(recorded), "--user", "who", "--track", "song", "--time", "when")
+
+    said = capsys.readouterr()
+    assert f"1 play of 1 listener is on {settings.plays_topic}, in 1 partition, at" in said.out
+    assert "read 1 play of 1 listener and 1 track," in said.err

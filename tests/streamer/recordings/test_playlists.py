@@ -29,8 +29,8 @@ def test_playlists_are_read_in_the_order_of_their_positions(tmp_path: Path, name
     [
         ({"pos": None}, "no column contains the position"),
         ({"pos": ["top", "top", "end"]}, "3 rows have no position"),
-        ({"pos": [1, None, 0]}, "1 rows have no position"),
-        ({"track_id": ["t2", None, "t1"]}, "1 rows have no track"),
+        ({"pos": [1, None, 0]}, "1 row has no position"),
+        ({"track_id": ["t2", None, "t1"]}, "1 row has no track"),
     ],
 )
 def test_a_file_without_playlists_is_refused(

@@ -104,8 +104,8 @@ def test_the_earliest_plays_stay_in_their_order(save: Save) -> None:
     ("columns", "message"),
     [
         ({"user": [1], "ts": SECONDS[:1]}, "no column contains the track"),
-        ({"user": [1], "track": [1], "ts": [0]}, "left out 1 of 1 rows, impossible-time: played_at 0 ms"),
-        ({"user": [1], "track": [1], "ts": ["yesterday"]}, "left out 1 of 1 rows, wrong-type: its time 'yesterday' is"),
+        ({"user": [1], "track": [1], "ts": [0]}, "left out 1 of 1 row, impossible-time: played_at 0 ms"),
+        ({"user": [1], "track": [1], "ts": ["yesterday"]}, "left out 1 of 1 row, wrong-type: its time 'yesterday' is"),
         ({"user": [1], "track": [1], "ts": ["\n" + "x" * 99]}, r"wrong-type: its time '\\nx{39}…' is neither"),
         ({"user": [None], "track": [1], "ts": SECONDS[:1]}, "invalid-user-id: user_id has 0 bytes"),
         ({"user": [1.5], "track": [1], "ts": SECONDS[:1]}, "column user has DOUBLE, which are no ids; store it as"),

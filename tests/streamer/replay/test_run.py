@@ -90,7 +90,7 @@ def test_a_worker_killed_halfway_loses_nothing_and_counts_nothing_twice(
 @pytest.mark.parametrize(
     ("streamed", "law"),
     [
-        (streamed_of(0.47, lost=1), "1 plays were lost and 0 counted twice: law 1"),
+        (streamed_of(0.47, lost=1), "1 play was lost and 0 counted twice: law 1"),
         (streamed_of(0.47, twice=2), "0 plays were lost and 2 counted twice: law 1"),
         (streamed_of(0.46), "law 3"),
     ],
@@ -107,5 +107,5 @@ def test_a_replay_that_keeps_the_laws_passes() -> None:
 def test_too_few_plays_to_split_are_rejected(draw_listening: Callable[..., RecordedPlays]) -> None:
     alone = draw_listening(600).earliest(1)
 
-    with pytest.raises(ReplayError, match="1 plays cannot be split by time"):
+    with pytest.raises(ReplayError, match="1 play cannot be split by time"):
         replay(plan_of(alone), {})

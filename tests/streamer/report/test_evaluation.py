@@ -65,7 +65,7 @@ def test_an_unknown_baseline_is_rejected(draw_listening: Callable[..., RecordedP
 def test_too_few_plays_to_split_are_rejected(draw_listening: Callable[..., RecordedPlays], tmp_path: Path) -> None:
     saved = save_tiny_release(tmp_path)
 
-    with pytest.raises(EvaluationError, match="1 plays cannot be split by time"):
+    with pytest.raises(EvaluationError, match="1 play cannot be split by time"):
         evaluate_release(lambda: draw_listening(600).earliest(1), saved.location, "cpu", [])
 
 
