@@ -79,7 +79,8 @@ class Dispatch(Selection):
         if self.home(letter) >= self.num_partitions:
             return f"came from a partition that {self.desk.plays_topic} no longer has"
         if (cause := _next_cause(letter)) is not None:
-            return f"a worker would reject them again as they are ({cause}): fix their producer, which has to send them"
+            why = f"a worker would reject them again as they are ({cause.words})"
+            return f"{why}: fix their producer, which has to send them"
         return None
 
 

@@ -96,3 +96,8 @@ class Cause(StrEnum):
     INVALID_TRACK_ID = "invalid-track-id"
     STRAY_PARTITION = "stray-partition"
     UNCOMPUTABLE = "uncomputable"
+
+    @property
+    def words(self) -> str:
+        """The code as people read it."""
+        return self.value.replace("-", " ")

@@ -148,7 +148,9 @@ def read_added(user: str, plays: Sequence[ImaginedPlay], now_ms: int) -> PlayCol
     num = len(values)
     decoded = decode_plays([user.encode()] * num, values, [now_ms] * num, [LOG_APPEND_TIME] * num)
     for reject in decoded.rejects:
-        raise ImaginedError(f"added play {reject.index + 1} would be a dead letter, {reject.cause}: {reject.reason}")
+        raise ImaginedError(
+            f"added play {reject.index + 1} would be a dead letter, {reject.cause.words}: {reject.reason}"
+        )
     return decoded.plays if num else None
 
 

@@ -183,8 +183,8 @@ def test_a_play_stays_a_repeat_if_one_before_the_ring_is_left(first: int, repeat
 @pytest.mark.parametrize(
     ("added", "said"),
     [
-        ([ImaginedPlay("t1"), ImaginedPlay("t" * 300)], "added play 2 would be a dead letter, invalid-track-id"),
-        ([ImaginedPlay("t1", NOON_MS + 2 * DAY_MS)], "added play 1 would be a dead letter, impossible-time"),
+        ([ImaginedPlay("t1"), ImaginedPlay("t" * 300)], "added play 2 would be a dead letter, invalid track id"),
+        ([ImaginedPlay("t1", NOON_MS + 2 * DAY_MS)], "added play 1 would be a dead letter, impossible time"),
         ([ImaginedPlay("t1")] * 65, "65 plays are added; add 64 at most"),
     ],
 )
