@@ -8,9 +8,11 @@ from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
+from models.wording import plural
 from streamer.errors import Code, QueryError, RefrainError
 from streamer.kafka.consumers import Rests
 from streamer.kafka.extent import Extent, TooFarBackError
+from streamer.kafka.letters import count_partitions
 from streamer.kafka.rights import Right as KafkaRight
 from streamer.letters.choosing import EVERY_LETTER, Choice, Selection
 from streamer.letters.desk import Desk
@@ -95,6 +97,12 @@ class LetterQueries:
         desk = self._desk_for([place])
 
         async def show() -> LetterView:
+            num_partitions = await count_partitions(desk.connection, desk.dead_letter_topic)
+            if place.partition >= num_partitions:  # nothing need be read to know that
+                partitions = plural(num_partitions, "partition")
+                raise QueryError(
+                    "not_found", f"{place}: no dead letter is there; the topic has {partitions}, from 0 on"
+                )
             if (letter := await find_letter(desk, place)) is None:
                 raise QueryError("not_found", f"{place}: {_GONE}")
             dispatch = await create_dispatch(desk, Choice(places=[place]))
@@ -123,7 +131,8 @@ class LetterQueries:
             if not asked.question.confirm:
                 num = (await preview_discard(desk, choice)).num_discarded
                 raise QueryError(
-                    "conflict", f"{num} letters would be discarded for ever; ask again with `confirm`: true to do that"
+                    "conflict",
+                    f"{plural(num, 'letter')} would be discarded for ever; ask again with `confirm`: true to do that",
                 )
             disposal = await discard_letters(desk, choice)
             return _done(disposal.num_discarded, disposal)

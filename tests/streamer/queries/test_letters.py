@@ -92,9 +92,20 @@ async def test_a_letter_is_shown_whole_with_whatever_bytes_it_has(office: Office
     assert (shown[3]["key"], shown[3]["value"], shown[3]["headers"]["null-value"]) == ("", None, "true")
 
 
-@pytest.mark.parametrize("place", ["0/9", "9/0", "2147483647/9223372036854775807"])
-async def test_a_letter_that_does_not_exist_is_not_found(asker: Asker, place: str) -> None:
-    assert (await asker.ask("GET", f"{PATH}/{place}")).code == "not_found"
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [
+        ("0/9", "it was discarded, superseded, or its listener forgotten"),
+        ("9/0", "the topic has 3 partitions, from 0 on"),
+        ("2147483647/9223372036854775807", "the topic has 3 partitions, from 0 on"),
+    ],
+)
+async def test_a_letter_that_does_not_exist_is_not_found(asker: Asker, place: str, reason: str) -> None:
+    answer = await asker.ask("GET", f"{PATH}/{place}")
+
+    assert (answer.status, answer.code) == (404, "not_found")
+    message = f"{place.replace('/', ':')}: no dead letter is there; {reason}"
+    assert answer.json["error"]["message"] == message
 
 
 @pytest.mark.parametrize("place", ["-1/0", "0/-1", "x/0", "0/9223372036854775808", "2147483648/0"])
