@@ -2,7 +2,7 @@
 import { mayAct } from "../access";
 import { QueryError, ask } from "../api";
 import type { Letter, LetterPlace } from "../contract";
-import { bytes, day, number } from "../format";
+import { bytes, day, number, plural } from "../format";
 import { Ago } from "../parts/ago";
 import { useAnswer } from "../parts/answer";
 import { Empty, Failure, Loading } from "../parts/state";
@@ -54,7 +54,7 @@ function Whole({ letter, onDeed }: { letter: Letter; onDeed: (deed: Deed) => voi
         <div><dt>Refused</dt><dd><Ago ms={letter.at} />, {day(letter.at)}</dd></div>
         {source !== null && <div><dt>Play</dt><dd>{source.topic}, partition {source.partition}, offset {number(source.offset)}</dd></div>}
         <div><dt>Size</dt><dd>{bytes(letter.num_bytes)}{letter.is_cut && ", of which the beginning is kept"}</dd></div>
-        {(letter.sent_again || letter.times_sent > 0) && <div><dt>Sent again</dt><dd>{letter.sent_again ? "yes, and not refused since" : `${number(letter.times_sent)} times before, and refused each time`}</dd></div>}
+        {(letter.sent_again || letter.times_sent > 0) && <div><dt>Sent again</dt><dd>{letter.sent_again ? "yes, and not refused since" : `${plural(letter.times_sent, "time")} before, and refused each time`}</dd></div>}
       </dl>
       <BytesView name="Value" value={letter.value} encoding={letter.value_encoding} />
       <BytesView name="Key" value={letter.key} encoding={letter.key_encoding} />

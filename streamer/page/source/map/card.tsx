@@ -1,6 +1,6 @@
 /** The card of a chosen track: its names, its region, and its places in the listener's lists. */
 import type { ComponentChildren } from "preact";
-import { number } from "../format";
+import { number, plural } from "../format";
 import { type Atlas, nameOfRegion, regionOf } from "./atlas";
 import { Swatch } from "./swatch";
 import type { TrackRows } from "./track_rows";
@@ -64,6 +64,6 @@ function Places({ id }: { id: string }) {
     const place = tracks.findIndex(({ track_id }) => track_id === id);
     return place < 0 ? [] : [`${horizon} list: ${place + 1}`];
   });
-  const words = [...places, ...(plays ? [`played ${number(plays)} of the last ${now.view.plays.length} times`] : [])];
+  const words = [...places, ...(plays ? [`played ${number(plays)} of the last ${plural(now.view.plays.length, "time")}`] : [])];
   return <Line name="Listener">{words.length ? words.join("; ") : "in neither list, not among the remembered plays"}</Line>;
 }

@@ -1,7 +1,7 @@
 /** The partitions as squares in the rows of the workers that own them; a square travels when its partition does. */
 import { useRef } from "preact/hooks";
 import type { Figures, Worker, Workers } from "../contract";
-import { number, plural } from "../format";
+import { plural } from "../format";
 import { useWidth } from "./width";
 
 const CELL = 26;
@@ -48,7 +48,7 @@ function WorkerLabel({ worker, figures }: { worker: Worker; figures: Figures | u
       <b title={worker.url ?? ""}>{worker.identity}</b>
       {worker.is_self && <span class="badge">this one</span>}
       {worker.is_reachable
-        ? <span class="of">{figures ? `${number(figures.plays_per_s)} plays/s` : ""}</span>
+        ? <span class="of">{figures ? `${plural(figures.plays_per_s, "play")}/s` : ""}</span>
         : <span class="of bad">cannot be reached</span>}
     </>
   );

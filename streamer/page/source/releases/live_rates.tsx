@@ -1,7 +1,7 @@
 /** The live hit rates: how well each release's lists were met while it answered, as a small picture over time. */
 import { useRef } from "preact/hooks";
 import type { ListedRelease } from "../contract";
-import { number, short } from "../format";
+import { number, plural, short } from "../format";
 import { useWidth } from "../parts/width";
 import { type Picture, type Reign, pictureOf, timesWithin } from "./reigns";
 
@@ -55,7 +55,7 @@ function Drawn({ picture, width }: { picture: Picture; width: number }) {
 }
 
 function Bar({ reign, left, right, y }: { reign: Reign; left: number; right: number; y: (rate: number) => number }) {
-  const words = `${reign.id}: ${percent(reign.rate)} of ${number(reign.plays)} plays, interval ${percent(reign.low)} to ${percent(reign.high)}`;
+  const words = `${reign.id}: ${percent(reign.rate)} of ${plural(reign.plays, "play")}, interval ${percent(reign.low)} to ${percent(reign.high)}`;
   return (
     <g class={`reign ${reign.isChampion ? "champion" : ""}`}>
       <title>{words}</title>
@@ -72,6 +72,6 @@ export function percent(share: number): string {
 }
 
 function inWords(reigns: readonly Reign[]): string {
-  const each = reigns.map(({ id, rate, low, high, plays }) => `${short(id, 15)} ${percent(rate)}, ${percent(low)} to ${percent(high)}, of ${number(plays)} plays`);
+  const each = reigns.map(({ id, rate, low, high, plays }) => `${short(id, 15)} ${percent(rate)}, ${percent(low)} to ${percent(high)}, of ${plural(plays, "play")}`);
   return `Live hit rates, oldest first. ${each.join(". ")}.`;
 }

@@ -117,7 +117,7 @@ function Headline({ answer: { causes, is_whole, looked_at, foreign } }: { answer
     <div class="headline">
       <h1>{all === 0 ? "No dead letters." : <><b>{plural(all, "play")}</b> {all === 1 ? "was" : "were"} refused, and {all === 1 ? "waits" : "wait"} here.</>}</h1>
       <p class="under">
-        {!is_whole && <span>Of the newest {number(looked_at)} records of the topic; older ones are not counted.</span>}
+        {!is_whole && <span>Of the newest {plural(looked_at, "record")} of the topic; older ones are not counted.</span>}
         {foreign > 0 && <span>{plural(foreign, "record")} of the topic {foreign === 1 ? "is" : "are"} no letter that this version reads.</span>}
       </p>
     </div>

@@ -2,7 +2,7 @@
 import { type Signal, effect, useComputed, useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { QueryError } from "../api";
-import { number, short } from "../format";
+import { plural, short } from "../format";
 import { chosen as chosenListener } from "../listener/chosen";
 import type { Following } from "../listener/following";
 import { release } from "../live";
@@ -121,7 +121,7 @@ function Panel({ atlas, following, stage, selected, only }: PanelProps) {
       <TrackSearch label="Find a track" placeholder="Find a track or an artist" onPick={find} />
       {user ? <Followed user={user} following={following} /> : <ListenerField />}
       <details class="map-legend">
-        <summary>{number(atlas.grid.rows.length)} tracks, {atlas.regions.length} regions</summary>
+        <summary>{plural(atlas.grid.rows.length, "track")}, {plural(atlas.regions.length, "region")}</summary>
         <Regions atlas={atlas} only={only.value} onPick={pickRegion} />
       </details>
     </div>
@@ -148,7 +148,7 @@ function Pointed({ atlas, rows, row }: { atlas: Atlas; rows: TrackRows; row: num
 
 function labelOf({ grid, layout }: Atlas): string {
   const now = walk.value;
-  return `Map of ${number(grid.rows.length)} tracks${now !== null ? `, with listener ${visible(now.view.user_id)}` : ""}, release ${short(layout.release, 24)}`;
+  return `Map of ${plural(grid.rows.length, "track")}${now !== null ? `, with listener ${visible(now.view.user_id)}` : ""}, release ${short(layout.release, 24)}`;
 }
 
 interface Chosen {

@@ -4,7 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { mayAct } from "../access";
 import { ask } from "../api";
 import type { Interval, Judgement, ListedRelease, Refusal, Releases as Answer } from "../contract";
-import { day, duration, number, plural } from "../format";
+import { day, duration, plural } from "../format";
 import { release } from "../live";
 import { Ago } from "../parts/ago";
 import { useAnswer } from "../parts/answer";
@@ -145,8 +145,8 @@ function Window({ release: { window: fitted } }: { release: ListedRelease }) {
   if (fitted === null) return <span class="note">unknown window</span>;
   return (
     <span class="release-window">
-      <span>{number(fitted.num_plays)} plays</span>
-      <span class="note">{number(fitted.num_listeners)} listeners, {duration((fitted.until_ms - fitted.from_ms) / 1000)}</span>
+      <span>{plural(fitted.num_plays, "play")}</span>
+      <span class="note">{plural(fitted.num_listeners, "listener")}, {duration((fitted.until_ms - fitted.from_ms) / 1000)}</span>
     </span>
   );
 }
@@ -170,7 +170,7 @@ function Detail({ release: one, onPromote }: { release: ListedRelease; onPromote
       <dl class="facts">
         {one.window !== null && <div><dt>Fitted on</dt><dd>{day(one.window.from_ms)} to {day(one.window.until_ms)}</dd></div>}
         {from !== null && <div><dt>Answered</dt><dd>{day(from)} {to === null ? "until now" : `to ${day(to)}`}</dd></div>}
-        {live !== null && <div><dt>Live</dt><dd>{live.hit_rate_at_20 === null ? "no plays yet" : `${percent(live.hit_rate_at_20)} of ${number(live.plays)} plays of ${number(live.listeners)} listeners`}{live.popularity_hit_rate_at_20 !== null && <small> popularity {percent(live.popularity_hit_rate_at_20)}</small>}</dd></div>}
+        {live !== null && <div><dt>Live</dt><dd>{live.hit_rate_at_20 === null ? "no plays yet" : `${percent(live.hit_rate_at_20)} of ${plural(live.plays, "play")} of ${plural(live.listeners, "listener")}`}{live.popularity_hit_rate_at_20 !== null && <small> popularity {percent(live.popularity_hit_rate_at_20)}</small>}</dd></div>}
         <div><dt>Place</dt><dd class="id">{one.location}</dd></div>
       </dl>
       {mayAct.value && !one.is_champion && fault === null && <p><button type="button" onClick={() => onPromote(one)}>Promote…</button></p>}
