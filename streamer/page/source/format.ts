@@ -61,3 +61,8 @@ export function hashOf(release: string): string {
 export function plural(count: number, one: string, many = `${one}s`): string {
   return `${number(count)} ${count === 1 ? one : many}`;
 }
+
+/** A code of the worker, such as a cause or a trigger, as people read it. */
+export function inWords(code: string): string {
+  return code.replaceAll(/[_-]/g, " ");
+}

@@ -1,5 +1,5 @@
 /** The causes of dead letters, as bars that filter. */
-import { number } from "../format";
+import { inWords, number } from "../format";
 
 interface Props {
   readonly causes: Readonly<Record<string, number>>;
@@ -14,7 +14,7 @@ export function Causes({ causes, only, onPick }: Props) {
     <div class="causes" role="group" aria-label="Show only the letters of a cause">
       {counted.map(([cause, count]) => (
         <button key={cause} type="button" class="cause" aria-pressed={only === cause} onClick={() => onPick(only === cause ? null : cause)}>
-          <span class="name">{cause}</span>
+          <span class="name">{inWords(cause)}</span>
           <svg width="100%" height="10" aria-hidden="true"><rect width={`${(100 * count) / most}%`} height="10" rx="2" /></svg>
           <b>{number(count)}</b>
         </button>

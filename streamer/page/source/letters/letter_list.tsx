@@ -1,6 +1,7 @@
 /** The list of letters, newest first: each can be opened, and chosen by who may act. */
 import { mayAct } from "../access";
 import type { LetterSummary } from "../contract";
+import { inWords } from "../format";
 import { Ago } from "../parts/ago";
 import { visible } from "../parts/user_id";
 import { type Choice, keyOf } from "./choice";
@@ -24,7 +25,7 @@ export function LetterList({ letters, open, choice, onToggle }: Props) {
             )}
             <a href={`#/letters/${letter.partition}/${letter.offset}`} aria-current={key === open ? "true" : undefined}>
               <Ago ms={letter.at} />
-              <b>{letter.cause}</b>
+              <b>{inWords(letter.cause)}</b>
               <span class="reason">{letter.reason}</span>
               <code class="value"><bdi>{visible(letter.value ?? "null")}</bdi></code>
               <span class="place">{key}{letter.sent_again && <span class="badge good">sent again</span>}{letter.times_sent > 0 && <span class="badge warn">refused {letter.times_sent + 1} times</span>}</span>

@@ -2,7 +2,7 @@
 import { mayAct } from "../access";
 import { QueryError, ask } from "../api";
 import type { Letter, LetterPlace } from "../contract";
-import { bytes, day, number, plural } from "../format";
+import { bytes, day, inWords, number, plural } from "../format";
 import { Ago } from "../parts/ago";
 import { useAnswer } from "../parts/answer";
 import { Empty, Failure, Loading } from "../parts/state";
@@ -40,7 +40,7 @@ function Whole({ letter, onDeed }: { letter: Letter; onDeed: (deed: Deed) => voi
   const { source, refusal } = letter;
   return (
     <>
-      <p class="letter-reason"><span class="badge bad">{letter.cause}</span> {letter.reason}</p>
+      <p class="letter-reason"><span class="badge bad">{inWords(letter.cause)}</span> {letter.reason}</p>
       <p class={refusal === null ? "letter-now good" : "letter-now"}>
         {refusal === null ? "A worker would accept it now." : `It cannot be sent again now: ${refusal}`}
       </p>

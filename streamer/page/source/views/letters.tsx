@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { mayAct } from "../access";
 import { ask } from "../api";
 import type { LetterPlace, LetterSummary, Letters as Answer, LettersDone } from "../contract";
-import { number, plural } from "../format";
+import { inWords, number, plural } from "../format";
 import { Causes } from "../letters/causes";
 import { type Choice, choiceOf, keyOf, toggled, within } from "../letters/choice";
 import { DeedDialog } from "../letters/deed_dialog";
@@ -51,7 +51,7 @@ export function Letters() {
         {shelf.letters.length === 0 ? <NoLetters cause={cause} /> : (
           <section aria-labelledby="letter-list">
             <header class="section bar">
-              <h2 id="letter-list">{cause ?? "Newest"}</h2>
+              <h2 id="letter-list">{cause === null ? "Newest" : inWords(cause)}</h2>
               {shelf.isBehind && <button type="button" class="quiet" onClick={shelf.first.again}>Show newer letters</button>}
               {mayAct.value && <Acts letters={shelf.letters} chosen={chosen} onChoose={setChoice} onDeed={(what) => setDeed({ deed: what, choice: chosen })} />}
             </header>
@@ -125,7 +125,7 @@ function Headline({ answer: { causes, is_whole, looked_at, foreign } }: { answer
 }
 
 function NoLetters({ cause }: { cause: string | null }) {
-  if (cause !== null) return <Empty title={`No letters of the cause ${cause}`}>They were sent again or discarded.</Empty>;
+  if (cause !== null) return <Empty title={`No letters of the cause ${inWords(cause)}`}>They were sent again or discarded.</Empty>;
   return <Empty title="Every play was taken">A play that no worker can take comes here with its cause, and costs no other play.</Empty>;
 }
 

@@ -1,6 +1,6 @@
 /** The view Now: the stream as it runs, what answers it, who owns what, and what was refused. */
 import type { Figures } from "../contract";
-import { clock, number, plural } from "../format";
+import { clock, inWords, number, plural } from "../format";
 import { connection, connectionError, figures, figuresOfWorkers, isStale, letters, lettersError, now, release, workers } from "../live";
 import { Ago } from "../parts/ago";
 import { Partitions } from "../parts/partitions";
@@ -121,7 +121,7 @@ function Refused() {
           {known.map(({ partition, offset, cause, reason, at }) => (
             <li key={`${partition}/${offset}`}>
               <a href={`#/letters/${partition}/${offset}`}>
-                <span class="kind">{cause.replaceAll(/[_-]/g, " ")}</span>
+                <span class="kind">{inWords(cause)}</span>
                 <Ago ms={at} />
                 <span class="reason" title={reason}>{reason}</span>
               </a>

@@ -4,7 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { mayAct } from "../access";
 import { ask } from "../api";
 import type { Interval, Judgement, ListedRelease, Refusal, Releases as Answer } from "../contract";
-import { day, duration, plural } from "../format";
+import { day, duration, inWords, plural } from "../format";
 import { release } from "../live";
 import { Ago } from "../parts/ago";
 import { useAnswer } from "../parts/answer";
@@ -182,7 +182,7 @@ function Detail({ release: one, onPromote }: { release: ListedRelease; onPromote
 function Comparisons({ judgement: { champion, differences, baselines } }: { judgement: Judgement }) {
   const against = [
     ...Object.entries(differences).map(([metric, interval]) => ({ name: `the champion of then, ${metric}`, interval })),
-    ...Object.entries(baselines).flatMap(([baseline, metrics]) => ("HR@20" in metrics ? [{ name: `${baseline.replaceAll("_", " ")}, HR@20`, interval: metrics["HR@20"]! }] : [])),
+    ...Object.entries(baselines).flatMap(([baseline, metrics]) => ("HR@20" in metrics ? [{ name: `${inWords(baseline)}, HR@20`, interval: metrics["HR@20"]! }] : [])),
   ];
   const scale = scaleOf(against.map(({ interval }) => interval), { withZero: true });
   if (scale === null) return null;
@@ -208,7 +208,7 @@ function Refusals({ refusals }: { refusals: readonly Refusal[] }) {
         {refusals.map(({ at_ms, trigger, reason, verdict }) => (
           <li key={at_ms}>
             <details>
-              <summary><Ago ms={at_ms} /><span>{reason}</span><span class="badge">{trigger}</span></summary>
+              <summary><Ago ms={at_ms} /><span>{reason}</span><span class="badge">{inWords(trigger)}</span></summary>
               <p class="verdict">{verdict}</p>
             </details>
           </li>
