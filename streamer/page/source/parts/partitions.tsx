@@ -3,6 +3,7 @@ import { useRef } from "preact/hooks";
 import type { Figures, Worker, Workers } from "../contract";
 import { plural } from "../format";
 import { useWidth } from "./width";
+import { nameOf } from "./worker_name";
 
 const CELL = 26;
 const STEP = 30;
@@ -32,7 +33,7 @@ export function Partitions({ workers, figures }: { workers: Workers; figures: Re
       <ul class="unseen">{rows.map(({ key, worker }) => <li key={key}>{inWords(workers, worker)}</li>)}</ul>
       {width > 0 && rows.map(({ key, worker, y }) => (
         <div key={key} class="partition-row" style={{ transform: `translateY(${y}px)` }} aria-hidden="true">
-          {worker ? <WorkerLabel worker={worker} figures={figures[worker.identity]} /> : <span class="warned">Moving: their plays wait</span>}
+          {worker ? <WorkerLabel worker={worker} name={nameOf(worker, workers.workers)} figures={figures[worker.identity]} /> : <span class="warned">Moving: their plays wait</span>}
         </div>
       ))}
       {width > 0 && cells.map(({ key, partition, kind, x, y }) => (
@@ -42,16 +43,21 @@ export function Partitions({ workers, figures }: { workers: Workers; figures: Re
   );
 }
 
-function WorkerLabel({ worker, figures }: { worker: Worker; figures: Figures | undefined }) {
+function WorkerLabel({ worker, name, figures }: { worker: Worker; name: string; figures: Figures | undefined }) {
   return (
     <>
-      <b title={worker.url ?? ""}>{worker.identity}</b>
+      <b title={titleOf(worker)}>{name}</b>
       {worker.is_self && <span class="badge">this one</span>}
       {worker.is_reachable
         ? <span class="of">{figures ? `${plural(figures.plays_per_s, "play")}/s` : ""}</span>
         : <span class="of bad">cannot be reached</span>}
     </>
   );
+}
+
+/** What a short name leaves out. */
+function titleOf({ identity, url }: Worker): string {
+  return url === null ? identity : `${identity}, ${url}`;
 }
 
 /** Give each worker a row, each partition a square in its owner's row, and those that nobody owns a row of their own. */
@@ -85,7 +91,7 @@ function tagged(partitions: readonly number[], kind: Cell["kind"]): [number, Cel
 
 function inWords(all: Workers, worker: Worker | null): string {
   if (!worker) return "Some partitions are moving; their plays wait.";
-  const parts = [`${worker.identity}${worker.is_self ? ", this one" : ""}: ${plural(worker.partitions.length, "partition")} of ${all.num_partitions}`];
+  const parts = [`${nameOf(worker, all.workers)}${worker.is_self ? ", this one" : ""}: ${plural(worker.partitions.length, "partition")} of ${all.num_partitions}`];
   if (worker.partitions.length) parts.push(`(${worker.partitions.join(", ")})`);
   if (worker.standbys.length) parts.push(`standby for ${worker.standbys.join(", ")}`);
   if (!worker.is_reachable) parts.push("cannot be reached");
