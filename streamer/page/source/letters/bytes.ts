@@ -1,4 +1,5 @@
-/** Bytes as people read them: JSON that is laid out, or a dump in hexadecimal. */
+/** Bytes as people read them: JSON that is laid out, or a dump in hexadecimal; what would not be seen is written out. */
+import { visible } from "../parts/user_id";
 
 export type Shown = { readonly kind: "json" | "text" | "hex"; readonly text: string };
 
@@ -8,7 +9,12 @@ const BYTES_A_LINE = 16;
 export function show(value: string, encoding: "utf-8" | "base64"): Shown {
   if (encoding === "base64") return { kind: "hex", text: dump(fromBase64(value)) };
   const json = laidOut(value);
-  return json === null ? { kind: "text", text: value } : { kind: "json", text: json };
+  return json === null ? { kind: "text", text: lines(value) } : { kind: "json", text: json };
+}
+
+/** A text whose lines stay apart, each with its end written out. */
+function lines(text: string): string {
+  return text.split("\n").map(visible).join(`${visible("\n")}\n`);
 }
 
 /** JSON over several lines; null if the text is none. Numbers stay as they were written, however many digits they have. */
@@ -28,7 +34,7 @@ export function laidOut(text: string): string | null {
       depth--;
       out = before === "{" || before === "[" ? out.trimEnd() + token : out + newLine() + token;
     } else if (token === ",") out += token + newLine();
-    else out += token === ":" ? ": " : token;
+    else out += token === ":" ? ": " : visible(token);
     before = token;
   }
   return out;

@@ -6,6 +6,7 @@ import { bytes, day, inWords, number, plural } from "../format";
 import { Ago } from "../parts/ago";
 import { useAnswer } from "../parts/answer";
 import { Empty, Failure, Loading } from "../parts/state";
+import { visible } from "../parts/user_id";
 import { BytesView } from "./bytes_view";
 import { keyOf } from "./choice";
 import type { Deed } from "./desk";
@@ -40,7 +41,7 @@ function Whole({ letter, onDeed }: { letter: Letter; onDeed: (deed: Deed) => voi
   const { source, refusal } = letter;
   return (
     <>
-      <p class="letter-reason"><span class="badge bad">{inWords(letter.cause)}</span> {letter.reason}</p>
+      <p class="letter-reason"><span class="badge bad">{inWords(letter.cause)}</span> {visible(letter.reason)}</p>
       <p class={refusal === null ? "letter-now good" : "letter-now"}>
         {refusal === null ? "A worker would accept it now." : `It cannot be sent again now: ${refusal}`}
       </p>
@@ -60,7 +61,7 @@ function Whole({ letter, onDeed }: { letter: Letter; onDeed: (deed: Deed) => voi
       <BytesView name="Key" value={letter.key} encoding={letter.key_encoding} />
       <section class="bytes" aria-label="Headers">
         <header><h3>Headers</h3></header>
-        <dl class="headers">{Object.entries(letter.headers).map(([name, text]) => <div key={name}><dt>{name}</dt><dd>{text}</dd></div>)}</dl>
+        <dl class="headers">{Object.entries(letter.headers).map(([name, text]) => <div key={name}><dt>{visible(name)}</dt><dd><bdi>{visible(text)}</bdi></dd></div>)}</dl>
       </section>
     </>
   );

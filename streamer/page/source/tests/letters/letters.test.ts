@@ -28,6 +28,11 @@ test("what is no JSON object is text, and bytes that are no text are a dump", ()
   equal(show("/wBBQg==", "base64").text, `0000  ff 00 41 42${" ".repeat(39)}··AB`);
 });
 
+test("what would not be seen, or would falsify what is, is written out in texts, in JSON, and where lines end", () => {
+  equal(show("user\u0000\u001b[2J\u202e7\nnext", "utf-8").text, "user\\u{0}\\u{1b}[2J\\u{202e}7\\u{a}\nnext");
+  equal(show('{"user_id":"a\u202eb\u007f"}', "utf-8").text, '{\n  "user_id": "a\\u{202e}b\\u{7f}"\n}');
+});
+
 test("a dump has sixteen bytes a line, the last one aligned with the others", () => {
   const lines = dump(Uint8Array.from({ length: 20 }, (_, i) => 48 + i)).split("\n");
 
