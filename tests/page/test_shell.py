@@ -52,6 +52,18 @@ def metrics(session: CDPSession) -> dict[str, float]:
     return {one["name"]: one["value"] for one in session.send("Performance.getMetrics")["metrics"]}
 
 
+@pytest.mark.parametrize("width", [360, 390, 800])
+def test_every_view_is_named_whole_in_the_bar(look: Looker, stream: LiveStream, width: int) -> None:
+    page = look.at(stream.url(), width=width)
+    page.locator("nav").wait_for()
+
+    for link in page.locator("nav a").all():
+        box = link.bounding_box()
+        assert box is not None
+        assert 0 <= box["x"] < box["x"] + box["width"] <= width
+    assert page.locator("nav").evaluate("nav => nav.scrollWidth - nav.clientWidth") == 0
+
+
 def test_keys_lead_to_the_views_and_to_the_list_of_keys(look: Looker, stream: LiveStream) -> None:
     page = look.at(stream.url())
     page.locator("nav").wait_for()
