@@ -1,6 +1,7 @@
 """The view Now on a live stream: figures, owners, dead letters, and workers that come and go."""
 
 import re
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -9,6 +10,13 @@ from tests.page.looking import Looker, picture
 from tests.page.stream import PARTITIONS, LiveStream
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(900)]
+
+#: How wide a time is that an axis shows.
+_TIME_WIDTH = """() => {
+    const context = document.createElement("canvas").getContext("2d");
+    context.font = '11px "Geist", sans-serif';
+    return context.measureText("00:00").width;
+}"""
 
 
 @pytest.fixture
@@ -48,6 +56,40 @@ def test_the_arrow_keys_move_through_the_last_minutes(page: Page) -> None:
 def test_dead_letters_are_there_with_their_cause(page: Page) -> None:
     expect(page.locator(".refused li")).not_to_have_count(0)
     expect(page.locator(".refused .kind").first).to_have_text(re.compile(r"\w"))
+
+
+def test_what_the_axis_does_not_reach_is_marked_with_its_figure(look: Looker, stream: LiveStream) -> None:
+    page = look.at(f"{stream.url()}/#/now")
+    page.route("**/figures/history", lambda route: route.fulfill(json=with_peak(route.fetch().json())))
+
+    page.reload()
+
+    mark = page.locator(".strip").first.locator(".peak")
+    expect(mark).to_have_text(re.compile(r"^98.765$"))
+    plot, at = page.locator(".strip .u-over").first.bounding_box(), mark.bounding_box()
+    assert plot is not None
+    assert at is not None
+    assert plot["x"] <= at["x"] < at["x"] + at["width"] <= plot["x"] + plot["width"]
+    assert at["y"] < plot["y"]
+
+
+def with_peak(history: dict[str, Any]) -> dict[str, Any]:
+    """Make five minutes of the latest second, with one second in the middle of which there were many plays."""
+    now_ms = history["at_ms"][-1]
+    seconds = {name: column[-1:] * 300 for name, column in history.items() if isinstance(column, list)}
+    seconds["at_ms"] = [now_ms - 1000 * (300 - number) for number in range(300)]
+    seconds["plays_per_s"] = [98_765 if number == 150 else 100 for number in range(300)]
+    return seconds
+
+
+def test_a_time_at_the_end_of_the_axis_has_room(page: Page) -> None:
+    page.locator(".strip canvas").first.wait_for()
+
+    strip, plot = page.locator(".plot").last.bounding_box(), page.locator(".u-over").last.bounding_box()
+
+    assert strip is not None
+    assert plot is not None
+    assert plot["x"] + plot["width"] + page.evaluate(_TIME_WIDTH) / 2 <= strip["x"] + strip["width"]
 
 
 def test_partitions_travel_to_the_worker_that_is_left(look: Looker, stream: LiveStream) -> None:

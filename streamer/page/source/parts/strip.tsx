@@ -1,11 +1,12 @@
 /** A strip: some figures over the last minutes, their names and values to the left; all strips share one cursor. */
 import { effect, signal } from "@preact/signals";
-import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import type { Figures } from "../contract";
 import { clock, number } from "../format";
 import { KEPT_S, figures } from "../live";
 import { theme, tokenOf } from "../theme";
+import { type Peak, peaksAbove, topOf } from "./peaks";
 import { useWidth } from "./width";
 
 export interface Line {
@@ -24,6 +25,12 @@ const HEIGHT = 112;
 /** A worker that has just started shows this much, or as much as it has. */
 const LEAST_S = 60;
 const TIMES_HEIGHT = 22;
+/** Above the plot, for the marks of what leaves it. */
+const PEAKS_HEIGHT = 14;
+/** Right of the plot, for the half of a time that is centred on its end. */
+const HALF_A_TIME = 16;
+/** Pixels for a mark and its figure. */
+const PEAK_WIDTH = 72;
 /** A worker says its figures once a second; where it did not for longer, the line has a gap. */
 const GAP_S = 3;
 const TONES = { accent: "--accent", ink: "--ink-2", faint: "--rule-strong" } as const;
@@ -52,9 +59,10 @@ function Plot({ lines, hasTimes }: { lines: readonly Line[]; hasTimes: boolean }
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const width = useWidth(place);
+  const [peaks, setPeaks] = useState<readonly Mark[]>([]);
   useLayoutEffect(() => {
     if (!place.current) return undefined;
-    const drawn = new uPlot(optionsOf(lines, hasTimes), columnsOf(lines, figures.peek()), place.current);
+    const drawn = new uPlot(optionsOf(lines, hasTimes, (drawn) => setPeaks(marksOf(drawn))), columnsOf(lines, figures.peek()), place.current);
     plot.current = drawn;
     const stops = [
       effect(() => drawn.setData(columnsOf(lines, figures.value))),
@@ -66,7 +74,36 @@ function Plot({ lines, hasTimes }: { lines: readonly Line[]; hasTimes: boolean }
   useEffect(() => {
     if (width) plot.current?.setSize({ width, height: HEIGHT + (hasTimes ? TIMES_HEIGHT : 0) });
   }, [width, hasTimes]);
-  return <div ref={place} class="plot" aria-hidden="true" />;
+  return (
+    <div class="plot" aria-hidden="true">
+      <div ref={place} />
+      {peaks.map(({ atS, value, left, isLate }) => (
+        <span key={atS} class={`peak ${isLate ? "late" : ""}`} style={{ left: `${left}px` }} title={`${number(value)} at ${clock(atS * 1000)}, beyond the axis`}>{number(value)}</span>
+      ))}
+    </div>
+  );
+}
+
+/** A peak that leaves the picture, and where its mark is. */
+interface Mark extends Peak {
+  readonly left: number;
+  /** Its figure has no room to the right of it. */
+  readonly isLate: boolean;
+}
+
+const UNMARKED: readonly Mark[] = [];
+
+function marksOf(plot: uPlot): readonly Mark[] {
+  const [times, ...columns] = plot.data as [number[], ...(number | null)[][]];
+  const { x, y } = plot.scales;
+  const [fromS, toS] = [x?.min ?? 0, x?.max ?? 0];
+  const { offsetLeft, clientWidth } = plot.over;
+  const peaks = peaksAbove(times, columns, y?.max ?? Number.POSITIVE_INFINITY, [fromS, toS], ((toS - fromS) * PEAK_WIDTH) / clientWidth);
+  if (!peaks.length) return UNMARKED;
+  return peaks.map((peak) => {
+    const left = plot.valToPos(peak.atS, "x");
+    return { ...peak, left: offsetLeft + left, isLate: left > clientWidth - PEAK_WIDTH };
+  });
 }
 
 /** Move the cursor to a second that was picked in another strip, or by keys. */
@@ -93,19 +130,19 @@ function columnsOf(lines: readonly Line[], all: readonly Figures[]): uPlot.Align
   return [times, ...columns];
 }
 
-function optionsOf(lines: readonly Line[], hasTimes: boolean): uPlot.Options {
+function optionsOf(lines: readonly Line[], hasTimes: boolean, onDraw: (plot: uPlot) => void): uPlot.Options {
   const font = '11px "Geist", sans-serif';
   const faint = () => tokenOf("--ink-3");
   const rule = { stroke: () => tokenOf("--rule"), width: 1 };
   return {
     width: 300,
     height: HEIGHT + (hasTimes ? TIMES_HEIGHT : 0),
-    padding: [8, 0, hasTimes ? 0 : 6, 0],
+    padding: [PEAKS_HEIGHT, HALF_A_TIME, hasTimes ? 0 : 6, 0],
     legend: { show: false },
     cursor: { y: false, points: { size: 6, width: 0 }, drag: { x: false, y: false }, bind: { dblclick: () => null } },
     scales: {
       x: { time: true, range: (_, min, max) => [Math.max(max - KEPT_S, Math.min(min, max - LEAST_S)), max] },
-      y: { range: (plot, _, max) => [0, niceAbove(Math.min(max, highest(plot)))] },
+      y: { range: (plot, _, max) => [0, topOf(plot.data.slice(1) as (number | null)[][], max)] },
     },
     axes: [
       { show: true, size: hasTimes ? TIMES_HEIGHT : 0, gap: 4, font, stroke: faint, grid: rule, ticks: { show: false }, space: 80, incrs: [60, 120, 300, 600],
@@ -114,7 +151,7 @@ function optionsOf(lines: readonly Line[], hasTimes: boolean): uPlot.Options {
         splits: (_, __, ___, max) => [0, max / 2, max], values: (_, splits) => splits.map((value, i) => (i === 1 ? "" : compact(value))) },
     ],
     series: [{}, ...lines.map(seriesOf)],
-    hooks: { setCursor: [(plot) => pick(plot)] },
+    hooks: { setCursor: [(plot) => pick(plot)], draw: [onDraw] },
   };
 }
 
@@ -133,21 +170,6 @@ function pick(plot: uPlot): void {
   const atMs = plot.cursor.idx === null || plot.cursor.idx === undefined ? null : (plot.data[0][plot.cursor.idx] ?? 0) * 1000;
   const index = atMs === null || (plot.cursor.left ?? -1) < 0 ? -1 : figures.peek().findIndex(({ at_ms }) => at_ms === atMs);
   picked.value = index < 0 ? null : index;
-}
-
-/** What the axis must reach: one spike, such as that of a start, must not flatten ten minutes; it leaves the picture. */
-function highest(plot: uPlot): number {
-  const values = plot.data.slice(1).flatMap((column) => Array.from(column as (number | null)[])).filter((value) => value !== null);
-  values.sort((one, other) => one - other);
-  const usual = values[Math.floor(values.length * 0.97)] ?? 0;
-  return usual > 0 ? usual * 3 : Number.POSITIVE_INFINITY;
-}
-
-/** The least of 1, 1.5, 2, 3, 4, 5, 6, 8 times a power of ten that is above. */
-function niceAbove(max: number | null): number {
-  if (!max || max <= 0) return 1;
-  const power = 10 ** Math.floor(Math.log10(max));
-  return ([1, 1.5, 2, 3, 4, 5, 6, 8, 10].find((step) => step * power >= max * 1.02) ?? 20) * power;
 }
 
 function compact(value: number): string {
