@@ -75,6 +75,20 @@ def test_the_catalogue_is_drawn_and_its_regions_lead_to_their_place(page: Page) 
     expect(region).to_have_attribute("aria-pressed", "true")
 
 
+def test_the_map_is_loaded_once(look: Looker, stream: LiveStream) -> None:
+    asked: list[str] = []
+    page = look.at(f"{stream.url()}/#/releases")
+    page.on("request", lambda request: asked.append(request.url))
+
+    page.goto(f"{stream.url()}/#/map")
+    page.reload()
+
+    opened(page)
+    expect(page.locator(".connection .answering")).to_be_visible()  # so it is known which release answers
+    wait_until(lambda: colours(page) > MANY_COLOURS, "the map is drawn")
+    assert len([url for url in asked if url.endswith("/api/v1/map")]) == 1
+
+
 def test_a_track_that_is_found_is_flown_to_and_chosen(page: Page) -> None:
     page.keyboard.press("/")
     expect(page.get_by_role("combobox")).to_be_focused()

@@ -21,7 +21,7 @@ import { TrackRows } from "../map/track_rows";
 import { replay, useWalk, walk } from "../map/walk";
 import { MapInWords } from "../map/words";
 import { trackOf } from "../names";
-import { useAnswer } from "../parts/answer";
+import { type Answer, useAnswer } from "../parts/answer";
 import { TrackSearch } from "../parts/search";
 import { Empty, Failure, Loading } from "../parts/state";
 import { visible } from "../parts/user_id";
@@ -33,9 +33,20 @@ const MARGIN = 20; // pixels between the dock and the window's edge
 const AROUND_A_REGION = 0.34; // units of the map that are shown of a region
 
 export function MapOfTaste() {
-  const atlas = useAnswer(loadAtlas, release.value ?? "");
+  const atlas = useAtlas();
   if (atlas.value === null) return <Unloaded error={atlas.error} onRetry={atlas.again} />;
   return <Loaded key={atlas.value.layout.release} atlas={atlas.value} onOtherRelease={atlas.again} />;
+}
+
+/** The atlas of the release that answers: loaded at once, and again only for a release that it is not of. */
+function useAtlas(): Answer<Atlas> {
+  const [wanted, setWanted] = useState(release.value ?? "");
+  const atlas = useAnswer(loadAtlas, wanted);
+  const loaded = atlas.value?.layout.release;
+  useEffect(() => {
+    if (release.value && !atlas.isAsking && release.value !== loaded) setWanted(release.value);
+  }, [release.value, atlas.isAsking, loaded]);
+  return atlas;
 }
 
 function Unloaded({ error, onRetry }: { error: unknown; onRetry: () => void }) {
