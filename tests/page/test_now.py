@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.page.looking import Looker, picture
+from tests.page.stalling import between
 from tests.page.stream import PARTITIONS, LiveStream
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -90,6 +91,26 @@ def test_a_time_at_the_end_of_the_axis_has_room(page: Page) -> None:
     assert strip is not None
     assert plot is not None
     assert plot["x"] + plot["width"] + page.evaluate(_TIME_WIDTH) / 2 <= strip["x"] + strip["width"]
+
+
+def test_a_page_behind_what_stalls_says_since_when_and_goes_on_when_bytes_flow(
+    look: Looker, stream: LiveStream
+) -> None:
+    with between(stream.url()) as proxy:
+        page = look.at(f"{proxy.url}/#/now")
+        expect(page.locator(".connection")).to_have_text(re.compile("live|moving"))
+        expect(page.locator("h1")).to_have_text(re.compile("plays a second"))
+        said = page.locator(".under [role=status]")
+
+        proxy.stall()
+
+        expect(said).to_have_text(re.compile(r"^Silent: as of \d\d:\d\d:\d\d\.$"))
+        expect(page.locator(".connection")).to_have_text("silent")
+
+        proxy.flow()
+
+        expect(said).to_have_count(0)
+        expect(page.locator(".connection")).to_have_text(re.compile("live|moving"))
 
 
 def test_partitions_travel_to_the_worker_that_is_left(look: Looker, stream: LiveStream) -> None:
