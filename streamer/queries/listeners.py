@@ -12,7 +12,7 @@ from streamer.queries.events import Chunks, Streams, event
 from streamer.queries.routes import EVENTS, Asked, Right, Route
 from streamer.wire.views import ImaginedPlay, ListenerView, WhatIf
 from streamer.wire.views_access import Nothing, Problem
-from streamer.wire.views_questions import FoundListener, ListenerQuestion, WhatIfQuestion
+from streamer.wire.views_questions import FoundListener, ViewQuestion, WhatIfQuestion
 
 #: Seconds between two looks at a listener who is followed.
 LOOK_EVERY_S: Final = 0.5
@@ -28,8 +28,8 @@ class Following(Protocol):
 class Looking(Protocol):
     """Who knows the listeners."""
 
-    async def look(self, user: str, looked_in: Collection[int]) -> ListenerView:
-        """Return a listener's state, and both lists with the reasons for each track."""
+    async def look(self, user: str, looked_in: Collection[int], *, reasons: bool) -> ListenerView:
+        """Return a listener's state, and both lists, with the reasons for each track or without."""
 
     async def what_if(
         self, user: str, added: Sequence[ImaginedPlay], removed: Collection[int], looked_in: Collection[int]
@@ -39,7 +39,7 @@ class Looking(Protocol):
     def anybody(self) -> str | None:
         """Return the id of somebody who played a moment ago; None if nobody did."""
 
-    def follow(self, user: str, looked_in: Collection[int]) -> Following:
+    def follow(self, user: str, looked_in: Collection[int], *, reasons: bool) -> Following:
         """Follow a listener."""
 
 
@@ -55,8 +55,9 @@ def listener_routes(
         look_every_s: seconds between two looks at a listener who is followed.
     """
 
-    async def look(asked: Asked[ListenerQuestion]) -> ListenerView:
-        return await looking.look(asked.question.user_id, asked.looked_in)
+    async def look(asked: Asked[ViewQuestion]) -> ListenerView:
+        question = asked.question
+        return await looking.look(question.user_id, asked.looked_in, reasons=question.reasons)
 
     async def what_if(asked: Asked[WhatIfQuestion]) -> WhatIf:
         question = asked.question
@@ -69,17 +70,18 @@ def listener_routes(
             )
         return FoundListener(user)
 
-    async def follow(asked: Asked[ListenerQuestion]) -> web.StreamResponse:
-        following = looking.follow(asked.question.user_id, asked.looked_in)
+    async def follow(asked: Asked[ViewQuestion]) -> web.StreamResponse:
+        question = asked.question
+        following = looking.follow(question.user_id, asked.looked_in, reasons=question.reasons)
         return await streams.answer(asked.request, _views(following, is_settled, look_every_s))
 
     return [
         Route("POST", "/api/v1/listener", Right.READ, "A listener's state, both lists, and the reasons.", look,
-              question=ListenerQuestion, answers=ListenerView),
+              question=ViewQuestion, answers=ListenerView),
         Route("POST", "/api/v1/listener/anybody", Right.READ, "Somebody who played a moment ago on this worker.",
               anybody, answers=FoundListener),
         Route("POST", "/api/v1/listener/follow", Right.READ, "A listener at once, and after each of their plays.",
-              follow, question=ListenerQuestion, media=EVENTS,
+              follow, question=ViewQuestion, media=EVENTS,
               events={"listener": ListenerView, "moving": Problem, "error": Problem}),
         Route("POST", "/api/v1/listener/what-if", Right.READ, "Both lists as they are, and as they would be.", what_if,
               question=WhatIfQuestion, answers=WhatIf),

@@ -34,6 +34,12 @@ class ListenerQuestion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(reason)
 
 
+class ViewQuestion(ListenerQuestion, frozen=True, forbid_unknown_fields=True):
+    """Which listener, and how much of them."""
+
+    reasons: Annotated[bool, Meta(description="Whether each track says why it is there.")] = True
+
+
 class WhatIfQuestion(ListenerQuestion, frozen=True, forbid_unknown_fields=True):
     """What if these plays came next, and those remembered ones had not been."""
 

@@ -49,6 +49,7 @@ class Glance:
         record: their state; None if they have none.
         release: the one that answers; None before the first.
         withdrawn: tracks that no list may hold.
+        reasons: whether each track says why it is there; finding that out is most of the work of a view.
     """
 
     user: str
@@ -56,11 +57,13 @@ class Glance:
     record: bytes | None
     release: Release | None
     withdrawn: NDArray[np.uint64]
+    reasons: bool
 
     def is_as(self, other: "Glance | None") -> bool:
         """Whether a view of another glance shows the same."""
         return (
             other is not None
+            and self.reasons == other.reasons
             and self.record == other.record
             and self.release is other.release
             and self.withdrawn is other.withdrawn
@@ -103,7 +106,8 @@ class Listening:
         sideline: computes.
         narrowing: leaves out withdrawn tracks, as the engine does.
         map_readers: find a taste on the map.
-        shown: the latest views of those who are followed, by user id, as long as somebody holds them.
+        shown: the latest views of those who are followed, by user id and whether they say why, as long as somebody
+            holds them.
     """
 
     table: ListenerTable
@@ -119,40 +123,43 @@ class Listening:
     sideline: Sideline = field(default_factory=lambda: Sideline(MAX_QUESTIONS))
     narrowing: Narrowing = field(default_factory=Narrowing)
     map_readers: MapReaders = field(default_factory=MapReaders)
-    shown: WeakValueDictionary[str, Shown] = field(default_factory=WeakValueDictionary)
+    shown: WeakValueDictionary[tuple[str, bool], Shown] = field(default_factory=WeakValueDictionary)
 
-    async def look(self, user: str, looked_in: Collection[int] = ()) -> ListenerView:
-        """Return a listener's state, and both lists as they are, with the reasons for each track.
+    async def look(self, user: str, looked_in: Collection[int] = (), *, reasons: bool = True) -> ListenerView:
+        """Return a listener's state, and both lists as they are.
 
         Args:
             user: the user id.
             looked_in: partitions in which others have looked for them in vain.
+            reasons: whether each track says why it is there.
 
         Raises:
             ElsewhereError: the listener's partition is not here, or not yet.
             BusyError: too many questions wait.
         """
-        return await self.sideline.run(functools.partial(self._view, self.glance(user, looked_in)))
+        glance = self.glance(user, looked_in, reasons=reasons)
+        return await self.sideline.run(functools.partial(self._view, glance))
 
-    def glance(self, user: str, looked_in: Collection[int] = ()) -> Glance:
+    def glance(self, user: str, looked_in: Collection[int] = (), *, reasons: bool = True) -> Glance:
         """Read what a view is made of; takes microseconds.
 
         Raises:
             ElsewhereError: the listener's partition is not here, or not yet.
         """
-        return Glance(user, *self._read(user, looked_in), self.champion(), self.withdrawn())
+        return Glance(user, *self._read(user, looked_in), self.champion(), self.withdrawn(), reasons)
 
     def show(self, glance: Glance) -> Shown:
         """Compute a view, unless somebody else who follows the listener has it computed already."""
-        shown = self.shown.get(glance.user)
+        key = (glance.user, glance.reasons)
+        shown = self.shown.get(key)
         if shown is None or shown.is_lost or not glance.is_as(shown.glance):
             computing = self.sideline.run(functools.partial(self._encoded_view, glance))
-            shown = self.shown[glance.user] = Shown(glance, asyncio.ensure_future(computing))
+            shown = self.shown[key] = Shown(glance, asyncio.ensure_future(computing))
         return shown
 
-    def follow(self, user: str, looked_in: Collection[int] = ()) -> "Follower":
+    def follow(self, user: str, looked_in: Collection[int] = (), *, reasons: bool = True) -> "Follower":
         """Follow a listener."""
-        return Follower(self, user, looked_in)
+        return Follower(self, user, looked_in, reasons=reasons)
 
     def anybody(self) -> str | None:
         """Return the id of somebody who played a moment ago, and lives here; None if nobody does."""
@@ -238,6 +245,7 @@ class Listening:
         named = (release.release_id, release.key) if release else None
         ranking = self._ranking(release, glance.withdrawn) if release else None
         answered = ranking.answer(states) if ranking else None
+        show = show_explained if glance.reasons else show_lists
         return ListenerView(
             user_id=glance.user,
             release=release.release_id if release else None,
@@ -245,7 +253,7 @@ class Listening:
             is_rebuilt=bool(release and record is not None and states.release_key[0] != release.key),
             plays=show_plays(states, catalogue),
             counts=show_counts(states, catalogue),
-            lists=show_explained(ranking, answered) if ranking else (),
+            lists=show(ranking, answered) if ranking else (),
         )
 
     def _encoded_view(self, glance: Glance) -> msgspec.Raw:
@@ -281,10 +289,11 @@ class Follower:
         listening: who computes the views.
         user: the user id.
         looked_in: partitions in which others have looked for them in vain.
+        reasons: whether each track says why it is there.
     """
 
-    def __init__(self, listening: Listening, user: str, looked_in: Collection[int]) -> None:
-        self._listening, self._user, self._looked_in = listening, user, looked_in
+    def __init__(self, listening: Listening, user: str, looked_in: Collection[int], *, reasons: bool) -> None:
+        self._listening, self._user, self._looked_in, self._reasons = listening, user, looked_in, reasons
         self._shown: Shown | None = None
 
     async def changed(self) -> msgspec.Raw | None:
@@ -294,7 +303,7 @@ class Follower:
             ElsewhereError: the listener's partition is not here, or not yet.
             BusyError: too many questions wait.
         """
-        glance = self._listening.glance(self._user, self._looked_in)
+        glance = self._listening.glance(self._user, self._looked_in, reasons=self._reasons)
         if self._shown is not None and glance.is_as(self._shown.glance):
             return None
         shown = self._listening.show(glance)

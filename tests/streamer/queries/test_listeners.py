@@ -33,8 +33,8 @@ class Scripted:
     is_settled: bool = True
     asked: list[Any] = field(default_factory=list)
 
-    async def look(self, user: str, looked_in: Collection[int]) -> ListenerView:
-        self.asked.append((user, looked_in))
+    async def look(self, user: str, looked_in: Collection[int], *, reasons: bool) -> ListenerView:
+        self.asked.append((user, looked_in, reasons))
         return view("r1")
 
     async def what_if(
@@ -46,8 +46,8 @@ class Scripted:
     def anybody(self) -> str | None:
         return self.here
 
-    def follow(self, user: str, looked_in: Collection[int]) -> "Scripted":
-        self.asked.append((user, looked_in))
+    def follow(self, user: str, looked_in: Collection[int], *, reasons: bool) -> "Scripted":
+        self.asked.append((user, looked_in, reasons))
         return self
 
     async def changed(self) -> ListenerView | None:
@@ -67,7 +67,7 @@ async def asking_about(scripted: Scripted) -> AsyncIterator[Asker]:
 
 @asynccontextmanager
 async def following(scripted: Scripted) -> AsyncIterator[aiohttp.StreamReader]:
-    question = {"user_id": "u"}
+    question = {"user_id": "u", "reasons": False}
     async with asking_about(scripted) as asker, asker.session.post(asker.url + FOLLOW, json=question) as response:
         yield response.content
 
@@ -80,6 +80,7 @@ async def test_a_listener_and_what_if_are_asked_by_bodies_that_name_them() -> No
     scripted = Scripted()
     async with asking_about(scripted) as asker:
         looked = await asker.ask("POST", "/api/v1/listener", json={"user_id": "ü"})
+        await asker.ask("POST", "/api/v1/listener", json={"user_id": "ü", "reasons": False})
         added = [{"track_id": "t", "skipped": True}]
         what_if = await asker.ask(
             "POST", "/api/v1/listener/what-if", {"Refrain-Looked-In": "3,1"},
@@ -87,7 +88,8 @@ async def test_a_listener_and_what_if_are_asked_by_bodies_that_name_them() -> No
         )  # fmt: skip
 
     assert (looked.json["release"], what_if.json["num_covered"]) == ("r1", 1)
-    assert scripted.asked == [("ü", set()), ("u", (ImaginedPlay("t", skipped=True),), (7,), {1, 3})]
+    assert scripted.asked[:2] == [("ü", set(), True), ("ü", set(), False)]
+    assert scripted.asked[2:] == [("u", (ImaginedPlay("t", skipped=True),), (7,), {1, 3})]
 
 
 @pytest.mark.parametrize("user_id", ["", "u" * 257, "é" * 129])
@@ -105,7 +107,7 @@ async def test_a_user_id_may_be_as_long_as_a_play_may_name() -> None:
     async with asking_about(scripted) as asker:
         assert (await asker.ask("POST", "/api/v1/listener", json={"user_id": "é" * 128})).status == 200
 
-    assert scripted.asked == [("é" * 128, set())]
+    assert scripted.asked == [("é" * 128, set(), True)]
 
 
 async def test_anybody_is_somebody_who_played_or_not_found() -> None:
@@ -123,6 +125,7 @@ async def test_a_listener_is_shown_at_once_and_after_each_change() -> None:
     async with following(scripted) as content:
         events = await read_events(content, 2)
 
+    assert scripted.asked == [("u", set(), False)]
     assert [(name, data["release"]) for name, data in events] == [("listener", "r1"), ("listener", "r2")]
 
 

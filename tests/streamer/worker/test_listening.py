@@ -144,6 +144,19 @@ async def test_a_view_is_computed_once_for_all_who_follow_the_listener(table: Li
     listening.close()
 
 
+async def test_a_view_without_reasons_is_the_same_without_them(table: ListenerTable) -> None:
+    listening = listening_of(table)
+    view, bare = await listening.look("u"), await listening.look("u", reasons=False)
+    followers = [listening.follow("u", reasons=reasons) for reasons in (True, False)]
+    followed = [msgspec.json.decode(await each.changed() or b"", type=ListenerView) for each in followers]
+    listening.close()
+
+    assert followed == [view, bare]
+    assert all(track.why is None for shown in bare.lists for track in shown.tracks)
+    unexplained = [[msgspec.structs.replace(track, why=None) for track in shown.tracks] for shown in view.lists]
+    assert [list(shown.tracks) for shown in bare.lists] == unexplained
+
+
 async def test_a_follower_who_leaves_takes_the_view_from_nobody_else(table: ListenerTable) -> None:
     listening = listening_of(table)
     leaving, staying = (asyncio.ensure_future(listening.follow("u").changed()) for _ in range(2))
