@@ -1,9 +1,10 @@
 """The view of a listener on a live stream: their plays, both lists, why, and what if."""
 
+import json
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Request, expect
 
 from tests.page.looking import Looker, picture
 from tests.page.stream import LiveStream
@@ -11,6 +12,21 @@ from tests.page.stream import LiveStream
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(900)]
 
 LISTED = 20
+WAIT_MS = 60_000
+#: Whether the track in focus has moved and is still in focus; one that leaves the list leaves it to another.
+_FOLLOW_FOCUS = """(limit) => new Promise((done, fail) => {
+    setTimeout(() => fail(new Error("no track in focus moved")), limit);
+    const row = () => document.activeElement.closest("[data-key]");
+    const keys = () => [...row().parentElement.children].map((one) => one.dataset.key);
+    let key = row().dataset.key, before = keys();
+    const list = row().parentElement;
+    new MutationObserver(() => requestAnimationFrame(() => {
+        const after = keys(), place = after.indexOf(key);
+        if (place >= 0 && place !== before.indexOf(key)) done(row() === list.children[place]);
+        key = row().dataset.key;
+        before = after;
+    })).observe(list, { attributes: true, subtree: true, attributeFilter: ["data-key"] });
+})"""
 _TYPE_AND_ENTER = """(field, text) => {
     field.value = text;
     field.dispatchEvent(new Event("input", { bubbles: true }));
@@ -59,6 +75,28 @@ def test_a_row_opens_to_say_why(page: Page) -> None:
         [re.compile("Second stage"), re.compile("First stage"), "Because they played", "Counts"]
     )
     expect(why.locator(".terms").first.locator("dt")).to_have_count(8)
+
+
+def test_reasons_are_asked_for_only_while_a_row_is_open(page: Page) -> None:
+    followed: list[Request] = []
+    page.on("request", lambda one: followed.append(one) if "/follow" in one.url else None)
+    latest = page.locator(".play.latest")
+
+    page.locator(".rank-row").first.click()
+    expect(page.locator(".why")).to_have_count(1)
+    expect(latest).not_to_have_id(latest.get_attribute("id") or "")
+    page.locator(".rank-row[aria-expanded=true]").click()
+    expect(latest).not_to_have_id(latest.get_attribute("id") or "")
+
+    assert [json.loads(one.post_data or "")["reasons"] for one in followed] == [True, False]
+
+
+def test_the_focus_goes_with_the_track_that_it_is_on(page: Page) -> None:
+    page.locator(".ranking.long-term .rank-row").nth(3).focus()
+
+    came_along = page.evaluate(_FOLLOW_FOCUS, WAIT_MS)
+
+    assert came_along
 
 
 def test_a_play_taken_away_and_one_added_show_both_lists_before_and_after(page: Page) -> None:

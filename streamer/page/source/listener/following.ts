@@ -14,19 +14,20 @@ export interface Following {
 
 const NOBODY: Following = { view: null, state: "connecting", arrivedMs: 0, error: null };
 
-export function useListener(user: string): Following {
+/** @param reasons whether each track of the lists says why it is there */
+export function useListener(user: string, reasons = false): Following {
   const [following, setFollowing] = useState<Following & { user: string }>({ ...NOBODY, user });
   useEffect(() => {
-    setFollowing({ ...NOBODY, user });
+    setFollowing((before) => (before.user === user ? before : { ...NOBODY, user })); // with other reasons, it is the same listener
     if (!user) return undefined;
-    return follow("listener/follow", { user_id: user }, {
+    return follow("listener/follow", { user_id: user, reasons }, {
       onState: (state, error) => setFollowing((before) => ({ ...before, state, error: error ?? (state === "lost" ? before.error : null) })),
       onEvent({ name, data }) {
         if (name === "listener") setFollowing({ user, view: data as ListenerView, state: "open", arrivedMs: Date.now(), error: null });
         else if (name === "moving" || name === "error") setFollowing((before) => ({ ...before, error: problemOf(name, data) }));
       },
     });
-  }, [user]);
+  }, [user, reasons]);
   return following.user === user ? following : NOBODY;
 }
 

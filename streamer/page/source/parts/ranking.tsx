@@ -4,6 +4,7 @@ import type { ShownList, ShownTrack } from "../contract";
 import { type Move, movesOf } from "../listener/moves";
 import { useFlip } from "./flip";
 import { MoveSign } from "./move";
+import { Loading } from "./state";
 import { TrackName } from "./track";
 import { Reasons } from "./why";
 
@@ -11,9 +12,10 @@ import { Reasons } from "./why";
 export const SHOWN = 20;
 export const HORIZON_WORDS = { "short-term": "next", "long-term": "in the long run" } as const;
 
-export function Ranking({ list }: { list: ShownList }) {
+/** @param opened the track whose reasons are shown, if any */
+export function Ranking({ list, opened, onOpen }:
+  { list: ShownList; opened: string | null; onOpen: (track: string | null) => void }) {
   const rows = useRef<HTMLOListElement>(null);
-  const [opened, setOpened] = useState<string | null>(null);
   const moves = useMoves(list.tracks);
   useFlip(rows);
   const [isWhole, setIsWhole] = useState(false);
@@ -24,9 +26,9 @@ export function Ranking({ list }: { list: ShownList }) {
     <>
       <ol ref={rows} class={`ranking ${list.horizon}`}>
         {shown.map((track, rank) => (
-          <li key={track.track_id} data-key={track.track_id}>
+          <li key={rank} data-key={track.track_id}>
             <Row track={track} rank={rank} move={moves.get(track.track_id)} share={high > low ? (track.score - low) / (high - low) : 1}
-              isOpen={opened === track.track_id} onToggle={() => setOpened(opened === track.track_id ? null : track.track_id)} />
+              isOpen={opened === track.track_id} onToggle={() => onOpen(opened === track.track_id ? null : track.track_id)} />
           </li>
         ))}
       </ol>
@@ -43,23 +45,23 @@ function Row({ track, rank, move, share, isOpen, onToggle }:
   { track: ShownTrack; rank: number; move: Move | undefined; share: number; isOpen: boolean; onToggle: () => void }) {
   return (
     <>
-      <button type="button" class="rank-row" aria-expanded={isOpen} disabled={!track.why} onClick={onToggle}>
+      <button type="button" class="rank-row" aria-expanded={isOpen} onClick={onToggle}>
         <span class="rank">{rank + 1}</span>
         <MoveSign move={move} />
         <TrackName id={track.track_id} />
         <span class="score"><i style={{ transform: `scaleX(${0.06 + share * 0.94})` }} aria-hidden="true" />{track.score.toFixed(2)}</span>
       </button>
-      {isOpen && track.why && <Reasons why={track.why} />}
+      {isOpen && (track.why ? <Reasons why={track.why} /> : <Loading what="the reasons" />)}
     </>
   );
 }
 
-/** Moves since the list was last another one; a list that is drawn again alike keeps them. */
+/** Moves since the list was last another one; a list that comes again alike, with reasons or without, keeps them. */
 function useMoves(tracks: readonly ShownTrack[]): Map<string, Move> {
   const before = useRef(tracks);
   return useMemo(() => {
     const moves = movesOf(before.current, tracks);
     before.current = tracks;
     return moves;
-  }, [tracks]);
+  }, [tracks.map(({ track_id }) => track_id).join("\n")]);
 }

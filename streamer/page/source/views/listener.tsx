@@ -1,6 +1,6 @@
 /** The view of a listener: their plays, both lists and why, as they play; and what if. */
-import { useComputed, useSignal } from "@preact/signals";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { type Signal, useComputed, useSignal } from "@preact/signals";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { QueryError } from "../api";
 import type { Lineage, ListenerView, ShownList } from "../contract";
 import { bytes, number, plural, short } from "../format";
@@ -9,6 +9,7 @@ import { type Following, useListener } from "../listener/following";
 import { type Imagined, useImagined } from "../listener/imagined";
 import { Ago } from "../parts/ago";
 import { Comparison } from "../parts/comparison";
+import { useLater } from "../parts/later";
 import { HORIZON_WORDS, Ranking } from "../parts/ranking";
 import { TrackSearch } from "../parts/search";
 import { Empty, Failure, Loading, NoRelease } from "../parts/state";
@@ -17,9 +18,14 @@ import { TrackName } from "../parts/track";
 import { UserId, typedIn } from "../parts/user_id";
 import { useKeys } from "../shortcuts";
 
+/** The track of each list, by its horizon, whose reasons are shown. */
+type Opened = Partial<Record<ShownList["horizon"], string>>;
+
 export function Listener() {
   const user = chosen.value;
-  const following = useListener(user);
+  const opened = useSignal<Opened>({});
+  useEffect(() => { opened.value = {}; }, [user]);
+  const following = useListener(user, Object.keys(opened.value).length > 0);
   const [error, setError] = useState<unknown>(null);
   const field = useRef<HTMLInputElement>(null);
   const isNobody = error instanceof QueryError && error.code === "not_found";
@@ -36,7 +42,7 @@ export function Listener() {
           they are this second. Then take a play away, or add one, and see what the lists would be.
         </Empty>
       )}
-      {user && <Followed key={user} user={user} following={following} />}
+      {user && <Followed key={user} user={user} following={following} opened={opened} />}
     </div>
   );
 }
@@ -60,7 +66,8 @@ function Choice({ field, user, onAnybody, onChoose }:
   );
 }
 
-function Followed({ user, following: { view, error, state, arrivedMs } }: { user: string; following: Following }) {
+function Followed({ user, following: { view, error, state, arrivedMs }, opened }:
+  { user: string; following: Following; opened: Signal<Opened> }) {
   const seen = useSignal<ListenerView | null>(view);
   seen.value = view;
   const imagined = useImagined(seen);
@@ -78,7 +85,7 @@ function Followed({ user, following: { view, error, state, arrivedMs } }: { user
       </header>
       {view.lineage && <LineageOf lineage={view.lineage} view={view} />}
       {view.plays.length > 0 && <Timeline plays={view.plays} hasLists={view.release !== null} imagined={imagined} />}
-      {view.release === null ? <NoRelease /> : <Lists view={view} imagined={imagined} />}
+      {view.release === null ? <NoRelease /> : <Lists view={view} imagined={imagined} opened={opened} />}
       {view.counts.length > 0 && <Counted view={view} />}
     </>
   );
@@ -110,7 +117,7 @@ function LineageOf({ lineage, view }: { lineage: Lineage; view: ListenerView }) 
   );
 }
 
-function Lists({ view, imagined }: { view: ListenerView; imagined: Imagined }) {
+function Lists({ view, imagined, opened }: { view: ListenerView; imagined: Imagined; opened: Signal<Opened> }) {
   const answer = imagined.answer.value;
   return (
     <>
@@ -120,18 +127,28 @@ function Lists({ view, imagined }: { view: ListenerView; imagined: Imagined }) {
         <Empty title="No lists yet">Lists come with a listener's first play. Find a track above to see what it would bring.</Empty>
       )}
       <div class="lists">
-        {(answer?.after ?? view.lists).map((list) => (
+        {(answer?.after ?? view.lists).map((list, place) => (
           <section key={list.horizon} aria-labelledby={list.horizon}>
             <header class="section">
               <h2 id={list.horizon}><i class={`horizon ${list.horizon}`} aria-hidden="true" />{list.horizon === "short-term" ? "Short-term" : "Long-term"}</h2>
               <span class="note">{answer ? "as it is, and as it would be" : `what they may play ${HORIZON_WORDS[list.horizon]}`}</span>
             </header>
-            {answer ? <Compared horizon={list.horizon} before={answer.before} after={answer.after} /> : <Ranking list={list} />}
+            {answer ? <Compared horizon={list.horizon} before={answer.before} after={answer.after} /> : <Ranked list={list} frames={place + 1} opened={opened} />}
           </section>
         ))}
       </div>
     </>
   );
+}
+
+function Ranked({ list, frames, opened }: { list: ShownList; frames: number; opened: Signal<Opened> }) {
+  const shown = useLater(list, frames);
+  const track = opened.value[shown.horizon] ?? null;
+  const open = (next: string | null) => {
+    const { [shown.horizon]: _, ...others } = opened.value;
+    opened.value = next === null ? others : { ...others, [shown.horizon]: next };
+  };
+  return useMemo(() => <Ranking list={shown} opened={track} onOpen={open} />, [shown, track]);
 }
 
 function Compared({ horizon, before, after }: { horizon: string; before: readonly ShownList[]; after: readonly ShownList[] }) {
