@@ -87,16 +87,17 @@ def _latency(figures: Figures) -> Table:
 
 
 def _open_pages(figures: Figures) -> Table:
+    low, high = figures["interval"]
     rows = [
-        ("without pages", figures["cpu_us_without"], ""),
-        (f"with {figures['pages']} pages", figures["cpu_us_with"], f"{figures['of_a_core']:.1%}"),
+        (f"{figures['plays_per_s']} plays/s, without pages", f"{figures['of_a_core_without']:.1%}", ""),
+        (f"{figures['pages']} open pages", f"{figures['of_a_core']:.1%}", f"{low:.1%} to {high:.1%}"),
     ]
     remark = (
-        "A worker at full speed, without open pages and with them, in turn; each page follows the events of the stream "
-        f"and a listener who plays every few seconds. {figures['tracks']:,} tracks, both stages; the cheapest of "
-        f"{figures['rounds']} rounds each. A busy core has so much less for plays."
+        "A worker at a steady rate, with open pages and without, in turn; each page follows the events of the stream "
+        f"and a listener who plays every few seconds. {figures['tracks']:,} tracks, both stages; the median of "
+        f"{figures['windows']} windows with pages against those around them. A busy core has so much less for plays."
     )
-    return Table(remark, ("", "us of CPU a play", "of a core for the pages"), rows, 1)
+    return Table(remark, ("", "of a core", "95 % interval"), rows)
 
 
 def _browsing(figures: Figures) -> Table:

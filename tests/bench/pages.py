@@ -1,9 +1,10 @@
 """What open pages cost a worker, as a share of a core: `python -m tests.bench.pages`.
 
-A worker as an operator starts it, with a release with both stages and listeners with full rings, gets plays at a steady
-rate. In every other window pages are open, each of which follows the events of the stream and a listener; those who are
-followed play many times as often as people do. CPU is that of the whole worker, with all its threads, so it holds what
-the pages cost beside the plays, on their event loop and by taking the interpreter's lock from them.
+A worker as an operator starts it, with a release with both stages and listeners with full rings, gets plays at a
+steady rate. In every other window pages are open, each of which follows the events of the stream and a listener, as
+the page does while no row is open (`--reasons`: as while one is); those who are followed play many times as often as
+people do. CPU is that of the whole worker, with all its threads, so it holds what the pages cost beside the plays, on
+their event loop and by taking the interpreter's lock from them.
 
 Pages cost CPU by the second, so the figure is a share of a core: what a window with pages takes more by the second than
 the two without around it, in the median of all windows, with its 95 % interval (bootstrap). At a steady rate below what
@@ -63,6 +64,7 @@ class Pages:
 
     session: aiohttp.ClientSession
     url: str
+    reasons: bool
     events: Counter[str] = field(default_factory=Counter)
     num_open: int = 0
 
@@ -72,7 +74,8 @@ class Pages:
         tasks = []
         for user in users:
             tasks.append(asyncio.create_task(self._read("GET", "events")))
-            tasks.append(asyncio.create_task(self._read("POST", "listener/follow", {"user_id": user})))
+            question = {"user_id": user, "reasons": self.reasons}
+            tasks.append(asyncio.create_task(self._read("POST", "listener/follow", question)))
             await asyncio.sleep(_PAUSE_S)
         await until(lambda: self.num_open == len(tasks), "all pages are open")
         await asyncio.sleep(_SETTLE_S)
@@ -85,7 +88,7 @@ class Pages:
                 task.cancel()
             await asyncio.sleep(_SETTLE_S)
 
-    async def _read(self, method: str, path: str, question: dict[str, str] | None = None) -> None:
+    async def _read(self, method: str, path: str, question: dict[str, Any] | None = None) -> None:
         """Count the events of a stream; if too much is asked at once, ask again later, as a page does."""
         while True:
             async with self.session.request(method, f"{self.url}/api/v1/{path}", json=question) as response:
@@ -176,11 +179,12 @@ async def measure(settings: Settings, options: argparse.Namespace) -> dict[str, 
         await bench.fill(histories(options.listeners, _RING, options.tracks))
         playing = asyncio.create_task(_play(producer, settings.plays_topic, options))
         await asyncio.sleep(_SETTLE_S)
-        pages = Pages(bench.session, bench.url)
+        pages = Pages(bench.session, bench.url, options.reasons)
         windows = [await _window(bench, pages, number % 2, options) for number in range(2 * options.windows + 1)]
         playing.cancel()
-    return _figures(windows, pages.events, options) | {
-        name: getattr(options, name) for name in ("pages", "tracks", "listeners", "windows", "window_s", "rate")
+    return compare(windows, pages.events, options) | {
+        name: getattr(options, name)
+        for name in ("pages", "reasons", "tracks", "listeners", "windows", "window_s", "rate")
     }
 
 
@@ -220,7 +224,7 @@ def _draw(options: argparse.Namespace, first: int, end: int) -> Plays:
     return encode_plays(listeners, draw_tracks(rng, len(places), options.tracks), first_at_ms=int(time.time() * 1000))
 
 
-def _figures(windows: list[dict[str, float]], events: Counter[str], options: argparse.Namespace) -> dict[str, Any]:
+def compare(windows: list[dict[str, float]], events: Counter[str], options: argparse.Namespace) -> dict[str, Any]:
     """Compare each window with pages with the two around it, which cancels what changes slowly."""
     used = np.array([window["of_a_core"] for window in windows])
     extra = used[1::2] - (used[:-2:2] + used[2::2]) / 2
@@ -241,6 +245,7 @@ def main() -> None:
     """Measure on a Kafka of its own."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pages", type=int, default=10)
+    parser.add_argument("--reasons", action="store_true", help="ask why each track is in the lists")
     parser.add_argument("--windows", type=int, default=20, help="with pages; one more without (%(default)s)")
     parser.add_argument("--window-s", type=float, default=6.0, help="(%(default)s)")
     parser.add_argument("--rate", type=float, default=200.0, help="plays a second (%(default)s)")
