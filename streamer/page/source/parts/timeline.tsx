@@ -1,5 +1,5 @@
 /** The latest plays on a time line: pauses, contexts, skips, and an arc from each repeat to the play it repeats. */
-import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { RememberedPlay } from "../contract";
 import { ago, clock, day, duration } from "../format";
 import type { Imagined } from "../listener/imagined";
@@ -20,16 +20,17 @@ export function Timeline({ plays, hasLists, imagined }: { plays: readonly Rememb
   const width = useWidth(place);
   const [shown, setShown] = useState<number | null>(null); // a number of a play; null: the latest
   const added = imagined.added.value;
-  const layout = layOut(plays, width, added.length ? added.length + 1 : 0);
+  const layout = useMemo(() => layOut(plays, width, added.length ? added.length + 1 : 0), [plays, width, added.length]);
   useEndInSight(place, plays[0]?.number, added.length, width);
   const latest = layout.placed[layout.placed.length - 1];
   const current = layout.placed.find(({ play }) => play.number === shown) ?? latest;
+  const background = useMemo(() => <Background layout={layout} current={current} />, [layout, current?.play.track_key]);
   return (
     <div class="timeline">
       <div ref={place} class="timeline-scroll">
         {width > 0 && (
           <div class="timeline-line" style={{ width: `${Math.max(width, layout.width)}px`, height: `${HEIGHT}px` }} onMouseLeave={() => setShown(null)}>
-            <Background layout={layout} current={current} />
+            {background}
             <Plays layout={layout} imagined={imagined} current={current} latest={latest} onShow={setShown} />
             {added.map((track, i) => (
               <button key={`${track} ${i}`} type="button" class="play added" aria-label={`${namesOf(track).title}, imagined; take it back`}
