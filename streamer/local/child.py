@@ -1,6 +1,7 @@
 """A child process that never outlives its owner, even an owner killed with SIGKILL."""
 
 import contextlib
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -8,13 +9,20 @@ from pathlib import Path
 from typing import Final
 
 _LOG_TAIL_LINES: Final = 25
+_BY_SIGNAL: Final = 128  # plus its number: the status of a command that a signal killed, as shells have it
 
 # The child's parent. A pipe that closes with the owner is the one sign of a death by SIGKILL that Linux and macOS
 # share, and that does not mistake the end of the owner's thread for it, as PR_SET_PDEATHSIG does. A parent of its own
 # (rather than a sibling that knows the pid) can never signal a stranger. `t`, or the end of the pipe: stop; `k`: kill.
+# Whoever kills the child by its command line may hit the watchdog, which on Linux then takes the child with it.
 _WATCHDOG: Final = """
-import os, subprocess, sys, threading
-child = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
+import ctypes, os, signal, subprocess, sys, threading
+libc = ctypes.CDLL(None)
+def die_with_parent():
+    libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+child = subprocess.Popen(
+    sys.argv[1:], stdin=subprocess.DEVNULL, preexec_fn=die_with_parent if sys.platform == "linux" else None
+)
 def obey():
     if os.read(0, 1) == b"k":
         child.kill()
@@ -24,7 +32,8 @@ def obey():
     except subprocess.TimeoutExpired:
         child.kill()
 threading.Thread(target=obey, daemon=True).start()
-sys.exit(child.wait() % 256)
+status = child.wait()
+sys.exit(status if status >= 0 else 128 - status)
 """
 
 
@@ -54,12 +63,13 @@ class ChildProcess:
 
     @property
     def status(self) -> int | None:
-        """The exit status of the command, 256 less the signal that killed it; None while it runs."""
-        return self._watchdog.poll()
+        """The exit status of the command, as of a shell: 128 and the signal that killed it; None while it runs."""
+        return None if self._watchdog.poll() is None else self.wait()
 
     def wait(self) -> int:
         """Wait until the command ends; return its status."""
-        return self._watchdog.wait()
+        status = self._watchdog.wait()
+        return status if status >= 0 else _BY_SIGNAL - status
 
     def request_stop(self) -> None:
         """Send SIGTERM and return at once; a child that has not ended 60 s later is killed."""
@@ -90,6 +100,15 @@ class ChildProcess:
         if not pipe.closed:
             with contextlib.suppress(BrokenPipeError), pipe:  # the child has ended by itself
                 pipe.write(command)
+
+
+def describe_end(status: int) -> str:
+    """Say how a command with this status ended, as in `worker-0 was killed by signal 9 (SIGKILL)`."""
+    try:
+        sign = signal.Signals(status - _BY_SIGNAL)
+    except ValueError:
+        return f"ended by itself with status {status}"
+    return f"was killed by signal {sign.value} ({sign.name})"
 
 
 def last_words(log: Path) -> str:

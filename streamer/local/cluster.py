@@ -27,7 +27,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from streamer.errors import RefrainError
-from streamer.local.child import ChildProcess
+from streamer.local.child import ChildProcess, describe_end
 from streamer.local.devkafka import DevKafka
 from streamer.local.ports import free_port
 from streamer.settings import Settings
@@ -171,7 +171,7 @@ class Cluster:
         """
         for name, process in tuple(self._processes.items()):  # others may start meanwhile
             if (status := process.child.status) is not None:
-                raise ClusterError(f"{name} ended by itself with status {status}. {process.child.last_words()}")
+                raise ClusterError(f"{name} {describe_end(status)}. {process.child.last_words()}")
 
     def url(self, name: str) -> str:
         """Name the address of the web server of a process that was started, e.g. `worker-0`."""

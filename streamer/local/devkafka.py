@@ -27,6 +27,7 @@ from jgo.config import GlobalSettings
 
 from streamer.errors import KafkaUnavailableError
 from streamer.kafka.connection import Connection
+from streamer.local.child import describe_end
 from streamer.local.kafka_node import KafkaNode, PortTakenError
 from streamer.local.ports import free_port, is_free
 
@@ -163,7 +164,7 @@ class DevKafka:
         """
         assert self._node is not None, "wait() follows start()"
         status = self._node.wait()
-        raise KafkaUnavailableError(f"Kafka ended by itself with status {status}. {self._node.last_words()}")
+        raise KafkaUnavailableError(f"Kafka {describe_end(status)}. {self._node.last_words()}")
 
     def __enter__(self) -> Self:
         return self.start()

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from streamer.errors import KafkaUnavailableError
-from streamer.local.child import ChildProcess, last_words
+from streamer.local.child import ChildProcess, describe_end, last_words
 
 START_DEADLINE_S: Final = 90.0  # 1 s where nothing else runs; a laptop that builds wheels takes its time
 
@@ -93,8 +93,8 @@ class KafkaNode:
     def _await_answer(self, child: ChildProcess, port: int, cluster_id: str) -> None:
         deadline = time.monotonic() + START_DEADLINE_S
         while not _answers(port, cluster_id):
-            if child.status is not None:
-                raise KafkaUnavailableError(f"Kafka ended with status {child.status}. {self.last_words()}")
+            if (status := child.status) is not None:
+                raise KafkaUnavailableError(f"Kafka {describe_end(status)}. {self.last_words()}")
             if time.monotonic() > deadline:
                 raise KafkaUnavailableError(f"Kafka gave no answer for {START_DEADLINE_S:.0f} s. {self.last_words()}")
             time.sleep(0.03)

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from streamer.local.child import ChildProcess, last_words
+from streamer.local.child import ChildProcess, describe_end, last_words
 
 ROOT = Path(__file__).parents[3]
 
@@ -66,8 +66,37 @@ def test_a_killed_child_does_nothing_more(tmp_path: Path) -> None:
     with running(OBEDIENT, tmp_path / "log") as child:
         child.kill()
 
-    assert child.status == 256 - signal.SIGKILL
+    assert child.status == 128 + signal.SIGKILL
     assert child.read_output() == b"ready\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing tells a child that its parent was killed")
+def test_whoever_kills_the_watchdog_kills_the_child(tmp_path: Path) -> None:
+    with running(OBEDIENT, tmp_path / "log") as child:
+        watchdog = next(each for each in psutil.Process().children() if OBEDIENT in each.cmdline())
+        (watched,) = watchdog.children()
+
+        watchdog.kill()
+
+        wait_until(lambda: not watched.is_running())
+        assert describe_end(child.wait()) == "was killed by signal 9 (SIGKILL)"
+
+
+@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV])
+def test_an_end_by_a_signal_is_described_by_its_name(tmp_path: Path, sign: signal.Signals) -> None:
+    program = f"import os, resource; resource.setrlimit(resource.RLIMIT_CORE, (0, 0)); os.kill(os.getpid(), {sign})"
+    child = ChildProcess([sys.executable, "-c", program], tmp_path / "log")
+
+    assert describe_end(child.wait()) == f"was killed by signal {sign.value} ({sign.name})"
+    child.stop()
+
+
+@pytest.mark.parametrize("status", [0, 70, 255])
+def test_an_end_by_itself_is_described_by_its_status(tmp_path: Path, status: int) -> None:
+    child = ChildProcess([sys.executable, "-c", f"import sys; sys.exit({status})"], tmp_path / "log")
+
+    assert describe_end(child.wait()) == f"ended by itself with status {status}"
+    child.stop()
 
 
 def test_children_stop_at_the_same_time(tmp_path: Path) -> None:
