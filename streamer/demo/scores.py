@@ -9,7 +9,7 @@ Popularity answers the same plays with the tracks played most so far by all list
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -64,6 +64,7 @@ class HeardPlay:
 class _PendingAnswer:
     plays_seen: int
     rows: list[int]
+    release: str
 
 
 @dataclass(slots=True)
@@ -140,6 +141,7 @@ class Scoreboard:
         self._popularity = np.arange(len(track_ids))  # (M,)
         self._num_plays = 0
         self._refrain, self._by_popularity = _Sums(), _Sums()
+        self._by_release: dict[str, _Sums] = {}
         self.listeners: dict[str, Listener] = {}
         self.latest_answered = ""
 
@@ -158,7 +160,7 @@ class Scoreboard:
         """Record an answer; call in order per listener and horizon."""
         listener = self._listener(answer.user_id)
         rows = [self._rows[track.track_id] for track in answer.tracks]
-        listener.note_answer(answer.horizon, _PendingAnswer(answer.plays_seen, rows))
+        listener.note_answer(answer.horizon, _PendingAnswer(answer.plays_seen, rows, answer.release))
         self.latest_answered = answer.user_id
         self._score(listener)
 
@@ -172,6 +174,11 @@ class Scoreboard:
     def refrain(self) -> Score:
         """Return the score of the answers."""
         return self._refrain.score()
+
+    @property
+    def hit_rates(self) -> Mapping[str, float | None]:
+        """Return HR@20 of each release, in the order of their first answers that were scored."""
+        return {release: sums.score().hr_at_20 for release, sums in self._by_release.items()}
 
     @property
     def by_popularity(self) -> Score:
@@ -202,6 +209,7 @@ class Scoreboard:
         for heard in listener.plays_after(answer, 1):
             heard.place = answer.rows.index(heard.row) + 1 if heard.row in answer.rows else 0
             self._refrain.add_next(heard.place)
+            self._by_release.setdefault(answer.release, _Sums()).add_next(heard.place)
             self._by_popularity.add_next(int(heard.popularity[heard.row]) + 1)
 
     def _score_window(self, listener: Listener, answer: _PendingAnswer) -> None:

@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 
 from models.config import LONG_TERM_SIZE
@@ -16,8 +17,12 @@ def play(scores: Scoreboard, user: str, *tracks: str) -> None:
 
 
 def answer(scores: Scoreboard, user: str, horizon: Horizon, plays_seen: int, tracks: Sequence[str]) -> None:
+    scores.answer(recommend(user, horizon, plays_seen, tracks))
+
+
+def recommend(user: str, horizon: Horizon, plays_seen: int, tracks: Sequence[str]) -> Recommendation:
     ranked = tuple(RankedTrack(track, 0.0) for track in tracks)
-    scores.answer(Recommendation(user, horizon, ranked, "release", plays_seen, 0, 0, 0, 0))
+    return Recommendation(user, horizon, ranked, "release", plays_seen, 0, 0, 0, 0)
 
 
 def test_without_answers_there_are_no_scores() -> None:
@@ -49,6 +54,18 @@ def test_a_miss_counts_as_nothing() -> None:
     play(scores, "ann", "t9")
 
     assert (scores.refrain.hr_at_20, scores.refrain.mrr_at_20) == (0.5, 0.25)
+
+
+def test_each_release_is_judged_by_its_own_answers() -> None:
+    scores = Scoreboard(TRACKS)
+    play(scores, "ann", "t0")
+    for plays_seen, (release, next_track) in enumerate((("one", "t1"), ("one", "t2"), ("two", "t1")), start=1):
+        given = recommend("ann", "short-term", plays_seen, ["t1"])
+        scores.answer(msgspec.structs.replace(given, release=release))
+        play(scores, "ann", next_track)
+
+    assert scores.hit_rates == {"one": 0.5, "two": 1.0}
+    assert scores.refrain.hr_at_20 == 2 / 3
 
 
 def test_only_the_very_next_play_of_the_same_listener_counts() -> None:
