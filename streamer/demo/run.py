@@ -23,6 +23,7 @@ from aiokafka.errors import KafkaError
 from rich.console import Console
 
 from streamer.demo.exchange import connected, first_of, settle
+from streamer.demo.headway import Headway, Reached
 from streamer.demo.ledger import Ledger
 from streamer.demo.naming import name_tracks
 from streamer.demo.picture import Books, Camera
@@ -42,7 +43,7 @@ from streamer.local.cluster import Cluster
 from streamer.local.world import World
 from streamer.runtime.stop import Interrupted, StopSignal, after_grace
 
-FIRST_ANSWER_DEADLINE_S: Final = 600.0  # it takes half a minute; after ten, the weights do not pass the gate
+STANDSTILL_LIMIT_S: Final = 600.0  # without progress towards the first answer; the next step takes seconds
 _PAGE_PERIOD_S: Final = 0.2  # between two looks at whether the page answers
 _PICTURE_PERIOD_S: Final = 0.25
 _FIRST_WORKER: Final = "worker-0"
@@ -113,6 +114,7 @@ class Demo:
         self._world = World.build(np.random.default_rng(scale.seed), scale.num_listeners, scale.num_tracks)
         self._camera = Camera(scale, self._world.music, self._start_s)
         self._status = "starts"
+        self._headway = Headway(scale.history_plays)
         self._kafka = ""
         self._end = ""
         self._page = ""
@@ -182,7 +184,7 @@ class Demo:
         """Send plays at a steady rate until the end, and the rest of the history once the first fit needs no more.
 
         Raises:
-            DemoError: no answer arrived in time.
+            DemoError: nothing gets on towards the first answer.
         """
         sender, rate = books.sender, self._scale.plays_per_s
         await sender.send_steadily(rate, lambda: books.trainer.has_window or self._is_over(books, for_s))
@@ -195,13 +197,24 @@ class Demo:
     def _is_over(self, books: Books, for_s: float | None) -> bool:
         now_s, first_s = time.monotonic(), books.ledger.first_answer_s
         if first_s is None:
-            if now_s - self._start_s > FIRST_ANSWER_DEADLINE_S:
-                raise DemoError(f"no answer in {FIRST_ANSWER_DEADLINE_S:.0f} s; trainer: {books.trainer.words}")
+            self._check_headway(now_s, books)
             return self._stop_signal.is_set()
         left_s = None if for_s is None else first_s + for_s - now_s
         self._end = "Ctrl-C ends it" if left_s is None else f"ends in {max(0.0, left_s):.0f} s"
         self._status = f"live at {self._page}, Kafka at {self._kafka}"
         return self._stop_signal.is_set() or (left_s is not None and left_s <= 0)
+
+    def _check_headway(self, now_s: float, books: Books) -> None:
+        """Check that the demo gets on towards its first answer.
+
+        Raises:
+            DemoError: it stands still.
+        """
+        steps = len(books.trainer.steps)
+        reached = Reached(self._page, books.sender.num_sent, books.ledger.num_applied, steps)
+        if self._headway.standstill_s(now_s, reached) > STANDSTILL_LIMIT_S:
+            stuck = f"no answer yet, and no progress for {STANDSTILL_LIMIT_S:.0f} s"
+            raise DemoError(f"{stuck}; trainer: {books.trainer.words}")
 
     @contextlib.asynccontextmanager
     async def _opened(self, processes: Processes) -> AsyncIterator[Books]:

@@ -14,15 +14,15 @@ _PERIOD_S: Final = 0.5
 _BEFORE_WINDOW: Final = ("", "wait", "catch-up", "read")
 
 _WORDS: Final = {
-    "catch-up": "archives the plays it missed",
-    "read": "reads its training window",
-    "items": "learns item vectors",
-    "network": "learns the network, epoch {epoch:.0f} of {epochs:.0f}",
-    "candidates": "gathers candidates for the second stage to rank",
-    "second-stage": "learns the second stage, epoch {epoch:.0f} of {epochs:.0f}",
-    "judge": "judges the new weights",
-    "map": "draws the map of the tracks",
-    "publish": "publishes a release",
+    "catch-up": "archiving the plays so far",
+    "read": "reading the plays to learn from",
+    "items": "learning item vectors",
+    "network": "training the network, epoch {epoch:.0f} of {epochs:.0f}",
+    "candidates": "finding candidates for the second stage",
+    "second-stage": "training the second stage, epoch {epoch:.0f} of {epochs:.0f}",
+    "judge": "judging the new weights",
+    "map": "drawing the map of tracks",
+    "publish": "publishing the release",
 }
 
 
@@ -33,22 +33,30 @@ class TrainerStage:
         cluster: its trainer need not be running yet.
 
     Attributes:
-        words: what the trainer is doing; empty before it has started.
+        words: what the trainer is doing.
+        steps: the stages and epochs that it has reached so far, in words: one more is progress.
         has_window: whether a fit has read its plays, so that later ones are left to the next.
     """
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self.words = ""
+        self.words = "starting"
+        self.steps: set[str] = set()
         self.has_window = False
 
     async def run(self) -> None:
         """Keep the words up to date forever; they stay unchanged while the trainer does not answer."""
         while True:
             samples = await asyncio.to_thread(self._cluster.samples, "trainer")
-            self.words = in_words(samples) or self.words
-            self.has_window = self.has_window or has_window(samples)
+            self.note(samples)
             await asyncio.sleep(_PERIOD_S)
+
+    def note(self, samples: Sequence[Sample]) -> None:
+        """Note what the trainer's metrics show."""
+        self.words = in_words(samples) or self.words
+        self.has_window = self.has_window or has_window(samples)
+        if _stage(samples) in _WORDS:
+            self.steps.add(self.words)
 
 
 def in_words(samples: Sequence[Sample]) -> str:
@@ -72,7 +80,7 @@ def _stage(samples: Sequence[Sample]) -> str:
 
 
 def _waiting(values: Mapping[str, float]) -> str:
-    words, num_refused = "gathers plays", int(values["refrain_releases_refused_total"])
-    if values["refrain_plays_for_fit"] > 0:  # NaN until known
-        words += f", {values['refrain_plays_since_fit']:,.0f} of {values['refrain_plays_for_fit']:,.0f}"
-    return words + (f"; the gate has refused {num_refused}" if num_refused else "")
+    words, num_refused = "collecting plays", int(values["refrain_releases_refused_total"])
+    if (num_needed := values["refrain_plays_for_fit"]) > 0:  # NaN until known
+        words += f", {min(values['refrain_plays_since_fit'], num_needed):,.0f} of {num_needed:,.0f}"
+    return words + (f"; the gate refused {num_refused} so far" if num_refused else "")

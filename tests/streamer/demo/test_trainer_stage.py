@@ -5,7 +5,8 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from streamer.demo.trainer_stage import has_window, in_words
+from streamer.demo.trainer_stage import TrainerStage, has_window, in_words
+from streamer.local.cluster import Cluster
 from streamer.metrics import TRAINER_STAGES, TrainerMetrics
 
 
@@ -51,7 +52,7 @@ def test_the_epoch_of_a_fit_is_shown() -> None:
     metrics = TrainerMetrics()
     metrics.show_stage("second-stage", 2, 4)
 
-    assert in_words(served(metrics)) == "learns the second stage, epoch 2 of 4"
+    assert in_words(served(metrics)) == "training the second stage, epoch 2 of 4"
 
 
 def test_refusals_of_the_gate_are_shown_while_the_trainer_waits() -> None:
@@ -61,4 +62,26 @@ def test_refusals_of_the_gate_are_shown_while_the_trainer_waits() -> None:
     metrics.plays_for_fit.set(20_000)
     metrics.show_stage("wait")
 
-    assert in_words(served(metrics)) == "gathers plays, 12 of 20,000; the gate has refused 1"
+    assert in_words(served(metrics)) == "collecting plays, 12 of 20,000; the gate refused 1 so far"
+
+
+def test_no_more_plays_are_shown_than_a_fit_needs() -> None:
+    metrics = TrainerMetrics()
+    metrics.plays_new.set(46_616)
+    metrics.plays_for_fit.set(12_000)
+    metrics.show_stage("wait")
+
+    assert in_words(served(metrics)) == "collecting plays, 12,000 of 12,000"
+
+
+def test_a_stage_or_epoch_is_a_step_once_and_waiting_is_none() -> None:
+    trainer, metrics = TrainerStage(Cluster({})), TrainerMetrics()
+    trainer.note([])
+    for stage, epoch in (("wait", 0), ("read", 0), ("network", 1), ("network", 2), ("wait", 0), ("network", 1)):
+        metrics.plays_new.inc()
+        metrics.show_stage(stage, epoch, 2)
+        trainer.note(served(metrics))
+
+    assert len(trainer.steps) == 3
+    assert trainer.words == "training the network, epoch 1 of 2"
+    assert trainer.has_window
