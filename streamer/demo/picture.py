@@ -1,7 +1,7 @@
 """The picture: everything the screen shows at one moment, as plain data, and the camera that takes it."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +15,7 @@ from streamer.demo.trainer_stage import TrainerStage
 from streamer.local.world import Music
 
 RATE_SPAN_S: Final = 5.0
+NOTICE_S: Final = 10.0
 SPOTLIGHT_S: Final = 20.0
 SPOTLIGHT_LINES: Final = 20
 _LATEST_ANSWERS: Final = 2_000  # the latency on the screen covers these
@@ -64,6 +65,25 @@ class Spotlight:
 
 
 @dataclass(frozen=True, slots=True)
+class ReleaseView:
+    """The release that answers.
+
+    Attributes:
+        release_id: of the release.
+        number: 1 for the first one that answered.
+        for_s: how long it has been answering.
+        hit_rate: HR@20 of its own answers; None until one is scored.
+        earlier_hit_rate: of the answers of the release before it; None if there is none.
+    """
+
+    release_id: str
+    number: int
+    for_s: float
+    hit_rate: float | None
+    earlier_hit_rate: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Live:
     """What the screen shows once answers arrive.
 
@@ -77,8 +97,6 @@ class Live:
         dead_letters: read.
         bad_sent: messages sent that must become dead letters.
         release: the release that answers.
-        release_for_s: how long it has been answering.
-        num_releases: taken up so far.
         scores: of the answers, of popularity and of chance.
         spotlight: the listener shown.
     """
@@ -91,11 +109,17 @@ class Live:
     latency_ms: Sequence[float]
     dead_letters: int
     bad_sent: int
-    release: str
-    release_for_s: float
-    num_releases: int
+    release: ReleaseView
     scores: tuple[Score, Score, Score]
     spotlight: Spotlight
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that happened, in a line, and when: seconds since the demo started."""
+
+    at_s: float
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +134,9 @@ class Picture:
         phases: up to the first answer.
         live: None before the first answer.
         end: what ends the demo; empty before it is live.
+        num_sent: messages.
+        num_applied: steps that the states have made.
+        notices: what has happened lately, oldest first.
     """
 
     elapsed_s: float
@@ -119,6 +146,9 @@ class Picture:
     phases: Sequence[Phase] = ()
     live: Live | None = None
     end: str = ""
+    num_sent: int = 0
+    num_applied: int = 0
+    notices: Sequence[Notice] = ()
 
 
 class Rate:
@@ -163,24 +193,35 @@ class Camera:
         self._plays, self._answers = Rate(), Rate()
         self._in_spotlight: tuple[str, float] | None = None
 
-    def shoot(self, now_s: float, status: str, books: Books | None, end: str = "") -> Picture:
-        """Take a picture; without books, only Kafka has started."""
+    def shoot(
+        self, now_s: float, status: str, books: Books | None, end: str = "", notices: Sequence[Notice] = ()
+    ) -> Picture:
+        """Take a picture, with the notices that are news; without books, only Kafka has started."""
         elapsed_s = now_s - self._start_s
         if books is None:
-            return Picture(elapsed_s, status, phases=(Phase("Kafka starts", None), *self._phases(0, 0, "")))
-        trainer = books.trainer.words
-        phases = (Phase("Kafka runs", 1.0), *self._phases(books.sender.num_sent, books.ledger.num_applied, trainer))
-        live = self._live(now_s, books)
-        return Picture(elapsed_s, status, books.sender.played_at_ms, trainer, phases, live, end)
+            return Picture(elapsed_s, status, phases=(Phase("Start Kafka", None), *self._phases(0, 0, "")))
+        trainer, num_sent, num_applied = books.trainer.words, books.sender.num_sent, books.ledger.num_applied
+        return Picture(
+            elapsed_s,
+            status,
+            played_at_ms=books.sender.played_at_ms,
+            trainer=trainer,
+            phases=(Phase("Start Kafka", 1.0), *self._phases(num_sent, num_applied, trainer)),
+            live=self._live(now_s, books),
+            end=end,
+            num_sent=num_sent,
+            num_applied=num_applied,
+            notices=[notice for notice in notices if elapsed_s - notice.at_s < NOTICE_S],
+        )
 
     def _phases(self, num_sent: int, num_applied: int, trainer: str) -> tuple[Phase, ...]:
         total = self._scale.history_plays
         sent, applied = min(num_sent, total), min(num_applied, total)
         return (
-            Phase("the listeners' history is sent", sent / total, f"{sent:,} of {plural(total, 'message')}"),
-            Phase("the workers remember it", applied / total, plural(applied, "play")),
-            Phase("the trainer makes a first release", None if trainer else 0.0, trainer),
-            Phase("the first answer comes", 0.0),
+            Phase("Send the listeners' past plays", sent / total, f"{sent:,} of {plural(total, 'play')}"),
+            Phase("Update the listeners' states", applied / total, f"{applied:,} of {plural(total, 'play')}"),
+            Phase("Train the first release", None if trainer else 0.0, trainer),
+            Phase("Answer the first play", 0.0),
         )
 
     def _live(self, now_s: float, books: Books) -> Live | None:
@@ -188,7 +229,6 @@ class Camera:
         answers_per_s = self._answers.per_s(now_s, books.ledger.num_answers)
         if not books.reader.releases:
             return None
-        release, since_s = next(reversed(books.reader.releases.items()))
         ledger, scores = books.ledger, books.scores
         return Live(
             plays_per_s=plays_per_s,
@@ -199,9 +239,7 @@ class Camera:
             latency_ms=ledger.latency_ms((50, 99), latest=_LATEST_ANSWERS),
             dead_letters=ledger.num_dead_letters,
             bad_sent=ledger.num_bad,
-            release=release,
-            release_for_s=now_s - since_s,
-            num_releases=len(books.reader.releases),
+            release=_view(now_s, books.reader.releases, scores.hit_rates),
             scores=(scores.refrain, scores.by_popularity, scores.by_chance),
             spotlight=self._spotlight(now_s, scores),
         )
@@ -226,3 +264,9 @@ class Camera:
         music = self._music
         album = music.album_of[row]
         return Track(music.track_ids[row], music.genre_of[row], album, row - music.albums[album].start + 1)
+
+
+def _view(now_s: float, releases: Mapping[str, float], hit_rates: Mapping[str, float | None]) -> ReleaseView:
+    *earlier, (release, since_s) = releases.items()
+    earlier_hit_rate = hit_rates.get(earlier[-1][0]) if earlier else None
+    return ReleaseView(release, len(releases), now_s - since_s, hit_rates.get(release), earlier_hit_rate)

@@ -1,20 +1,27 @@
-"""The processes of a demo: Kafka, workers and trainer, watched while they run and stopped at the end."""
+"""The processes of a demo: Kafka, workers and trainer, watched while they run and stopped at the end.
+
+Rules of this file:
+- A worker or trainer that ends by itself is started again, as an orchestrator would.
+- One that keeps ending before it is ready ends the demo, and so does the only Kafka.
+"""
 
 import asyncio
 import contextlib
 import sys
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from streamer.errors import KafkaUnavailableError
-from streamer.local.cluster import Cluster, connecting_to
+from streamer.local.cluster import Cluster, ClusterError, connecting_to
 from streamer.local.devkafka import DevKafka
 
 _CHECK_PERIOD_S: Final = 0.5
+MAX_ENDS: Final = 3  # of a process that was not ready in between
 
 #: Answers are large and old ones are not needed: small segments let Kafka compact a demo that runs for hours.
 _BROKER_CONFIG: Final = {
@@ -30,35 +37,56 @@ class Processes:
     Attributes:
         cluster: workers and trainer.
         kafka_failures: the reason why Kafka ended, once it has.
+        restarts: how often each worker or trainer was started again, by name.
+        unready: how often in a row those have ended that have not been ready since.
     """
 
     cluster: Cluster
     kafka_failures: list[KafkaUnavailableError]
+    restarts: Counter[str] = field(default_factory=Counter)
+    unready: Counter[str] = field(default_factory=Counter)
 
-    def check(self) -> None:
-        """Check that all processes run.
+    def check_kafka(self) -> None:
+        """Check that Kafka runs.
 
         Raises:
-            RefrainError: a process ended by itself; the message names it.
+            KafkaUnavailableError: it ended; the message says how.
         """
         for failure in self.kafka_failures:
             raise failure
-        self.cluster.check()
 
     def kill_workers(self) -> None:
         """Kill the workers: without Kafka, or after a second Ctrl-C, they cannot stop cleanly."""
         for number in range(self.cluster.num_workers):
             self.cluster.kill_worker(number)
 
-    async def watch(self) -> None:
-        """Check forever.
+    async def watch(self, tell: Callable[[str, str], None]) -> None:
+        """Start again forever what ends by itself.
+
+        Args:
+            tell: called with the name of each process that is started again, and how it ended.
 
         Raises:
-            RefrainError: a process ended by itself; the message names it.
+            KafkaUnavailableError: Kafka ended.
+            ClusterError: a process keeps ending; the message names it, its end and its log.
         """
         while True:
-            self.check()
+            self.check_kafka()
+            for name, how in self.cluster.ended().items():
+                self._start_again(name, how)
+                tell(name, how)
+            for name in tuple(self.unready):
+                if await asyncio.to_thread(self.cluster.is_ready, name):
+                    del self.unready[name]
             await asyncio.sleep(_CHECK_PERIOD_S)
+
+    def _start_again(self, name: str, how: str) -> None:
+        self.unready[name] += 1
+        if self.unready[name] == MAX_ENDS:
+            how += f", {MAX_ENDS} times in a row without becoming ready in between"
+            raise ClusterError(f"{name} {how}. {self.cluster.last_words(name)}")
+        self.restarts[name] += 1
+        self.cluster.start_again(name)
 
 
 @contextlib.asynccontextmanager

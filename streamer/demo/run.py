@@ -26,7 +26,7 @@ from streamer.demo.exchange import connected, first_of, settle
 from streamer.demo.headway import Headway, Reached
 from streamer.demo.ledger import Ledger
 from streamer.demo.naming import name_tracks
-from streamer.demo.picture import Books, Camera
+from streamer.demo.picture import Books, Camera, Notice
 from streamer.demo.processes import Processes, started
 from streamer.demo.reader import Reader, WrittenTopics
 from streamer.demo.scale import DemoScale
@@ -51,7 +51,7 @@ _FILL_MESSAGES: Final = 1_000  # between two checks of the stop signal
 
 
 class DemoError(RefrainError):
-    """Raised when a demo cannot continue although all its processes run."""
+    """Raised when a demo does not get on although all its processes run."""
 
 
 def run_demo(environment: Mapping[str, str], for_s: float | None, scale: DemoScale | None = None) -> Summary:
@@ -63,7 +63,7 @@ def run_demo(environment: Mapping[str, str], for_s: float | None, scale: DemoSca
         scale: its size.
 
     Raises:
-        RefrainError: a process ended by itself, or no answer arrived.
+        RefrainError: Kafka ended, another process keeps ending, or nothing gets on towards the first answer.
         Interrupted: SIGTERM, or Ctrl-C was pressed twice, so there is no summary.
     """
     return asyncio.run(_run(environment, for_s, scale or DemoScale()))
@@ -113,7 +113,8 @@ class Demo:
         self._start_s = time.monotonic()
         self._world = World.build(np.random.default_rng(scale.seed), scale.num_listeners, scale.num_tracks)
         self._camera = Camera(scale, self._world.music, self._start_s)
-        self._status = "starts"
+        self._status = "starting Kafka"
+        self._notices: list[Notice] = []
         self._headway = Headway(scale.history_plays)
         self._kafka = ""
         self._end = ""
@@ -134,7 +135,7 @@ class Demo:
         """Run from the start of the first process to the end of the last.
 
         Raises:
-            RefrainError: a process ended by itself, or no answer arrived.
+            RefrainError: Kafka ended, another process keeps ending, or nothing gets on towards the first answer.
         """
         async with started(self._scale.environment(environment), self._scale.num_workers) as processes:
             try:
@@ -145,22 +146,24 @@ class Demo:
                         self._run_phases(processes.cluster, books, for_s),
                         books.reader.run(),
                         books.trainer.run(),
-                        processes.watch(),
+                        processes.watch(self._tell_restart),
                         self._open_page(processes.cluster),
                     )
             except KafkaError as exc:
-                processes.check()
-                raise DemoError(f"Kafka runs but failed: {type(exc).__name__}: {exc}; start the demo again") from exc
-            self._status = "stops workers, trainer and Kafka"
-        return self._summary(books)
+                processes.check_kafka()
+                what = f"{type(exc).__name__}: {exc}"
+                raise DemoError(f"Kafka runs, but a request to it failed: {what}; start the demo again") from exc
+            self._status = "stopping workers, trainer and Kafka"
+        return self._summary(books, processes.restarts)
 
     async def _run_phases(self, cluster: Cluster, books: Books, for_s: float | None) -> None:
         """Run the phases, each until it is done or the user stops it."""
         await self._fill(books.sender, self._scale.first_plays)
         await self._listen(books, for_s)
-        self._status, self._end = "waits for what is in flight, Ctrl-C again gives up", ""
+        self._status, self._end = "waiting for the answers in flight; Ctrl-C again gives up", ""
         await books.sender.flush()
         await asyncio.to_thread(cluster.stop_trainer)
+        books.trainer.words = "stopped"
         await settle(books.ledger, books.sender, books.reader)
         books.scores.close()
 
@@ -216,6 +219,11 @@ class Demo:
             stuck = f"no answer yet, and no progress for {STANDSTILL_LIMIT_S:.0f} s"
             raise DemoError(f"{stuck}; trainer: {books.trainer.words}")
 
+    def _tell_restart(self, name: str, how: str) -> None:
+        self._notices.append(Notice(time.monotonic() - self._start_s, f"{name} {how}; starting it again"))
+        if name == "trainer" and self._books is not None:
+            self._books.trainer.words = "starting"
+
     @contextlib.asynccontextmanager
     async def _opened(self, processes: Processes) -> AsyncIterator[Books]:
         """Open the books: connect sender and reader, and disconnect them at the end."""
@@ -238,23 +246,25 @@ class Demo:
             judge=scores,
         )
         async with connected(sender, reader):
+            self._status = "sending the listeners' past plays"
             self._books = Books(ledger, scores, sender, reader, TrainerStage(processes.cluster))
             yield self._books
 
     async def _show(self) -> None:
         while True:
-            self._screen.show(self._camera.shoot(time.monotonic(), self._status, self._books, self._end))
+            self._screen.show(self._camera.shoot(time.monotonic(), self._status, self._books, self._end, self._notices))
             await asyncio.sleep(_PICTURE_PERIOD_S)
 
-    def _summary(self, books: Books) -> Summary:
-        first_s = books.ledger.first_answer_s
+    def _summary(self, books: Books, restarts: Mapping[str, int]) -> Summary:
+        first_s, hit_rates = books.ledger.first_answer_s, books.scores.hit_rates
         return Summary(
             balance=books.ledger.balance(),
             bad_sent=books.ledger.num_bad,
             refrain=books.scores.refrain,
             popularity=books.scores.by_popularity,
             chance=books.scores.by_chance,
-            releases=list(books.reader.releases),
+            restarts=restarts,
+            releases={release: hit_rates.get(release) for release in books.reader.releases},
             first_answer_s=None if first_s is None else first_s - self._start_s,
             plays_per_s=self._plays_per_s,
             latency_ms=books.ledger.latency_ms((50, 99)),

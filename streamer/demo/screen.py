@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 from logging.handlers import MemoryHandler
 from types import TracebackType
 from typing import Final, Protocol, Self, TextIO
@@ -10,7 +11,7 @@ from rich.console import Console
 from rich.live import Live as LiveDisplay
 
 from streamer.demo.picture import Picture
-from streamer.demo.view import render, render_line
+from streamer.demo.view import render, render_figures, render_line
 
 LINE_PERIOD_S: Final = 5.0
 _LOG_RECORDS: Final = 10_000  # held back while the screen is in use
@@ -68,16 +69,20 @@ class TerminalScreen:
 
 
 class LineScreen:
-    """Writes a line every `LINE_PERIOD_S` seconds, and at once when the status changes.
+    """Writes what is new: a status or a notice at once, figures every `LINE_PERIOD_S` seconds.
 
     Args:
         stream: receives the lines.
+        clock: seconds.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream
-        self._shown_s = -LINE_PERIOD_S
+        self._clock = clock
         self._status = ""
+        self._told_s = -1.0
+        self._figures = ""
+        self._figures_s = clock()
 
     def __enter__(self) -> Self:
         return self
@@ -88,11 +93,22 @@ class LineScreen:
         self._stream.flush()
 
     def show(self, picture: Picture) -> None:
-        """Show a picture, unless one of the same status was shown less than `LINE_PERIOD_S` ago."""
-        if picture.status != self._status or time.monotonic() - self._shown_s >= LINE_PERIOD_S:
-            self._status, self._shown_s = picture.status, time.monotonic()
-            self._stream.write(render_line(picture) + "\n")
-            self._stream.flush()
+        """Write what of a picture has not been written yet, if anything."""
+        for notice in picture.notices:
+            if notice.at_s > self._told_s:
+                self._told_s = notice.at_s
+                self._write(notice.at_s, notice.text)
+        if picture.status != self._status:
+            self._status = picture.status
+            self._write(picture.elapsed_s, picture.status)
+        figures, now_s = render_figures(picture), self._clock()
+        if figures != self._figures and now_s - self._figures_s >= LINE_PERIOD_S:
+            self._figures, self._figures_s = figures, now_s
+            self._write(picture.elapsed_s, figures)
+
+    def _write(self, elapsed_s: float, text: str) -> None:
+        self._stream.write(render_line(elapsed_s, text))
+        self._stream.flush()
 
 
 def open_screen(console: Console, stream: TextIO) -> Screen:

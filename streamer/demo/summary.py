@@ -1,6 +1,6 @@
 """The summary of a demo, for people and, in its last line, for machines."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,9 +11,9 @@ from streamer.demo.ledger import Balance
 from streamer.demo.scores import MIN_TRUTH, WINDOW_PLAYS, Score
 
 _EXPLANATION: Final = f"""
-  HR and MRR: was the next play in the short-term list, and where. recall: how much of the next
-  {WINDOW_PLAYS} plays, at least {MIN_TRUTH} tracks, was in the long-term list.
-  No answer is due before the first release.
+  HR@20 and MRR@20: was the next play in the short-term list, and at which place? recall@100: how
+  many of the tracks of the next {WINDOW_PLAYS} plays, if at least {MIN_TRUTH}, were in the long-term list?
+  Plays before the first release are applied but not answered.
 """
 
 
@@ -27,7 +27,8 @@ class Summary:
         refrain: score of the answers.
         popularity: score of popularity on the same plays.
         chance: expected score of random lists.
-        releases: those whose answers were read, in order.
+        restarts: how often each process was started again after it ended by itself, by name.
+        releases: HR@20 of those whose answers were read, in order; None if none was scored.
         first_answer_s: from the start of the demo; None if there was none.
         plays_per_s: applied after the first answer.
         latency_ms: median and 99th percentile from sending a play to reading an answer; empty without answers.
@@ -38,7 +39,8 @@ class Summary:
     refrain: Score
     popularity: Score
     chance: Score
-    releases: Sequence[str]
+    restarts: Mapping[str, int]
+    releases: Mapping[str, float | None]
     first_answer_s: float | None
     plays_per_s: float
     latency_ms: Sequence[float]
@@ -58,21 +60,21 @@ class Summary:
     def _facts(self) -> Sequence[tuple[str, str]]:
         balance = self.balance
         since = "" if self.first_answer_s is None else f", the first after {self.first_answer_s:.0f} s"
-        latency = "; {:,.0f} ms from a play to its answer, 99 % within {:,.0f} ms" if self.latency_ms else ""
+        latency = "; answers after {:,.0f} ms (median), 99 % within {:,.0f} ms" if self.latency_ms else ""
+        undue = f", and {balance.dead_letters_undue:,} of no bad play" if balance.dead_letters_undue else ""
         return (
-            (
-                "plays",
-                f"{balance.plays:,} produced, {balance.applied:,} applied, {balance.answered:,} answered{since}",
-            ),
-            ("faults", f"{plural(balance.lost, 'play')} lost, {plural(balance.twice, 'step')} made twice"),
+            ("plays", f"{balance.plays:,} sent, {balance.applied:,} applied, {balance.answered:,} answered{since}"),
+            ("faults", f"{plural(balance.lost, 'play')} lost, {balance.twice:,} applied twice"),
             ("", f"{plural(balance.unanswered, 'answer')} missing, {balance.answered_twice:,} given twice"),
-            (
-                "dead letters",
-                f"{balance.dead_letters:,} of {plural(self.bad_sent, 'bad play')}{_undue(balance.dead_letters_undue)}",
-            ),
+            ("dead letters", f"{balance.dead_letters:,} of {plural(self.bad_sent, 'bad play')}{undue}"),
+            ("restarts", ", ".join(f"{name}: {num}" for name, num in self.restarts.items()) or "none"),
             ("pace", f"{self.plays_per_s:,.0f} plays/s" + latency.format(*self.latency_ms)),
-            ("releases", f"{len(self.releases)} taken up: {', '.join(self.releases) or 'none'}"),
+            *self._releases(),
         )
+
+    def _releases(self) -> Sequence[tuple[str, str]]:
+        rows = [f"{release}, HR@20 {_shown(hit_rate)}" for release, hit_rate in self.releases.items()] or ["none"]
+        return [("" if number else "releases", row) for number, row in enumerate(rows)]
 
     def _comparison(self) -> Sequence[tuple[str, Sequence[float | None]]]:
         scores = (self.refrain, self.popularity, self.chance)
@@ -96,7 +98,9 @@ class Summary:
             "answered_twice": balance.answered_twice,
             "bad_plays": self.bad_sent,
             "dead_letters": balance.dead_letters,
+            "restarts": sum(self.restarts.values()),
             "releases": len(self.releases),
+            "releases_hr_at_20": [_rounded(hit_rate, 4) for hit_rate in self.releases.values()],
             "first_answer_s": _rounded(self.first_answer_s, 1),
             "plays_per_s": _rounded(self.plays_per_s, 1),
             "latency_ms_p50": _rounded(p50, 1),
@@ -108,12 +112,12 @@ class Summary:
 
 
 def _row(name: str, figures: Sequence[float | None]) -> str:
-    refrain, popularity, chance = ("-" if figure is None else f"{figure:.3f}" for figure in figures)
+    refrain, popularity, chance = map(_shown, figures)
     return f"  {name:<15}{refrain:>10}{popularity:>13}{chance:>10}"
 
 
-def _undue(num_undue: int) -> str:
-    return f", and {num_undue:,} that should be none" if num_undue else ""
+def _shown(figure: float | None) -> str:
+    return "-" if figure is None else f"{figure:.3f}"
 
 
 def _figures(score: Score) -> dict[str, float | None]:

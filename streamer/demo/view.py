@@ -21,8 +21,9 @@ from streamer.demo.scores import WINDOW_PLAYS, Score
 
 _ACCENT: Final = "bright_cyan"
 _QUIET: Final = "grey58"
+_NEWS: Final = "bold yellow"
 _BORDER: Final = "grey35"
-_BAR_CELLS: Final = 24
+_BAR_CELLS: Final = 20
 
 #: Colours of genres: they show a listener's taste at a glance.
 _GENRES: Final = (
@@ -49,22 +50,29 @@ def render(picture: Picture) -> RenderableType:
     return layout
 
 
-def render_line(picture: Picture) -> str:
-    """Format a picture as one line, for logs and pipes."""
-    begin = f"{_clock(picture.elapsed_s)} {_status(picture)}"
-    live = picture.live
-    if live is None and picture.trainer:
-        return f"{begin}; the trainer {picture.trainer}"
-    if live is None:
-        ahead = next((phase for phase in picture.phases if phase.share != 1.0), None)
-        return f"{begin}: {ahead.name} {ahead.note}".rstrip() if ahead else begin
-    p50, p99 = live.latency_ms or (float("nan"),) * 2
-    refrain, popularity, _ = live.scores
+def render_figures(picture: Picture) -> str:
+    """Format the figures of a picture as one line, for logs and pipes; empty before there are any."""
+    live, trainer = picture.live, f"; trainer: {picture.trainer}"
+    if live is not None:
+        return _figures(live) + trainer + (f"; {picture.end}" if picture.end else "")
     return (
-        f"{begin}: {live.plays_per_s:.0f} plays/s, {live.answers_per_s:.0f} recommendations/s, lag {live.lag}, "
-        f"latency {p50:.0f} ms median {p99:.0f} ms 99 %, HR@20 {_share(refrain.hr_at_20)} (popularity "
-        f"{_share(popularity.hr_at_20)}), dead letters {live.dead_letters}, release {live.release}; trainer: "
-        f"{picture.trainer}"
+        f"{plural(picture.num_sent, 'play')} sent, {picture.num_applied:,} applied{trainer}" if picture.num_sent else ""
+    )
+
+
+def render_line(elapsed_s: float, text: str) -> str:
+    """Format a line of a log."""
+    return f"{_clock(elapsed_s)} {text}\n"
+
+
+def _figures(live: Live) -> str:
+    release, (_, popularity, _) = live.release, live.scores
+    earlier = f"release {release.number - 1}: {_share(release.earlier_hit_rate)}, " if release.number > 1 else ""
+    return (
+        f"{live.plays_per_s:,.0f} plays/s, {live.answers_per_s:,.0f} lists/s, lag {plural(live.lag, 'play')}, "
+        f"latency {_latency(live.latency_ms[:1])} (99 %: {_latency(live.latency_ms[1:])}), "
+        f"dead letters {live.dead_letters} of {live.bad_sent}, HR@20 of release {release.number}: "
+        f"{_share(release.hit_rate)} ({earlier}popularity: {_share(popularity.hr_at_20)})"
     )
 
 
@@ -73,7 +81,8 @@ def _title(picture: Picture) -> Table:
     title.add_column()
     title.add_column(justify="right")
     played_at = "" if picture.played_at_ms is None else f"{_date(picture.played_at_ms)} in the listeners' time   "
-    left = Text.assemble((" Refrain", f"bold {_ACCENT}"), ("  ", ""), (_status(picture), _QUIET))
+    news = Text(picture.notices[-1].text, _NEWS) if picture.notices else Text(_status(picture), _QUIET)
+    left = Text.assemble((" Refrain", f"bold {_ACCENT}"), ("  ", ""), news)
     title.add_row(left, Text.assemble((played_at, _QUIET), (_clock(picture.elapsed_s), "bold"), " "))
     return title
 
@@ -86,7 +95,7 @@ def _start(picture: Picture) -> RenderableType:
     """List the phases, and beneath them what to do meanwhile."""
     phases = picture.phases
     lines = Table.grid(padding=(0, 2))
-    for width in (1, 32, _BAR_CELLS, 28):  # fixed, so that nothing moves while the bars fill
+    for width in (1, 30, _BAR_CELLS, 34):  # fixed, so that nothing moves while the bars fill
         lines.add_column(width=width)
     current = next((number for number, phase in enumerate(phases) if phase.share != 1.0), len(phases))
     for number, phase in enumerate(phases):
@@ -112,7 +121,7 @@ def _bar(phase: Phase) -> RenderableType:
 def _stream(live: Live) -> Panel:
     rows = [
         ("plays", f"{live.plays_per_s:,.0f} /s"),
-        ("recommendations", f"{live.answers_per_s:,.0f} /s"),
+        ("lists", f"{live.answers_per_s:,.0f} /s"),
         ("lag", plural(live.lag, "play")),
         ("latency, median", _latency(live.latency_ms[:1])),
         ("latency, 99 %", _latency(live.latency_ms[1:])),
@@ -136,13 +145,17 @@ def _quality(scores: tuple[Score, Score, Score]) -> Panel:
         refrain, *baselines = map(_share, figures)
         table.add_row(name, Text(refrain, style=f"bold {_ACCENT}"), *baselines)
     note = f"\nthe next play in the list of {SHORT_TERM_SIZE},\nthe next {WINDOW_PLAYS} in the list of {LONG_TERM_SIZE}"
-    return _panel("were the answers right?", Group(table, Text(note, style=_QUIET)))
+    return _panel("were the answers right so far?", Group(table, Text(note, style=_QUIET)))
 
 
 def _release(live: Live, trainer: str) -> Panel:
-    rows = [("answers for", _clock(live.release_for_s)), ("taken up", f"{live.num_releases} so far")]
-    release = Text(live.release, style=f"bold {_ACCENT}", no_wrap=True, overflow="ellipsis")
-    return _panel("release", Group(release, _facts(rows), Text.assemble(("\ntrainer ", _QUIET), trainer)))
+    release = live.release
+    rows = [("answering for", _clock(release.for_s)), ("HR@20", _share(release.hit_rate))]
+    if release.number > 1:
+        rows.append((f"of release {release.number - 1}", _share(release.earlier_hit_rate)))
+    name = Text(release.release_id, style=f"bold {_ACCENT}", no_wrap=True, overflow="ellipsis")
+    words = Text.assemble(("trainer: ", _QUIET), trainer)
+    return _panel(f"release {release.number}", Group(name, _facts(rows), words))
 
 
 def _listener(spotlight: Spotlight) -> Panel:

@@ -51,10 +51,14 @@ class _Process:
 
     Attributes:
         child: what runs.
+        command: of Refrain, that it runs.
+        own: settings that tell it from the others.
         web_port: where it serves its metrics.
     """
 
     child: ChildProcess
+    command: str
+    own: Mapping[str, str]
     web_port: int
 
 
@@ -154,13 +158,12 @@ class Cluster:
             ClusterError: one ended, or was not ready in time.
         """
         ends_s = time.monotonic() + deadline_s
-        waiting = dict(self._processes)
+        waiting = list(self._processes)
         while waiting:
             self.check()
-            waiting = {name: process for name, process in waiting.items() if _get(process.web_port, "/readyz") is None}
+            waiting = [name for name in waiting if not self.is_ready(name)]
             if waiting and time.monotonic() > ends_s:
-                name, process = next(iter(waiting.items()))
-                raise ClusterError(f"{name} is not ready after {deadline_s:.0f} s. {process.child.last_words()}")
+                raise ClusterError(f"{waiting[0]} is not ready after {deadline_s:.0f} s. {self.last_words(waiting[0])}")
             time.sleep(_POLL_S if waiting else 0)
 
     def check(self) -> None:
@@ -169,9 +172,28 @@ class Cluster:
         Raises:
             ClusterError: one ended by itself.
         """
-        for name, process in tuple(self._processes.items()):  # others may start meanwhile
-            if (status := process.child.status) is not None:
-                raise ClusterError(f"{name} {describe_end(status)}. {process.child.last_words()}")
+        for name, how in self.ended().items():
+            raise ClusterError(f"{name} {how}. {self.last_words(name)}")
+
+    def ended(self) -> Mapping[str, str]:
+        """Say how each process ended that ended by itself, e.g. `was killed by signal 9 (SIGKILL)`, by its name."""
+        processes = tuple(self._processes.items())  # others may start meanwhile
+        return {name: describe_end(end) for name, each in processes if (end := each.child.status) is not None}
+
+    def start_again(self, name: str) -> None:
+        """Start a process that ended by itself, at the address it had; nothing happens if it was stopped meanwhile."""
+        if (process := self._processes.get(name)) is not None:
+            process.child.kill()
+            self._run(name, process.command, process.own, process.web_port)
+
+    def is_ready(self, name: str) -> bool:
+        """Ask a process whether it does its work."""
+        process = self._processes.get(name)
+        return process is not None and _get(process.web_port, "/readyz") is not None
+
+    def last_words(self, name: str) -> str:
+        """Quote the end of the log of a process that was started."""
+        return self._processes[name].child.last_words()
 
     def url(self, name: str) -> str:
         """Name the address of the web server of a process that was started, e.g. `worker-0`."""
@@ -196,9 +218,12 @@ class Cluster:
     def _start(self, name: str, command: str, own: Mapping[str, str], web_port: int) -> None:
         if name in self._processes:
             raise ClusterError(f"{name} already runs; stop or kill it first")
+        self._run(name, command, own, web_port)
+
+    def _run(self, name: str, command: str, own: Mapping[str, str], web_port: int) -> None:
         environment = {**self._environment, "OMP_NUM_THREADS": "1", **own}  # more threads only fight over a laptop
         child = ChildProcess([sys.executable, "-m", "streamer", command], self._logs / f"{name}.log", environment)
-        self._processes[name] = _Process(child, web_port)
+        self._processes[name] = _Process(child, command, own, web_port)
 
     def _draw_port(self) -> int:
         """Draw a free port; processes that have not bound theirs yet are considered too."""

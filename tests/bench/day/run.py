@@ -77,12 +77,21 @@ async def live(scale: DayScale, environment: Mapping[str, str], releases: Path, 
             await first_of(
                 story,
                 reader.run(),
-                processes.watch(),
+                processes.watch(_give_up),
                 trainer.run(),
                 _keep_reporting(report, sender, ledger, notebook, trainer),
             )
             await first_of(settle(ledger, sender, reader), reader.run())
         return Observations(notebook.notes(), ledger.balance(), log.read_text())
+
+
+def _give_up(name: str, how: str) -> None:
+    """End a day in which a process ended by itself: a restart would be an intervention.
+
+    Raises:
+        RefrainError: always.
+    """
+    raise RefrainError(f"{name} {how}")
 
 
 async def _pass_by(demo: DemoScale, cluster: Cluster, sender: Sender, num_messages: int) -> None:

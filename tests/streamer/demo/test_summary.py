@@ -16,7 +16,8 @@ CLEAN = Summary(
     refrain=Score(0.4, 0.2, 0.35),
     popularity=Score(0.05, 0.01, 0.15),
     chance=Score(0.01, 0.0018, 0.05),
-    releases=["one", "two"],
+    restarts={"worker-1": 2},
+    releases={"one": 0.25, "two": 0.5},
     first_answer_s=48.26,
     plays_per_s=299.96,
     latency_ms=[31.04, 97.5],
@@ -32,7 +33,15 @@ def test_the_last_line_is_for_machines() -> None:
     assert (last["plays_per_s"], last["latency_ms_p50"], last["latency_ms_p99"]) == (300.0, 31.0, 97.5)
     assert (last["hr_at_20"], last["mrr_at_20"], last["lt_recall_at_100"]) == (0.4, 0.2, 0.35)
     assert last["baselines"]["popularity"] == {"hr_at_20": 0.05, "mrr_at_20": 0.01, "lt_recall_at_100": 0.15}
+    assert (last["restarts"], last["releases"], last["releases_hr_at_20"]) == (2, 2, [0.25, 0.5])
     assert set(last["baselines"]) == {"popularity", "chance"}
+
+
+def test_people_read_the_hit_rate_of_each_release_and_what_was_started_again() -> None:
+    lines = [line.strip() for line in CLEAN.to_text().splitlines()]
+
+    assert "restarts       worker-1: 2" in lines
+    assert lines[lines.index("releases       one, HR@20 0.250") + 1] == "two, HR@20 0.500"
 
 
 @pytest.mark.parametrize(
@@ -49,7 +58,14 @@ def test_a_demo_that_ended_before_its_first_answer_has_a_summary_too() -> None:
     nothing = Score(None, None, None)
 
     summary = dataclasses.replace(
-        CLEAN, refrain=nothing, popularity=nothing, releases=[], first_answer_s=None, plays_per_s=0.0, latency_ms=[]
+        CLEAN,
+        refrain=nothing,
+        popularity=nothing,
+        releases={},
+        restarts={},
+        first_answer_s=None,
+        plays_per_s=0.0,
+        latency_ms=[],
     )
 
     last = json.loads(summary.to_text().splitlines()[-1])

@@ -93,6 +93,24 @@ def test_a_killed_worker_starts_again(environment: Mapping[str, str]) -> None:
         wait_until_all_owned(cluster)
 
 
+def test_a_worker_that_was_killed_by_others_starts_again_where_its_page_was(environment: Mapping[str, str]) -> None:
+    with Cluster(environment) as cluster:
+        cluster.start_worker(0)
+        cluster.wait_ready(DEADLINE_S)
+        page = cluster.url("worker-0")
+        (worker,) = workers_alive()
+
+        worker.kill()
+        wait_until(cluster.ended, "the end is noticed")
+        assert cluster.ended() == {"worker-0": "was killed by signal 9 (SIGKILL)"}
+        assert not cluster.is_ready("worker-0")
+
+        cluster.start_again("worker-0")
+        cluster.wait_ready(DEADLINE_S)
+        assert cluster.url("worker-0") == page
+        assert len(workers_alive()) == 1
+
+
 def test_a_worker_that_ends_by_itself_is_reported_and_its_log_kept(environment: Mapping[str, str]) -> None:
     with pytest.raises(ClusterError, match="worker-0 ended by itself with status 2") as caught:
         start_wrongly(environment)
