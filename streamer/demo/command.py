@@ -42,7 +42,8 @@ class _Seconds(click.ParamType):
 def demo(environment: Mapping[str, str], *, for_s: float | None) -> None:
     """Run Kafka, simulated listeners, trainer and workers on this machine.
 
-    The screen shows what they do, and an account of every play ends it. Ctrl-C ends it after the answers in flight.
+    The screen shows what they do, and an account of every play ends it. A worker or trainer that is killed is started
+    again. Ctrl-C ends it after the answers in flight.
     """
     from streamer.demo.run import run_demo
 
