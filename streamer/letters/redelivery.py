@@ -73,14 +73,14 @@ class Dispatch(Selection):
         if letter.headers.source_topic != self.desk.plays_topic:
             return f"came from another topic than {self.desk.plays_topic}"
         if letter.headers.is_cut:
-            return f"truncated to {MAX_DEAD_VALUE_BYTES >> 10} KiB, or their keys: only their producer has them whole"
+            return f"key or value truncated to {MAX_DEAD_VALUE_BYTES >> 10} KiB: only the producer has the whole play"
         if letter.key is None:
-            return "without a key, so that no worker can take them: fix their producer"
+            return "without a key, so that no worker can take the play: fix the producer"
         if self.home(letter) >= self.num_partitions:
             return f"came from a partition that {self.desk.plays_topic} no longer has"
         if (cause := _next_cause(letter)) is not None:
-            why = f"a worker would reject them again as they are ({cause.words})"
-            return f"{why}: fix their producer, which has to send them"
+            why = f"a worker would reject the same bytes again ({cause.words})"
+            return f"{why}: fix the producer, which has to send the play"
         return None
 
 

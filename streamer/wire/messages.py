@@ -100,4 +100,4 @@ class Cause(StrEnum):
     @property
     def words(self) -> str:
         """The code as people read it."""
-        return self.value.replace("-", " ")
+        return self.value.replace("-", " ").replace("json", "JSON")

@@ -27,10 +27,10 @@ def test_letters_are_counted_by_cause_and_a_bar_shows_its_own_alone(page: Page) 
     bar.click()
 
     expect(bar).to_have_attribute("aria-pressed", "true")
-    expect(page.locator(".letter-list b", has_text="not json")).to_have_count(0)
+    expect(page.locator(".letter-list b", has_text="not JSON")).to_have_count(0)
     expect(page.locator(".letter-list b").first).to_have_text("missing field")
     bar.click()
-    expect(page.locator(".letter-list b", has_text="not json")).not_to_have_count(0)
+    expect(page.locator(".letter-list b", has_text="not JSON")).not_to_have_count(0)
 
 
 def test_older_letters_follow_the_newest(page: Page) -> None:
@@ -45,7 +45,7 @@ def test_older_letters_follow_the_newest(page: Page) -> None:
 
 def test_a_letter_is_shown_whole_by_keyboard_and_closes_on_escape(page: Page) -> None:
     page.get_by_role("button", name=re.compile("^missing field")).click()
-    expect(page.locator(".letter-list b", has_text="not json")).to_have_count(0)
+    expect(page.locator(".letter-list b", has_text="not JSON")).to_have_count(0)
     page.locator(".letter-list a").first.focus()
 
     page.keyboard.press("Enter")

@@ -64,5 +64,5 @@ export function plural(count: number, one: string, many = `${one}s`): string {
 
 /** A code of the worker, such as a cause or a trigger, as people read it. */
 export function inWords(code: string): string {
-  return code.replaceAll(/[_-]/g, " ");
+  return code.replaceAll(/[_-]/g, " ").replace(/\bjson\b/, "JSON");
 }

@@ -185,6 +185,6 @@ def test_a_report_lists_what_was_not_sent() -> None:
 
     assert report(dispatch).splitlines() == [
         "1 sent again, 0 had been sent before",
-        "1 cannot be sent: without a key, so that no worker can take them: fix their producer",
+        "1 cannot be sent: without a key, so that no worker can take the play: fix the producer",
         "no dead letter at 3:9",
     ]

@@ -87,7 +87,7 @@ async def test_a_letter_is_shown_whole_with_whatever_bytes_it_has(office: Office
     assert "play-key" not in shown[0]["headers"]
     assert (shown[1]["key_encoding"], shown[1]["value_encoding"]) == ("base64", "base64")
     assert [base64.b64decode(shown[1][name]) for name in ("key", "value")] == [b"\xff\x00", b"{\xfe"]
-    assert "a worker would reject them again" in shown[1]["refusal"]
+    assert "a worker would reject the same bytes again (not JSON): fix" in shown[1]["refusal"]
     assert (shown[2]["is_cut"], shown[2]["num_bytes"], len(shown[2]["value"])) == (True, 65_537, 65_536)
     assert (shown[3]["key"], shown[3]["value"], shown[3]["headers"]["null-value"]) == ("", None, "true")
 
@@ -129,7 +129,7 @@ async def test_letters_are_sent_again_once_and_the_log_says_who_asked(
         [bad, absent, good],
     ]
     assert [each["reason"].partition(" (")[0] for each in done[1]["refused"]] == [
-        "a worker would reject them again as they are",
+        "a worker would reject the same bytes again",
         "no dead letter is there; it was discarded, superseded, or its listener forgotten",
         "was sent again before",
     ]

@@ -139,6 +139,6 @@ async def test_a_worker_is_asked_for_its_letters_and_to_promote_what_it_then_ans
 
     assert listed["causes"] == {"not-json": 1}
     assert (sent["done"], gone["done"]) == (0, 1)
-    assert "a worker would reject them again" in sent["refused"][0]["reason"]
+    assert "a worker would reject the same bytes again" in sent["refused"][0]["reason"]
     assert promoted == {"champion": saved.release_id, "previous": None, "skipped": []}
     assert (release["id"], release["is_champion"], release["answered_to"]) == (saved.release_id, True, None)
