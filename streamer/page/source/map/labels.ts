@@ -20,6 +20,7 @@ export interface Box {
 }
 
 const GAP = 6; // pixels between two labels
+const MARGIN = 4; // pixels between a label and the side of the window
 
 /**
  * The labels that fit, the weightiest first; none touches another, or what is in the way.
@@ -40,6 +41,14 @@ export function place<L extends Label>(labels: readonly L[], before: ReadonlySet
     taken.push(boxOf(label, 0));
   }
   return placed;
+}
+
+/** The labels of what is in a window, none of them cut off at its sides. */
+export function whole<L extends Label>(labels: readonly L[], { width, height }: { readonly width: number; readonly height: number }): L[] {
+  return labels.filter(({ x, y }) => x > 0 && x < width && y > 0 && y < height).map((label) => {
+    const half = label.width / 2 + MARGIN;
+    return { ...label, x: Math.min(Math.max(label.x, half), Math.max(width - half, half)) };
+  });
 }
 
 function boxOf({ x, y, width, height }: Label, gap: number): Box {

@@ -1,7 +1,7 @@
 /** The lettering of the map: the names of regions, of tracks in close views, and of the tracks of a listener's lists. */
-import { type Point, type Size, toScreen } from "./camera";
+import { type Point, toScreen } from "./camera";
 import type { Sheet } from "./ink";
-import { type Box, type Label, place, shorten, strengthOfRegions, strengthOfTracks } from "./labels";
+import { type Box, type Label, place, shorten, strengthOfRegions, strengthOfTracks, whole } from "./labels";
 import { tasteAt } from "./path";
 import { type Scene, pixelOf } from "./scene";
 
@@ -24,10 +24,7 @@ interface Lettered extends Label {
  */
 export function drawLettering(sheet: Sheet, magnification: number, before: ReadonlySet<string>): ReadonlySet<string> {
   const { context, scene, window } = sheet;
-  const inView = candidates(sheet, magnification).filter(
-    ({ x, y, width }) => x > -width / 2 && x < window.width + width / 2 && y > 0 && y < window.height,
-  );
-  const placed = place(inView, before, headsOf(sheet));
+  const placed = place(whole(candidates(sheet, magnification), window), before, headsOf(sheet));
   context.textAlign = "center";
   context.textBaseline = "middle";
   context.lineJoin = "round";
@@ -64,13 +61,7 @@ function nameOfPointed(sheet: Sheet): Lettered[] {
   const row = sheet.scene.pointed ?? sheet.scene.selected;
   if (row === null) return [];
   const [named] = nameOfTrack(sheet, row, 1, Number.POSITIVE_INFINITY);
-  return named === undefined ? [] : [withinWindow({ ...named, y: named.y - 4 }, sheet.window)];
-}
-
-/** Move a name so far that none of it is cut off. */
-function withinWindow(label: Lettered, { width }: Size): Lettered {
-  const half = label.width / 2 + 4;
-  return { ...label, x: Math.min(Math.max(label.x, half), Math.max(width - half, half)) };
+  return named === undefined ? [] : [{ ...named, y: named.y - 4 }];
 }
 
 function namesOfRegions(sheet: Sheet, magnification: number): Lettered[] {

@@ -1,6 +1,6 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { test } from "node:test";
-import { type Label, place, shorten, strengthOfRegions, strengthOfTracks } from "../../map/labels";
+import { type Label, place, shorten, strengthOfRegions, strengthOfTracks, whole } from "../../map/labels";
 
 const label = (key: string, x: number, y: number, weight: number): Label => ({ key, x, y, weight, width: 80, height: 15 });
 const keys = (labels: readonly Label[]) => labels.map(({ key }) => key);
@@ -30,6 +30,12 @@ test("a label that was there before stays ahead of one of equal weight", () => {
 
 test("no label covers what is in the way", () => {
   deepEqual(place([label("a", 100, 100, 1)], new Set(), [{ left: 95, right: 105, top: 95, bottom: 105 }]), []);
+});
+
+test("a label is moved so far that the window's sides do not cut it, and is left out where its place is outside", () => {
+  const labels = [label("left", 3, 50, 0), label("middle", 200, 50, 0), label("right", 395, 50, 0), label("outside", -1, 50, 0), label("below", 200, 301, 0)];
+
+  deepEqual(whole(labels, { width: 400, height: 300 }).map(({ key, x }) => [key, x]), [["left", 44], ["middle", 200], ["right", 356]]);
 });
 
 test("regions are named on the whole map, tracks in close views", () => {
