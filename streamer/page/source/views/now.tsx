@@ -73,7 +73,7 @@ function sentence({ plays_per_s, lag_plays, latency_p50_ms, latency_p99_ms }: Fi
   if (!plays_per_s) return lag_plays === 0 ? <>Nobody plays.</> : <>No plays are answered.</>;
   const rate = <><b>{number(plays_per_s)}</b> {plays_per_s === 1 ? "play" : "plays"} a second</>;
   if (latency_p50_ms === null) return <>{rate}, none answered yet.</>;
-  return <>{rate}, half of them answered within <b>{number(latency_p50_ms)} ms</b>, 99 of 100 within <b>{number(latency_p99_ms)} ms</b>.</>;
+  return <>{rate}, half of them answered within <b>{number(latency_p50_ms)}&nbsp;ms</b>, 99 of 100 within <b>{number(latency_p99_ms)}&nbsp;ms</b>.</>;
 }
 
 function waiting(second: Figures | null) {
