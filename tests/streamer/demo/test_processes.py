@@ -21,9 +21,13 @@ Told = list[tuple[str, str]]
 KILLED = "was killed by signal 9 (SIGKILL)"
 
 
-def child_that_runs(mark: str) -> psutil.Process:
-    """Find the process of this test's own with an argument, without the watchdog above it."""
-    commands = {each: each.cmdline() for each in psutil.Process().children(recursive=True)}
+def descendants() -> frozenset[psutil.Process]:
+    return frozenset(psutil.Process().children(recursive=True))
+
+
+def child_that_runs(mark: str, others: frozenset[psutil.Process] = frozenset()) -> psutil.Process:
+    """Find the process of this test's own with an argument, but for others and for the watchdog above it."""
+    commands = {each: each.cmdline() for each in descendants() - others}
     (found,) = [each for each, command in commands.items() if mark in command and "-c" not in command]
     return found
 
@@ -81,8 +85,9 @@ async def test_a_worker_that_keeps_ending_before_it_is_ready_ends_the_demo_and_i
 
 async def test_a_killed_kafka_is_not_started_again() -> None:
     told: Told = []
+    others = descendants()  # the Kafka of other tests
     async with watched({}, told) as (_, watching):
-        child_that_runs("kafka.Kafka").kill()
+        child_that_runs("kafka.Kafka", others).kill()
         await asyncio.wait({watching})
 
         with pytest.raises(
