@@ -10,6 +10,7 @@ import contextlib
 import sys
 import tempfile
 import threading
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from streamer.local.cluster import Cluster, ClusterError, connecting_to
 from streamer.local.devkafka import DevKafka
 
 _CHECK_PERIOD_S: Final = 0.5
+_HEAR_LIMIT_S: Final = 5.0  # until the end of a process is heard of, on a busy machine
 MAX_ENDS: Final = 3  # of a process that was not ready in between
 
 #: Answers are large and old ones are not needed: small segments let Kafka compact a demo that runs for hours.
@@ -54,6 +56,17 @@ class Processes:
         """
         for failure in self.kafka_failures:
             raise failure
+
+    async def blame_kafka(self) -> None:
+        """Check that Kafka runs after a request to it failed: the request may hear of its end first.
+
+        Raises:
+            KafkaUnavailableError: it ended; the message says how.
+        """
+        ends_s = time.monotonic() + _HEAR_LIMIT_S
+        while time.monotonic() < ends_s:
+            self.check_kafka()
+            await asyncio.sleep(_CHECK_PERIOD_S)
 
     def kill_workers(self) -> None:
         """Kill the workers: without Kafka, or after a second Ctrl-C, they cannot stop cleanly."""

@@ -150,7 +150,7 @@ class Demo:
                         self._open_page(processes.cluster),
                     )
             except KafkaError as exc:
-                processes.check_kafka()
+                await processes.blame_kafka()
                 what = f"{type(exc).__name__}: {exc}"
                 raise DemoError(f"Kafka runs, but a request to it failed: {what}; start the demo again") from exc
             self._status = "stopping workers, trainer and Kafka"
