@@ -8,6 +8,7 @@ READY := .venv/.installed
 PAGE := streamer/page/source
 SHORT := not slow and not faults and not gpu
 FAST := not kafka and not long and $(SHORT)
+EXAMPLES := few
 
 # Where images set it, every process of the tests would compile them and rewrite their assertions again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -33,10 +34,11 @@ format: $(READY) ## format the code and fix what ruff can fix
 lint: $(READY) ## style, types and the arrows between rooms
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
 
-check: lint ## lint, then the tests that need only Python and little time (a minute)
-	$(BIN)/pytest -m "$(FAST)" --numprocesses auto --maxprocesses 4 --dist worksteal
+check: lint ## lint, then the tests that need only Python and little time, with few examples (a minute)
+	$(BIN)/pytest -m "$(FAST)" --hypothesis-profile $(EXAMPLES) --numprocesses auto --maxprocesses 4 --dist worksteal
 
-test: check ## check, then the longer tests and those on a real Kafka (under 15 minutes)
+test: EXAMPLES := all
+test: check ## check with all examples, then the longer tests and those on a real Kafka (under 15 minutes)
 	$(BIN)/pytest -m "(kafka or long) and $(SHORT)"
 
 test-all: lint ## every test, including the slow ones and those that kill workers; ARGS=tests/faults for some

@@ -11,6 +11,7 @@ import hypothesis
 import pytest
 
 from streamer.local.devkafka import DevKafka
+from tests import amount
 from tests.cases import drills
 from tests.cases.drills import Drills
 from tests.cases.observations import PAGE, Observations, Observe, observer, properties
@@ -21,8 +22,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # on a busy machine tiny tensors 
 # jsonschema imports it for the formats of IRIs, which no schema of ours has; it compiles a grammar for two seconds.
 sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]  # that is how an import is made to fail
 
-hypothesis.settings.register_profile("untimed", deadline=None)  # the first example of a kernel compiles it
-hypothesis.settings.load_profile("untimed")
+# Without a deadline: the first example of a kernel compiles it.
+hypothesis.settings.register_profile("all", deadline=None, max_examples=amount.ALL)
+hypothesis.settings.register_profile("few", deadline=None, max_examples=amount.FEW)
+hypothesis.settings.load_profile("all")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -20,6 +20,7 @@ from streamer.wire.messages import Cause, Recommendation
 from streamer.wire.plays import MAX_AHEAD_OF_PRODUCER_MS
 from streamer.worker.intake import take_in
 from streamer.worker.outputs import _dead_letters
+from tests.amount import examples
 from tests.builders import play_value, record
 from tests.faults.conftest import TinyRelease
 from tests.faults.harness import Deployment
@@ -29,13 +30,13 @@ from tests.faults.verdict import judge
 from tests.offline import TOPICS
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.lists(common_poisons(), min_size=1, max_size=8))
 def test_good_plays_are_read_and_bad_ones_rejected_with_their_cause(poisons: list[Strange]) -> None:
     check(poisons)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(bulky_poisons())
 def test_so_are_large_ones(poison: Strange) -> None:
     check([poison])

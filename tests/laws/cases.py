@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from models.config import CONTEXTS
 from models.plays.catalogue import track_key
 from models.plays.histories import Histories, gather_histories
+from tests.amount import examples
 from tests.builders import TINY_CONFIGS, TRACK_IDS, network_of, release_of, tiny_release
 from tests.oracle import Life
 
@@ -20,7 +21,7 @@ REFIT = tiny_release(9)
 OF_ARCHITECTURES = tuple(release_of(network_of(config), seed) for seed, config in enumerate(TINY_CONFIGS.values()))
 
 cuts = st.lists(st.tuples(st.integers(0, 90), st.integers(0, 90)), max_size=4)
-law = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.data_too_large])
+law = settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.data_too_large])
 
 
 def whole_history(life: Life) -> Histories:

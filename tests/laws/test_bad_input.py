@@ -12,6 +12,7 @@ from tests.agreement import (
     assert_states_are_the_oracles,
     heard,
 )
+from tests.amount import examples
 from tests.builders import (
     NOON_MS,
     play_value,
@@ -43,7 +44,7 @@ junk = st.one_of(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(messages=st.lists(junk, max_size=12))
 def test_every_message_is_accepted_or_rejected_with_a_cause(
     messages: list[tuple[bytes | None, bytes | None]],

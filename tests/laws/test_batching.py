@@ -17,6 +17,7 @@ from tests.agreement import (
     assert_states_are_the_oracles,
     heard,
 )
+from tests.amount import examples
 from tests.builders import (
     NOON_MS,
     play,
@@ -73,7 +74,7 @@ def test_the_ring_is_as_long_as_the_oracles(cut: Sequence[tuple[int, int]], betw
         assert_list_is_the_oracles(worker.answers(horizon)[-1], scores, size)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 @given(seed=st.integers(0, 99), cuts=cuts, second=st.sampled_from([CHAMPION, CHALLENGER, None]))
 def test_counts_outlive_the_ring_whatever_the_batches_and_the_release(
     seed: int, cuts: Sequence[tuple[int, int]], second: Release | None

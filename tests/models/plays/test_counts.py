@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from models.config import COUNT_DECAY, NUM_COUNTED
 from models.plays.counts import CountMaps, count_plays, count_plays_at
 from models.plays.histories import bounds_of
+from tests.amount import examples
 from tests.counting import counted, counts_by_key
 
 #: Few enough for every track to keep its place, and too many.
@@ -33,7 +34,7 @@ def places(maps: CountMaps) -> tuple[list[list[int]], list[list[float]]]:
     return maps.track_keys.tolist(), maps.counts.tolist()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(seed=st.integers(0, 1000), num_tracks=num_tracks)
 def test_counts_equal_those_of_counting_one_play_at_a_time(seed: int, num_tracks: int) -> None:
     bounds, track_keys = draw_plays(seed, num_tracks)
@@ -45,7 +46,7 @@ def test_counts_equal_those_of_counting_one_play_at_a_time(seed: int, num_tracks
         assert counts_by_key(maps.track_keys[listener], maps.counts[listener]) == expected
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(seed=st.integers(0, 1000), num_tracks=num_tracks, sizes=st.lists(st.sampled_from([0, 1, 2, 65]), min_size=1))
 def test_any_split_gives_the_same_bits(seed: int, num_tracks: int, sizes: list[int]) -> None:
     bounds, track_keys = draw_plays(seed, num_tracks)
@@ -64,7 +65,7 @@ def test_any_split_gives_the_same_bits(seed: int, num_tracks: int, sizes: list[i
     assert places(maps) == places(from_nothing(bounds, track_keys))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(seed=st.integers(0, 1000), order=st.permutations(range(4)))
 def test_neighbours_and_order_of_listeners_change_nothing(seed: int, order: list[int]) -> None:
     bounds, track_keys = draw_plays(seed, 3 * NUM_COUNTED)
@@ -79,7 +80,7 @@ def test_neighbours_and_order_of_listeners_change_nothing(seed: int, order: list
     assert places(alone) == places(CountMaps(together.track_keys[order[:1]], together.counts[order[:1]]))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(seed=st.integers(0, 1000), num_tracks=num_tracks, share=st.sampled_from([0.02, 1.0]))
 def test_counts_after_an_anchor_are_those_of_the_plays_up_to_it(seed: int, num_tracks: int, share: float) -> None:
     bounds, track_keys = draw_plays(seed, num_tracks)

@@ -17,6 +17,7 @@ from models.serving.recommender import Recommender
 from models.serving.rounded_first_stage import RoundedFirstStage
 from models.serving.track_index import TrackIndex
 from models.training.track_lists import build_index
+from tests.amount import examples
 
 
 def clustered(num_tracks: int, seed: int = 0, size: int = 64) -> Tensor:
@@ -35,7 +36,7 @@ def best_of_visited(index: TrackIndex, items: Tensor, taste: Tensor, num: int, n
     return Best(tracks[order[:num]], cosines[:num])
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(30))
 @given(
     num_anchors=st.sampled_from([0, 1, 2, 65]),
     num_tracks=st.sampled_from([1, 63, 64, 65, 499, 1000, 5000]),

@@ -16,6 +16,7 @@ from models.serving.reasons import GROUPS, Reason, explain
 from models.serving.recommender import Recommender
 from models.serving.step import candidates_at, moments_at, step
 from models.serving.step_input import StepInput
+from tests.amount import examples
 from tests.models.conftest import NUM_KNOWN, TRACK_IDS
 
 SIZES = (5, 8)
@@ -36,7 +37,7 @@ def explained(recommender: Recommender, step_input: StepInput) -> tuple[tuple[Re
 
 
 tracks_played = st.lists(st.sampled_from(TRACK_IDS), min_size=1, max_size=80)
-few = settings(max_examples=25, deadline=None)
+few = settings(max_examples=examples(25), deadline=None)
 
 
 @few

@@ -12,6 +12,7 @@ from models.serving.first_stage import ExactFirstStage
 from models.serving.moments import Best
 from models.serving.rounded import leave_unrounded, multiply, multiply_few, quick_code_type, round_vectors, slacks_of
 from models.serving.rounded_first_stage import RoundedFirstStage
+from tests.amount import examples
 
 #: Both ways to multiply, whatever this processor is quick at.
 both_ways = pytest.mark.parametrize("code_type", [torch.int8, torch.float32])
@@ -31,7 +32,7 @@ def assert_same(found: Best, expected: Best) -> None:
 
 
 @both_ways
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(
     num_anchors=st.sampled_from([0, 1, 2, 4, 5, 8, 9, 63, 64, 65]),
     num_tracks=st.integers(1, 3000) | st.sampled_from([8175, 8176, 8177, 20_000]),

@@ -18,6 +18,7 @@ from models.plays.histories import Histories, bounds_of, gather_histories
 from models.serving.recommender import Recommender
 from models.serving.step import StepOutput, step
 from models.serving.step_input import StepInput
+from tests.amount import examples
 from tests.counting import counts_by_key
 
 TOLERANCE = 1e-5
@@ -71,7 +72,7 @@ def step_by_step(
 
 
 @example(seed=217, cuts=[1, 40])  # a short taste vector: scores differ by 1.05e-5
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=examples(5), deadline=None)
 @given(seed=st.integers(0, 1000), cuts=st.lists(st.sampled_from([0, 1, 3, 40, 90]), min_size=1, max_size=12))
 def test_any_split_of_the_histories_gives_the_states_and_scores_of_one_fold(
     seed: int,
@@ -91,7 +92,7 @@ def test_any_split_of_the_histories_gives_the_states_and_scores_of_one_fold(
     np.testing.assert_array_equal(counts.counts, expected.counts.counts)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @given(seed=st.integers(0, 1000), cuts=st.lists(st.sampled_from([0, 1, 3, 40, 90]), min_size=1, max_size=12))
 def test_any_split_of_the_histories_gives_the_scores_of_one_fold_with_a_second_stage_too(
     seed: int, cuts: list[int], reranked: Recommender, draw_histories: Callable[..., Histories]
@@ -105,7 +106,7 @@ def test_any_split_of_the_histories_gives_the_scores_of_one_fold_with_a_second_s
     np.testing.assert_allclose(scores, expected.ranked[1].scores, atol=SCORE_TOLERANCE)
 
 
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=examples(3), deadline=None)
 @given(seed=st.integers(0, 1000), order=st.permutations(range(4)))
 def test_neighbours_and_order_of_listeners_change_nothing(
     seed: int,

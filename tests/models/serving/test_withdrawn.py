@@ -25,6 +25,7 @@ from models.serving.step_input import StepInput
 from models.serving.track_index import TrackIndex
 from models.serving.vocabulary import NO_TRACK
 from models.serving.withdrawn import Withdrawn
+from tests.amount import examples
 
 NUM_TRACKS = 30
 CPU = torch.device("cpu")
@@ -59,7 +60,7 @@ def nothing(num_anchors: int, num: int) -> Best:
 
 
 @pytest.mark.parametrize("first_stage_of", [exact, rounded, unrounded, indexed])
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(
     num_anchors=st.sampled_from([1, 2, 66]),
     num_tracks=st.sampled_from([40, 1000, 8177, 17_000]),
@@ -123,7 +124,7 @@ def whole(recommender: Recommender, histories: Histories, sizes: tuple[int, int]
 some_tracks = st.sets(st.integers(0, NUM_TRACKS - 1)).map(sorted).map(lambda tracks: np.array(tracks, np.int64))
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=examples(25))
 @given(tracks=some_tracks, seed=st.integers(0, 20))
 @example(tracks=np.arange(NUM_TRACKS), seed=0)
 def test_a_list_is_the_one_of_all_tracks_less_those_withdrawn(
@@ -149,7 +150,7 @@ def test_a_list_is_the_one_of_all_tracks_less_those_withdrawn(
                 np.testing.assert_allclose(scores[: len(expected)], relative, rtol=1e-3)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=examples(25))
 @given(tracks=some_tracks, seed=st.integers(0, 20))
 def test_a_second_stage_ranks_the_candidates_that_are_left_and_its_lists_stay_full(
     reranked: Recommender, draw_histories: Callable[..., Histories], tracks: np.ndarray, seed: int

@@ -16,6 +16,7 @@ from streamer.archive.files import FULL_FILE_PLAYS
 from streamer.archive.plays import to_table
 from streamer.errors import ContractError, InUseError
 from streamer.wire.plays import PlayColumns
+from tests.amount import examples
 
 FIRST_MS = 1_795_469_401_000
 FIRST_DAY = FIRST_MS // 86_400_000
@@ -306,7 +307,7 @@ def test_two_trainers_cannot_open_one_archive(tmp_path: Path) -> None:
     Archive(tmp_path).close()
 
 
-@settings(max_examples=25, deadline=None)  # each appends to a disk
+@settings(max_examples=examples(25), deadline=None)  # each appends to a disk
 @given(
     st.lists(
         st.tuples(

@@ -17,6 +17,7 @@ from streamer.wire.messages import Cause
 from streamer.worker.bisection import answer_bisecting, halve
 from streamer.worker.intake import Intake, take_in
 from tests.agreement import assert_same_answers, assert_states_are_the_oracles, heard
+from tests.amount import examples
 from tests.builders import NOON_MS, play, random_states, record, records_of, tiny_release, tombstone
 from tests.listening import PARTITIONS, Fetched, batches, cuts, listening
 from tests.offline import CHAMPION, Worker
@@ -32,7 +33,7 @@ from tests.poison import (
     sound,
 )
 
-law = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.data_too_large])
+law = settings(max_examples=examples(8), deadline=None, suppress_health_check=[HealthCheck.data_too_large])
 
 
 @dataclass

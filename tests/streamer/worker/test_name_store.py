@@ -14,6 +14,7 @@ from streamer.kafka.topic_identity import TopicIdentity
 from streamer.wire.catalogue import TrackRecord
 from streamer.worker.name_store import MAX_AGE_S, NameStore, Naming
 from streamer.worker.name_words import words_of, words_of_record
+from tests.amount import examples
 
 TOPIC = TopicIdentity("a1", 2)
 RECORDS = st.none() | st.builds(
@@ -34,7 +35,7 @@ def named(track_id: str, title: str) -> Naming:
     return Naming(track_id, 0, 0, TrackRecord(title))
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(st.lists(st.lists(NAMINGS, max_size=8), min_size=1, max_size=5))
 def test_a_store_knows_the_newest_records_and_finds_them_by_their_words_and_no_other(
     portions: list[list[Naming]],

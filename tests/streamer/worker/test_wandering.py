@@ -18,6 +18,7 @@ from streamer.wire.changelog import listener_key
 from streamer.wire.state import decode
 from streamer.wire.views_map import TastePath
 from streamer.worker.wandering import MapReaders, wander
+from tests.amount import examples
 from tests.builders import NOON_MS, TRACK_IDS, play
 from tests.laws.cases import CHALLENGER
 from tests.listening import TRACKS
@@ -27,7 +28,7 @@ PLACES = np.random.default_rng(5).uniform(-1, 1, (len(TRACK_IDS), 2)).astype(np.
 MAP = TrackMap(PLACES, np.zeros(12, np.uint8), np.zeros(12, np.uint8), np.array(1, np.float32))
 READER = MapReader(CHAMPION.recommender, MAP)
 
-few = settings(max_examples=15, deadline=None)
+few = settings(max_examples=examples(15), deadline=None)
 
 
 def path_of(worker: Worker) -> TastePath:

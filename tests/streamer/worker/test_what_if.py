@@ -18,13 +18,14 @@ from streamer.wire.state import BIT_REPEATS, NO_RELEASE
 from streamer.wire.views import ImaginedPlay
 from streamer.worker.removal import without
 from streamer.worker.what_if import Answered, Ranking, imagine, read_added
+from tests.amount import examples
 from tests.builders import NOON_MS, play, random_states, records_of, state_fields
 from tests.laws.cases import CHALLENGER
 from tests.listening import TRACKS
 from tests.offline import CHAMPION, SIZES, Worker
 
 DAY_MS = 86_400_000
-few = settings(max_examples=25, deadline=None)
+few = settings(max_examples=examples(25), deadline=None)
 tracks_played = st.lists(st.sampled_from(TRACKS), max_size=90)
 imagined_plays = st.lists(
     st.builds(
