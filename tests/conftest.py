@@ -5,6 +5,7 @@ import gc
 import os
 import sys
 from collections.abc import Generator, Iterator
+from types import ModuleType
 from uuid import uuid4
 
 import hypothesis
@@ -21,6 +22,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # on a busy machine tiny tensors 
 
 # jsonschema imports it for the formats of IRIs, which no schema of ours has; it compiles a grammar for two seconds.
 sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]  # that is how an import is made to fail
+
+# The first optimizer imports torch's compiler, for two seconds, and asks it to leave the optimizer alone.
+sys.modules["torch._dynamo"] = no_compiler = ModuleType("torch._dynamo")
+no_compiler.__dict__.update(disable=lambda function, *_, **__: function, graph_break=lambda: None)
 
 # Without a deadline: the first example of a kernel compiles it.
 hypothesis.settings.register_profile("all", deadline=None, max_examples=amount.ALL)
