@@ -41,10 +41,8 @@ def test_prometheus_accepts_the_alerts(program: Callable[[str], str]) -> None:
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-@pytest.mark.parametrize(
-    "cases",
-    [pytest.param(path, id=path.stem, marks=pytest.mark.long if "days" in path.stem else ()) for path in CASES],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("cases", CASES, ids=[path.stem for path in CASES])
 def test_each_alert_fires_when_it_should_and_only_then(program: Callable[[str], str], cases: Path) -> None:
     tested = subprocess.run([program("promtool"), "test", "rules", cases], capture_output=True, text=True, check=False)
 

@@ -151,7 +151,11 @@ def test_a_file_in_place_of_the_store_is_discarded(stored: Path, open_table: Ope
     assert offset_of(open_table(partitions=[0])) is None
 
 
-@pytest.mark.parametrize("damage", [remove, empty, halve, cut, lengthen, garble_middle, make_directory])
+@pytest.mark.parametrize(
+    "damage",
+    [remove, halve, *(pytest.param(each, marks=pytest.mark.long)
+                      for each in (empty, cut, lengthen, garble_middle, make_directory))],
+)  # fmt: skip
 def test_whichever_file_is_damaged_two_starts_repair_it(
     damage: Callable[[Path], None], stored: Path, tmp_path: Path, open_table: OpenTable
 ) -> None:

@@ -135,6 +135,7 @@ def test_the_newest_plays_are_held_out(album_listeners: ArchivedPlays, candidate
     assert candidate.metrics["held_out_from_ms"] == FIRST_MS + GAP_MS * num_fitted
 
 
+@pytest.mark.long
 def test_the_live_hit_rate_is_of_the_held_out_plays_in_any_order_of_arrival(
     album_listeners: ArchivedPlays, candidate: Candidate
 ) -> None:
