@@ -4,7 +4,8 @@
 """
 
 import ast
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -52,7 +53,8 @@ class Event:
     module: str
 
 
-def find_events() -> list[Event]:
+@functools.cache
+def find_events() -> Sequence[Event]:
     """Return every call of a logger in the product, in the order of events."""
     events = [event for path in sorted((ROOT / "streamer").rglob("*.py")) for event in _events(path)]
     return sorted(events, key=lambda event: (event_of(event.template).lower(), event))

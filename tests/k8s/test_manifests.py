@@ -1,7 +1,8 @@
 """What holds for the base and for each overlay and component."""
 
+import functools
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -50,6 +51,15 @@ def objects(
     resource, *components = request.param.split()
     overlay = tmp_path_factory.mktemp("k8s") / "overlay"
     return kustomized(program("kubectl"), with_components(overlay, resource, components))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def schemas_are_read_once() -> Iterator[None]:
+    """Keep what the validator would read again for each object, megabytes of definitions."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("schema_contents", "all_versions"):
+            patch.setattr(kubernetes_validate.utils, name, functools.cache(getattr(kubernetes_validate.utils, name)))
+        yield
 
 
 @pytest.fixture

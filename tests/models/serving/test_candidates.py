@@ -86,12 +86,13 @@ def test_candidates_and_features_are_those_of_whole_arrays(
     assert reranked.compiled_reranker is not None
 
     for moments in moments_at(reranked, step_input, reranker.config.num_first_stage):
+        num_anchors = len(moments.heard)
+        expected = [expected_at(reranker.config, reranker.sources, moments, anchor) for anchor in range(num_anchors)]
         for candidates in (reranker.propose(moments), reranked.compiled_reranker.propose(moments)):
-            for anchor in range(len(moments.heard)):
-                expected = expected_at(reranker.config, reranker.sources, moments, anchor)
+            for anchor, wanted in enumerate(expected):
                 own = candidates.anchors == anchor
-                assert candidates.tracks[own].tolist() == expected.tracks.tolist()
-                np.testing.assert_allclose(candidates.features[own], expected.features, atol=2e-5)
+                assert candidates.tracks[own].tolist() == wanted.tracks.tolist()
+                np.testing.assert_allclose(candidates.features[own], wanted.features, atol=2e-5)
 
 
 def test_compiled_lists_are_those_of_torch(reranked: Recommender, draw_histories: Callable[..., Histories]) -> None:

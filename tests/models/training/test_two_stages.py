@@ -83,6 +83,12 @@ def fit_stage_by_stage(split: Split) -> Recommender:
     return add_second_stage(Recommender(fit_alone(split), split.catalogue), shards_of(split), fitted)
 
 
+@pytest.fixture(scope="module")
+def both(split: Split) -> Recommender:
+    """Both stages, fitted one by one."""
+    return fit_stage_by_stage(split)
+
+
 def assert_equal(one: nn.Module | None, other: nn.Module | None) -> None:
     assert one is not None
     assert other is not None
@@ -90,13 +96,11 @@ def assert_equal(one: nn.Module | None, other: nn.Module | None) -> None:
         assert torch.equal(tensor, other.state_dict()[name]), name
 
 
-def test_of_one_shard_both_stages_are_those_of_a_split(split: Split) -> None:
-    expected = fit_stage_by_stage(split)
-
+def test_of_one_shard_both_stages_are_those_of_a_split(split: Split, both: Recommender) -> None:
     recommender = fit_recipe(RECIPE, shards_of(split), split.catalogue)
 
-    assert_equal(recommender.network, expected.network)
-    assert_equal(recommender.reranker, expected.reranker)
+    assert_equal(recommender.network, both.network)
+    assert_equal(recommender.reranker, both.reranker)
 
 
 @pytest.mark.long
@@ -168,7 +172,7 @@ def release(recommender: Recommender, until_ms: int, *, created_at_ms: int = NOO
 
 
 def test_after_a_release_the_second_stage_is_fitted_on_newer_plays(
-    split: Split, monkeypatch: pytest.MonkeyPatch
+    split: Split, both: Recommender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(two_stages, "_MIN_ANCHORS", 100)
     earlier = earlier_plays(split)
@@ -176,14 +180,15 @@ def test_after_a_release_the_second_stage_is_fitted_on_newer_plays(
 
     recommender = fit_recipe(RECIPE, shards_of(split), split.catalogue, start=start)
 
-    assert_equal(recommender.reranker, fit_stage_by_stage(split).reranker)
+    assert_equal(recommender.reranker, both.reranker)
 
 
 @pytest.mark.long
-def test_an_old_release_leaves_half_of_the_plays_to_the_counts(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_release_leaves_half_of_the_plays_to_the_counts(
+    split: Split, both: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(two_stages, "_MIN_ANCHORS", 100)
     times_ms = split.training_histories()[0].played_at_ms
-    both = fit_stage_by_stage(split)
 
     old, halfway = (
         fit_recipe(RECIPE, shards_of(split), split.catalogue, start=release(both, until_ms))
@@ -199,11 +204,10 @@ def test_an_old_release_leaves_half_of_the_plays_to_the_counts(split: Split, mon
 @pytest.mark.long
 @pytest.mark.kind(7)
 def test_a_play_dated_after_its_release_hides_no_newer_plays(
-    split: Split, monkeypatch: pytest.MonkeyPatch, observe: Observe
+    split: Split, both: Recommender, monkeypatch: pytest.MonkeyPatch, observe: Observe
 ) -> None:
     monkeypatch.setattr(two_stages, "_MIN_ANCHORS", 100)
     until_ms = int(np.median(split.training_histories()[0].played_at_ms))
-    both = fit_stage_by_stage(split)
 
     dated_right, dated_2049 = (
         fit_recipe(RECIPE, shards_of(split), split.catalogue, start=start)
@@ -214,9 +218,8 @@ def test_a_play_dated_after_its_release_hides_no_newer_plays(
     observe("a release learned from a play of 2049: the next second stage is still fitted on the plays since")
 
 
-def test_without_enough_plays_since_the_second_stage_of_the_release_stays(split: Split) -> None:
+def test_without_enough_plays_since_the_second_stage_of_the_release_stays(split: Split, both: Recommender) -> None:
     until_ms = int(split.training_histories()[0].played_at_ms.max())
-    both = fit_stage_by_stage(split)
 
     kept = fit_recipe(RECIPE, shards_of(split), split.catalogue, start=release(both, until_ms))
     none = fit_recipe(RECIPE, shards_of(split), split.catalogue, start=release(replace(both, reranker=None), until_ms))
@@ -251,9 +254,9 @@ def test_the_trainer_may_fit_on_every_play_since_its_champion(split: Split, monk
 
 
 @pytest.mark.long
-def test_a_second_stage_that_is_not_fitted_says_why(split: Split) -> None:
+def test_a_second_stage_that_is_not_fitted_says_why(split: Split, both: Recommender) -> None:
     until_ms = int(split.training_histories()[0].played_at_ms.max())
-    champion = release(fit_stage_by_stage(split), until_ms)
+    champion = release(both, until_ms)
 
     kept, fitted, unwanted = (
         fit_pipeline(shards_of(split), split.catalogue, fit_network, second, champion=start)

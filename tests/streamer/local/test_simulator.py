@@ -32,7 +32,7 @@ def by_listener(plays: list[SimulatedPlay]) -> dict[str, list[SimulatedPlay]]:
 
 
 def test_the_same_seed_gives_the_same_plays_and_another_seed_others() -> None:
-    (_, plays), (_, again), (_, others) = listen(1, 2_000), listen(1, 2_000), listen(2, 2_000)
+    (_, plays), (_, again), (_, others) = (listen(seed, 2_000, num_listeners=50) for seed in (1, 1, 2))
 
     assert plays == again
     assert plays != others
