@@ -261,19 +261,25 @@ class WorkerMetrics(ProcessMetrics):
         self.catalogue_tracks.set(num_tracks)
 
     def show_partitions(
-        self, lags: Mapping[int, float], listeners: Mapping[int, int], standby_lags: Mapping[int, int]
+        self, lags: Mapping[int, float] | None, listeners: Mapping[int, int], standby_lags: Mapping[int, int]
     ) -> None:
-        """Show lag and listeners of owned partitions and the lag of standbys; drop all other partitions."""
-        self.lag_plays_total = sum(lags.values())
-        _show(self.lag_plays, lags)
+        """Show lag and listeners of owned partitions and the lag of standbys; drop all other partitions.
+
+        Args:
+            lags: plays; None while it is not known which partitions are owned.
+            listeners: how many.
+            standby_lags: records.
+        """
+        self.lag_plays_total = math.nan if lags is None else sum(lags.values())
+        _show(self.lag_plays, lags or {})
         _show(self.listeners, listeners)
         _show(self.standby_lag, standby_lags)
 
-    def show_ages(self, lags_s: Mapping[int, float]) -> None:
-        """Show how old the last applied play of owned partitions is; drop all other partitions."""
-        ages_s = list(lags_s.values())
+    def show_ages(self, lags_s: Mapping[int, float] | None) -> None:
+        """Show how old the last applied play of owned partitions is, None as above; drop all other partitions."""
+        ages_s = [math.nan] if lags_s is None else list(lags_s.values())
         self.lag_seconds_most = math.nan if any(map(math.isnan, ages_s)) else max(ages_s, default=0.0)
-        _show(self.lag_seconds, lags_s)
+        _show(self.lag_seconds, lags_s or {})
 
     def show_unreadable(self, is_unreadable: Mapping[int, bool]) -> None:
         """Show which owned partitions cannot be read on; drop all other partitions."""

@@ -88,13 +88,13 @@ class Watch:
 
     async def _look(self) -> None:
         app, metrics = self._worker.app, self._worker.answering.metrics
-        remaining = remaining_records(app)
-        owned = owned_partitions(app, self._source_topic) if is_ready(app) else []
+        remaining, knows_owned = remaining_records(app), is_ready(app)
+        owned = owned_partitions(app, self._source_topic) if knows_owned else []
         metrics.recovery_remaining.set(remaining)
         metrics.partitions_owned.set(len(owned))
         metrics.group_taken.set(app.membership.is_taken)
-        self._note_spare(is_spare=is_ready(app) and not owned)
-        if is_ready(app):  # a worker joins its group once it has read the topic of releases
+        self._note_spare(is_spare=knows_owned and not owned)
+        if knows_owned:  # a worker joins its group once it has read the topic of releases
             self._unanswered.look(has_release=self._worker.answering.releases.champion is not None)
         check_partitions(app, self._source_topic, self._num_partitions)
         marks = {tp.partition: self._worker.answering.table.mark(tp.partition) for tp in owned}
@@ -104,14 +104,13 @@ class Watch:
         blocked = {number: end - readable for number, (readable, end) in ends.items()}
         metrics.show_blocks(blocked, self._blocks.look(ends))
         left = {number: lags[number] + blocked[number] if number in lags else math.nan for number in marks}
-        metrics.show_ages({number: _age_s(mark, left[number]) for number, mark in marks.items()})
+        ages_s = {number: _age_s(mark, left[number]) for number, mark in marks.items()}
+        metrics.show_ages(ages_s if knows_owned else None)
         metrics.show_partitions(
-            left,
+            left if knows_owned else None,
             {number: self._worker.answering.table.num_listeners(number) for number in marks},
             standby_lags(app),
         )
-        if not is_ready(app):  # which partitions it answers is not known, so neither is what waits in them
-            metrics.lag_plays_total = metrics.lag_seconds_most = math.nan
         unreadable = {number: bool(app.unreadable.complaint((self._source_topic, number))) for number in marks}
         metrics.show_unreadable(unreadable)
         progress: dict[object, tuple[int, float]] = {

@@ -117,6 +117,23 @@ def test_partitions_that_moved_away_are_no_longer_shown() -> None:
     assert value(metrics, "refrain_standby_lag_records", partition="2") is None
 
 
+def test_while_it_is_not_known_which_partitions_are_owned_the_lag_of_all_is_not_known_either() -> None:
+    metrics = WorkerMetrics()
+    for lags, ages_s in [({0: 7.0}, {0: 2.5}), ({}, {})]:
+        metrics.show_partitions(lags, {}, {})
+        metrics.show_ages(ages_s)
+        assert metrics.lag_plays_total == sum(lags.values())
+        assert metrics.lag_seconds_most == sum(ages_s.values())
+
+    metrics.show_partitions(None, {}, {})
+    metrics.show_ages(None)
+
+    assert math.isnan(metrics.lag_plays_total)
+    assert math.isnan(metrics.lag_seconds_most)
+    assert value(metrics, "refrain_lag_plays", partition="0") is None
+    assert value(metrics, "refrain_lag_seconds", partition="0") is None
+
+
 def test_a_trainer_shows_every_stage_from_its_start() -> None:
     metrics = TrainerMetrics().registry
 
