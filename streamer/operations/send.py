@@ -34,8 +34,8 @@ def send(settings: "Settings", *, recording: Recording) -> None:
     """
     from streamer.operations.sending import send_plays
 
-    if recording.is_there:  # a long file takes minutes to read
-        asyncio.run(check_access(connection_of(settings), sender_rights(settings)))
+    recording.check_exists()
+    asyncio.run(check_access(connection_of(settings), sender_rights(settings)))
     plays = recording.read()
     num_plays = len(plays.plays.played_at_ms)
     with progress("sent", num_plays, "plays") as show:

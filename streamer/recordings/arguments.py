@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from streamer.errors import RecordingError
 from streamer.recordings.columns import COLUMN_NAMES, MAX_LEFT_OUT, ColumnChoice
 from streamer.runtime.commands import NUM
 from streamer.runtime.progress import progress
@@ -44,11 +45,17 @@ class Recording:
         assert self.data is not None
         return self.data.resolve().stem
 
-    @property
-    def is_there(self) -> bool:
-        """Whether there is such a file or folder; if not, `read` says so at once."""
+    def check_exists(self) -> None:
+        """Check that there is something to read, for whoever asks Kafka before that: a long file takes minutes.
+
+        Raises:
+            RecordingError: there is no such file or folder.
+        """
         assert self.data is not None
-        return self.data.exists()
+        try:
+            self.data.stat()
+        except OSError as exc:
+            raise RecordingError(f"{self.data} cannot be read: {exc.strerror}; name a readable file") from exc
 
     def read(self) -> "RecordedPlays":
         """Read the plays, and say on stderr what was read and what was left out.

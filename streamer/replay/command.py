@@ -46,8 +46,8 @@ def replay(
     """
     from streamer.replay import run
 
-    if recording.is_there:
-        run.check_kafka(environment)  # a long file takes minutes to read
+    recording.check_exists()
+    run.check_kafka(environment)
     plan = run.ReplayPlan(
         recorded=recording.read(),
         num_workers=workers,
