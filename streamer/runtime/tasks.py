@@ -2,16 +2,20 @@
 
 A task that dies unheard leaves a process that looks well and does nothing. Every task that must live as long as the
 process is started or watched here, those inside the Kafka clients too (`streamer.kafka.clients`). Where such a client
-is made for a question, the question fails instead, and no play waits for a restart.
+is made for a question, the question fails instead, and no play waits for a restart. What the process can do without is
+started here too, and its failure is a line of the log.
 """
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from contextvars import ContextVar
 from typing import Any, Final, NoReturn, TypeAlias, TypeVar
 
 from streamer.errors import ContractError
 from streamer.runtime.crash import crash, refuse
+
+logger = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
 _Failure: TypeAlias = asyncio.Future[NoReturn]
@@ -24,6 +28,23 @@ def start_vital(work: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[Non
     """Run a coroutine in the background, as a task that only its canceller may end."""
     task = asyncio.create_task(work, name=name)
     watch_vital(task, name)
+    return task
+
+
+def start_dispensable(work: Coroutine[Any, Any, _Result], name: str) -> "asyncio.Task[_Result]":
+    """Run a coroutine in the background, as a task whose failure is logged and ends nothing else.
+
+    Args:
+        work: what the process can do without.
+        name: what it does, for the line of the log.
+    """
+
+    def hear(ended: "asyncio.Task[_Result]") -> None:
+        if not ended.cancelled() and (cause := ended.exception()) is not None:
+            logger.error("task failed: the %s; the process does without", name, exc_info=cause)
+
+    task = asyncio.create_task(work, name=name)
+    task.add_done_callback(hear)
     return task
 
 

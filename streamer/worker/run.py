@@ -21,7 +21,7 @@ from streamer.runtime.files import hold_directory
 from streamer.runtime.last_words import Past, keep_last_words
 from streamer.runtime.open_files import raise_open_files
 from streamer.runtime.stop import GRACE_S, stop_signal, unless_stopped
-from streamer.runtime.tasks import start_vital
+from streamer.runtime.tasks import start_dispensable, start_vital
 from streamer.runtime.vitals import show_vitals
 from streamer.runtime.web import WebServer, check_address
 from streamer.settings import Settings
@@ -107,7 +107,8 @@ async def _start(settings: Settings, engine: Engine | None, past: Past) -> _Runn
     await worker.app.start()
     if settings.page == "on":
         beside.names.start()  # after all that plays wait for
-        tasks.append(asyncio.ensure_future(beside.listening.sideline.run(warm_up_views)))
+        compiling = beside.listening.sideline.run(warm_up_views)
+        tasks.append(start_dispensable(compiling, "compilation of what views need"))
     return _Running(worker, contact, beside, web, tasks)
 
 

@@ -1,9 +1,12 @@
+import asyncio
 import subprocess
 import sys
 
 import pytest
 
 from streamer.runtime.statuses import Status
+from streamer.runtime.tasks import start_dispensable
+from tests.unheard import nothing_unheard
 
 _SCRIPT = """
 import asyncio
@@ -32,6 +35,23 @@ def test_a_task_that_dies_in_the_background_ends_the_process_and_says_why(error:
 
     assert ended.returncode == status
     assert says in ended.stderr
+
+
+async def test_a_task_that_the_process_can_do_without_fails_with_a_line_of_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def fail() -> None:
+        raise KeyError("kernel")
+
+    async with nothing_unheard():
+        failing = start_dispensable(fail(), "compilation")
+        start_dispensable(asyncio.Event().wait(), "cancelled").cancel()
+        await asyncio.wait({failing})
+
+    assert [(each.levelname, each.getMessage()) for each in caplog.records] == [
+        ("ERROR", "task failed: the compilation; the process does without")
+    ]
+    assert "KeyError: 'kernel'" in caplog.text
 
 
 def test_a_task_that_is_cancelled_or_done_is_no_failure() -> None:
