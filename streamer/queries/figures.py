@@ -1,7 +1,7 @@
 """Questions about figures: what the workers did in the latest second, and in each of the last ten minutes."""
 
 import asyncio
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import Final
 
 from streamer.errors import KafkaUnavailableError, QueryError
@@ -28,7 +28,7 @@ def figure_routes(sampling: Sampling, lookout: Lookout) -> list[Route]:
             said = (await lookout.look()).said
         except KafkaUnavailableError:  # nobody says who the others are
             return here
-        return merge(its.figures for its in said.values() if its.figures)
+        return merge([its.figures for its in said.values() if its.figures])
 
     async def past(asked: Asked[FiguresQuestion]) -> FiguresHistory:
         seconds = sampling.ring.seconds()
@@ -51,8 +51,10 @@ def figure_routes(sampling: Sampling, lookout: Lookout) -> list[Route]:
     ]  # fmt: skip
 
 
-def merge(of_workers: Iterable[Figures]) -> Figures:
-    """Add up the latest second of each worker."""
+def merge(of_workers: Collection[Figures]) -> Figures:
+    """Add up the latest second of each worker; of one alone, it is its own."""
+    if len(of_workers) == 1:
+        return next(iter(of_workers))
     return figures(together(list(map(read_figures, of_workers))))
 
 

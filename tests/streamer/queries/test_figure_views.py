@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from streamer.queries.figure_views import figures, history, read_figures, read_history
-from streamer.queries.seconds import SECOND, Seconds
+from streamer.queries.figures import merge
+from streamer.queries.seconds import SECOND, Seconds, together
 from streamer.wire.views_figures import Figures, FiguresHistory
 
 
@@ -52,6 +53,14 @@ def test_plays_that_took_no_step_have_no_cost_of_one() -> None:
     seconds["step_cpu_us"] = 0
 
     assert np.isnan(figures(seconds[:1]).step_cpu_us or 0)
+
+
+def test_one_worker_alone_has_the_figures_that_adding_up_would_give() -> None:
+    for number in range(2):
+        second = busy_and_idle()[number : number + 1]
+        alone = msgspec.json.encode(merge([figures(second)]))
+
+        assert alone == msgspec.json.encode(figures(together([second])))
 
 
 def test_every_column_of_a_history_is_that_of_the_figures() -> None:
