@@ -5,7 +5,7 @@ Whoever has the same events for many readers publishes them once, in a `Broadcas
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from typing import Final
 
 import msgspec
@@ -26,6 +26,9 @@ MAX_WRITE_S: Final = 5.0
 
 #: Chunks that may wait for a reader of a `Broadcast`.
 MAX_WAITING: Final = 16
+
+#: Bytes that HTTP puts around a chunk: its length, and two line breaks.
+_MAX_FRAME_BYTES: Final = 32
 
 #: Seconds that the first chunk may take before the status is sent: an error until then has a status of its own.
 _FIRST_S: Final = 1.0
@@ -86,57 +89,88 @@ class Streams:
 
 
 class _Stream:
-    """One open stream."""
+    """One open stream: a task that passes chunks on, and a look at it once it may have been silent for too long.
+
+    A chunk costs no task and no timer, unless it has to wait for its reader.
+    """
 
     def __init__(self, chunks: Chunks, keep_alive_s: float, max_write_s: float) -> None:
         self._chunks, self._keep_alive_s, self._max_write_s = chunks, keep_alive_s, max_write_s
-        self._upcoming = asyncio.ensure_future(anext(chunks, None))
+        self._first = self._passing = asyncio.ensure_future(anext(chunks, None))
+        self._written_at_s = 0.0
         self._is_ended = False
 
     def end(self) -> None:
         self._is_ended = True
-        self._upcoming.cancel()
+        self._passing.cancel()
 
     async def send(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers=_HEADERS)
         try:
-            await asyncio.wait({self._upcoming}, timeout=_FIRST_S)
-            if self._upcoming.done() and not self._is_ended:
-                self._upcoming.result()
-            await response.prepare(request)
-            await self._pump(response, request.path)
+            await self._send(response, request)
         except (ConnectionError, TimeoutError):  # the reader has left, or takes nothing
             if request.transport:
-                request.transport.abort()
-        finally:
-            self._upcoming.cancel()
-            await asyncio.gather(self._upcoming, return_exceptions=True)  # an error is sent, or nobody reads
-            await self._chunks.aclose()
+                request.transport.abort()  # which cancels this task, so it comes last
         return response
 
-    async def _pump(self, response: web.StreamResponse, path: str) -> None:
-        while not self._is_ended:
-            await asyncio.wait({self._upcoming}, timeout=self._keep_alive_s)
-            if self._is_ended:
-                return
-            if not self._upcoming.done():
-                await self._write(response, b": still here\n\n")
-                continue
+    async def _send(self, response: web.StreamResponse, request: web.Request) -> None:
+        try:
+            await asyncio.wait({self._first}, timeout=_FIRST_S)
+            if self._first.done() and not self._is_ended:
+                self._first.result()
+            await response.prepare(request)
+            await self._pump(response, request)
+        finally:
+            self._passing.cancel()  # its error is sent, or nobody reads
+            await asyncio.gather(self._first, self._passing, return_exceptions=True)
+            await self._chunks.aclose()
+
+    async def _pump(self, response: web.StreamResponse, request: web.Request) -> None:
+        if self._is_ended:
+            return
+        clock = asyncio.get_running_loop().time
+        self._written_at_s = clock()
+        self._passing = asyncio.ensure_future(self._pass_on(response, request))
+        while not self._passing.done():
+            left_s = self._written_at_s + self._keep_alive_s - clock()
+            if left_s > 0:
+                await asyncio.wait({self._passing}, timeout=left_s)
+            else:
+                await self._write(response, request, b": still here\n\n")
+        if not self._passing.cancelled():
+            self._passing.result()
+
+    async def _pass_on(self, response: web.StreamResponse, request: web.Request) -> None:
+        upcoming: Awaitable[bytes | None] = self._first
+        while True:
             try:
-                chunk = self._upcoming.result()
+                chunk = await upcoming
             except RefrainError as exc:
                 chunk, self._is_ended = event("error", problem_of(exc, is_settled=True)), True
             except Exception as exc:  # noqa: BLE001  the status is sent already, so that an event says it
-                chunk, self._is_ended = event("error", unforeseen(exc, path)), True
+                chunk, self._is_ended = event("error", unforeseen(exc, request.path)), True
             if chunk is None:
                 return
-            await self._write(response, chunk)
-            if not self._is_ended:
-                self._upcoming = asyncio.ensure_future(anext(self._chunks, None))
+            await self._write(response, request, chunk)
+            if self._is_ended:
+                return
+            upcoming = anext(self._chunks, None)
 
-    async def _write(self, response: web.StreamResponse, chunk: bytes) -> None:
+    async def _write(self, response: web.StreamResponse, request: web.Request, chunk: bytes) -> None:
+        self._written_at_s = asyncio.get_running_loop().time()
+        if _has_room(request.transport, len(chunk)):
+            await response.write(chunk)
+            return
         async with asyncio.timeout(self._max_write_s):
             await response.write(chunk)
+
+
+def _has_room(transport: asyncio.Transport | None, num_bytes: int) -> bool:
+    """Say whether a connection takes bytes at once, whatever its reader does."""
+    if transport is None:
+        return False
+    _, most = transport.get_write_buffer_limits()
+    return transport.get_write_buffer_size() + num_bytes + _MAX_FRAME_BYTES <= most
 
 
 class Broadcast:

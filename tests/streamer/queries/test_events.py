@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 import pytest
@@ -100,6 +100,26 @@ async def test_a_silent_stream_shows_that_it_lives() -> None:
     streams, happening = Streams(keep_alive_s=0.01), Happening()
     async with asking([route_of(streams, happening)], streams=streams) as asker, reading(asker) as response:
         assert await response.content.readuntil(b"\n\n") == b": still here\n\n"
+
+
+async def test_a_chunk_that_its_reader_takes_costs_no_task() -> None:
+    streams, happening, tasks = Streams(), Happening(), list[str]()
+
+    def noting(loop: asyncio.AbstractEventLoop, work: Any) -> "asyncio.Task[Any]":
+        tasks.append(repr(work))
+        return asyncio.Task(work, loop=loop)
+
+    async with asking([route_of(streams, happening)], streams=streams) as asker:
+        happening.upcoming.put_nowait(event("play", {}))
+        async with reading(asker) as response:
+            await response.content.readuntil(b"\n\n")
+            asyncio.get_running_loop().set_task_factory(noting)
+            for _ in range(10):
+                happening.upcoming.put_nowait(event("play", {}))
+                await response.content.readuntil(b"\n\n")
+            asyncio.get_running_loop().set_task_factory(None)
+
+    assert tasks == []
 
 
 async def test_a_reader_who_leaves_is_noticed_at_once() -> None:
