@@ -1,10 +1,13 @@
 """Errands of a worker whose user may do on Kafka what a worker needs, and what is granted beside that."""
 
+import asyncio
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import pytest
+from aiohttp.test_utils import make_mocked_request
 
 from streamer.kafka.connection import connection_of
 from streamer.kafka.rights import (
@@ -17,8 +20,9 @@ from streamer.kafka.rights import (
     worker_rights,
 )
 from streamer.kafka.topics import ensure_topics
+from streamer.local.devkafka import DevKafka
 from streamer.operations.kafka_checks import check_reach
-from streamer.queries.errands import Errands
+from streamer.queries.errands import Act, Errands
 from streamer.queries.letters import letter_routes
 from streamer.queries.releases import release_routes
 from streamer.settings import Settings
@@ -28,8 +32,9 @@ from tests.asking import asking
 from tests.builders import save_tiny_release
 from tests.onkafka import settings_on
 from tests.secured import SecuredKafka
+from tests.until import until
 
-pytestmark = [pytest.mark.kafka, pytest.mark.long]
+pytestmark = pytest.mark.kafka
 
 Rights: TypeAlias = Callable[[Settings], Sequence[Right]]
 
@@ -40,6 +45,32 @@ async def no_hits() -> dict[str, LiveHits]:
     return {}
 
 
+async def test_acts_of_a_kind_come_one_after_the_other_and_wait_for_no_other_kind(kafka: DevKafka) -> None:
+    errands, asked = Errands(kafka.connection), make_mocked_request("POST", "/")
+    done, is_over = list[str](), threading.Event()
+
+    async def act(kind: str, name: str, until_over: threading.Event | None = None) -> None:
+        async def work() -> None:
+            done.append(f"{name} begins")
+            if until_over is not None:
+                await asyncio.to_thread(until_over.wait, 60)
+            done.append(f"{name} ends")
+
+        await errands.act(Act(kind, "tries", "nothing", (), 60), asked, work, str)
+
+    first = asyncio.ensure_future(act("letter", "first", is_over))
+    await until(lambda: done == ["first begins"], "the first act works")
+    second = asyncio.ensure_future(act("letter", "second"))
+    for name in ("other", "another"):
+        await act("release", name)
+    is_over.set()
+    await asyncio.gather(first, second)
+
+    others = [f"{name} {what}" for name in ("other", "another") for what in ("begins", "ends")]
+    assert done == ["first begins", *others, "first ends", "second begins", "second ends"]
+
+
+@pytest.mark.long
 @pytest.mark.parametrize(
     "question",
     [

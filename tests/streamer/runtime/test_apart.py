@@ -3,12 +3,18 @@
 import asyncio
 import threading
 import time
+from contextlib import aclosing
 
 import pytest
+from aiokafka.consumer.fetcher import Fetcher
+from aiokafka.errors import KafkaError
 
 from streamer.errors import BusyError
+from streamer.kafka.consumers import read_backlog
+from streamer.local.devkafka import DevKafka
 from streamer.runtime.apart import Apart
 from streamer.runtime.tasks import start_vital
+from tests.onkafka import create_topic, produce
 from tests.until import until
 
 
@@ -45,6 +51,28 @@ async def test_a_background_task_that_fails_costs_the_work_that_started_it_alone
         await apart.run(60, wait)
     assert ended == ["in order"]
     assert await apart.run(60, lambda: asyncio.sleep(0, "the next one"))
+
+
+@pytest.mark.kafka
+async def test_a_background_task_of_a_kafka_client_that_fails_costs_the_question_alone(
+    kafka: DevKafka, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await create_topic(kafka.bootstrap_servers, topic_prefix)
+    await produce(kafka.bootstrap_servers, topic_prefix, b"letter")
+
+    async def read() -> list[bytes | None]:
+        async with aclosing(read_backlog(kafka.connection, topic_prefix, [0])) as records:
+            return [record.value async for record in records]
+
+    def fail(*_: object) -> None:
+        raise ValueError("bad luck")
+
+    apart = Apart(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(Fetcher, "_get_actions_per_node", fail)  # the fetching task calls it
+        with pytest.raises(KafkaError, match="Unexpected error during data retrieval"):
+            await apart.run(60, read)
+    assert await apart.run(60, read) == [b"letter"]
 
 
 async def test_work_whose_time_is_up_is_cancelled() -> None:
