@@ -71,6 +71,28 @@ def test_a_rollback_and_a_promotion_happen_once_they_are_confirmed(page: Page) -
     expect(champion(page)).to_have_text(latest)
 
 
+def test_nothing_is_done_in_place_of_a_champion_that_was_not_seen(look: Looker, stream: LiveStream, page: Page) -> None:
+    latest = champion(page).text_content() or ""
+    before = page.locator(".release:not(.is-champion) .release-name .id").text_content() or ""
+    other = look.at(f"{stream.url()}/#/releases")
+    for one in (page, other):
+        one.get_by_role("button", name="Roll back…").click()
+
+    page.get_by_role("dialog").get_by_role("button", name="Roll back", exact=True).click()
+    expect(champion(page)).to_have_text(before)
+
+    dialog = other.get_by_role("dialog")
+    expect(dialog.locator(".swap dd")).to_have_text([latest, before])
+    expect(dialog.get_by_role("alert")).to_contain_text(f"{before} has become champion")
+    expect(dialog.get_by_role("button", name="Roll back", exact=True)).to_be_disabled()
+    other.keyboard.press("Escape")
+    release = other.locator(".release", has_text=latest)
+    release.locator("summary").click()
+    release.get_by_role("button", name="Promote…").click()
+    dialog.get_by_role("button", name="Promote", exact=True).click()
+    expect(champion(other)).to_have_text(latest)
+
+
 def test_only_the_right_to_act_shows_what_can_be_done(look: Looker, stream: LiveStream) -> None:
     with stream.another_worker(read_token=READ, act_token=ACT) as url:
         page = look.at(f"{url}/#/releases", expects_failures=True)

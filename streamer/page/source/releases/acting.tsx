@@ -7,38 +7,44 @@ import { Failure } from "../parts/state";
 import { toast } from "../toasts";
 import { needsForce, standingOf } from "./standing";
 
-/** What somebody is about to do: promote a release, or go back to the one before. */
-export type Intent = { readonly kind: "promote"; readonly release: ListedRelease } | { readonly kind: "roll-back"; readonly before: string | null };
+/** What somebody is about to do, in place of the champion that they saw: promote a release, or go back to the one before. */
+export type Intent = { readonly champion: string | null } & (
+  { readonly kind: "promote"; readonly release: ListedRelease } | { readonly kind: "roll-back"; readonly before: string | null }
+);
 
 interface Props {
   readonly intent: Intent;
+  /** The champion by now. */
   readonly champion: string | null;
   readonly onClose: () => void;
-  readonly onDone: () => void;
+  /** It was tried: there may be another champion. */
+  readonly onTried: () => void;
 }
 
-export function ConfirmDialog({ intent, champion, onClose, onDone }: Props) {
+export function ConfirmDialog({ intent, champion, onClose, onTried }: Props) {
   const [isForced, setIsForced] = useState(false);
   const [isAsking, setIsAsking] = useState(false);
   const [error, setError] = useState<unknown>(null);
+  const isOld = champion !== intent.champion;
   const mustForce = intent.kind === "promote" && needsForce(intent.release);
   const act = async () => {
     setIsAsking(true);
     setError(null);
     try {
-      tell(await send(intent, champion, isForced));
-      onDone();
+      tell(await send(intent, isForced));
       onClose();
     } catch (problem) {
       setError(problem);
       setIsAsking(false);
+    } finally {
+      onTried();
     }
   };
   const name = intent.kind === "promote" ? "Promote" : "Roll back";
   return (
     <Dialog title={intent.kind === "promote" ? "Promote this release?" : "Roll back?"} onClose={onClose}>
       <div class="stack">
-        <Consequences intent={intent} champion={champion} />
+        <Consequences intent={intent} />
         {mustForce && (
           <label class="check">
             <input type="checkbox" checked={isForced} onChange={(event) => setIsForced(event.currentTarget.checked)} />
@@ -46,9 +52,10 @@ export function ConfirmDialog({ intent, champion, onClose, onDone }: Props) {
           </label>
         )}
         {error !== null && <Failure error={error} />}
+        {isOld && !isAsking && <p class="warned" role="alert">Meanwhile {champion ?? "none"} has become champion. Close this, look, and decide again.</p>}
         <div class="row end">
           <button type="button" onClick={onClose}>Cancel</button>
-          <button type="button" class="primary" disabled={isAsking || (mustForce && !isForced)} onClick={() => void act()}>
+          <button type="button" class="primary" disabled={isAsking || isOld || (mustForce && !isForced)} onClick={() => void act()}>
             {isAsking ? "Verifying every byte…" : name}
           </button>
         </div>
@@ -57,12 +64,12 @@ export function ConfirmDialog({ intent, champion, onClose, onDone }: Props) {
   );
 }
 
-function Consequences({ intent, champion }: { intent: Intent; champion: string | null }) {
+function Consequences({ intent }: { intent: Intent }) {
   const goal = intent.kind === "promote" ? intent.release.id : intent.before;
   return (
     <>
       <dl class="swap">
-        <div><dt>Answers now</dt><dd>{champion ?? "none"}</dd></div>
+        <div><dt>Answers now</dt><dd>{intent.champion ?? "none"}</dd></div>
         <div><dt>Will answer</dt><dd>{goal ?? "the newest older release that passed the gate"}</dd></div>
       </dl>
       <p>
@@ -75,8 +82,8 @@ function Consequences({ intent, champion }: { intent: Intent; champion: string |
   );
 }
 
-function send(intent: Intent, champion: string | null, isForced: boolean): Promise<Promoted> {
-  const insteadOf = champion === null ? {} : { instead_of: champion };
+function send(intent: Intent, isForced: boolean): Promise<Promoted> {
+  const insteadOf = intent.champion === null ? {} : { instead_of: intent.champion };
   if (intent.kind === "roll-back") return ask<Promoted>("releases/rollback", insteadOf);
   return ask<Promoted>("releases/promote", { release_id: intent.release.id, ...(isForced ? { force: true } : {}), ...insteadOf });
 }

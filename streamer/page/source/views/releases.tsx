@@ -29,16 +29,16 @@ export function Releases() {
   if (shown === null) return answer.error === null ? <Loading what="the releases" lines={7} /> : <Failure error={answer.error} onRetry={answer.again} />;
   return (
     <div class="releases">
-      <Headline shown={shown} onRollBack={(before) => setIntent({ kind: "roll-back", before })} />
+      <Headline shown={shown} onRollBack={(before) => setIntent({ kind: "roll-back", before, champion: shown.champion })} />
       {answer.error !== null && <Failure error={answer.error} />}
       {shown.releases.length > 0 && (
         <>
           <LiveRates releases={shown.releases} />
-          <Table shown={shown} onPromote={(one) => setIntent({ kind: "promote", release: one })} />
+          <Table shown={shown} onPromote={(one) => setIntent({ kind: "promote", release: one, champion: shown.champion })} />
         </>
       )}
       <Refusals refusals={shown.refusals} />
-      {intent !== null && <ConfirmDialog intent={intent} champion={shown.champion} onClose={() => setIntent(null)} onDone={answer.again} />}
+      {intent !== null && <ConfirmDialog intent={intent} champion={shown.champion} onClose={() => setIntent(null)} onTried={answer.again} />}
     </div>
   );
 }
