@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.page.looking import Looker
 from tests.page.stream import NUM_BAD, LiveStream
@@ -31,6 +31,19 @@ def test_letters_are_counted_by_cause_and_a_bar_shows_its_own_alone(page: Page) 
     expect(page.locator(".letter-list b").first).to_have_text("missing field")
     bar.click()
     expect(page.locator(".letter-list b", has_text="not JSON")).not_to_have_count(0)
+
+
+def test_nothing_is_chosen_among_letters_of_another_cause(page: Page) -> None:
+    held: list[Route] = []
+    page.route(re.compile("cause="), lambda route: held.append(route))  # noqa: PLW0108  playwright wraps functions alone
+
+    page.get_by_role("button", name=re.compile("^missing field")).click()
+
+    expect(page.get_by_role("status", name="Loading dead letters")).to_be_visible()
+    expect(page.locator(".letter-list")).to_have_count(0)
+    expect(page.get_by_role("button", name=re.compile("^Choose all"))).to_have_count(0)
+    held[0].continue_()
+    expect(page.locator(".letter-list b").first).to_have_text("missing field")
 
 
 def test_older_letters_follow_the_newest(page: Page) -> None:

@@ -1,5 +1,5 @@
 /** The view of dead letters: how many by cause, the newest first, one shown whole; sent again or discarded. */
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { mayAct } from "../access";
 import { ask } from "../api";
 import type { LetterPlace, LetterSummary, Letters as Answer, LettersDone } from "../contract";
@@ -48,7 +48,8 @@ export function Letters() {
       <div class="letters-shelf">
         <Causes causes={shelf.first.value.causes} only={cause} onPick={(one) => { setCause(one); setChoice(NOTHING); }} />
         {refused.length > 0 && <Refused refused={refused} onClose={() => setRefused([])} />}
-        {shelf.letters.length === 0 ? <NoLetters cause={cause} /> : (
+        {!shelf.first.isCurrent && (shelf.first.error === null) && <Loading what="dead letters" lines={7} />}
+        {shelf.first.isCurrent && (shelf.letters.length === 0 ? <NoLetters cause={cause} /> : (
           <section aria-labelledby="letter-list">
             <header class="section bar">
               <h2 id="letter-list">{cause === null ? "Newest" : inWords(cause)}</h2>
@@ -58,9 +59,9 @@ export function Letters() {
             <LetterList letters={shelf.letters} open={open === null ? null : keyOf(open)} choice={chosen} onToggle={(letter) => setChoice(toggled(chosen, letter))} />
             <Further shelf={shelf} />
           </section>
-        )}
+        ))}
       </div>
-      {open !== null && <LetterPane place={open} onClose={() => go("letters")} onDeed={(what) => setDeed({ deed: what, choice: choiceOf([open]) })} />}
+      {open !== null && <LetterPane key={keyOf(open)} place={open} onClose={() => go("letters")} onDeed={(what) => setDeed({ deed: what, choice: choiceOf([open]) })} />}
       {deed !== null && <DeedDialog {...deed} onClose={() => setDeed(null)} onDone={done} />}
     </div>
   );
@@ -88,10 +89,15 @@ function useShelf(cause: string | null): Shelf {
   const pages = first.value === null ? [] : [first.value, ...further];
   const letters = pages.flatMap((page) => page.letters);
   const next = pages[pages.length - 1]?.next ?? null;
+  const begun = useRef(first.value);
+  begun.current = first.value;
   const showFurther = () => {
+    const beginning = first.value;
     setIsAsking(true);
     setError(null);
-    ask<Answer>(pathOf(cause, next)).then((page) => setFurther([...further, page]), setError).finally(() => setIsAsking(false));
+    ask<Answer>(pathOf(cause, next))
+      .then((page) => { if (begun.current === beginning) setFurther([...further, page]); }, setError)
+      .finally(() => setIsAsking(false));
   };
   const arrived = newest.value?.find((letter) => cause === null || letter.cause === cause);
   const isBehind = arrived !== undefined && letters[0] !== undefined && arrived.at > letters[0].at;
