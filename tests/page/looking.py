@@ -17,6 +17,7 @@ _AXE: Final = ROOT / "streamer" / "page" / "source" / "node_modules" / "axe-core
 _MOST_BYTES: Final = 200_000
 
 Scheme: TypeAlias = Literal["light", "dark"]
+Motion: TypeAlias = Literal["reduce", "no-preference"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Looker:
         width: int = 1440,
         height: int = 900,
         scheme: Scheme = "light",
+        motion: Motion = "reduce",
         expects_failures: bool = False,
     ) -> Page:
         """Open a page.
@@ -49,10 +51,11 @@ class Looker:
             width: of the window.
             height: of the window.
             scheme: what the system prefers.
+            motion: likewise.
             expects_failures: of requests, which Chromium writes to the console.
         """
         context = self.browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce"
+            viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion=motion
         )
         self.contexts.callback(context.close)
         context.set_default_timeout(DEADLINE_MS)

@@ -88,6 +88,17 @@ def test_the_map_is_loaded_once(look: Looker, stream: LiveStream) -> None:
     assert len([url for url in asked if url.endswith("/api/v1/map")]) == 1
 
 
+def test_the_map_is_left_for_another_view_and_comes_back(look: Looker, stream: LiveStream) -> None:
+    page = look.at(f"{stream.url()}/#/map", motion="no-preference")
+    page.locator(".map-stage").wait_for()
+    page.keyboard.press("a")
+    page.locator(".map-dock").wait_for()
+
+    for view, shown in (("now", ".strip canvas"), ("map", ".map-dock"), ("releases", ".release"), ("map", ".map-dock")):
+        page.evaluate("view => { location.hash = `#/${view}`; }", view)
+        page.locator(shown).first.wait_for()
+
+
 def test_a_track_that_is_found_is_flown_to_and_chosen(page: Page) -> None:
     page.keyboard.press("/")
     expect(page.get_by_role("combobox")).to_be_focused()

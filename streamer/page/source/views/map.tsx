@@ -183,7 +183,8 @@ function useStage(atlas: Atlas, rows: TrackRows, { pointed, selected, only, name
     };
   });
   useEffect(() => {
-    const boards = { element: element.current!, tracks: tracks.current!, ink: ink.current!, covered: () => coveredIn(element.current!) };
+    const shown = element.current!;
+    const boards = { element: shown, tracks: tracks.current!, ink: ink.current!, covered: () => coveredIn(shown) };
     const made = new Stage(boards, scene.peek(), {
       onPoint: (row) => { pointed.value = row; },
       onChoose: (row) => { selected.value = row; },
