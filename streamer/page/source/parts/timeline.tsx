@@ -70,7 +70,7 @@ function Background({ layout: { placed, runs, step, width }, current }: { layout
           {to - from + step > context.length * 6 && <text x={from - 4} y={BASE + 35}>{context}</text>}
         </g>
       ))}
-      {moments(placed).map(({ x, words }) => <text key={x} class="moment" x={x} y={BASE + 55}>{words}</text>)}
+      {moments(placed, width).map(({ x, words, anchor }) => <text key={x} class="moment" x={x} y={BASE + 55} text-anchor={anchor}>{words}</text>)}
     </svg>
   );
 }
@@ -85,15 +85,23 @@ function sessions(placed: readonly Placed[]): [Placed, Placed][] {
   return found;
 }
 
+interface Moment {
+  readonly x: number;
+  readonly words: string;
+  readonly anchor: "start" | "end";
+}
+
 /** When sessions began, where there is room for it. */
-function moments(placed: readonly Placed[]): { x: number; words: string }[] {
+function moments(placed: readonly Placed[], width: number): Moment[] {
   let free = 0;
-  return sessions(placed).flatMap(([{ x, play }]) => {
+  return sessions(placed).flatMap(([{ x, play }]): Moment[] => {
     if (x < free) return [];
     const isToday = new Date(play.played_at).toDateString() === new Date().toDateString();
     const words = isToday ? clock(play.played_at).slice(0, 5) : day(play.played_at).replace(/ \d{4},/, ",");
-    free = x + words.length * 6.4 + 12;
-    return [{ x: x - 4, words }];
+    const long = words.length * 6.4;
+    if (x + long > width) return x - long < free ? [] : [{ x: x + 4, words, anchor: "end" }];
+    free = x + long + 12;
+    return [{ x: x - 4, words, anchor: "start" }];
   });
 }
 
