@@ -91,6 +91,14 @@ def test_reasons_are_asked_for_only_while_a_row_is_open(page: Page) -> None:
     assert [json.loads(one.post_data or "")["reasons"] for one in followed] == [True, False]
 
 
+def test_a_play_that_is_forgotten_is_no_longer_imagined_away(page: Page) -> None:
+    page.locator(".play").nth(1).click()
+    expect(page.locator(".what-if")).to_contain_text("without 1 play")
+
+    expect(page.locator(".what-if")).not_to_contain_text("without", timeout=WAIT_MS)
+    expect(page.locator(".comparison")).to_have_count(0)
+
+
 def test_the_focus_goes_with_the_track_that_it_is_on(page: Page) -> None:
     page.locator(".ranking.long-term .rank-row").nth(3).focus()
 

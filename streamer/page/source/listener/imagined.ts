@@ -1,5 +1,5 @@
 /** What if: plays that are added or removed in the browser, and the lists that the worker computes on a copy. */
-import { useSignal, useSignalEffect } from "@preact/signals";
+import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import type { ReadonlySignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { ask } from "../api";
@@ -9,7 +9,7 @@ import { Asking } from "./asking";
 export interface Imagined {
   /** Ids of tracks, in the order in which they would come after the latest play. */
   added: ReadonlySignal<readonly string[]>;
-  /** Numbers of remembered plays. */
+  /** Numbers of plays, as long as they are remembered. */
   removed: ReadonlySignal<ReadonlySet<number>>;
   answer: ReadonlySignal<WhatIf | null>;
   error: ReadonlySignal<unknown>;
@@ -24,7 +24,11 @@ export interface Imagined {
 /** Keep what is imagined of a listener; it is asked again when they play. */
 export function useImagined(view: ReadonlySignal<ListenerView | null>): Imagined {
   const added = useSignal<readonly string[]>([]);
-  const removed = useSignal<ReadonlySet<number>>(new Set<number>());
+  const picked = useSignal<ReadonlySet<number>>(new Set<number>());
+  const removed = useComputed<ReadonlySet<number>>(() => {
+    const remembered = new Set(view.value?.plays.map(({ number }) => number));
+    return new Set([...picked.value].filter((number) => remembered.has(number)));
+  });
   const answer = useSignal<WhatIf | null>(null);
   const error = useSignal<unknown>(null);
   const tookMs = useSignal<number | null>(null);
@@ -33,15 +37,13 @@ export function useImagined(view: ReadonlySignal<ListenerView | null>): Imagined
 
   useSignalEffect(() => {
     const user = view.value?.user_id;
-    const remembered = new Set(view.value?.plays.map(({ number }) => number));
-    const gone = [...removed.value].filter((number) => remembered.has(number));
-    if (!user || (!gone.length && !added.value.length)) {
+    if (!user || (!removed.value.size && !added.value.length)) {
       asking.end();
       answer.value = null;
       error.value = null;
       return;
     }
-    asking.ask({ user_id: user, added: added.value.map((track_id) => ({ track_id })), removed: gone });
+    asking.ask({ user_id: user, added: added.value.map((track_id) => ({ track_id })), removed: [...removed.value] });
   });
 
   async function imagine(body: object, stop: AbortSignal): Promise<void> {
@@ -65,8 +67,8 @@ export function useImagined(view: ReadonlySignal<ListenerView | null>): Imagined
       if (view.value?.release === null) return; // there are no lists yet
       const rest = new Set(removed.value);
       if (!rest.delete(number)) rest.add(number);
-      removed.value = rest;
+      picked.value = rest;
     },
-    end: () => { added.value = []; removed.value = new Set(); },
+    end: () => { added.value = []; picked.value = new Set(); },
   }), []);
 }
