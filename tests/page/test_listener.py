@@ -91,6 +91,14 @@ def test_reasons_are_asked_for_only_while_a_row_is_open(page: Page) -> None:
     assert [json.loads(one.post_data or "")["reasons"] for one in followed] == [True, False]
 
 
+def test_a_row_whose_track_leaves_the_list_is_closed_and_it_is_said(page: Page) -> None:
+    page.locator(".ranking.short-term .rank-row").last.click()
+
+    expect(page.locator(".lists header [role=status]").first).to_contain_text("has left the list", timeout=WAIT_MS)
+    expect(page.locator(".why")).to_have_count(0)
+    expect(page.locator(".rank-row[aria-expanded=true]")).to_have_count(0)
+
+
 def test_a_play_that_is_forgotten_is_no_longer_imagined_away(page: Page) -> None:
     page.locator(".play").nth(1).click()
     expect(page.locator(".what-if")).to_contain_text("without 1 play")

@@ -1,4 +1,5 @@
 /** The view of a listener: their plays, both lists and why, as they play; and what if. */
+import type { ComponentChildren } from "preact";
 import { type Signal, useComputed, useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { QueryError } from "../api";
@@ -129,11 +130,12 @@ function Lists({ view, imagined, opened }: { view: ListenerView; imagined: Imagi
       <div class="lists">
         {(answer?.after ?? view.lists).map((list, place) => (
           <section key={list.horizon} aria-labelledby={list.horizon}>
-            <header class="section">
-              <h2 id={list.horizon}><i class={`horizon ${list.horizon}`} aria-hidden="true" />{list.horizon === "short-term" ? "Short-term" : "Long-term"}</h2>
-              <span class="note">{answer ? "as it is, and as it would be" : `what they may play ${HORIZON_WORDS[list.horizon]}`}</span>
-            </header>
-            {answer ? <Compared horizon={list.horizon} before={answer.before} after={answer.after} /> : <Ranked list={list} frames={place + 1} opened={opened} />}
+            {answer ? (
+              <>
+                <Heading horizon={list.horizon}>as it is, and as it would be</Heading>
+                <Compared horizon={list.horizon} before={answer.before} after={answer.after} />
+              </>
+            ) : <Ranked list={list} frames={place + 1} opened={opened} />}
           </section>
         ))}
       </div>
@@ -141,14 +143,38 @@ function Lists({ view, imagined, opened }: { view: ListenerView; imagined: Imagi
   );
 }
 
+function Heading({ horizon, children }: { horizon: ShownList["horizon"]; children: ComponentChildren }) {
+  return (
+    <header class="section">
+      <h2 id={horizon}><i class={`horizon ${horizon}`} aria-hidden="true" />{horizon === "short-term" ? "Short-term" : "Long-term"}</h2>
+      <span class="note" role="status">{children}</span>
+    </header>
+  );
+}
+
+/** A list; a row whose track leaves it is closed, and it is said so until another one is opened. */
 function Ranked({ list, frames, opened }: { list: ShownList; frames: number; opened: Signal<Opened> }) {
   const shown = useLater(list, frames);
   const track = opened.value[shown.horizon] ?? null;
+  const [left, setLeft] = useState<string | null>(null);
   const open = (next: string | null) => {
     const { [shown.horizon]: _, ...others } = opened.value;
     opened.value = next === null ? others : { ...others, [shown.horizon]: next };
+    setLeft(null);
   };
-  return useMemo(() => <Ranking list={shown} opened={track} onOpen={open} />, [shown, track]);
+  useEffect(() => {
+    if (track === null || shown.tracks.some(({ track_id }) => track_id === track)) return;
+    open(null);
+    setLeft(track);
+  }, [shown, track]);
+  return useMemo(() => (
+    <>
+      <Heading horizon={shown.horizon}>
+        {left === null ? `what they may play ${HORIZON_WORDS[shown.horizon]}` : <><TrackName id={left} /> has left the list</>}
+      </Heading>
+      <Ranking list={shown} opened={track} onOpen={open} />
+    </>
+  ), [shown, track, left]);
 }
 
 function Compared({ horizon, before, after }: { horizon: string; before: readonly ShownList[]; after: readonly ShownList[] }) {
