@@ -41,7 +41,9 @@ def render(picture: Picture) -> RenderableType:
     if picture.live is None:
         layout["rest"].update(Align.center(_start(picture), vertical="middle"))
         return layout
-    layout["rest"].split_column(Layout(name="figures", size=9), Layout(_listener(picture.live.spotlight)))
+    layout["rest"].split_column(
+        Layout(name="figures", size=9), Layout(_listener(picture.live.spotlight, picture.played_at_ms))
+    )
     layout["figures"].split_row(
         Layout(_stream(picture.live), ratio=28),
         Layout(_quality(picture.live.scores), ratio=38),
@@ -78,12 +80,11 @@ def _figures(live: Live) -> str:
 
 def _title(picture: Picture) -> Table:
     title = Table.grid(expand=True)
-    title.add_column()
+    title.add_column(no_wrap=True, overflow="ellipsis")
     title.add_column(justify="right")
-    played_at = "" if picture.played_at_ms is None else f"{_date(picture.played_at_ms)} in the listeners' time   "
     news = Text(picture.notices[-1].text, _NEWS) if picture.notices else Text(_status(picture), _QUIET)
     left = Text.assemble((" Refrain", f"bold {_ACCENT}"), ("  ", ""), news)
-    title.add_row(left, Text.assemble((played_at, _QUIET), (_clock(picture.elapsed_s), "bold"), " "))
+    title.add_row(left, Text.assemble((_clock(picture.elapsed_s), "bold"), " "))
     return title
 
 
@@ -158,7 +159,7 @@ def _release(live: Live, trainer: str) -> Panel:
     return _panel(f"release {release.number}", Group(name, _facts(rows), words))
 
 
-def _listener(spotlight: Spotlight) -> Panel:
+def _listener(spotlight: Spotlight, played_at_ms: int | None) -> Panel:
     columns = Table.grid(expand=True, padding=(0, 1))
     for _ in range(3):
         columns.add_column(ratio=1)
@@ -167,7 +168,8 @@ def _listener(spotlight: Spotlight) -> Panel:
         _column("next, short-term", _numbered(spotlight.short_term)),
         _column("to discover, long-term", _numbered(spotlight.long_term)),
     )
-    panel = _panel(spotlight.user_id, columns)
+    time = "" if played_at_ms is None else f", {_date(played_at_ms)} in the listeners' time"
+    panel = _panel(f"{spotlight.user_id}{time}", columns)
     panel.subtitle = Text("● genre   #3 third in the previous list   12·4 album and track", style=_QUIET)
     panel.subtitle_align = "right"
     return panel

@@ -111,6 +111,20 @@ def test_what_ends_the_demo_follows_its_status() -> None:
     assert render_figures(picture).endswith("; ends in 12 s")
 
 
+@pytest.mark.parametrize(
+    "status",
+    [
+        "live at http://127.0.0.1:28315, Kafka at 127.0.0.1:27010, ends in 1500 s",
+        "open http://127.0.0.1:28315 to see plays arrive; lists follow with the first release",
+        "worker-0 was killed by signal 9 (SIGKILL); starting it again",
+    ],
+)
+def test_there_is_room_for_the_longest_status(status: str) -> None:
+    title, *_ = text_of(dataclasses.replace(PLAYING, status=status))
+
+    assert status in title
+
+
 def test_news_takes_the_place_of_the_status() -> None:
     notices = [Notice(120.0, "worker-0 was killed"), Notice(121.0, "worker-1 was killed")]
 
