@@ -26,7 +26,7 @@ from streamer.wire.views import (
     ShownTrack,
     Why,
 )
-from streamer.worker.reason_words import words_of
+from streamer.worker.reason_words import Tracks, words_of
 from streamer.worker.what_if import Answered, Ranking
 
 
@@ -50,11 +50,12 @@ def show_explained(ranking: Ranking, answered: Answered | None) -> Lists:
     rows = [ranked.rows[0] for ranked in answered.ranked]
     reasons = explain(recommender, answered.step_input, rows, heard_masked=ranking.heard_masked)
     names = _names_in(itertools.chain.from_iterable(reasons), catalogue)
+    tracks = Tracks(names.__getitem__, len(catalogue.track_ids))
     return tuple(
         ShownList(
             shown.horizon,
             tuple(
-                ShownTrack(track.track_id, track.score, _why(reason, names))
+                ShownTrack(track.track_id, track.score, _why(reason, tracks))
                 for track, reason in zip(shown.tracks, of_list, strict=True)
             ),
         )
@@ -111,13 +112,13 @@ def show_lineage(states: States, partition: int, state_bytes: int, release: tupl
     )
 
 
-def _why(reason: Reason, names: Mapping[int, str]) -> Why:
+def _why(reason: Reason, tracks: Tracks) -> Why:
     ring, second_stage = reason.ring, reason.second_stage
     return Why(
-        words_of(reason, names.__getitem__),
+        words_of(reason, tracks),
         reason.cosine,
         ShownRing(ring.plays_ago, ring.total, ring.recency, ring.times, ring.bigram) if ring else None,
-        tuple(ShownBecause(names[each.row], each.plays_ago, each.loss) for each in reason.because),
+        tuple(ShownBecause(tracks.name(each.row), each.plays_ago, each.loss) for each in reason.because),
         _show_counted(reason.counted) if reason.counted else None,
         ShownSecondStage(second_stage.logit, second_stage.mean, second_stage.contributions) if second_stage else None,
     )
