@@ -32,6 +32,7 @@ Code: TypeAlias = Literal[
     "forbidden",
     "not_found",
     "no_map",
+    "method_not_allowed",
     "conflict",
     "no_release",
     "too_large",

@@ -51,7 +51,7 @@ class Asker:
     async def ask(self, method: str, path: str, headers: Mapping[str, str] | None = None, **request: Any) -> Answer:
         async with self.session.request(method, self.url + path, headers=headers, **request) as response:
             body = await response.read()
-            is_json = response.content_type == "application/json"
+            is_json = bool(body) and response.content_type == "application/json"
             return Answer(response.status, response.headers, body, await response.json() if is_json else None)
 
     def counted(self, route: str, status: int) -> float | None:

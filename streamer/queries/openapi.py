@@ -19,7 +19,8 @@ Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | Non
 _REF: Final = "#/components/schemas/{name}"
 _ABOUT: Final = (
     "What a worker of Refrain says of listeners, of itself and of the releases. Without tokens, only requests from the "
-    "same machine to a loopback address are answered; see docs/http.md."
+    "same machine to a loopback address are answered; see docs/http.md. What is asked by GET, but for events, takes "
+    "HEAD too; any other method is refused with 405 and `Allow`."
 )
 
 

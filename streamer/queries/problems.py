@@ -25,6 +25,7 @@ STATUSES: Final[Mapping[Code, int]] = {
     "forbidden": 403,
     "not_found": 404,
     "no_map": 404,
+    "method_not_allowed": 405,
     "conflict": 409,
     "no_release": 409,
     "too_large": 413,

@@ -83,3 +83,8 @@ class Route:
     answers: Any = None
     media: str = JSON
     events: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """What it is asked by: GET also as HEAD, for what has an end."""
+        return ("GET", "HEAD") if self.method == "GET" and self.media != EVENTS else (self.method,)

@@ -59,8 +59,15 @@ class Queries:
     def extend(self, app: web.Application) -> None:
         """Add the routes of questions and page to a web server."""
         app.on_response_prepare.append(_secure)
+        by_path: dict[str, list[Route]] = {}
         for route in self.routes:
-            app.router.add_route(route.method, route.path, functools.partial(self._handle, route))
+            by_path.setdefault(route.path, []).append(route)
+        for path, routes in by_path.items():
+            for route in routes:
+                for method in route.methods:
+                    app.router.add_route(method, path, functools.partial(self._handle, route))
+            methods = tuple(method for route in routes for method in route.methods)
+            app.router.add_route("*", path, functools.partial(self._refuse_method, methods))
         app.router.add_route("*", "/api/{rest:.*}", self._refuse)
         app.router.add_get("/", self.assets.index)
         app.router.add_get("/assets/{name}", self.assets.asset)
@@ -90,11 +97,16 @@ class Queries:
             return answer
         return _json(answer)
 
-    async def _refuse(self, request: web.Request) -> web.Response:
-        self.metrics.count("other", STATUSES["not_found"], None)
-        methods = [route.method for route in self.routes if route.path == request.path]
-        remedy = f"ask it by {' or '.join(methods)}" if methods else "/api/v1/openapi.json lists all"
-        return _refusal(Problem("not_found", f"there is no such question by {request.method}; {remedy}"))
+    async def _refuse_method(self, methods: Sequence[str], request: web.Request) -> web.Response:
+        message = f"this is not asked by {request.method}; ask it by {' or '.join(methods)}"
+        return self._refuse_all(Problem("method_not_allowed", message), {"Allow": ", ".join(methods)})
+
+    async def _refuse(self, _: web.Request) -> web.Response:
+        return self._refuse_all(Problem("not_found", "there is no such question; /api/v1/openapi.json lists all"))
+
+    def _refuse_all(self, problem: Problem, headers: Mapping[str, str] | None = None) -> web.Response:
+        self.metrics.count("other", STATUSES[problem.code], None)
+        return _refusal(problem, headers)
 
 
 async def _call(route: Route, asked: Asked[msgspec.Struct]) -> object:
@@ -140,8 +152,8 @@ def _json(answer: object, status: int = 200, headers: Mapping[str, str] | None =
     )
 
 
-def _refusal(problem: Problem) -> web.Response:
-    return _json(Failure(problem), STATUSES[problem.code], HEADERS.get(problem.code))
+def _refusal(problem: Problem, headers: Mapping[str, str] | None = None) -> web.Response:
+    return _json(Failure(problem), STATUSES[problem.code], headers or HEADERS.get(problem.code))
 
 
 async def _secure(_: web.BaseRequest, response: web.StreamResponse) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 from typing import Any, Final, Literal
 
 import msgspec
@@ -18,7 +19,7 @@ from streamer.errors import (
     RefrainError,
     StoreError,
 )
-from streamer.queries.routes import Answer, Asked, Right, Route
+from streamer.queries.routes import EVENTS, Answer, Asked, Right, Route
 from streamer.runtime.web import MAX_BODY_BYTES
 from tests.asking import asking
 from tests.until import until
@@ -127,12 +128,53 @@ async def test_an_unforeseen_error_is_logged_by_its_place_and_names_nobody(caplo
 
 async def test_what_is_not_in_the_table_is_not_found() -> None:
     async with asking([route()]) as asker:
-        for method, path in (("POST", "/api/v1/other/u"), ("GET", PATH), ("DELETE", PATH), ("GET", "/api/")):
+        for method, path in (
+            ("POST", "/api/v1/other/u"),
+            ("GET", f"{PATH}/u"),
+            ("DELETE", "/api/v1/"),
+            ("GET", "/api/"),
+        ):
             answer = await asker.ask(method, path)
 
             assert (answer.status, answer.code) == (404, "not_found")
-            assert ("ask it by POST" in answer.body.decode()) == (path == PATH)
         assert asker.counted("other", 404) == 4
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", PATH, "POST"),
+        ("HEAD", PATH, "POST"),
+        ("DELETE", PATH, "POST"),
+        ("POST", "/api/v1/picks/u", "GET, HEAD"),
+        ("OPTIONS", "/api/v1/picks/u", "GET, HEAD"),
+        ("HEAD", "/api/v1/picking", "GET"),
+        ("PUT", "/api/v1/both", "GET, HEAD, POST"),
+    ],
+)
+async def test_a_wrong_method_is_refused_with_those_that_are_right(method: str, path: str, allowed: str) -> None:
+    both = [route(method="GET", path="/api/v1/both"), route(path="/api/v1/both")]
+    events = replace(route(method="GET", path="/api/v1/picking"), media=EVENTS)
+    async with asking(
+        [both[0], route(), route(method="GET", path="/api/v1/picks/{user_id}"), events, both[1]]
+    ) as asker:
+        answer = await asker.ask(method, path)
+
+        assert (answer.status, answer.headers["Allow"]) == (405, allowed)
+        assert asker.counted("other", 405) == 1
+        if method != "HEAD":
+            message = f"this is not asked by {method}; ask it by {allowed.replace(', ', ' or ')}"
+            assert (answer.code, answer.json["error"]["message"]) == ("method_not_allowed", message)
+
+
+async def test_head_is_answered_as_get_without_the_body() -> None:
+    async with asking([route(method="GET", path="/api/v1/picks/{user_id}")]) as asker:
+        for path, status in (("/api/v1/picks/u", 200), ("/api/v1/picks/u?limit=x", 400)):
+            got, asked = await asker.ask("GET", path), await asker.ask("HEAD", path)
+
+            assert (asked.status, asked.body) == (got.status, b"") == (status, b"")
+            for name in ("Content-Type", "Content-Length", "Cache-Control"):
+                assert asked.headers[name] == got.headers[name]
 
 
 async def test_who_leaves_ends_a_look_and_not_an_act() -> None:
