@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,13 @@ from streamer.wire.views_access import Failure, Problem
 
 #: Seconds that a body has to arrive.
 _MAX_READ_S: Final = 10.0
+
+_SEE: Final = "; see /api/v1/openapi.json"
+
+#: What a backslash of JSON begins: a surrogate pair, one half of one, or something else.
+_ESCAPES: Final = re.compile(
+    rb"\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|(?P<lone>u[dD][89a-fA-F][\da-fA-F]{2})|.)", re.DOTALL
+)
 
 #: The page runs its own scripts alone, and no other site may frame, read or embed what a worker answers.
 _SECURE: Final = {
@@ -128,9 +136,30 @@ async def _read(route: Route, request: web.Request) -> Asked[msgspec.Struct]:
         if request.content_type != JSON:
             raise QueryError("bad_request", f"the body must be {JSON}; send it with that Content-Type")
         body = await _body(request)
-        return Asked(msgspec.json.decode(body, type=route.question), request, body)
+        return Asked(_decode(body, route.question), request, body)
     except (msgspec.MsgspecError, UnicodeError) as exc:
-        raise QueryError("bad_request", f"{exc}; see /api/v1/openapi.json") from exc
+        raise QueryError("bad_request", f"{exc}{_SEE}") from exc
+
+
+def _decode(body: bytes, question: type[msgspec.Struct]) -> msgspec.Struct:
+    """Decode a body, and say in words what msgspec calls truncated.
+
+    Raises:
+        QueryError: it is empty, or not Unicode.
+        MsgspecError: it is not the question.
+    """
+    if not body.strip():
+        raise QueryError("bad_request", f"the body is empty; send an object of JSON, `{{}}` at least{_SEE}")
+    try:
+        return msgspec.json.decode(body, type=question)
+    except UnicodeDecodeError as exc:
+        raise QueryError("bad_request", f"the body is not valid Unicode; send it as UTF-8{_SEE}") from exc
+    except msgspec.DecodeError as exc:
+        if any(each["lone"] for each in _ESCAPES.finditer(body)):
+            raise QueryError(
+                "bad_request", f"the body is not valid Unicode: half of a surrogate pair is without the other{_SEE}"
+            ) from exc
+        raise
 
 
 async def _body(request: web.Request) -> bytes:

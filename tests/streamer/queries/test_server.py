@@ -87,6 +87,30 @@ async def test_a_question_that_is_none_is_refused(request_of: dict[str, Any], st
 
 
 @pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", "the body is empty; send an object of JSON, `{}` at least"),
+        (b" \n", "the body is empty; send an object of JSON, `{}` at least"),
+        (rb'{"user_id": "\ud800"}', "the body is not valid Unicode: half of a surrogate pair is without the other"),
+        (rb'{"user_id": "\uDC00 and more"}',
+         "the body is not valid Unicode: half of a surrogate pair is without the other"),
+        (rb'{"user_id": "\ud83d\ude00\ud83d"}',
+         "the body is not valid Unicode: half of a surrogate pair is without the other"),
+        (b'{"user_id": "\xed\xa0\x80"}', "the body is not valid Unicode; send it as UTF-8"),
+        (b"{", "Input data was truncated"),
+        (rb'{"user_id": "\ud83d\ude00"', "Input data was truncated"),
+        (rb'{"user_id": "\\ud83d"', "Input data was truncated"),
+    ],
+)  # fmt: skip
+async def test_what_is_wrong_with_a_body_is_said_in_words(body: bytes, message: str) -> None:
+    async with asking([route()]) as asker:
+        answer = await asker.ask("POST", PATH, {"Content-Type": "application/json"}, data=body)
+
+        assert (answer.status, answer.code) == (400, "bad_request")
+        assert answer.json["error"]["message"] == f"{message}; see /api/v1/openapi.json"
+
+
+@pytest.mark.parametrize(
     ("error", "is_settled", "status", "code"),
     [
         (BusyError("8 questions wait"), True, 429, "busy"),
