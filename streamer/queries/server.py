@@ -130,15 +130,28 @@ async def _read(route: Route, request: web.Request) -> Asked[msgspec.Struct]:
     """
     try:
         if route.method == "GET":
-            return Asked(
-                msgspec.convert({**request.query, **request.match_info}, route.question, strict=False), request
-            )
+            return Asked(msgspec.convert(_parameters(request), route.question, strict=False), request)
         if request.content_type != JSON:
             raise QueryError("bad_request", f"the body must be {JSON}; send it with that Content-Type")
         body = await _body(request)
         return Asked(_decode(body, route.question), request, body)
     except (msgspec.MsgspecError, UnicodeError) as exc:
         raise QueryError("bad_request", f"{exc}{_SEE}") from exc
+
+
+def _parameters(request: web.Request) -> dict[str, str]:
+    """Return the query and the variables of the path.
+
+    Raises:
+        QueryError: one is given twice.
+    """
+    given = [*request.query.items(), *request.match_info.items()]
+    parameters = dict(given)
+    if len(parameters) < len(given):
+        names = [name for name, _ in given]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise QueryError("bad_request", f"`{twice}` is given more than once; give it once{_SEE}")
+    return parameters
 
 
 def _decode(body: bytes, question: type[msgspec.Struct]) -> msgspec.Struct:

@@ -111,6 +111,18 @@ async def test_what_is_wrong_with_a_body_is_said_in_words(body: bytes, message: 
 
 
 @pytest.mark.parametrize(
+    ("query", "name"), [("limit=3&limit=4", "limit"), ("limit=3&limit=3", "limit"), ("user_id=v", "user_id")]
+)
+async def test_a_parameter_that_is_given_twice_is_refused(query: str, name: str) -> None:
+    async with asking([route(method="GET", path="/api/v1/picks/{user_id}")]) as asker:
+        answer = await asker.ask("GET", f"/api/v1/picks/u?{query}")
+
+        assert (answer.status, answer.code) == (400, "bad_request")
+        message = f"`{name}` is given more than once; give it once; see /api/v1/openapi.json"
+        assert answer.json["error"]["message"] == message
+
+
+@pytest.mark.parametrize(
     ("error", "is_settled", "status", "code"),
     [
         (BusyError("8 questions wait"), True, 429, "busy"),
