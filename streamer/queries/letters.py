@@ -43,7 +43,8 @@ _RESTS: Final = Rests(num_records=20, pause_s=0.0005)
 
 _ACT_S: Final = 30.0
 
-_GONE: Final = "no dead letter is there; it was discarded, superseded, or its listener forgotten"
+_NOT_THERE: Final = "no dead letter is there"
+_GONE: Final = f"{_NOT_THERE}; it was discarded, superseded, or its listener forgotten"
 
 _CODES: Final[Mapping[type[RefrainError], Code]] = {TooFarBackError: "conflict"}
 
@@ -98,13 +99,9 @@ class LetterQueries:
 
         async def show() -> LetterView:
             num_partitions = await count_partitions(desk.connection, desk.dead_letter_topic)
-            if place.partition >= num_partitions:  # nothing need be read to know that
-                partitions = plural(num_partitions, "partition")
-                raise QueryError(
-                    "not_found", f"{place}: no dead letter is there; the topic has {partitions}, from 0 on"
-                )
-            if (letter := await find_letter(desk, place)) is None:
-                raise QueryError("not_found", f"{place}: {_GONE}")
+            can_be = place.partition < num_partitions  # else nothing need be read
+            if not can_be or (letter := await find_letter(desk, place)) is None:
+                raise QueryError("not_found", f"{place}: {_why_missing(place, num_partitions)}")
             dispatch = await create_dispatch(desk, Choice(places=[place]))
             dispatch.admits(letter)
             return show_letter(letter, dispatch.reasons.get(place))
@@ -117,8 +114,9 @@ class LetterQueries:
         desk = self._desk_for(choice.places)
 
         async def send() -> LettersDone:
+            num_partitions = await count_partitions(desk.connection, desk.dead_letter_topic)
             dispatch = await send_again(desk, choice)
-            return _done(dispatch.num_sent, dispatch)
+            return _done(dispatch.num_sent, dispatch, num_partitions)
 
         return await self._act("send-again", choice, asked, self.rights.send, send)
 
@@ -134,8 +132,9 @@ class LetterQueries:
                     "conflict",
                     f"{plural(num, 'letter')} would be discarded for ever; ask again with `confirm`: true to do that",
                 )
+            num_partitions = await count_partitions(desk.connection, desk.dead_letter_topic)
             disposal = await discard_letters(desk, choice)
-            return _done(disposal.num_discarded, disposal)
+            return _done(disposal.num_discarded, disposal, num_partitions)
 
         return await self._act("discard", choice, asked, self.rights.discard, discard)
 
@@ -168,11 +167,18 @@ def _choice(letters: Sequence[LetterPlace]) -> Choice:
     return Choice(places=tuple(dict.fromkeys(RecordId(each.partition, each.offset) for each in letters)))
 
 
-def _done(num: int, selection: Selection) -> LettersDone:
+def _done(num: int, selection: Selection, num_partitions: int) -> LettersDone:
     """Say what was done with letters that were named, and why nothing was done with the others."""
-    reasons = {**selection.reasons, **dict.fromkeys(selection.missing, _GONE)}
+    missing = {place: _why_missing(place, num_partitions) for place in selection.missing}
+    reasons = {**selection.reasons, **missing}
     refused = (RefusedLetter(*place, reason) for place, reason in sorted(reasons.items()))
     return LettersDone(num, tuple(refused))
+
+
+def _why_missing(place: RecordId, num_partitions: int) -> str:
+    if place.partition < num_partitions:
+        return _GONE
+    return f"{_NOT_THERE}; the topic has {plural(num_partitions, 'partition')}, from 0 on"
 
 
 def _say(done: LettersDone) -> str:

@@ -141,6 +141,22 @@ async def test_letters_are_sent_again_once_and_the_log_says_who_asked(
     assert lines == [f"act {of} outcome=1 done, 2 refused", f"act {of} outcome=0 done, 3 refused"]
 
 
+@pytest.mark.parametrize("act", ["send-again", "discard"])
+async def test_an_act_says_of_a_letter_that_does_not_exist_what_a_look_says(
+    office: Office, asker: Asker, act: str
+) -> None:
+    await office.refuse(b"u", b"{", cause=Cause.NOT_JSON)
+    places = [RecordId(0, 9), RecordId(3, 0), RecordId(2147483647, 0)]
+
+    looks = [await asker.ask("GET", f"{PATH}/{place.partition}/{place.offset}") for place in places]
+    confirmed = {} if act == "send-again" else {"confirm": True}
+    done = (await asker.ask("POST", f"{PATH}/{act}", json=named(*places) | confirmed)).json
+
+    refused = [f"{each['partition']}:{each['offset']}: {each['reason']}" for each in done["refused"]]
+    assert (done["done"], refused) == (0, [look.json["error"]["message"] for look in looks])
+    assert refused[1] == "3:0: no dead letter is there; the topic has 3 partitions, from 0 on"
+
+
 async def test_letters_are_discarded_once_that_is_confirmed(office: Office, asker: Asker) -> None:
     places = [await office.refuse(b"u", b"{", cause=Cause.NOT_JSON, partition=number) for number in range(2)]
 
