@@ -43,10 +43,10 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 
 @contextmanager
 def running(program: str, log: Path) -> Iterator[ChildProcess]:
-    """Run a Python program as a child until it has written something."""
+    """Run a Python program as a child, from its first line on."""
     child = ChildProcess([sys.executable, "-c", program], log)
     try:
-        wait_until(lambda: bool(child.read_output()))
+        wait_until(lambda: child.read_output().endswith(b"\n"))
         yield child
     finally:
         child.kill()
