@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import aiohttp
 import pytest
@@ -48,13 +49,39 @@ class Workers:
             assert response.status == 200
             yield events_of(response)
 
-    async def play(self, user: str, partition: int) -> None:
+    @asynccontextmanager
+    async def following_all(self, name: str) -> AsyncIterator[AsyncIterator[tuple[str, Any]]]:
+        """Follow what changes in the stream, once it is known what there is."""
+        async with self.session.get(f"{self.cluster.url(name)}/api/v1/events") as response:
+            assert response.status == 200
+            events = events_of(response)
+            while (await anext(events))[0] != "figures":
+                pass
+            yield events
+
+    async def play(self, user: str, partition: int, number: int = 1) -> None:
         """Let a listener play t9."""
+        await self.send(play_value(user, "t9", NOON_MS + number), user, partition)
+
+    async def send(self, value: bytes, user: str, partition: int) -> None:
         settings = self.cluster.settings
-        producer = AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap_servers)
-        async with producer:
-            value = play_value(user, "t9", NOON_MS + 1)
+        async with AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap_servers) as producer:
             await producer.send_and_wait(settings.plays_topic, value, user.encode(), partition=partition)
+
+    async def until_played(self, name: str, user: str, num_plays: int) -> None:
+        """Wait until a worker knows so many plays of a listener."""
+
+        async def is_known() -> bool:
+            status, view = await self.ask(name, "listener", {"user_id": user})
+            return status == 200 and len(view["plays"]) == num_plays
+
+        await until_awaited(is_known, f"{num_plays} plays of {user} are answered")
+
+    async def judged(self, name: str) -> tuple[int, int]:
+        """Ask how many listeners' plays judged the champion's lists at all workers, and how many plays."""
+        _, shown = await self.ask(name, "releases")
+        (live,) = [each["live"] for each in shown["releases"] if each["is_champion"]]
+        return (live["listeners"], live["plays"]) if live else (0, 0)
 
     async def stable(self, num_workers: int) -> Sequence[Any]:
         """Wait until so many workers share the partitions, and return them."""
@@ -157,6 +184,48 @@ async def test_any_worker_answers_for_all_and_says_so_while_one_is_lost(workers:
     left = await workers.stable(2)
     assert {each["identity"] for each in left} == set(names) - {lost["identity"]}
     assert all(each["is_reachable"] and each["release"] == view["release"] for each in left)
+
+
+@pytest.mark.kafka
+@pytest.mark.long
+async def test_letters_and_live_hits_of_all_workers_reach_whoever_asks_any(workers: Workers) -> None:
+    names = [each["identity"] for each in await workers.stable(3)][:2]
+    before = [await workers.judged(name) for name in names]
+    async with workers.following_all(names[0]) as one, workers.following_all(names[1]) as other:
+        for partition in range(NUM_PARTITIONS):
+            await workers.send(b"{", "u", partition)
+            user = sampled_in(partition)
+            for number in range(3):  # each gets a list, which the next one judges
+                await workers.play(user, partition, number)
+                await workers.until_played(names[0], user, number + 1)
+        told = [await letters_of(events) for events in (one, other)]
+
+    assert told == [[(partition, "not-json") for partition in range(NUM_PARTITIONS)]] * 2
+    added = NUM_PARTITIONS, 2 * NUM_PARTITIONS
+    expected = [(listeners + added[0], plays + added[1]) for listeners, plays in before]
+    assert expected[0] == expected[1]
+
+    async def is_judged() -> bool:
+        return [await workers.judged(name) for name in names] == expected
+
+    await until_awaited(is_judged, f"both count {expected[0]} listeners and plays")
+
+
+def sampled_in(partition: int) -> str:
+    """Name a listener of a partition whose plays judge lists."""
+    partition_of = next(iter(PARTITIONERS.values()))
+    users = (b"s%d" % number for number in range(10_000))
+    sampled = (user for user in users if crc32(user, partition) % 16 == 0)
+    return next(user for user in sampled if partition_of(user, NUM_PARTITIONS) == partition).decode()
+
+
+async def letters_of(events: AsyncIterator[tuple[str, Any]]) -> list[tuple[int, str]]:
+    """Return partition and cause of as many letters as there are partitions, once they are told."""
+    letters = list[tuple[int, str]]()
+    while len(letters) < NUM_PARTITIONS:
+        name, told = await anext(events)
+        letters += [(told["source"]["partition"], told["cause"])] if name == "letter" else []
+    return sorted(letters)
 
 
 async def until_found_again(workers: Workers, user: str, before: Any) -> list[str]:
