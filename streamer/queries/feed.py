@@ -83,7 +83,8 @@ class Feed:
                 roster = await self._lookout.look()
             known["workers"], said = event("workers", roster.workers), dict(roster.said)
         if figures := {identity: its.figures for identity, its in said.items() if its.figures}:
-            known["figures"] = event("figures", FiguresEvent(merge(figures.values()), figures))
+            merged = merge(figures.values(), self._lookout.num_partitions)
+            known["figures"] = event("figures", FiguresEvent(merged, figures))
         return known, [letter for its in said.values() for letter in its.letters]
 
 

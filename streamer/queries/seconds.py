@@ -1,6 +1,7 @@
 """Seconds: what a worker did in each of the latest seconds, as columns that can be added up over workers.
 
-Rates, lags and counts are summed; the lag in seconds is the longest. Means and percentiles are computed from sums
+Rates, lags and counts are summed; the lag in seconds is the longest. Of workers that do not answer all partitions, what
+waits is not known: it is that of all, or none. Means and percentiles are computed from sums
 alone, so those of several workers are those of all their plays.
 """
 
@@ -115,6 +116,14 @@ def add_up(of_workers: Sequence[Seconds]) -> Seconds:
         releases[place].add(release)
     added["release"] = [each.pop() if len(each) == 1 else None for each in releases]
     return added
+
+
+def without_partial_lag(seconds: Seconds, num_partitions: int) -> Seconds:
+    """Return seconds whose lag is not known where fewer than all partitions are answered: a copy."""
+    whole = seconds.copy()
+    for name in ("lag_plays", "lag_s"):
+        whole[name][seconds["partitions"] < num_partitions] = np.nan
+    return whole
 
 
 def together(of_workers: Sequence[Seconds]) -> Seconds:

@@ -41,12 +41,13 @@ class Stream:
     release: str | None = None
     letters: list[LetterSummary] = field(default_factory=list)
     others: Sequence["Stream"] = ()
+    partitions: int = 4
     is_kafka_away: bool = False
     is_silent: bool = False
     asker: Asker | None = None
 
     def __post_init__(self) -> None:
-        sampling = Sampling(self.metrics, lambda: self.release, lambda: 4, lambda: self.now_s)
+        sampling = Sampling(self.metrics, lambda: self.release, lambda: self.partitions, lambda: self.now_s)
         self.peers = Peers(told_owners(NOWHERE), Calls(), Streams(), lambda: self.name, token="")
         self.lookout = Lookout(self.peers, self._itself, 4)
         self.feed = Feed(sampling, self.lookout)
@@ -182,6 +183,30 @@ async def test_figures_are_those_of_all_workers_and_of_each() -> None:
     assert {name: each["plays_per_s"] for name, each in figures["workers"].items()} == {"worker-0": 20, "worker-1": 60}
     assert figures["merged"] == of_all.json
     assert [each["is_reachable"] for each in dict(told)["workers"]["workers"]] == [True, True]
+
+
+async def test_what_waits_is_not_known_while_a_worker_that_owns_partitions_cannot_be_reached() -> None:
+    other = Stream("worker-1", partitions=2)
+    stream = Stream(partitions=2, others=[other])
+    for each in (stream, other):
+        each.metrics.lag_plays_total, each.metrics.lag_seconds_most = 3, 0.5
+        each.play(10)
+
+    async def lags() -> list[tuple[object, object]]:
+        paths = ("figures", "figures?all=0", "figures/history", "figures/history?all=0")
+        said = [(await asker.ask("GET", f"/api/v1/{path}")).json for path in paths]
+        async with following(asker) as reader:
+            said += [dict([await next_event(reader) for _ in range(3)])["figures"]["merged"]]
+        return [(each["lag_plays"], each["lag_s"]) for each in said]
+
+    async with stream.served() as asker:
+        together = await lags()
+        members = member("worker-0", asker.url, (0, 1)), member("worker-1", f"http://{NOWHERE}", (2, 3))
+        stream.peers.owners.note(Group(is_moving=False, members=members))
+        alone = await lags()
+
+    assert together == [(6, 0.5), (3, 0.5), ([6], [0.5]), ([3], [0.5]), (6, 0.5)]
+    assert alone == [(None, None), (3, 0.5), ([None], [None]), ([3], [0.5]), (None, None)]
 
 
 async def test_what_answers_at_the_address_of_another_worker_is_not_added_up() -> None:
