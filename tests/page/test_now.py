@@ -117,11 +117,16 @@ def test_partitions_travel_to_the_worker_that_is_left(look: Looker, stream: Live
     page = look.at(f"{stream.url(0)}/#/now")
     other = look.at(f"{stream.url(1)}/#/now", expects_failures=True)
     expect(page.locator(".cell.owned")).to_have_count(PARTITIONS)
-    assert 0 < owned(page, "worker-1") < PARTITIONS
+    lost = owned(page, "worker-1")
+    assert 0 < lost < PARTITIONS
     other.locator(".strip canvas").first.wait_for()
 
     stream.cluster.kill_worker(1)
 
+    expect(page.locator(".cell.unreached")).to_have_count(lost)
+    expect(page.locator(".under")).to_contain_text(f"{lost} of {PARTITIONS} partitions belong to a worker that")
+    expect(page.locator(".connection")).to_contain_text("partly live")
+    expect(page.locator(".strip", has_text="Waiting").locator(".strip-value b")).not_to_have_text(re.compile(r"\d"))
     expect(other.locator(".connection")).to_have_text(re.compile("disconnected"))
     expect(other.locator(".under")).to_contain_text("Disconnected: as of")
     picture(other, "disconnected")

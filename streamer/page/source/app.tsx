@@ -5,6 +5,7 @@ import { AccessDialog, needsToken, openAccess, readAccess } from "./access";
 import { hashOf } from "./format";
 import { connection, connectionError, goLive, isStale, release, workers } from "./live";
 import { Mark } from "./parts/mark";
+import { unreachedWords } from "./parts/unreached";
 import { type ViewName, VIEWS, route } from "./router";
 import { Shortcuts, isHelpOpen } from "./shortcuts";
 import { switchTheme, theme } from "./theme";
@@ -64,10 +65,11 @@ function skip(event: Event): void {
 
 function Connection() {
   const isMoving = workers.value?.state === "moving";
+  const isPartial = workers.value !== null && unreachedWords(workers.value) !== null;
   const isLocked = connectionError.value?.code === "unauthorized";
-  const state = isLocked ? "locked" : connection.value === "open" ? (isStale.value ? "silent" : isMoving ? "moving" : "live") : isStale.value ? "lost" : connection.value;
+  const state = isLocked ? "locked" : connection.value === "open" ? (isStale.value ? "silent" : isMoving ? "moving" : isPartial ? "partial" : "live") : isStale.value ? "lost" : connection.value;
   const words = {
-    live: "live", moving: "moving", connecting: "connecting", silent: "silent", lost: "disconnected", locked: "needs a token",
+    live: "live", partial: "partly live", moving: "moving", connecting: "connecting", silent: "silent", lost: "disconnected", locked: "needs a token",
   }[state];
   return (
     <span class={`connection ${state}`} role="status" title={connectionError.value?.message ?? ""}>

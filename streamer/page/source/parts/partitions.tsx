@@ -13,7 +13,8 @@ const BETWEEN = 14;
 interface Cell {
   key: string;
   partition: number;
-  kind: "owned" | "standby" | "moving";
+  /** `unreached`: owned by a worker that nobody can ask, and that may be dead. */
+  kind: "owned" | "unreached" | "standby" | "moving";
   x: number;
   y: number;
 }
@@ -61,7 +62,7 @@ function titleOf({ identity, url }: Worker): string {
 }
 
 /** Give each worker a row, each partition a square in its owner's row, and those that nobody owns a row of their own. */
-function arrange({ workers, num_partitions }: Workers, perLine: number): { rows: Row[]; cells: Cell[]; height: number } {
+export function arrange({ workers, num_partitions }: Workers, perLine: number): { rows: Row[]; cells: Cell[]; height: number } {
   const rows: Row[] = [];
   const cells: Cell[] = [];
   const owned = new Set<number>();
@@ -77,7 +78,7 @@ function arrange({ workers, num_partitions }: Workers, perLine: number): { rows:
   for (const worker of workers) {
     for (const partition of worker.partitions) owned.add(partition);
     const standbys = worker.standbys.filter((partition) => !worker.partitions.includes(partition));
-    place(worker, [...tagged(worker.partitions, "owned"), ...tagged(standbys, "standby")]);
+    place(worker, [...tagged(worker.partitions, worker.is_reachable ? "owned" : "unreached"), ...tagged(standbys, "standby")]);
   }
   const moving = Array.from({ length: num_partitions }, (_, partition) => partition).filter((one) => !owned.has(one));
   if (moving.length) place(null, tagged(moving, "moving"));
@@ -94,6 +95,6 @@ function inWords(all: Workers, worker: Worker | null): string {
   const parts = [`${nameOf(worker, all.workers)}${worker.is_self ? ", this one" : ""}: ${plural(worker.partitions.length, "partition")} of ${all.num_partitions}`];
   if (worker.partitions.length) parts.push(`(${worker.partitions.join(", ")})`);
   if (worker.standbys.length) parts.push(`standby for ${worker.standbys.join(", ")}`);
-  if (!worker.is_reachable) parts.push("cannot be reached");
+  if (!worker.is_reachable) parts.push(worker.partitions.length ? "cannot be reached; their plays may wait" : "cannot be reached");
   return parts.join(" ");
 }

@@ -6,6 +6,7 @@ import { Ago } from "../parts/ago";
 import { Partitions } from "../parts/partitions";
 import { Empty, Failure, Loading, NoReleaseHint } from "../parts/state";
 import { type Line, Strip, picked } from "../parts/strip";
+import { unreachedWords } from "../parts/unreached";
 import { useKeys } from "../shortcuts";
 
 const PLAYS: Line[] = [
@@ -77,7 +78,9 @@ function sentence({ plays_per_s, lag_plays, latency_p50_ms, latency_p99_ms }: Fi
 }
 
 function waiting(second: Figures | null) {
-  if (!second || second.lag_plays === null) return <span class="warned">How many plays wait is not known now.</span>;
+  const unreached = picked.value === null && workers.value ? unreachedWords(workers.value) : null;
+  if (unreached !== null) return <span class="warned">{unreached}</span>;
+  if (!second || second.lag_plays === null) return <span class="warned">How many plays {picked.value === null ? "wait is not known now" : "waited is not known"}.</span>;
   if (second.lag_plays === 0) return "Nothing waits.";
   const isLate = (second.lag_s ?? 0) > LATE_S;
   const since = second.lag_s === null ? "" : `, the oldest for ${number(second.lag_s)} s`;
