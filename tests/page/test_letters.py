@@ -66,6 +66,7 @@ def test_a_letter_is_shown_whole_by_keyboard_and_closes_on_escape(page: Page) ->
     letter = page.get_by_role("region", name=re.compile(r"^Letter \d+:\d+$"))
     expect(letter.locator(".letter-reason")).to_have_text(re.compile("missing field.*track_id"))
     expect(letter.locator(".letter-now")).to_have_text(re.compile("cannot be sent again now"))
+    expect(letter.get_by_role("button", name="Send again…")).to_be_disabled()
     value = letter.get_by_role("region", name="Value")
     expect(value.locator("pre")).to_have_text(re.compile(r'^\{\n  "user_id": "listener-0007",\n'))
     value.get_by_role("button", name="As bytes").click()
@@ -89,7 +90,7 @@ def test_what_cannot_be_sent_again_comes_back_with_its_reason(page: Page) -> Non
     page.get_by_role("dialog").get_by_role("button", name="Send again").click()
 
     came_back = page.locator(".came-back")
-    expect(came_back.get_by_role("heading")).to_have_text("2 letters were not taken, and stay here")
+    expect(came_back.get_by_role("heading")).to_have_text("2 letters were not sent again")
     expect(came_back.locator("li").first).to_have_text(re.compile(r"\d+:\d+ .*reject"))
     expect(page.locator("dialog")).to_have_count(0)
 
@@ -108,3 +109,20 @@ def test_a_discarded_letter_is_gone_once_it_is_confirmed(page: Page) -> None:
     page.get_by_role("button", name="Discard…").click()
     dialog.get_by_role("button", name="Discard").click()
     expect(page.get_by_label(place, exact=True)).to_have_count(0)
+
+
+def test_who_discards_a_letter_second_is_told_that_it_is_gone(look: Looker, stream: LiveStream, page: Page) -> None:
+    address = page.locator(".letter-list a").last.get_attribute("href") or ""
+    tabs = [look.at(f"{stream.url()}/{address}", width=390, expects_failures=True) for _ in range(2)]
+    for tab in tabs:
+        expect(tab.locator(".letter-reason")).to_be_visible()
+
+    for tab in tabs:
+        tab.get_by_role("button", name="Discard…").click()
+        tab.get_by_role("dialog").get_by_role("button", name="Discard").click()
+        expect(tab.get_by_role("dialog")).to_have_count(0)
+
+    letter = tabs[1].locator(".letter")
+    expect(letter.get_by_role("heading", name="This letter is gone")).to_be_in_viewport()
+    expect(letter).to_contain_text("it was discarded")
+    expect(letter.get_by_role("button")).to_have_text(["Close"])

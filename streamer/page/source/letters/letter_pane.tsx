@@ -13,13 +13,15 @@ import type { Deed } from "./desk";
 
 interface Props {
   readonly place: LetterPlace;
+  /** Counts what was done with letters: after each, the letter is asked for again. */
+  readonly round: number;
   readonly onClose: () => void;
   readonly onDeed: (deed: Deed) => void;
 }
 
-export function LetterPane({ place, onClose, onDeed }: Props) {
+export function LetterPane({ place, round, onClose, onDeed }: Props) {
   const path = `dead-letters/${place.partition}/${place.offset}`;
-  const { value: letter, error, again } = useAnswer((stop) => ask<Letter>(path, undefined, stop), path);
+  const { value: letter, error, isAsking, again } = useAnswer((stop) => ask<Letter>(path, undefined, stop), `${path} ${round}`);
   const isOther = letter !== null && keyOf(letter) !== keyOf(place);
   return (
     <section class="letter" aria-label={`Letter ${keyOf(place)}`}>
@@ -27,7 +29,7 @@ export function LetterPane({ place, onClose, onDeed }: Props) {
         <h2>Letter {keyOf(place)}</h2>
         <button type="button" class="quiet" onClick={onClose}>Close</button>
       </header>
-      {error !== null ? <Missing error={error} onRetry={again} /> : letter === null || isOther ? <Loading what="the letter" lines={8} /> : <Whole letter={letter} onDeed={onDeed} />}
+      {error !== null ? <Missing error={error} onRetry={again} /> : letter === null || isOther ? <Loading what="the letter" lines={8} /> : <Whole letter={letter} isAsking={isAsking} onDeed={onDeed} />}
     </section>
   );
 }
@@ -37,18 +39,18 @@ function Missing({ error, onRetry }: { error: unknown; onRetry: () => void }) {
   return <Failure error={error} onRetry={onRetry} />;
 }
 
-function Whole({ letter, onDeed }: { letter: Letter; onDeed: (deed: Deed) => void }) {
+function Whole({ letter, isAsking, onDeed }: { letter: Letter; isAsking: boolean; onDeed: (deed: Deed) => void }) {
   const { source, refusal } = letter;
   return (
     <>
       <p class="letter-reason"><span class="badge bad">{inWords(letter.cause)}</span> {visible(letter.reason)}</p>
-      <p class={refusal === null ? "letter-now good" : "letter-now"}>
+      <p id="letter-now" class={refusal === null ? "letter-now good" : "letter-now"}>
         {refusal === null ? "A worker would accept it now." : `It cannot be sent again now: ${refusal}`}
       </p>
       {mayAct.value && (
         <p class="row">
-          <button type="button" class={refusal === null ? "primary" : ""} onClick={() => onDeed("send-again")}>Send again…</button>
-          <button type="button" class="danger" onClick={() => onDeed("discard")}>Discard…</button>
+          <button type="button" class={refusal === null ? "primary" : ""} disabled={isAsking || refusal !== null} title={refusal ?? undefined} aria-describedby="letter-now" onClick={() => onDeed("send-again")}>Send again…</button>
+          <button type="button" class="danger" disabled={isAsking} onClick={() => onDeed("discard")}>Discard…</button>
         </p>
       )}
       <dl class="facts">

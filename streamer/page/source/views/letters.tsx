@@ -7,7 +7,7 @@ import { inWords, number, plural } from "../format";
 import { Causes } from "../letters/causes";
 import { type Choice, choiceOf, keyOf, toggled, within } from "../letters/choice";
 import { DeedDialog } from "../letters/deed_dialog";
-import type { Deed } from "../letters/desk";
+import { type Deed, outcomeWords, refusedWords } from "../letters/desk";
 import { LetterList } from "../letters/letter_list";
 import { LetterPane } from "../letters/letter_pane";
 import { letters as newest } from "../live";
@@ -25,7 +25,8 @@ export function Letters() {
   const shelf = useShelf(cause);
   const [choice, setChoice] = useState<Choice>(NOTHING);
   const [deed, setDeed] = useState<{ deed: Deed; choice: Choice } | null>(null);
-  const [refused, setRefused] = useState<LettersDone["refused"]>([]);
+  const [last, setLast] = useState<Done | null>(null);
+  const [round, setRound] = useState(0); // of deeds: each may change the letter that is open
   const open = placeIn(route.value.rest);
   useKeys({ Escape: () => { if (open !== null) go("letters"); } });
 
@@ -33,9 +34,9 @@ export function Letters() {
     return shelf.first.error === null ? <Loading what="dead letters" lines={7} /> : <Failure error={shelf.first.error} onRetry={shelf.first.again} />;
   }
   const done = (what: Deed, result: LettersDone) => {
-    const verb = what === "discard" ? "discarded" : "sent again";
-    toast(`${plural(result.done, "letter")} ${verb}${result.refused.length ? `, ${number(result.refused.length)} refused` : ""}.`, result.done ? "done" : "failed");
-    setRefused(result.refused);
+    toast(outcomeWords(what, result), result.done ? "done" : "failed");
+    setLast({ deed: what, refused: result.refused });
+    setRound(round + 1);
     setChoice(NOTHING);
     shelf.first.again();
     if (open !== null && !result.refused.some((letter) => keyOf(letter) === keyOf(open))) go("letters");
@@ -47,7 +48,7 @@ export function Letters() {
       {shelf.first.error !== null && <Failure error={shelf.first.error} />}
       <div class="letters-shelf">
         <Causes causes={shelf.first.value.causes} only={cause} onPick={(one) => { setCause(one); setChoice(NOTHING); }} />
-        {refused.length > 0 && <Refused refused={refused} onClose={() => setRefused([])} />}
+        {last !== null && last.refused.length > 0 && <Refused {...last} onClose={() => setLast(null)} />}
         {!shelf.first.isCurrent && (shelf.first.error === null) && <Loading what="dead letters" lines={7} />}
         {shelf.first.isCurrent && (shelf.letters.length === 0 ? <NoLetters cause={cause} /> : (
           <section aria-labelledby="letter-list">
@@ -61,7 +62,7 @@ export function Letters() {
           </section>
         ))}
       </div>
-      {open !== null && <LetterPane key={keyOf(open)} place={open} onClose={() => go("letters")} onDeed={(what) => setDeed({ deed: what, choice: choiceOf([open]) })} />}
+      {open !== null && <LetterPane key={keyOf(open)} place={open} round={round} onClose={() => go("letters")} onDeed={(what) => setDeed({ deed: what, choice: choiceOf([open]) })} />}
       {deed !== null && <DeedDialog {...deed} onClose={() => setDeed(null)} onDone={done} />}
     </div>
   );
@@ -154,11 +155,17 @@ function Acts({ letters, chosen, onChoose, onDeed }: ActsProps) {
   );
 }
 
-/** What came back from sending again, letter by letter. */
-function Refused({ refused, onClose }: { refused: LettersDone["refused"]; onClose: () => void }) {
+/** What was done last, and with which letters it could not be. */
+interface Done {
+  readonly deed: Deed;
+  readonly refused: LettersDone["refused"];
+}
+
+/** What came back from a deed, letter by letter. */
+function Refused({ deed, refused, onClose }: Done & { onClose: () => void }) {
   return (
     <section class="came-back" role="alert">
-      <header><h3>{plural(refused.length, "letter")} {refused.length === 1 ? "was" : "were"} not taken, and {refused.length === 1 ? "stays" : "stay"} here</h3><button type="button" class="quiet" onClick={onClose}>Close</button></header>
+      <header><h3>{refusedWords(deed, refused.length)}</h3><button type="button" class="quiet" onClick={onClose}>Close</button></header>
       <ul>{refused.map((letter) => <li key={keyOf(letter)}><a href={`#/letters/${letter.partition}/${letter.offset}`}>{keyOf(letter)}</a> {letter.reason}</li>)}</ul>
     </section>
   );

@@ -1,8 +1,10 @@
+import "../browser";
 import { deepEqual, equal } from "node:assert/strict";
 import { test } from "node:test";
 import type { LetterSummary } from "../../contract";
 import { dump, laidOut, show } from "../../letters/bytes";
 import { MOST_AT_ONCE, choiceOf, keyOf, portions, sum, toggled, within } from "../../letters/choice";
+import { outcomeWords, refusedWords } from "../../letters/desk";
 import { withNew } from "../../letters/newest";
 
 test("JSON is laid out, and its numbers stay as they were written", () => {
@@ -62,6 +64,19 @@ test("the results of portions add up", () => {
   const refused = [{ ...letter(1), reason: "not-json" }];
 
   deepEqual(sum([{ done: 200, refused: [] }, { done: 7, refused }]), { done: 207, refused });
+});
+
+test("what came of a deed is said, and of one letter alone why nothing was done with it", () => {
+  const gone = (offset: number) => ({ ...letter(offset), reason: "no dead letter is there" });
+
+  equal(outcomeWords("discard", { done: 0, refused: [gone(1)] }), "Letter 3:1 was not discarded: no dead letter is there.");
+  equal(outcomeWords("send-again", { done: 1, refused: [gone(1), gone(2)] }), "1 letter sent again, 2 not.");
+  equal(outcomeWords("discard", { done: 7, refused: [] }), "7 letters discarded.");
+});
+
+test("letters that somebody else discarded are not said to stay", () => {
+  equal(refusedWords("discard", 1), "1 letter was gone already");
+  equal(refusedWords("send-again", 2), "2 letters were not sent again");
 });
 
 test("a letter that is told of is the newest, and listed once", () => {
