@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from playwright.sync_api import Page, Request, expect
+from playwright.sync_api import Page, expect
 
 from tests.page.looking import Looker, picture
 from tests.page.stream import LiveStream
@@ -41,8 +41,11 @@ _TYPE_AND_SUBMIT = """(field, text) => {
 
 @pytest.fixture
 def page(look: Looker, stream: LiveStream) -> Page:
+    return at_somebody(look.at(f"{stream.url()}/#/listener", height=1240))
+
+
+def at_somebody(page: Page) -> Page:
     """Look at somebody who plays right now."""
-    page = look.at(f"{stream.url()}/#/listener", height=1240)
     page.get_by_role("button", name="Somebody who plays right now").click()
     page.locator(".ranking").nth(1).wait_for()
     return page
@@ -78,16 +81,13 @@ def test_a_row_opens_to_say_why(page: Page) -> None:
 
 
 def test_reasons_are_asked_for_only_while_a_row_is_open(page: Page) -> None:
-    followed: list[Request] = []
-    page.on("request", lambda one: followed.append(one) if "/follow" in one.url else None)
-    latest = page.locator(".play.latest")
-
-    page.locator(".rank-row").first.click()
+    with page.expect_request(re.compile("/listener/follow")) as opening:
+        page.locator(".rank-row").first.click()
     expect(page.locator(".why")).to_have_count(1)
-    expect(latest).not_to_have_id(latest.get_attribute("id") or "")
-    page.locator(".rank-row[aria-expanded=true]").click()
-    expect(latest).not_to_have_id(latest.get_attribute("id") or "")
+    with page.expect_request(re.compile("/listener/follow")) as closing:
+        page.evaluate("document.querySelector('.rank-row[aria-expanded=true]')?.click()")  # unless its track has left
 
+    followed = (opening.value, closing.value)
     assert [json.loads(one.post_data or "")["reasons"] for one in followed] == [True, False]
 
 
@@ -99,8 +99,10 @@ def test_a_row_whose_track_leaves_the_list_is_closed_and_it_is_said(page: Page) 
     expect(page.locator(".rank-row[aria-expanded=true]")).to_have_count(0)
 
 
-def test_a_play_that_is_forgotten_is_no_longer_imagined_away(page: Page) -> None:
-    page.locator(".play").nth(1).click()
+def test_a_play_that_is_forgotten_is_no_longer_imagined_away(look: Looker, stream: LiveStream) -> None:
+    page = at_somebody(look.at(f"{stream.url()}/#/listener", expects_failures=True))  # the worker forgets it first
+
+    page.locator(".play").nth(12).click()
     expect(page.locator(".what-if")).to_contain_text("without 1 play")
 
     expect(page.locator(".what-if")).not_to_contain_text("without", timeout=WAIT_MS)

@@ -10,7 +10,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(900)]
 
 #: What a view shows once it is drawn.
 DRAWN = {
-    "now": ".strip canvas >> nth=4",
+    "now": "main:has(.refused li) .strip canvas >> nth=4",
     "listener": ".ranking >> nth=1",
     "map": "main canvas",
     "releases": "main h1, main h2",
