@@ -78,10 +78,10 @@ async def test_what_a_worker_would_reject_again_is_counted_by_cause_and_not_sent
     assert before == []
     assert (outcome(seen), [outcome(each) for each in dispatches]) == ((1, 0, 5), [(1, 0, 5), (0, 1, 5)])
     assert [reason.split("(")[1].split(")")[0] for reason in sorted(seen.refused)] == [
-        "impossible-time",
-        "key-mismatch",
-        "missing-field",
-        "not-json",
+        "impossible time",
+        "key mismatch",
+        "missing field",
+        "not JSON",
     ]
     assert await office.plays() == [(b"u", good(1))]
     observe("of five hopeless letters and a good one, --all sends one, as its dry run says; a second run sends none")
