@@ -114,8 +114,8 @@ def _browsing(figures: Figures) -> Table:
     cpu = ", ".join(f"{figures[view]['of_a_core']:.1%} for {title}" for view, title in names.items())
     task = ", ".join(f"{figures[view]['longest_task_cpu_ms']} ms for {title}" for view, title in names.items())
     remark = (
-        "Headless Chromium without a graphics processor, beside Kafka and two workers that answer "
-        f"{figures['plays_per_s']} plays/s, all on these cores. The page loads {figures['bytes']['total']:,} bytes. "
+        "Headless Chromium without a graphics processor, which goes before Kafka and two workers that answer "
+        f"{figures['plays_per_s']} plays/s on the same cores. The page loads {figures['bytes']['total']:,} bytes. "
         f"Its main thread takes, of a core: {cpu}; its longest task, in CPU: {task}. Frames above 25 ms: {late}. "
         f"A worker says that a what if took it {figures['what_if']['worker_ms']} ms."
     )
