@@ -45,8 +45,8 @@ def _compute(release: Release, step_input: StepInput) -> StepOutput:
     return step(release.recommender, step_input, sizes=SIZES)
 
 
-def champion_of(release: Release) -> Champion:
-    return Champion(release, 1, _encoder(release.catalogue.track_ids), frozenset([track_key("t0")]))
+def champion_of(release: Release, promoted_at_ms: int = 1) -> Champion:
+    return Champion(release, promoted_at_ms, _encoder(release.catalogue.track_ids), frozenset([track_key("t0")]))
 
 
 @dataclass
@@ -97,7 +97,7 @@ class Worker:
         for part in write(intakes, outcome, TOPICS):
             self._apply(part)
         if self.hits and self.release:
-            self.hits.note(intakes, outcome, champion_of(self.release))
+            self.hits.note(intakes, outcome, champion_of(self.release, self.promoted_at_ms))
         return outcome
 
     def _read_states(self, intakes: Sequence[Intake], listeners: Listeners) -> States:

@@ -5,7 +5,7 @@ moved counts as another listener from then on.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -18,7 +18,7 @@ from streamer.errors import KafkaUnavailableError
 from streamer.queries.peers import Peers
 from streamer.queries.routes import Asked, Right, Route
 from streamer.wire.views_access import Nothing
-from streamer.wire.views_hits import LiveHits, ReleaseHits, ShownHits
+from streamer.wire.views_hits import LiveHits, ReignHits, ShownHits
 
 SELF_HITS: Final = "/api/v1/worker/hits"
 
@@ -33,19 +33,19 @@ class Hits:
     """
 
     peers: Peers
-    here: Callable[[], Sequence[ReleaseHits]]
+    here: Callable[[], Sequence[ReignHits]]
 
     def itself(self) -> ShownHits:
         """Return what this worker says to the others."""
         return ShownHits(self.peers.member_id(), tuple(self.here()))
 
-    async def live(self) -> Mapping[str, LiveHits]:
-        """Return how the lists of each release fared at all workers that can be reached, by its id."""
+    async def live(self) -> Sequence[LiveHits]:
+        """Return how the lists of each reign fared at all workers that can be reached, oldest first."""
         try:
             answers = await self.peers.ask_all(SELF_HITS, ShownHits)
         except KafkaUnavailableError:  # nobody says who the others are
             answers = {}
-        return add_up([self.here(), *(said.releases for said in answers.values())])
+        return add_up([self.here(), *(said.reigns for said in answers.values())])
 
 
 def hit_routes(hits: Hits) -> list[Route]:
@@ -60,21 +60,22 @@ def hit_routes(hits: Hits) -> list[Route]:
     ]  # fmt: skip
 
 
-def add_up(of_workers: Sequence[Sequence[ReleaseHits]]) -> dict[str, LiveHits]:
-    """Add up what workers counted of each release."""
-    by_release = defaultdict[str, list[ReleaseHits]](list)
+def add_up(of_workers: Sequence[Sequence[ReignHits]]) -> list[LiveHits]:
+    """Add up what workers counted of each reign, oldest first."""
+    by_reign = defaultdict[tuple[int, str], list[ReignHits]](list)
     for each in of_workers:
         for hits in each:
-            by_release[hits.release].append(hits)
-    return {release: _show(release, each) for release, each in by_release.items()}
+            by_reign[hits.promoted_at, hits.release].append(hits)
+    return [_show(by_reign[reign]) for reign in sorted(by_reign)]
 
 
-def _show(release: str, of_workers: Sequence[ReleaseHits]) -> LiveHits:
+def _show(of_workers: Sequence[ReignHits]) -> LiveHits:
     sums = reduce(add, (HitSums(*msgspec.structs.astuple(each.counts)) for each in of_workers))
     low, high = sums.interval()
     knows_popular = all(each.knows_popular for each in of_workers)
     return LiveHits(
-        release=release,
+        release=of_workers[0].release,
+        promoted_at=of_workers[0].promoted_at,
         answered_from=min(each.answered_from for each in of_workers),
         answered_to=max(each.answered_to for each in of_workers),
         listeners=sums.listeners,

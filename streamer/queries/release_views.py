@@ -26,19 +26,19 @@ _Kind = TypeVar("_Kind")
 _PASSED: Final = {Standing.PASSED: True, Standing.REFUSED: False, Standing.UNJUDGED: None}
 
 
-def show_overview(overview: Overview, moves: Sequence[Move], live: Mapping[str, LiveHits]) -> ReleasesView:
+def show_overview(overview: Overview, moves: Sequence[Move], live: Sequence[LiveHits]) -> ReleasesView:
     """Return the releases and the latest refusals.
 
     Args:
         overview: of the store.
         moves: how the champion changed, oldest first.
-        live: how the lists of releases fared, by release.
+        live: how the lists of each reign fared, oldest first.
     """
     spans = answered(moves)
 
     def show(release: RegisteredRelease) -> ReleaseView:
         mark = mark_of(release.release_id, overview.champions)
-        return _show(release, mark, spans.get(release.release_id, (None, None)), live.get(release.release_id))
+        return _show(release, mark, spans.get(release.release_id, (None, None)), live)
 
     return ReleasesView(
         champion=overview.champions[-1].release_id if overview.champions else None,
@@ -53,7 +53,7 @@ def show_overview(overview: Overview, moves: Sequence[Move], live: Mapping[str, 
 
 
 def _show(
-    release: RegisteredRelease, mark: str, span: tuple[int | None, int | None], live: LiveHits | None
+    release: RegisteredRelease, mark: str, span: tuple[int | None, int | None], live: Sequence[LiveHits]
 ) -> ReleaseView:
     description = release.description
     return ReleaseView(
@@ -68,7 +68,7 @@ def _show(
         fault=release.fault or None,
         answered_from=span[0],
         answered_to=span[1],
-        live=live,
+        live=tuple(each for each in live if each.release == release.release_id),
     )
 
 

@@ -49,13 +49,13 @@ class ReleaseQueries:
         promoter: makes releases champion; its store answers within seconds, or fails.
         errands: run what is asked.
         rights: that it takes.
-        live: says how the lists of releases have fared at all workers, by release.
+        live: says how the lists of each reign have fared at all workers, oldest first.
     """
 
     promoter: Promoter
     errands: Errands
     rights: ReleaseRights
-    live: Callable[[], Awaitable[Mapping[str, LiveHits]]]
+    live: Callable[[], Awaitable[Sequence[LiveHits]]]
 
     async def list_newest(self, _: Asked[Nothing]) -> ReleasesView:
         """List the newest releases, and the latest refusals."""

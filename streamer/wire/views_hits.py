@@ -7,10 +7,11 @@ from msgspec import Meta
 
 from streamer.wire.views_members import Said
 
-#: Releases whose lists a worker has counts of, the latest ones.
-MOST_RELEASES: Final = 32
+#: Reigns whose lists a worker has counts of, the latest ones.
+MOST_REIGNS: Final = 32
 
 _EpochMs = Annotated[int, Meta(description="Milliseconds since 1970-01-01T00:00:00Z.")]
+_Promoted = Annotated[_EpochMs, Meta(description="When it became champion; one that is rolled back to, once more.")]
 
 
 class HitCounts(msgspec.Struct, frozen=True):
@@ -25,10 +26,11 @@ class HitCounts(msgspec.Struct, frozen=True):
     products: Annotated[int, Meta(description="Sum of h * n.")]
 
 
-class ReleaseHits(msgspec.Struct, frozen=True):
-    """How the lists of a release fared at one worker."""
+class ReignHits(msgspec.Struct, frozen=True):
+    """How the lists of a release fared at one worker, from a promotion to the next."""
 
     release: str
+    promoted_at: _Promoted
     answered_from: Annotated[_EpochMs, Meta(description="Its first answer.")]
     answered_to: Annotated[_EpochMs, Meta(description="Its latest answer.")]
     knows_popular: Annotated[bool, Meta(description="The release says which tracks were most popular.")]
@@ -38,16 +40,17 @@ class ReleaseHits(msgspec.Struct, frozen=True):
 class ShownHits(Said, frozen=True):
     """What a worker says to the others of how lists fared that it gave."""
 
-    releases: Annotated[tuple[ReleaseHits, ...], Meta(max_length=MOST_RELEASES)]
+    reigns: Annotated[tuple[ReignHits, ...], Meta(max_length=MOST_REIGNS)]
 
 
 class LiveHits(msgspec.Struct, frozen=True):
-    """How often a listener's next play was in the short-term list before it, by the release that gave the list.
+    """How often a listener's next play was in the short-term list before it, while a release answered.
 
     Of a sample of the listeners, at all workers that can be reached, and at each since it started.
     """
 
     release: str
+    promoted_at: _Promoted
     answered_from: Annotated[_EpochMs, Meta(description="Its first answer.")]
     answered_to: Annotated[_EpochMs, Meta(description="Its latest answer.")]
     listeners: int

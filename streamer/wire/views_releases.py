@@ -90,7 +90,12 @@ class ReleaseView(msgspec.Struct, frozen=True):
         _EpochMs | None, Meta(description="When it became champion last; null: never, or the topic no longer says.")
     ]
     answered_to: Annotated[_EpochMs | None, Meta(description="Until when; null: it still is, or never was.")]
-    live: Annotated[LiveHits | None, Meta(description="Of all workers that can be reached; null: they judged none.")]
+    live: Annotated[
+        tuple[LiveHits, ...],
+        Meta(
+            description="How its lists fared each time it answered, oldest first, at all workers that can be reached."
+        ),
+    ]
 
 
 class RefusalView(msgspec.Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from streamer.faust.app import is_ready, member_id, owned_partitions
@@ -196,7 +196,7 @@ def letter_queries(settings: Settings, errands: Errands) -> LetterQueries:
 
 
 def release_queries(
-    settings: Settings, errands: Errands, live: Callable[[], Awaitable[Mapping[str, LiveHits]]]
+    settings: Settings, errands: Errands, live: Callable[[], Awaitable[Sequence[LiveHits]]]
 ) -> ReleaseQueries:
     """Build what answers questions about releases."""
     copies = settings.state_dir / "promoted"

@@ -6,6 +6,8 @@ it are remembered: quick and slow listeners count alike.
 
 A list is judged by one play: the next one. If the list of a batch is not published, the one before it stays in force,
 and is judged again. A list is dropped if the listener's state says that other plays came in between, here or elsewhere.
+
+A release that becomes champion once more, as after a rollback, is counted anew.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -18,7 +20,7 @@ from models.config import SHORT_TERM_SIZE
 from models.evaluation.hit_sums import HitSums
 from models.plays.catalogue import FIRST_TRACK, PAD
 from streamer.metrics import WorkerMetrics
-from streamer.wire.views_hits import MOST_RELEASES, HitCounts, ReleaseHits
+from streamer.wire.views_hits import MOST_REIGNS, HitCounts, ReignHits
 from streamer.worker.batch import Batch
 from streamer.worker.events import Listeners
 from streamer.worker.intake import Intake
@@ -31,8 +33,8 @@ _MOST_OF_BATCH: Final = 64
 
 
 @dataclass(slots=True)
-class _OfRelease:
-    """What a release's lists were worth.
+class _Reign:
+    """What the lists of a release were worth, from one promotion to the next.
 
     Attributes:
         from_ms: of its first answer here.
@@ -53,15 +55,15 @@ class _InForce:
 
     Attributes:
         tracks: their keys.
-        release: that made it.
+        reign: that it was made in.
         plays_seen: of the listener, when it was given or confirmed.
-        plays: that lists of the same release were judged by.
+        plays: that lists of the same reign were judged by.
         hits: among them.
         is_due: the next play judges it.
     """
 
     tracks: list[int]
-    release: _OfRelease
+    reign: _Reign
     plays_seen: int = 0
     plays: int = 0
     hits: int = 0
@@ -90,31 +92,31 @@ class HitWatch:
         self._most_of_batch = most_of_batch
         self._mask = mask
         self._in_force: dict[int, _InForce] = {}
-        self._releases: dict[str, _OfRelease] = {}
+        self._reigns: dict[tuple[str, int], _Reign] = {}
 
     def note(self, intakes: Sequence[Intake], outcome: Outcome, champion: Champion) -> None:
         """Judge the lists that the listeners of a batch had, and remember those that they got."""
         if outcome.answers is None:
             return
-        of_release = self._release(outcome.answers, champion)
+        reign = self._reign(outcome.answers, champion)
         if sampled := self._sampled(intakes, outcome.listeners):
             given = _Given(outcome.answers, champion)
             for life, listener in _lives(outcome, sampled):
-                self._follow(sampled[listener], life, outcome.batch, given, of_release)
+                self._follow(sampled[listener], life, outcome.batch, given, reign)
         while len(self._in_force) > self._most_listeners:
             self._halve()
 
-    def shown(self) -> list[ReleaseHits]:
-        """Return the counts of the releases that have answered since the start."""
-        return [_show(release_id, each) for release_id, each in self._releases.items()]
+    def shown(self) -> list[ReignHits]:
+        """Return the counts of each reign since the start."""
+        return [_show(release_id, promoted_at_ms, each) for (release_id, promoted_at_ms), each in self._reigns.items()]
 
-    def _release(self, answers: Answers, champion: Champion) -> _OfRelease:
-        known = self._releases.get(answers.release_id)
+    def _reign(self, answers: Answers, champion: Champion) -> _Reign:
+        name = answers.release_id, champion.promoted_at_ms
+        known = self._reigns.get(name)
         if known is None:
-            known = _OfRelease(answers.emitted_at_ms, answers.emitted_at_ms, champion.popular)
-            self._releases[answers.release_id] = known
-            if len(self._releases) > MOST_RELEASES:
-                del self._releases[next(iter(self._releases))]
+            known = self._reigns[name] = _Reign(answers.emitted_at_ms, answers.emitted_at_ms, champion.popular)
+            if len(self._reigns) > MOST_REIGNS:
+                del self._reigns[next(iter(self._reigns))]
         known.until_ms = answers.emitted_at_ms
         return known
 
@@ -135,7 +137,7 @@ class HitWatch:
         self._mask = 2 * self._mask + 1
         self._in_force = {number: each for number, each in self._in_force.items() if not number & self._mask}
 
-    def _follow(self, number: int, life: int, batch: Batch, given: "_Given", of_release: _OfRelease) -> None:
+    def _follow(self, number: int, life: int, batch: Batch, given: "_Given", reign: _Reign) -> None:
         """Follow one listener through a batch: each play judges the list that is due, each list takes its place."""
         seen, (first, end) = int(batch.base.plays_seen[life]), batch.bounds[life : life + 2].tolist()
         in_force = self._in_force.pop(number, None)
@@ -144,14 +146,14 @@ class HitWatch:
         for play in range(first, end):
             if in_force is not None and in_force.is_due:
                 self._judge(in_force, int(batch.plays.track_keys[play]))
-            in_force = given.after(play, in_force, of_release)
+            in_force = given.after(play, in_force, reign)
         if in_force is not None and batch.is_last[life]:
             in_force.plays_seen = seen + end - first
             self._in_force[number] = in_force
 
     def _judge(self, in_force: _InForce, track: int) -> None:
-        is_hit, is_popular = track in in_force.tracks, track in in_force.release.popular
-        in_force.release.sums.add(in_force.plays, in_force.hits, is_hit=is_hit, is_popular=is_popular)
+        is_hit, is_popular = track in in_force.tracks, track in in_force.reign.popular
+        in_force.reign.sums.add(in_force.plays, in_force.hits, is_hit=is_hit, is_popular=is_popular)
         in_force.plays += 1
         in_force.hits += is_hit
         in_force.is_due = False
@@ -172,7 +174,7 @@ class _Given:
         self._keys = champion.release.catalogue.keys
         self._places = {play: place for place, play in enumerate(answers.answered.tolist())}
 
-    def after(self, play: int, in_force: _InForce | None, release: _OfRelease) -> _InForce | None:
+    def after(self, play: int, in_force: _InForce | None, reign: _Reign) -> _InForce | None:
         """Return the list that is in force after a play: a new one, or the one before, which may be confirmed."""
         if (place := self._places.get(play)) is None:
             return in_force
@@ -182,8 +184,8 @@ class _Given:
             return in_force
         rows = self._rows[place, :SHORT_TERM_SIZE]
         tracks = self._keys[rows[rows != PAD] - FIRST_TRACK].tolist()
-        if in_force is None or in_force.release is not release:
-            return _InForce(tracks, release)
+        if in_force is None or in_force.reign is not reign:
+            return _InForce(tracks, reign)
         in_force.tracks, in_force.is_due = tracks, True
         return in_force
 
@@ -196,11 +198,12 @@ def _lives(outcome: Outcome, sampled: Collection[int]) -> Iterable[tuple[int, in
     return [(life, listener) for life, listener in lives if listener in sampled]
 
 
-def _show(release_id: str, of_release: _OfRelease) -> ReleaseHits:
-    return ReleaseHits(
+def _show(release_id: str, promoted_at_ms: int, reign: _Reign) -> ReignHits:
+    return ReignHits(
         release=release_id,
-        answered_from=of_release.from_ms,
-        answered_to=of_release.until_ms,
-        knows_popular=bool(of_release.popular),
-        counts=HitCounts(*astuple(of_release.sums)),
+        promoted_at=promoted_at_ms,
+        answered_from=reign.from_ms,
+        answered_to=reign.until_ms,
+        knows_popular=bool(reign.popular),
+        counts=HitCounts(*astuple(reign.sums)),
     )

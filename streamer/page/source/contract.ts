@@ -110,6 +110,8 @@ export interface Judgement {
 /** How often the next play was in the short-term list before it. */
 export interface LiveHits {
   release: string;
+  /** When it became champion; one that is rolled back to, once more. */
+  promoted_at: number;
   answered_from: number;
   answered_to: number;
   listeners: number;
@@ -132,7 +134,8 @@ export interface ListedRelease {
   fault: string | null;
   answered_from: number | null;
   answered_to: number | null;
-  live: LiveHits | null;
+  /** Each time it answered, oldest first. */
+  live: LiveHits[];
 }
 
 export interface Refusal {

@@ -41,8 +41,8 @@ Rights: TypeAlias = Callable[[Settings], Sequence[Right]]
 LETTERS: Final = {"letters": [{"partition": 0, "offset": 0}]}
 
 
-async def no_hits() -> dict[str, LiveHits]:
-    return {}
+async def no_hits() -> list[LiveHits]:
+    return []
 
 
 async def test_acts_of_a_kind_come_one_after_the_other_and_wait_for_no_other_kind(kafka: DevKafka) -> None:

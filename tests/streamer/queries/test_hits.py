@@ -12,7 +12,7 @@ from streamer.queries.calls import Calls
 from streamer.queries.events import Streams
 from streamer.queries.hits import Hits, add_up, hit_routes
 from streamer.queries.peers import Peers
-from streamer.wire.views_hits import HitCounts, LiveHits, ReleaseHits
+from streamer.wire.views_hits import HitCounts, LiveHits, ReignHits
 from tests.asking import asking
 from tests.builders import NOON_MS
 from tests.grouped import member, told_owners
@@ -29,21 +29,28 @@ def summed(of_listeners: Sequence[Sequence[bool]]) -> HitSums:
 
 
 def hits_of(
-    of_listeners: Sequence[Sequence[bool]], release: str = "r1", minutes: int = 0, *, knows_popular: bool = True
-) -> ReleaseHits:
+    of_listeners: Sequence[Sequence[bool]],
+    release: str = "r1",
+    promoted_at: int = NOON_MS,
+    minutes: int = 0,
+    *,
+    knows_popular: bool = True,
+) -> ReignHits:
     """Counts of a release that answered for a minute."""
-    from_ms = NOON_MS + 60_000 * minutes
-    return ReleaseHits(release, from_ms, from_ms + 60_000, knows_popular, HitCounts(*astuple(summed(of_listeners))))
+    from_ms = promoted_at + 60_000 * minutes
+    return ReignHits(
+        release, promoted_at, from_ms, from_ms + 60_000, knows_popular, HitCounts(*astuple(summed(of_listeners)))
+    )
 
 
-def worker(name: str, counted: Sequence[ReleaseHits]) -> Hits:
+def worker(name: str, counted: Sequence[ReignHits]) -> Hits:
     """A worker that does not know its group yet, nor reaches Kafka."""
     peers = Peers(told_owners("127.0.0.1:1"), Calls(), Streams(), lambda: name, token="")
     return Hits(peers, lambda: counted)
 
 
 @contextlib.asynccontextmanager
-async def group(**of_workers: Sequence[ReleaseHits]) -> AsyncIterator[dict[str, Hits]]:
+async def group(**of_workers: Sequence[ReignHits]) -> AsyncIterator[dict[str, Hits]]:
     """Serve workers; a further one, `impostor`, tells the address of `b`."""
     async with contextlib.AsyncExitStack() as stack:
         hits, urls = dict[str, Hits](), dict[str, str]()
@@ -58,15 +65,31 @@ async def group(**of_workers: Sequence[ReleaseHits]) -> AsyncIterator[dict[str, 
 
 
 async def test_whichever_worker_is_asked_live_hits_are_those_of_the_listeners_of_all() -> None:
-    everywhere, own = summed([*OUTCOMES["a"], *OUTCOMES["b"]]), hits_of([[True]], "r2")
+    everywhere, own = summed([*OUTCOMES["a"], *OUTCOMES["b"]]), hits_of([[True]], "r2", NOON_MS + 1)
     async with group(a=[hits_of(OUTCOMES["a"], minutes=3)], b=[hits_of(OUTCOMES["b"]), own]) as hits:
         at_a, at_b = await hits["a"].live(), await hits["b"].live()
 
     low, high = everywhere.interval()
     rate, popularity = everywhere.hits / everywhere.plays, everywhere.popular_hits / everywhere.plays
     assert at_a == at_b
-    assert at_a["r1"] == LiveHits("r1", NOON_MS, NOON_MS + 4 * 60_000, 5, 9, rate, low, high, popularity)
-    assert (at_a["r2"].plays, at_a["r2"].hit_rate_at_20) == (1, 1)
+    assert at_a[0] == LiveHits("r1", NOON_MS, NOON_MS, NOON_MS + 4 * 60_000, 5, 9, rate, low, high, popularity)
+    assert [(each.release, each.plays, each.hit_rate_at_20) for each in at_a[1:]] == [("r2", 1, 1)]
+
+
+def test_each_time_that_a_release_answered_is_shown_by_itself() -> None:
+    first, between, again = (
+        hits_of([[True]]),
+        hits_of([[False]], "r2", NOON_MS + 1),
+        hits_of([[False]], "r1", NOON_MS + 2),
+    )
+
+    live = add_up([[again, first], [between, again]])
+
+    assert [(each.release, each.promoted_at, each.plays) for each in live] == [
+        ("r1", NOON_MS, 1),
+        ("r2", NOON_MS + 1, 1),
+        ("r1", NOON_MS + 2, 2),
+    ]
 
 
 async def test_a_worker_that_cannot_ask_the_others_shows_its_own_live_hits() -> None:
@@ -80,7 +103,7 @@ async def test_a_worker_that_cannot_ask_the_others_shows_its_own_live_hits() -> 
 
 @pytest.mark.parametrize("outcomes", [[], OUTCOMES["a"]])
 def test_a_rate_that_nobody_knows_is_none(outcomes: Sequence[Sequence[bool]]) -> None:
-    shown = add_up([[hits_of(outcomes, knows_popular=False)]])["r1"]
+    (shown,) = add_up([[hits_of(outcomes, knows_popular=False)]])
 
     assert shown.popularity_hit_rate_at_20 is None
     assert (shown.hit_rate_at_20 is None, shown.low == 0) == (not outcomes, not outcomes)

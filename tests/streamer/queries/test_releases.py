@@ -36,7 +36,7 @@ pytestmark = pytest.mark.kafka
 PATH = "/api/v1/releases"
 HOUR_MS = 3_600_000
 ESTIMATE: dict[str, Json] = {"mean": 0.4, "low": 0.3, "high": 0.5}
-LIVE = LiveHits("20231114T221320.000Z-662bb81a", NOON_MS, NOON_MS + 1, 3, 40, 0.25, 0.2, 0.3, None)
+LIVE = LiveHits("20231114T221320.000Z-662bb81a", NOON_MS, NOON_MS, NOON_MS + 1, 3, 40, 0.25, 0.2, 0.3, None)
 REFUSED: dict[str, Json] = {
     "passed": False,
     "verdict": "Refused: worse. And so on.",
@@ -49,8 +49,8 @@ REFUSED: dict[str, Json] = {
 }
 
 
-async def live() -> dict[str, LiveHits]:
-    return {LIVE.release: LIVE}
+async def live() -> list[LiveHits]:
+    return [LIVE]
 
 
 @pytest.fixture
@@ -116,7 +116,8 @@ async def test_releases_are_listed_with_what_the_gate_said_and_when_they_answere
     assert shown["refusals"] == [
         {"at_ms": NOON_MS, "trigger": "drift", "champion": "r1", "reason": "worse", "verdict": "Refused: worse."}
     ]
-    assert (damaged["live"]["plays"], damaged["live"]["hit_rate_at_20"], now["live"]) == (40, 0.25, None)
+    assert [(each["plays"], each["hit_rate_at_20"]) for each in damaged["live"]] == [(40, 0.25)]
+    assert now["live"] == []
     assert (shown["num_older"], shown["warning"]) == (0, None)
 
 

@@ -81,7 +81,7 @@ class Workers:
         """Ask how many listeners' plays judged the champion's lists at all workers, and how many plays."""
         _, shown = await self.ask(name, "releases")
         (live,) = [each["live"] for each in shown["releases"] if each["is_champion"]]
-        return (live["listeners"], live["plays"]) if live else (0, 0)
+        return sum(each["listeners"] for each in live), sum(each["plays"] for each in live)
 
     async def stable(self, num_workers: int) -> Sequence[Any]:
         """Wait until so many workers share the partitions, and return them."""

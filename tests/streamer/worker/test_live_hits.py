@@ -80,6 +80,21 @@ def test_a_list_counts_for_the_release_that_gave_it(records: Fetched, cuts: Sequ
     assert metrics.registry.get_sample_value("refrain_plays_hit_total") == hits
 
 
+def test_a_release_that_is_rolled_back_to_is_counted_anew() -> None:
+    watch = HitWatch(WorkerMetrics(), mask=0)
+    worker = Worker(answers_each=False, hits=watch)
+
+    for offset, (release, promoted_at_ms) in enumerate(
+        [(CHAMPION, 1)] * 3 + [(CHALLENGER, 2)] * 2 + [(CHAMPION, 3)] * 4
+    ):
+        worker.release, worker.promoted_at_ms = release, promoted_at_ms
+        worker.serve({0: [play(offset, "u", f"t{offset}", NOON_MS + offset)]})
+
+    reigns = [(each.release, each.promoted_at, each.counts.plays) for each in watch.shown()]
+    old, new = CHAMPION.release_id, CHALLENGER.release_id
+    assert reigns == [(old, 1, 3), (new, 2, 2), (old, 3, 3)]  # the first play of a reign judges the list before it
+
+
 def test_a_list_is_dropped_if_the_listener_played_elsewhere_in_between() -> None:
     watch = HitWatch(WorkerMetrics(), mask=0)
     here, elsewhere = Worker(answers_each=False, hits=watch), Worker(answers_each=False)

@@ -49,7 +49,7 @@ function Drawn({ picture, width }: { picture: Picture; width: number }) {
       {times.map((ms) => (
         <text key={ms} class="time" x={x(ms)} y={HEIGHT - 6} text-anchor="middle">{(isLong ? DAY : HOUR).format(ms)}</text>
       ))}
-      {reigns.map((reign) => <Bar key={reign.id} reign={reign} left={x(reign.fromMs)} right={Math.max(x(reign.toMs), x(reign.fromMs) + SHORTEST)} y={y} />)}
+      {reigns.map((reign) => <Bar key={reign.key} reign={reign} left={x(reign.fromMs)} right={Math.max(x(reign.toMs), x(reign.fromMs) + SHORTEST)} y={y} />)}
     </svg>
   );
 }

@@ -1,8 +1,9 @@
 /** Reigns: when each release answered, and how well its lists were met, as a picture over time. */
-import type { ListedRelease } from "../contract";
+import type { ListedRelease, LiveHits } from "../contract";
 import { ticksOf } from "./scale";
 
 export interface Reign {
+  readonly key: string;
   readonly id: string;
   readonly isChampion: boolean;
   readonly fromMs: number;
@@ -25,7 +26,7 @@ export interface Picture {
 
 /** The reigns that were measured, oldest first; null if none was. */
 export function pictureOf(releases: readonly ListedRelease[]): Picture | null {
-  const reigns = releases.flatMap(reignOf).sort((a, b) => a.fromMs - b.fromMs);
+  const reigns = releases.flatMap(reignsOf).sort((a, b) => a.fromMs - b.fromMs);
   if (reigns.length === 0) return null;
   const most = Math.max(...reigns.flatMap(({ high, popularity }) => [high, popularity ?? 0]), 0.01);
   const ticks = ticksOf(0, most * 1.05, 3);
@@ -38,11 +39,12 @@ export function pictureOf(releases: readonly ListedRelease[]): Picture | null {
   };
 }
 
-function reignOf({ id, is_champion, live }: ListedRelease): Reign[] {
-  if (live === null || live.hit_rate_at_20 === null || live.plays === 0) return [];
-  return [{
-    id,
-    isChampion: is_champion,
+function reignsOf(release: ListedRelease): Reign[] {
+  const present = presentOf(release);
+  return release.live.flatMap((live): Reign[] => (live.hit_rate_at_20 === null ? [] : [{
+    key: `${release.id} ${live.promoted_at}`,
+    id: release.id,
+    isChampion: live === present,
     fromMs: live.answered_from,
     toMs: Math.max(live.answered_to, live.answered_from + 1),
     plays: live.plays,
@@ -50,7 +52,13 @@ function reignOf({ id, is_champion, live }: ListedRelease): Reign[] {
     low: live.low,
     high: live.high,
     popularity: live.popularity_hit_rate_at_20,
-  }];
+  }]));
+}
+
+/** How the champion fares since it was promoted last, or rolled back to. */
+export function presentOf({ is_champion, live, answered_from }: ListedRelease): LiveHits | undefined {
+  const latest = live[live.length - 1];
+  return is_champion && latest && latest.promoted_at >= (answered_from ?? 0) ? latest : undefined;
 }
 
 const STEPS_MS = [1, 5, 15, 60, 180, 720, 1440, 7 * 1440, 30 * 1440].map((minutes) => minutes * 60_000);

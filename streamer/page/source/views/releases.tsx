@@ -12,6 +12,7 @@ import { nowMs } from "../parts/clock";
 import { Failure, Loading, NoReleaseHint } from "../parts/state";
 import { ConfirmDialog, type Intent } from "../releases/acting";
 import { LiveRates, percent } from "../releases/live_rates";
+import { presentOf } from "../releases/reigns";
 import { type Scale, scaleOf } from "../releases/scale";
 import { type Standing, metricsOf, standingOf } from "../releases/standing";
 import { Axis, Whisker } from "../releases/whisker";
@@ -67,9 +68,11 @@ function Headline({ shown, onRollBack }: { shown: Answer; onRollBack: (before: s
 }
 
 /** The live rate beside the one that the gate measured. */
-function rateOf({ live, hit_rate_at_20: measured }: ListedRelease) {
-  if (live?.hit_rate_at_20 != null) {
-    return <>; <b>{percent(live.hit_rate_at_20)}</b> of the next plays were in its lists{measured === null ? "" : `, ${percent(measured)} at the gate`}</>;
+function rateOf(champion: ListedRelease) {
+  const { hit_rate_at_20: measured } = champion;
+  const rate = presentOf(champion)?.hit_rate_at_20 ?? null;
+  if (rate !== null) {
+    return <>; <b>{percent(rate)}</b> of the next plays were in its lists{measured === null ? "" : `, ${percent(measured)} at the gate`}</>;
   }
   return measured === null ? null : <>; the gate measured a hit rate of <b>{percent(measured)}</b></>;
 }
@@ -170,7 +173,16 @@ function Detail({ release: one, onPromote }: { release: ListedRelease; onPromote
       <dl class="facts">
         {one.window !== null && <div><dt>Fitted on</dt><dd>{day(one.window.from_ms)} to {day(one.window.until_ms)}</dd></div>}
         {from !== null && <div><dt>Answered</dt><dd>{day(from)} {to === null ? "until now" : `to ${day(to)}`}</dd></div>}
-        {live !== null && <div><dt>Live</dt><dd>{live.hit_rate_at_20 === null ? "no plays yet" : `${percent(live.hit_rate_at_20)} of ${plural(live.plays, "play")} of ${plural(live.listeners, "listener")}`}{live.popularity_hit_rate_at_20 !== null && <small> popularity {percent(live.popularity_hit_rate_at_20)}</small>}</dd></div>}
+        {live.map((reign) => (
+          <div key={reign.promoted_at}>
+            <dt>Live</dt>
+            <dd>
+              {reign.hit_rate_at_20 === null ? "no plays yet" : `${percent(reign.hit_rate_at_20)} of ${plural(reign.plays, "play")} of ${plural(reign.listeners, "listener")}`}
+              {reign.popularity_hit_rate_at_20 !== null && <small> popularity {percent(reign.popularity_hit_rate_at_20)}</small>}
+              {live.length > 1 && <small> from {day(reign.promoted_at)}</small>}
+            </dd>
+          </div>
+        ))}
         <div><dt>Place</dt><dd class="id">{one.location}</dd></div>
       </dl>
       {mayAct.value && !one.is_champion && fault === null && <p><button type="button" onClick={() => onPromote(one)}>Promote…</button></p>}
@@ -195,6 +207,7 @@ function Comparisons({ judgement: { champion, differences, baselines } }: { judg
           <Whisker name={name} interval={interval} scale={scale} guide={0} tone="difference" />
         </Fragment>
       ))}
+      <p class="note">To pass, a release must beat popularity, and each baseline that the champion of then beat.</p>
     </div>
   );
 }

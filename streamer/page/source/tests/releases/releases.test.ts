@@ -1,18 +1,18 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { test } from "node:test";
 import type { Judgement, ListedRelease, LiveHits } from "../../contract";
-import { pictureOf, timesWithin } from "../../releases/reigns";
+import { pictureOf, presentOf, timesWithin } from "../../releases/reigns";
 import { metricsOf, needsForce, standingOf } from "../../releases/standing";
 
 const plain: ListedRelease = {
   id: "a", location: "releases/a", mark: "", is_champion: false, created_at_ms: 0, window: null, hit_rate_at_20: null,
-  judgement: null, fault: null, answered_from: null, answered_to: null, live: null,
+  judgement: null, fault: null, answered_from: null, answered_to: null, live: [],
 };
 const judged = (passed: boolean | null): Judgement => ({
   passed, verdict: null, judged: null, figures: {}, champion: null, differences: {}, baselines: {},
 });
 const live = (from: number, to: number, rate: number | null): LiveHits => ({
-  release: "a", answered_from: from, answered_to: to, listeners: 5, plays: rate === null ? 0 : 100, hit_rate_at_20: rate,
+  release: "a", promoted_at: from, answered_from: from, answered_to: to, listeners: 5, plays: rate === null ? 0 : 100, hit_rate_at_20: rate,
   low: (rate ?? 0) - 0.02, high: (rate ?? 0) + 0.02, popularity_hit_rate_at_20: 0.1,
 });
 
@@ -41,15 +41,24 @@ test("metrics come in the order of the gate", () => {
 
 test("reigns are in the order of time, and those without a play are left out", () => {
   const picture = pictureOf([
-    { ...plain, id: "new", live: live(500, 900, 0.3) },
-    { ...plain, id: "unheard", live: live(300, 500, null) },
-    { ...plain, id: "old", live: live(0, 300, 0.2) },
+    { ...plain, id: "new", live: [live(500, 900, 0.3)] },
+    { ...plain, id: "unheard", live: [live(300, 500, null)] },
+    { ...plain, id: "old", live: [live(0, 300, 0.2)] },
   ])!;
 
   deepEqual(picture.reigns.map(({ id }) => id), ["old", "new"]);
   deepEqual([picture.fromMs, picture.toMs], [0, 900]);
   ok(picture.most >= 0.32);
   equal(pictureOf([plain]), null);
+});
+
+test("a release that is rolled back to has a reign for each time it answered", () => {
+  const back = { ...plain, id: "old", is_champion: true, answered_from: 600, live: [live(0, 300, 0.2), live(600, 900, 0.4)] };
+  const picture = pictureOf([{ ...plain, id: "new", live: [live(300, 600, 0.1)] }, back])!;
+
+  deepEqual(picture.reigns.map(({ id, rate, isChampion }) => [id, rate, isChampion]), [["old", 0.2, false], ["new", 0.1, false], ["old", 0.4, true]]);
+  equal(presentOf(back)?.hit_rate_at_20, 0.4);
+  equal(presentOf({ ...back, answered_from: 950 }), undefined); // promoted again, and nobody has played since
 });
 
 test("times are round, and no more than there is room for", () => {
