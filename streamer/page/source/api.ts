@@ -5,8 +5,9 @@ import { type ServerEvent, eventsOf } from "./server_events";
 const TOKEN = "refrain.token";
 
 export type ErrorCode =
-  | "bad_request" | "too_large" | "unauthorized" | "forbidden" | "not_found" | "busy" | "elsewhere" | "moving" | "no_release"
-  | "conflict" | "unavailable" | "no_map" | "unreachable" | "unknown";
+  | "bad_request" | "too_large" | "unauthorized" | "forbidden" | "not_found" | "method_not_allowed" | "busy" | "elsewhere"
+  | "moving" | "no_release" | "conflict" | "unavailable" | "no_map" | "internal" // what a worker answers
+  | "unreachable" | "unknown"; // what the page makes of no answer, and of another's
 
 /** A query that got no answer: what, which and what to do, as the worker says it. */
 export class QueryError extends Error {
