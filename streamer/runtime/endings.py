@@ -6,6 +6,7 @@ import logging
 import os
 import select
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,14 +88,30 @@ def _run(command: Callable[[], None]) -> Ending | None:
         if isinstance(exc.__context__, BrokenPipeError):  # rich exits where nobody reads its tables
             return Ending([], Status.DONE)
         raise
-    except Interrupted as exc:
-        return Ending([], exc.status)
-    except KeyboardInterrupt:
-        return Ending([], Status.INTERRUPTED)
+    except KeyboardInterrupt as exc:
+        _drop_half_made(exc)
+        return Ending([], exc.status if isinstance(exc, Interrupted) else Status.INTERRUPTED)
     except Exception as exc:  # noqa: BLE001  nobody else would say it in a line
         interrupted = _interrupted(exc)
-        return Ending([], interrupted.status) if interrupted else describe_end(_first(exc))
+        if interrupted is None:
+            return describe_end(_first(exc))
+        _drop_half_made(exc)
+        return Ending([], interrupted.status)
     return None
+
+
+def _drop_half_made(error: BaseException) -> None:
+    """Destroy what an interrupt has left half made, such as an event loop: it would complain of itself."""
+    earlier: BaseException | None = error
+    hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            while earlier is not None:
+                earlier.__traceback__ = None  # its frames hold them
+                earlier = earlier.__cause__ or earlier.__context__
+            gc.collect()
+    finally:
+        sys.unraisablehook = hook
 
 
 def _run_and_flush(command: Callable[[], None]) -> None:

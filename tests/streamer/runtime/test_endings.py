@@ -103,3 +103,26 @@ def test_a_bug_has_its_traceback_in_the_log_and_a_last_line(observe: Observe) ->
     last = done.stderr.splitlines()[-1]
     assert last == "refrain: KeyError: 'offset'; this is an error in Refrain: report it, with the traceback above"
     observe(f"a bug ends with status 70 after its traceback: {last}")
+
+
+INTERRUPTED_LOOP = """
+import asyncio
+import asyncio.selector_events
+from streamer.runtime.endings import run_to_the_end
+from streamer.runtime.stop import Interrupted
+
+def interrupt(loop):
+    raise Interrupted(2)
+
+async def work():
+    pass
+
+asyncio.selector_events.BaseSelectorEventLoop._make_self_pipe = interrupt
+run_to_the_end(lambda: asyncio.run(work()))
+"""
+
+
+def test_an_event_loop_that_an_interrupt_left_half_made_says_nothing() -> None:
+    ended = subprocess.run([sys.executable, "-c", INTERRUPTED_LOOP], capture_output=True, text=True, check=False)
+
+    assert (ended.stderr, ended.returncode) == ("", Status.INTERRUPTED)
