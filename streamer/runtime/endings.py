@@ -7,7 +7,7 @@ import os
 import select
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -102,13 +102,11 @@ def _run(command: Callable[[], None]) -> Ending | None:
 
 def _drop_half_made(error: BaseException) -> None:
     """Destroy what an interrupt has left half made, such as an event loop: it would complain of itself."""
-    earlier: BaseException | None = error
     hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
     try:
         with warnings.catch_warnings(action="ignore"):
-            while earlier is not None:
-                earlier.__traceback__ = None  # its frames hold them
-                earlier = earlier.__cause__ or earlier.__context__
+            for each in _with_earlier(error):
+                each.__traceback__ = None  # its frames hold them
             gc.collect()
     finally:
         sys.unraisablehook = hook
@@ -194,10 +192,15 @@ def _of_system(error: Exception) -> Ending | None:
 
 def _interrupted(error: BaseException) -> Interrupted | None:
     """Return the signal behind an error: packages that are interrupted while they are imported say something else."""
+    return next((each for each in _with_earlier(error) if isinstance(each, Interrupted)), None)
+
+
+def _with_earlier(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error, then those that it came of, the latest first."""
     earlier: BaseException | None = error
-    while earlier is not None and not isinstance(earlier, Interrupted):
+    while earlier is not None:
+        yield earlier
         earlier = earlier.__cause__ or earlier.__context__
-    return earlier
 
 
 def _first(error: Exception) -> Exception:
