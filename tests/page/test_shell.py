@@ -1,5 +1,6 @@
 """The shell of the page: what it weighs, how soon it paints, keys, themes, and a token where one is needed."""
 
+import json
 import re
 from collections.abc import Callable
 
@@ -18,6 +19,16 @@ _FRAMES = """new Promise((done) => {
     const next = () => (--left ? requestAnimationFrame(next) : done());
     next();
 })"""
+
+_THERE = {"now": "nav", "listener": "main input", "map": ".map-stage"}
+_PRESS_ONCE_THERE = """([selector, key]) => {
+    const watcher = new MutationObserver(() => {
+        if (!document.querySelector(selector)) return;
+        watcher.disconnect();
+        document.body.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true, cancelable: true}));
+    });
+    watcher.observe(document, {childList: true, subtree: true});
+}"""
 
 
 def test_what_a_browser_loads_weighs_less_than_110_kb(
@@ -76,6 +87,21 @@ def test_keys_lead_to_the_views_and_to_the_list_of_keys(look: Looker, stream: Li
     expect(page.get_by_role("dialog")).to_have_count(0)
     page.keyboard.press("t")
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+@pytest.mark.parametrize(
+    ("view", "key", "outcome"),
+    [("now", "?", "dialog[open]"), ("listener", "/", "main input:focus"), ("map", "/", ".map-panel input:focus")],
+)
+def test_a_key_is_heard_in_the_moment_a_view_is_there(
+    look: Looker, stream: LiveStream, view: str, key: str, outcome: str
+) -> None:
+    page = look.at("about:blank")
+    page.add_init_script(f"({_PRESS_ONCE_THERE})({json.dumps([_THERE[view], key])})")
+
+    page.goto(f"{stream.url()}/#/{view}")
+
+    expect(page.locator(outcome)).to_be_visible()
 
 
 def test_the_first_key_skips_to_the_view(look: Looker, stream: LiveStream) -> None:

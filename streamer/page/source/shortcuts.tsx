@@ -1,6 +1,6 @@
 /** Keys that work everywhere, and the list of them that `?` shows. */
 import { signal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useLayoutEffect } from "preact/hooks";
 import { Dialog } from "./parts/dialog";
 import { VIEWS, go } from "./router";
 import { switchTheme } from "./theme";
@@ -21,9 +21,9 @@ export const KEYS: readonly (readonly [string, string])[] = [
 /** Keys of the view that is shown, by `event.key`; a view sets it while it is there. */
 export const viewKeys = signal<Readonly<Record<string, () => void>>>({});
 
-/** Give the view its own keys as long as it is there. */
+/** Give the view its own keys as long as it is there: they are heard before it is seen. */
 export function useKeys(keys: Record<string, () => void>): void {
-  useEffect(() => {
+  useLayoutEffect(() => {
     viewKeys.value = keys;
     return () => { viewKeys.value = {}; };
   });
@@ -43,7 +43,7 @@ function onKey(event: KeyboardEvent): void {
 }
 
 export function Shortcuts() {
-  useEffect(() => {
+  useLayoutEffect(() => {
     addEventListener("keydown", onKey);
     return () => removeEventListener("keydown", onKey);
   }, []);

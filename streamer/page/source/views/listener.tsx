@@ -1,7 +1,7 @@
 /** The view of a listener: their plays, both lists and why, as they play; and what if. */
 import type { ComponentChildren } from "preact";
 import { type Signal, useComputed, useSignal } from "@preact/signals";
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { QueryError } from "../api";
 import type { Lineage, ListenerView, ShownList } from "../contract";
 import { bytes, number, plural, short } from "../format";
@@ -94,7 +94,7 @@ function Followed({ user, following: { view, error, state, arrivedMs }, opened }
 
 /** Escape ends what is imagined, wherever the focus is. */
 function useKeysOfWhatIf(imagined: Imagined): void {
-  useEffect(() => {
+  useLayoutEffect(() => {
     const onKey = (event: KeyboardEvent) => {
       if (event.key === "Escape" && !document.querySelector("dialog[open]")) imagined.end();
     };
