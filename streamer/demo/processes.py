@@ -2,7 +2,7 @@
 
 Rules of this file:
 - A worker or trainer that ends by itself is started again, as an orchestrator would.
-- One that keeps ending before it is ready ends the demo, and so does the only Kafka.
+- One that keeps ending before it is ready ends the demo, and so does one that no restart mends, and the only Kafka.
 """
 
 import asyncio
@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Final
 
 from streamer.errors import KafkaUnavailableError
+from streamer.local.child import describe_end
 from streamer.local.cluster import Cluster, ClusterError, connecting_to
 from streamer.local.devkafka import DevKafka
+from streamer.runtime.statuses import UNCHANGED_BY_RESTART
 
 _CHECK_PERIOD_S: Final = 0.5
 _HEAR_LIMIT_S: Final = 5.0  # until the end of a process is heard of, on a busy machine
@@ -81,23 +83,27 @@ class Processes:
 
         Raises:
             KafkaUnavailableError: Kafka ended.
-            ClusterError: a process keeps ending; the message names it, its end and its log.
+            ClusterError: a process keeps ending, or no restart mends it; the message names it, its end and its log.
         """
         while True:
             self.check_kafka()
-            for name, how in self.cluster.ended().items():
-                self._start_again(name, how)
-                tell(name, how)
+            for name, status in self.cluster.ended().items():
+                self._start_again(name, status)
+                tell(name, describe_end(status))
             for name in tuple(self.unready):
                 if await asyncio.to_thread(self.cluster.is_ready, name):
                     del self.unready[name]
             await asyncio.sleep(_CHECK_PERIOD_S)
 
-    def _start_again(self, name: str, how: str) -> None:
+    def _start_again(self, name: str, status: int) -> None:
         self.unready[name] += 1
-        if self.unready[name] == MAX_ENDS:
-            how += f", {MAX_ENDS} times in a row without becoming ready in between"
-            raise ClusterError(f"{name} {how}. {self.cluster.last_words(name)}")
+        hopeless = None
+        if status in UNCHANGED_BY_RESTART:
+            hopeless = "which a restart does not change"
+        elif self.unready[name] == MAX_ENDS:
+            hopeless = f"{MAX_ENDS} times in a row without becoming ready in between"
+        if hopeless is not None:
+            raise ClusterError(f"{name} {describe_end(status)}, {hopeless}. {self.cluster.last_words(name)}")
         self.restarts[name] += 1
         self.cluster.start_again(name)
 

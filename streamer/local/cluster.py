@@ -172,13 +172,13 @@ class Cluster:
         Raises:
             ClusterError: one ended by itself.
         """
-        for name, how in self.ended().items():
-            raise ClusterError(f"{name} {how}. {self.last_words(name)}")
+        for name, status in self.ended().items():
+            raise ClusterError(f"{name} {describe_end(status)}. {self.last_words(name)}")
 
-    def ended(self) -> Mapping[str, str]:
-        """Say how each process ended that ended by itself, e.g. `was killed by signal 9 (SIGKILL)`, by its name."""
+    def ended(self) -> Mapping[str, int]:
+        """Return the exit status of each process that ended by itself, as of a shell, by its name."""
         processes = tuple(self._processes.items())  # others may start meanwhile
-        return {name: describe_end(end) for name, each in processes if (end := each.child.status) is not None}
+        return {name: status for name, each in processes if (status := each.child.status) is not None}
 
     def start_again(self, name: str) -> None:
         """Start a process that ended by itself, at the address it had; nothing happens if it was stopped meanwhile."""

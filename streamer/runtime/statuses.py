@@ -18,6 +18,9 @@ class Status(IntEnum):
     TERMINATED = 143
 
 
+#: A process that ends so ends so again: whoever watches over it leaves it to an operator.
+UNCHANGED_BY_RESTART: Final = frozenset({Status.MISUSED, Status.REFUSED})
+
 MEANINGS: Final[Mapping[Status, str]] = {
     Status.DONE: "done; a worker or a trainer ends with it after SIGTERM or SIGINT",
     Status.FAILED: "the command could not do it, and the last line on stderr says why; or nothing was released "
