@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 import numpy as np
+from msgspec import structs
 
 from streamer.demo.naming import name_tracks
 from streamer.kafka.clients import running
@@ -43,6 +44,8 @@ _BAD: Final = (
     b'{"user_id": "listener-0007", "played_at": 1790000000000}',
     b'{"user_id": "listener-0003", "track_id": "track-00017", "played_at": 1790000000}',
 )
+#: Has played as another listener did, and plays no more: what is shown of them stays.
+RESTING: Final = "listener-at-rest"
 NUM_BAD: Final = _TIMES_BAD * len(_BAD)
 
 
@@ -126,7 +129,9 @@ async def _send_history(settings: Settings, world: World, plays: Sequence[Simula
     await ensure_topics(settings)
     await name_tracks(connection_of(settings), settings.catalogue_topic, world.music)
     async with running(create_producer(connection_of(settings), max_batch_bytes=1 << 17, linger_ms=2)) as producer:
-        for play in plays:
+        first = world.listeners.user_ids[0]
+        resting = [structs.replace(play, user_id=RESTING) for play in plays if play.user_id == first]
+        for play in (*plays, *resting):
             await producer.send(settings.plays_topic, msgspec.json.encode(play), play.user_id.encode())
         for value in _BAD * _TIMES_BAD:
             await producer.send(settings.plays_topic, value, b"listener-0007")

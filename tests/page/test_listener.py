@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.page.looking import Looker, picture
-from tests.page.stream import LiveStream
+from tests.page.stream import RESTING, LiveStream
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -44,6 +44,16 @@ def page(look: Looker, stream: LiveStream) -> Page:
     return at_somebody(look.at(f"{stream.url()}/#/listener", height=1240))
 
 
+@pytest.fixture
+def resting(look: Looker, stream: LiveStream) -> Page:
+    """Look at somebody who plays no more, whose lists stay as they are."""
+    page = look.at(f"{stream.url()}/#/listener", height=1240)
+    page.get_by_label("User id").fill(RESTING)
+    page.keyboard.press("Enter")
+    page.locator(".ranking").nth(1).wait_for()
+    return page
+
+
 def at_somebody(page: Page) -> Page:
     """Look at somebody who plays right now."""
     page.get_by_role("button", name="Somebody who plays right now").click()
@@ -69,10 +79,10 @@ def test_a_play_that_arrives_moves_the_lists(page: Page) -> None:
     expect(page.locator(".ranking .move:not(:empty)").first).to_be_visible()
 
 
-def test_a_row_opens_to_say_why(page: Page) -> None:
-    page.locator(".rank-row").first.click()
+def test_a_row_opens_to_say_why(resting: Page) -> None:
+    resting.locator(".rank-row").first.click()
 
-    why = page.locator(".why").first
+    why = resting.locator(".why").first
     expect(why.locator(".words li").first).to_have_text(re.compile(r"\w"))
     expect(why.get_by_role("heading")).to_have_text(
         [re.compile("Second stage"), re.compile("First stage"), "Because they played", "Counts"]
@@ -80,12 +90,12 @@ def test_a_row_opens_to_say_why(page: Page) -> None:
     expect(why.locator(".terms").first.locator("dt")).to_have_count(8)
 
 
-def test_reasons_are_asked_for_only_while_a_row_is_open(page: Page) -> None:
-    with page.expect_request(re.compile("/listener/follow")) as opening:
-        page.locator(".rank-row").first.click()
-    expect(page.locator(".why")).to_have_count(1)
-    with page.expect_request(re.compile("/listener/follow")) as closing:
-        page.evaluate("document.querySelector('.rank-row[aria-expanded=true]')?.click()")  # unless its track has left
+def test_reasons_are_asked_for_only_while_a_row_is_open(resting: Page) -> None:
+    with resting.expect_request(re.compile("/listener/follow")) as opening:
+        resting.locator(".rank-row").first.click()
+    expect(resting.locator(".why")).to_have_count(1)
+    with resting.expect_request(re.compile("/listener/follow")) as closing:
+        resting.evaluate("document.querySelector('.rank-row[aria-expanded=true]').click()")
 
     followed = (opening.value, closing.value)
     assert [json.loads(one.post_data or "")["reasons"] for one in followed] == [True, False]
@@ -117,35 +127,34 @@ def test_the_focus_goes_with_the_track_that_it_is_on(page: Page) -> None:
     assert came_along
 
 
-def test_a_play_taken_away_and_one_added_show_both_lists_before_and_after(page: Page) -> None:
-    number = page.locator(".play").nth(-3).get_attribute("id")
-    play = page.locator(f"#{number}")  # a play that arrives moves all places
+def test_a_play_taken_away_and_one_added_show_both_lists_before_and_after(resting: Page) -> None:
+    play = resting.locator(".play").nth(-3)
 
     play.click()
 
     expect(play).to_have_attribute("aria-pressed", "true")
-    expect(page.locator(".comparison")).to_have_count(2)
-    expect(page.locator(".what-if")).to_contain_text("without 1 play")
-    page.get_by_role("combobox").fill("a")
-    page.get_by_role("option").first.click()
-    expect(page.locator(".play.added")).to_have_count(1)
-    expect(page.locator(".what-if")).to_have_text(re.compile(r"computed on a copy in \d+"))
-    assert listed(page, ".comparison.short-term .was") != listed(page, ".comparison.short-term .would")
-    picture(page, "what-if")
+    expect(resting.locator(".comparison")).to_have_count(2)
+    expect(resting.locator(".what-if")).to_contain_text("without 1 play")
+    resting.get_by_role("combobox").fill("a")
+    resting.get_by_role("option").first.click()
+    expect(resting.locator(".play.added")).to_have_count(1)
+    expect(resting.locator(".what-if")).to_have_text(re.compile(r"computed on a copy in \d+"))
+    assert listed(resting, ".comparison.short-term .was") != listed(resting, ".comparison.short-term .would")
+    picture(resting, "what-if")
 
-    page.keyboard.press("Escape")
+    resting.keyboard.press("Escape")
 
-    expect(page.locator(".comparison")).to_have_count(0)
+    expect(resting.locator(".comparison")).to_have_count(0)
 
 
-def test_keys_alone_take_a_play_away(page: Page) -> None:
-    page.locator(".play.latest").focus()
+def test_keys_alone_take_a_play_away(resting: Page) -> None:
+    resting.locator(".play.latest").focus()
 
-    page.keyboard.press("ArrowLeft")
-    page.keyboard.press("Delete")
+    resting.keyboard.press("ArrowLeft")
+    resting.keyboard.press("Delete")
 
-    expect(page.locator(".play.removed")).to_have_count(1)
-    expect(page.locator(".comparison")).to_have_count(2)
+    expect(resting.locator(".play.removed")).to_have_count(1)
+    expect(resting.locator(".comparison")).to_have_count(2)
 
 
 def test_whichever_worker_is_asked_finds_the_listener(look: Looker, stream: LiveStream) -> None:
