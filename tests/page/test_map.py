@@ -13,6 +13,7 @@ from tests.until import wait_until
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(900)]
 
 MANY_COLOURS = 60
+STEPS = 8  # of an arrow key: names pass whatever floats
 _COUNT_COLOURS = """async picture => {
     const bytes = Uint8Array.from(atob(picture), letter => letter.charCodeAt(0));
     const image = await createImageBitmap(new Blob([bytes], {type: "image/png"}));
@@ -27,6 +28,30 @@ _LOSE_CONTEXT = """() => {
     canvas.addEventListener("webglcontextlost", () => setTimeout(() => loss.restoreContext(), 100));
     canvas.addEventListener("webglcontextrestored", () => { document.body.dataset.restored = "yes"; });
     loss.loseContext();
+}"""
+_KEEP_NAMES = """(() => {
+    window.names = [];
+    const original = CanvasRenderingContext2D.prototype.fillText;
+    CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+        const half = this.measureText(text).width / 2;
+        if (this.canvas.closest(".map-stage")) names.push({text, left: x - half, right: x + half, y});
+        return original.call(this, text, x, y);
+    };
+})()"""
+# Without the focus no track is pointed at, whose name is drawn wherever it is.
+_PRESS_UNFOCUSED = """async (keys) => {
+    for (const key of keys) {
+        document.querySelector(".map-stage").dispatchEvent(new KeyboardEvent("keydown", {key}));
+        await new Promise(requestAnimationFrame);
+    }
+}"""
+_NAMES_BENEATH = """(floats) => {
+    const stage = document.querySelector(".map-stage").getBoundingClientRect();
+    const boxes = [...document.querySelectorAll(floats)].map((one) => one.getBoundingClientRect());
+    const touches = ({left, right, y}, box) =>
+        left + stage.left < box.right && right + stage.left > box.left
+        && y + stage.top < box.bottom && y + stage.top > box.top;
+    return names.filter((name) => boxes.some((box) => touches(name, box))).map(({text}) => text);
 }"""
 _NO_WEBGL = """(() => {
     const original = HTMLCanvasElement.prototype.getContext;
@@ -129,6 +154,20 @@ def test_keys_move_the_map_name_the_track_in_the_middle_and_choose_it(page: Page
     expect(card.get_by_role("heading")).to_have_text(title)
     page.keyboard.press("Shift+ArrowLeft")
     expect(pointed).not_to_have_text(re.compile(rf"^{re.escape(title)}"))
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_no_name_is_drawn_beneath_a_panel_or_a_button(look: Looker, stream: LiveStream, width: int) -> None:
+    page = look.at("about:blank", width=width)
+    page.add_init_script(_KEEP_NAMES)
+    page.goto(f"{stream.url()}/#/map")
+    opened(page)
+
+    there_and_back = ["ArrowRight"] * STEPS + ["ArrowDown"] + ["ArrowLeft"] * STEPS + ["ArrowDown"]
+    page.evaluate(_PRESS_UNFOCUSED, ["+", *["ArrowUp"] * 4, *there_and_back * 4])
+
+    assert page.evaluate("names.length") > STEPS
+    assert page.evaluate(_NAMES_BENEATH, ".map-panel, .map-tools") == []
 
 
 def test_a_listener_wanders_over_it_play_by_play(walk: Page) -> None:

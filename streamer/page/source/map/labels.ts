@@ -23,7 +23,7 @@ const GAP = 6; // pixels between two labels
 const MARGIN = 4; // pixels between a label and the side of the window
 
 /**
- * The labels that fit, the weightiest first; none touches another, or what is in the way.
+ * The labels that fit, the weightiest first; none touches another, or what is in the way, but for one of infinite weight.
  *
  * A label that was placed before goes ahead of one of equal weight, and needs no gap: so labels do not flicker while the
  * map moves.
@@ -36,7 +36,7 @@ export function place<L extends Label>(labels: readonly L[], before: ReadonlySet
   const taken: Box[] = [...inTheWay];
   for (const label of order) {
     const box = boxOf(label, before.has(label.key) ? 0 : GAP);
-    if (taken.some((other) => touches(box, other))) continue;
+    if (Number.isFinite(label.weight) && taken.some((other) => touches(box, other))) continue;
     placed.push(label);
     taken.push(boxOf(label, 0));
   }

@@ -19,12 +19,13 @@ interface Lettered extends Label {
 
 /**
  * Draw the names that fit.
+ * @param floats what is above the map: no name goes beneath it
  * @param before the keys of those in the last frame
  * @returns the keys of those in this one
  */
-export function drawLettering(sheet: Sheet, magnification: number, before: ReadonlySet<string>): ReadonlySet<string> {
+export function drawLettering(sheet: Sheet, magnification: number, floats: readonly Box[], before: ReadonlySet<string>): ReadonlySet<string> {
   const { context, scene, window } = sheet;
-  const placed = place(whole(candidates(sheet, magnification), window), before, headsOf(sheet));
+  const placed = place(whole(candidates(sheet, magnification), window), before, [...headsOf(sheet), ...floats]);
   context.textAlign = "center";
   context.textBaseline = "middle";
   context.lineJoin = "round";

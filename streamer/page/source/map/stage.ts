@@ -3,6 +3,7 @@ import { type Bounds, type Camera, type Insets, type Point, type Size } from "./
 import { type Hands, listen } from "./gestures";
 import { nearest } from "./grid";
 import { drawInk } from "./ink";
+import type { Box } from "./labels";
 import { drawLettering } from "./lettering";
 import { type Painter, adapted } from "./painter";
 import { Pilot } from "./pilot";
@@ -29,6 +30,8 @@ export interface Boards {
   readonly ink: HTMLCanvasElement;
   /** What panels cover of it now. */
   covered(): Insets;
+  /** What floats above it now, in pixels of it. */
+  floats(): readonly Box[];
 }
 
 const REACH = 16; // pixels around a pointer or a fingertip in which a track is found
@@ -228,7 +231,7 @@ export class Stage {
     context.clearRect(0, 0, size.width, size.height);
     const sheet = { context, scene: this.#scene, camera, window: size };
     drawInk(sheet, this.#hasKeyboard() ? this.#pilot.middle() : null);
-    this.#lettered = drawLettering(sheet, this.#pilot.magnification, this.#lettered);
+    this.#lettered = drawLettering(sheet, this.#pilot.magnification, this.#boards.floats(), this.#lettered);
   }
 }
 

@@ -12,6 +12,7 @@ import { TrackCard } from "../map/card";
 import { mapTheme } from "../map/colours";
 import { Dock } from "../map/dock";
 import { heaviest } from "../map/grid";
+import type { Box } from "../map/labels";
 import { hasPlace } from "../map/layout";
 import { Followed, ListenerField, Regions, anybody } from "../map/panel";
 import { advance, isMoving, toggle } from "../map/replay";
@@ -184,7 +185,7 @@ function useStage(atlas: Atlas, rows: TrackRows, { pointed, selected, only, name
   });
   useEffect(() => {
     const shown = element.current!;
-    const boards = { element: shown, tracks: tracks.current!, ink: ink.current!, covered: () => coveredIn(shown) };
+    const boards = { element: shown, tracks: tracks.current!, ink: ink.current!, covered: () => coveredIn(shown), floats: () => floatsOn(shown) };
     const made = new Stage(boards, scene.peek(), {
       onPoint: (row) => { pointed.value = row; },
       onChoose: (row) => { selected.value = row; },
@@ -210,6 +211,15 @@ function coveredIn(element: HTMLElement): Insets {
     left: floats(panel) ? panel!.offsetLeft + panel!.offsetWidth : 0,
     bottom: floats(dock) ? dock!.offsetHeight + MARGIN : 0,
   };
+}
+
+/** Where panels and buttons are, in pixels of a stage: above it, or beside it as panels are on a phone. */
+function floatsOn(element: HTMLElement): Box[] {
+  const stage = element.getBoundingClientRect();
+  return [...element.parentElement?.querySelectorAll(".map-panel, .map-tools, .map-card, .map-dock") ?? []].map((one) => {
+    const { left, right, top, bottom } = one.getBoundingClientRect();
+    return { left: left - stage.left, right: right - stage.left, top: top - stage.top, bottom: bottom - stage.top };
+  });
 }
 
 /** Show where a listener is, once they come on the map. */

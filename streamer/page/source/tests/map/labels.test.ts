@@ -28,6 +28,12 @@ test("a label that was there before stays ahead of one of equal weight", () => {
   deepEqual(keys(place(labels, new Set(["b"]))), ["b"]);
 });
 
+test("a label of infinite weight is placed whatever is in the way, and others make room for it", () => {
+  const placed = place([label("pointed", 100, 100, Number.POSITIVE_INFINITY), label("other", 120, 100, 1)], new Set(), [{ left: 95, right: 105, top: 95, bottom: 105 }]);
+
+  deepEqual(keys(placed), ["pointed"]);
+});
+
 test("no label covers what is in the way", () => {
   deepEqual(place([label("a", 100, 100, 1)], new Set(), [{ left: 95, right: 105, top: 95, bottom: 105 }]), []);
 });
