@@ -112,10 +112,10 @@ def test_a_row_whose_track_leaves_the_list_is_closed_and_it_is_said(page: Page) 
 def test_a_play_that_is_forgotten_is_no_longer_imagined_away(look: Looker, stream: LiveStream) -> None:
     page = at_somebody(look.at(f"{stream.url()}/#/listener", expects_failures=True))  # the worker forgets it first
 
-    page.locator(".play").nth(12).click()
+    page.locator(".play").nth(48).dispatch_event("click")  # a pointer may miss what moves as plays arrive
     expect(page.locator(".what-if")).to_contain_text("without 1 play")
 
-    expect(page.locator(".what-if")).not_to_contain_text("without", timeout=WAIT_MS)
+    expect(page.locator(".what-if")).not_to_contain_text("without")
     expect(page.locator(".comparison")).to_have_count(0)
 
 
